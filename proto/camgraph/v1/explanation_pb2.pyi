@@ -1,0 +1,296 @@
+from camgraph.v1 import manifest_pb2 as _manifest_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Method(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    METHOD_UNSPECIFIED: _ClassVar[Method]
+    METHOD_GRAD_CAM: _ClassVar[Method]
+    METHOD_GRAD_CAM_PLUS_PLUS: _ClassVar[Method]
+    METHOD_XGRAD_CAM: _ClassVar[Method]
+    METHOD_LAYER_CAM: _ClassVar[Method]
+    METHOD_HIRES_CAM: _ClassVar[Method]
+    METHOD_GRAD_CAM_ELEMENTWISE: _ClassVar[Method]
+    METHOD_EIGEN_CAM: _ClassVar[Method]
+    METHOD_EIGEN_GRAD_CAM: _ClassVar[Method]
+
+class Profile(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PROFILE_UNSPECIFIED: _ClassVar[Profile]
+    PROFILE_PYTORCH_GRAD_CAM: _ClassVar[Profile]
+    PROFILE_RAW: _ClassVar[Profile]
+
+class OutputKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OUTPUT_KIND_UNSPECIFIED: _ClassVar[OutputKind]
+    OUTPUT_KIND_HEATMAP: _ClassVar[OutputKind]
+    OUTPUT_KIND_HEATMAP_PNG: _ClassVar[OutputKind]
+    OUTPUT_KIND_OVERLAY_PNG: _ClassVar[OutputKind]
+    OUTPUT_KIND_OVERLAY_JPEG: _ClassVar[OutputKind]
+    OUTPUT_KIND_RAW_MAP: _ClassVar[OutputKind]
+    OUTPUT_KIND_INPUT_HEATMAP: _ClassVar[OutputKind]
+    OUTPUT_KIND_WEIGHTS: _ClassVar[OutputKind]
+    OUTPUT_KIND_ACTIVATIONS: _ClassVar[OutputKind]
+
+class Colormap(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    COLORMAP_UNSPECIFIED: _ClassVar[Colormap]
+    COLORMAP_JET: _ClassVar[Colormap]
+    COLORMAP_VIRIDIS: _ClassVar[Colormap]
+    COLORMAP_TURBO: _ClassVar[Colormap]
+    COLORMAP_INFERNO: _ClassVar[Colormap]
+
+class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MODEL_STATE_UNSPECIFIED: _ClassVar[ModelState]
+    MODEL_STATE_LOADING: _ClassVar[ModelState]
+    MODEL_STATE_READY: _ClassVar[ModelState]
+    MODEL_STATE_FAILED: _ClassVar[ModelState]
+METHOD_UNSPECIFIED: Method
+METHOD_GRAD_CAM: Method
+METHOD_GRAD_CAM_PLUS_PLUS: Method
+METHOD_XGRAD_CAM: Method
+METHOD_LAYER_CAM: Method
+METHOD_HIRES_CAM: Method
+METHOD_GRAD_CAM_ELEMENTWISE: Method
+METHOD_EIGEN_CAM: Method
+METHOD_EIGEN_GRAD_CAM: Method
+PROFILE_UNSPECIFIED: Profile
+PROFILE_PYTORCH_GRAD_CAM: Profile
+PROFILE_RAW: Profile
+OUTPUT_KIND_UNSPECIFIED: OutputKind
+OUTPUT_KIND_HEATMAP: OutputKind
+OUTPUT_KIND_HEATMAP_PNG: OutputKind
+OUTPUT_KIND_OVERLAY_PNG: OutputKind
+OUTPUT_KIND_OVERLAY_JPEG: OutputKind
+OUTPUT_KIND_RAW_MAP: OutputKind
+OUTPUT_KIND_INPUT_HEATMAP: OutputKind
+OUTPUT_KIND_WEIGHTS: OutputKind
+OUTPUT_KIND_ACTIVATIONS: OutputKind
+COLORMAP_UNSPECIFIED: Colormap
+COLORMAP_JET: Colormap
+COLORMAP_VIRIDIS: Colormap
+COLORMAP_TURBO: Colormap
+COLORMAP_INFERNO: Colormap
+MODEL_STATE_UNSPECIFIED: ModelState
+MODEL_STATE_LOADING: ModelState
+MODEL_STATE_READY: ModelState
+MODEL_STATE_FAILED: ModelState
+
+class ExplainRequest(_message.Message):
+    __slots__ = ("model_name", "model_version", "image", "tensor", "targets", "top_k", "method", "layers", "profile", "outputs", "overlay", "num_predictions", "request_id")
+    MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    TENSOR_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    LAYERS_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    OVERLAY_FIELD_NUMBER: _ClassVar[int]
+    NUM_PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    model_name: str
+    model_version: str
+    image: EncodedImage
+    tensor: Tensor
+    targets: _containers.RepeatedCompositeFieldContainer[Target]
+    top_k: int
+    method: Method
+    layers: _containers.RepeatedScalarFieldContainer[str]
+    profile: Profile
+    outputs: _containers.RepeatedScalarFieldContainer[OutputKind]
+    overlay: OverlayOptions
+    num_predictions: int
+    request_id: str
+    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., image: _Optional[_Union[EncodedImage, _Mapping]] = ..., tensor: _Optional[_Union[Tensor, _Mapping]] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., top_k: _Optional[int] = ..., method: _Optional[_Union[Method, str]] = ..., layers: _Optional[_Iterable[str]] = ..., profile: _Optional[_Union[Profile, str]] = ..., outputs: _Optional[_Iterable[_Union[OutputKind, str]]] = ..., overlay: _Optional[_Union[OverlayOptions, _Mapping]] = ..., num_predictions: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class EncodedImage(_message.Message):
+    __slots__ = ("data",)
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    def __init__(self, data: _Optional[bytes] = ...) -> None: ...
+
+class Tensor(_message.Message):
+    __slots__ = ("dtype", "shape", "data")
+    DTYPE_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    dtype: str
+    shape: _containers.RepeatedScalarFieldContainer[int]
+    data: bytes
+    def __init__(self, dtype: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class Target(_message.Message):
+    __slots__ = ("class_index", "label", "rank", "contrast", "negative")
+    CLASS_INDEX_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    CONTRAST_FIELD_NUMBER: _ClassVar[int]
+    NEGATIVE_FIELD_NUMBER: _ClassVar[int]
+    class_index: int
+    label: str
+    rank: int
+    contrast: Target
+    negative: bool
+    def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., rank: _Optional[int] = ..., contrast: _Optional[_Union[Target, _Mapping]] = ..., negative: _Optional[bool] = ...) -> None: ...
+
+class OverlayOptions(_message.Message):
+    __slots__ = ("colormap", "image_weight", "jpeg_quality")
+    COLORMAP_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    JPEG_QUALITY_FIELD_NUMBER: _ClassVar[int]
+    colormap: Colormap
+    image_weight: float
+    jpeg_quality: int
+    def __init__(self, colormap: _Optional[_Union[Colormap, str]] = ..., image_weight: _Optional[float] = ..., jpeg_quality: _Optional[int] = ...) -> None: ...
+
+class ExplainResponse(_message.Message):
+    __slots__ = ("model_name", "model_version", "predictions", "explanations", "timings", "request_id", "warnings", "image_width", "image_height")
+    MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATIONS_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    model_name: str
+    model_version: str
+    predictions: _containers.RepeatedCompositeFieldContainer[ClassScore]
+    explanations: _containers.RepeatedCompositeFieldContainer[Explanation]
+    timings: Timings
+    request_id: str
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    image_width: int
+    image_height: int
+    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., predictions: _Optional[_Iterable[_Union[ClassScore, _Mapping]]] = ..., explanations: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., request_id: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., image_width: _Optional[int] = ..., image_height: _Optional[int] = ...) -> None: ...
+
+class ClassScore(_message.Message):
+    __slots__ = ("class_index", "label", "score", "probability")
+    CLASS_INDEX_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    class_index: int
+    label: str
+    score: float
+    probability: float
+    def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., score: _Optional[float] = ..., probability: _Optional[float] = ...) -> None: ...
+
+class Explanation(_message.Message):
+    __slots__ = ("target", "contrast", "statistics", "outputs", "layers", "method")
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    CONTRAST_FIELD_NUMBER: _ClassVar[int]
+    STATISTICS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    LAYERS_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    target: ClassScore
+    contrast: ClassScore
+    statistics: MapStatistics
+    outputs: _containers.RepeatedCompositeFieldContainer[Output]
+    layers: _containers.RepeatedScalarFieldContainer[str]
+    method: Method
+    def __init__(self, target: _Optional[_Union[ClassScore, _Mapping]] = ..., contrast: _Optional[_Union[ClassScore, _Mapping]] = ..., statistics: _Optional[_Union[MapStatistics, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., layers: _Optional[_Iterable[str]] = ..., method: _Optional[_Union[Method, str]] = ...) -> None: ...
+
+class MapStatistics(_message.Message):
+    __slots__ = ("minimum", "maximum", "mean", "positive_share", "all_nonpositive", "constant", "nonfinite")
+    MINIMUM_FIELD_NUMBER: _ClassVar[int]
+    MAXIMUM_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    POSITIVE_SHARE_FIELD_NUMBER: _ClassVar[int]
+    ALL_NONPOSITIVE_FIELD_NUMBER: _ClassVar[int]
+    CONSTANT_FIELD_NUMBER: _ClassVar[int]
+    NONFINITE_FIELD_NUMBER: _ClassVar[int]
+    minimum: float
+    maximum: float
+    mean: float
+    positive_share: float
+    all_nonpositive: bool
+    constant: bool
+    nonfinite: bool
+    def __init__(self, minimum: _Optional[float] = ..., maximum: _Optional[float] = ..., mean: _Optional[float] = ..., positive_share: _Optional[float] = ..., all_nonpositive: _Optional[bool] = ..., constant: _Optional[bool] = ..., nonfinite: _Optional[bool] = ...) -> None: ...
+
+class Output(_message.Message):
+    __slots__ = ("kind", "tensor", "encoded", "layer")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TENSOR_FIELD_NUMBER: _ClassVar[int]
+    ENCODED_FIELD_NUMBER: _ClassVar[int]
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    kind: OutputKind
+    tensor: Tensor
+    encoded: bytes
+    layer: str
+    def __init__(self, kind: _Optional[_Union[OutputKind, str]] = ..., tensor: _Optional[_Union[Tensor, _Mapping]] = ..., encoded: _Optional[bytes] = ..., layer: _Optional[str] = ...) -> None: ...
+
+class Timings(_message.Message):
+    __slots__ = ("queue_ms", "decode_ms", "preprocess_ms", "inference_ms", "postprocess_ms", "render_ms", "total_ms")
+    QUEUE_MS_FIELD_NUMBER: _ClassVar[int]
+    DECODE_MS_FIELD_NUMBER: _ClassVar[int]
+    PREPROCESS_MS_FIELD_NUMBER: _ClassVar[int]
+    INFERENCE_MS_FIELD_NUMBER: _ClassVar[int]
+    POSTPROCESS_MS_FIELD_NUMBER: _ClassVar[int]
+    RENDER_MS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_MS_FIELD_NUMBER: _ClassVar[int]
+    queue_ms: float
+    decode_ms: float
+    preprocess_ms: float
+    inference_ms: float
+    postprocess_ms: float
+    render_ms: float
+    total_ms: float
+    def __init__(self, queue_ms: _Optional[float] = ..., decode_ms: _Optional[float] = ..., preprocess_ms: _Optional[float] = ..., inference_ms: _Optional[float] = ..., postprocess_ms: _Optional[float] = ..., render_ms: _Optional[float] = ..., total_ms: _Optional[float] = ...) -> None: ...
+
+class ListModelsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListModelsResponse(_message.Message):
+    __slots__ = ("models",)
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    models: _containers.RepeatedCompositeFieldContainer[ModelInfo]
+    def __init__(self, models: _Optional[_Iterable[_Union[ModelInfo, _Mapping]]] = ...) -> None: ...
+
+class ModelInfo(_message.Message):
+    __slots__ = ("name", "version", "state", "reason", "num_classes", "layers", "execution_provider")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    NUM_CLASSES_FIELD_NUMBER: _ClassVar[int]
+    LAYERS_FIELD_NUMBER: _ClassVar[int]
+    EXECUTION_PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: str
+    state: ModelState
+    reason: str
+    num_classes: int
+    layers: _containers.RepeatedScalarFieldContainer[str]
+    execution_provider: str
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., state: _Optional[_Union[ModelState, str]] = ..., reason: _Optional[str] = ..., num_classes: _Optional[int] = ..., layers: _Optional[_Iterable[str]] = ..., execution_provider: _Optional[str] = ...) -> None: ...
+
+class GetModelRequest(_message.Message):
+    __slots__ = ("name", "version")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: str
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
+
+class GetModelResponse(_message.Message):
+    __slots__ = ("model", "manifest")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MANIFEST_FIELD_NUMBER: _ClassVar[int]
+    model: ModelInfo
+    manifest: _manifest_pb2.Manifest
+    def __init__(self, model: _Optional[_Union[ModelInfo, _Mapping]] = ..., manifest: _Optional[_Union[_manifest_pb2.Manifest, _Mapping]] = ...) -> None: ...
