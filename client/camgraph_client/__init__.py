@@ -1,0 +1,1 @@
+"""Python client of a camgraph server, and the root of the command line."""
