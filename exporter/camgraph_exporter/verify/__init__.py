@@ -1,0 +1,1 @@
+"""The certificate of an export, and what it is made of."""

@@ -1,0 +1,167 @@
+"""Runs an ONNX model in float64, with NumPy, fast enough for whole vision models.
+
+The certificate of an export needs derivatives to about ten digits, which float32 cannot give, and
+onnxruntime has no float64 convolutions or poolings. `onnx.reference` keeps float64 for most operators; the
+modules `float64_*` replace those that it computes slowly, in float32, or otherwise than the standard and
+onnxruntime do.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
+
+from camgraph_exporter.errors import ExportError
+from camgraph_exporter.verify import float64_conv, float64_pool
+from camgraph_exporter.verify.float64_convert import to_float64
+from camgraph_exporter.verify.float64_windows import Array
+
+__all__ = ["Float64Evaluator", "to_float64"]
+
+_OPERATORS: tuple[type[OpRun], ...] = (
+    float64_conv.Conv,
+    float64_conv.ConvTranspose,
+    float64_pool.AveragePool,
+    float64_pool.GlobalAveragePool,
+    float64_pool.GlobalLpPool,
+    float64_pool.GlobalMaxPool,
+    float64_pool.LpPool,
+    float64_pool.MaxPool,
+)
+
+_NARROW = (np.dtype(np.float32), np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
+
+
+class _Evaluator(ReferenceEvaluator):
+    """The reference evaluator with our operators, in function bodies and subgraphs too.
+
+    `onnx.reference` builds evaluators for those by itself and passes `new_ops` to some of them only.
+    """
+
+    def __init__(self, proto: Any, **options: Any) -> None:
+        super().__init__(proto, **{**options, "new_ops": list(_OPERATORS)})
+
+
+@dataclass(frozen=True)
+class _Step:
+    node: OpRun
+    # Values that nobody reads any more after this node.
+    release: tuple[str, ...]
+
+
+class Float64Evaluator:
+    """Evaluates an ONNX model in float64.
+
+    Args:
+        model: the model, with its external data loaded. It is not changed.
+        convert: whether to turn it to double first (`to_float64`); False if that has been done.
+
+    Raises:
+        ModelFileError: the external data is not loaded.
+        ExportError: an operator has no implementation in NumPy.
+    """
+
+    def __init__(self, model: ModelProto, *, convert: bool = True) -> None:
+        model = to_float64(model) if convert else model
+        try:
+            self._evaluator = _Evaluator(model)
+        except NotImplementedError as error:
+            raise ExportError(f"The model cannot be evaluated in float64: {error}") from error
+        self._constants: dict[str, Any] = dict(self._evaluator.rt_inits_)
+        self._plans: dict[tuple[tuple[str, ...], frozenset[str]], list[_Step]] = {}
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs that must be fed: graph inputs without an initializer."""
+        return [name for name in self._evaluator.input_names if name not in self._constants]
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the graph's outputs."""
+        return list(self._evaluator.output_names)
+
+    def run(self, output_names: Sequence[str] | None, feeds: Mapping[str, Array]) -> list[Array]:
+        """Computes the named values, all graph outputs for None.
+
+        `output_names` and `feeds` may name any value of the graph, so that a part of the model can be run by
+        itself: only the nodes that lead from the feeds to the outputs are run. Feeds in float32, float16 and
+        bfloat16 are turned into float64.
+
+        Raises:
+            ExportError: a value that is needed is neither fed nor computed, or a node fails (it is named).
+        """
+        wanted = tuple(self.output_names if output_names is None else output_names)
+        values: dict[str, Any] = {"": None, **self._constants}
+        values.update((name, _as_float64(value)) for name, value in feeds.items())
+        for step in self._plan(wanted, frozenset(feeds)):
+            values.update(zip(step.node.output, _run_node(step.node, values), strict=False))
+            for name in step.release:
+                values.pop(name, None)
+        return [values[name] for name in wanted]
+
+    def _plan(self, wanted: tuple[str, ...], fed: frozenset[str]) -> list[_Step]:
+        key = (wanted, fed)
+        if key not in self._plans:
+            self._plans[key] = self._make_plan(wanted, fed)
+        return self._plans[key]
+
+    def _make_plan(self, wanted: tuple[str, ...], fed: frozenset[str]) -> list[_Step]:
+        """The needed nodes in their order, each with the values whose last reader it is."""
+        known = fed | self._constants.keys() | {""}
+        needed = set(wanted) - known
+        keep = {*wanted, *known}
+        steps: list[_Step] = []
+        for node in reversed(self._evaluator.rt_nodes_):
+            produced = needed.intersection(node.output)
+            if not produced:
+                continue
+            reads = set(_reads(node.onnx_node))
+            release = (reads | set(node.output)) - keep
+            steps.append(_Step(node, tuple(release)))
+            keep |= release
+            needed = (needed - produced) | (reads - known)
+        if needed:
+            raise ExportError(
+                f"The values {', '.join(sorted(needed))} are neither fed nor computed by the model. "
+                "Feed them, or ask for outputs that do not depend on them."
+            )
+        return steps[::-1]
+
+
+def _reads(node: NodeProto) -> Iterator[str]:
+    """Names that a node reads, including those that its subgraphs take from outside."""
+    yield from node.input
+    for attribute in node.attribute:
+        if attribute.type == AttributeProto.GRAPH:
+            yield from _free_names(attribute.g)
+
+
+def _free_names(graph: GraphProto) -> Iterable[str]:
+    own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        yield from (name for name in _reads(node) if name not in own)
+        own.update(node.output)
+    yield from (value.name for value in graph.output if value.name not in own)
+
+
+def _run_node(node: OpRun, values: dict[str, Any]) -> tuple[Any, ...]:
+    inputs = [values[name] for name in node.input]
+    context = {"context": values} if node.need_context() else {}
+    try:
+        # Overflow to infinity is a result like any other: exp in an unstable activation, log of zero.
+        with np.errstate(all="ignore"):
+            return tuple(node.run(*inputs, **context))  # type: ignore[no-untyped-call]
+    except Exception as error:
+        name = node.onnx_node.name or node.output[0]
+        raise ExportError(
+            f"Node {name!r} ({node.op_type}) cannot be evaluated in float64: {error.__cause__ or error}"
+        ) from error
+
+
+def _as_float64(value: Array) -> Array:
+    return value.astype(np.float64) if value.dtype in _NARROW else value
