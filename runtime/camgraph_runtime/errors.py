@@ -4,7 +4,9 @@ Every message is one or two plain sentences that say what is wrong, where, and w
 
     CamgraphError                      exit code 1
     ├── UsageError                     exit code 2: the caller asked for something that does not exist
+    │   └── UnknownLayerError          a target layer that the graph does not have
     ├── InvalidInputError              the data that came in cannot be used (image, tensor, target)
+    │   └── TargetError                exit code 2: a target that names no class, or more than one
     ├── InvalidGraphError              the .onnx file is not an explainable graph, or is damaged
     ├── UnsupportedError               the graph lacks what was asked for (a method, a layer's full gradients)
     ├── DeviceError                    the asked device or execution provider is not to be had
@@ -20,13 +22,23 @@ class CamgraphError(Exception):
 
 
 class UsageError(CamgraphError):
-    """The caller named something that does not exist: an option, a model, a layer, a label."""
+    """The caller named something that does not exist: an option, a model, a method, a profile."""
 
     exit_code = 2
 
 
+class UnknownLayerError(UsageError):
+    """A target layer that the graph does not have."""
+
+
 class InvalidInputError(CamgraphError):
     """An image, a tensor or a target that cannot be used."""
+
+
+class TargetError(InvalidInputError):
+    """A target whose index, label or rank names no class of the model, or more than one."""
+
+    exit_code = 2
 
 
 class InvalidGraphError(CamgraphError):

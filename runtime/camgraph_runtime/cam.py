@@ -1,0 +1,189 @@
+"""The methods that turn activations and gradients of one layer into a map: a registry of short functions.
+
+A method takes A [K, h, w] (activations), weights [K] (the mean over h, w of the gradient) and G [K, h, w]
+(the gradient of the score with respect to A, or None), all float32, and returns the signed map [h, w],
+float32, before ReLU and scaling. A new method is one function here::
+
+    @method("my-cam", needs_gradients=True)
+    def my_cam(activations, weights, gradients): ...
+
+The expressions keep the order of operations of the package grad-cam 1.5.7, so that equal A and G give equal
+bits.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from camgraph_runtime.errors import UnsupportedError, UsageError
+from camgraph_runtime.types import FloatArray
+
+MapFunction = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A CAM method.
+
+    Attributes:
+        name: Name, as on the command line.
+        needs_gradients: It reads the full gradient G; such a graph is exported with ``--gradients``.
+        class_dependent: Its map depends on the target; only EigenCAM's does not.
+        source: The paper.
+
+    """
+
+    name: str
+    needs_gradients: bool
+    class_dependent: bool
+    source: str
+    _function: MapFunction
+
+    def __call__(
+        self, activations: FloatArray, weights: FloatArray, gradients: FloatArray | None = None
+    ) -> FloatArray:
+        """The signed map [h, w] of A [K, h, w], weights [K] and, where the method needs it, G [K, h, w].
+
+        Raises:
+            UnsupportedError: The method needs G and there is none.
+
+        """
+        if self.needs_gradients and gradients is None:
+            raise UnsupportedError(
+                f"The method {self.name} needs full gradients, which this graph does not give. "
+                "Export the model with --gradients, or use grad-cam."
+            )
+        return self._function(activations, weights, activations if gradients is None else gradients)
+
+
+METHODS: dict[str, Method] = {}
+
+
+def method(
+    name: str, *, source: str, needs_gradients: bool = False, class_dependent: bool = True
+) -> Callable[[MapFunction], Method]:
+    """Registers a map function under a name."""
+
+    def register(function: MapFunction) -> Method:
+        METHODS[name] = Method(name, needs_gradients, class_dependent, source, function)
+        return METHODS[name]
+
+    return register
+
+
+def get_method(name: str) -> Method:
+    """The method of a name.
+
+    Raises:
+        UsageError: There is none; the closest names are offered.
+
+    """
+    if name in METHODS:
+        return METHODS[name]
+    close = difflib.get_close_matches(name.lower(), METHODS, n=2)
+    offer = f"Did you mean {' or '.join(close)}?" if close else f"There are {', '.join(METHODS)}."
+    raise UsageError(f"There is no CAM method {name!r}. {offer}")
+
+
+def weighted_sum(weights: FloatArray, activations: FloatArray) -> FloatArray:
+    """Map [h, w]: the sum over k of weights[k] * A[k]."""
+    total: FloatArray = (weights[:, None, None] * activations).sum(axis=0)
+    return total
+
+
+@method("grad-cam", source="Selvaraju et al. 2017, equations 1 and 2")
+def grad_cam(activations: FloatArray, weights: FloatArray, _: FloatArray) -> FloatArray:
+    """Channels weighted by their mean gradient."""
+    return weighted_sum(weights, activations)
+
+
+@method("grad-cam++", source="Chattopadhay et al. 2018, equation 19", needs_gradients=True)
+def grad_cam_plus_plus(activations: FloatArray, _: FloatArray, gradients: FloatArray) -> FloatArray:
+    """Channels weighted by their positive gradients, each cell by its share."""
+    return weighted_sum(grad_cam_plus_plus_weights(activations, gradients), activations)
+
+
+@method("xgrad-cam", source="Fu et al. 2020, equation 8", needs_gradients=True)
+def xgrad_cam(activations: FloatArray, _: FloatArray, gradients: FloatArray) -> FloatArray:
+    """Channels weighted by their gradient, averaged by activation."""
+    return weighted_sum(xgrad_cam_weights(activations, gradients), activations)
+
+
+@method("layer-cam", source="Jiang et al. 2021, equation 5", needs_gradients=True)
+def layer_cam(activations: FloatArray, _: FloatArray, gradients: FloatArray) -> FloatArray:
+    """Each cell weighted by its own positive gradient."""
+    total: FloatArray = (np.maximum(gradients, 0) * activations).sum(axis=0)
+    return total
+
+
+@method("hires-cam", source="Draelos and Carin 2020, equation 3", needs_gradients=True)
+def hires_cam(activations: FloatArray, _: FloatArray, gradients: FloatArray) -> FloatArray:
+    """Each cell weighted by its own gradient."""
+    total: FloatArray = (gradients * activations).sum(axis=0)
+    return total
+
+
+@method("grad-cam-elementwise", source="Pillai and Pirsiavash 2021, section 3", needs_gradients=True)
+def grad_cam_elementwise(activations: FloatArray, _: FloatArray, gradients: FloatArray) -> FloatArray:
+    """Each cell weighted by its own gradient; only positive products count."""
+    total: FloatArray = np.maximum(gradients * activations, 0).sum(axis=0)
+    return total
+
+
+@method("eigen-cam", source="Muhammad and Yeasin 2020", class_dependent=False)
+def eigen_cam(activations: FloatArray, _: FloatArray, __: FloatArray) -> FloatArray:
+    """First principal component of the activations; does not depend on the class."""
+    return first_component(activations)
+
+
+@method(
+    "eigen-grad-cam",
+    source="Muhammad and Yeasin 2020, with the gradients of grad-cam 1.5.7",
+    needs_gradients=True,
+)
+def eigen_grad_cam(activations: FloatArray, _: FloatArray, gradients: FloatArray) -> FloatArray:
+    """First principal component of the activations times their gradients."""
+    return first_component(gradients * activations)
+
+
+def grad_cam_plus_plus_weights(activations: FloatArray, gradients: FloatArray) -> FloatArray:
+    """Channel weights [K] of Grad-CAM++.
+
+    The sum over cells of relu(G) * G^2 / (2 G^2 + S G^3 + 1e-6), with S the sum of A over cells.
+    """
+    squared = gradients**2
+    cubed = squared * gradients
+    total = activations.sum(axis=(1, 2))[:, None, None]
+    share = squared / (np.float32(2) * squared + total * cubed + np.float32(1e-6))
+    share = np.where(gradients != 0, share, np.float32(0))
+    weights: FloatArray = np.sum(np.maximum(gradients, 0) * share, axis=(1, 2))
+    return weights
+
+
+def xgrad_cam_weights(activations: FloatArray, gradients: FloatArray) -> FloatArray:
+    """Channel weights [K] of XGrad-CAM: the sum over cells of G * A / (S + 1e-7), S = sum of A."""
+    total = activations.sum(axis=(1, 2))[:, None, None]
+    weights: FloatArray = (gradients * activations / (total + np.float32(1e-7))).sum(axis=(1, 2))
+    return weights
+
+
+def first_component(values: FloatArray) -> FloatArray:
+    """Map [h, w]: positions [h * w, K], centred a channel, projected on their first right singular vector.
+
+    NaN counts as 0. The sign of a singular vector is arbitrary; here the cell of largest magnitude is
+    positive (grad-cam keeps whatever sign LAPACK returned).
+    """
+    channels, height, width = values.shape
+    positions = np.nan_to_num(values.reshape(channels, -1).T, nan=0.0, posinf=np.inf, neginf=-np.inf)
+    if not np.isfinite(positions).all():  # an SVD of infinities raises; the map says so instead
+        return np.full((height, width), np.nan, np.float32)
+    positions = positions - positions.mean(axis=0)
+    _, _, components = np.linalg.svd(positions, full_matrices=False)
+    projection = positions @ components[0]
+    if projection[np.argmax(np.abs(projection))] < 0:
+        projection = -projection
+    return np.float32(projection).reshape(height, width)

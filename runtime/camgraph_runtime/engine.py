@@ -1,0 +1,324 @@
+"""Runs ONNX graphs with onnxruntime. The only module that imports it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from camgraph_runtime.errors import (
+    CamgraphError,
+    DeviceError,
+    InferenceError,
+    InvalidGraphError,
+    InvalidInputError,
+)
+from camgraph_runtime.providers import Device, ProviderList, active_provider, requested_providers
+from camgraph_runtime.threads import Threads
+
+__all__ = ["Backend", "Device", "Engine", "OnnxRuntime", "Session", "TensorInfo", "Threads"]
+
+_FATAL_ONLY = 4  # onnxruntime logs to stderr what it also raises; the raised error is enough
+
+_NUMPY_NAMES = {"float": "float32", "double": "float64", "bfloat16": "bfloat16", "string": "str"}
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A graph's input or output: name, NumPy name of the element type, and shape.
+
+    An axis is a number, a symbol such as "N" where it varies, or None where the graph says nothing.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...]
+
+
+class Session(Protocol):
+    """What the engine needs of an ``onnxruntime.InferenceSession``."""
+
+    def get_inputs(self) -> Sequence[Any]: ...  # noqa: D102 - onnxruntime's own names and meaning
+    def get_outputs(self) -> Sequence[Any]: ...  # noqa: D102
+    def get_providers(self) -> Sequence[str]: ...  # noqa: D102
+    def get_modelmeta(self) -> Any: ...  # noqa: D102
+    def run(self, output_names: Sequence[str], feeds: Mapping[str, np.ndarray]) -> Sequence[Any]: ...  # noqa: D102
+
+
+class Backend(Protocol):
+    """What the engine needs of onnxruntime as a whole: little, so that a test can play a machine with a GPU."""
+
+    def available_providers(self) -> Sequence[str]:
+        """Names of the providers that this build knows."""
+
+    def preload_cuda(self) -> None:
+        """Loads the CUDA libraries that were installed as Python packages."""
+
+    def create_session(
+        self, model: str | bytes, options: SessionSettings, providers: ProviderList, fallback: bool
+    ) -> Session:
+        """Loads a model; without ``fallback`` a provider that fails to start raises."""
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """Settings of one session: threads, graph optimisation, and onnxruntime's own config entries."""
+
+    threads: Threads
+    optimize: bool
+    config: Mapping[str, str]
+
+
+class OnnxRuntime:
+    """The installed onnxruntime.
+
+    Raises:
+        DeviceError: onnxruntime is not installed.
+
+    """
+
+    def __init__(self) -> None:
+        try:
+            import onnxruntime  # noqa: PLC0415 - an optional dependency, and slow to import
+        except ImportError as error:
+            raise DeviceError(
+                f"onnxruntime cannot be imported ({error}). Install camgraph[cpu] or camgraph[gpu]."
+            ) from error
+        self._ort = onnxruntime
+
+    def available_providers(self) -> Sequence[str]:
+        """Names of the providers that this build knows."""
+        names: list[str] = self._ort.get_available_providers()
+        return names
+
+    def preload_cuda(self) -> None:
+        """Loads the CUDA libraries that were installed as Python packages, if this build can."""
+        preload = getattr(self._ort, "preload_dlls", None)
+        if preload is not None:
+            preload()
+
+    def create_session(
+        self, model: str | bytes, options: SessionSettings, providers: ProviderList, fallback: bool
+    ) -> Session:
+        """Loads a model; without ``fallback`` a provider that fails to start raises."""
+        session: Session = self._ort.InferenceSession(
+            model, self._session_options(options), providers=providers, enable_fallback=int(fallback)
+        )
+        return session
+
+    def _session_options(self, settings: SessionSettings) -> Any:
+        ort = self._ort
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = settings.threads.intra_op
+        options.inter_op_num_threads = settings.threads.inter_op
+        options.execution_mode = (
+            ort.ExecutionMode.ORT_PARALLEL
+            if settings.threads.inter_op > 1
+            else ort.ExecutionMode.ORT_SEQUENTIAL
+        )
+        level = ort.GraphOptimizationLevel
+        options.graph_optimization_level = (
+            level.ORT_ENABLE_ALL if settings.optimize else level.ORT_DISABLE_ALL
+        )
+        options.log_severity_level = _FATAL_ONLY
+        spinning = "1" if settings.threads.spinning else "0"
+        options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
+        options.add_session_config_entry("session.inter_op.allow_spinning", spinning)
+        for key, value in settings.config.items():
+            options.add_session_config_entry(key, value)
+        return options
+
+
+class Engine:
+    """One loaded graph, of any kind, ready to run from several threads at once.
+
+    Args:
+        model: Path of an ``.onnx`` file, or its bytes (then without external data).
+        device: "cpu"; "cuda", which raises instead of falling back; or "auto", which takes CUDA where it
+            works. `execution_provider` says what was taken.
+        threads: Thread counts; by default `Threads.latency`.
+        optimize: Whether onnxruntime may rewrite the graph (fusion, constant folding).
+        session_config: onnxruntime's config entries, for example ``{"session.set_denormal_as_zero": "1"}``.
+        cuda_options: Options of the CUDA provider, laid over the defaults ``use_tf32=0`` and
+            ``cudnn_conv_algo_search=HEURISTIC``.
+        backend: Stands in for onnxruntime in tests.
+
+    Raises:
+        InvalidGraphError: The file is missing, damaged, or uses what onnxruntime does not know.
+        DeviceError: The device is not to be had.
+
+    """
+
+    def __init__(
+        self,
+        model: str | Path | bytes,
+        *,
+        device: Device = "cpu",
+        threads: Threads | None = None,
+        optimize: bool = True,
+        session_config: Mapping[str, str] | None = None,
+        cuda_options: Mapping[str, str] | None = None,
+        backend: Backend | None = None,
+    ) -> None:
+        backend = backend or OnnxRuntime()
+        self.name = "the graph" if isinstance(model, bytes) else Path(model).name
+        self.threads = threads or Threads.latency()
+        settings = SessionSettings(self.threads, optimize, session_config or {})
+        providers = requested_providers(device, backend.available_providers(), cuda_options)
+        if len(providers) > 1:
+            backend.preload_cuda()
+        session = self._load(backend, model, settings, providers, device)
+        self.execution_provider = active_provider(device, session.get_providers())
+        self.inputs = {info.name: info for info in map(_tensor_info, session.get_inputs())}
+        self.outputs = {info.name: info for info in map(_tensor_info, session.get_outputs())}
+        self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
+        self._session: Session | None = session
+
+    def run(
+        self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Runs the graph once; safe to call from several threads.
+
+        Args:
+            feeds: One array for each input, with exactly its element type and shape.
+            outputs: Names of the outputs to fetch; all by default.
+
+        Returns:
+            The fetched arrays by name, as onnxruntime gives them.
+
+        Raises:
+            InvalidInputError: An input is missing, unknown, or of the wrong type or shape.
+            InferenceError: The engine is closed, an output is unknown, or onnxruntime failed.
+
+        """
+        session = self._session
+        if session is None:
+            raise InferenceError(f"The engine of {self.name} is closed. Load the graph again.")
+        names = list(self.outputs) if outputs is None else list(outputs)
+        unknown = [name for name in names if name not in self.outputs]
+        if unknown:
+            raise InferenceError(
+                f"{self.name} has no output {unknown[0]!r}; it has {', '.join(self.outputs)}."
+            )
+        check_feeds(self.inputs, feeds)
+        try:
+            values = session.run(names, feeds)
+        except Exception as error:
+            raise InferenceError(f"Running {self.name} failed: {_reason(error)}") from error
+        return dict(zip(names, values, strict=True))
+
+    def close(self) -> None:
+        """Frees the session once the runs under way have ended. Later runs raise `InferenceError`."""
+        self._session = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _load(
+        self,
+        backend: Backend,
+        model: str | Path | bytes,
+        settings: SessionSettings,
+        providers: ProviderList,
+        device: Device,
+    ) -> Session:
+        if not isinstance(model, bytes):
+            _check_file(Path(model))
+            model = str(model)
+        try:
+            return backend.create_session(model, settings, providers, fallback=device == "auto")
+        except CamgraphError:
+            raise
+        except Exception as error:
+            # On CUDA the graph may be fine and the device not: only a load on the CPU tells the two apart.
+            if device == "cuda" and _loads_on_cpu(backend, model, settings):
+                raise DeviceError(
+                    f"CUDA was asked for, but onnxruntime cannot start it: {_reason(error)} "
+                    "Check the driver and the CUDA and cuDNN libraries, or choose the device cpu or auto."
+                ) from error
+            raise InvalidGraphError(
+                f"{self.name} cannot be loaded as an ONNX graph: {_reason(error)} "
+                "Check that the file is complete and that its external data, if any, lies beside it."
+            ) from error
+
+
+def check_feeds(inputs: Mapping[str, TensorInfo], feeds: Mapping[str, np.ndarray]) -> None:
+    """Checks names, element types and shapes of a run's inputs, and that equal symbols have equal lengths.
+
+    Raises:
+        InvalidInputError: Something does not fit; the message names the input and what it wants.
+
+    """
+    for name in inputs:
+        if name not in feeds:
+            raise InvalidInputError(f"The input {name!r} is missing; the graph takes {', '.join(inputs)}.")
+    lengths: dict[str, tuple[int, str]] = {}
+    for name, value in feeds.items():
+        if name not in inputs:
+            raise InvalidInputError(f"The graph has no input {name!r}; it takes {', '.join(inputs)}.")
+        _check_value(inputs[name], value)
+        for axis, length in zip(inputs[name].shape, value.shape, strict=True):
+            if not isinstance(axis, str):
+                continue
+            seen, where = lengths.setdefault(axis, (length, name))
+            if seen != length:
+                raise InvalidInputError(
+                    f"The axis {axis} is {seen} long in the input {where!r} but {length} long in {name!r}; "
+                    "give both the same length."
+                )
+
+
+def _check_value(info: TensorInfo, value: np.ndarray) -> None:
+    dtype = "str" if value.dtype.kind in "USO" else value.dtype.name
+    if dtype != info.dtype:
+        raise InvalidInputError(f"The input {info.name!r} is {dtype}, but the graph wants {info.dtype}.")
+    fits = len(info.shape) == value.ndim and all(
+        not isinstance(axis, int) or axis == length
+        for axis, length in zip(info.shape, value.shape, strict=True)
+    )
+    if not fits:
+        raise InvalidInputError(
+            f"The input {info.name!r} has the shape {_shape(value.shape)}, "
+            f"but the graph wants {_shape(info.shape)}."
+        )
+
+
+def _shape(shape: Sequence[int | str | None]) -> str:
+    return "[" + ", ".join("?" if axis is None else str(axis) for axis in shape) + "]"
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        what = "is a directory" if path.is_dir() else "does not exist"
+        raise InvalidGraphError(f"{path} {what}; give the path of an .onnx file.")
+    if path.stat().st_size == 0:
+        raise InvalidGraphError(f"{path} is empty; export the graph again.")
+
+
+def _loads_on_cpu(backend: Backend, model: str | bytes, settings: SessionSettings) -> bool:
+    try:
+        backend.create_session(model, settings, requested_providers("cpu", ()), fallback=False)
+    except Exception:
+        return False
+    return True
+
+
+def _tensor_info(value: Any) -> TensorInfo:
+    """From onnxruntime's NodeArg: its type reads "tensor(float)", its axes are numbers, symbols or None."""
+    element = re.sub(r"^tensor\((.*)\)$", r"\1", value.type)
+    shape = tuple(axis if isinstance(axis, int) or axis else None for axis in value.shape)
+    return TensorInfo(value.name, _NUMPY_NAMES.get(element, element), shape)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of onnxruntime's message without its error-code prefix, ended by a full stop."""
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error)).strip()
+    line = text.splitlines()[0].strip() if text else type(error).__name__
+    return line if line.endswith(".") else line + "."

@@ -1,0 +1,106 @@
+"""Heatmaps as pictures: colour maps, overlays, and their encoding."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import cv2
+import numpy as np
+
+from camgraph_runtime.errors import InvalidInputError, UsageError
+from camgraph_runtime.types import ByteArray, FloatArray
+
+COLORMAPS = {
+    "jet": cv2.COLORMAP_JET,
+    "viridis": cv2.COLORMAP_VIRIDIS,
+    "turbo": cv2.COLORMAP_TURBO,
+    "inferno": cv2.COLORMAP_INFERNO,
+}
+
+
+def colorize(heatmap: FloatArray, colormap: str = "jet") -> ByteArray:
+    """Heatmap [H, W] in 0..1 as colours, uint8 [H, W, 3], RGB. Values are truncated to 256 steps; NaN counts
+    as 0.
+
+    Raises:
+        UsageError: There is no such colour map.
+        InvalidInputError: The heatmap has not two axes, or values outside 0..1 (a raw map, for example).
+
+    """
+    if colormap not in COLORMAPS:
+        raise UsageError(f"There is no colour map {colormap!r}; choose one of {', '.join(COLORMAPS)}.")
+    values = np.nan_to_num(np.asarray(heatmap, np.float32), nan=0.0)
+    if values.ndim != 2 or values.min() < 0 or values.max() > 1:
+        raise InvalidInputError(
+            "A heatmap to draw is an array [H, W] of values in 0..1; raw maps have to be scaled first."
+        )
+    steps = (np.float32(255) * values).astype(np.uint8)
+    return cast("ByteArray", cv2.cvtColor(cv2.applyColorMap(steps, COLORMAPS[colormap]), cv2.COLOR_BGR2RGB))
+
+
+def overlay(
+    photo: ByteArray, heatmap: FloatArray, *, colormap: str = "jet", image_weight: float = 0.5
+) -> ByteArray:
+    """The heatmap's colours mixed into the photo, as ``show_cam_on_image`` of grad-cam 1.5.7 does, bit for
+    bit.
+
+    The mix is divided by its largest value, so that brightness is rescaled an image.
+
+    Args:
+        photo: uint8 [H, W, 3], RGB.
+        heatmap: float32 [H, W] in 0..1.
+        colormap: One of `COLORMAPS`.
+        image_weight: Weight of the photo against the colours, 0..1.
+
+    Returns:
+        uint8 [H, W, 3], RGB.
+
+    Raises:
+        UsageError: There is no such colour map, or the weight is out of range.
+        InvalidInputError: Photo and heatmap do not fit each other.
+
+    """
+    if not 0 <= image_weight <= 1:
+        raise UsageError(f"The image weight is {image_weight}; it must lie in 0..1.")
+    if photo.shape != (*heatmap.shape, 3) or photo.dtype != np.uint8:
+        raise InvalidInputError(
+            f"The photo is {photo.dtype} {list(photo.shape)}, but the heatmap {list(heatmap.shape)} wants uint8 "
+            f"{[*heatmap.shape, 3]}."
+        )
+    colours = colorize(heatmap, colormap).astype(np.float32) / np.float32(255)
+    image = photo.astype(np.float32) / np.float32(255)
+    mix = np.float32(1 - image_weight) * colours + np.float32(image_weight) * image
+    brightest = np.max(mix)
+    if brightest > 0:  # a black photo alone has nothing to rescale
+        mix = mix / brightest
+    return (np.float32(255) * mix).astype(np.uint8)
+
+
+def encode_png(picture: ByteArray) -> bytes:
+    """PNG of a picture, uint8 [H, W, 3] (RGB) or [H, W] (grey)."""
+    return _encode(".png", picture, [])
+
+
+def encode_jpeg(picture: ByteArray, quality: int = 90) -> bytes:
+    """JPEG of a picture, uint8 [H, W, 3] (RGB) or [H, W] (grey), with a quality of 1 to 100.
+
+    Raises:
+        UsageError: The quality is out of range.
+
+    """
+    if not 1 <= quality <= 100:
+        raise UsageError(f"The JPEG quality is {quality}; it must lie in 1..100.")
+    return _encode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def heatmap_to_gray(heatmap: FloatArray) -> ByteArray:
+    """Heatmap [H, W] in 0..1 as 8-bit grey, uint8 [H, W], rounded; NaN counts as 0."""
+    return np.rint(np.clip(np.nan_to_num(heatmap, nan=0.0), 0, 1) * 255).astype(np.uint8)
+
+
+def _encode(suffix: str, picture: ByteArray, options: list[int]) -> bytes:
+    pixels = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    ok, data = cv2.imencode(suffix, pixels, options)
+    if not ok:
+        raise InvalidInputError(f"A picture of {list(picture.shape)} cannot be written as {suffix[1:]}.")
+    return data.tobytes()

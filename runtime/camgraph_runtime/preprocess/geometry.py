@@ -1,0 +1,190 @@
+"""The manifest's geometry steps as Pillow operations, and the way back onto the photo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_runtime.errors import InvalidGraphError, InvalidInputError
+from camgraph_runtime.types import AnyArray, ByteArray, FloatArray
+
+_FILTERS = {
+    pb.FILTER_UNSPECIFIED: Image.Resampling.BILINEAR,
+    pb.FILTER_NEAREST: Image.Resampling.NEAREST,
+    pb.FILTER_BILINEAR: Image.Resampling.BILINEAR,
+    pb.FILTER_BICUBIC: Image.Resampling.BICUBIC,
+    pb.FILTER_LANCZOS: Image.Resampling.LANCZOS,
+    pb.FILTER_BOX: Image.Resampling.BOX,
+}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Where one axis of the photo lies in the network's input: position = scale * photo position + offset.
+
+    Positions are continuous: pixel i covers [i, i + 1). ``photo`` and ``network`` are the axis's lengths in
+    pixels.
+    """
+
+    photo: int
+    network: int
+    scale: float = 1.0
+    offset: float = 0.0
+
+    def resized(self, length: int) -> Axis:
+        """After a resize of the whole axis to ``length`` pixels."""
+        factor = length / self.network
+        return replace(self, network=length, scale=self.scale * factor, offset=self.offset * factor)
+
+    def placed(self, start: int, length: int) -> Axis:
+        """After a cut (or, with a negative ``start``, a padding) to ``length`` pixels from ``start``."""
+        return replace(self, network=length, offset=self.offset - start)
+
+    def taps(self) -> tuple[AnyArray, AnyArray, FloatArray, AnyArray]:
+        """For each photo pixel: the network pixels around its centre, the second's weight, if it is inside."""
+        centres = self.scale * (np.arange(self.photo) + 0.5) + self.offset
+        position = np.clip(centres - 0.5, 0, self.network - 1)
+        lower = np.floor(position).astype(np.intp)
+        upper = np.minimum(lower + 1, self.network - 1)
+        return lower, upper, (position - lower).astype(np.float32), (centres >= 0) & (centres < self.network)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where the photo lies in the network's input: one `Axis` a direction."""
+
+    vertical: Axis
+    horizontal: Axis
+
+    @classmethod
+    def identity(cls, height: int, width: int) -> Frame:
+        """The frame of a photo that is the network's input."""
+        return cls(Axis(height, height), Axis(width, width))
+
+    def to_photo(self, heatmap: FloatArray) -> FloatArray:
+        """Heatmap [h_in, w_in] of the network's input, laid back onto the photo: float32 [H, W].
+
+        Bilinear between cells; photo pixels that the network did not see are 0.
+        """
+        if heatmap.shape != (self.vertical.network, self.horizontal.network):
+            raise ValueError(
+                f"the heatmap is {heatmap.shape}, not {(self.vertical.network, self.horizontal.network)}"
+            )
+        top, bottom, down, seen_rows = self.vertical.taps()
+        left, right, across, seen_columns = self.horizontal.taps()
+        rows = _blend(heatmap[top], heatmap[bottom], down[:, None])
+        photo = _blend(rows[:, left], rows[:, right], across[None, :])
+        photo[~seen_rows] = 0
+        photo[:, ~seen_columns] = 0
+        return photo
+
+
+def apply_steps(
+    photo: ByteArray, steps: Iterable[pb.GeometryStep], *, max_pixels: int
+) -> tuple[Image.Image, Frame]:
+    """Runs the steps on an upright RGB photo uint8 [H, W, 3].
+
+    Args:
+        photo: The photo.
+        steps: The manifest's steps, in order.
+        max_pixels: Largest picture in between: a long thin photo grows without bound when its shorter side is
+            resized.
+
+    Returns:
+        The picture that the network sees, and where the photo lies in it.
+
+    Raises:
+        InvalidInputError: A step would need more than ``max_pixels``.
+        InvalidGraphError: A step is unknown or asks for no pixels.
+
+    """
+    height, width = photo.shape[:2]
+    image, frame = Image.fromarray(photo), Frame.identity(height, width)
+    for step in steps:
+        image, frame = _Stage(image, frame, max_pixels).apply(step)
+    return image, frame
+
+
+@dataclass(frozen=True)
+class _Stage:
+    image: Image.Image
+    frame: Frame
+    max_pixels: int
+
+    def apply(self, step: pb.GeometryStep) -> tuple[Image.Image, Frame]:
+        kind = step.WhichOneof("step")
+        width, height = self.image.size
+        match kind:
+            case "resize_shorter_side":
+                size = step.resize_shorter_side.size
+                shorter = min(width, height)
+                return self._resize(
+                    int(size * height / shorter), int(size * width / shorter), step.resize_shorter_side.filter
+                )
+            case "resize_to":
+                return self._resize(step.resize_to.height, step.resize_to.width, step.resize_to.filter)
+            case "center_crop":
+                return self._place(step.center_crop.height, step.center_crop.width, fill=0)
+            case "center_square":
+                side = min(width, height)
+                return self._place(side, side, fill=0)
+            case "letterbox":
+                return self._letterbox(step.letterbox)
+        raise InvalidGraphError(
+            "The graph's manifest has a geometry step that this version does not know. Install a newer camgraph."
+        )
+
+    def _letterbox(self, box: pb.Letterbox) -> tuple[Image.Image, Frame]:
+        width, height = self.image.size
+        factor = min(box.height / height, box.width / width)
+        image, frame = self._resize(
+            min(box.height, max(1, round(height * factor))),
+            min(box.width, max(1, round(width * factor))),
+            box.filter,
+        )
+        return replace(self, image=image, frame=frame)._place(box.height, box.width, fill=box.fill)
+
+    def _resize(self, height: int, width: int, filter_: pb.Filter) -> tuple[Image.Image, Frame]:
+        self._check(height, width)
+        frame = Frame(self.frame.vertical.resized(height), self.frame.horizontal.resized(width))
+        if self.image.size == (width, height):
+            return self.image, frame
+        return self.image.resize((width, height), _FILTERS[filter_]), frame
+
+    def _place(self, height: int, width: int, *, fill: int) -> tuple[Image.Image, Frame]:
+        self._check(height, width)
+        left, top = _start(self.image.width, width), _start(self.image.height, height)
+        frame = Frame(self.frame.vertical.placed(top, height), self.frame.horizontal.placed(left, width))
+        if left >= 0 and top >= 0:
+            return self.image.crop((left, top, left + width, top + height)), frame
+        canvas = Image.new("RGB", (width, height), (fill, fill, fill))
+        canvas.paste(self.image, (-left, -top))
+        return canvas, frame
+
+    def _check(self, height: int, width: int) -> None:
+        if height < 1 or width < 1:
+            raise InvalidGraphError(
+                f"A geometry step of the graph's manifest asks for {width} x {height} pixels."
+            )
+        if height * width > self.max_pixels:
+            raise InvalidInputError(
+                f"The photo is too long and thin: resized for this model, it would have {width} x {height} "
+                f"pixels, and the limit is {self.max_pixels}. Crop it."
+            )
+
+
+def _start(have: int, want: int) -> int:
+    """First pixel of a centred cut, halves rounded to even; negative where pixels must be added."""
+    return round((have - want) / 2) if have >= want else -((want - have) // 2)
+
+
+def _blend(first: FloatArray, second: FloatArray, weight: FloatArray) -> FloatArray:
+    """first + weight * (second - first): exactly ``first`` where both are equal or the weight is 0."""
+    result: FloatArray = second - first
+    result *= weight
+    result += first
+    return result

@@ -1,0 +1,90 @@
+"""Post-processing profiles: from the raw maps of the layers to one heatmap.
+
+A profile takes the raw maps [h, w] (one a layer) and the size of the network's input, and returns the
+heatmap. ``pytorch-grad-cam`` repeats the package grad-cam 1.5.7 bit for bit; ``raw`` returns the map as it
+is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from camgraph_runtime.errors import UsageError
+from camgraph_runtime.types import FloatArray
+
+DEFAULT_PROFILE = "pytorch-grad-cam"
+
+ProfileFunction = Callable[[Sequence[FloatArray], tuple[int, int]], FloatArray]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A post-processing profile; ``in_input_frame`` is false if maps keep the layer's resolution."""
+
+    name: str
+    in_input_frame: bool
+    _function: ProfileFunction
+
+    def __call__(self, raw_maps: Sequence[FloatArray], size: tuple[int, int]) -> FloatArray:
+        """Heatmap of the raw maps [h, w], one a layer; ``size`` is (height, width) of the network's input.
+
+        Raises:
+            UsageError: The profile takes one layer and there are several.
+
+        """
+        return self._function(raw_maps, size)
+
+
+PROFILES: dict[str, Profile] = {}
+
+
+def profile(name: str, *, in_input_frame: bool = True) -> Callable[[ProfileFunction], Profile]:
+    """Registers a profile under a name."""
+
+    def register(function: ProfileFunction) -> Profile:
+        PROFILES[name] = Profile(name, in_input_frame, function)
+        return PROFILES[name]
+
+    return register
+
+
+def get_profile(name: str) -> Profile:
+    """The profile of a name.
+
+    Raises:
+        UsageError: There is none.
+
+    """
+    if name not in PROFILES:
+        raise UsageError(f"There is no profile {name!r}; choose one of {', '.join(PROFILES)}.")
+    return PROFILES[name]
+
+
+@profile(DEFAULT_PROFILE)
+def pytorch_grad_cam(raw_maps: Sequence[FloatArray], size: tuple[int, int]) -> FloatArray:
+    """ReLU, min-max and bilinear resize of each layer, mean over layers, min-max again: float32 in 0..1."""
+    height, width = size
+    layers = [cv2.resize(min_max(np.maximum(raw, 0)), (width, height)) for raw in raw_maps]
+    stacked = np.maximum(np.stack(layers).astype(np.float32, copy=False), 0)
+    return min_max(np.mean(stacked, axis=0))
+
+
+@profile("raw", in_input_frame=False)
+def raw(raw_maps: Sequence[FloatArray], _: tuple[int, int]) -> FloatArray:
+    """The signed map [h, w] of one layer, unchanged."""
+    if len(raw_maps) != 1:
+        raise UsageError(
+            f"The profile raw takes one layer, but {len(raw_maps)} were asked for; ask for them one by one."
+        )
+    return raw_maps[0]
+
+
+def min_max(values: FloatArray) -> FloatArray:
+    """Shifted to start at 0, divided by (1e-7 + maximum); a constant map becomes all zero."""
+    shifted = values - np.min(values)
+    scaled: FloatArray = shifted / (np.float32(1e-7) + np.max(shifted))
+    return scaled

@@ -1,0 +1,70 @@
+"""What a raw map says about itself, so that an empty heatmap is told apart from a broken one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from camgraph_runtime.types import FloatArray
+
+
+@dataclass(frozen=True)
+class MapStatistics:
+    """Statistics of the signed map before ReLU, over all cells of all layers that went into it.
+
+    Values are in units of score times activation. With cells that are not finite, the numbers are those of
+    the finite cells (0 if there are none).
+
+    Attributes:
+        minimum: Smallest value.
+        maximum: Largest value.
+        mean: Mean value.
+        positive_share: Share of cells greater than zero, 0..1.
+        all_nonpositive: No cell is positive: nothing in the image speaks for the class, the heatmap is all
+            zero.
+        constant: Each layer's cells all have one value: the heatmap is all zero, whatever that value is.
+        nonfinite: A cell is infinite or not a number: the heatmap must not be trusted.
+
+    """
+
+    minimum: float
+    maximum: float
+    mean: float
+    positive_share: float
+    all_nonpositive: bool
+    constant: bool
+    nonfinite: bool
+
+    @classmethod
+    def of(cls, *maps: FloatArray) -> Self:
+        """Statistics of the raw maps [h, w] of one explanation, one map a layer."""
+        cells = np.concatenate([raw.ravel() for raw in maps])
+        finite = cells[np.isfinite(cells)]
+        nonfinite = finite.size < cells.size
+        if finite.size == 0:
+            return cls(0.0, 0.0, 0.0, 0.0, all_nonpositive=False, constant=False, nonfinite=nonfinite)
+        return cls(
+            minimum=float(finite.min()),
+            maximum=float(finite.max()),
+            mean=float(finite.mean(dtype=np.float64)),
+            positive_share=float(np.count_nonzero(cells > 0) / cells.size),
+            all_nonpositive=not nonfinite and bool(finite.max() <= 0),
+            constant=not nonfinite and all(raw.min() == raw.max() for raw in maps),
+            nonfinite=nonfinite,
+        )
+
+    def warnings(self) -> list[str]:
+        """One sentence for each flag that a user should know of."""
+        if self.nonfinite:
+            return ["The map has values that are not finite; do not trust this heatmap."]
+        if self.all_nonpositive:
+            return [
+                "No cell of the map is positive: nothing in the image speaks for it, the heatmap is empty."
+            ]
+        if self.constant:
+            return [
+                "All cells of the map are equal: no place matters more than another, the heatmap is empty."
+            ]
+        return []
