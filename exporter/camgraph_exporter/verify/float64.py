@@ -17,21 +17,55 @@ from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
 from camgraph_exporter.errors import ExportError
-from camgraph_exporter.verify import float64_conv, float64_pool
+from camgraph_exporter.verify import (
+    float64_attention,
+    float64_conv,
+    float64_norm,
+    float64_pointwise,
+    float64_pool,
+    float64_quant,
+    float64_resize,
+    float64_sample,
+    float64_shape,
+)
 from camgraph_exporter.verify.float64_convert import to_float64
 from camgraph_exporter.verify.float64_windows import Array
 
 __all__ = ["Float64Evaluator", "to_float64"]
 
 _OPERATORS: tuple[type[OpRun], ...] = (
+    float64_attention.Attention,
     float64_conv.Conv,
     float64_conv.ConvTranspose,
+    float64_norm.BatchNormalization,
+    float64_norm.GroupNormalization,
+    float64_norm.Hardmax,
+    float64_norm.LogSoftmax,
+    float64_norm.LpNormalization,
+    float64_norm.LRN,
+    float64_norm.Softmax,
+    float64_pointwise.Erf,
+    float64_pointwise.Gelu,
+    float64_pointwise.HardSwish,
     float64_pool.AveragePool,
-    float64_pool.GlobalAveragePool,
     float64_pool.GlobalLpPool,
     float64_pool.GlobalMaxPool,
     float64_pool.LpPool,
     float64_pool.MaxPool,
+    float64_quant.ConvInteger,
+    float64_quant.DequantizeLinear,
+    float64_quant.DynamicQuantizeLinear,
+    float64_quant.QLinearConv,
+    float64_quant.QLinearMatMul,
+    float64_quant.QuantizeLinear,
+    float64_resize.Resize,
+    float64_resize.Upsample,
+    float64_sample.AffineGrid,
+    float64_sample.GridSample,
+    float64_shape.Pad,
+    float64_shape.Scatter,
+    float64_shape.ScatterElements,
+    float64_shape.ScatterND,
 )
 
 _NARROW = (np.dtype(np.float32), np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))

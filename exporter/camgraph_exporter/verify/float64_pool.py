@@ -125,13 +125,6 @@ class LpPool(Float64Op):
         return (powers ** (x.dtype.type(1) / p),)
 
 
-class GlobalAveragePool(Float64Op):
-    """Mean over the spatial axes, which stay with size 1."""
-
-    def _run(self, x: Array) -> tuple[Array]:
-        return (x.mean(axis=tuple(range(2, x.ndim)), keepdims=True),)
-
-
 class GlobalMaxPool(Float64Op):
     """Maximum over the spatial axes, which stay with size 1."""
 

@@ -1,0 +1,49 @@
+"""Errors of the exporter: a trained model that cannot be made explainable, and why.
+
+::
+
+    CamgraphError
+    └── ExportError
+        ├── ModelFileError      the file is not a usable ONNX model
+        ├── ScoreError          the class score cannot be found or is not one
+        ├── LayerError          the target layer is missing, not spatial or not connected to the score
+        ├── GradientError       operators on the path have no derivative here
+        └── CertificateError    the result was computed but did not pass its own checks
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from camgraph_runtime.errors import CamgraphError
+
+
+class ExportError(CamgraphError):
+    """The trained model cannot be made explainable."""
+
+
+class ModelFileError(ExportError):
+    """The file is not a usable ONNX model."""
+
+
+class ScoreError(ExportError):
+    """The class score cannot be found, or the named tensor is not one."""
+
+
+class LayerError(ExportError):
+    """The target layer is missing, not spatial, or not connected to the score."""
+
+
+class GradientError(ExportError):
+    """Operators between the layer and the score have no derivative here."""
+
+
+class CertificateError(ExportError):
+    """The explainable graph did not pass its own checks; nothing was written."""
+
+
+def closest(name: str, known: Iterable[str], *, count: int = 3) -> str:
+    """Say which known names are near a wrong one: `" Did you mean a, b?"`, or an empty text."""
+    matches = difflib.get_close_matches(name, list(known), n=count, cutoff=0.4)
+    return f" Did you mean {', '.join(matches)}?" if matches else ""

@@ -1,0 +1,90 @@
+"""Reads an ONNX file, and says in one sentence why it cannot be used if so."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+from camgraph.v1 import manifest_pb2 as pb
+from google.protobuf.message import DecodeError
+
+from camgraph_exporter.errors import ModelFileError
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in memory with the facts about where it came from."""
+
+    model: ir.Model
+    source: pb.Source
+
+
+def load_onnx(path: Path) -> LoadedModel:
+    """Read the model at `path`; weights in external files stay there until they are needed.
+
+    Raises:
+        ModelFileError: the file is missing, empty, truncated, not ONNX, or its external data is missing or too short.
+
+    """
+    if not path.is_file():
+        raise ModelFileError(f"There is no file {str(path)!r}. Give the path of an .onnx file.")
+    proto = _parse(path)
+    _check_content(proto, path)
+    _check_external_data(proto, path)
+    model = ir.from_proto(proto)
+    ir.external_data.set_base_dir(model.graph, path.parent)
+    return LoadedModel(model, _source_of(proto, path))
+
+
+def _parse(path: Path) -> onnx.ModelProto:
+    if path.stat().st_size == 0:
+        raise ModelFileError(f"{str(path)!r} is empty. Export or download the model again.")
+    try:
+        return onnx.load(path, load_external_data=False, format="protobuf")
+    except (DecodeError, ValueError) as error:
+        raise ModelFileError(
+            f"{str(path)!r} is not an ONNX file, or it is damaged or truncated ({error}). Export or download the model again."
+        ) from error
+
+
+def _check_content(proto: onnx.ModelProto, path: Path) -> None:
+    # Garbage can parse as an empty message, and a truncated file can lose its end without breaking the wire format.
+    if not proto.graph.node or not proto.graph.output:
+        raise ModelFileError(f"{str(path)!r} holds no graph: it is not an ONNX model, or it is truncated. Export or download the model again.")
+    if not any(opset.domain in ("", "ai.onnx") for opset in proto.opset_import):
+        raise ModelFileError(f"{str(path)!r} imports no version of the standard operators, so its nodes have no meaning. Export it again.")
+    known = {value.name for value in proto.graph.input} | {tensor.name for tensor in proto.graph.initializer} | {""}
+    known |= {tensor.values.name for tensor in proto.graph.sparse_initializer}
+    known |= {name for node in proto.graph.node for name in node.output}
+    lost = sorted({name for node in proto.graph.node for name in node.input} - known)
+    lost += sorted({value.name for value in proto.graph.output} - known)
+    if lost:
+        raise ModelFileError(f"{str(path)!r} uses {len(lost)} tensor(s) that nothing produces ({', '.join(lost[:3])}): it is damaged or truncated. Export it again.")
+
+
+def _check_external_data(proto: onnx.ModelProto, path: Path) -> None:
+    problems = []
+    for tensor in onnx.external_data_helper._get_all_tensors(proto):  # noqa: SLF001  the public way loads the data
+        if not onnx.external_data_helper.uses_external_data(tensor):
+            continue
+        info = onnx.external_data_helper.ExternalDataInfo(tensor)
+        file = path.parent / info.location
+        needed = int(info.offset or 0) + int(info.length or 0)
+        if not file.is_file():
+            problems.append(f"{info.location} is missing")
+        elif file.stat().st_size < needed:
+            problems.append(f"{info.location} has {file.stat().st_size} bytes, tensor {tensor.name!r} needs {needed}")
+    if problems:
+        unique = list(dict.fromkeys(problems))
+        raise ModelFileError(f"The external data of {str(path)!r} is not complete: {'; '.join(unique[:5])}. Put the data files beside the model.")
+
+
+def _source_of(proto: onnx.ModelProto, path: Path) -> pb.Source:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    opset = next(opset.version for opset in proto.opset_import if opset.domain in ("", "ai.onnx"))
+    producer = f"{proto.producer_name} {proto.producer_version}".strip()
+    return pb.Source(file_name=path.name, sha256=digest, producer=producer, opset_version=opset)

@@ -1,0 +1,1 @@
+"""Graph plumbing: reading the source graph and appending nodes to it."""

@@ -1,0 +1,54 @@
+"""Brings the many spellings of ONNX files to one: constants as initializers, one opset floor, no model-local functions."""
+
+from __future__ import annotations
+
+import onnx
+import onnx_ir as ir
+from onnx_ir.passes import common
+
+from camgraph_exporter.errors import ModelFileError
+
+# From this version on, axes of Squeeze, Unsqueeze and ReduceSum are inputs and Softmax works on one axis: rules need to know one spelling.
+LOWEST_OPSET = 13
+
+
+def normalise(model: ir.Model, *, opset: int = LOWEST_OPSET) -> ir.Model:
+    """Return the model with constants as initializers, initializers no longer inputs, nodes sorted, at `opset` or higher.
+
+    Raises:
+        ModelFileError: the model cannot be lifted to the opset.
+
+    """
+    _use_short_domain(model)
+    if model.opset_imports[""] < opset:
+        model = _lift_opset(model, opset)
+    if model.functions:
+        common.InlinePass()(model)
+    common.TopologicalSortPass()(model)
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    common.RemoveInitializersFromInputsPass()(model)
+    return model
+
+
+def _use_short_domain(model: ir.Model) -> None:
+    """Call the standard domain by one of its two names."""
+    for imports in (model.opset_imports, model.graph.opset_imports):
+        if "ai.onnx" in imports:
+            version = imports.pop("ai.onnx")
+            imports.setdefault("", version)
+    for node in model.graph.all_nodes():
+        if node.domain == "ai.onnx":
+            node.domain = ""
+
+
+def _lift_opset(model: ir.Model, opset: int) -> ir.Model:
+    """Convert to a newer opset with ONNX's own converter. The certificate shows later that the outputs did not change."""
+    version = model.opset_imports[""]
+    try:
+        proto = onnx.version_converter.convert_version(ir.to_proto(model), opset)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        raise ModelFileError(
+            f"The model uses opset {version}, which ONNX's converter could not lift to {opset} ({reason}). Export it again with opset {opset} or newer."
+        ) from error
+    return ir.from_proto(proto)

@@ -1,0 +1,67 @@
+"""The whole preparation: from a loaded model to one that can be read and differentiated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from camgraph_exporter.errors import ModelFileError
+from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.prepare.normalise import LOWEST_OPSET, normalise
+from camgraph_exporter.prepare.probe import BATCH, Probe, annotate, probe
+
+
+@dataclass
+class Prepared:
+    """A normalised model whose values all carry shapes and types."""
+
+    model: ir.Model
+    image: ir.Value
+    probe: Probe
+
+    @property
+    def graph(self) -> ir.Graph:
+        """The main graph."""
+        return self.model.graph
+
+    def value(self, name: str) -> ir.Value | None:
+        """Return a value of the main graph by name."""
+        return self.values().get(name)
+
+    def values(self) -> dict[str, ir.Value]:
+        """Return the inputs and all node outputs by name, in topological order."""
+        values = [*self.graph.inputs, *(value for node in self.graph for value in node.outputs)]
+        return {str(value.name): value for value in values if value.name}
+
+
+def prepare(model: ir.Model, *, opset: int = LOWEST_OPSET, sizes: Sequence[int] | None = None) -> Prepared:
+    """Normalise and probe a model.
+
+    Raises:
+        ModelFileError: the model has no image input, or onnxruntime cannot run it.
+
+    """
+    model = normalise(model, opset=opset)
+    image = _image_input(model)
+    _name_batch(image)
+    result = probe(model, image=image, sizes=sizes)
+    annotate(model, result)
+    return Prepared(model, image, result)
+
+
+def _image_input(model: ir.Model) -> ir.Value:
+    inputs = list(model.graph.inputs)
+    images = [value for value in inputs if value.shape is not None and len(value.shape) >= 3]
+    if len(images) != 1 or len(inputs) != 1:
+        listed = ", ".join(f"{value.name} {list(dims_of(value)) if value.shape is not None else '[?]'}" for value in inputs) or "none"
+        raise ModelFileError(f"The model must have one image input and no other, but its inputs are: {listed}.")
+    return images[0]
+
+
+def _name_batch(image: ir.Value) -> None:
+    """Call a dynamic batch axis `N`; other dynamic axes keep their names."""
+    assert image.shape is not None
+    if not isinstance(image.shape[0], int):
+        image.shape = ir.Shape([BATCH, *dims_of(image)[1:]])

@@ -1,0 +1,146 @@
+"""Runs the source model with every intermediate value as an output, and reads shapes, types and constants off.
+
+Shape inference gives up on many real files (constant-computed pads, shape chains, custom operators). A run does not: every rank and every static size is a
+fact. Two runs with different batch sizes (and image sizes, where the model takes several) tell static dimensions from dynamic ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx_ir as ir
+from camgraph_runtime.engine import Engine
+from camgraph_runtime.errors import CamgraphError
+
+from camgraph_exporter.errors import ModelFileError
+from camgraph_exporter.graph.dims import Dim, Dims, dims_of
+
+BATCH = "N"
+_DEFAULT_SIZE = 224
+_CONSTANT_LIMIT = 1 << 20  # elements; larger constant values stay in the graph and are not copied
+
+
+@dataclass
+class Probe:
+    """What the runs showed. `feeds` and `arrays` are those of the first run, for later checks."""
+
+    shapes: dict[str, Dims] = field(default_factory=dict)
+    dtypes: dict[str, ir.DataType] = field(default_factory=dict)
+    constants: dict[str, np.ndarray] = field(default_factory=dict)
+    batch_is_symbolic: bool = False
+
+
+def probe(model: ir.Model, *, image: ir.Value, sizes: Sequence[int] | None = None, seed: int = 0) -> Probe:
+    """Run the model two or three times and return what is known of its values.
+
+    Args:
+        model: normalised source model.
+        image: the image input.
+        sizes: height and width to use where the input leaves them open.
+        seed: seed of the random inputs.
+
+    Raises:
+        ModelFileError: onnxruntime cannot run the model.
+
+    """
+    values = [value for node in model.graph for value in node.outputs if value.name]
+    engine = _engine_with_outputs(model, values)
+    rng = np.random.default_rng(seed)
+    runs = _runs(engine, image, rng, sizes)
+    return _compare(model, image, values, runs)
+
+
+@dataclass(frozen=True)
+class _Run:
+    batch: int
+    arrays: Mapping[str, np.ndarray]
+
+
+def _runs(engine: Engine, image: ir.Value, rng: np.random.Generator, sizes: Sequence[int] | None) -> list[_Run]:
+    dims = dims_of(image)
+    open_axes = [axis for axis in range(1, len(dims)) if not isinstance(dims[axis], int)]
+    batches = (2, 3) if not isinstance(dims[0], int) else (dims[0], dims[0])
+    runs = [_run(engine, image, rng, batch, open_axes, sizes, growth=0) for batch in batches]
+    if open_axes and sizes is None:
+        runs.append(_run(engine, image, rng, batches[0], open_axes, sizes, growth=64))
+    return runs
+
+
+def _run(
+    engine: Engine, image: ir.Value, rng: np.random.Generator, batch: int, open_axes: Sequence[int], sizes: Sequence[int] | None, growth: int
+) -> _Run:
+    shape = [batch, *dims_of(image)[1:]]
+    for i, axis in enumerate(open_axes):
+        shape[axis] = sizes[i % len(sizes)] if sizes else _DEFAULT_SIZE + growth * (i + 1)
+    assert image.dtype is not None
+    data = random_input(rng, [int(dim) for dim in shape], image.dtype)
+    try:
+        return _Run(batch, engine.run({str(image.name): data}))
+    except CamgraphError as error:
+        raise ModelFileError(f"onnxruntime cannot run the model on an input of shape {list(shape)}: {error}") from error
+
+
+def random_input(rng: np.random.Generator, shape: Sequence[int], dtype: ir.DataType) -> np.ndarray:
+    """Return random values of an image tensor's element type."""
+    if dtype.is_floating_point():
+        return rng.standard_normal(shape).astype(dtype.numpy())
+    return rng.integers(0, 100, size=shape).astype(dtype.numpy())
+
+
+def _engine_with_outputs(model: ir.Model, values: Sequence[ir.Value]) -> Engine:
+    """Load the model with all values as outputs, without rewriting by the runtime."""
+    proto = ir.to_proto(model)
+    known = {output.name for output in proto.graph.output}
+    for value in values:
+        if value.name not in known:
+            proto.graph.output.add(name=str(value.name))
+    try:
+        return Engine(proto.SerializeToString(), optimize=False)
+    except CamgraphError as error:
+        raise ModelFileError(f"onnxruntime cannot load the model: {error}") from error
+
+
+def _compare(model: ir.Model, image: ir.Value, values: Sequence[ir.Value], runs: Sequence[_Run]) -> Probe:
+    result = Probe(batch_is_symbolic=runs[0].batch != runs[1].batch)
+    symbols: dict[tuple[int, ...], Dim] = {}
+    if result.batch_is_symbolic:
+        symbols[tuple(run.batch for run in runs)] = BATCH
+    dependent = _depends_on(model, image)
+    for value in values:
+        arrays = [run.arrays[str(value.name)] for run in runs]
+        if not all(isinstance(array, np.ndarray) for array in arrays):
+            continue
+        name = str(value.name)
+        result.dtypes[name] = ir.DataType.from_numpy(arrays[0].dtype)
+        if len({array.ndim for array in arrays}) == 1:
+            result.shapes[name] = tuple(_dim(sizes, symbols) for sizes in zip(*(array.shape for array in arrays), strict=True))
+        if value not in dependent and arrays[0].size <= _CONSTANT_LIMIT:
+            result.constants[name] = arrays[0]
+    return result
+
+
+def _dim(sizes: tuple[int, ...], symbols: dict[tuple[int, ...], Dim]) -> Dim:
+    """Return the size if all runs agree, else a symbol: the same for sizes that agree in every run."""
+    if len(set(sizes)) == 1:
+        return sizes[0]
+    return symbols.setdefault(sizes, f"dim{len(symbols)}")
+
+
+def _depends_on(model: ir.Model, image: ir.Value) -> set[ir.Value]:
+    dependent = {image}
+    for node in model.graph:
+        if any(value in dependent for value in node.inputs if value is not None) or node.op_type.startswith("Random"):
+            dependent.update(node.outputs)
+    return dependent
+
+
+def annotate(model: ir.Model, result: Probe) -> None:
+    """Write what the runs showed into the model's values."""
+    for node in model.graph:
+        for value in node.outputs:
+            if value.name in result.shapes:
+                value.shape = ir.Shape(result.shapes[value.name])
+            if value.name in result.dtypes:
+                value.type = ir.TensorType(result.dtypes[value.name])

@@ -1,0 +1,105 @@
+"""The driver: walks from the score back to the target layers and applies the rules on the way.
+
+Reverse mode (Griewank and Walther, Evaluating Derivatives, ch. 3): each value on a path between layer and score gets one
+cotangent, the sum over its uses; a node is visited once, after all its consumers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import onnx_ir as ir
+
+from camgraph_exporter.errors import GradientError
+from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.node import NodeView
+from camgraph_exporter.vjp import registry, rules as _rules  # noqa: F401  importing the rules registers them
+from camgraph_exporter.vjp.backward import Backward
+
+_REAL = {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
+# Between a quantising and a dequantising operator small integers stand for real numbers.
+_QUANTISED = {ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT16, ir.DataType.UINT16}
+_CARRIES = _REAL | _QUANTISED
+
+
+class Path:
+    """The nodes and values between the layers and the score, in topological order."""
+
+    def __init__(self, graph: Iterable[ir.Node], wrt: Iterable[ir.Value], scores: Iterable[ir.Value]) -> None:
+        nodes = list(graph)
+        reached = set(wrt)
+        for node in nodes:
+            if any(value in reached for value in node.inputs if value is not None) and not registry.is_nondifferentiable(node):
+                reached.update(value for value in node.outputs if value.dtype in _CARRIES)
+        wanted = set(scores)
+        for node in reversed(nodes):
+            if any(value in wanted for value in node.outputs):
+                wanted.update(value for value in node.inputs if value is not None)
+        self.values = reached & wanted
+        self.nodes = [
+            node
+            for node in nodes
+            if any(value in self.values for value in node.outputs)
+            and any(value in self.values for value in node.inputs if value is not None)
+        ]
+
+    def without_rule(self) -> list[ir.Node]:
+        """Return the nodes on the path whose operator has no rule."""
+        return [node for node in self.nodes if registry.find(node) is None]
+
+    def opset(self) -> int:
+        """Return the lowest ai.onnx version at which every rule on the path can be written."""
+        return max((entry.opset for node in self.nodes if (entry := registry.find(node)) is not None), default=13)
+
+
+def check_rules(path: Path, *, layer: str, score: str) -> None:
+    """Raise one error that names every node on the path whose operator has no rule."""
+    missing = path.without_rule()
+    if not missing:
+        return
+    named = "; ".join(
+        f"{node.domain + '.' if node.domain else ''}{node.op_type} (opset {node.version or '?'}) at node {node.name or node.outputs[0].name!r}"
+        for node in missing
+    )
+    raise GradientError(
+        f"There is no derivative for {len(missing)} node(s) on the path from layer {layer!r} to score {score!r}: {named}. "
+        "Choose a layer behind them with --layer, or add a rule as docs/adding-an-operator.md shows."
+    )
+
+
+def differentiate(
+    op: Backward, path: Path, seeds: Mapping[ir.Value, ir.Value], wrt: Sequence[ir.Value]
+) -> dict[ir.Value, ir.Value]:
+    """Emit the backward part and return the cotangent `[T, N, ...]` of each value of `wrt` that the seeds depend on.
+
+    `seeds` maps values to their cotangents. Cotangents come back un-expanded where they are constant along an axis.
+    """
+    cotangents = dict(seeds)
+    for node in reversed(path.nodes):
+        gs = [cotangents.get(value) for value in node.outputs]
+        if all(g is None for g in gs):
+            continue
+        view = NodeView(node, op, path.values)
+        with op.scope(f"{view.name}_grad"):
+            for value, g in _apply(op, view, gs):
+                before = cotangents.get(value)
+                cotangents[value] = g if before is None else op.Add(before, g)
+    return {value: cotangents[value] for value in wrt if value in cotangents}
+
+
+def _apply(op: Backward, view: NodeView, gs: Sequence[ir.Value | None]) -> list[tuple[ir.Value, ir.Value]]:
+    """Apply the rule of one node; return the needed inputs with their cotangents, in the shapes of the inputs."""
+    entry = registry.find(view.node)
+    assert entry is not None and entry.rule is not None, f"{view.op_type} has no rule: check_rules comes first."
+    result = entry.rule(op, view, *gs)
+    returned = [result] if isinstance(result, ir.Value) or result is None else list(result)
+    assert len(returned) <= view.num_inputs, f"The rule of {view.op_type} returned more cotangents than inputs."
+    pairs = []
+    for index, g in enumerate(returned):
+        if g is None or not view.needs(index):
+            continue
+        x = view.input(index)
+        g = op.unbroadcast(g, view.y, x) if entry.broadcasts else g
+        assert len(dims_of(g)) == len(dims_of(x)) + 1, f"The rule of {view.op_type} returned a cotangent of wrong rank."
+        pairs.append((x, g))
+    return pairs

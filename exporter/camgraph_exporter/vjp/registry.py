@@ -1,0 +1,117 @@
+"""The registry of vjp rules: one short named function an operator.
+
+A rule maps the cotangent of a node's output to the cotangents of its inputs (a vector-Jacobian product)::
+
+    @vjp("MatMul")
+    def matmul(op, node, g):
+        return op.MatMul(g, transpose(b)), op.MatMul(transpose(a), g)
+
+It returns one cotangent an input (shorter is allowed: the rest get none), None where there is none. Operators with several outputs get one `g` an
+output, None where an output does not matter.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import onnx_ir as ir
+
+from camgraph_exporter.errors import GradientError
+from camgraph_exporter.graph.node import NodeView
+from camgraph_exporter.vjp.backward import Backward
+
+Cotangents = Sequence[ir.Value | None] | ir.Value | None
+
+
+class Rule(Protocol):
+    """A function from output cotangents to input cotangents."""
+
+    def __call__(self, op: Backward, node: NodeView, *cotangents: Any) -> Cotangents: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What is known of one operator.
+
+    `broadcasts`: the driver sums the returned cotangents to the shapes of the inputs.
+    `opset`: the lowest ai.onnx version at which the rule's own operators exist; the source is lifted to it where needed.
+    """
+
+    op_type: str
+    domain: str
+    rule: Rule | None
+    broadcasts: bool = False
+    opset: int = 13
+    summary: str = ""
+
+
+_entries: dict[tuple[str, str], Entry] = {}
+
+
+def find(node: ir.Node) -> Entry | None:
+    """Return what is known of a node's operator, or None if there is no rule yet."""
+    return _entries.get((node.domain, node.op_type))
+
+
+def entries() -> list[Entry]:
+    """Return every entry, sorted by domain and operator."""
+    return [_entries[key] for key in sorted(_entries)]
+
+
+def is_nondifferentiable(node: ir.Node) -> bool:
+    """Tell whether an operator has no derivative by its nature, so that no gradient passes it."""
+    entry = find(node)
+    return entry is not None and entry.rule is None
+
+
+def vjp(*op_types: str, domain: str = "", broadcasts: bool = False, opset: int = 13) -> Callable[[Rule], Rule]:
+    """Register the decorated function as the rule of one or several operators."""
+
+    def register(rule: Rule) -> Rule:
+        summary = (getattr(rule, "__doc__", None) or "").strip().split("\n")[0]
+        for op_type in op_types:
+            _add(Entry(op_type, domain, rule, broadcasts, opset, summary))
+        return rule
+
+    return register
+
+
+def elementwise(
+    *op_types: str, domain: str = "", opset: int = 13
+) -> Callable[[Callable[[Backward, NodeView], ir.Value]], Rule]:
+    """Register a function that returns dy/dx of a unary element-wise operator; the rule is `g * dy/dx`."""
+
+    def register(derivative: Callable[[Backward, NodeView], ir.Value]) -> Rule:
+        def rule(op: Backward, node: NodeView, *cotangents: Any) -> Cotangents:
+            return op.Mul(cotangents[0], derivative(op, node))
+
+        rule.__name__ = derivative.__name__
+        rule.__doc__ = derivative.__doc__
+        return vjp(*op_types, domain=domain, opset=opset)(rule)
+
+    return register
+
+
+def nondifferentiable(*op_types: str, domain: str = "", why: str) -> None:
+    """Register operators through which no gradient passes by their nature: they are stops, not gaps."""
+    for op_type in op_types:
+        _add(Entry(op_type, domain, None, summary=why))
+
+
+def _add(entry: Entry) -> None:
+    key = (entry.domain, entry.op_type)
+    if key in _entries:
+        raise ValueError(f"{entry.op_type} has two rules.")
+    _entries[key] = entry
+
+
+def refuse_inputs(node: NodeView, *indices: int) -> None:
+    """Raise if the cotangent of an input is wanted that the rule does not derive, rather than leave it out silently."""
+    for index in indices:
+        if node.needs(index):
+            raise GradientError(
+                f"Input {index} of {node.op_type} node {node.name!r} depends on the target layer, and there is no derivative for that input. "
+                "Choose a layer behind this node with --layer."
+            )

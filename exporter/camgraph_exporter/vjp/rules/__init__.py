@@ -1,0 +1,27 @@
+"""One module a family of operators; importing this package registers every rule."""
+
+from camgraph_exporter.vjp.rules import (
+    activation,
+    arithmetic,
+    convolution,
+    layout,
+    linear,
+    normalisation,
+    pooling,
+    reduction,
+    softmax,
+    stops,
+)
+
+__all__ = [
+    "activation",
+    "arithmetic",
+    "convolution",
+    "layout",
+    "linear",
+    "normalisation",
+    "pooling",
+    "reduction",
+    "softmax",
+    "stops",
+]
