@@ -1,8 +1,9 @@
 """The root command `camgraph`.
 
 Commands are entry points of the group `camgraph.commands` and are imported when they are used. For every
-command alike the root adds `--config` and `--debug`, reads environment variables `CAMGRAPH_<COMMAND>_<OPTION>`,
-and turns an exception into one line on stderr and an exit code: 0 done, 1 the work failed, 2 wrong usage.
+command alike the root adds `--config` and `--debug`, reads environment variables
+`CAMGRAPH_<COMMAND>_<OPTION>`, and turns an exception into one line on stderr and an exit code: 0 done, 1 the
+work failed, 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class RootGroup(click.Group):
         command = super().get_command(ctx, cmd_name) or _load(cmd_name)
         return None if command is None else _with_shared_options(command, cmd_name)
 
-    def main(  # type: ignore[override]  # click's overloads differ only in the return type
+    def main(
         self,
         args: Sequence[str] | None = None,
         prog_name: str | None = None,

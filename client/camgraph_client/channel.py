@@ -1,0 +1,101 @@
+"""How a client connects: message limits, retries, keepalive, TLS. The same for both faces of grpc."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from camgraph_runtime.errors import UsageError
+
+MIB = 1024 * 1024
+_SERVICE = "camgraph.v1.ExplanationService"
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How the server proves who it is.
+
+    Attributes:
+        ca_file: PEM file with the certificate authorities to trust; None means those of the system.
+        server_name: the name in the server's certificate, where it differs from the address.
+    """
+
+    ca_file: Path | None = None
+    server_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where the server is and how to talk to it.
+
+    Attributes:
+        address: `HOST:PORT`, or whatever gRPC takes as a target, such as `dns:///camgraph:8500`.
+        tls: for an encrypted channel; None means plain text.
+        timeout: seconds that a call may take, retries included.
+        attempts: how often a call is sent if the server is UNAVAILABLE, at most 5; 1 means no retry.
+        max_message_mib: largest request and response in MiB.
+    """
+
+    address: str
+    tls: Tls | None = None
+    timeout: float = 60.0
+    attempts: int = 4
+    max_message_mib: int = 256
+
+    def __post_init__(self) -> None:
+        if not self.address:
+            raise UsageError("The server's address is empty; give HOST:PORT.")
+        if self.timeout <= 0:
+            raise UsageError(f"The timeout must be greater than 0 s, not {self.timeout:g}.")
+        if not 1 <= self.attempts <= 5:
+            raise UsageError(f"A call can be sent 1 to 5 times, not {self.attempts}.")
+
+    def credentials(self) -> grpc.ChannelCredentials | None:
+        """Credentials of an encrypted channel; None for plain text.
+
+        Raises:
+            UsageError: the file with the authorities cannot be read.
+        """
+        if self.tls is None:
+            return None
+        if self.tls.ca_file is None:
+            return grpc.ssl_channel_credentials()
+        try:
+            return grpc.ssl_channel_credentials(self.tls.ca_file.read_bytes())
+        except OSError as error:
+            raise UsageError(f"Cannot read {self.tls.ca_file}: {error.strerror}.") from error
+
+    def options(self) -> list[tuple[str, Any]]:
+        """Channel arguments of gRPC."""
+        limit = self.max_message_mib * MIB
+        options: list[tuple[str, Any]] = [
+            ("grpc.max_send_message_length", limit),
+            ("grpc.max_receive_message_length", limit),
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+        ]
+        if self.attempts > 1:
+            options += [
+                ("grpc.service_config", json.dumps(_service_config(self.attempts))),
+                # A request above this is sent only once; the default is 256 KiB, less than many photos.
+                ("grpc.per_rpc_retry_buffer_size", limit),
+            ]
+        if self.tls is not None and self.tls.server_name is not None:
+            options.append(("grpc.ssl_target_name_override", self.tls.server_name))
+        return options
+
+
+def _service_config(attempts: int) -> dict[str, Any]:
+    """Calls have no side effects, so whatever is UNAVAILABLE may be sent again; nothing else is worth it."""
+    policy = {
+        "maxAttempts": attempts,
+        "initialBackoff": "0.2s",
+        "maxBackoff": "2s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    return {"methodConfig": [{"name": [{"service": _SERVICE}], "retryPolicy": policy}]}

@@ -1,0 +1,155 @@
+"""From Python values to request messages."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camgraph.v1 import explanation_pb2 as pb
+from camgraph_runtime import Target
+from camgraph_runtime.errors import InvalidInputError, UsageError
+
+METHODS: Mapping[str, pb.Method] = {
+    "grad-cam": pb.METHOD_GRAD_CAM,
+    "grad-cam++": pb.METHOD_GRAD_CAM_PLUS_PLUS,
+    "xgrad-cam": pb.METHOD_XGRAD_CAM,
+    "layer-cam": pb.METHOD_LAYER_CAM,
+    "hires-cam": pb.METHOD_HIRES_CAM,
+    "grad-cam-elementwise": pb.METHOD_GRAD_CAM_ELEMENTWISE,
+    "eigen-cam": pb.METHOD_EIGEN_CAM,
+    "eigen-grad-cam": pb.METHOD_EIGEN_GRAD_CAM,
+}
+PROFILES: Mapping[str, pb.Profile] = {
+    "pytorch-grad-cam": pb.PROFILE_PYTORCH_GRAD_CAM,
+    "raw": pb.PROFILE_RAW,
+}
+COLORMAPS: Mapping[str, pb.Colormap] = {
+    "jet": pb.COLORMAP_JET,
+    "viridis": pb.COLORMAP_VIRIDIS,
+    "turbo": pb.COLORMAP_TURBO,
+    "inferno": pb.COLORMAP_INFERNO,
+}
+OUTPUTS: Mapping[str, pb.OutputKind] = {
+    "heatmap": pb.OUTPUT_KIND_HEATMAP,
+    "heatmap-png": pb.OUTPUT_KIND_HEATMAP_PNG,
+    "overlay-png": pb.OUTPUT_KIND_OVERLAY_PNG,
+    "overlay-jpeg": pb.OUTPUT_KIND_OVERLAY_JPEG,
+    "raw-map": pb.OUTPUT_KIND_RAW_MAP,
+    "input-heatmap": pb.OUTPUT_KIND_INPUT_HEATMAP,
+    "weights": pb.OUTPUT_KIND_WEIGHTS,
+    "activations": pb.OUTPUT_KIND_ACTIVATIONS,
+}
+
+ImageSource = bytes | str | Path | NDArray[np.uint8]
+
+
+class ExplainOptions(TypedDict, total=False):
+    """What may be said about an explanation; everything has a default."""
+
+    tensor: NDArray[Any]
+    """A ready input tensor [1, ...], instead of an image."""
+    model: str
+    """Model name; may be left out if the server has exactly one."""
+    version: str
+    """Model version; the newest by default."""
+    targets: Sequence[Target]
+    """Classes to explain, one explanation each."""
+    top_k: int
+    """Also explains the k best classes, after `targets`; with neither, the best class is explained."""
+    method: str
+    """Name of the method, such as "grad-cam"; the manifest's default by default."""
+    layers: Sequence[str]
+    """Target layers, which are fused; the manifest's first by default."""
+    profile: str
+    """"pytorch-grad-cam" or "raw"."""
+    outputs: Sequence[str]
+    """What to return for each target, names of `OUTPUTS`; "heatmap" by default."""
+    colormap: str
+    """Colours of overlays, a name of `COLORMAPS`."""
+    image_weight: float
+    """Weight of the photo against the colours in overlays, 0..1."""
+    jpeg_quality: int
+    """Quality of JPEG overlays, 1..100."""
+    num_predictions: int
+    """Number of best classes to list."""
+    request_id: str
+    """Comes back in the result, and stands in the server's log."""
+
+
+def explain_request(image: ImageSource | None, options: ExplainOptions) -> pb.ExplainRequest:
+    """The request message.
+
+    Args:
+        image: encoded bytes, the path of a file, or RGB pixels uint8 [H, W, 3] (sent as PNG).
+        options: the rest.
+
+    Raises:
+        InvalidInputError: not exactly one of image and tensor, or the image cannot be read.
+        UsageError: an option names something that does not exist.
+    """
+    tensor = options.get("tensor")
+    if (image is None) == (tensor is None):
+        raise InvalidInputError("Give either an image or a tensor.")
+    return pb.ExplainRequest(
+        model_name=options.get("model", ""),
+        model_version=options.get("version", ""),
+        image=pb.EncodedImage(data=_encoded(image)) if image is not None else None,
+        tensor=_tensor_message(tensor) if tensor is not None else None,
+        targets=map(_target_message, options.get("targets", ())),
+        top_k=options.get("top_k", 0),
+        method=_value(METHODS, options.get("method"), "method"),
+        layers=options.get("layers", ()),
+        profile=_value(PROFILES, options.get("profile"), "profile"),
+        outputs=[_value(OUTPUTS, name, "output") for name in options.get("outputs", ())],
+        overlay=pb.OverlayOptions(
+            colormap=_value(COLORMAPS, options.get("colormap"), "colour map"),
+            image_weight=options.get("image_weight"),
+            jpeg_quality=options.get("jpeg_quality", 0),
+        ),
+        num_predictions=options.get("num_predictions", 0),
+        request_id=options.get("request_id", ""),
+    )
+
+
+def _encoded(image: ImageSource) -> bytes:
+    if isinstance(image, bytes):
+        return image
+    if isinstance(image, np.ndarray):
+        from camgraph_runtime.overlay import encode_png  # noqa: PLC0415 - OpenCV, only where pixels are sent
+
+        return encode_png(image)
+    try:
+        return Path(image).read_bytes()
+    except OSError as error:
+        raise InvalidInputError(f"{image} cannot be read: {error.strerror}.") from error
+
+
+def _tensor_message(array: NDArray[Any]) -> pb.Tensor:
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return pb.Tensor(dtype=array.dtype.name, shape=array.shape, data=little.tobytes())
+
+
+def _target_message(target: Target) -> pb.Target:
+    return pb.Target(
+        class_index=target.class_index,
+        label=target.label,
+        rank=target.rank,
+        contrast=_target_message(target.contrast) if target.contrast is not None else None,
+        negative=target.negative,
+    )
+
+
+def _value(table: Mapping[str, Any], name: str | None, what: str) -> Any:
+    """The enum value of a name; zero, which means the server's default, for None."""
+    if name is None:
+        return 0
+    if name not in table:
+        closest = difflib.get_close_matches(name, table, n=1)
+        hint = f"did you mean {closest[0]!r}?" if closest else f"choose one of {', '.join(table)}."
+        raise UsageError(f"There is no {what} {name!r}; {hint}")
+    return table[name]

@@ -1,0 +1,1 @@
+"""The runtime behind gRPC: model repository, servicers, lifecycle."""

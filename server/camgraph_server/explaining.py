@@ -1,0 +1,124 @@
+"""The work of one `Explain` call, from request message to response message; runs on a worker thread."""
+
+from __future__ import annotations
+
+import time
+
+from camgraph.v1 import explanation_pb2 as pb
+from camgraph_runtime import Explainer, Result
+from camgraph_runtime.errors import InvalidInputError
+from camgraph_runtime.explainer import Subject
+from camgraph_runtime.plan import Plan
+from camgraph_server.errors import TooLargeError
+from camgraph_server.messages import (
+    METHOD_OF_NAME,
+    METHODS,
+    PROFILES,
+    array_from,
+    lookup,
+    score_message,
+    statistics_message,
+    targets_from,
+)
+from camgraph_server.rendering import OverlayStyle, asked_kinds, render
+
+_DEFAULT_PREDICTIONS = 5
+_MIB = 1024 * 1024
+_HEATMAP_CELL_BYTES = 4
+
+
+def explain(
+    explainer: Explainer, request: pb.ExplainRequest, max_bytes: int, waited: float
+) -> pb.ExplainResponse:
+    """Answers one request; the names of model and version are left to the caller.
+
+    Args:
+        explainer: the model.
+        request: what to explain.
+        max_bytes: largest answer, and most memory for the heatmaps of one request.
+        waited: seconds that the request waited for this thread.
+
+    Raises:
+        CamgraphError: the image, a target or an option cannot be used, or the graph lacks what was asked for.
+    """
+    kinds, style = asked_kinds(request), OverlayStyle.of(request.overlay)
+    plan = _plan(explainer, request)
+    subject = _subject(explainer, request)
+    _check_heatmaps(subject, plan, max_bytes)
+    [inference] = explainer.infer([subject], [plan])
+    result = explainer.finish(plan, subject, inference)
+    response = _response(request, result, kinds, style)
+    response.timings.queue_ms = waited * 1e3
+    if response.ByteSize() > max_bytes:
+        raise TooLargeError(
+            f"The answer takes {response.ByteSize() / _MIB:.0f} MiB, more than the limit of "
+            f"{max_bytes / _MIB:.0f} MiB; ask for fewer targets, or for pictures instead of arrays."
+        )
+    return response
+
+
+def _plan(explainer: Explainer, request: pb.ExplainRequest) -> Plan:
+    return explainer.plan(
+        targets=targets_from(request.targets),
+        top_k=request.top_k,
+        method=lookup(METHODS, request.method, "method"),
+        layers=list(request.layers),
+        profile=lookup(PROFILES, request.profile, "profile"),
+        num_predictions=request.num_predictions or _DEFAULT_PREDICTIONS,
+    )
+
+
+def _subject(explainer: Explainer, request: pb.ExplainRequest) -> Subject:
+    kind = request.WhichOneof("input")
+    if kind is None:
+        raise InvalidInputError("The request has neither an image nor a tensor; set one of them.")
+    if kind == "tensor":
+        return explainer.accept(array_from(request.tensor))
+    return explainer.prepare(request.image.data)
+
+
+def _check_heatmaps(subject: Subject, plan: Plan, max_bytes: int) -> None:
+    """Refuses what would fill the memory: each target has a heatmap of the photo's size."""
+    if subject.prepared is None:
+        return
+    height, width = subject.prepared.photo.shape[:2]
+    needed = len(plan.targets) * height * width * _HEATMAP_CELL_BYTES
+    if needed > max_bytes:
+        raise TooLargeError(
+            f"{len(plan.targets)} heatmaps of {width} x {height} pixels take {needed / _MIB:.0f} MiB, more "
+            f"than the limit of {max_bytes / _MIB:.0f} MiB; send a smaller photo, or ask for fewer targets."
+        )
+
+
+def _response(
+    request: pb.ExplainRequest, result: Result, kinds: list[pb.OutputKind], style: OverlayStyle
+) -> pb.ExplainResponse:
+    started = time.perf_counter()
+    explanations = [
+        pb.Explanation(
+            target=score_message(explanation.target),
+            contrast=score_message(explanation.contrast) if explanation.contrast is not None else None,
+            statistics=statistics_message(explanation.statistics),
+            outputs=render(explanation, kinds, result.photo, style),
+            layers=explanation.layers,
+            method=METHOD_OF_NAME[explanation.method],
+        )
+        for explanation in result.explanations
+    ]
+    rendered = time.perf_counter()
+    height, width = result.photo.shape[:2] if result.photo is not None else (0, 0)
+    return pb.ExplainResponse(
+        predictions=map(score_message, result.predictions),
+        explanations=explanations,
+        timings=pb.Timings(
+            decode_ms=result.timings.decode_ms,
+            preprocess_ms=result.timings.preprocess_ms,
+            inference_ms=result.timings.inference_ms,
+            postprocess_ms=result.timings.postprocess_ms,
+            render_ms=(rendered - started) * 1e3,
+        ),
+        request_id=request.request_id,
+        warnings=result.warnings,
+        image_width=width,
+        image_height=height,
+    )

@@ -1,0 +1,142 @@
+"""What every call of our own services gets: admission while running, errors as status codes, one log line."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import grpc
+from grpc import StatusCode
+from grpc.aio import ServicerContext
+
+from camgraph_server.errors import UnavailableError, status_of
+from camgraph_server.observability import log_event
+
+_PREFIX = "/camgraph."
+ERROR_KEY = "camgraph-error"
+_log = logging.getLogger("camgraph.request")
+
+Context = ServicerContext[Any, Any]
+UnaryHandler = Callable[[Any, Context], Awaitable[Any]]
+
+
+class Gate:
+    """Counts calls in flight and refuses new ones once it is closed."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self._open = True
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def close(self) -> None:
+        """Refuses all further calls."""
+        self._open = False
+
+    async def drained(self, timeout: float) -> bool:
+        """Waits until no call is in flight; False if that took longer than `timeout` seconds."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    def __enter__(self) -> None:
+        if not self._open:
+            raise UnavailableError("The server is stopping; send the request again.")
+        self.in_flight += 1
+        self._idle.clear()
+
+    def __exit__(self, *_: object) -> None:
+        self.in_flight -= 1
+        if self.in_flight == 0:
+            self._idle.set()
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps the unary calls of the packages `camgraph.*`; health and reflection pass untouched."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Puts the wrapper around the handler of one call."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or handler.unary_unary is None or not method.startswith(_PREFIX):
+            return handler
+        return grpc.unary_unary_rpc_method_handler(
+            self._wrap(method.rpartition("/")[2], cast("UnaryHandler", handler.unary_unary)),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+    def _wrap(self, rpc: str, inner: UnaryHandler) -> UnaryHandler:
+        async def call(request: Any, context: Context) -> Any:
+            started = time.perf_counter()
+            response, status, reason = None, StatusCode.CANCELLED, None  # holds if the caller goes away
+            try:
+                with self._gate:
+                    response = await inner(request, context)
+                status = StatusCode.OK
+            except Exception as error:  # whatever happened, the caller gets a status and the server lives on
+                status, reason = _answer_to(error)
+                await context.abort(status, reason, _named(error, status))
+            finally:
+                _log_call(
+                    rpc, context, status, reason=reason, started=started, request=request, response=response
+                )
+            return response
+
+        return call
+
+
+def _answer_to(error: Exception) -> tuple[StatusCode, str]:
+    """Status and text for the caller. What is not the caller's doing goes to the log, under an identifier."""
+    status = status_of(error)
+    if status is not StatusCode.INTERNAL:
+        return status, str(error)
+    identifier = uuid.uuid4().hex[:12]
+    log_event(_log, logging.ERROR, "internal error", trace=True, error_id=identifier)
+    return status, f"Internal error {identifier}; the server's log has the details under this identifier."
+
+
+def _named(error: Exception, status: StatusCode) -> tuple[tuple[str, str], ...]:
+    """Trailing metadata with the class of the error, so that a client can raise the same one."""
+    return () if status is StatusCode.INTERNAL else ((ERROR_KEY, type(error).__name__),)
+
+
+def _log_call(
+    rpc: str,
+    context: Context,
+    status: StatusCode,
+    *,
+    reason: str | None,
+    started: float,
+    request: Any,
+    response: Any,
+) -> None:
+    timings = getattr(response, "timings", None)
+    log_event(
+        _log,
+        logging.INFO,
+        "call",
+        rpc=rpc,
+        status=status.name,
+        ms=(time.perf_counter() - started) * 1e3,
+        queue_ms=timings.queue_ms if timings is not None else None,
+        inference_ms=timings.inference_ms if timings is not None else None,
+        model=getattr(response, "model_name", None) or getattr(request, "model_name", None) or None,
+        version=getattr(response, "model_version", None) or None,
+        peer=context.peer(),
+        request_id=getattr(request, "request_id", None) or None,
+        reason=reason,
+    )

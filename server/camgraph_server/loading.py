@@ -1,0 +1,45 @@
+"""From a server's settings to loaded explainers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from camgraph_runtime import Explainer, Limits
+from camgraph_runtime.threads import Threads, available_cores
+from camgraph_server.config import ServerConfig
+
+
+def worker_count(config: ServerConfig) -> int:
+    """Requests that are worked on at the same time."""
+    return config.workers or available_cores()
+
+
+def load_explainer(config: ServerConfig, path: Path) -> Explainer:
+    """Loads an explainable graph with the config's device and limits, and runs it once.
+
+    Several workers get one thread each, which gives the most answers a second; a single one gets all cores.
+
+    Raises:
+        InvalidGraphError: the file is damaged or not an explainable graph.
+        InferenceError: the graph does not run.
+        DeviceError: the device is not to be had.
+    """
+    threads = Threads.throughput() if worker_count(config) > 1 else Threads.latency()
+    limits = Limits(max_pixels=int(config.max_megapixels * 1e6), max_targets=config.max_targets)
+    explainer = Explainer(path, device=config.device, threads=threads, limits=limits)
+    _warm_up(explainer)
+    return explainer
+
+
+def _warm_up(explainer: Explainer) -> None:
+    """Runs the graph on zeros, so that no caller pays for the first run and a broken graph is found now.
+
+    A graph whose image size is open is left alone: a guessed size would prove nothing.
+    """
+    info = explainer.engine.inputs[explainer.manifest.input.tensor.name]
+    image_axes = [axis for axis in info.shape[1:] if isinstance(axis, int)]
+    if len(image_axes) == 3:
+        subject = explainer.accept(np.zeros((1, *image_axes), info.dtype))
+        explainer.infer([subject], [explainer.plan()])

@@ -1,0 +1,86 @@
+"""Logging: one line an event, as text with `key=value` facts or as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+_FACTS = "camgraph_facts"
+_LONGEST_VALUE = 200
+
+
+def log_event(
+    logger: logging.Logger, level: int, message: str, *, trace: bool = False, **facts: object
+) -> None:
+    """Logs one event.
+
+    Args:
+        logger: where to.
+        level: severity of the standard library.
+        message: what happened, without changing parts.
+        trace: adds the traceback of the exception that is being handled.
+        facts: the changing parts; None values are left out.
+    """
+    kept = {name: value for name, value in facts.items() if value is not None}
+    logger.log(level, message, extra={_FACTS: kept}, exc_info=trace)
+
+
+def configure_logging(log_format: Literal["text", "json"], level: str) -> None:
+    """Sends the log of this process to stderr in the given format."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-01-31T12:00:00.000Z INFO message key=value ...`; values that need it are quoted."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and the traceback below it if there is one."""
+        facts = "".join(f" {name}={_plain(value)}" for name, value in _facts(record).items())
+        line = f"{_time(record)} {record.levelname} {record.getMessage()}{facts}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, message, the facts, and the traceback if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        entry: dict[str, object] = {
+            "time": _time(record),
+            "level": record.levelname,
+            "message": record.getMessage(),
+        }
+        entry |= {name: _shortened(value) for name, value in _facts(record).items()}
+        if record.exc_info:
+            entry["trace"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str)
+
+
+def _facts(record: logging.LogRecord) -> Mapping[str, Any]:
+    facts: Mapping[str, Any] = getattr(record, _FACTS, {})
+    return facts
+
+
+def _time(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _plain(value: object) -> str:
+    text = str(_shortened(value))
+    # Callers choose some of the values: quoting keeps them from forging further facts or lines.
+    return text if text and text.isprintable() and not set(text) & set(' ="') else json.dumps(text)
+
+
+def _shortened(value: object) -> object:
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, str) and len(value) > _LONGEST_VALUE:
+        return value[:_LONGEST_VALUE] + "..."
+    return value

@@ -1,0 +1,204 @@
+"""Models on disk become explainers.
+
+A repository is a directory with any mix of::
+
+    NAME.onnx                   version 1
+    NAME/model.onnx             version 1
+    NAME/VERSION/model.onnx     VERSION is a decimal number
+
+Hidden entries and other files are ignored. A model that cannot be loaded is listed as failed, with the
+reason, and the others serve.
+"""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from camgraph_runtime import Explainer
+from camgraph_runtime.errors import CamgraphError, DeviceError, InvalidInputError
+from camgraph_server.errors import NotFoundError, NotReadyError, UnavailableError
+from camgraph_server.observability import log_event
+
+MODEL_FILE = "model.onnx"
+_log = logging.getLogger("camgraph.repository")
+
+Loader = Callable[[Path], Explainer]
+
+
+class ModelState(enum.Enum):
+    """What a model can be asked now."""
+
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass
+class Model:
+    """One version of one model."""
+
+    name: str
+    version: str
+    path: Path
+    state: ModelState = ModelState.LOADING
+    reason: str = ""
+    explainer: Explainer | None = None
+
+    def ready_explainer(self) -> Explainer:
+        """The explainer.
+
+        Raises:
+            UnavailableError: the model is still being loaded.
+            NotReadyError: it could not be loaded.
+        """
+        if self.state is ModelState.FAILED:
+            raise NotReadyError(f"Model {self.name!r} version {self.version!r} is not ready: {self.reason}")
+        if self.explainer is None:
+            raise UnavailableError(f"Model {self.name!r} is still being loaded; send the request again.")
+        return self.explainer
+
+    def fail(self, reason: str) -> None:
+        """Marks the model as failed."""
+        self.state, self.reason = ModelState.FAILED, reason
+
+
+class ModelRepository:
+    """The models of a directory. `load` and `close` block: call them off the event loop."""
+
+    def __init__(self, directory: Path, loader: Loader) -> None:
+        """Looks through the directory; nothing is loaded yet.
+
+        Args:
+            directory: the repository.
+            loader: makes an explainer of an explainable graph's file.
+
+        Raises:
+            NotFoundError: the directory does not exist or holds no model at all.
+        """
+        self._loader = loader
+        self._models = _discover(directory)
+        if not self._models:
+            raise NotFoundError(
+                f"No model found in {directory}: put NAME.onnx or NAME/VERSION/{MODEL_FILE} there."
+            )
+
+    @property
+    def models(self) -> list[Model]:
+        """All models, sorted by name, then version."""
+        return list(self._models)
+
+    def load(self) -> None:
+        """Loads every model; one that fails is marked and logged and does not stop the others.
+
+        Raises:
+            DeviceError: the device is not to be had, for whichever model.
+        """
+        for model in self._models:
+            if model.state is ModelState.LOADING:
+                self._load(model)
+
+    def find(self, name: str, version: str = "") -> Model:
+        """The model of that name; without a version the newest that is ready, or else the newest.
+
+        Raises:
+            InvalidInputError: no name was given, and there is more than one model.
+            NotFoundError: no such model, or no such version of it.
+        """
+        versions = [model for model in self._models if model.name == (name or self._only_name())]
+        if not versions:
+            raise NotFoundError(f"There is no model {name!r} here; the server has {self._names_like(name)}.")
+        if version:
+            versions = [model for model in versions if model.version == version]
+            if not versions:
+                raise NotFoundError(f"Model {name!r} has no version {version!r}.")
+        ready = [model for model in versions if model.state is ModelState.READY]
+        return (ready or versions)[-1]
+
+    def close(self) -> None:
+        """Closes every engine."""
+        for model in self._models:
+            if model.explainer is not None:
+                model.explainer.close()
+
+    def _load(self, model: Model) -> None:
+        try:
+            model.explainer = self._loader(model.path)
+        except DeviceError:
+            raise
+        except CamgraphError as error:
+            model.fail(str(error))
+        except Exception as error:  # a file that breaks the loader must not take the other models down
+            log_event(_log, logging.ERROR, "unexpected error while loading", trace=True, path=str(model.path))
+            model.fail(f"It could not be loaded: {type(error).__name__}.")
+        else:
+            model.state = ModelState.READY
+        level = logging.INFO if model.state is ModelState.READY else logging.ERROR
+        log_event(
+            _log,
+            level,
+            f"model {model.state.value}",
+            model=model.name,
+            version=model.version,
+            reason=model.reason or None,
+        )
+
+    def _only_name(self) -> str:
+        names = {model.name for model in self._models}
+        if len(names) > 1:
+            raise InvalidInputError(f"Name a model: the server has {self._names_like('')}.")
+        return names.pop()
+
+    def _names_like(self, name: str) -> str:
+        names = sorted({model.name for model in self._models})
+        shown = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or names[:5]
+        return ", ".join(map(repr, shown)) + (" and others" if len(shown) < len(names) else "")
+
+
+def _discover(directory: Path) -> list[Model]:
+    if not directory.is_dir():
+        raise NotFoundError(f"The model repository {directory} is not a directory.")
+    found: dict[tuple[str, str], Model] = {}
+    for entry in sorted(directory.iterdir()):
+        for model in _models_of(entry):
+            first = found.setdefault((model.name, model.version), model)
+            if first is not model:
+                first.fail(f"It is there twice, as {first.path} and as {model.path}: keep one.")
+    return sorted(found.values(), key=lambda model: (model.name, _order(model.version)))
+
+
+def _models_of(entry: Path) -> Iterator[Model]:
+    """The models that one entry of the repository stands for."""
+    if entry.name.startswith("."):
+        return
+    if entry.is_dir():
+        yield from _versions_of(entry)
+    elif entry.suffix == ".onnx":
+        yield Model(entry.stem, "1", entry)
+
+
+def _versions_of(folder: Path) -> Iterator[Model]:
+    candidates = [folder / MODEL_FILE, *sorted(folder.glob(f"[!.]*/{MODEL_FILE}"))]
+    files = [path for path in candidates if path.is_file()]
+    for path in files:
+        version = "1" if path.parent == folder else path.parent.name
+        model = Model(folder.name, version, path)
+        if not _is_version(version):
+            model.fail(f"{path.parent} is not a version: name it by a decimal number such as 1.")
+        yield model
+    if not files:
+        model = Model(folder.name, "1", folder / MODEL_FILE)
+        model.fail(f"{folder} holds no {MODEL_FILE}, neither itself nor in a folder named by a version.")
+        yield model
+
+
+def _is_version(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and str(int(text)) == text
+
+
+def _order(version: str) -> tuple[int, str]:
+    return (int(version), version) if _is_version(version) else (-1, version)

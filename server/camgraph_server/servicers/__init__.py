@@ -1,0 +1,1 @@
+"""The gRPC services: messages in, runtime calls on worker threads, messages out."""

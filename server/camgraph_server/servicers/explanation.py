@@ -1,0 +1,74 @@
+"""`camgraph.v1.ExplanationService`."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+from grpc.aio import ServicerContext
+
+from camgraph.v1 import explanation_pb2 as pb
+from camgraph.v1 import explanation_pb2_grpc
+from camgraph_server.config import MIB, ServerConfig
+from camgraph_server.explaining import explain
+from camgraph_server.repository import Model, ModelRepository, ModelState
+from camgraph_server.workers import WorkerPool
+
+_STATES = {
+    ModelState.LOADING: pb.MODEL_STATE_LOADING,
+    ModelState.READY: pb.MODEL_STATE_READY,
+    ModelState.FAILED: pb.MODEL_STATE_FAILED,
+}
+
+
+class ExplanationServicer(explanation_pb2_grpc.ExplanationServiceServicer):
+    """Explains images on worker threads. The interceptor turns the exceptions into status codes."""
+
+    def __init__(self, config: ServerConfig, repository: ModelRepository, pool: WorkerPool) -> None:
+        self._repository = repository
+        self._pool = pool
+        self._max_bytes = config.max_response_mib * MIB
+
+    async def Explain(  # noqa: N802
+        self, request: pb.ExplainRequest, context: ServicerContext[Any, Any]
+    ) -> pb.ExplainResponse:
+        """Classifies one image and explains the asked classes of it."""
+        arrived = time.perf_counter()
+        model = self._repository.find(request.model_name, request.model_version)
+        work = partial(explain, model.ready_explainer(), request, self._max_bytes)
+        response = await self._pool.run(work, _deadline(context))
+        response.model_name, response.model_version = model.name, model.version
+        response.timings.total_ms = (time.perf_counter() - arrived) * 1e3
+        return response
+
+    async def ListModels(  # noqa: N802
+        self, _: pb.ListModelsRequest, __: ServicerContext[Any, Any]
+    ) -> pb.ListModelsResponse:
+        """Lists the models of the repository, sorted by name, then version."""
+        return pb.ListModelsResponse(models=map(_model_info, self._repository.models))
+
+    async def GetModel(  # noqa: N802
+        self, request: pb.GetModelRequest, _: ServicerContext[Any, Any]
+    ) -> pb.GetModelResponse:
+        """Returns one model with its whole manifest."""
+        model = self._repository.find(request.name, request.version)
+        manifest = model.explainer.manifest if model.explainer is not None else None
+        return pb.GetModelResponse(model=_model_info(model), manifest=manifest)
+
+
+def _deadline(context: ServicerContext[Any, Any]) -> float | None:
+    """The caller's deadline on the clock of `time.monotonic`."""
+    remaining: float | None = context.time_remaining()
+    return None if remaining is None else time.monotonic() + remaining
+
+
+def _model_info(model: Model) -> pb.ModelInfo:
+    info = pb.ModelInfo(
+        name=model.name, version=model.version, state=_STATES[model.state], reason=model.reason
+    )
+    if model.explainer is not None:
+        info.num_classes = model.explainer.num_classes
+        info.layers.extend(model.explainer.layers)
+        info.execution_provider = model.explainer.engine.execution_provider
+    return info
