@@ -50,7 +50,7 @@ class Session(Protocol):
 
 
 class Backend(Protocol):
-    """What the engine needs of onnxruntime as a whole: little, so that a test can play a machine with a GPU."""
+    """What the engine needs of onnxruntime as a whole; a test can play a machine with a GPU by it."""
 
     def available_providers(self) -> Sequence[str]:
         """Names of the providers that this build knows."""

@@ -40,8 +40,8 @@ def manifest_from_json(text: str) -> Manifest:
         ) from error
     if manifest.format_version > FORMAT_VERSION:
         raise InvalidGraphError(
-            f"The graph's manifest has format version {manifest.format_version}, but this camgraph reads versions "
-            f"up to {FORMAT_VERSION}. Install a newer camgraph, or export the model again."
+            f"The graph's manifest has format version {manifest.format_version}, but this camgraph reads "
+            f"versions up to {FORMAT_VERSION}. Install a newer camgraph, or export the model again."
         )
     if manifest.format_version == 0:
         raise InvalidGraphError("The graph's manifest states no format version. Export the model again.")

@@ -64,8 +64,8 @@ def overlay(
         raise UsageError(f"The image weight is {image_weight}; it must lie in 0..1.")
     if photo.shape != (*heatmap.shape, 3) or photo.dtype != np.uint8:
         raise InvalidInputError(
-            f"The photo is {photo.dtype} {list(photo.shape)}, but the heatmap {list(heatmap.shape)} wants uint8 "
-            f"{[*heatmap.shape, 3]}."
+            f"The photo is {photo.dtype} {list(photo.shape)}, "
+            f"but the heatmap {list(heatmap.shape)} wants uint8 {[*heatmap.shape, 3]}."
         )
     colours = colorize(heatmap, colormap).astype(np.float32) / np.float32(255)
     image = photo.astype(np.float32) / np.float32(255)

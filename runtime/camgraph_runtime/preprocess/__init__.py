@@ -75,6 +75,7 @@ class Preprocessor:
             axis.isdecimal() and int(axis) != have for axis, have in zip(want, (height, width), strict=False)
         ):
             raise InvalidInputError(
-                f"The photo is {width} x {height} pixels after the graph's geometry steps, but the network wants "
-                f"{want[1]} x {want[0]}. Resize the photo, or export the model again with a resize rule."
+                f"The photo is {width} x {height} pixels after the graph's geometry steps, "
+                f"but the network wants {want[1]} x {want[0]}. "
+                "Resize the photo, or export the model again with a resize rule."
             )

@@ -45,7 +45,7 @@ class Axis:
         return replace(self, network=length, offset=self.offset - start)
 
     def taps(self) -> tuple[AnyArray, AnyArray, FloatArray, AnyArray]:
-        """For each photo pixel: the network pixels around its centre, the second's weight, if it is inside."""
+        """A photo pixel's two network pixels, the weight of the second, and whether it is inside."""
         centres = self.scale * (np.arange(self.photo) + 0.5) + self.offset
         position = np.clip(centres - 0.5, 0, self.network - 1)
         lower = np.floor(position).astype(np.intp)
@@ -123,19 +123,22 @@ class _Stage:
                 size = step.resize_shorter_side.size
                 shorter = min(width, height)
                 return self._resize(
-                    int(size * height / shorter), int(size * width / shorter), step.resize_shorter_side.filter
+                    round(size * height / shorter),
+                    round(size * width / shorter),
+                    step.resize_shorter_side.filter,
                 )
             case "resize_to":
                 return self._resize(step.resize_to.height, step.resize_to.width, step.resize_to.filter)
             case "center_crop":
-                return self._place(step.center_crop.height, step.center_crop.width, fill=0)
+                return self._crop(step.center_crop.height, step.center_crop.width)
             case "center_square":
                 side = min(width, height)
-                return self._place(side, side, fill=0)
+                return self._place((height - side) // 2, (width - side) // 2, side, side)
             case "letterbox":
                 return self._letterbox(step.letterbox)
         raise InvalidGraphError(
-            "The graph's manifest has a geometry step that this version does not know. Install a newer camgraph."
+            "The graph's manifest has a geometry step that this version does not know. "
+            "Install a newer camgraph."
         )
 
     def _letterbox(self, box: pb.Letterbox) -> tuple[Image.Image, Frame]:
@@ -146,7 +149,11 @@ class _Stage:
             min(box.width, max(1, round(width * factor))),
             box.filter,
         )
-        return replace(self, image=image, frame=frame)._place(box.height, box.width, fill=box.fill)
+        top, left = -((box.height - image.height) // 2), -((box.width - image.width) // 2)
+        return replace(self, image=image, frame=frame)._place(top, left, box.height, box.width, box.fill)
+
+    def _crop(self, height: int, width: int) -> tuple[Image.Image, Frame]:
+        return self._place(_start(self.image.height, height), _start(self.image.width, width), height, width)
 
     def _resize(self, height: int, width: int, filter_: pb.Filter) -> tuple[Image.Image, Frame]:
         self._check(height, width)
@@ -155,12 +162,11 @@ class _Stage:
             return self.image, frame
         return self.image.resize((width, height), _FILTERS[filter_]), frame
 
-    def _place(self, height: int, width: int, *, fill: int) -> tuple[Image.Image, Frame]:
+    def _place(
+        self, top: int, left: int, height: int, width: int, fill: int = 0
+    ) -> tuple[Image.Image, Frame]:
         self._check(height, width)
-        left, top = _start(self.image.width, width), _start(self.image.height, height)
         frame = Frame(self.frame.vertical.placed(top, height), self.frame.horizontal.placed(left, width))
-        if left >= 0 and top >= 0:
-            return self.image.crop((left, top, left + width, top + height)), frame
         canvas = Image.new("RGB", (width, height), (fill, fill, fill))
         canvas.paste(self.image, (-left, -top))
         return canvas, frame
@@ -178,7 +184,7 @@ class _Stage:
 
 
 def _start(have: int, want: int) -> int:
-    """First pixel of a centred cut, halves rounded to even; negative where pixels must be added."""
+    """First pixel of a centred cut; negative where pixels must be added. Halves as in torchvision."""
     return round((have - want) / 2) if have >= want else -((want - have) // 2)
 
 

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_runtime.errors import InvalidGraphError
-from camgraph_runtime.types import AnyArray, FloatArray
+from camgraph_runtime.types import AnyArray
 
 _CHANNELS = {pb.CHANNEL_ORDER_RGB: 3, pb.CHANNEL_ORDER_BGR: 3, pb.CHANNEL_ORDER_GRAY: 1}
 
 
 def to_tensor(image: Image.Image, spec: pb.InputSpec) -> AnyArray:
-    """Input tensor [1, ...] of an RGB picture: (pixel / divisor - mean) / std a channel, in float32.
+    """Input tensor [1, ...] of an RGB picture: (pixel / divisor - mean) / std a channel.
 
-    Channel order, layout and element type are those of ``spec``; a whole-number type takes the rounded
-    values.
+    The quotient by the divisor is float32, mean and std are float64, and the result is rounded once to the
+    element type of ``spec``; channel order and layout are those of ``spec`` too.
     """
     pixels = _channels(image, spec.channel_order).astype(np.float32)
-    values = (pixels / np.float32(spec.divisor) - _per_channel(spec.mean)) / _per_channel(
-        spec.std, default=1.0
-    )
+    scaled = pixels / np.float32(spec.divisor)
+    values = (scaled - _per_channel(spec.mean, default=0.0)) / _per_channel(spec.std, default=1.0)
     if spec.layout == pb.LAYOUT_NCHW:
         values = values.transpose(2, 0, 1)
     dtype = np.dtype(spec.tensor.dtype)
@@ -67,5 +67,5 @@ def _channels(image: Image.Image, order: pb.ChannelOrder) -> AnyArray:
     return pixels[:, :, ::-1] if order == pb.CHANNEL_ORDER_BGR else pixels
 
 
-def _per_channel(values: Sequence[float], default: float = 0.0) -> FloatArray:
-    return np.array(values or [default], np.float32)
+def _per_channel(values: Sequence[float], *, default: float) -> NDArray[np.float64]:
+    return np.array(values or [default], np.float64)

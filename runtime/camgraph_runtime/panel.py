@@ -1,0 +1,164 @@
+"""A side-by-side picture for people: the photo, an overlay for each class, titles, and a colour bar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import cast
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from camgraph_runtime.overlay import colorize, overlay
+from camgraph_runtime.result import Explanation, Result
+from camgraph_runtime.types import ByteArray
+
+Color = tuple[int, int, int]
+
+_PAPER: Color = (255, 255, 255)
+_INK: Color = (28, 32, 38)
+_FAINT: Color = (112, 120, 130)
+_RULE: Color = (222, 226, 230)
+
+_TILE_HEIGHT = 320
+_MIN_WIDTH, _MAX_WIDTH = 200, 560
+_MARGIN = 24
+_GAP = 20
+_TITLE_SIZE, _NOTE_SIZE = 19, 14
+_TITLE_HEIGHT = 56  # the two lines above a tile
+_BAR_WIDTH = 12
+_BAR_SPACE = 64  # the bar, its gap and its numbers
+_MAX_COLUMNS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A picture, uint8 [H, W, 3] RGB, with a title line and a fainter line below it."""
+
+    picture: ByteArray
+    title: str
+    note: str = ""
+
+
+def result_panel(
+    result: Result, *, name: str = "photo", colormap: str = "jet", image_weight: float = 0.5
+) -> ByteArray:
+    """Panel of a result: the photo with its size, then an overlay for each explanation with class and score.
+
+    Args:
+        result: A result with a photo, made with a profile in the photo's frame.
+        name: Title of the photo's tile, for example its file name.
+        colormap: Colour map of overlays and bar.
+        image_weight: Weight of the photo in the overlays, 0..1.
+
+    Returns:
+        uint8 [H, W, 3], RGB.
+
+    Raises:
+        ValueError: The result has no photo.
+
+    """
+    if result.photo is None:
+        raise ValueError("A panel needs the photo; a result from a tensor has none.")
+    height, width = result.photo.shape[:2]
+    tiles = [Tile(result.photo, name, f"{width} x {height} px")]
+    for explanation in result.explanations:
+        picture = overlay(result.photo, explanation.heatmap, colormap=colormap, image_weight=image_weight)
+        tiles.append(Tile(picture, explanation.title, _note(explanation)))
+    return panel(tiles, colormap=colormap)
+
+
+def panel(tiles: Sequence[Tile], *, colormap: str = "jet") -> ByteArray:
+    """Tiles side by side, at most four a row, with titles above them and a colour bar at the end.
+
+    Titles that are too long are shortened.
+
+    Returns:
+        uint8 [H, W, 3], RGB.
+
+    Raises:
+        ValueError: There is no tile.
+        UsageError: There is no such colour map.
+
+    """
+    if not tiles:
+        raise ValueError("A panel needs a tile.")
+    width = max(_tile_width(tile.picture) for tile in tiles)
+    columns = min(len(tiles), _MAX_COLUMNS)
+    rows = -(-len(tiles) // columns)
+    row_height = _TITLE_HEIGHT + _TILE_HEIGHT
+    size = (
+        2 * _MARGIN + columns * width + (columns - 1) * _GAP + _BAR_SPACE,
+        2 * _MARGIN + rows * row_height + (rows - 1) * _GAP,
+    )
+    canvas = Image.new("RGB", size, _PAPER)
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, columns)
+        _draw_tile(
+            canvas, tile, _MARGIN + column * (width + _GAP), _MARGIN + row * (row_height + _GAP), width
+        )
+    _draw_bar(canvas, colormap, size[0] - _MARGIN - _BAR_SPACE + _GAP, _MARGIN + _TITLE_HEIGHT)
+    return np.asarray(canvas)
+
+
+def _note(explanation: Explanation) -> str:
+    target = explanation.target
+    parts = [f"{target.probability:.1%}"] if np.isfinite(target.probability) else []
+    parts.append(f"score {target.score:.2f}")
+    if explanation.statistics.nonfinite:
+        parts.append("map broken")
+    elif explanation.statistics.all_nonpositive or explanation.statistics.constant:
+        parts.append("map empty")
+    return "  ·  ".join(parts)
+
+
+def _tile_width(picture: ByteArray) -> int:
+    height, width = picture.shape[:2]
+    natural: int = round(width * _TILE_HEIGHT / height)
+    return min(_MAX_WIDTH, max(_MIN_WIDTH, natural))
+
+
+def _draw_tile(canvas: Image.Image, tile: Tile, left: int, top: int, width: int) -> None:
+    draw = ImageDraw.Draw(canvas)
+    title, note = _font(_TITLE_SIZE), _font(_NOTE_SIZE)
+    draw.text((left, top), shorten(tile.title, title, width), font=title, fill=_INK)
+    draw.text((left, top + _TITLE_SIZE + 8), shorten(tile.note, note, width), font=note, fill=_FAINT)
+    picture = _fit(tile.picture, width)
+    canvas.paste(
+        picture,
+        (left + (width - picture.width) // 2, top + _TITLE_HEIGHT + (_TILE_HEIGHT - picture.height) // 2),
+    )
+
+
+def _fit(picture: ByteArray, width: int) -> Image.Image:
+    """The picture, as large as fits into a tile."""
+    image = Image.fromarray(picture)
+    factor = min(width / image.width, _TILE_HEIGHT / image.height)
+    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _draw_bar(canvas: Image.Image, colormap: str, left: int, top: int) -> None:
+    draw = ImageDraw.Draw(canvas)
+    ramp = np.linspace(1, 0, _TILE_HEIGHT, dtype=np.float32)[:, None].repeat(_BAR_WIDTH, axis=1)
+    canvas.paste(Image.fromarray(colorize(ramp, colormap)), (left, top))
+    draw.rectangle((left - 1, top - 1, left + _BAR_WIDTH, top + _TILE_HEIGHT), outline=_RULE)
+    for share in (1.0, 0.5, 0.0):
+        y = top + (1 - share) * (_TILE_HEIGHT - 1)
+        draw.text((left + _BAR_WIDTH + 8, y), f"{share:g}", font=_font(_NOTE_SIZE), fill=_FAINT, anchor="lm")
+
+
+def shorten(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    """The text, cut and ended by "…" if it is wider than ``width`` pixels."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text.rstrip(" ,") + "…"
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """Pillow's own font, which is always there."""
+    return cast("ImageFont.FreeTypeFont", ImageFont.load_default(size))
