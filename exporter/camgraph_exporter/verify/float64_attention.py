@@ -9,12 +9,20 @@ from camgraph_exporter.verify.float64_op import Float64Op
 from camgraph_exporter.verify.float64_windows import Array
 
 
-class Attention(Float64Op, _Reference):
+class Attention(Float64Op):
     """The reference's attention with its two detours through float32 closed: the scale and the softmax."""
 
-    def _run(
-        self, *inputs: Array, scale: float | None, softmax_precision: int | None = None, **attributes: Any
-    ) -> tuple[Array, ...]:
-        del softmax_precision  # float64, whatever the model asks for
-        exact = None if scale is None else np.float64(scale)
-        return tuple(_Reference._run(self, *inputs, scale=exact, **attributes))
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._reference = _Reference(*args)
+        # Opset 25 refuses head counts beside 4-D inputs; the older ones, and exporters, give them.
+        self._reference._validate_attention25 = False
+
+    def _run(self, *inputs: Array, **attributes: Any) -> tuple[Array, ...]:
+        scale = attributes.pop("scale", None)
+        exact = {
+            **attributes,
+            "scale": None if scale is None else np.float64(scale),
+            "softmax_precision": None,
+        }
+        return tuple(self._reference._run(*inputs, **exact))

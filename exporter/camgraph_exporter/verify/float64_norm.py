@@ -11,8 +11,8 @@ from camgraph_exporter.verify.float64_windows import Array
 class BatchNormalization(Float64Op):
     """(x - mean) / sqrt(var + epsilon) * scale + bias over axis 1.
 
-    Before opset 14 this is inference, as in onnxruntime, unless a second output asks for batch statistics;
-    `onnx.reference` takes the batch's own statistics there, because the attribute `momentum` has a default.
+    Before opset 14 this is inference, as in onnxruntime; `onnx.reference` mixes in the batch's own statistics
+    there, because the attribute `momentum` has a default.
     """
 
     def _run(
@@ -28,27 +28,24 @@ class BatchNormalization(Float64Op):
         training_mode: int = 0,
         **_: Any,
     ) -> tuple[Array, ...]:
-        if training_mode:
-            rest = (0, *range(2, x.ndim))
-            batch_mean, batch_var = x.mean(axis=rest), x.var(axis=rest)
-            y = _affine(x, scale, bias, batch_mean, batch_var, epsilon)
-            blend = [
-                old * momentum + new * (1 - momentum) for old, new in ((mean, batch_mean), (var, batch_var))
-            ]
-            return (y, *blend)
-        return (_affine(x, scale, bias, mean, var, epsilon),)
+        if not training_mode:
+            return (_normalise(x, mean, var + epsilon, scale, bias),)
+        rest = (0, *range(2, x.ndim))
+        batch_mean, batch_var = x.mean(axis=rest), x.var(axis=rest)
+        running_mean = mean * momentum + batch_mean * (1 - momentum)
+        running_var = var * momentum + batch_var * (1 - momentum)
+        return _normalise(x, batch_mean, batch_var + epsilon, scale, bias), running_mean, running_var
 
 
-def _affine(x: Array, scale: Array, bias: Array, mean: Array, var: Array, epsilon: float) -> Array:
-    """Normalises by statistics over axis 1, or over all axes but the first (opset 7, spatial = 0)."""
-    # float32 attributes would lower the precision of scalars, not of arrays: every operand is an array here.
-    factor = scale / np.sqrt(var + epsilon)
-    shape = (*factor.shape, *(1,) * (x.ndim - 1 - factor.ndim))
+def _normalise(x: Array, mean: Array, variance: Array, scale: Array, bias: Array) -> Array:
+    """Normalises by parameters over axis 1, or over all axes but the first (opset 7 with spatial = 0)."""
+    shape = (*mean.shape, *(1,) * (x.ndim - 1 - mean.ndim))
+    factor = scale / np.sqrt(variance)
     return (x - mean.reshape(shape)) * factor.reshape(shape) + bias.reshape(shape)
 
 
 class GroupNormalization(Float64Op):
-    """Normalises groups of channels; scale and bias are one a group in opset 18 and one a channel from 21 on."""
+    """Normalises groups of channels; scale and bias are one a group in opset 18, one a channel since 21."""
 
     def _run(
         self, x: Array, scale: Array, bias: Array, *, epsilon: float, num_groups: int, **_: Any
@@ -112,8 +109,9 @@ class Softmax(_SoftmaxFamily):
     @staticmethod
     def along(x: Array, axis: int) -> Array:
         """The function along one axis."""
-        powers = np.exp(x - x.max(axis=axis, keepdims=True))
-        return powers / powers.sum(axis=axis, keepdims=True)
+        powers: Array = np.exp(x - x.max(axis=axis, keepdims=True))
+        total: Array = powers.sum(axis=axis, keepdims=True)
+        return powers / total
 
 
 class LogSoftmax(_SoftmaxFamily):
@@ -122,8 +120,9 @@ class LogSoftmax(_SoftmaxFamily):
     @staticmethod
     def along(x: Array, axis: int) -> Array:
         """The function along one axis."""
-        shifted = x - x.max(axis=axis, keepdims=True)
-        return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+        shifted: Array = x - x.max(axis=axis, keepdims=True)
+        total: Array = np.exp(shifted).sum(axis=axis, keepdims=True)
+        return shifted - np.log(total)
 
 
 class Hardmax(_SoftmaxFamily):

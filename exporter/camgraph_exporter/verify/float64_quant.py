@@ -91,7 +91,7 @@ class ConvInteger(Float64Op):
 class QLinearConv(Float64Op):
     """Convolution of integers into an int32 sum, which is scaled and quantised again."""
 
-    def _run(
+    def _run(  # noqa: PLR0917 (the operator's inputs)
         self,
         x: Array,
         x_scale: Array,
@@ -123,7 +123,7 @@ class QLinearConv(Float64Op):
 class QLinearMatMul(Float64Op):
     """Matrix product of integers into an int32 sum, which is scaled and quantised again."""
 
-    def _run(
+    def _run(  # noqa: PLR0917 (the operator's inputs)
         self,
         a: Array,
         a_scale: Array,
@@ -150,7 +150,7 @@ def _centred(x: Array, zero_point: Array | None, axis: int) -> Array:
 
 
 def _spread(value: Array, shape: Sequence[int], axis: int, block_size: int = 0) -> Array:
-    """Makes a scale or zero point broadcast against `shape`: a scalar, one an entry of `axis`, or one a block."""
+    """Makes a scale or zero point broadcast against `shape`: a scalar, one an entry of `axis`, one a block."""
     if value.size == 1:
         return value.reshape(())
     if block_size:
@@ -167,10 +167,10 @@ def _to_quantised(
 ) -> Array:
     """Rounds into an integer type, or into a small float type, which has no zero point."""
     if _is_integer(dtype):
-        limits = ml_dtypes.iinfo(dtype)
+        limits = ml_dtypes.iinfo(dtype)  # type: ignore[no-untyped-call]
         return (np.rint(scaled) + offset).clip(int(limits.min), int(limits.max)).astype(dtype)
     if saturate:
-        largest = float(ml_dtypes.finfo(dtype).max)
+        largest = float(ml_dtypes.finfo(dtype).max)  # type: ignore[no-untyped-call]
         scaled = scaled.clip(-largest, largest)
     return scaled.astype(dtype)
 

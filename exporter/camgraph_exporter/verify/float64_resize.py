@@ -22,7 +22,7 @@ class _Axis:
 
 
 class Resize(Float64Op):
-    """Nearest, linear and cubic resizing; the defaults are what opset 10 does, which had no such attributes."""
+    """Nearest, linear and cubic resizing; the defaults are those of opset 10, which lacked the attributes."""
 
     def _run(
         self,
@@ -40,7 +40,7 @@ class Resize(Float64Op):
     ) -> tuple[Array]:
         roi, scales, sizes = _inputs(inputs, first_is_scales=self.opset < 11)
         chosen = [a % x.ndim for a in (range(x.ndim) if axes is None else axes)]
-        plan = _plan(x.shape, chosen, roi, scales, sizes, keep_aspect_ratio_policy)
+        plan = _plan(x.shape, chosen, scales=scales, sizes=sizes, roi=roi, policy=keep_aspect_ratio_policy)
         outside: list[tuple[int, Array]] = []
         for item in plan:
             if item.out == item.size and item.scale == 1 and item.roi == (0.0, 1.0):
@@ -67,7 +67,7 @@ class Upsample(Float64Op):
         self, x: Array, scales_input: Array | None = None, *, mode: str, **attributes: Any
     ) -> tuple[Array]:
         scales = attributes["scales"] if scales_input is None else scales_input
-        for item in _plan(x.shape, list(range(x.ndim)), None, np.asarray(scales), None, "stretch"):
+        for item in _plan(x.shape, range(x.ndim), scales=np.asarray(scales)):
             if item.scale == 1:
                 continue
             if mode == "nearest":
@@ -89,10 +89,11 @@ def _inputs(inputs: Sequence[Array | None], *, first_is_scales: bool) -> tuple[A
 def _plan(
     shape: Sequence[int],
     axes: Sequence[int],
-    roi: Array | None,
+    *,
     scales: Array | None,
-    sizes: Array | None,
-    policy: str,
+    sizes: Array | None = None,
+    roi: Array | None = None,
+    policy: str = "stretch",
 ) -> list[_Axis]:
     if scales is not None:
         # The output size is the floor of a float32 product, as deployed: 0.7 * 10 is 7 in float32, not 6.
@@ -128,29 +129,32 @@ def _common_factor(sizes: Sequence[int] | Array, shape: list[int], policy: str) 
 def _coordinates(item: _Axis, mode: str, precision: type[np.floating[Any]]) -> Array:
     """Where in the input each output element lies.
 
-    Nearest asks for float32, in which runtimes work: which element is nearest at a tie depends on the rounding.
+    Nearest asks for float32, in which runtimes work: the rounding decides which element wins a tie.
     """
-    i = np.arange(item.out, dtype=precision)
-    size, out, scale, half = precision(item.size), precision(item.out), precision(item.scale), precision(0.5)
-    start, end = precision(item.roi[0]), precision(item.roi[1])
+    i: Array = np.arange(item.out, dtype=precision)
+    size, out, scale, half, start, end = np.array(
+        [item.size, item.out, item.scale, 0.5, *item.roi], dtype=precision
+    )
+    centred: Array = (i + half) / scale
+    where: Array
     match mode:
         case "half_pixel":
-            return (i + half) / scale - half
+            where = centred - half
         case "pytorch_half_pixel":
-            return (i + half) / scale - half if item.out > 1 else np.zeros_like(i)
+            where = centred - half if item.out > 1 else np.zeros_like(i)
         case "tf_half_pixel_for_nn":
-            return (i + half) / scale
+            where = centred
         case "half_pixel_symmetric":
-            offset = size / 2 * (1 - out / (scale * size))
-            return offset + (i + half) / scale - half
+            where = centred - half + size / 2 * (1 - out / (scale * size))
         case "align_corners":
-            return i * (size - 1) / (out - 1) if item.out > 1 else np.zeros_like(i)
+            where = i * (size - 1) / (out - 1) if item.out > 1 else np.zeros_like(i)
+        case "tf_crop_and_resize" if item.out > 1:
+            where = start * (size - 1) + i * (end - start) * (size - 1) / (out - 1)
         case "tf_crop_and_resize":
-            if item.out > 1:
-                return start * (size - 1) + i * (end - start) * (size - 1) / (out - 1)
-            return half * (start + end) * (size - 1) + np.zeros_like(i)
+            where = half * (start + end) * (size - 1) + np.zeros_like(i)
         case _:
-            return i / scale
+            where = i / scale
+    return where
 
 
 def _nearest(where: Array, mode: str, item: _Axis) -> Array:
@@ -169,7 +173,13 @@ def _nearest(where: Array, mode: str, item: _Axis) -> Array:
 
 
 def _matrix(
-    where: Array, item: _Axis, mode: str, a: float = -0.75, *, exclude: bool = False, antialias: bool = False
+    where: Array,
+    item: _Axis,
+    mode: str,
+    a: float = -0.75,
+    *,
+    exclude: bool = False,
+    antialias: bool = False,
 ) -> Array:
     """Interpolation as a matrix [out, size]; positions outside read the border, or are left out (`exclude`).
 
@@ -179,7 +189,7 @@ def _matrix(
     reach = int(np.ceil((2 if mode == "cubic" else 1) * stretch))
     position = np.floor(where).astype(np.int64)[:, None] + np.arange(-reach, reach + 2)
     distance = np.abs(position - where[:, None]) / stretch
-    weight = _cubic(distance, float(a)) if mode == "cubic" else np.maximum(0, 1 - distance)
+    weight = cubic_kernel(distance, float(a)) if mode == "cubic" else np.maximum(0, 1 - distance)
     if exclude:
         weight = np.where((position >= 0) & (position < item.size), weight, 0)
     if exclude or antialias:
@@ -190,7 +200,7 @@ def _matrix(
     return matrix
 
 
-def _cubic(distance: Array, a: float) -> Array:
+def cubic_kernel(distance: Array, a: float) -> Array:
     """Cubic convolution kernel (Keys 1981, equation 15, with its free parameter `a`)."""
     near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
     far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a

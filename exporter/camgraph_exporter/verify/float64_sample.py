@@ -1,16 +1,17 @@
 """GridSample and AffineGrid in float64."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 
 from camgraph_exporter.verify.float64_op import Float64Op
-from camgraph_exporter.verify.float64_resize import _cubic
+from camgraph_exporter.verify.float64_resize import cubic_kernel
 from camgraph_exporter.verify.float64_windows import Array
 
 
 class GridSample(Float64Op):
-    """Samples `x` [N, C, *size] at `grid` [N, *out, rank], whose last axis counts x first and runs from -1 to 1."""
+    """Samples `x` [N, C, *size] at `grid` [N, *out, rank], whose last axis has x first, from -1 to 1."""
 
     def _run(
         self, x: Array, grid: Array, *, mode: str, padding_mode: str, align_corners: int
@@ -29,8 +30,8 @@ class GridSample(Float64Op):
                 inside, element = _element(position, n, padding_mode, align=bool(align_corners))
                 weight = weight * share * inside
                 index.append(element)
-            values = x[(sample, slice(None), *index)]
-            y += np.moveaxis(values, -1, 1) * weight[:, None]
+            chosen: tuple[Any, ...] = (sample, slice(None), *index)
+            y += np.moveaxis(x[chosen], -1, 1) * weight[:, None]
         return (y,)
 
 
@@ -44,7 +45,7 @@ def _taps(place: Array, mode: str) -> list[tuple[Array, Array]]:
         return [(np.rint(place).astype(np.int64), np.ones_like(place))]
     base = np.floor(place).astype(np.int64)
     if mode in {"cubic", "bicubic"}:
-        return [(base + o, _cubic(np.abs(base + o - place), -0.75)) for o in (-1, 0, 1, 2)]
+        return [(base + o, cubic_kernel(np.abs(base + o - place), -0.75)) for o in (-1, 0, 1, 2)]
     return [(base, base + 1 - place), (base + 1, place - base)]
 
 
@@ -66,7 +67,8 @@ def _mirror(position: Array, size: int, *, repeat_border: bool) -> Array:
     """Mirrors at the outer edges of the border elements (they repeat) or at their centres."""
     period = 2 * size if repeat_border else max(1, 2 * (size - 1))
     position = position % period
-    return np.minimum(position, period - position - (1 if repeat_border else 0))
+    mirrored: Array = np.minimum(position, period - position - (1 if repeat_border else 0))
+    return mirrored
 
 
 class AffineGrid(Float64Op):

@@ -57,7 +57,7 @@ class ScatterElements(Float64Op):
     def _run(
         self, x: Array, indices: Array, updates: Array, *, axis: int, reduction: str = "none"
     ) -> tuple[Array]:
-        index = list(np.indices(indices.shape, sparse=True))
+        index: list[Array] = list(np.indices(indices.shape, sparse=True))
         index[axis] = np.where(indices < 0, indices + x.shape[axis], indices)
         return (_scatter(x, tuple(index), updates, reduction),)
 
