@@ -1,1 +1,50 @@
-"""Python client of a camgraph server, and the root of the command line."""
+"""Python client of a camgraph server, and the root of the command line.
+
+The names below are imported when they are used, so that commands which need no grpc work without it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from camgraph_client.aio import AsyncClient
+    from camgraph_client.channel import Connection, Tls
+    from camgraph_client.errors import DeadlineError, RemoteError, UnavailableError
+    from camgraph_client.results import CallTimings, ModelDetails, ModelInfo, RemoteExplanation, RemoteResult
+    from camgraph_client.sync import Client
+
+_MODULE_OF = {
+    "AsyncClient": "aio",
+    "CallTimings": "results",
+    "Client": "sync",
+    "Connection": "channel",
+    "DeadlineError": "errors",
+    "ModelDetails": "results",
+    "ModelInfo": "results",
+    "RemoteError": "errors",
+    "RemoteExplanation": "results",
+    "RemoteResult": "results",
+    "Tls": "channel",
+    "UnavailableError": "errors",
+}
+
+__all__ = [
+    "AsyncClient",
+    "CallTimings",
+    "Client",
+    "Connection",
+    "DeadlineError",
+    "ModelDetails",
+    "ModelInfo",
+    "RemoteError",
+    "RemoteExplanation",
+    "RemoteResult",
+    "Tls",
+    "UnavailableError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

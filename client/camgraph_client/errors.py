@@ -16,9 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import grpc
-from grpc import StatusCode
-
 from camgraph_runtime import errors as runtime_errors
 from camgraph_runtime.errors import CamgraphError, InvalidInputError, UnsupportedError, UsageError
 
@@ -38,11 +35,12 @@ class DeadlineError(RemoteError):
     """No answer within the timeout of the call."""
 
 
-_BY_STATUS: dict[StatusCode, type[CamgraphError]] = {
-    StatusCode.INVALID_ARGUMENT: InvalidInputError,
-    StatusCode.NOT_FOUND: UsageError,
-    StatusCode.FAILED_PRECONDITION: UnsupportedError,
-    StatusCode.RESOURCE_EXHAUSTED: InvalidInputError,
+# Names, so that telling the errors apart needs no grpc.
+_BY_STATUS: dict[str, type[CamgraphError]] = {
+    "INVALID_ARGUMENT": InvalidInputError,
+    "NOT_FOUND": UsageError,
+    "FAILED_PRECONDITION": UnsupportedError,
+    "RESOURCE_EXHAUSTED": InvalidInputError,
 }
 
 
@@ -54,12 +52,12 @@ def error_from(error: Any, address: str, timeout: float) -> CamgraphError:
         address: the server's address, for the message.
         timeout: the timeout of the call in seconds, for the message.
     """
-    status, details = error.code(), error.details() or "no details given"
-    if status is StatusCode.DEADLINE_EXCEEDED:
+    status, details = error.code().name, error.details() or "no details given"
+    if status == "DEADLINE_EXCEEDED":
         return DeadlineError(f"{address} gave no answer within {timeout:g} s; allow more time, or try again.")
-    if status is StatusCode.UNAVAILABLE:
+    if status == "UNAVAILABLE":
         return UnavailableError(_unavailable_text(error, details, address))
-    if status is StatusCode.UNIMPLEMENTED:
+    if status == "UNIMPLEMENTED":
         return RemoteError(f"{address} is a gRPC server, but not one of camgraph: {_sentence(details)}")
     named = getattr(runtime_errors, _named_class(error), None)
     if isinstance(named, type) and issubclass(named, CamgraphError):
@@ -73,7 +71,7 @@ def _unavailable_text(error: Any, details: str, address: str) -> str:
     return f"No server answers at {address} ({details}). Check that it runs, the address, and TLS."
 
 
-def _named_class(error: grpc.RpcError) -> str:
+def _named_class(error: Any) -> str:
     trailing: Iterable[Any] = error.trailing_metadata() or ()
     return next((str(value) for key, value in trailing if key == ERROR_KEY), "")
 

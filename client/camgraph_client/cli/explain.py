@@ -1,0 +1,190 @@
+"""The command `camgraph explain`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import track
+
+from camgraph_client.cli.connection import open_client, server_options
+from camgraph_client.cli.report import print_report, unique_names, write_pictures
+from camgraph_client.cli.sources import GraphSource, ServerSource, Source, Wish
+from camgraph_client.errors import UnavailableError
+from camgraph_client.requests import COLORMAPS, METHODS
+from camgraph_runtime import Explainer, Target
+from camgraph_runtime.errors import (
+    CamgraphError,
+    DeviceError,
+    InvalidGraphError,
+    TargetError,
+    UnsupportedError,
+    UsageError,
+)
+
+# These are about the whole run, not about one image: going on would only repeat them.
+_FATAL = (UsageError, TargetError, UnsupportedError, DeviceError, InvalidGraphError, UnavailableError)
+
+
+class ListOfText(click.types.StringParamType):
+    """Text of an option that may be repeated; an environment variable is split as a shell would."""
+
+    name = "text"
+
+    def split_envvar_value(self, rv: str) -> Sequence[str]:
+        """Values in an environment variable, quoted where they have spaces."""
+        return shlex.split(rv)
+
+
+@click.command()
+@click.argument(
+    "images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path, dir_okay=False)
+)
+@click.option(
+    "--graph",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Explainable graph to run in this process.",
+)
+@server_options(required=False)
+@click.option("--model", default="", help="Model on the server; may be left out if it has exactly one.")
+@click.option("--model-version", default="", help="Version of the model on the server; default: the newest.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    type=ListOfText(),
+    metavar="N|LABEL|-R",
+    help="Class to explain: index, label, or -R for the class of rank R; repeatable.",
+)
+@click.option("--top-k", type=click.IntRange(min=0), default=0, help="Also explain the K best classes.")
+@click.option(
+    "--contrast", metavar="N|LABEL|-R", help="Hold each target against this class: why it, and not this one?"
+)
+@click.option("--negative", is_flag=True, help="Show what speaks against each target.")
+@click.option(
+    "--method", type=click.Choice(list(METHODS)), help="How the map is made; default: as the graph says."
+)
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    type=ListOfText(),
+    help="Target layer; repeatable, several are fused. Default: the graph's first.",
+)
+@click.option("--colormap", type=click.Choice(list(COLORMAPS)), default="jet", help="Colours of overlays.")
+@click.option(
+    "--image-weight",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    help="Weight of the photo against the colours in overlays.",
+)
+@click.option(
+    "--predictions",
+    "num_predictions",
+    type=click.IntRange(min=1),
+    default=5,
+    help="Number of best classes to print.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda", "auto"]),
+    default="cpu",
+    help="Where --graph runs.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("explanations"),
+    help="Directory for overlays and panels.",
+)
+def explain(images: tuple[Path, ...], output: Path, **options: Any) -> None:
+    """Show where a model looked in each IMAGE, for the classes asked.
+
+    Prints the best classes and writes one overlay for each target and one side-by-side panel for each image.
+    Give either --graph, or --server with --model.
+    """
+    wish = _wish(options)
+    with closing(_source(options)) as source:
+        problems = _explain_all(images, source, wish, output)
+    if problems:
+        raise CamgraphError(_summary(problems, len(images)))
+
+
+def _wish(options: dict[str, Any]) -> Wish:
+    contrast = Target.parse(options["contrast"]) if options["contrast"] is not None else None
+    negative: bool = options["negative"]
+    named = [Target.parse(text) for text in options["targets"]]
+    if (contrast is not None or negative) and not named:
+        ranks = range(1, max(options["top_k"], 1) + 1)
+        named, options["top_k"] = [Target.of_rank(rank) for rank in ranks], 0
+    targets = tuple(
+        Target(item.class_index, item.label, item.rank, contrast=contrast, negative=negative)
+        for item in named
+    )
+    return Wish(
+        targets=targets,
+        top_k=options["top_k"],
+        method=options["method"],
+        layers=tuple(options["layers"]),
+        colormap=options["colormap"],
+        image_weight=options["image_weight"],
+        num_predictions=options["num_predictions"],
+    )
+
+
+def _source(options: dict[str, Any]) -> Source:
+    graph, server = options["graph"], options["server"]
+    if (graph is None) == (server is None):
+        raise UsageError(
+            "Say where to explain: either --graph FILE, or --server HOST:PORT with --model NAME."
+        )
+    if graph is not None:
+        if options["model"] or options["model_version"]:
+            raise UsageError(
+                "--model and --model-version name a model on a server; leave them out with --graph."
+            )
+        return GraphSource(Explainer(graph, device=options["device"]))
+    client = open_client(server, tls=options["tls"], tls_ca=options["tls_ca"], timeout=options["timeout"])
+    return ServerSource(client, options["model"], options["model_version"])
+
+
+def _explain_all(images: Sequence[Path], source: Source, wish: Wish, output: Path) -> list[str]:
+    """Explains image by image; returns the problems of those that failed."""
+    console, problems = Console(), []
+    for path, name in zip(_with_progress(images), unique_names(images), strict=True):
+        try:
+            explained = source.explain(path, wish)
+            files = write_pictures(explained, name, output, path.name, wish.colormap)
+        except _FATAL:
+            raise
+        except CamgraphError as error:
+            problems.append(_named(path, str(error)))
+        else:
+            print_report(console, str(path), explained, files)
+    return problems
+
+
+def _with_progress(images: Sequence[Path]) -> Iterator[Path]:
+    """The images, with a progress bar on stderr if there are several and somebody looks on."""
+    console = Console(stderr=True)
+    if len(images) > 1 and console.is_terminal:
+        yield from track(images, description="explaining", console=console, transient=True)
+    else:
+        yield from images
+
+
+def _named(path: Path, problem: str) -> str:
+    return problem if str(path) in problem else f"{path}: {problem}"
+
+
+def _summary(problems: list[str], count: int) -> str:
+    if count == 1:
+        return problems[0]
+    listed = "\n".join(f"  {problem}" for problem in problems)
+    return f"{len(problems)} of {count} images could not be explained:\n{listed}"

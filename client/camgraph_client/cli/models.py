@@ -1,0 +1,34 @@
+"""The command `camgraph models`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from camgraph_client.cli.connection import open_client, server_options
+
+
+@click.command()
+@server_options(required=True)
+def models(server: str, tls: bool, tls_ca: Path | None, timeout: float) -> None:
+    """List the models of a server."""
+    with open_client(server, tls=tls, tls_ca=tls_ca, timeout=timeout) as client:
+        found = client.list_models()
+    table = Table()
+    for heading in ("name", "version", "state", "classes", "layers", "runs on", "reason"):
+        table.add_column(heading, overflow="fold")
+    for model in found:
+        table.add_row(
+            escape(model.name),
+            escape(model.version),
+            model.state,
+            str(model.num_classes or ""),
+            escape("\n".join(model.layers)),
+            model.execution_provider.removesuffix("ExecutionProvider"),
+            escape(model.reason),
+        )
+    Console().print(table)
