@@ -1,0 +1,21 @@
+"""The table of operator cases: one row is one node with its inputs; many checks are driven by each row.
+
+Adding an operator means adding its rows to the module of its family; nothing else lists them.
+"""
+
+from exporter.op_cases import (
+    activation,
+    arithmetic,
+    convolution,
+    layout,
+    linear,
+    normalisation,
+    pooling,
+    reduction,
+    softmax,
+)
+from exporter.op_cases.case import OpCase
+
+_FAMILIES = [activation, arithmetic, convolution, layout, linear, normalisation, pooling, reduction, softmax]
+
+ALL_CASES: list[OpCase] = [case for family in _FAMILIES for case in family.CASES]

@@ -1,0 +1,104 @@
+"""Every vjp rule against float64 finite differences and onnxruntime, row by row of the table in op_cases."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from camgraph_exporter.vjp import registry
+from camgraph_runtime.engine import Engine
+
+from exporter import vjp_harness as harness
+from exporter.op_cases import ALL_CASES
+from exporter.op_cases.case import OpCase
+
+cases = pytest.mark.parametrize("case", ALL_CASES, ids=str)
+
+
+def _checked(case: OpCase, batch: int, targets: int) -> float:
+    feeds = harness.draw(case, batch)
+    seeds = harness.draw_seeds(case, harness.forward(case, feeds), targets)
+    found = harness.gradients(harness.gradient_model(case, np.float64), {**feeds, **seeds})
+    return harness.finite_difference_error(case, found, feeds, seeds)
+
+
+@cases
+@pytest.mark.parametrize(("batch", "targets"), [(1, 1), (3, 3)])
+def test_agrees_with_finite_differences(case: OpCase, batch: int, targets: int) -> None:
+    assert _checked(case, batch, targets) <= case.tolerance
+
+
+@cases
+def test_a_broken_rule_is_caught(case: OpCase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The row proves that it can fail: a rule that is off by one per mille in its first cotangent does not pass."""
+    key = (case.domain, case.op_type)
+    entry = registry._entries[key]
+
+    def broken(op: Any, node: Any, *gs: Any) -> Any:
+        assert entry.rule is not None
+        result = entry.rule(op, node, *gs)
+        parts = [result] if isinstance(result, ir.Value) else list(result)
+        first = next(i for i, g in enumerate(parts) if g is not None and node.needs(i))
+        parts[first] = op.Mul(parts[first], 1.001)
+        return parts
+
+    monkeypatch.setitem(registry._entries, key, dataclasses.replace(entry, rule=broken))
+    assert _checked(case, 1, 1) > case.tolerance
+
+
+@cases
+def test_float32_agrees_in_onnxruntime(case: OpCase) -> None:
+    """The same graph in float32: standard operators only, one graph for any batch and any number of targets."""
+    gradient = harness.gradient_model(case, np.float32)
+    assert harness.standard_operators_only(gradient)
+    if case.without_onnxruntime:
+        return
+    engine = Engine(gradient.model.SerializeToString())
+    exact = harness.gradient_model(case, np.float64)
+    for batch, targets in [(1, 1), (1, 3), (3, 1), (3, 3)]:
+        feeds = harness.draw(case, batch)
+        feeds |= harness.draw_seeds(case, harness.forward(case, feeds), targets)
+        found = engine.run({name: array.astype(np.float32) for name, array in feeds.items()})
+        expected = harness.gradients(
+            exact, {name: array.astype(np.float32).astype(np.float64) for name, array in feeds.items()}
+        )
+        for name, array in expected.items():
+            assert found[name].shape == array.shape
+            assert np.linalg.norm(found[name] - array) <= case.float32_tolerance * max(
+                np.linalg.norm(array), 1e-12
+            )
+
+
+@cases
+def test_unexpanded_cotangents_mean_the_same(case: OpCase) -> None:
+    """A cotangent with size 1 on the spatial axes gives what its expanded form gives."""
+    feeds = harness.draw(case, 2)
+    outputs = harness.forward(case, feeds)
+    if all(y.ndim < 3 for y in outputs):
+        return
+    lazy = harness.draw_seeds(case, outputs, 2, lazy=True)
+    full = {
+        name: np.broadcast_to(seed, (2, *y.shape)).copy()
+        for (name, seed), y in zip(lazy.items(), outputs, strict=True)
+    }
+    got = harness.gradients(harness.gradient_model(case, np.float64, lazy=True), {**feeds, **lazy})
+    expected = harness.gradients(harness.gradient_model(case, np.float64), {**feeds, **full})
+    for name, array in expected.items():
+        np.testing.assert_allclose(got[name], array, rtol=1e-9, atol=1e-12)
+
+
+def test_every_rule_has_rows() -> None:
+    covered = {(case.domain, case.op_type) for case in ALL_CASES}
+    missing = [
+        entry.op_type
+        for entry in registry.entries()
+        if entry.rule is not None and (entry.domain, entry.op_type) not in covered
+    ]
+    assert not missing, f"rules without a row in op_cases: {missing}"
+
+
+def test_rows_have_names_of_their_own() -> None:
+    assert len({case.id for case in ALL_CASES}) == len(ALL_CASES)

@@ -1,0 +1,192 @@
+"""Builds the gradient graph of one operator case and evaluates it: the machinery behind every check on a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from camgraph_exporter.graph.dims import Dim
+from camgraph_exporter.verify.float64 import Float64Evaluator
+from camgraph_exporter.vjp.backward import TARGETS, Backward
+from camgraph_exporter.vjp.driver import Path, differentiate
+from onnx import helper, numpy_helper
+from onnx_ir.passes import common
+
+from exporter.op_cases.case import Input, OpCase
+
+SEED = "seed"
+Arrays = dict[str, np.ndarray]
+
+
+def forward_model(case: OpCase, dtype: type[np.floating]) -> onnx.ModelProto:
+    """Return a model of the single node; constants are cast to `dtype` if they are real."""
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    names, inputs, constants = [], [], []
+    for i, item in enumerate(case.inputs):
+        names.append(f"x{i}" if item is not None else "")
+        if isinstance(item, Input):
+            inputs.append(helper.make_tensor_value_info(f"x{i}", element, _symbolic(item, case)))
+        elif item is not None:
+            array = np.asarray(item)
+            array = (
+                array.astype(dtype)
+                if np.issubdtype(array.dtype, np.floating) and not _keeps_float32(case, i)
+                else array
+            )
+            constants.append(numpy_helper.from_array(array, f"x{i}"))
+    outputs = [f"y{i}" for i in range(case.outputs)]
+    node = helper.make_node(case.op_type, names, outputs, name="node", domain=case.domain, **case.attributes)
+    infos = [onnx.ValueInfoProto(name=name) for name in outputs]
+    graph = helper.make_graph([node], "case", inputs, infos, constants)
+    opsets = [helper.make_opsetid("", case.opset)] + (
+        [helper.make_opsetid(case.domain, 1)] if case.domain else []
+    )
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10)
+
+
+def _keeps_float32(case: OpCase, index: int) -> bool:
+    """Scales and regions of Resize are float32 in any model."""
+    return case.op_type in {"Resize", "Upsample"} and index in {1, 2}
+
+
+def _symbolic(item: Input, case: OpCase) -> list[int | str]:
+    dims = list(item.shape)
+    return [f"s{axis}" if case.dynamic and axis >= 2 else dim for axis, dim in enumerate(dims)]
+
+
+def draw(case: OpCase, batch: int, seed: int = 0) -> Arrays:
+    """Draw the differentiated inputs, float64."""
+    rng = np.random.default_rng([seed, batch, sum(map(ord, case.id))])
+    return {f"x{i}": item.sample(rng, batch) for i, item in enumerate(case.inputs) if isinstance(item, Input)}
+
+
+def forward(case: OpCase, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """Evaluate the node in float64."""
+    return Float64Evaluator(forward_model(case, np.float64)).run([f"y{i}" for i in case.used], dict(feeds))
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """The gradient graph of a case: inputs x.. and seed.., outputs dx..; `lazy` seeds have size 1 on their spatial axes."""
+
+    model: onnx.ModelProto
+    emitted: list[onnx.NodeProto]
+
+
+def gradient_model(case: OpCase, dtype: type[np.floating], *, lazy: bool = False) -> Gradient:
+    """Differentiate the case's node: the graph takes the inputs and one seed an output, and returns dx of every Input."""
+    model = ir.from_proto(forward_model(case, dtype))
+    graph = model.graph
+    element = ir.DataType.from_numpy(np.dtype(dtype))
+    _annotate(case, graph, element)
+    node = next(iter(graph))
+    seeds = [_seed_input(graph, node.outputs[i], f"{SEED}{i}", element, lazy=lazy) for i in case.used]
+    op = Backward(graph, seeds[0])
+    op.targets = op.size_vector(seeds[0], 0)
+    wrt = [value for value in graph.inputs if str(value.name).startswith("x")]
+    path = Path(list(graph), wrt, [node.outputs[i] for i in case.used])
+    assert not path.without_rule(), f"{case.op_type} has no rule"
+    cotangents = differentiate(
+        op, path, {node.outputs[i]: seed for i, seed in zip(case.used, seeds, strict=True)}, wrt
+    )
+    graph.outputs.clear()
+    for value in wrt:
+        identity = ir.node("Identity", [op.full(cotangents[value], value)], name=f"out_{value.name}")
+        identity.outputs[0].name = f"d{value.name}"
+        identity.outputs[0].type, identity.outputs[0].shape = (
+            ir.TensorType(element),
+            ir.Shape([TARGETS, *value.shape]),
+        )
+        graph.append(identity)
+        graph.outputs.append(identity.outputs[0])
+    common.RemoveUnusedNodesPass()(model)
+    proto = ir.to_proto(model)
+    return Gradient(proto, [node for node in proto.graph.node if node.name != "node"])
+
+
+def _annotate(case: OpCase, graph: ir.Graph, element: ir.DataType) -> None:
+    """Set the shapes of the node's outputs: sizes that differ between two runs are symbols."""
+    runs = [
+        Float64Evaluator(forward_model(case, np.float64)).run(None, _grown(case, batch)) for batch in (2, 3)
+    ]
+    for i, value in enumerate(next(iter(graph)).outputs):
+        first, second = runs[0][i], runs[1][i]
+        value.shape = ir.Shape(
+            [_dim(a, b, axis) for axis, (a, b) in enumerate(zip(first.shape, second.shape, strict=True))]
+        )
+        value.type = ir.TensorType(
+            element if np.issubdtype(first.dtype, np.floating) else ir.DataType.from_numpy(first.dtype)
+        )
+
+
+def _grown(case: OpCase, batch: int) -> Arrays:
+    feeds = draw(case, batch)
+    if not case.dynamic or batch == 2:
+        return feeds
+    return {name: np.pad(x, [(0, 0)] * 2 + [(0, 4)] * (x.ndim - 2), mode="edge") for name, x in feeds.items()}
+
+
+def _dim(a: int, b: int, axis: int) -> Dim:
+    return a if a == b else "N" if (a, b) == (2, 3) else f"y{axis}_{a}_{b}"
+
+
+def _seed_input(graph: ir.Graph, y: ir.Value, name: str, element: ir.DataType, *, lazy: bool) -> ir.Value:
+    assert y.shape is not None
+    dims = [1 if lazy and axis >= 2 else dim for axis, dim in enumerate(y.shape)]
+    seed = ir.Value(name=name, shape=ir.Shape([TARGETS, *dims]), type=ir.TensorType(element))
+    graph.inputs.append(seed)
+    return seed
+
+
+def draw_seeds(case: OpCase, outputs: list[np.ndarray], targets: int, *, lazy: bool = False) -> Arrays:
+    """Draw one cotangent [T, ...] for each used output."""
+    rng = np.random.default_rng([targets, sum(map(ord, case.id))])
+    seeds = {}
+    for index, y in zip(case.used, outputs, strict=True):
+        shape = [1 if lazy and axis >= 2 else size for axis, size in enumerate(y.shape)]
+        seeds[f"{SEED}{index}"] = rng.standard_normal((targets, *shape))
+    return seeds
+
+
+def gradients(gradient: Gradient, feeds: Mapping[str, np.ndarray]) -> Arrays:
+    """Evaluate a float64 gradient graph."""
+    names = [output.name for output in gradient.model.graph.output]
+    return dict(zip(names, Float64Evaluator(gradient.model).run(names, dict(feeds)), strict=True))
+
+
+def finite_difference_error(
+    case: OpCase, found: Arrays, feeds: Arrays, seeds: Arrays, *, step: float = 1e-5
+) -> float:
+    """Compare gradients with central differences along random directions; return the largest relative error over targets and inputs.
+
+    d/dh sum(seed * y(x + h d)) at h = 0 must equal sum(dx * d). Fourth-order central differences keep the truncation error below the tolerance.
+    """
+    rng = np.random.default_rng(7)
+    worst = 0.0
+    for name, x in feeds.items():
+        for _ in range(3):
+            direction = rng.standard_normal(x.shape)
+            ys = {k: forward(case, {**feeds, name: x + k * step * direction}) for k in (-2, -1, 1, 2)}
+            slope = [
+                (ys[-2][i] - 8 * ys[-1][i] + 8 * ys[1][i] - ys[2][i]) / (12 * step)
+                for i in range(len(case.used))
+            ]
+            for t in range(next(iter(seeds.values())).shape[0]):
+                expected = sum(
+                    float((seeds[f"{SEED}{index}"][t] * slope[i]).sum()) for i, index in enumerate(case.used)
+                )
+                got = float((found[f"d{name}"][t] * direction).sum())
+                scale = (
+                    np.linalg.norm(found[f"d{name}"][t]) * np.linalg.norm(direction) / np.sqrt(direction.size)
+                )
+                worst = max(worst, abs(got - expected) / max(scale, abs(expected), 1e-12))
+    return worst
+
+
+def standard_operators_only(gradient: Gradient) -> bool:
+    """Tell whether every emitted node is of ai.onnx and known to the checker."""
+    onnx.checker.check_model(gradient.model)
+    return all(node.domain == "" for node in gradient.emitted)
