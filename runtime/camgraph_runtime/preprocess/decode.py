@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 from typing import TypeAlias, cast
 
@@ -16,6 +17,9 @@ ImageSource: TypeAlias = bytes | str | Path | AnyArray | Image.Image
 
 # Only decoders of photos: Pillow's others read documents and rare formats, and one starts Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+
+# Pillow refuses what is larger whatever the caller says, and already when it opens a file.
+_PILLOW_LIMIT = 2 * (Image.MAX_IMAGE_PIXELS or sys.maxsize)
 
 _ARRAY_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
@@ -61,8 +65,9 @@ def _open(source: bytes | str | Path, max_pixels: int) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        limit = min(max_pixels, _PILLOW_LIMIT)
         raise InvalidInputError(
-            f"{name} has too many pixels: the limit is {max_pixels}. Send a smaller image."
+            f"{name} has too many pixels: the limit is {limit}. Send a smaller image."
         ) from error
     except Exception as error:  # as above
         raise InvalidInputError(
