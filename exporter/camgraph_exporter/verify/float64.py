@@ -12,7 +12,7 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
+from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
@@ -28,12 +28,12 @@ from camgraph_exporter.verify import (
     float64_sample,
     float64_shape,
 )
-from camgraph_exporter.verify.float64_convert import to_float64
+from camgraph_exporter.verify.float64_convert import function_to_float64, to_float64
 from camgraph_exporter.verify.float64_windows import Array
 
 __all__ = ["Float64Evaluator", "to_float64"]
 
-_OPERATORS: tuple[type[OpRun], ...] = (
+OPERATORS: tuple[type[OpRun], ...] = (
     float64_attention.Attention,
     float64_conv.Conv,
     float64_conv.ConvTranspose,
@@ -62,6 +62,8 @@ _OPERATORS: tuple[type[OpRun], ...] = (
     float64_resize.Upsample,
     float64_sample.AffineGrid,
     float64_sample.GridSample,
+    float64_shape.GatherElements,
+    float64_shape.OneHot,
     float64_shape.Pad,
     float64_shape.Scatter,
     float64_shape.ScatterElements,
@@ -78,7 +80,9 @@ class _Evaluator(ReferenceEvaluator):
     """
 
     def __init__(self, proto: Any, **options: Any) -> None:
-        super().__init__(proto, **{**options, "new_ops": list(_OPERATORS)})
+        if isinstance(proto, FunctionProto):
+            proto = function_to_float64(proto)
+        super().__init__(proto, **{**options, "new_ops": list(OPERATORS)})
 
 
 @dataclass(frozen=True)

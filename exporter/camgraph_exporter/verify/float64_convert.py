@@ -3,7 +3,16 @@
 import numpy as np
 import onnx
 import onnx.inliner
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, TypeProto
+from onnx import (
+    AttributeProto,
+    FunctionProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    SparseTensorProto,
+    TensorProto,
+    TypeProto,
+)
 from onnx.external_data_helper import uses_external_data
 
 from camgraph_exporter.errors import ModelFileError
@@ -43,6 +52,15 @@ def to_float64(model: ModelProto) -> ModelProto:
     converted = ModelProto()
     converted.CopyFrom(onnx.inliner.inline_local_functions(model) if model.functions else model)
     _convert_graph(converted.graph)
+    return converted
+
+
+def function_to_float64(function: FunctionProto) -> FunctionProto:
+    """Returns a copy of a function body with float64 constants and casts, like `to_float64` for a model."""
+    converted = FunctionProto()
+    converted.CopyFrom(function)
+    for node in converted.node:
+        _convert_node(node)
     return converted
 
 
@@ -126,7 +144,7 @@ def _convert_attribute(attribute: AttributeProto) -> None:
 def _convert_constant(node: NodeProto) -> None:
     """Turns `value_float` and `value_floats`, which are float32 by definition, into a double tensor."""
     attribute = node.attribute[0]
-    if attribute.name not in {"value_float", "value_floats"}:
+    if attribute.ref_attr_name or attribute.name not in {"value_float", "value_floats"}:
         return
     values = np.asarray(onnx.helper.get_attribute_value(attribute), np.float64)
     attribute.CopyFrom(onnx.helper.make_attribute("value", onnx.numpy_helper.from_array(values, "value")))

@@ -45,7 +45,10 @@ def _normalise(x: Array, mean: Array, variance: Array, scale: Array, bias: Array
 
 
 class GroupNormalization(Float64Op):
-    """Normalises groups of channels; scale and bias are one a group in opset 18, one a channel since 21."""
+    """Normalises groups of channels; scale and bias are one a group in opset 18, one a channel since 21.
+
+    `onnx.reference` builds this one's function body anew at every run.
+    """
 
     def _run(
         self, x: Array, scale: Array, bias: Array, *, epsilon: float, num_groups: int, **_: Any

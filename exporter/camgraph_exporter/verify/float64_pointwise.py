@@ -21,7 +21,10 @@ class Erf(Float64Op):
 
 
 class Gelu(Float64Op):
-    """x * Phi(x), or its tanh approximation (Hendrycks and Gimpel 2016, arXiv:1606.08415)."""
+    """x * Phi(x), or its tanh approximation (Hendrycks and Gimpel 2016, arXiv:1606.08415).
+
+    The standard's function body rounds the square root of two and the like to float32.
+    """
 
     def _run(self, x: Array, *, approximate: str) -> tuple[Array]:
         if approximate == "tanh":

@@ -51,15 +51,42 @@ def _scatter(x: Array, index: tuple[Any, ...], updates: Array, reduction: str) -
     return y
 
 
+def _along(indices: Array, size: int, axis: int) -> tuple[Array, ...]:
+    """Index arrays that pick `indices` on one axis and the own position on all others."""
+    index: list[Array] = list(np.indices(indices.shape, sparse=True))
+    index[axis] = np.where(indices < 0, indices + size, indices)
+    return tuple(index)
+
+
+class GatherElements(Float64Op):
+    """Picks elements along one axis; `onnx.reference` wants indices as large as the data on the others."""
+
+    def _run(self, x: Array, indices: Array, *, axis: int) -> tuple[Array]:
+        return (x[_along(indices, x.shape[axis], axis)],)
+
+
+class OneHot(Float64Op):
+    """One value at each index and another elsewhere; `onnx.reference` takes no depth of shape [1]."""
+
+    def _run(self, indices: Array, depth: Array, values: Array, *, axis: int) -> tuple[Array]:
+        count = int(depth.reshape(()))
+        place = axis % (indices.ndim + 1)
+        hot = np.expand_dims(indices % count, place) == _ramp(count, place, indices.ndim + 1)
+        inside = np.expand_dims((indices >= -count) & (indices < count), place)
+        return (np.where(hot & inside, values[1], values[0]),)
+
+
+def _ramp(count: int, axis: int, rank: int) -> Array:
+    return np.arange(count).reshape([count if a == axis else 1 for a in range(rank)])
+
+
 class ScatterElements(Float64Op):
     """Writes updates along one axis; with a reduction, repeated indices accumulate."""
 
     def _run(
         self, x: Array, indices: Array, updates: Array, *, axis: int, reduction: str = "none"
     ) -> tuple[Array]:
-        index: list[Array] = list(np.indices(indices.shape, sparse=True))
-        index[axis] = np.where(indices < 0, indices + x.shape[axis], indices)
-        return (_scatter(x, tuple(index), updates, reduction),)
+        return (_scatter(x, _along(indices, x.shape[axis], axis), updates, reduction),)
 
 
 class Scatter(ScatterElements):
