@@ -18,20 +18,15 @@ def _one(value: float, dtype: Any = np.float32) -> Any:
     return np.array(value, dtype)
 
 
+def _integer(op: str, *inputs: Any, opset: int = 21, outputs: int = 1, **attributes: Any) -> Case:
+    return Case(op, inputs, attributes, opset, outputs, smooth=False)
+
+
 def _qlinear_conv(weights: Any, w_scale: Any, y_zero_point: Any, *bias: Any, **attributes: Any) -> Case:
+    x = (_U8, _one(0.02), _one(120, np.uint8))
     w_zero_point = np.zeros(w_scale.shape, np.int8)
-    inputs = (
-        _U8,
-        _one(0.02),
-        _one(120, np.uint8),
-        weights,
-        w_scale,
-        w_zero_point,
-        _one(0.9),
-        y_zero_point,
-        *bias,
-    )
-    return Case("QLinearConv", inputs, attributes, smooth=False)
+    inputs = (*x, weights, w_scale, w_zero_point, _one(0.9), y_zero_point, *bias)
+    return _integer("QLinearConv", *inputs, **attributes)
 
 
 _TRANSPOSED = _U8.swapaxes(2, 3).copy()
