@@ -1,0 +1,59 @@
+# make demo   export the example model, serve it, explain two photos through gRPC
+# make test   every check of the project: style, types, imports, protocol, container file, tests
+#
+# Both make their own environment in .venv. Another interpreter: make PYTHON=/path/to/python3.12 test
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Only looked for when the environment is made.
+PYTHON = $(shell scripts/find_python.sh)
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST_WORKERS ?= 2
+PYTEST_ARGS ?=
+
+.PHONY: demo test lint types imports proto-check proto bench clean help
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+	@echo "make lint   the checks of make test without the tests; make proto, make bench, make clean: see CONTRIBUTING.md"
+
+demo: $(VENV)/.installed-demo
+	$(BIN)/python examples/demo.py
+
+test: lint
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/buf lint
+	$(BIN)/python scripts/generate_stubs.py --check
+	$(BIN)/hadolint Dockerfile
+
+# Regenerates the committed stubs of proto/.
+proto: $(VENV)/.installed-dev
+	$(BIN)/python scripts/generate_stubs.py
+
+# Explainable graph against plain forward pass; minutes.
+bench: $(VENV)/.installed-demo
+	$(BIN)/python benchmarks/export_vs_forward.py
+
+clean:
+	rm -rf $(VENV) demo-output build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp for each set of extras: pip runs again only when pyproject.toml has changed.
+$(VENV)/.installed-demo: pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --editable '.[cpu,export,client,serve]'
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	$(PIP_INSTALL) --editable '.[dev]'
+	touch $@ $(VENV)/.installed-demo
+
+$(BIN)/python:
+	@test -n "$(PYTHON)"
+	"$(PYTHON)" -m venv $(VENV)
