@@ -141,7 +141,7 @@ class Target(_message.Message):
     rank: int
     contrast: Target
     negative: bool
-    def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., rank: _Optional[int] = ..., contrast: _Optional[_Union[Target, _Mapping]] = ..., negative: _Optional[bool] = ...) -> None: ...
+    def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., rank: _Optional[int] = ..., contrast: _Optional[_Union[Target, _Mapping]] = ..., negative: bool = ...) -> None: ...
 
 class OverlayOptions(_message.Message):
     __slots__ = ("colormap", "image_weight", "jpeg_quality")
@@ -219,7 +219,7 @@ class MapStatistics(_message.Message):
     all_nonpositive: bool
     constant: bool
     nonfinite: bool
-    def __init__(self, minimum: _Optional[float] = ..., maximum: _Optional[float] = ..., mean: _Optional[float] = ..., positive_share: _Optional[float] = ..., all_nonpositive: _Optional[bool] = ..., constant: _Optional[bool] = ..., nonfinite: _Optional[bool] = ...) -> None: ...
+    def __init__(self, minimum: _Optional[float] = ..., maximum: _Optional[float] = ..., mean: _Optional[float] = ..., positive_share: _Optional[float] = ..., all_nonpositive: bool = ..., constant: bool = ..., nonfinite: bool = ...) -> None: ...
 
 class Output(_message.Message):
     __slots__ = ("kind", "tensor", "encoded", "layer")

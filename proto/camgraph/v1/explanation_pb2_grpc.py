@@ -5,7 +5,7 @@ import warnings
 
 from camgraph.v1 import explanation_pb2 as camgraph_dot_v1_dot_explanation__pb2
 
-GRPC_GENERATED_VERSION = '1.81.1'
+GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -25,7 +25,7 @@ if _version_not_supported:
     )
 
 
-class ExplanationServiceStub:
+class ExplanationServiceStub(object):
     """Explains classifications with Grad-CAM and its relatives.
     """
 
@@ -52,7 +52,7 @@ class ExplanationServiceStub:
                 _registered_method=True)
 
 
-class ExplanationServiceServicer:
+class ExplanationServiceServicer(object):
     """Explains classifications with Grad-CAM and its relatives.
     """
 
@@ -108,7 +108,7 @@ def add_ExplanationServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class ExplanationService:
+class ExplanationService(object):
     """Explains classifications with Grad-CAM and its relatives.
     """
 

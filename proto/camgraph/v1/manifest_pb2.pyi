@@ -171,7 +171,7 @@ class InputSpec(_message.Message):
     std: _containers.RepeatedScalarFieldContainer[float]
     steps: _containers.RepeatedCompositeFieldContainer[GeometryStep]
     stated: bool
-    def __init__(self, tensor: _Optional[_Union[TensorSpec, _Mapping]] = ..., layout: _Optional[_Union[Layout, str]] = ..., channel_order: _Optional[_Union[ChannelOrder, str]] = ..., divisor: _Optional[float] = ..., mean: _Optional[_Iterable[float]] = ..., std: _Optional[_Iterable[float]] = ..., steps: _Optional[_Iterable[_Union[GeometryStep, _Mapping]]] = ..., stated: _Optional[bool] = ...) -> None: ...
+    def __init__(self, tensor: _Optional[_Union[TensorSpec, _Mapping]] = ..., layout: _Optional[_Union[Layout, str]] = ..., channel_order: _Optional[_Union[ChannelOrder, str]] = ..., divisor: _Optional[float] = ..., mean: _Optional[_Iterable[float]] = ..., std: _Optional[_Iterable[float]] = ..., steps: _Optional[_Iterable[_Union[GeometryStep, _Mapping]]] = ..., stated: bool = ...) -> None: ...
 
 class GeometryStep(_message.Message):
     __slots__ = ("resize_shorter_side", "resize_to", "center_crop", "center_square", "letterbox")
@@ -245,7 +245,7 @@ class Head(_message.Message):
     output_name: str
     num_anchors: int
     embedding_size: int
-    def __init__(self, score_tensor: _Optional[str] = ..., kind: _Optional[_Union[HeadKind, str]] = ..., num_classes: _Optional[int] = ..., single_logit: _Optional[bool] = ..., output_name: _Optional[str] = ..., num_anchors: _Optional[int] = ..., embedding_size: _Optional[int] = ...) -> None: ...
+    def __init__(self, score_tensor: _Optional[str] = ..., kind: _Optional[_Union[HeadKind, str]] = ..., num_classes: _Optional[int] = ..., single_logit: bool = ..., output_name: _Optional[str] = ..., num_anchors: _Optional[int] = ..., embedding_size: _Optional[int] = ...) -> None: ...
 
 class Layer(_message.Message):
     __slots__ = ("name", "channels", "height", "width", "stride_height", "stride_width", "activations_tensor", "weights_tensor", "gradients_tensor", "layout", "prefix_tokens", "alias")
@@ -299,7 +299,7 @@ class Certificate(_message.Message):
     passed: bool
     checks: _containers.RepeatedCompositeFieldContainer[Check]
     seed: int
-    def __init__(self, passed: _Optional[bool] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., seed: _Optional[int] = ...) -> None: ...
+    def __init__(self, passed: bool = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class Check(_message.Message):
     __slots__ = ("name", "description", "error", "tolerance", "passed", "location")
@@ -315,4 +315,4 @@ class Check(_message.Message):
     tolerance: float
     passed: bool
     location: str
-    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., error: _Optional[float] = ..., tolerance: _Optional[float] = ..., passed: _Optional[bool] = ..., location: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., error: _Optional[float] = ..., tolerance: _Optional[float] = ..., passed: bool = ..., location: _Optional[str] = ...) -> None: ...
