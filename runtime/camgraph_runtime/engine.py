@@ -11,7 +11,6 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from camgraph_runtime.errors import (
-    CamgraphError,
     DeviceError,
     InferenceError,
     InvalidGraphError,
@@ -59,9 +58,9 @@ class Backend(Protocol):
         """Loads the CUDA libraries that were installed as Python packages."""
 
     def create_session(
-        self, model: str | bytes, options: SessionSettings, providers: ProviderList, fallback: bool
+        self, model: str | bytes, options: SessionSettings, providers: ProviderList
     ) -> Session:
-        """Loads a model; without ``fallback`` a provider that fails to start raises."""
+        """Loads a model; a provider that cannot start raises, or is left out of ``get_providers()``."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +101,11 @@ class OnnxRuntime:
             preload()
 
     def create_session(
-        self, model: str | bytes, options: SessionSettings, providers: ProviderList, fallback: bool
+        self, model: str | bytes, options: SessionSettings, providers: ProviderList
     ) -> Session:
-        """Loads a model; without ``fallback`` a provider that fails to start raises."""
+        """Loads a model; a provider that cannot start raises, or is left out of ``get_providers()``."""
         session: Session = self._ort.InferenceSession(
-            model, self._session_options(options), providers=providers, enable_fallback=int(fallback)
+            model, self._session_options(options), providers=providers, enable_fallback=0
         )
         return session
 
@@ -233,20 +232,21 @@ class Engine:
             _check_file(Path(model))
             model = str(model)
         try:
-            return backend.create_session(model, settings, providers, fallback=device == "auto")
-        except CamgraphError:
-            raise
+            return backend.create_session(model, settings, providers)
         except Exception as error:
-            # On CUDA the graph may be fine and the device not: only a load on the CPU tells the two apart.
-            if device == "cuda" and _loads_on_cpu(backend, model, settings):
+            # With CUDA the graph may be fine and the device not: only a load on the CPU tells the two apart.
+            on_cpu = _load_on_cpu(backend, model, settings) if len(providers) > 1 else None
+            if on_cpu is None:
+                raise InvalidGraphError(
+                    f"{self.name} cannot be loaded as an ONNX graph: {_reason(error)} "
+                    "Check that the file is complete and that its external data, if any, lies beside it."
+                ) from error
+            if device == "cuda":
                 raise DeviceError(
                     f"CUDA was asked for, but onnxruntime cannot start it: {_reason(error)} "
                     "Check the driver and the CUDA and cuDNN libraries, or choose the device cpu or auto."
                 ) from error
-            raise InvalidGraphError(
-                f"{self.name} cannot be loaded as an ONNX graph: {_reason(error)} "
-                "Check that the file is complete and that its external data, if any, lies beside it."
-            ) from error
+            return on_cpu
 
 
 def check_feeds(inputs: Mapping[str, TensorInfo], feeds: Mapping[str, np.ndarray]) -> None:
@@ -302,12 +302,11 @@ def _check_file(path: Path) -> None:
         raise InvalidGraphError(f"{path} is empty; export the graph again.")
 
 
-def _loads_on_cpu(backend: Backend, model: str | bytes, settings: SessionSettings) -> bool:
+def _load_on_cpu(backend: Backend, model: str | bytes, settings: SessionSettings) -> Session | None:
     try:
-        backend.create_session(model, settings, requested_providers("cpu", ()), fallback=False)
+        return backend.create_session(model, settings, requested_providers("cpu", ()))
     except Exception:
-        return False
-    return True
+        return None
 
 
 def _tensor_info(value: Any) -> TensorInfo:
@@ -319,6 +318,8 @@ def _tensor_info(value: Any) -> TensorInfo:
 
 def _reason(error: Exception) -> str:
     """The first line of onnxruntime's message without its error-code prefix, ended by a full stop."""
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error)).strip()
+    text = re.sub(
+        r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed:)?", "", str(error)
+    ).strip()
     line = text.splitlines()[0].strip() if text else type(error).__name__
     return line if line.endswith(".") else line + "."

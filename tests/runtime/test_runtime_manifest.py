@@ -36,7 +36,7 @@ def test_unknown_fields_and_values_are_ignored() -> None:
     ("text", "message"),
     [
         ("", "damaged"),
-        ("[]", "damaged"),
+        ("[]", "no format version"),
         ("{", "damaged"),
         ('{"format_version": "x"}', "damaged"),
         ("{}", "no format version"),
