@@ -13,6 +13,7 @@ import grpc
 from grpc import StatusCode
 from grpc.aio import ServicerContext
 
+from camgraph_runtime.errors import InvalidInputError
 from camgraph_server.errors import UnavailableError, status_of
 from camgraph_server.observability import log_event
 
@@ -73,18 +74,22 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or handler.unary_unary is None or not method.startswith(_PREFIX):
             return handler
+        # The wrapper gets bytes, as gRPC answers a message that cannot be parsed with UNKNOWN and a Python error.
         return grpc.unary_unary_rpc_method_handler(
-            self._wrap(method.rpartition("/")[2], cast("UnaryHandler", handler.unary_unary)),
-            request_deserializer=handler.request_deserializer,
+            self._wrap(method.rpartition("/")[2], handler),
             response_serializer=handler.response_serializer,
         )
 
-    def _wrap(self, rpc: str, inner: UnaryHandler) -> UnaryHandler:
-        async def call(request: Any, context: Context) -> Any:
+    def _wrap(self, rpc: str, handler: grpc.RpcMethodHandler[Any, Any]) -> UnaryHandler:
+        inner = cast("UnaryHandler", handler.unary_unary)
+
+        async def call(data: bytes, context: Context) -> Any:
             started = time.perf_counter()
-            response, status, reason = None, StatusCode.CANCELLED, None  # holds if the caller goes away
+            request, response = None, None
+            status, reason = StatusCode.CANCELLED, None  # holds if the caller goes away
             try:
                 with self._gate:
+                    request = _parse(rpc, data, handler.request_deserializer)
                     response = await inner(request, context)
                 status = StatusCode.OK
             except Exception as error:  # whatever happened, the caller gets a status and the server lives on
@@ -97,6 +102,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             return response
 
         return call
+
+
+def _parse(rpc: str, data: bytes, deserialize: Callable[[bytes], Any] | None) -> Any:
+    try:
+        return data if deserialize is None else deserialize(data)
+    except Exception as error:  # protobuf's DecodeError, or whatever another serialisation raises
+        raise InvalidInputError(
+            f"The request of {rpc} cannot be parsed; send the message of camgraph.v1."
+        ) from error
 
 
 def _answer_to(error: Exception) -> tuple[StatusCode, str]:

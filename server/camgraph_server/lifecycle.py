@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import ssl
 import time
 from collections.abc import Callable
 from functools import partial
@@ -154,6 +155,13 @@ class Server:
 
 
 def _credentials(certificate: Path, key: Path) -> grpc.ServerCredentials:
+    try:  # gRPC would only write to stderr what is wrong with the files
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except OSError as error:
+        raise BindError(
+            f"The TLS files {certificate} and {key} are no pair of certificate and unencrypted key "
+            f"({error.strerror or error})."
+        ) from error
     return grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
 
 

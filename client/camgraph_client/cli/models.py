@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -11,6 +13,9 @@ from rich.table import Table
 
 from camgraph_client.cli.connection import open_client, server_options
 
+if TYPE_CHECKING:
+    from camgraph_client.results import ModelInfo
+
 
 @click.command()
 @server_options(required=True)
@@ -18,8 +23,17 @@ def models(server: str, tls: bool, tls_ca: Path | None, timeout: float) -> None:
     """List the models of a server."""
     with open_client(server, tls=tls, tls_ca=tls_ca, timeout=timeout) as client:
         found = client.list_models()
+    console = Console()
+    console.print(_table(found))
+    for model in found:
+        if model.reason:
+            text = f"  {model.name} (version {model.version}): {model.reason}"
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(found: Iterable[ModelInfo]) -> Table:
     table = Table()
-    for heading in ("name", "version", "state", "classes", "layers", "runs on", "reason"):
+    for heading in ("name", "version", "state", "classes", "layers", "runs on"):
         table.add_column(heading, overflow="fold")
     for model in found:
         table.add_row(
@@ -29,6 +43,5 @@ def models(server: str, tls: bool, tls_ca: Path | None, timeout: float) -> None:
             str(model.num_classes or ""),
             escape("\n".join(model.layers)),
             model.execution_provider.removesuffix("ExecutionProvider"),
-            escape(model.reason),
         )
-    Console().print(table)
+    return table

@@ -45,7 +45,8 @@ def write_pictures(explained: Explained, name: str, folder: Path, title: str, co
 
 def print_report(console: Console, title: str, explained: Explained, files: Iterable[Path]) -> None:
     """Prints the best classes as a table, then warnings and files."""
-    console.print(_table(title, explained.predictions))
+    console.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)
+    console.print(_table(explained.predictions))
     for warning in explained.warnings:
         console.print(f"  note: {warning}", markup=False, highlight=False, soft_wrap=True)
     for path in files:
@@ -78,8 +79,8 @@ def _tiles(explained: Explained, title: str) -> list[Tile]:
     return [Tile(explained.photo, title, f"{width} × {height}"), *tiles]
 
 
-def _table(title: str, predictions: Iterable[ClassScore]) -> Table:
-    table = Table(title=escape(title), title_justify="left", title_style="bold")
+def _table(predictions: Iterable[ClassScore]) -> Table:
+    table = Table()
     table.add_column("rank", justify="right")
     table.add_column("class", justify="right")
     table.add_column("label", overflow="fold")
