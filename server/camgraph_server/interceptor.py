@@ -74,7 +74,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or handler.unary_unary is None or not method.startswith(_PREFIX):
             return handler
-        # The wrapper gets bytes, as gRPC answers a message that cannot be parsed with UNKNOWN and a Python error.
+        # The wrapper gets bytes: gRPC would answer a message that cannot be parsed with UNKNOWN.
         return grpc.unary_unary_rpc_method_handler(
             self._wrap(method.rpartition("/")[2], handler),
             response_serializer=handler.response_serializer,

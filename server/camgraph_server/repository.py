@@ -93,7 +93,7 @@ class ModelRepository:
         return list(self._models)
 
     def load(self) -> None:
-        """Loads every model; one that fails is marked and logged and does not stop the others.
+        """Loads every model and logs what became of each; one that fails does not stop the others.
 
         Raises:
             DeviceError: the device is not to be had, for whichever model.
@@ -101,6 +101,7 @@ class ModelRepository:
         for model in self._models:
             if model.state is ModelState.LOADING:
                 self._load(model)
+            _log_state(model)
 
     def find(self, name: str, version: str = "") -> Model:
         """The model of that name; without a version the newest that is ready, or else the newest.
@@ -137,15 +138,6 @@ class ModelRepository:
             model.fail(f"It could not be loaded: {type(error).__name__}.")
         else:
             model.state = ModelState.READY
-        level = logging.INFO if model.state is ModelState.READY else logging.ERROR
-        log_event(
-            _log,
-            level,
-            f"model {model.state.value}",
-            model=model.name,
-            version=model.version,
-            reason=model.reason or None,
-        )
 
     def _only_name(self) -> str:
         names = {model.name for model in self._models}
@@ -157,6 +149,18 @@ class ModelRepository:
         names = sorted({model.name for model in self._models})
         shown = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or names[:5]
         return ", ".join(map(repr, shown)) + (" and others" if len(shown) < len(names) else "")
+
+
+def _log_state(model: Model) -> None:
+    level = logging.INFO if model.state is ModelState.READY else logging.ERROR
+    log_event(
+        _log,
+        level,
+        f"model {model.state.value}",
+        model=model.name,
+        version=model.version,
+        reason=model.reason or None,
+    )
 
 
 def _discover(directory: Path) -> list[Model]:

@@ -1,0 +1,112 @@
+"""Settings, log lines, worker pool, tensors: the parts that need no server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+
+import numpy as np
+import pytest
+
+from camgraph_runtime.errors import UsageError
+from camgraph_server.config import ServerConfig
+from camgraph_server.errors import UnavailableError
+from camgraph_server.loading import worker_count
+from camgraph_server.messages import array_from, tensor_message
+from camgraph_server.observability import JsonFormatter, TextFormatter, log_event
+from camgraph_server.workers import WorkerPool
+from support.serving import PATIENCE
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("workers", -1),
+        ("queue_capacity", -1),
+        ("max_request_mib", 0),
+        ("max_response_mib", 0),
+        ("max_megapixels", 0.0),
+        ("max_targets", 0),
+        ("grace", -1.0),
+        ("max_connection_age", -1.0),
+        ("tls_key", "key.pem"),
+    ],
+)
+def test_settings_out_of_range(tmp_path, setting, value):
+    with pytest.raises(UsageError, match=setting.replace("_", "-")):
+        ServerConfig(tmp_path, **{setting: value})
+
+
+def test_workers_follow_the_usable_cores(tmp_path, monkeypatch):
+    monkeypatch.setattr("camgraph_server.loading.available_cores", lambda: 7)
+    assert worker_count(ServerConfig(tmp_path)) == 7
+    assert worker_count(ServerConfig(tmp_path, workers=3)) == 3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8", "int64"])
+def test_tensors_survive_the_way_there_and_back(dtype):
+    array = np.arange(24).reshape(2, 3, 4).astype(dtype)
+    for given in (
+        array,
+        array[:, ::2],
+        np.asfortranarray(array),
+        array.astype(array.dtype.newbyteorder(">")),
+    ):
+        back = array_from(tensor_message(given))
+        np.testing.assert_array_equal(back, given)
+        assert back.dtype == np.dtype(dtype)
+
+
+def record(**facts: object) -> logging.LogRecord:
+    caught: list[logging.LogRecord] = []
+    logger = logging.Logger("test")
+    logger.handle = caught.append  # type: ignore[assignment]
+    log_event(logger, logging.INFO, "call", **facts)
+    return caught[0]
+
+
+def test_text_lines_cannot_be_forged():
+    line = TextFormatter().format(record(model="a", ms=1.23456, id='x\nstatus="OK" y=1', none=None, empty=""))
+    assert line.endswith('Z INFO call model=a ms=1.235 id="x\\nstatus=\\"OK\\" y=1" empty=""')
+    assert "\n" not in line
+
+
+def test_json_lines():
+    entry = json.loads(JsonFormatter().format(record(ms=1.23456, request_id="x" * 1000)))
+    assert entry["message"] == "call"
+    assert entry["ms"] == 1.235
+    assert len(entry["request_id"]) < 300
+
+
+async def test_pool_never_runs_more_than_its_workers():
+    pool, running, most = WorkerPool(2, 10), 0, 0
+    lock, release = threading.Lock(), threading.Event()
+
+    def work(_: float) -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        release.wait(PATIENCE)
+        with lock:
+            running -= 1
+
+    calls = [asyncio.ensure_future(pool.run(work)) for _ in range(6)]
+    await asyncio.sleep(0.1)
+    release.set()
+    await asyncio.gather(*calls)
+    assert most == 2
+    pool.close()
+    with pytest.raises(UnavailableError, match="stopping"):
+        await pool.run(work)
+
+
+async def test_pool_has_room_again_after_an_error():
+    pool = WorkerPool(1, 0)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            await pool.run(lambda _: 1 / 0)
+    assert await pool.run(lambda waited: waited) < PATIENCE
+    pool.close()
