@@ -76,10 +76,11 @@ class Frame:
             )
         top, bottom, down, seen_rows = self.vertical.taps()
         left, right, across, seen_columns = self.horizontal.taps()
-        rows = _blend(heatmap[top], heatmap[bottom], down[:, None])
-        photo = _blend(rows[:, left], rows[:, right], across[None, :])
+        # Columns first: the large array is then built from whole rows, which is several times faster.
+        wide = _blend(heatmap[:, left], heatmap[:, right], across[None, :])
+        wide[:, ~seen_columns] = 0
+        photo = _blend(wide[top], wide[bottom], down[:, None])
         photo[~seen_rows] = 0
-        photo[:, ~seen_columns] = 0
         return photo
 
 
