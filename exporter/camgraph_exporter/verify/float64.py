@@ -14,7 +14,7 @@ import ml_dtypes
 import numpy as np
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto
 from onnx.reference import ReferenceEvaluator
-from onnx.reference.op_run import OpRun
+from onnx.reference.op_run import OpRun, RuntimeContextError
 
 from camgraph_exporter.errors import ExportError
 from camgraph_exporter.verify import (
@@ -28,7 +28,7 @@ from camgraph_exporter.verify import (
     float64_sample,
     float64_shape,
 )
-from camgraph_exporter.verify.float64_convert import function_to_float64, to_float64
+from camgraph_exporter.verify.float64_convert import function_to_float64, split_float64, to_float64
 from camgraph_exporter.verify.float64_windows import Array
 
 __all__ = ["Float64Evaluator", "to_float64"]
@@ -70,6 +70,9 @@ OPERATORS: tuple[type[OpRun], ...] = (
     float64_shape.ScatterND,
 )
 
+# Computed in float32 by `onnx.reference`, whatever the inputs are.
+_ROUNDED_TO_FLOAT32 = frozenset({"CausalConvWithState", "LinearAttention"})
+
 _NARROW = (np.dtype(np.float32), np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 
 
@@ -83,6 +86,33 @@ class _Evaluator(ReferenceEvaluator):
         if isinstance(proto, FunctionProto):
             proto = function_to_float64(proto)
         super().__init__(proto, **{**options, "new_ops": list(OPERATORS)})
+
+    def _load_impl(self, node: NodeProto, input_types: Any = None) -> Any:
+        if not node.domain and node.op_type in _ROUNDED_TO_FLOAT32:
+            return _Unsupported
+        try:
+            return super()._load_impl(node, input_types)
+        except RuntimeContextError:
+            raise  # the evaluator's own way of asking for the input types
+        except RuntimeError:
+            return _Unsupported
+
+
+class _Unsupported(OpRun):
+    """Stands for an operator that cannot be evaluated, which matters only if a run needs it."""
+
+    def __init__(self, node: NodeProto, run_params: dict[str, Any]) -> None:
+        # Without the base class, which would look for the attributes of a namesake in the standard.
+        self.onnx_node = node
+        self.run_params = run_params
+        self.has_linked_attribute = self.has_subgraph = False
+
+    def _run(self, *_: Any, **__: Any) -> tuple[Any, ...]:
+        raise NotImplementedError("there is no float64 implementation of this operator")
+
+    def run(self, *_: Any, **__: Any) -> tuple[Any, ...]:
+        """Fails."""
+        return self._run()
 
 
 @dataclass(frozen=True)
@@ -101,16 +131,14 @@ class Float64Evaluator:
 
     Raises:
         ModelFileError: the external data is not loaded.
-        ExportError: an operator has no implementation in NumPy.
     """
 
     def __init__(self, model: ModelProto, *, convert: bool = True) -> None:
-        model = to_float64(model) if convert else model
-        try:
-            self._evaluator = _Evaluator(model)
-        except NotImplementedError as error:
-            raise ExportError(f"The model cannot be evaluated in float64: {error}") from error
-        self._constants: dict[str, Any] = dict(self._evaluator.rt_inits_)
+        weights: dict[str, Array] = {}
+        if convert:
+            model, weights = split_float64(model)
+        self._evaluator = _Evaluator(model)
+        self._constants: dict[str, Any] = {**self._evaluator.rt_inits_, **weights}
         self._plans: dict[tuple[tuple[str, ...], frozenset[str]], list[_Step]] = {}
 
     @property
@@ -131,7 +159,8 @@ class Float64Evaluator:
         bfloat16 are turned into float64.
 
         Raises:
-            ExportError: a value that is needed is neither fed nor computed, or a node fails (it is named).
+            ExportError: a value that is needed is neither fed nor computed, or a node fails (for one, because
+                its operator has no implementation).
         """
         wanted = tuple(self.output_names if output_names is None else output_names)
         values: dict[str, Any] = {"": None, **self._constants}
@@ -196,8 +225,9 @@ def _run_node(node: OpRun, values: dict[str, Any]) -> tuple[Any, ...]:
             return tuple(node.run(*inputs, **context))  # type: ignore[no-untyped-call]
     except Exception as error:
         name = node.onnx_node.name or node.output[0]
+        operator = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
         raise ExportError(
-            f"Node {name!r} ({node.op_type}) cannot be evaluated in float64: {error.__cause__ or error}"
+            f"Node {name!r} ({operator}) cannot be evaluated in float64: {error.__cause__ or error}."
         ) from error
 
 

@@ -16,6 +16,7 @@ from onnx import (
 from onnx.external_data_helper import uses_external_data
 
 from camgraph_exporter.errors import ModelFileError
+from camgraph_exporter.verify.float64_windows import Array
 
 _NARROW = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16})
 
@@ -50,9 +51,36 @@ def to_float64(model: ModelProto) -> ModelProto:
     Raises ModelFileError if the model's external data has not been loaded.
     """
     converted = ModelProto()
-    converted.CopyFrom(onnx.inliner.inline_local_functions(model) if model.functions else model)
+    converted.CopyFrom(_inlined(model))
     _convert_graph(converted.graph)
     return converted
+
+
+def split_float64(model: ModelProto) -> tuple[ModelProto, dict[str, Array]]:
+    """Returns what `to_float64` does with the initializers taken out and given as arrays, by name.
+
+    The weights of a large model would otherwise pass through several buffers of twice their size.
+    """
+    model = _inlined(model)
+    graph = model.graph
+    bare = ModelProto(
+        ir_version=model.ir_version,
+        opset_import=model.opset_import,
+        graph=GraphProto(
+            name=graph.name,
+            node=graph.node,
+            sparse_initializer=graph.sparse_initializer,
+            input=graph.input,
+            output=graph.output,
+            value_info=graph.value_info,
+        ),
+    )
+    _convert_graph(bare.graph)
+    return bare, {tensor.name: _values(tensor) for tensor in graph.initializer}
+
+
+def _inlined(model: ModelProto) -> ModelProto:
+    return onnx.inliner.inline_local_functions(model) if model.functions else model
 
 
 def function_to_float64(function: FunctionProto) -> FunctionProto:
@@ -76,15 +104,19 @@ def _convert_graph(graph: GraphProto) -> None:
 
 
 def _convert_tensor(tensor: TensorProto) -> None:
-    if tensor.data_type not in _NARROW:
-        return
+    if tensor.data_type in _NARROW:
+        tensor.CopyFrom(onnx.numpy_helper.from_array(_values(tensor), tensor.name))
+
+
+def _values(tensor: TensorProto) -> Array:
+    """The values of a tensor, in float64 if it holds a wider float than 8 bits."""
     if uses_external_data(tensor):
         raise ModelFileError(
             f"The weights {tensor.name!r} lie in an external file that is not loaded. "
             "Load the model together with its external data."
         )
-    values = onnx.numpy_helper.to_array(tensor).astype(np.float64)
-    tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    values = onnx.numpy_helper.to_array(tensor)
+    return values.astype(np.float64) if tensor.data_type in _NARROW else values
 
 
 def _convert_sparse(sparse: SparseTensorProto) -> None:
