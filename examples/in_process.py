@@ -1,0 +1,27 @@
+"""Explains the best class of a photo in this process, and draws it.
+
+    GRAPH=demo-output/models/efficientnet_lite0.onnx
+    python examples/in_process.py $GRAPH examples/photos/rocket.jpg rocket.png
+
+Needs `camgraph[cpu]` only.
+"""
+
+import sys
+from pathlib import Path
+
+from camgraph_runtime import Explainer
+from camgraph_runtime.overlay import encode_png, overlay
+
+
+def main(graph: str, photo: str, picture: str) -> None:
+    """Explains `photo` with `graph` and writes the overlay to `picture`."""
+    explainer = Explainer(graph)
+    result = explainer.explain(photo, top_k=1)
+    best = result.explanations[0]  # best.heatmap is float32 [H, W] in 0..1, in the frame of the photo
+    print(f"{best.title}: probability {best.target.probability:.3f}, score {best.target.score:.2f}")
+    assert result.photo is not None  # it is None only where a tensor was explained
+    Path(picture).write_bytes(encode_png(overlay(result.photo, best.heatmap)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
