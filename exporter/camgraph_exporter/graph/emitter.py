@@ -119,7 +119,9 @@ class Emitter:
         if key not in self._constants:
             name = self._claim(self._unique(f"{self._prefix}/constant"))
             tensor = ir.tensor(array, name=name)
-            value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+            value = ir.Value(
+                name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
+            )
             self.graph.register_initializer(value)
             self._constants[key] = value
             self._arrays[value] = array
@@ -149,7 +151,9 @@ class Emitter:
             return None
         if not values and op_type != "Constant":
             return None
-        node = ir.node(op_type, [ir.Value(name=f"x{i}") if v is not None else None for i, v in enumerate(values)], attributes)
+        node = ir.node(
+            op_type, [ir.Value(name=f"x{i}") if v is not None else None for i, v in enumerate(values)], attributes
+        )
         proto = ir.to_proto(node)
         proto.output[:] = [f"y{i}" for i in range(outputs)]
         session = ReferenceEvaluator(_one_node_model(proto, self.opset))
@@ -222,13 +226,17 @@ class Emitter:
         """Cast unless `x` has the element type already."""
         return x if x.dtype == dtype else self.Cast(x, to=int(dtype))
 
+    def indicator(self, condition: ir.Value, like: ir.Value) -> ir.Value:
+        """Return 1 where the condition holds and 0 elsewhere, in the element type of `like`."""
+        assert like.dtype is not None
+        return self.Cast(condition, to=int(like.dtype))
+
     def gate(self, x: ir.Value, condition: ir.Value) -> ir.Value:
         """Keep `x` where the condition holds, zero elsewhere.
 
         A product with the cast condition: onnxruntime's Where is about nine times slower than this on CPU.
         """
-        assert x.dtype is not None
-        return self.Mul(x, self.Cast(condition, to=int(x.dtype)))
+        return self.Mul(x, self.indicator(condition, x))
 
 
 def _is_small(value: ir.Value) -> bool:
