@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -67,6 +68,28 @@ async def running_server(
         yield server
     finally:
         await server.stop()
+
+
+@contextlib.contextmanager
+def server_thread(repository: Path, *arguments: Any, **settings: Any) -> Iterator[Server]:
+    """A server whose event loop runs in a thread, for clients that block."""
+    ready, stop = threading.Event(), threading.Event()
+    started: list[Server] = []
+
+    async def serve() -> None:
+        async with running_server(repository, *arguments, **settings) as server:
+            started.append(server)
+            ready.set()
+            await asyncio.to_thread(stop.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    assert ready.wait(PATIENCE), "the server did not start"
+    try:
+        yield started[0]
+    finally:
+        stop.set()
+        thread.join(PATIENCE)
 
 
 class GatedExplainer(Explainer):

@@ -1,0 +1,222 @@
+"""What the root command adds to every command: configuration, environment, failures as one line."""
+
+from __future__ import annotations
+
+import subprocess
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from camgraph_client import main as root
+from camgraph_client.main import RootGroup
+from camgraph_runtime.errors import InvalidInputError, UsageError
+from support.serving import camgraph_command, run_camgraph
+
+
+@click.command()
+@click.option("--size", type=int, default=1)
+@click.option("--tag", "tags", multiple=True)
+@click.option("--dry-run", is_flag=True)
+@click.option("--fail", default="")
+def work(size, tags, dry_run, fail):
+    """Do some work."""
+    if fail:
+        raise FAILURES[fail]
+    click.echo(f"{size} {','.join(tags)} {dry_run}")
+
+
+FAILURES = {
+    "camgraph": InvalidInputError("The image is broken."),
+    "usage": UsageError("There is no layer 'x'."),
+    "os": FileNotFoundError(2, "No such file or directory", "lost.txt"),
+    "os-bare": OSError("the disk is gone"),
+    "interrupt": KeyboardInterrupt(),
+    "bug": ZeroDivisionError("division by zero\nsecond line"),
+    "empty-bug": AssertionError(),
+    "extra": ModuleNotFoundError("No module named 'onnx_ir'", name="onnx_ir"),
+    "other-module": ModuleNotFoundError("No module named 'nonsense'", name="nonsense"),
+}
+
+
+@pytest.fixture
+def run():
+    cli = RootGroup("camgraph", commands={"work": work}, context_settings=root.cli.context_settings)
+
+    def invoke(*arguments, **environment):
+        return CliRunner().invoke(cli, arguments, env=environment, prog_name="camgraph")
+
+    return invoke
+
+
+def test_flags_environment_and_file_say_the_same(run, tmp_path):
+    config = tmp_path / "camgraph.toml"
+    config.write_text('[work]\nsize = 7\ntags = ["a", "b"]\ndry-run = true\n[other]\nx = 1\n')
+    flags = run("work", "--size", "7", "--tag", "a", "--tag", "b", "--dry-run")
+    environment = run("work", CAMGRAPH_WORK_SIZE="7", CAMGRAPH_WORK_TAGS="a b", CAMGRAPH_WORK_DRY_RUN="1")
+    file = run("work", "--config", str(config))
+    named_by_environment = run("work", CAMGRAPH_WORK_CONFIG=str(config))
+    results = (flags, environment, file, named_by_environment)
+    assert {result.output for result in results} == {"7 a,b True\n"}
+    assert {result.exit_code for result in results} == {0}
+
+
+def test_flag_beats_environment_beats_file_beats_default(run, tmp_path):
+    config = tmp_path / "camgraph.toml"
+    config.write_text("[work]\nsize = 3\ntags = 'one'\n")
+    assert run("work").output == "1  False\n"
+    assert run("work", "--config", str(config)).output == "3 one False\n"
+    assert run("work", "--config", str(config), CAMGRAPH_WORK_SIZE="4").output == "4 one False\n"
+    flagged = run("work", "--config", str(config), "--size", "5", CAMGRAPH_WORK_SIZE="4")
+    assert flagged.output == "5 one False\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[work]\nsise = 3\n", "the closest is 'size'"),
+        ("[work]\ncolour = 3\n", "no option 'colour'"),
+        ("[serve]\nsize = 3\n", "no table [work]"),
+        ("work = 3\n", "no table [work]"),
+        ("[work\n", "not valid TOML"),
+        ("[work]\nsize = 'many'\n", "'many' is not a valid integer"),
+    ],
+)
+def test_faults_in_the_file(run, tmp_path, text, complaint):
+    config = tmp_path / "camgraph.toml"
+    config.write_text(text)
+    result = run("work", "--config", str(config))
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_file_that_is_not_there(run, tmp_path):
+    result = run("work", "--config", str(tmp_path / "gone.toml"))
+    assert result.exit_code == 2
+    assert "Cannot read the config file" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("fail", "code", "line"),
+    [
+        ("camgraph", 1, "Error: The image is broken."),
+        ("usage", 2, "Error: There is no layer 'x'."),
+        ("os", 1, "Error: Cannot use 'lost.txt': No such file or directory."),
+        ("os-bare", 1, "Error: the disk is gone."),
+        ("interrupt", 1, "Error: Stopped before the work was done."),
+        ("bug", 1, "Error: Unexpected ZeroDivisionError: division by zero. This is a fault of camgraph"),
+        ("empty-bug", 1, "Error: Unexpected AssertionError. This is a fault of camgraph"),
+        ("extra", 1, "Error: This command needs the package 'onnx_ir': install it with pip install"),
+        ("other-module", 1, "Error: Unexpected ModuleNotFoundError: No module named 'nonsense'."),
+    ],
+)
+def test_failures_are_one_line_and_an_exit_code(run, fail, code, line):
+    result = run("work", "--fail", fail)
+    assert result.exit_code == code
+    assert result.stderr.lstrip("\n").startswith(line)
+    assert "Traceback" not in result.stderr
+    debugged = run("work", "--fail", fail, "--debug")
+    assert debugged.exit_code == code
+    assert "Traceback" in debugged.stderr
+    assert "Traceback" in run("work", "--fail", fail, CAMGRAPH_WORK_DEBUG="1").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["work", "--size", "many"], "'many' is not a valid integer"),
+        (["work", "--sise", "1"], "--size"),
+        (["wrok"], "No such command 'wrok'"),
+        (["work", "extra"], "unexpected extra argument"),
+    ],
+)
+def test_wrong_usage(run, arguments, complaint):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+    assert result.stderr.startswith("Error: ")
+
+
+def test_no_arguments_show_the_help(run):
+    result = run()
+    assert result.exit_code == 2
+    assert "Do some work." in result.stderr
+
+
+class FakeEntry:
+    """An installed command whose import ends as told."""
+
+    def __init__(self, name, outcome):
+        self.name, self.value, self._outcome = name, "nowhere:command", outcome
+
+    def load(self):
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    def install(**outcomes):
+        entries = [FakeEntry(name, outcome) for name, outcome in outcomes.items()]
+
+        def find(group, name=None):
+            found = [entry for entry in entries if name in {None, entry.name}]
+            return Names(found)
+
+        monkeypatch.setattr(root, "entry_points", find)
+
+    return install
+
+
+class Names(list):
+    @property
+    def names(self):
+        return {entry.name for entry in self}
+
+
+def test_missing_extra_is_named_and_does_not_hide_the_others(installed):
+    installed(
+        export=ModuleNotFoundError("No module named 'onnx'", name="onnx"),
+        serve=ModuleNotFoundError("No module named 'grpc'", name="grpc"),
+        work=work,
+    )
+    runner = CliRunner()
+    listing = runner.invoke(root.cli, ["--help"])
+    assert listing.exit_code == 0
+    assert "Do some work." in listing.output
+    assert "export" in listing.output
+    for arguments in (["export"], ["export", "--help"], ["export", "model.onnx", "-o", "out.onnx"]):
+        result = runner.invoke(root.cli, arguments)
+        assert result.exit_code == 1
+        assert result.stderr == (
+            "Error: camgraph export needs the package 'onnx': install it with pip install 'camgraph[export]'.\n"
+        )
+    assert "camgraph[serve]" in runner.invoke(root.cli, ["serve"]).stderr
+    assert runner.invoke(root.cli, ["work"]).output == "1  False\n"
+
+
+def test_entry_point_that_is_no_command(installed):
+    installed(odd="a text")
+    result = CliRunner().invoke(root.cli, ["odd"])
+    assert result.exit_code == 1
+    assert "not a click command" in result.stderr
+
+
+def test_version_and_help_as_a_process():
+    version = run_camgraph("--version")
+    assert version.returncode == 0
+    assert version.stdout.startswith("camgraph, version ")
+    unknown = run_camgraph("nonsense")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert unknown.stderr == "Error: No such command 'nonsense'. See camgraph --help.\n"
+
+
+def test_closed_pipe_is_no_traceback():
+    process = subprocess.Popen(
+        camgraph_command(["explain", "--help"]), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.close()
+    _, errors = process.communicate(timeout=60)
+    assert "Traceback" not in errors
