@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
-from camgraph.v1 import manifest_pb2 as pb
 
+from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.layers import TargetLayer
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.errors import LayerError
@@ -17,6 +17,7 @@ from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.prepare.probe import BATCH
 from camgraph_exporter.vjp.backward import TARGETS, Backward, OneHot
 from camgraph_exporter.vjp.driver import Path, check_rules, differentiate
+
 
 @dataclass
 class Built:
@@ -27,6 +28,7 @@ class Built:
     layers: list[TargetLayer]
     op: Backward
     target: pb.TargetTensors
+    source_outputs: list[ir.Value]
     layer_tensors: list[pb.Layer] = field(default_factory=list)
 
 
@@ -44,7 +46,10 @@ def build(prepared: Prepared, score: Score, layers: Sequence[TargetLayer], *, gr
     check_rules(path, layer=layers[0].name, score=str(score.value.name))
 
     names = _Names(prepared)
-    target = ir.Value(name=names.free("target"), shape=ir.Shape([_batch(prepared), TARGETS]), type=ir.TensorType(ir.DataType.INT64))
+    source_outputs = list(graph.outputs)
+    target = ir.Value(
+        name=names.free("target"), shape=ir.Shape([_batch(prepared), TARGETS]), type=ir.TensorType(ir.DataType.INT64)
+    )
     graph.inputs.append(target)
     op = Backward(graph, target)
     for name, array in prepared.probe.constants.items():
@@ -55,12 +60,14 @@ def build(prepared: Prepared, score: Score, layers: Sequence[TargetLayer], *, gr
 
     index, target_score, seed = _seed(op, score, target)
     cotangents = differentiate(op, path, {score.value: seed}, [layer.value for layer in layers])
-    built = Built(prepared, score, list(layers), op, pb.TargetTensors(target_input=str(target.name)))
+    built = Built(prepared, score, list(layers), op, pb.TargetTensors(target_input=str(target.name)), source_outputs)
     built.target.target_index_output = _output(op, graph, index, names.free("target_index"))
     built.target.target_score_output = _output(op, graph, target_score, names.free("target_score"))
     for i, layer in enumerate(layers):
         suffix = f"_{i}" if i else ""
-        built.layer_tensors.append(_layer_outputs(op, graph, layer, cotangents[layer.value], names, suffix, gradients=gradients))
+        built.layer_tensors.append(
+            _layer_outputs(op, graph, layer, cotangents[layer.value], names, suffix, gradients=gradients)
+        )
     return built
 
 
@@ -91,7 +98,8 @@ def _seed(op: Backward, score: Score, target: ir.Value) -> tuple[ir.Value, ir.Va
     """Resolve the targets and return (target_index [N, T], target_score [N, T], the cotangent of the score tensor)."""
     with op.scope("target"):
         dims = dims_of(score.value)
-        scores = score.value if len(dims) == 2 else op.Reshape(score.value, op.ints(-1, dims[score.class_axis]))
+        width = 1 if score.single_logit else score.num_classes
+        scores = score.value if len(dims) == 2 else op.Reshape(score.value, op.ints(-1, width))
         if score.single_logit:
             scores = op.Concat(op.Neg(scores), scores, axis=1)
         index = _resolve_ranks(op, scores, target, score.num_classes)

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import onnx_ir as ir
-from camgraph.v1 import manifest_pb2 as pb
 
+from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.cost import macs
 from camgraph_exporter.errors import LayerError, closest
 from camgraph_exporter.graph.dims import Dims, dims_of
@@ -55,7 +55,9 @@ def candidate_layers(prepared: Prepared, score: ir.Value) -> list[TargetLayer]:
     """Return the ends of blocks through which all information from image to score passes, in the order of the model."""
     layers = spatial_layers(prepared, score)
     names = {layer.name for layer in layers}
-    ends = [layer for layer in layers if layer.is_cut and not _continues(layer.value, names) and not _is_moved(layer.value)]
+    ends = [
+        layer for layer in layers if layer.is_cut and not _continues(layer.value, names) and not _is_moved(layer.value)
+    ]
     return ends or layers
 
 
@@ -68,7 +70,12 @@ def spatial_layers(prepared: Prepared, score: ir.Value) -> list[TargetLayer]:
     layers = []
     for node in path.nodes:
         for value in node.outputs:
-            if value in path.values and value.dtype is not None and value.dtype.is_floating_point() and value.shape is not None:
+            if (
+                value in path.values
+                and value.dtype is not None
+                and value.dtype.is_floating_point()
+                and value.shape is not None
+            ):
                 layer = _layer(value, layouts.get(value), prepared, is_cut=value in cuts)
                 if layer is not None:
                     layers.append(layer)
@@ -113,25 +120,40 @@ def _unknown(prepared: Prepared, score: ir.Value, name: str, by_name: dict[str, 
     if value is None:
         return LayerError(f"There is no layer {name!r}.{closest(name, by_name)} `camgraph inspect` lists the layers.")
     if value.dtype is None or not value.dtype.is_floating_point():
-        return LayerError(f"Layer {name!r} holds {value.dtype} elements, which have no gradient. `camgraph inspect` lists the layers.")
+        return LayerError(
+            f"Layer {name!r} holds {value.dtype} elements, which have no gradient. `camgraph inspect` lists the layers."
+        )
     if value not in Path(prepared.graph, [prepared.image], [score]).values:
-        return LayerError(f"The score {score.name!r} does not depend on layer {name!r}. `camgraph inspect` lists the layers that it depends on.")
+        return LayerError(
+            f"The score {score.name!r} does not depend on layer {name!r}. `camgraph inspect` lists the layers that it depends on."
+        )
     shape = list(dims_of(value)) if value.shape is not None else "unknown"
-    return LayerError(f"Layer {name!r} has the shape {shape}, which is no feature map [N, K, h, w]. `camgraph inspect` lists the layers.")
+    return LayerError(
+        f"Layer {name!r} has the shape {shape}, which is no feature map [N, K, h, w]. `camgraph inspect` lists the layers."
+    )
 
 
 def _layer(value: ir.Value, layout: pb.LayerLayout | None, prepared: Prepared, *, is_cut: bool) -> TargetLayer | None:
     dims = dims_of(value)
     if len(dims) != 4 or layout is None:
         return None
-    channels, height, width = (dims[1], dims[2], dims[3]) if layout == pb.LAYER_LAYOUT_CHANNELS_FIRST else (dims[3], dims[1], dims[2])
+    channels, height, width = (
+        (dims[1], dims[2], dims[3]) if layout == pb.LAYER_LAYOUT_CHANNELS_FIRST else (dims[3], dims[1], dims[2])
+    )
     if not isinstance(channels, int) or (height == 1 and width == 1):
         return None
     size = image_size(prepared)
     known = isinstance(height, int) and isinstance(width, int) and size is not None
     stride = (size[0] / int(height), size[1] / int(width)) if known and size is not None else None
     return TargetLayer(
-        value, layout, channels, height if isinstance(height, int) else None, width if isinstance(width, int) else None, stride, math.nan, is_cut
+        value,
+        layout,
+        channels,
+        height if isinstance(height, int) else None,
+        width if isinstance(width, int) else None,
+        stride,
+        math.nan,
+        is_cut,
     )
 
 
@@ -155,7 +177,18 @@ def _layouts(path: Path, image: ir.Value) -> dict[ir.Value, pb.LayerLayout]:
     """Follow the order of the axes from the image through the network; ONNX's own spatial operators are channels-first."""
     first, last = pb.LAYER_LAYOUT_CHANNELS_FIRST, pb.LAYER_LAYOUT_CHANNELS_LAST
     layouts = {image: last if image_is_channels_last(dims_of(image)) else first}
-    spatial = {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "BatchNormalization", "InstanceNormalization", "LRN", "DepthToSpace", "SpaceToDepth", "QLinearConv"}
+    spatial = {
+        "Conv",
+        "ConvTranspose",
+        "MaxPool",
+        "AveragePool",
+        "BatchNormalization",
+        "InstanceNormalization",
+        "LRN",
+        "DepthToSpace",
+        "SpaceToDepth",
+        "QLinearConv",
+    }
     for node in path.nodes:
         source = next((layouts[value] for value in node.inputs if value in layouts), first)
         layout = source
@@ -172,7 +205,8 @@ def _cuts(path: Path) -> set[ir.Value]:
     """Return the values through which every path from image to score goes."""
     position = {node: i for i, node in enumerate(path.nodes)}
     last_use = {
-        value: max((position[use.node] for use in value.uses() if use.node in position), default=len(path.nodes)) for value in path.values
+        value: max((position[use.node] for use in value.uses() if use.node in position), default=len(path.nodes))
+        for value in path.values
     }
     cuts: set[ir.Value] = set()
     alive_until = max((last_use[value] for value in path.values if value.producer() not in position), default=-1)
@@ -186,7 +220,11 @@ def _cuts(path: Path) -> set[ir.Value]:
 
 def _continues(value: ir.Value, names: set[str]) -> bool:
     consumers = [use.node for use in value.uses()]
-    return len(consumers) == 1 and consumers[0].op_type in _CONTINUATIONS and any(str(out.name) in names for out in consumers[0].outputs)
+    return (
+        len(consumers) == 1
+        and consumers[0].op_type in _CONTINUATIONS
+        and any(str(out.name) in names for out in consumers[0].outputs)
+    )
 
 
 def _is_moved(value: ir.Value) -> bool:

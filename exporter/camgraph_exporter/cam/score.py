@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import onnx_ir as ir
-from camgraph.v1 import manifest_pb2 as pb
 
+from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import ScoreError, closest
 from camgraph_exporter.graph.dims import Dims, dims_of
 from camgraph_exporter.prepare.prepare import Prepared
@@ -50,8 +50,13 @@ def find_score(prepared: Prepared, name: str | None = None) -> Score:
     if name is not None:
         value = prepared.value(name)
         if value is None:
-            raise ScoreError(f"There is no tensor {name!r} to take as the score.{closest(name, prepared.values())} Without --score it is found automatically.")
-        output = next((out for out in prepared.graph.outputs if out is value or _strip(out)[0] is value), prepared.graph.outputs[0])
+            raise ScoreError(
+                f"There is no tensor {name!r} to take as the score.{closest(name, prepared.values())} Without --score it is found automatically."
+            )
+        output = next(
+            (out for out in prepared.graph.outputs if out is value or _strip(out)[0] is value),
+            prepared.graph.outputs[0],
+        )
         kind = _strip(output)[1] if _strip(output)[0] is value else pb.HEAD_KIND_NONE
         return _classes(value, kind, output)
     problems = []
@@ -82,7 +87,9 @@ def _strip(output: ir.Value) -> tuple[ir.Value, pb.HeadKind]:
 def _classes(value: ir.Value, kind: pb.HeadKind, output: ir.Value) -> Score:
     dims = _shape_of(value)
     if value.dtype is None or not value.dtype.is_floating_point():
-        raise ScoreError(f"Tensor {value.name!r} is not a score: its elements are {value.dtype}. Name the class scores with --score.")
+        raise ScoreError(
+            f"Tensor {value.name!r} is not a score: its elements are {value.dtype}. Name the class scores with --score."
+        )
     wide = [axis for axis in range(1, len(dims)) if dims[axis] != 1]
     if len(dims) < 2 or len(wide) > 1 or (wide and not isinstance(dims[wide[0]], int)):
         raise ScoreError(

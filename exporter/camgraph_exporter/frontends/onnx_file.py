@@ -8,9 +8,9 @@ from pathlib import Path
 
 import onnx
 import onnx_ir as ir
-from camgraph.v1 import manifest_pb2 as pb
 from google.protobuf.message import DecodeError
 
+from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import ModelFileError
 
 
@@ -53,21 +53,27 @@ def _parse(path: Path) -> onnx.ModelProto:
 def _check_content(proto: onnx.ModelProto, path: Path) -> None:
     # Garbage can parse as an empty message, and a truncated file can lose its end without breaking the wire format.
     if not proto.graph.node or not proto.graph.output:
-        raise ModelFileError(f"{str(path)!r} holds no graph: it is not an ONNX model, or it is truncated. Export or download the model again.")
+        raise ModelFileError(
+            f"{str(path)!r} holds no graph: it is not an ONNX model, or it is truncated. Export or download the model again."
+        )
     if not any(opset.domain in ("", "ai.onnx") for opset in proto.opset_import):
-        raise ModelFileError(f"{str(path)!r} imports no version of the standard operators, so its nodes have no meaning. Export it again.")
+        raise ModelFileError(
+            f"{str(path)!r} imports no version of the standard operators, so its nodes have no meaning. Export it again."
+        )
     known = {value.name for value in proto.graph.input} | {tensor.name for tensor in proto.graph.initializer} | {""}
     known |= {tensor.values.name for tensor in proto.graph.sparse_initializer}
     known |= {name for node in proto.graph.node for name in node.output}
     lost = sorted({name for node in proto.graph.node for name in node.input} - known)
     lost += sorted({value.name for value in proto.graph.output} - known)
     if lost:
-        raise ModelFileError(f"{str(path)!r} uses {len(lost)} tensor(s) that nothing produces ({', '.join(lost[:3])}): it is damaged or truncated. Export it again.")
+        raise ModelFileError(
+            f"{str(path)!r} uses {len(lost)} tensor(s) that nothing produces ({', '.join(lost[:3])}): it is damaged or truncated. Export it again."
+        )
 
 
 def _check_external_data(proto: onnx.ModelProto, path: Path) -> None:
     problems = []
-    for tensor in onnx.external_data_helper._get_all_tensors(proto):  # noqa: SLF001  the public way loads the data
+    for tensor in onnx.external_data_helper._get_all_tensors(proto):
         if not onnx.external_data_helper.uses_external_data(tensor):
             continue
         info = onnx.external_data_helper.ExternalDataInfo(tensor)
@@ -79,7 +85,9 @@ def _check_external_data(proto: onnx.ModelProto, path: Path) -> None:
             problems.append(f"{info.location} has {file.stat().st_size} bytes, tensor {tensor.name!r} needs {needed}")
     if problems:
         unique = list(dict.fromkeys(problems))
-        raise ModelFileError(f"The external data of {str(path)!r} is not complete: {'; '.join(unique[:5])}. Put the data files beside the model.")
+        raise ModelFileError(
+            f"The external data of {str(path)!r} is not complete: {'; '.join(unique[:5])}. Put the data files beside the model."
+        )
 
 
 def _source_of(proto: onnx.ModelProto, path: Path) -> pb.Source:

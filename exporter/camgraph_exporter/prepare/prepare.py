@@ -55,7 +55,10 @@ def _image_input(model: ir.Model) -> ir.Value:
     inputs = list(model.graph.inputs)
     images = [value for value in inputs if value.shape is not None and len(value.shape) >= 3]
     if len(images) != 1 or len(inputs) != 1:
-        listed = ", ".join(f"{value.name} {list(dims_of(value)) if value.shape is not None else '[?]'}" for value in inputs) or "none"
+        listed = (
+            ", ".join(f"{value.name} {list(dims_of(value)) if value.shape is not None else '[?]'}" for value in inputs)
+            or "none"
+        )
         raise ModelFileError(f"The model must have one image input and no other, but its inputs are: {listed}.")
     return images[0]
 

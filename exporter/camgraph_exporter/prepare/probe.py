@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
-from camgraph_runtime.engine import Engine
-from camgraph_runtime.errors import CamgraphError
 
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of
+from camgraph_runtime.engine import Engine
+from camgraph_runtime.errors import CamgraphError
 
 BATCH = "N"
 _DEFAULT_SIZE = 224
@@ -69,7 +69,13 @@ def _runs(engine: Engine, image: ir.Value, rng: np.random.Generator, sizes: Sequ
 
 
 def _run(
-    engine: Engine, image: ir.Value, rng: np.random.Generator, batch: int, open_axes: Sequence[int], sizes: Sequence[int] | None, growth: int
+    engine: Engine,
+    image: ir.Value,
+    rng: np.random.Generator,
+    batch: int,
+    open_axes: Sequence[int],
+    sizes: Sequence[int] | None,
+    growth: int,
 ) -> _Run:
     shape = [batch, *dims_of(image)[1:]]
     for i, axis in enumerate(open_axes):
@@ -115,7 +121,9 @@ def _compare(model: ir.Model, image: ir.Value, values: Sequence[ir.Value], runs:
         name = str(value.name)
         result.dtypes[name] = ir.DataType.from_numpy(arrays[0].dtype)
         if len({array.ndim for array in arrays}) == 1:
-            result.shapes[name] = tuple(_dim(sizes, symbols) for sizes in zip(*(array.shape for array in arrays), strict=True))
+            result.shapes[name] = tuple(
+                _dim(sizes, symbols) for sizes in zip(*(array.shape for array in arrays), strict=True)
+            )
         if value not in dependent and arrays[0].size <= _CONSTANT_LIMIT:
             result.constants[name] = arrays[0]
     return result

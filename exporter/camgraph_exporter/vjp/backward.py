@@ -17,7 +17,6 @@ import onnx_ir as ir
 from camgraph_exporter.graph.dims import Dims, dims_of
 from camgraph_exporter.graph.emitter import Emitter
 
-
 # The symbol of the axis of targets.
 TARGETS = "T"
 
@@ -51,9 +50,13 @@ class Backward(Emitter):
             return g
         want = dims_of(x)
         picked = range(len(want)) if axes is None else [axis % len(want) for axis in axes]
-        pieces = [self.ints(1)] + [self.size_vector(x, axis) if axis in picked else self.ints(1) for axis in range(len(want))]
+        pieces = [self.ints(1)] + [
+            self.size_vector(x, axis) if axis in picked else self.ints(1) for axis in range(len(want))
+        ]
         result = self.Expand(g, self.join(pieces))
-        result.shape = ir.Shape([dims_of(g)[0], *(want[axis] if axis in picked else dims_of(g)[axis + 1] for axis in range(len(want)))])
+        result.shape = ir.Shape(
+            [dims_of(g)[0], *(want[axis] if axis in picked else dims_of(g)[axis + 1] for axis in range(len(want)))]
+        )
         return result
 
     def flat(self, g: ir.Value, x: ir.Value, *, lazy: Sequence[int] = ()) -> ir.Value:

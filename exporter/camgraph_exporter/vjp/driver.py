@@ -13,7 +13,7 @@ import onnx_ir as ir
 from camgraph_exporter.errors import GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
-from camgraph_exporter.vjp import registry, rules as _rules  # noqa: F401  importing the rules registers them
+from camgraph_exporter.vjp import registry
 from camgraph_exporter.vjp.backward import Backward
 
 _REAL = {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
@@ -29,7 +29,9 @@ class Path:
         nodes = list(graph)
         reached = set(wrt)
         for node in nodes:
-            if any(value in reached for value in node.inputs if value is not None) and not registry.is_nondifferentiable(node):
+            if any(
+                value in reached for value in node.inputs if value is not None
+            ) and not registry.is_nondifferentiable(node):
                 reached.update(value for value in node.outputs if value.dtype in _CARRIES)
         wanted = set(scores)
         for node in reversed(nodes):

@@ -1,0 +1,275 @@
+"""The commands `camgraph inspect`, `camgraph export` and `camgraph verify`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import onnx
+from google.protobuf import json_format
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.cam.layers import TargetLayer, candidate_layers, choose_layer
+from camgraph_exporter.cam.score import Score, find_score
+from camgraph_exporter.errors import CertificateError
+from camgraph_exporter.export import ExportOptions, export_file
+from camgraph_exporter.frontends.onnx_file import load_onnx
+from camgraph_exporter.input_spec import CHANNEL_ORDERS, FILTERS, PRESETS, RESIZES, InputOptions, make_input_spec
+from camgraph_exporter.prepare.prepare import prepare
+from camgraph_exporter.verify.certificate import Progress as Report
+from camgraph_exporter.verify.certificate import certify
+from camgraph_exporter.verify.subject import Subject
+from camgraph_runtime.engine import Engine
+from camgraph_runtime.errors import UsageError
+from camgraph_runtime.manifest import manifest_from_metadata
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("model", type=_FILE)
+@click.option("--score", metavar="TENSOR", help="The class scores, if they are not found by themselves.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def inspect(model: Path, score: str | None, as_json: bool) -> None:
+    """List the layers of MODEL that can be explained, its head, and a guess of its input."""
+    prepared = prepare(load_onnx(model).model)
+    found = find_score(prepared, score)
+    layers = candidate_layers(prepared, found.value)
+    chosen = choose_layer(prepared, found.value, "auto")
+    spec = make_input_spec(prepared, InputOptions())
+    if as_json:
+        click.echo(json.dumps(_inspection(found, layers, chosen, spec), indent=2))
+        return
+    console = Console()
+    console.print(_layer_table(model, layers, chosen))
+    head = pb.HeadKind.Name(found.kind).removeprefix("HEAD_KIND_").lower().replace("_", "-")
+    console.print(
+        f"Score  {found.value.name}: {found.num_classes} classes, head {head}, output {found.output.name}",
+        highlight=False,
+    )
+    console.print(
+        f"Input  {prepared.image.name} {list(spec.tensor.shape)} {spec.tensor.dtype}; guessed: {_describe(spec)}",
+        highlight=False,
+    )
+
+
+@click.command()
+@click.argument("model", type=_FILE)
+@click.option("-o", "--output", type=_FILE, required=True, help="Where to write the explainable graph.")
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    default=("auto",),
+    show_default=True,
+    help="Target layer by tensor name; repeat for several.",
+)
+@click.option("--score", metavar="TENSOR", help="The class scores before softmax, if they are not found by themselves.")
+@click.option("--gradients", is_flag=True, help="Also output the full gradients, for the element-wise methods.")
+@click.option("--labels", type=_FILE, help="Text file with one class label a line.")
+@click.option("--preset", type=click.Choice(sorted(PRESETS)), help="How photos were prepared in training.")
+@click.option("--divisor", type=float, help="Pixels 0..255 are divided by this first.")
+@click.option("--mean", metavar="M[,M,M]", help="Then this is subtracted, a channel.")
+@click.option("--std", metavar="S[,S,S]", help="Then this divides, a channel.")
+@click.option("--channel-order", type=click.Choice(list(CHANNEL_ORDERS)), help="Order of the colour channels.")
+@click.option("--resize", type=click.Choice(RESIZES), help="How a photo gets the input's size.")
+@click.option("--shorter-side", type=click.IntRange(1), help="Length of the shorter side before the crop.")
+@click.option("--filter", "filter_", type=click.Choice(list(FILTERS)), help="Resampling filter.")
+@click.option("--input-size", metavar="HxW", help="Size of the input where the model leaves it open.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the certificate's random inputs.")
+def export(
+    model: Path,
+    output: Path,
+    layers: Sequence[str],
+    score: str | None,
+    gradients: bool,
+    labels: Path | None,
+    preset: str | None,
+    divisor: float | None,
+    mean: str | None,
+    std: str | None,
+    channel_order: str | None,
+    resize: str | None,
+    shorter_side: int | None,
+    filter_: str | None,
+    input_size: str | None,
+    seed: int,
+) -> None:
+    """Rewrite MODEL into a graph that also computes Grad-CAM's activations and weights, and prove it."""
+    stated = InputOptions(
+        preset=preset,
+        divisor=divisor,
+        mean=_numbers("--mean", mean),
+        std=_numbers("--std", std),
+        channel_order=channel_order,
+        resize=resize,
+        shorter_side=shorter_side,
+        filter=filter_,
+        size=_size(input_size),
+    )
+    options = ExportOptions(tuple(layers), score, gradients, _labels(labels), stated, seed)
+    with _progress_bar("Checking") as report:
+        exported = export_file(model, output, options, progress=report)
+    _summarise(output, exported.manifest)
+
+
+@click.command()
+@click.argument("graph", type=_FILE)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda", "auto"]),
+    default="cpu",
+    show_default=True,
+    help="Where to run the float32 checks.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the random inputs.")
+def verify(graph: Path, as_json: bool, device: str, seed: int) -> None:
+    """Run the certificate's checks on GRAPH again, here. Exit code 1 if one fails."""
+    load_onnx(graph)
+    engine = Engine(graph, device=device)  # type: ignore[arg-type]  # click has checked the choice
+    manifest = manifest_from_metadata(engine.metadata, str(graph))
+    with _progress_bar("Checking") as report:
+        certificate = certify(Subject(onnx.load(graph), manifest, engine, seed=seed), progress=report)
+    if as_json:
+        click.echo(json_format.MessageToJson(certificate, preserving_proto_field_name=True))
+    else:
+        Console().print(_check_table(certificate))
+    if not certificate.passed:
+        failed = ", ".join(check.name for check in certificate.checks if not check.passed)
+        raise CertificateError(f"{graph} did not pass: {failed}.")
+
+
+def _labels(path: Path | None) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    if not path.is_file():
+        raise UsageError(f"There is no labels file {str(path)!r}.")
+    try:
+        return tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    except UnicodeDecodeError as error:
+        raise UsageError(f"The labels file {str(path)!r} is not UTF-8 text: {error.reason}.") from error
+
+
+def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in str(text).split(","))
+    except ValueError as error:
+        raise UsageError(f"{option} is a list of numbers such as 0.485,0.456,0.406, not {text!r}.") from error
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) not in (1, 2) or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise UsageError(f"--input-size is HxW in pixels, such as 224x224, not {text!r}.")
+    return int(parts[0]), int(parts[-1])
+
+
+@contextmanager
+def _progress_bar(title: str) -> Iterator[Report]:
+    """Show a progress bar on a terminal, and nothing when stderr is piped."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(title, total=None)
+
+        def report(name: str, done: int, total: int) -> None:
+            bar.update(task, description=f"{title}: {name}", completed=done, total=total)
+
+        yield report
+
+
+def _summarise(output: Path, manifest: pb.Manifest) -> None:
+    size = output.stat().st_size / 1e6
+    for layer in manifest.layers:
+        cells = f"{layer.channels} x {layer.height or '?'} x {layer.width or '?'}"
+        click.echo(
+            f"{output}: {layer.name} ({cells}), score {manifest.head.score_tensor}, {manifest.head.num_classes} classes, {size:.1f} MB"
+        )
+    worst = {check.name: check.error for check in manifest.certificate.checks}
+    click.echo(
+        f"Certificate: {len(worst)} checks passed; gradients agree with float64 finite differences to {worst['gradient-finite-differences']:.1e}."
+    )
+    for note in manifest.notes:
+        click.echo(f"Note: {note}", err=True)
+    if not manifest.input.stated:
+        click.echo(
+            f"Note: the input was guessed ({_describe(manifest.input)}). State it with --preset or --mean and --std.",
+            err=True,
+        )
+
+
+def _describe(spec: pb.InputSpec) -> str:
+    order = pb.ChannelOrder.Name(spec.channel_order).removeprefix("CHANNEL_ORDER_")
+    layout = pb.Layout.Name(spec.layout).removeprefix("LAYOUT_")
+    mean, std = (", ".join(f"{value:g}" for value in values) for values in (spec.mean, spec.std))
+    steps = ", ".join(str(step.WhichOneof("step")).replace("_", " ") for step in spec.steps) or "no resize"
+    return f"{order} {layout}, (x / {spec.divisor:g} - [{mean}]) / [{std}], {steps}"
+
+
+def _layer_table(model: Path, layers: Sequence[TargetLayer], chosen: TargetLayer) -> Table:
+    table = Table(title=f"Layers of {model.name} that can be explained", title_justify="left")
+    table.add_column("")
+    table.add_column("layer", overflow="fold")
+    for name in ("K x h x w", "stride", "extra cost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for layer in layers:
+        stride = f"{layer.stride[0]:g}" if layer.stride else "?"
+        cells = f"{layer.channels} x {layer.height or '?'} x {layer.width or '?'}"
+        table.add_row(
+            "auto" if layer.name == chosen.name else "", layer.name, cells, stride, f"{layer.extra_cost:+.0%}"
+        )
+    return table
+
+
+def _inspection(
+    score: Score, layers: Sequence[TargetLayer], chosen: TargetLayer, spec: pb.InputSpec
+) -> dict[str, object]:
+    return {
+        "score": json_format.MessageToDict(score.head(), preserving_proto_field_name=True),
+        "auto_layer": chosen.name,
+        "layers": [
+            {
+                "name": x.name,
+                "channels": x.channels,
+                "height": x.height,
+                "width": x.width,
+                "stride": x.stride,
+                "extra_cost": x.extra_cost,
+            }
+            for x in layers
+        ],
+        "input": json_format.MessageToDict(spec, preserving_proto_field_name=True),
+    }
+
+
+def _check_table(certificate: pb.Certificate) -> Table:
+    table = Table(title="Certificate", title_justify="left")
+    for name, justify in (
+        ("check", "left"),
+        ("error", "right"),
+        ("allowed", "right"),
+        ("verdict", "left"),
+        ("where", "left"),
+    ):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]  # rich names a literal type
+    for check in certificate.checks:
+        verdict = "passed" if check.passed else "FAILED"
+        table.add_row(check.name, f"{check.error:.2e}", f"{check.tolerance:g}", verdict, check.location)
+    return table

@@ -1,0 +1,156 @@
+"""The whole export: from a trained model to a proven explainable graph on disk."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+from onnx_ir.passes import common
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.cam.build import Built, build
+from camgraph_exporter.cam.layers import choose_layer
+from camgraph_exporter.cam.score import find_score
+from camgraph_exporter.errors import ScoreError
+from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx
+from camgraph_exporter.input_spec import InputOptions, make_input_spec
+from camgraph_exporter.manifest import make_manifest
+from camgraph_exporter.prepare.prepare import Prepared, prepare
+from camgraph_exporter.verify.certificate import Progress, certify, require
+from camgraph_exporter.verify.subject import Subject
+from camgraph_exporter.vjp.driver import Path as GradientPath
+from camgraph_runtime.engine import Engine
+from camgraph_runtime.manifest import METADATA_KEY, manifest_to_json
+
+# From IR version 4 on, initializers need not be listed as inputs, and runtimes may fold them.
+_LOWEST_IR_VERSION = 8
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What to export. `layers`: tensor names, or "auto" for the last feature map before pooling or flattening."""
+
+    layers: Sequence[str] = ("auto",)
+    score: str | None = None
+    gradients: bool = False
+    labels: Sequence[str] = ()
+    input: InputOptions = field(default_factory=InputOptions)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A proven explainable graph in memory."""
+
+    model: onnx.ModelProto
+    manifest: pb.Manifest
+
+
+def export_file(source: Path, target: Path, options: ExportOptions, *, progress: Progress | None = None) -> Exported:
+    """Export the model at `source` to `target`; nothing is written unless every check of the certificate passes.
+
+    Raises:
+        ExportError: the model cannot be made explainable, or the result did not pass its checks.
+
+    """
+    exported = export(load_onnx(source), options, source_engine=lambda: Engine(source), progress=progress)
+    write(exported.model, target)
+    return exported
+
+
+def export(
+    loaded: LoadedModel,
+    options: ExportOptions,
+    *,
+    source_engine: Callable[[], Engine] | None = None,
+    progress: Progress | None = None,
+) -> Exported:
+    """Rewrite a loaded model into the explainable graph and prove it.
+
+    Raises:
+        ExportError: the model cannot be made explainable, or the result did not pass its checks.
+
+    """
+    prepared = _prepare(loaded, options)
+    score = find_score(prepared, options.score)
+    _check_labels(options.labels, score.num_classes)
+    spec = make_input_spec(prepared, options.input)
+    layers = [choose_layer(prepared, score.value, name) for name in options.layers]
+    built = build(prepared, score, layers, gradients=options.gradients)
+    manifest = make_manifest(built, loaded.source, spec, options.labels)
+    model = _assemble(built, manifest)
+    return _prove(model, manifest, source_engine, options.seed, progress)
+
+
+def _prepare(loaded: LoadedModel, options: ExportOptions) -> Prepared:
+    """Prepare the model, and once more at a higher opset if a rule on the path needs operators of one."""
+    model = loaded.model.clone()
+    prepared = prepare(model, sizes=options.input.size)
+    score = find_score(prepared, options.score)
+    layers = [choose_layer(prepared, score.value, name) for name in options.layers]
+    needed = GradientPath(prepared.graph, [layer.value for layer in layers], [score.value]).opset()
+    if needed > prepared.model.opset_imports[""]:
+        prepared = prepare(prepared.model, opset=needed, sizes=options.input.size)
+    return prepared
+
+
+def _check_labels(labels: Sequence[str], num_classes: int) -> None:
+    if labels and len(labels) != num_classes:
+        raise ScoreError(
+            f"The labels file has {len(labels)} lines, but the score has {num_classes} classes. Give one label a line, in the order of the classes."
+        )
+
+
+def _assemble(built: Built, manifest: pb.Manifest) -> onnx.ModelProto:
+    """Drop what nothing uses, attach the manifest, and turn the graph into its file form."""
+    model = built.prepared.model
+    common.RemoveUnusedNodesPass()(model)
+    model.ir_version = max(model.ir_version, _LOWEST_IR_VERSION)
+    proto = ir.to_proto(model)
+    # Shapes of inner values served the differentiation; runtimes infer their own.
+    del proto.graph.value_info[:]
+    _attach(proto, manifest)
+    onnx.checker.check_model(proto)
+    return proto
+
+
+def _attach(proto: onnx.ModelProto, manifest: pb.Manifest) -> None:
+    kept = [prop for prop in proto.metadata_props if prop.key != METADATA_KEY]
+    del proto.metadata_props[:]
+    proto.metadata_props.extend(kept)
+    proto.metadata_props.add(key=METADATA_KEY, value=manifest_to_json(manifest))
+
+
+def _prove(
+    model: onnx.ModelProto,
+    manifest: pb.Manifest,
+    source_engine: Callable[[], Engine] | None,
+    seed: int,
+    progress: Progress | None,
+) -> Exported:
+    engine = Engine(model.SerializeToString())
+    source = source_engine() if source_engine is not None else None
+    certificate = certify(Subject(model, manifest, engine, source=source, seed=seed), progress=progress)
+    require(certificate)
+    manifest.certificate.CopyFrom(certificate)
+    _attach(model, manifest)
+    return Exported(model, manifest)
+
+
+def write(model: onnx.ModelProto, target: Path) -> None:
+    """Write the file in one step: a reader sees the whole new file or none."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(model.SerializeToString())
+        temporary.chmod(0o644)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,51 @@
+"""Fills the manifest: what the explainable graph says about itself."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Sequence
+
+import onnx_ir as ir
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.cam.build import Built
+from camgraph_exporter.graph.dims import dims_of
+from camgraph_runtime.manifest import FORMAT_VERSION
+
+_TOOLS = ("camgraph", "onnx", "onnx-ir", "onnxruntime", "numpy")
+
+
+def make_manifest(built: Built, source: pb.Source, input_spec: pb.InputSpec, labels: Sequence[str]) -> pb.Manifest:
+    """Return the manifest of a graph that was built, without its certificate."""
+    return pb.Manifest(
+        format_version=FORMAT_VERSION,
+        source=source,
+        tool_versions=_tool_versions(),
+        input=input_spec,
+        head=built.score.head(),
+        class_labels=labels,
+        layers=built.layer_tensors,
+        target=built.target,
+        source_outputs=[tensor_spec(value) for value in built.source_outputs],
+        task=pb.TASK_CLASSIFICATION,
+        gradient_rule=pb.GRADIENT_RULE_EXACT,
+        default_method="grad-cam",
+    )
+
+
+def tensor_spec(value: ir.Value) -> pb.TensorSpec:
+    """Describe a value by name, element type and shape."""
+    dtype = value.dtype.numpy().name if value.dtype is not None else "float32"
+    dims = dims_of(value) if value.shape is not None else ()
+    shape = [str(dim) if not str(dim).startswith("?") else "?" for dim in dims]
+    return pb.TensorSpec(name=str(value.name), dtype=dtype, shape=shape)
+
+
+def _tool_versions() -> dict[str, str]:
+    versions = {}
+    for name in _TOOLS:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions

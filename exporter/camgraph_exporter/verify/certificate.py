@@ -1,0 +1,43 @@
+"""The certificate: an export proves itself before it is written, and any reader can repeat the proof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.errors import CertificateError
+from camgraph_exporter.verify.checks import ALL
+from camgraph_exporter.verify.subject import Subject
+
+# Called with the name of the check that starts, how many are done, and how many there are.
+Progress = Callable[[str, int, int], None]
+
+
+def certify(subject: Subject, *, progress: Progress | None = None) -> pb.Certificate:
+    """Run every check and return the figures; whether they pass is in the result."""
+    checks = []
+    for done, check in enumerate(ALL):
+        if progress is not None:
+            progress(check.__name__.replace("_", " "), done, len(ALL))
+        checks.append(check(subject))
+    if progress is not None:
+        progress("done", len(ALL), len(ALL))
+    return pb.Certificate(passed=all(check.passed for check in checks), checks=checks, seed=subject.seed)
+
+
+def require(certificate: pb.Certificate) -> None:
+    """Raise for a certificate with a failed check.
+
+    Raises:
+        CertificateError: naming each failed check, its error and tolerance, and where the error was found.
+
+    """
+    failed = [
+        f"{check.name} is off by {check.error:.3g} at {check.location!r}, allowed is {check.tolerance:g}"
+        for check in certificate.checks
+        if not check.passed
+    ]
+    if failed:
+        raise CertificateError(
+            f"The explainable graph did not pass its own checks, so nothing was written: {'; '.join(failed)}."
+        )

@@ -1,0 +1,266 @@
+"""The checks of a certificate. Each returns one message: what was compared, how far off, how far is allowed, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.verify.subject import Arrays, Subject
+
+_OUTPUT_TOLERANCE = 1e-6
+_GRADIENT_TOLERANCE = 1e-4
+_FLOAT32_TOLERANCE = 1e-2
+_BATCH_TOLERANCE = 1e-3
+_DIRECTIONS = 2
+# Relative to the size of the activations. A kink between two evaluations spoils a difference; a smaller step misses it, while a wrong
+# gradient stays wrong at every step.
+_STEPS = (1e-6, 1e-7, 1e-8)
+
+
+def outputs_unchanged(subject: Subject) -> pb.Check:
+    """(a) The trained model's outputs are what they were, in the same runtime with the same options."""
+    images = subject.images(subject.batch)
+    targets = subject.targets(subject.batch, 2)
+    before = subject.source.run({subject.image_name: images})
+    after = subject.engine.run({subject.image_name: images, subject.target_name: targets})
+    errors = {name: _relative_to_largest(after[name], array) for name, array in before.items()}
+    return _check(
+        "source-outputs",
+        "Largest change of a source output, relative to its largest element.",
+        errors,
+        _OUTPUT_TOLERANCE,
+    )
+
+
+def gradients_right(subject: Subject) -> pb.Check:
+    """(b) The channel weights are the derivative of the score: float64 finite differences of the part behind each layer.
+
+    Directions are random mixtures of channels, single channels, and with full gradients also random elements. The base point is a little off the real
+    activations: exact zeros behind a ReLU tie in a following max-pooling, where no derivative exists.
+    """
+    errors: dict[str, float] = {}
+    for layer in subject.manifest.layers:
+        errors[layer.name] = max(_finite_differences(subject, layer))
+    return _check(
+        "gradient-finite-differences",
+        "Largest difference between directional derivatives by the exported weights and by central differences in float64, relative.",
+        errors,
+        _GRADIENT_TOLERANCE,
+    )
+
+
+def float32_close(subject: Subject) -> pb.Check:
+    """(b) The weights that onnxruntime computes in float32 are those of the same graph in float64, from the same activations."""
+    errors = {}
+    feeds = subject.feeds(subject.batch if not subject.batch_is_symbolic else 1, 2)
+    found = subject.engine.run(feeds)
+    for layer in subject.manifest.layers:
+        activations = layer_values(layer, found[layer.activations_tensor])
+        exact = subject.evaluator.run([layer.weights_tensor], {**feeds, layer.name: activations})[0]
+        errors[layer.name] = relative_l2(found[layer.weights_tensor], exact)
+    return _check(
+        "gradient-float32",
+        "Relative L2 distance of float32 weights from float64 weights at the same activations.",
+        errors,
+        _FLOAT32_TOLERANCE,
+    )
+
+
+def gradients_present(subject: Subject) -> pb.Check:
+    """The gradient is finite, and not zero everywhere: a graph whose maps are always empty explains nothing."""
+    found = subject.engine.run(subject.feeds(subject.batch, 3))
+    errors = {}
+    for layer in subject.manifest.layers:
+        weights = found[layer.weights_tensor]
+        errors[layer.name] = 0.0 if np.isfinite(weights).all() and np.abs(weights).max() > 0 else np.inf
+    return _check(
+        "gradient-present",
+        "Zero if the weights are finite and not all zero on random images, else infinite.",
+        errors,
+        0.0,
+    )
+
+
+def batch_consistent(subject: Subject) -> pb.Check:
+    """(c) A batch of N equals N batches of one, and T targets equal T runs."""
+    feeds = subject.feeds(subject.batch, 3)
+    whole = subject.engine.run(feeds)
+    errors: dict[str, float] = {}
+    singles = range(subject.batch) if subject.batch_is_symbolic else []
+    for n in singles:
+        single = subject.engine.run({name: array[n : n + 1] for name, array in feeds.items()})
+        _worst(errors, {name: relative_l2(single[name], whole[name][n : n + 1]) for name in _compared(subject, whole)})
+    for t in range(3):
+        one = subject.engine.run({**feeds, subject.target_name: feeds[subject.target_name][:, t : t + 1]})
+        per_target = [layer.weights_tensor for layer in subject.manifest.layers] + [
+            subject.manifest.target.target_score_output
+        ]
+        _worst(errors, {name: relative_l2(one[name], whole[name][:, t : t + 1]) for name in per_target})
+    return _check(
+        "batch-and-targets",
+        "Relative L2 distance between a batch with three targets and its single runs.",
+        errors,
+        _BATCH_TOLERANCE,
+    )
+
+
+def operators_standard(subject: Subject) -> pb.Check:
+    """(e) Every added node is of the standard domain; nodes of other domains are the source's own."""
+    outputs = {spec.name for spec in subject.manifest.source_outputs}
+    own = {name for node in _reachable(subject, outputs) for name in node.output}
+    foreign = [
+        node
+        for node in subject.model.graph.node
+        if node.domain not in ("", "ai.onnx") and not own.intersection(node.output)
+    ]
+    errors = {node.name or node.output[0]: float(len(foreign)) for node in foreign} or {"graph": 0.0}
+    return _check("operators-standard", "Number of added nodes outside the standard operators.", errors, 0.0)
+
+
+ALL: list[Callable[[Subject], pb.Check]] = [
+    operators_standard,
+    outputs_unchanged,
+    gradients_present,
+    batch_consistent,
+    gradients_right,
+    float32_close,
+]
+
+
+def relative_l2(a: np.ndarray, b: np.ndarray) -> float:
+    """Return |a - b| / |b|; infinite where an element is not finite."""
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if a.shape != b.shape or not np.isfinite(a).all():
+        return float("inf")
+    return float(np.linalg.norm(a - b)) / max(float(np.linalg.norm(b)), 1e-30)
+
+
+def layer_values(layer: pb.Layer, activations: np.ndarray) -> np.ndarray:
+    """Turn channels-first activations back into the layer's own layout."""
+    return activations.transpose(0, 2, 3, 1) if layer.layout == pb.LAYER_LAYOUT_CHANNELS_LAST else activations
+
+
+def _finite_differences(subject: Subject, layer: pb.Layer) -> list[float]:
+    rng = subject.rng
+    batch = subject.batch if not subject.batch_is_symbolic else 1
+    feeds = subject.feeds(batch, 2)
+    found = subject.engine.run(feeds)
+    real = found[layer.activations_tensor].astype(np.float64)
+    scale = float(np.sqrt(np.mean(real**2))) or 1.0
+    base = real + 1e-3 * scale * np.abs(rng.standard_normal(real.shape))
+    # Ranks are resolved once: the perturbation must not switch the class.
+    feeds = {**feeds, subject.target_name: found[subject.manifest.target.target_index_output]}
+    wanted = [layer.weights_tensor] + ([layer.gradients_tensor] if layer.gradients_tensor else [])
+    exact = dict(
+        zip(wanted, subject.evaluator.run(wanted, {**feeds, layer.name: layer_values(layer, base)}), strict=True)
+    )
+    weights = exact[layer.weights_tensor]
+    places = float(np.prod(real.shape[2:]))
+
+    errors = []
+    for mixture in _channel_directions(rng, weights):
+        direction = np.broadcast_to(mixture[None, :, None, None], real.shape)
+        typical = np.linalg.norm(weights, axis=2) * places * np.linalg.norm(mixture)
+        errors.append(_slope_error(subject, layer, feeds, base, direction, scale, weights @ mixture * places, typical))
+    if layer.gradients_tensor:
+        full = exact[layer.gradients_tensor]
+        direction = rng.standard_normal(real.shape)
+        got, typical = (full * direction[:, None]).sum(axis=(2, 3, 4)), np.sqrt((full**2).sum(axis=(2, 3, 4)))
+        errors.append(_slope_error(subject, layer, feeds, base, direction, scale, got, typical))
+    return errors
+
+
+def _slope_error(
+    subject: Subject,
+    layer: pb.Layer,
+    feeds: Arrays,
+    base: np.ndarray,
+    direction: np.ndarray,
+    scale: float,
+    got: np.ndarray,
+    typical: np.ndarray,
+) -> float:
+    """Return the error of `got` against the best of a few central differences."""
+    best = float("inf")
+    for step in _STEPS:
+        best = min(best, _error(got, _slope(subject, layer, feeds, base, direction, step * scale), typical))
+        if best <= _GRADIENT_TOLERANCE:
+            break
+    return best
+
+
+def _channel_directions(rng: np.random.Generator, weights: np.ndarray) -> list[np.ndarray]:
+    """Return random mixtures of channels, and single channels: the strongest and a random one."""
+    count = weights.shape[2]
+    strongest = int(np.abs(weights).max(axis=(0, 1)).argmax())
+    singles = [np.eye(count)[k] for k in (strongest, int(rng.integers(count)))]
+    return [rng.standard_normal(count) for _ in range(_DIRECTIONS)] + singles
+
+
+def _slope(
+    subject: Subject, layer: pb.Layer, feeds: Arrays, base: np.ndarray, direction: np.ndarray, step: float
+) -> np.ndarray:
+    """Differentiate the scores [N, T] along a direction by central differences of fourth order."""
+    name = subject.manifest.target.target_score_output
+
+    def score(k: int) -> np.ndarray:
+        moved = layer_values(layer, base + k * step * direction)
+        return np.asarray(subject.evaluator.run([name], {**feeds, layer.name: moved})[0], dtype=np.float64)
+
+    return np.asarray((score(-2) - 8 * score(-1) + 8 * score(1) - score(2)) / (12 * step))
+
+
+def _error(got: np.ndarray, expected: np.ndarray, typical: np.ndarray) -> float:
+    """Compare slopes relative to their size, or to the size that slopes have along most directions where these ones nearly cancel."""
+    error = np.abs(got - expected) / np.maximum(np.maximum(np.abs(expected), 0.1 * typical), 1e-30)
+    return float(np.max(error)) if np.isfinite(error).all() else float("inf")
+
+
+def _relative_to_largest(a: np.ndarray, b: np.ndarray) -> float:
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if a.shape != b.shape:
+        return float("inf")
+    difference = np.abs(a - b)
+    return (
+        float(difference.max(initial=0.0)) / max(float(np.abs(b).max(initial=0.0)), 1e-30)
+        if np.isfinite(difference).all()
+        else float("inf")
+    )
+
+
+def _compared(subject: Subject, found: Arrays) -> list[str]:
+    return [
+        name
+        for name, array in found.items()
+        if np.issubdtype(array.dtype, np.floating) and array.shape[:1] == (subject.batch,)
+    ]
+
+
+def _worst(errors: dict[str, float], new: dict[str, float]) -> None:
+    for name, error in new.items():
+        errors[name] = max(error, errors.get(name, 0.0))
+
+
+def _reachable(subject: Subject, outputs: set[str]) -> list[onnx.NodeProto]:
+    wanted, nodes = set(outputs), list[onnx.NodeProto]()
+    for node in reversed(subject.model.graph.node):
+        if wanted.intersection(node.output):
+            nodes.append(node)
+            wanted.update(node.input)
+    return nodes
+
+
+def _check(name: str, description: str, errors: dict[str, float], tolerance: float) -> pb.Check:
+    location = max(errors, key=lambda key: errors[key])
+    error = errors[location]
+    return pb.Check(
+        name=name,
+        description=description,
+        error=error,
+        tolerance=tolerance,
+        passed=error <= tolerance,
+        location=location,
+    )
