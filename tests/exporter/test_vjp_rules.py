@@ -61,10 +61,9 @@ def test_float32_agrees_in_onnxruntime(case: OpCase) -> None:
     for batch, targets in [(1, 1), (1, 3), (3, 1), (3, 3)]:
         feeds = harness.draw(case, batch)
         feeds |= harness.draw_seeds(case, harness.forward(case, feeds), targets)
-        found = engine.run({name: array.astype(np.float32) for name, array in feeds.items()})
-        expected = harness.gradients(
-            exact, {name: array.astype(np.float32).astype(np.float64) for name, array in feeds.items()}
-        )
+        found = engine.run(harness.in_precision(feeds, np.float32))
+        rounded = harness.in_precision(harness.in_precision(feeds, np.float32), np.float64)
+        expected = harness.gradients(exact, rounded)
         for name, array in expected.items():
             assert found[name].shape == array.shape
             assert np.linalg.norm(found[name] - array) <= case.float32_tolerance * max(

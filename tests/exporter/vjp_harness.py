@@ -15,9 +15,11 @@ from camgraph_exporter.vjp.driver import Path, differentiate
 from onnx import helper, numpy_helper
 from onnx_ir.passes import common
 
-from exporter.op_cases.case import Input, OpCase
+from exporter.op_cases.case import Fed, Input, OpCase
 
 SEED = "seed"
+# How much larger the dynamic sizes are in the run that tells them from static ones.
+GROWTH = 4
 Arrays = dict[str, np.ndarray]
 
 
@@ -29,6 +31,8 @@ def forward_model(case: OpCase, dtype: type[np.floating]) -> onnx.ModelProto:
         names.append(f"x{i}" if item is not None else "")
         if isinstance(item, Input):
             inputs.append(helper.make_tensor_value_info(f"x{i}", element, _symbolic(item, case)))
+        elif isinstance(item, Fed):
+            inputs.append(_fed_info(f"x{i}", item, element))
         elif item is not None:
             array = np.asarray(item)
             array = (
@@ -52,15 +56,38 @@ def _keeps_float32(case: OpCase, index: int) -> bool:
     return case.op_type in {"Resize", "Upsample"} and index in {1, 2}
 
 
+def _fed_info(name: str, item: Fed, element: int) -> onnx.ValueInfoProto:
+    arrays = [item.values(batch, growth) for batch, growth in ((2, 0), (3, 0), (2, GROWTH))]
+    dims = [a if len({a, *rest}) == 1 else f"{name}_{a}" for a, *rest in zip(*(x.shape for x in arrays), strict=True)]
+    real = np.issubdtype(arrays[0].dtype, np.floating)
+    return helper.make_tensor_value_info(
+        name, element if real else helper.np_dtype_to_tensor_dtype(arrays[0].dtype), dims
+    )
+
+
 def _symbolic(item: Input, case: OpCase) -> list[int | str]:
     dims = list(item.shape)
     return [f"s{axis}" if case.dynamic and axis >= 2 else dim for axis, dim in enumerate(dims)]
 
 
 def draw(case: OpCase, batch: int, seed: int = 0) -> Arrays:
-    """Draw the differentiated inputs, float64."""
+    """Draw the differentiated inputs, float64, and those that are fed beside them."""
     rng = np.random.default_rng([seed, batch, sum(map(ord, case.id))])
-    return {f"x{i}": item.sample(rng, batch) for i, item in enumerate(case.inputs) if isinstance(item, Input)}
+    feeds = {}
+    for i, item in enumerate(case.inputs):
+        if isinstance(item, Input):
+            feeds[f"x{i}"] = item.sample(rng, batch)
+        elif isinstance(item, Fed):
+            feeds[f"x{i}"] = item.values(batch, 0)
+    return feeds
+
+
+def in_precision(feeds: Mapping[str, np.ndarray], dtype: type[np.floating]) -> Arrays:
+    """Cast the real arrays among the feeds."""
+    return {
+        name: array.astype(dtype) if np.issubdtype(array.dtype, np.floating) else array
+        for name, array in feeds.items()
+    }
 
 
 def forward(case: OpCase, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -86,7 +113,7 @@ def gradient_model(case: OpCase, dtype: type[np.floating], *, lazy: bool = False
     seeds = [_seed_input(graph, node.outputs[i], f"{SEED}{i}", element, lazy=lazy) for i in case.used]
     op = Backward(graph, seeds[0])
     op.targets = op.size_vector(seeds[0], 0)
-    wrt = [value for value in graph.inputs if str(value.name).startswith("x")]
+    wrt = [value for value in graph.inputs if value.name in differentiated(case)]
     path = Path(list(graph), wrt, [node.outputs[i] for i in case.used])
     assert not path.without_rule(), f"{case.op_type} has no rule"
     cotangents = differentiate(
@@ -105,6 +132,11 @@ def gradient_model(case: OpCase, dtype: type[np.floating], *, lazy: bool = False
     common.RemoveUnusedNodesPass()(model)
     proto = ir.to_proto(model)
     return Gradient(proto, [node for node in proto.graph.node if node.name != "node"])
+
+
+def differentiated(case: OpCase) -> list[str]:
+    """Return the names of the inputs that the gradient is taken of."""
+    return [f"x{i}" for i, item in enumerate(case.inputs) if isinstance(item, Input)]
 
 
 def _annotate(case: OpCase, graph: ir.Graph, element: ir.DataType) -> None:
@@ -126,7 +158,14 @@ def _grown(case: OpCase, batch: int) -> Arrays:
     feeds = draw(case, batch)
     if not case.dynamic or batch == 2:
         return feeds
-    return {name: np.pad(x, [(0, 0)] * 2 + [(0, 4)] * (x.ndim - 2), mode="edge") for name, x in feeds.items()}
+    for i, item in enumerate(case.inputs):
+        name = f"x{i}"
+        if isinstance(item, Input):
+            x = feeds[name]
+            feeds[name] = np.pad(x, [(0, 0)] * 2 + [(0, GROWTH)] * (x.ndim - 2), mode="edge")
+        elif isinstance(item, Fed):
+            feeds[name] = item.values(batch, GROWTH)
+    return feeds
 
 
 def _dim(a: int, b: int, axis: int) -> Dim:
@@ -166,7 +205,8 @@ def finite_difference_error(
     """
     rng = np.random.default_rng(7)
     worst = 0.0
-    for name, x in feeds.items():
+    for name in differentiated(case):
+        x = feeds[name]
         for _ in range(3):
             direction = rng.standard_normal(x.shape)
             ys = {k: forward(case, {**feeds, name: x + k * step * direction}) for k in (-2, -1, 1, 2)}

@@ -58,15 +58,31 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Fed:
+    """An input that is fed at run time and not differentiated: indices, bounds or sizes that the graph computes.
+
+    `values` makes it from the batch size and from how much larger than their row the dynamic sizes are.
+    """
+
+    values: Callable[[int, int], np.ndarray]
+
+
+def fed(array: np.ndarray) -> Fed:
+    """The same values in every run, but not known at export time."""
+    return Fed(lambda *_: array)
+
+
+@dataclass(frozen=True)
 class OpCase:
     """One node: `inputs` in order; an Input is differentiated, an array is a constant, None is left out.
 
-    `outputs` counts the node's outputs; `used` are those that the score depends on. `dynamic`: the spatial sizes are symbols at export time too.
+    A Fed input is known at run time only. `outputs` counts the node's outputs; `used` are those that the score
+    depends on. `dynamic`: the spatial sizes are symbols at export time too.
     """
 
     id: str
     op_type: str
-    inputs: Sequence[Input | np.ndarray | None]
+    inputs: Sequence[Input | Fed | np.ndarray | None]
     attributes: dict[str, Any] = field(default_factory=dict)
     opset: int = 17
     outputs: int = 1
