@@ -14,6 +14,7 @@ from camgraph_exporter.errors import GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp import registry
+from camgraph_exporter.vjp import rules as _rules  # noqa: F401  importing the rules registers them
 from camgraph_exporter.vjp.backward import Backward
 
 _REAL = {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
