@@ -44,9 +44,7 @@ class AsyncClient:
         self._channel = _open(self.connection)
         self._stub = explanation_pb2_grpc.ExplanationServiceStub(self._channel)
 
-    async def explain(
-        self, image: ImageSource | None = None, **options: Unpack[ExplainOptions]
-    ) -> RemoteResult:
+    async def explain(self, image: ImageSource | None = None, **options: Unpack[ExplainOptions]) -> RemoteResult:
         """Classifies one image and explains classes of it.
 
         Args:

@@ -79,9 +79,7 @@ def _import(entry: EntryPoint) -> click.Command:
             raise
         return _unavailable(entry.name, missing_extra_message(error, entry.name))
     if not isinstance(command, click.Command):
-        raise TypeError(
-            f"The entry point {entry.name!r} of {COMMAND_GROUP} is not a click command: {entry.value}"
-        )
+        raise TypeError(f"The entry point {entry.name!r} of {COMMAND_GROUP} is not a click command: {entry.value}")
     return command
 
 
@@ -92,9 +90,7 @@ def _unavailable(name: str, message: str) -> click.Command:
         raise click.ClickException(message)
 
     anything = {"ignore_unknown_options": True, "allow_extra_args": True}
-    return click.Command(
-        name, callback=fail, short_help=message, add_help_option=False, context_settings=anything
-    )
+    return click.Command(name, callback=fail, short_help=message, add_help_option=False, context_settings=anything)
 
 
 def _with_shared_options(command: click.Command, name: str) -> click.Command:

@@ -204,6 +204,15 @@ def test_entry_point_that_is_no_command(installed):
     assert "not a click command" in result.stderr
 
 
+def test_options_are_named_like_their_flags_so_that_environment_and_file_are():
+    context = click.Context(root.cli)
+    for name in ("explain", "models", "serve"):
+        command = root.cli.get_command(context, name)
+        for option in (param for param in command.params if isinstance(param, click.Option)):
+            assert f"--{option.name.replace('_', '-')}" in option.opts
+            assert option.help
+
+
 def test_version_and_help_as_a_process():
     version = run_camgraph("--version")
     assert version.returncode == 0

@@ -43,9 +43,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise click.UsageError(f"The config file {path} is not valid TOML: {error}.") from error
 
 
-def _entry(
-    path: Path, table: str, key: str, value: Any, parameters: Mapping[str, click.Parameter]
-) -> tuple[str, Any]:
+def _entry(path: Path, table: str, key: str, value: Any, parameters: Mapping[str, click.Parameter]) -> tuple[str, Any]:
     name = key.replace("-", "_")
     if name not in parameters:
         raise click.UsageError(f"{path}: [{table}] has no option {key!r}{_closest(name, parameters)}.")

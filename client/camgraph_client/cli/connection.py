@@ -19,9 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def server_options(*, required: bool) -> Callable[[F], F]:
     """Adds `--server`, `--tls`, `--tls-ca` and `--timeout`; their values go to `open_client`."""
     options = (
-        click.option(
-            "--server", metavar="HOST:PORT", required=required, help="Address of a camgraph server."
-        ),
+        click.option("--server", metavar="HOST:PORT", required=required, help="Address of a camgraph server."),
         click.option("--tls", is_flag=True, help="Encrypt the connection to the server."),
         click.option(
             "--tls-ca",

@@ -42,9 +42,7 @@ class ListOfText(click.types.StringParamType):
 
 
 @click.command()
-@click.argument(
-    "images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path, dir_okay=False)
-)
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--graph",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -55,23 +53,17 @@ class ListOfText(click.types.StringParamType):
 @click.option("--model-version", default="", help="Version of the model on the server; default: the newest.")
 @click.option(
     "--target",
-    "targets",
     multiple=True,
     type=ListOfText(),
     metavar="N|LABEL|-R",
     help="Class to explain: index, label, or -R for the class of rank R; repeatable.",
 )
 @click.option("--top-k", type=click.IntRange(min=0), default=0, help="Also explain the K best classes.")
-@click.option(
-    "--contrast", metavar="N|LABEL|-R", help="Hold each target against this class: why it, and not this one?"
-)
+@click.option("--contrast", metavar="N|LABEL|-R", help="Hold each target against this class: why it, and not this one?")
 @click.option("--negative", is_flag=True, help="Show what speaks against each target.")
-@click.option(
-    "--method", type=click.Choice(list(METHODS)), help="How the map is made; default: as the graph says."
-)
+@click.option("--method", type=click.Choice(list(METHODS)), help="How the map is made; default: as the graph says.")
 @click.option(
     "--layer",
-    "layers",
     multiple=True,
     type=ListOfText(),
     help="Target layer; repeatable, several are fused. Default: the graph's first.",
@@ -85,7 +77,6 @@ class ListOfText(click.types.StringParamType):
 )
 @click.option(
     "--predictions",
-    "num_predictions",
     type=click.IntRange(min=1),
     default=5,
     help="Number of best classes to print.",
@@ -119,36 +110,31 @@ def explain(images: tuple[Path, ...], output: Path, **options: Any) -> None:
 def _wish(options: dict[str, Any]) -> Wish:
     contrast = Target.parse(options["contrast"]) if options["contrast"] is not None else None
     negative: bool = options["negative"]
-    named = [Target.parse(text) for text in options["targets"]]
+    named = [Target.parse(text) for text in options["target"]]
     if (contrast is not None or negative) and not named:
         ranks = range(1, max(options["top_k"], 1) + 1)
         named, options["top_k"] = [Target.of_rank(rank) for rank in ranks], 0
     targets = tuple(
-        Target(item.class_index, item.label, item.rank, contrast=contrast, negative=negative)
-        for item in named
+        Target(item.class_index, item.label, item.rank, contrast=contrast, negative=negative) for item in named
     )
     return Wish(
         targets=targets,
         top_k=options["top_k"],
         method=options["method"],
-        layers=tuple(options["layers"]),
+        layers=tuple(options["layer"]),
         colormap=options["colormap"],
         image_weight=options["image_weight"],
-        num_predictions=options["num_predictions"],
+        num_predictions=options["predictions"],
     )
 
 
 def _source(options: dict[str, Any]) -> Source:
     graph, server = options["graph"], options["server"]
     if (graph is None) == (server is None):
-        raise UsageError(
-            "Say where to explain: either --graph FILE, or --server HOST:PORT with --model NAME."
-        )
+        raise UsageError("Say where to explain: either --graph FILE, or --server HOST:PORT with --model NAME.")
     if graph is not None:
         if options["model"] or options["model_version"]:
-            raise UsageError(
-                "--model and --model-version name a model on a server; leave them out with --graph."
-            )
+            raise UsageError("--model and --model-version name a model on a server; leave them out with --graph.")
         return GraphSource(Explainer(graph, device=options["device"]))
     client = open_client(server, tls=options["tls"], tls_ca=options["tls_ca"], timeout=options["timeout"])
     return ServerSource(client, options["model"], options["model_version"])

@@ -94,9 +94,7 @@ class GraphSource:
             raise InvalidInputError(f"{path} gave no photo to draw on.")
         overlays = []
         for item in result.explanations:
-            picture = overlay(
-                result.photo, item.heatmap, colormap=wish.colormap, image_weight=wish.image_weight
-            )
+            picture = overlay(result.photo, item.heatmap, colormap=wish.colormap, image_weight=wish.image_weight)
             note = _note(item.target, item.statistics)
             overlays.append(Overlay(item.title, note, picture, encode_png(picture)))
         return Explained(result.photo, result.predictions, overlays, result.warnings)
