@@ -19,10 +19,11 @@ from typing import Any
 
 import click
 
-from camgraph_client.cli.config_file import read_defaults
+from camgraph_client.cli.config_file import public_name, read_defaults
 from camgraph_client.cli.failures import describe, missing_extra, missing_extra_message
 
 COMMAND_GROUP = "camgraph.commands"
+ENVIRONMENT_PREFIX = "CAMGRAPH"
 
 
 @dataclass
@@ -122,8 +123,18 @@ def _with_shared_options(command: click.Command, name: str) -> click.Command:
         help="Show the traceback of an error.",
     )
     extended = copy.copy(command)
-    extended.params = [*command.params, config, debug]
+    extended.params = [*(_with_environment(param, name) for param in command.params), config, debug]
     return extended
+
+
+def _with_environment(parameter: click.Parameter, command: str) -> click.Parameter:
+    """The option, also set by `CAMGRAPH_<COMMAND>_<OPTION>` where its flag is not what the code calls it."""
+    public = public_name(parameter)
+    if not isinstance(parameter, click.Option) or parameter.envvar is not None or public == parameter.name:
+        return parameter
+    renamed = copy.copy(parameter)
+    renamed.envvar = f"{ENVIRONMENT_PREFIX}_{command}_{public}".upper()
+    return renamed
 
 
 def _report(error: Exception, options: RunOptions) -> int:
@@ -137,7 +148,7 @@ def _report(error: Exception, options: RunOptions) -> int:
 @click.group(
     cls=RootGroup,
     context_settings={
-        "auto_envvar_prefix": "CAMGRAPH",
+        "auto_envvar_prefix": ENVIRONMENT_PREFIX,
         "show_default": True,
         "help_option_names": ["-h", "--help"],
     },

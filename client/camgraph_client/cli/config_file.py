@@ -30,8 +30,14 @@ def read_defaults(path: Path, command: click.Command, name: str) -> dict[str, An
     table = tables.get(name)
     if not isinstance(table, dict):
         raise click.UsageError(f"{path} has no table [{name}]; put the options of this command under it.")
-    parameters = {p.name: p for p in command.params if p.name is not None}
+    parameters = {public_name(parameter): parameter for parameter in command.params}
     return dict(_entry(path, name, key, value, parameters) for key, value in table.items())
+
+
+def public_name(parameter: click.Parameter) -> str:
+    """The name of a parameter in files and environment: its long flag with `_`, whatever the code calls it."""
+    flags = [flag for flag in parameter.opts if flag.startswith("--")]
+    return flags[0].removeprefix("--").replace("-", "_") if flags else parameter.name or ""
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -47,9 +53,10 @@ def _entry(path: Path, table: str, key: str, value: Any, parameters: Mapping[str
     name = key.replace("-", "_")
     if name not in parameters:
         raise click.UsageError(f"{path}: [{table}] has no option {key!r}{_closest(name, parameters)}.")
-    if _takes_many(parameters[name]) and not isinstance(value, list):
+    parameter = parameters[name]
+    if _takes_many(parameter) and not isinstance(value, list):
         value = [value]  # click would iterate over the characters of a string
-    return name, value
+    return parameter.name or name, value
 
 
 def _takes_many(parameter: click.Parameter) -> bool:

@@ -49,8 +49,15 @@ class ListOfText(click.types.StringParamType):
     help="Explainable graph to run in this process.",
 )
 @server_options(required=False)
-@click.option("--model", default="", help="Model on the server; may be left out if it has exactly one.")
-@click.option("--model-version", default="", help="Version of the model on the server; default: the newest.")
+@click.option(
+    "--model",
+    default="",
+    show_default=False,
+    help="Model on the server; may be left out if it has exactly one.",
+)
+@click.option(
+    "--model-version", default="", show_default=False, help="Version of the model on the server; default: the newest."
+)
 @click.option(
     "--target",
     multiple=True,
