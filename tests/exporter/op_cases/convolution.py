@@ -17,12 +17,22 @@ def _conv(
     channels: int = 4,
     bias: bool = False,
     dynamic: bool = False,
+    opset: int = 17,
     **attributes: Any,
 ) -> OpCase:
     inputs: list[Any] = [Input(("N", channels, *size)), _rng.standard_normal(weights)]
     if bias:
         inputs.append(_rng.standard_normal(weights[0]))
-    return OpCase(f"Conv-{name}", "Conv", inputs, attributes, dynamic=dynamic)
+    return OpCase(f"Conv-{name}", "Conv", inputs, attributes, dynamic=dynamic, opset=opset)
+
+
+def _transpose(name: str, weights: tuple[int, ...], size: tuple[int, ...], **options: Any) -> OpCase:
+    bias = options.pop("bias", None)
+    row = {key: options.pop(key) for key in ("dynamic", "opset", "without_onnxruntime") if key in options}
+    inputs: list[Any] = [Input(("N", weights[0], *size)), _rng.standard_normal(weights)]
+    if bias:
+        inputs.append(_rng.standard_normal(bias))
+    return OpCase(f"ConvTranspose-{name}", "ConvTranspose", inputs, options, **row)
 
 
 CASES = [
@@ -57,7 +67,62 @@ CASES = [
     _conv("3d-strided", (5, 4, 2, 3, 3), (5, 6, 4), strides=[2, 2, 2], pads=[0, 1, 1, 0, 1, 1]),
     _conv("dynamic-size", (6, 4, 3, 3), (6, 5), pads=[1, 1, 1, 1], dynamic=True),
     _conv("dynamic-size-strided", (6, 4, 3, 3), (6, 7), strides=[2, 2], pads=[1, 1, 1, 1], dynamic=True),
+    _conv("dynamic-size-same-upper", (6, 4, 3, 3), (6, 7), strides=[2, 2], auto_pad="SAME_UPPER", dynamic=True),
+    _conv("kernel-shape-given", (6, 4, 3, 2), (6, 5), kernel_shape=[3, 2]),
+    _conv("opset-13", (6, 4, 3, 3), (6, 5), pads=[1, 1, 1, 1], strides=[2, 1], opset=13),
+    _conv("opset-22", (6, 4, 3, 3), (6, 5), pads=[1, 1, 1, 1], strides=[2, 1], opset=22),
+    _conv("stride-above-kernel", (6, 4, 1, 2), (8, 9), strides=[3, 4]),
+    _conv("strided-pads-beyond-the-kernel", (6, 4, 2, 2), (5, 6), strides=[2, 2], pads=[3, 2, 4, 3]),
+    _conv("strided-1x1-padded", (6, 4, 1, 1), (5, 6), strides=[2, 2], pads=[1, 0, 1, 1]),
+    _conv("depthwise-dilated", (4, 1, 3, 3), (9, 8), group=4, dilations=[2, 2], pads=[2, 2, 2, 2]),
+    _conv("grouped-dilated-strided", (6, 2, 3, 3), (9, 8), group=2, dilations=[2, 1], strides=[1, 2]),
+    _conv("auto-pad-same-lower-stride-1", (6, 4, 4, 2), (7, 6), auto_pad="SAME_LOWER"),
+    _conv("auto-pad-same-dilated", (6, 4, 3, 3), (9, 8), auto_pad="SAME_UPPER", dilations=[2, 3]),
     _conv(
-        "dynamic-size-same-upper", (6, 4, 3, 3), (6, 7), strides=[2, 2], auto_pad="SAME_UPPER", dynamic=True
+        "auto-pad-same-dilated-strided", (6, 4, 3, 3), (9, 8), auto_pad="SAME_LOWER", dilations=[2, 3], strides=[2, 3]
     ),
+    _conv("auto-pad-valid-strided", (6, 4, 3, 3), (8, 7), auto_pad="VALID", strides=[2, 2]),
+    _conv("1d-grouped-dilated", (6, 2, 3), (11,), group=2, dilations=[3], pads=[3, 2]),
+    _conv("3d-depthwise", (4, 1, 3, 3, 3), (4, 5, 4), group=4, pads=[1] * 6),
+    _conv("dynamic-size-same-lower", (6, 4, 4, 3), (6, 7), strides=[2, 3], auto_pad="SAME_LOWER", dynamic=True),
+    _conv("dynamic-size-same-stride-1", (6, 4, 4, 3), (6, 7), auto_pad="SAME_LOWER", dynamic=True),
+    _conv("dynamic-size-strided-1x1", (6, 4, 1, 1), (6, 7), strides=[2, 2], dynamic=True),
+    _conv("dynamic-size-3d", (5, 4, 3, 2, 3), (5, 4, 6), strides=[2, 1, 2], pads=[1, 0, 1, 1, 0, 1], dynamic=True),
+    _conv("dynamic-size-1d", (6, 4, 3), (9,), strides=[2], pads=[1, 1], dynamic=True),
+    _transpose("2x2-stride-2", (4, 6, 2, 2), (4, 5), strides=[2, 2], bias=6),
+    _transpose("stride-1", (4, 6, 3, 3), (4, 5)),
+    _transpose("3x3-stride-2-padded", (4, 6, 3, 3), (4, 5), strides=[2, 2], pads=[1, 1, 1, 1]),
+    _transpose("asymmetric-pads", (4, 6, 3, 3), (4, 5), strides=[2, 2], pads=[0, 1, 2, 0]),
+    _transpose("pads-beyond-the-kernel", (4, 6, 2, 2), (5, 6), pads=[2, 1, 2, 2]),
+    _transpose("output-padding", (4, 6, 3, 3), (4, 5), strides=[2, 3], pads=[1, 1, 1, 1], output_padding=[1, 2]),
+    _transpose("output-padding-beyond-stride", (4, 6, 3, 3), (4, 5), dilations=[3, 2], output_padding=[2, 1]),
+    _transpose(
+        "output-padding-beyond-stride-dynamic",
+        (4, 6, 3, 3),
+        (4, 5),
+        dilations=[3, 2],
+        output_padding=[2, 1],
+        dynamic=True,
+        without_onnxruntime="It allows an output_padding below the stride only, not below the dilation.",
+    ),
+    _transpose("dilated", (4, 6, 3, 2), (5, 4), dilations=[2, 3], strides=[2, 1], pads=[1, 2, 1, 0]),
+    _transpose("grouped", (4, 3, 3, 3), (4, 5), group=2, strides=[2, 2], bias=6),
+    _transpose("depthwise", (4, 1, 4, 4), (4, 5), group=4, strides=[2, 2], pads=[1, 1, 1, 1]),
+    _transpose("output-shape", (4, 6, 3, 3), (4, 5), strides=[2, 2], output_shape=[8, 10]),
+    _transpose(
+        "output-shape-same-upper", (4, 6, 3, 3), (4, 5), strides=[2, 2], output_shape=[8, 10], auto_pad="SAME_UPPER"
+    ),
+    _transpose("output-shape-exact", (4, 6, 3, 3), (4, 5), strides=[2, 2], output_shape=[9, 11]),
+    _transpose("auto-pad-same-upper", (4, 6, 3, 3), (4, 5), strides=[2, 2], auto_pad="SAME_UPPER"),
+    _transpose("auto-pad-same-lower", (4, 6, 4, 3), (4, 5), strides=[1, 2], auto_pad="SAME_LOWER"),
+    _transpose("auto-pad-valid", (4, 6, 3, 3), (4, 5), strides=[2, 2], auto_pad="VALID"),
+    _transpose("1d", (4, 6, 4), (5,), strides=[2], pads=[1, 1]),
+    _transpose("3d", (4, 5, 2, 3, 2), (3, 4, 3), strides=[2, 1, 2], pads=[0, 1, 0, 1, 1, 0]),
+    _transpose(
+        "dynamic-size", (4, 6, 3, 3), (4, 5), strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1], dynamic=True
+    ),
+    _transpose("dynamic-size-same-upper", (4, 6, 3, 3), (4, 5), strides=[2, 2], auto_pad="SAME_UPPER", dynamic=True),
+    _transpose("dynamic-size-same-lower", (4, 6, 5, 3), (4, 5), strides=[2, 2], auto_pad="SAME_LOWER", dynamic=True),
+    _transpose("opset-13", (4, 6, 2, 2), (4, 5), strides=[2, 2], opset=13),
+    _transpose("opset-22", (4, 6, 2, 2), (4, 5), strides=[2, 2], opset=22),
 ]

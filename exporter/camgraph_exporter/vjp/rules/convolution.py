@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.registry import Cotangents, refuse_inputs, vjp
-from camgraph_exporter.vjp.window import Window, fold_windows, window_of
+from camgraph_exporter.vjp.window import Window, fold_windows, spatial_shape, window_of
 
 
 @vjp("Conv")
@@ -34,14 +36,76 @@ def _has_same_size_form(window: Window) -> bool:
     """Stride 1 with pads below the kernel's extent: the gradient is a plain Conv, 1.1 to 3.7 times faster than ConvTranspose."""
     if window.begin is None or window.end is None or any(stride != 1 for stride in window.strides):
         return False
-    return all(pad < extent for pads in (window.begin, window.end) for pad, extent in zip(pads, window.extent, strict=True))
+    return all(
+        pad < extent for pads in (window.begin, window.end) for pad, extent in zip(pads, window.extent, strict=True)
+    )
 
 
 def _convolve_flipped(op: Backward, flat: ir.Value, w: ir.Value, window: Window, group: int) -> ir.Value:
     assert window.begin is not None and window.end is not None
-    pads = [extent - 1 - pad for pads in (window.begin, window.end) for extent, pad in zip(window.extent, pads, strict=True)]
+    pads = [
+        extent - 1 - pad for pads in (window.begin, window.end) for extent, pad in zip(window.extent, pads, strict=True)
+    ]
     kernel = _flipped(op, _swapped(op, w, group))
-    return op.Conv(flat, kernel, pads=pads, dilations=list(window.dilations), group=group, kernel_shape=list(window.kernel))
+    return op.Conv(
+        flat, kernel, pads=pads, dilations=list(window.dilations), group=group, kernel_shape=list(window.kernel)
+    )
+
+
+@vjp("ConvTranspose")
+def conv_transpose(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
+    """dx = g convolved with the same kernel, strides and dilations: the transpose of the transpose."""
+    refuse_inputs(node, 1, 2)
+    w = node.input(1)
+    kernel = _static_kernel(w)
+    window = _output_window(node, kernel)
+    flat = op.flat(g, node.y)
+    common = {"strides": list(window.strides), "dilations": list(window.dilations), "group": int(node.attr("group", 1))}
+    extra = node.attr("output_padding") or [0] * window.rank
+    # A convolution drops what remains behind its last window; output_padding adds a remainder that mostly is one.
+    if (
+        window.begin is not None
+        and window.end is not None
+        and all(e < s for e, s in zip(extra, window.strides, strict=True))
+    ):
+        dx = op.Conv(flat, w, pads=[*window.begin, *window.end], kernel_shape=kernel, **common)
+    else:
+        dx = op.Conv(_window_input(op, node, window, flat), w, kernel_shape=kernel, **common)
+    return op.unflat(dx, node.x)
+
+
+def _output_window(node: NodeView, kernel: list[int]) -> Window:
+    """Read the window that ConvTranspose slides over its output; no pads where `output_shape` makes them depend on sizes."""
+    rank = len(kernel)
+    strides, dilations = tuple(node.attr("strides") or [1] * rank), tuple(node.attr("dilations") or [1] * rank)
+    window = Window(tuple(kernel), strides, dilations, None, None, str(node.attr("auto_pad", "NOTSET")))
+    if node.attr("output_shape"):
+        return window
+    if window.auto_pad in {"NOTSET", "VALID"}:
+        pads = (node.attr("pads") if window.auto_pad == "NOTSET" else None) or [0] * (2 * rank)
+    else:
+        # The output has stride times the size of the input, whatever that is.
+        extra = node.attr("output_padding") or [0] * rank
+        totals = [max(e + more - s, 0) for e, more, s in zip(window.extent, extra, strides, strict=True)]
+        small, large = [total // 2 for total in totals], [total - total // 2 for total in totals]
+        pads = small + large if window.auto_pad == "SAME_UPPER" else large + small
+    return dataclasses.replace(window, begin=tuple(pads[:rank]), end=tuple(pads[rank:]))
+
+
+def _window_input(op: Backward, node: NodeView, window: Window, flat: ir.Value) -> ir.Value:
+    """Pad or cut the cotangent so that unpadded windows, one an element of `x`, fill it exactly."""
+    size, out = spatial_shape(op, node.x), spatial_shape(op, node.y)
+    reach = op.Add(op.Mul(op.Sub(size, op.ints(1)), op.ints(*window.strides)), op.ints(*window.extent))
+    if window.begin is not None:
+        begin = op.ints(*window.begin)
+    else:
+        extra = op.ints(*(node.attr("output_padding") or [0] * window.rank))
+        total = op.Max(op.Sub(op.Add(reach, extra), out), op.ints(0))
+        half = op.Div(total, op.ints(2))
+        begin = half if window.auto_pad == "SAME_UPPER" else op.Sub(total, half)
+    end = op.Sub(reach, op.Add(begin, out))
+    zeros = op.ints(0, 0)
+    return op.Pad(flat, op.Concat(zeros, begin, zeros, end, axis=0))
 
 
 def _swapped(op: Backward, w: ir.Value, group: int) -> ir.Value:
