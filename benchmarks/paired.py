@@ -1,0 +1,111 @@
+"""What the benchmarks share: paired timing, exports at several layers, and the facts that belong beside a figure."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.cam.layers import TargetLayer, candidate_layers, choose_layer
+from camgraph_exporter.cam.score import find_score
+from camgraph_exporter.frontends.onnx_file import load_onnx
+from camgraph_exporter.prepare.prepare import prepare
+from camgraph_runtime.engine import Engine
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE_MODEL = ROOT / "examples" / "models" / "efficientnet_lite0.onnx"
+WARM_UP = 3
+# Middle and early stand for the layers behind which about this share of the network's arithmetic lies.
+_SHARES = {"middle": 0.4, "early": 0.8}
+
+Feeds = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Times of A and B in milliseconds, run in turn: element i of both belongs to the same pair."""
+
+    a_ms: list[float]
+    b_ms: list[float]
+
+    @property
+    def ratios(self) -> list[float]:
+        """B over A, pair by pair: what slows both runs of a pair down cancels."""
+        return [b / a for a, b in zip(self.a_ms, self.b_ms, strict=True)]
+
+    def summary(self) -> tuple[float, float, str]:
+        """Median time of A, median time of B, and the ratio as `median (smallest-largest)`."""
+        ratios = self.ratios
+        spread = f"{statistics.median(ratios):.3f} ({min(ratios):.2f}-{max(ratios):.2f})"
+        return statistics.median(self.a_ms), statistics.median(self.b_ms), spread
+
+
+def run_pairs(a: Callable[[], object], b: Callable[[], object], count: int) -> Pairs:
+    """Times `count` pairs after a warm-up; every second pair runs B first, so that neither has the better place."""
+    for _ in range(WARM_UP):
+        a()
+        b()
+    pairs = Pairs([], [])
+    for number in range(count):
+        if number % 2:
+            pairs.b_ms.append(_milliseconds(b))
+            pairs.a_ms.append(_milliseconds(a))
+        else:
+            pairs.a_ms.append(_milliseconds(a))
+            pairs.b_ms.append(_milliseconds(b))
+    return pairs
+
+
+def _milliseconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def named_layers(model: Path, names: tuple[str, ...]) -> dict[str, TargetLayer]:
+    """The layers to measure: those that were named, or else the last, a middle and an early one, by what they are."""
+    prepared = prepare(load_onnx(model).model)
+    score = find_score(prepared, None).value
+    if names:
+        return {name: choose_layer(prepared, score, name) for name in names}
+    candidates = candidate_layers(prepared, score)
+    nearest = {
+        what: min(candidates, key=lambda layer: abs(layer.extra_cost - share)) for what, share in _SHARES.items()
+    }
+    return {"last": choose_layer(prepared, score, "auto"), **nearest}
+
+
+def random_image(engine: Engine, spec: pb.InputSpec, batch: int, seed: int = 0) -> Feeds:
+    """Normal noise in the shape of the image input; an open axis gets 224."""
+    shape = [axis if isinstance(axis, int) else 224 for axis in engine.inputs[spec.tensor.name].shape[1:]]
+    noise = np.random.default_rng(seed).standard_normal([batch, *shape])
+    return {spec.tensor.name: noise.astype(spec.tensor.dtype)}
+
+
+def ranks(manifest: pb.Manifest, batch: int, targets: int) -> Feeds:
+    """The `targets` best classes of every image."""
+    return {manifest.target.target_input: np.tile(-1 - np.arange(targets, dtype=np.int64), (batch, 1))}
+
+
+def environment(threads: int) -> str:
+    """Date, processor, threads and versions in one line."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("camgraph", "onnxruntime", "numpy"))
+    date = datetime.datetime.now(datetime.UTC).date()
+    return f"{date}, {_processor()}, {threads} threads, Python {platform.python_version()}, {packages}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
