@@ -8,7 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +97,9 @@ def ranks(manifest: pb.Manifest, batch: int, targets: int) -> Feeds:
 
 def environment(threads: int) -> str:
     """Date, processor, threads and versions in one line."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("camgraph", "onnxruntime", "numpy"))
+    installed = {item.name: item.version for item in distributions()}
+    wanted = ("camgraph", "onnxruntime", "onnxruntime-gpu", "numpy")
+    packages = ", ".join(f"{name} {installed[name]}" for name in wanted if name in installed)
     date = datetime.datetime.now(datetime.UTC).date()
     return f"{date}, {_processor()}, {threads} threads, Python {platform.python_version()}, {packages}"
 
