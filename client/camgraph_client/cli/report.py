@@ -76,7 +76,7 @@ def slug(text: str) -> str:
 def _tiles(explained: Explained, title: str) -> list[Tile]:
     height, width = explained.photo.shape[:2]
     tiles = [Tile(overlay.picture, overlay.title, overlay.note) for overlay in explained.overlays]
-    return [Tile(explained.photo, title, f"{width} × {height}"), *tiles]
+    return [Tile(explained.photo, title, f"{width} x {height}"), *tiles]
 
 
 def _table(predictions: Iterable[ClassScore]) -> Table:
