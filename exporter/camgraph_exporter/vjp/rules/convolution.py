@@ -1,4 +1,7 @@
-"""Convolution (Dumoulin and Visin, A guide to convolution arithmetic: the gradient of a convolution is a transposed one)."""
+"""Convolution and its transpose; the gradient of each is the other.
+
+Dumoulin and Visin, A guide to convolution arithmetic for deep learning (2016).
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def conv(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 
 def _has_same_size_form(window: Window) -> bool:
-    """Stride 1 with pads below the kernel's extent: the gradient is a plain Conv, 1.1 to 3.7 times faster than ConvTranspose."""
+    """Stride 1 with pads below the kernel's extent: then a Conv will do, 1.1 to 3.7 times faster than ConvTranspose."""
     if window.begin is None or window.end is None or any(stride != 1 for stride in window.strides):
         return False
     return all(
@@ -42,7 +45,8 @@ def _has_same_size_form(window: Window) -> bool:
 
 
 def _convolve_flipped(op: Backward, flat: ir.Value, w: ir.Value, window: Window, group: int) -> ir.Value:
-    assert window.begin is not None and window.end is not None
+    assert window.begin is not None
+    assert window.end is not None
     pads = [
         extent - 1 - pad for pads in (window.begin, window.end) for extent, pad in zip(window.extent, pads, strict=True)
     ]
@@ -75,7 +79,7 @@ def conv_transpose(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 
 def _output_window(node: NodeView, kernel: list[int]) -> Window:
-    """Read the window that ConvTranspose slides over its output; no pads where `output_shape` makes them depend on sizes."""
+    """Read the window that slides over the output; it has no pads where `output_shape` makes them depend on sizes."""
     rank = len(kernel)
     strides, dilations = tuple(node.attr("strides") or [1] * rank), tuple(node.attr("dilations") or [1] * rank)
     window = Window(tuple(kernel), strides, dilations, None, None, str(node.attr("auto_pad", "NOTSET")))

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
+from camgraph_exporter.errors import GradientError
 from camgraph_exporter.graph.dims import dims_of, static
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.backward import Backward, dtype_of
@@ -44,12 +45,60 @@ def average_pool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     return op.shaped(fold_windows(op, window, rows, kernel, x, y), x)
 
 
+@vjp("LpPool")
+def lp_pool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
+    """dx = sign(x) |x|^(p-1) times g / y^(p-1), added up where windows overlap."""
+    x, y = node.x, node.y
+    window = window_of(node, node.attr("kernel_shape"))
+    shares = op.full(_per_norm(op, node, g), y)
+    rows = op.Reshape(shares, op.join([op.ints(-1, 1), spatial_shape(op, y)]))
+    kernel = op.constant(np.ones((1, 1, *window.kernel), dtype=dtype_of(g).numpy()))
+    return op.Mul(op.shaped(fold_windows(op, window, rows, kernel, x, y), x), _signed_power(op, node))
+
+
+@vjp("GlobalLpPool")
+def global_lp_pool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
+    """dx = sign(x) |x|^(p-1) g / y^(p-1)."""
+    return op.Mul(_per_norm(op, node, g), _signed_power(op, node))
+
+
+def _per_norm(op: Backward, node: NodeView, g: ir.Value) -> ir.Value:
+    """Divide by y^(p-1); a norm of zero divides by one, as what it is multiplied with is zero then."""
+    p = int(node.attr("p", 2))
+    if p == 1:
+        return g
+    y = op.Add(node.y, op.cast(op.Equal(node.y, 0), dtype_of(g)))
+    return op.Div(g, y if p == 2 else op.Pow(y, float(p - 1)))
+
+
+def _signed_power(op: Backward, node: NodeView) -> ir.Value:
+    """Return sign(x) |x|^(p-1)."""
+    p, x = int(node.attr("p", 2)), node.x
+    if p % 2 == 0:
+        return x if p == 2 else op.Pow(x, float(p - 1))
+    return op.Sign(x) if p == 1 else op.Mul(op.Sign(x), op.Pow(x, float(p - 1)))
+
+
+@vjp("MaxUnpool")
+def max_unpool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
+    """dx = g gathered from the places that the elements were put at."""
+    window = window_of(node, node.attr("kernel_shape"))
+    if node.optional(2) is not None or any(s < k for s, k in zip(window.strides, window.kernel, strict=True)):
+        raise GradientError(
+            f"MaxUnpool node {node.name!r} has overlapping windows or an output_shape, which may overwrite or move "
+            "elements, and there is no derivative for that. Choose a layer behind it with --layer."
+        )
+    rows = op.Reshape(op.full(g, node.y), op.ints(0, -1))
+    return op.shaped(op.Gather(rows, op.Reshape(node.input(1), op.ints(-1)), axis=1), node.x)
+
+
 @vjp("MaxPool")
 def max_pool(op: Backward, node: NodeView, g: ir.Value, _indices: ir.Value | None = None) -> Cotangents:
     """dx = g at the first largest element of each window in scan order, as the forward chose.
 
-    Windows are laid out side by side, ArgMax picks one winner each (an equality mask would count ties several times), and the winners'
-    cotangents are added up at their places. It needs no Indices output and no scatter, which some runtimes refuse.
+    Windows are laid out side by side, ArgMax picks one winner each (an equality mask would count ties several times),
+    and the winners' cotangents are added up at their places. It needs no Indices output and no scatter, which some
+    runtimes refuse.
     """
     x, y = node.x, node.y
     window = window_of(node, node.attr("kernel_shape"))
@@ -102,10 +151,16 @@ def _elements_in_window(op: Backward, node: NodeView, window: Window, dtype: ir.
         counts = np.ones(())
         for i in range(window.rank):
             low, high = (-window.begin[i], sizes[i] + window.end[i]) if include else (0, sizes[i])
-            places = np.arange(outs[i])[:, None] * window.strides[i] - window.begin[i] + np.arange(window.kernel[i]) * window.dilations[i]
+            places = (
+                np.arange(outs[i])[:, None] * window.strides[i]
+                - window.begin[i]
+                + np.arange(window.kernel[i]) * window.dilations[i]
+            )
             counts = np.multiply.outer(counts, ((places >= low) & (places < high)).sum(axis=1))
         return taps if (counts == taps).all() else op.constant(counts.astype(dtype.numpy()))
-    if not node.attr("ceil_mode", 0) and (include or (window.begin is not None and not any(window.begin) and not any(window.end or ()))):
+    if not node.attr("ceil_mode", 0) and (
+        include or (window.begin is not None and not any(window.begin) and not any(window.end or ()))
+    ):
         return taps
     return _count_at_run_time(op, node, window, dtype, include=include)
 
