@@ -47,6 +47,7 @@ OPERATORS: tuple[type[OpRun], ...] = (
     float64_pointwise.Erf,
     float64_pointwise.Gelu,
     float64_pointwise.HardSwish,
+    float64_pointwise.Mean,
     float64_pool.AveragePool,
     float64_pool.GlobalLpPool,
     float64_pool.GlobalMaxPool,

@@ -38,3 +38,10 @@ class HardSwish(Float64Op):
 
     def _run(self, x: Array) -> tuple[Array]:
         return (x * np.clip(x / 6 + 0.5, 0, 1),)
+
+
+class Mean(Float64Op):
+    """The mean of several inputs; `onnx.reference` adds in place, so only its first input may be the largest."""
+
+    def _run(self, *xs: Array) -> tuple[Array]:
+        return (sum(xs[1:], start=xs[0]) / len(xs),)

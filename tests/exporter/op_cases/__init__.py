@@ -6,7 +6,9 @@ Adding an operator means adding its rows to the module of its family; nothing el
 from exporter.op_cases import (
     activation,
     arithmetic,
+    cast,
     convolution,
+    function,
     layout,
     linear,
     normalisation,
@@ -16,6 +18,18 @@ from exporter.op_cases import (
 )
 from exporter.op_cases.case import OpCase
 
-_FAMILIES = [activation, arithmetic, convolution, layout, linear, normalisation, pooling, reduction, softmax]
+_FAMILIES = [
+    activation,
+    arithmetic,
+    cast,
+    convolution,
+    function,
+    layout,
+    linear,
+    normalisation,
+    pooling,
+    reduction,
+    softmax,
+]
 
 ALL_CASES: list[OpCase] = [case for family in _FAMILIES for case in family.CASES]

@@ -3,7 +3,9 @@
 from camgraph_exporter.vjp.rules import (
     activation,
     arithmetic,
+    cast,
     convolution,
+    function,
     layout,
     linear,
     normalisation,
@@ -16,7 +18,9 @@ from camgraph_exporter.vjp.rules import (
 __all__ = [
     "activation",
     "arithmetic",
+    "cast",
     "convolution",
+    "function",
     "layout",
     "linear",
     "normalisation",
