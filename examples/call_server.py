@@ -20,9 +20,7 @@ def main(address: str, photo: str) -> None:
     for item in result.explanations:
         against = f" against {item.contrast.name}" if item.contrast else ""
         print(f"{item.target.name}{against}: {item.statistics.positive_share:.0%} of the map speaks for it")
-    print(
-        f"{result.timings.total_ms:.1f} ms on the server, {result.timings.inference_ms:.1f} of them inference"
-    )
+    print(f"{result.timings.total_ms:.1f} ms on the server, {result.timings.inference_ms:.1f} of them inference")
 
 
 if __name__ == "__main__":

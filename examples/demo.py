@@ -1,7 +1,9 @@
 """The whole way in a minute: export a trained model, serve it, explain two photos over gRPC.
 
-Every step is a `camgraph` command that you can type yourself; each is printed before it runs. `make demo`
-runs this file. The pictures, the explainable graph and the server's log land in `demo-output/`.
+    python examples/demo.py [FOLDER]
+
+Every step is a `camgraph` command that you can type yourself; each is printed before it runs. The pictures, the
+explainable graph and the server's log land in FOLDER, by default `demo-output`. `make demo` runs this file.
 """
 
 from __future__ import annotations
@@ -15,29 +17,29 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-OUTPUT = Path("demo-output")
 MODEL = "efficientnet_lite0"
 SOURCE = f"examples/models/{MODEL}.onnx"
 CONFIG = f"examples/{MODEL}.toml"
-GRAPH = OUTPUT / "models" / f"{MODEL}.onnx"
 PHOTOS = ("examples/photos/chelsea.png", "examples/photos/coffee.png")
 READY = "listening on "
 STOP_SECONDS = 40
 
 
-def main() -> None:
-    """Runs the demo."""
-    (ROOT / GRAPH).parent.mkdir(parents=True, exist_ok=True)
+def main(folder: str = "demo-output") -> None:
+    """Runs the demo; everything it makes lands in `folder`."""
+    models = f"{folder}/models"
     heading("1. Export: the trained model becomes an explainable graph and proves itself")
-    run("export", SOURCE, "--output", str(GRAPH), "--config", CONFIG)
+    run("export", SOURCE, "--output", f"{models}/{MODEL}.onnx", "--config", CONFIG)
+
     heading("2. Serve it over gRPC")
-    with server() as address:
+    with server(models, log=ROOT / folder / "server.log") as address:
         heading("3. Explain the two best classes of each photo through the server")
         choice = ("--server", address, "--model", MODEL, "--top-k", "2")
-        run("explain", *PHOTOS, *choice, "--output", str(OUTPUT))
+        run("explain", *PHOTOS, *choice, "--output", folder)
+
     heading("Done. Look at")
     for photo in PHOTOS:
-        print(f"  {ROOT / OUTPUT / Path(photo).stem}.panel.png")
+        print(f"  {ROOT / folder / Path(photo).stem}.panel.png")
 
 
 def run(*arguments: str) -> None:
@@ -49,30 +51,16 @@ def run(*arguments: str) -> None:
 
 
 @contextmanager
-def server() -> Iterator[str]:
+def server(models: str, log: Path) -> Iterator[str]:
     """A server on a free port of this machine for as long as the context lasts; gives its address."""
-    arguments = ("serve", "--model-repository", str(GRAPH.parent), "--listen", "127.0.0.1:0")
+    arguments = ("serve", "--model-repository", models, "--listen", "127.0.0.1:0")
     show(arguments)
-    log = ROOT / OUTPUT / "server.log"
     with log.open("w") as stderr:
-        process = subprocess.Popen(
-            [command(), *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True
-        )
+        process = subprocess.Popen([command(), *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True)
     try:
         yield address_of(process, log)
     finally:
         stop(process)
-
-
-def stop(process: subprocess.Popen[str]) -> None:
-    """Asks the server to stop, and insists if it does not."""
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    print(f"The server (pid {process.pid}) stopped with exit code {process.returncode}.")
 
 
 def address_of(process: subprocess.Popen[str], log: Path) -> str:
@@ -83,6 +71,17 @@ def address_of(process: subprocess.Popen[str], log: Path) -> str:
         sys.exit(f"The server did not start; its log is {log}:\n{log.read_text()}")
     print(line)
     return line.removeprefix(READY)
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """Asks the server to stop, and insists if it does not."""
+    process.terminate()
+    try:
+        process.communicate(timeout=STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+    print(f"The server (pid {process.pid}) stopped with exit code {process.returncode}.")
 
 
 def command() -> str:
@@ -102,4 +101,4 @@ def show(arguments: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
