@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
@@ -56,7 +57,9 @@ class AsyncClient:
             UsageError: the model, layer or an option does not exist.
             UnsupportedError: the graph lacks what the method needs, or the model could not be loaded.
         """
-        return result_from(await self._call(self._stub.Explain, explain_request(image, options)))
+        # A thread, as reading a file or encoding pixels would hold up the event loop.
+        request = await asyncio.to_thread(explain_request, image, options)
+        return result_from(await self._call(self._stub.Explain, request))
 
     async def list_models(self) -> list[ModelInfo]:
         """The models of the repository, sorted by name, then version."""

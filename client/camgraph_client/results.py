@@ -208,4 +208,4 @@ def _encoded(output: pb.Output | None) -> bytes | None:
 
 def _array_of(tensor: pb.Tensor) -> NDArray[Any]:
     little = np.frombuffer(tensor.data, np.dtype(tensor.dtype).newbyteorder("<"))
-    return little.reshape(tuple(tensor.shape)).astype(tensor.dtype, copy=False)
+    return little.reshape(tuple(tensor.shape)).astype(tensor.dtype)  # a copy, which the caller may change

@@ -24,9 +24,7 @@ _READABLE_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Directory with NAME.onnx, NAME/model.onnx or NAME/VERSION/model.onnx.",
 )
-@click.option(
-    "--listen", default=_DEFAULT.listen, help="Address HOST:PORT or unix:PATH; port 0 takes a free one."
-)
+@click.option("--listen", default=_DEFAULT.listen, help="Address HOST:PORT or unix:PATH; port 0 takes a free one.")
 @click.option(
     "--port-file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -51,9 +49,7 @@ _READABLE_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Requests that may wait; further ones are refused as UNAVAILABLE.",
 )
 @click.option("--max-request-mib", type=int, default=_DEFAULT.max_request_mib, help="Largest request in MiB.")
-@click.option(
-    "--max-response-mib", type=int, default=_DEFAULT.max_response_mib, help="Largest response in MiB."
-)
+@click.option("--max-response-mib", type=int, default=_DEFAULT.max_response_mib, help="Largest response in MiB.")
 @click.option(
     "--max-megapixels",
     type=float,

@@ -9,6 +9,7 @@ from camgraph_runtime import Explainer, Result
 from camgraph_runtime.errors import InvalidInputError
 from camgraph_runtime.explainer import Subject
 from camgraph_runtime.plan import Plan
+from camgraph_server.config import MIB
 from camgraph_server.errors import TooLargeError
 from camgraph_server.messages import (
     METHOD_OF_NAME,
@@ -23,20 +24,16 @@ from camgraph_server.messages import (
 from camgraph_server.rendering import OverlayStyle, asked_kinds, render
 
 _DEFAULT_PREDICTIONS = 5
-_MIB = 1024 * 1024
 _HEATMAP_CELL_BYTES = 4
 
 
-def explain(
-    explainer: Explainer, request: pb.ExplainRequest, max_bytes: int, waited: float
-) -> pb.ExplainResponse:
-    """Answers one request; the names of model and version are left to the caller.
+def explain(explainer: Explainer, request: pb.ExplainRequest, max_bytes: int) -> pb.ExplainResponse:
+    """Answers one request; the model's name and version, queue and total time are left to the caller.
 
     Args:
         explainer: the model.
         request: what to explain.
-        max_bytes: largest answer, and most memory for the heatmaps of one request.
-        waited: seconds that the request waited for this thread.
+        max_bytes: most memory for the heatmaps of one request.
 
     Raises:
         CamgraphError: the image, a target or an option cannot be used, or the graph lacks what was asked for.
@@ -47,14 +44,7 @@ def explain(
     _check_heatmaps(subject, plan, max_bytes)
     [inference] = explainer.infer([subject], [plan])
     result = explainer.finish(plan, subject, inference)
-    response = _response(request, result, kinds, style)
-    response.timings.queue_ms = waited * 1e3
-    if response.ByteSize() > max_bytes:
-        raise TooLargeError(
-            f"The answer takes {response.ByteSize() / _MIB:.0f} MiB, more than the limit of "
-            f"{max_bytes / _MIB:.0f} MiB; ask for fewer targets, or for pictures instead of arrays."
-        )
-    return response
+    return _response(request, result, kinds, style)
 
 
 def _plan(explainer: Explainer, request: pb.ExplainRequest) -> Plan:
@@ -85,8 +75,8 @@ def _check_heatmaps(subject: Subject, plan: Plan, max_bytes: int) -> None:
     needed = len(plan.targets) * height * width * _HEATMAP_CELL_BYTES
     if needed > max_bytes:
         raise TooLargeError(
-            f"{len(plan.targets)} heatmaps of {width} x {height} pixels take {needed / _MIB:.0f} MiB, more "
-            f"than the limit of {max_bytes / _MIB:.0f} MiB; send a smaller photo, or ask for fewer targets."
+            f"{len(plan.targets)} heatmaps of {width} x {height} pixels take {needed / MIB:.0f} MiB, more "
+            f"than the limit of {max_bytes / MIB:.0f} MiB; send a smaller photo, or ask for fewer targets."
         )
 
 

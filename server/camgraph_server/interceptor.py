@@ -10,11 +10,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import grpc
+from google.protobuf.message import Message
 from grpc import StatusCode
 from grpc.aio import ServicerContext
 
 from camgraph_runtime.errors import InvalidInputError
 from camgraph_server.errors import UnavailableError, status_of
+from camgraph_server.messages import Encoded
 from camgraph_server.observability import log_event
 
 _PREFIX = "/camgraph."
@@ -74,16 +76,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or handler.unary_unary is None or not method.startswith(_PREFIX):
             return handler
-        # The wrapper gets bytes: gRPC would answer a message that cannot be parsed with UNKNOWN.
-        return grpc.unary_unary_rpc_method_handler(
-            self._wrap(method.rpartition("/")[2], handler),
-            response_serializer=handler.response_serializer,
-        )
+        # The wrapper takes and gives bytes: gRPC would answer a message that cannot be parsed with UNKNOWN, and
+        # would serialise a response again that already was.
+        return grpc.unary_unary_rpc_method_handler(self._wrap(method.rpartition("/")[2], handler))
 
     def _wrap(self, rpc: str, handler: grpc.RpcMethodHandler[Any, Any]) -> UnaryHandler:
         inner = cast("UnaryHandler", handler.unary_unary)
 
-        async def call(data: bytes, context: Context) -> Any:
+        async def call(data: bytes, context: Context) -> bytes:
             started = time.perf_counter()
             request, response = None, None
             status, reason = StatusCode.CANCELLED, None  # holds if the caller goes away
@@ -96,10 +96,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 status, reason = _answer_to(error)
                 await context.abort(status, reason, _named(error, status))
             finally:
-                _log_call(
-                    rpc, context, status, reason=reason, started=started, request=request, response=response
-                )
-            return response
+                _log_call(rpc, context, status, reason=reason, started=started, request=request, response=response)
+            return response.data if isinstance(response, Encoded) else _serialize(response)
 
         return call
 
@@ -108,9 +106,11 @@ def _parse(rpc: str, data: bytes, deserialize: Callable[[bytes], Any] | None) ->
     try:
         return data if deserialize is None else deserialize(data)
     except Exception as error:  # protobuf's DecodeError, or whatever another serialisation raises
-        raise InvalidInputError(
-            f"The request of {rpc} cannot be parsed; send the message of camgraph.v1."
-        ) from error
+        raise InvalidInputError(f"The request of {rpc} cannot be parsed; send the message of camgraph.v1.") from error
+
+
+def _serialize(response: Message) -> bytes:
+    return response.SerializeToString()
 
 
 def _answer_to(error: Exception) -> tuple[StatusCode, str]:
@@ -138,6 +138,7 @@ def _log_call(
     request: Any,
     response: Any,
 ) -> None:
+    response = response.message if isinstance(response, Encoded) else response
     timings = getattr(response, "timings", None)
     log_event(
         _log,

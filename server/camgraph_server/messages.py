@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import Message
 from numpy.typing import NDArray
 
 from camgraph.v1 import explanation_pb2 as pb
@@ -40,6 +42,14 @@ METHOD_OF_NAME = {name: method for method, name in METHODS.items() if name is no
 
 _ELEMENT_TYPES = frozenset({"float16", "float32", "float64", "int8", "uint8", "int32", "int64"})
 _MOST_AXES = 8
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A response and its bytes: a large one is serialised only once, on a worker thread, to learn its size."""
+
+    message: Message
+    data: bytes
 
 
 def lookup(table: dict[Any, Any], value: int, field: str) -> Any:
@@ -88,8 +98,7 @@ def array_from(message: pb.Tensor) -> NDArray[Any]:
     expected = math.prod(shape) * dtype.itemsize
     if expected != len(message.data):
         raise InvalidInputError(
-            f"A {message.dtype} tensor of shape {list(shape)} takes {expected} bytes, "
-            f"but {len(message.data)} came."
+            f"A {message.dtype} tensor of shape {list(shape)} takes {expected} bytes, but {len(message.data)} came."
         )
     return np.frombuffer(message.data, dtype).reshape(shape).astype(message.dtype, copy=False)
 

@@ -13,9 +13,7 @@ _FACTS = "camgraph_facts"
 _LONGEST_VALUE = 200
 
 
-def log_event(
-    logger: logging.Logger, level: int, message: str, *, trace: bool = False, **facts: object
-) -> None:
+def log_event(logger: logging.Logger, level: int, message: str, *, trace: bool = False, **facts: object) -> None:
     """Logs one event.
 
     Args:

@@ -67,9 +67,7 @@ _FUSED: dict[pb.OutputKind, Renderer] = {
     pb.OUTPUT_KIND_HEATMAP: lambda source: source.explanation.heatmap,
     pb.OUTPUT_KIND_HEATMAP_PNG: lambda source: encode_png(heatmap_to_gray(source.explanation.heatmap)),
     pb.OUTPUT_KIND_OVERLAY_PNG: lambda source: encode_png(source.overlay()),
-    pb.OUTPUT_KIND_OVERLAY_JPEG: lambda source: encode_jpeg(
-        source.overlay(), quality=source.style.jpeg_quality
-    ),
+    pb.OUTPUT_KIND_OVERLAY_JPEG: lambda source: encode_jpeg(source.overlay(), quality=source.style.jpeg_quality),
     pb.OUTPUT_KIND_INPUT_HEATMAP: lambda source: source.explanation.input_heatmap,
 }
 _OF_LAYER: dict[pb.OutputKind, Callable[[Explanation], Sequence[NDArray[np.float32]]]] = {
@@ -77,9 +75,7 @@ _OF_LAYER: dict[pb.OutputKind, Callable[[Explanation], Sequence[NDArray[np.float
     pb.OUTPUT_KIND_WEIGHTS: lambda explanation: explanation.weights,
     pb.OUTPUT_KIND_ACTIVATIONS: lambda explanation: explanation.activations,
 }
-_NEEDS_UNIT_RANGE = frozenset(
-    {pb.OUTPUT_KIND_HEATMAP_PNG, pb.OUTPUT_KIND_OVERLAY_PNG, pb.OUTPUT_KIND_OVERLAY_JPEG}
-)
+_NEEDS_UNIT_RANGE = frozenset({pb.OUTPUT_KIND_HEATMAP_PNG, pb.OUTPUT_KIND_OVERLAY_PNG, pb.OUTPUT_KIND_OVERLAY_JPEG})
 _NEEDS_PHOTO = frozenset({pb.OUTPUT_KIND_OVERLAY_PNG, pb.OUTPUT_KIND_OVERLAY_JPEG})
 
 
@@ -92,9 +88,7 @@ def asked_kinds(request: pb.ExplainRequest) -> list[pb.OutputKind]:
     kinds = [kind or pb.OUTPUT_KIND_HEATMAP for kind in request.outputs] or [pb.OUTPUT_KIND_HEATMAP]
     for kind in kinds:
         if kind not in _FUSED and kind not in _OF_LAYER:
-            raise InvalidInputError(
-                f"The field outputs has the value {kind}, which this server does not know."
-            )
+            raise InvalidInputError(f"The field outputs has the value {kind}, which this server does not know.")
         if kind in _NEEDS_PHOTO and request.WhichOneof("input") == "tensor":
             raise InvalidInputError("An overlay needs a photo, but a tensor was sent; ask for the heatmap.")
         if kind in _NEEDS_UNIT_RANGE and lookup(PROFILES, request.profile, "profile") == "raw":

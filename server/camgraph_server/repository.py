@@ -83,9 +83,7 @@ class ModelRepository:
         self._loader = loader
         self._models = _discover(directory)
         if not self._models:
-            raise NotFoundError(
-                f"No model found in {directory}: put NAME.onnx or NAME/VERSION/{MODEL_FILE} there."
-            )
+            raise NotFoundError(f"No model found in {directory}: put NAME.onnx or NAME/VERSION/{MODEL_FILE} there.")
 
     @property
     def models(self) -> list[Model]:

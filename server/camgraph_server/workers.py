@@ -68,7 +68,5 @@ class WorkerPool:
 def _start(work: Callable[[float], T], submitted: float, deadline: float | None) -> T:
     now = time.monotonic()
     if deadline is not None and now >= deadline:
-        raise ExpiredError(
-            f"The deadline passed while the request waited {now - submitted:.1f} s for a worker."
-        )
+        raise ExpiredError(f"The deadline passed while the request waited {now - submitted:.1f} s for a worker.")
     return work(now - submitted)

@@ -24,6 +24,7 @@ from camgraph_server.repository import ModelState
 from support.serving import (
     PATIENCE,
     GatedLoader,
+    blank_png,
     png,
     run_camgraph,
     running_server,
@@ -42,9 +43,9 @@ def small() -> pb.ExplainRequest:
 
 
 def slow() -> pb.ExplainRequest:
-    """Takes about a second of decoding, blending and encoding."""
+    """A small message that takes about a second of decoding, blending and encoding."""
     kinds = [pb.OUTPUT_KIND_OVERLAY_PNG] * 2
-    return pb.ExplainRequest(image=pb.EncodedImage(data=png(2500, 2000)), outputs=kinds)
+    return pb.ExplainRequest(image=pb.EncodedImage(data=blank_png(2500, 2000)), outputs=kinds)
 
 
 async def check(health, name: str = "") -> int:
@@ -156,7 +157,8 @@ async def test_sigterm_lets_requests_in_flight_finish_and_refuses_new_ones(conne
         stub = ExplanationServiceStub(connect(process.address))
         await stub.Explain(small(), timeout=PATIENCE)
         running = [asyncio.ensure_future(stub.Explain(slow(), timeout=PATIENCE)) for _ in range(4)]
-        await asyncio.sleep(0.3)
+        await stub.ListModels(pb.ListModelsRequest(), timeout=PATIENCE)  # so they have been read, too
+        await asyncio.sleep(0.2)
         process.signal(signal.SIGTERM)
         await asyncio.sleep(0.1)
         assert not all(request.done() for request in running)

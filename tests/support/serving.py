@@ -27,9 +27,7 @@ PATIENCE = 30.0
 """Seconds after which a wait in a test has failed."""
 
 
-def write_model(
-    repository: Path, name: str = "tiny", version: int = 1, graph: TinyGraph | None = None
-) -> Path:
+def write_model(repository: Path, name: str = "tiny", version: int = 1, graph: TinyGraph | None = None) -> Path:
     path = repository / name / str(version) / "model.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes((graph or TinyGraph()).serialize())
@@ -43,6 +41,13 @@ def photo(width: int = 40, height: int = 30, seed: int = 0) -> np.ndarray:
 def png(width: int = 40, height: int = 30, seed: int = 0) -> bytes:
     buffer = BytesIO()
     Image.fromarray(photo(width, height, seed)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def blank_png(width: int, height: int) -> bytes:
+    """Many pixels in few bytes."""
+    buffer = BytesIO()
+    Image.new("RGB", (width, height), (90, 120, 150)).save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import Any
 
 from grpc.aio import ServicerContext
@@ -11,7 +10,9 @@ from grpc.aio import ServicerContext
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1 import explanation_pb2_grpc
 from camgraph_server.config import MIB, ServerConfig
+from camgraph_server.errors import TooLargeError
 from camgraph_server.explaining import explain
+from camgraph_server.messages import Encoded
 from camgraph_server.repository import Model, ModelRepository, ModelState
 from camgraph_server.workers import WorkerPool
 
@@ -32,15 +33,20 @@ class ExplanationServicer(explanation_pb2_grpc.ExplanationServiceServicer):
 
     async def Explain(  # noqa: N802
         self, request: pb.ExplainRequest, context: ServicerContext[Any, Any]
-    ) -> pb.ExplainResponse:
+    ) -> Encoded:
         """Classifies one image and explains the asked classes of it."""
         arrived = time.perf_counter()
         model = self._repository.find(request.model_name, request.model_version)
-        work = partial(explain, model.ready_explainer(), request, self._max_bytes)
-        response = await self._pool.run(work, _deadline(context))
-        response.model_name, response.model_version = model.name, model.version
-        response.timings.total_ms = (time.perf_counter() - arrived) * 1e3
-        return response
+        explainer = model.ready_explainer()
+
+        def work(waited: float) -> Encoded:
+            response = explain(explainer, request, self._max_bytes)
+            response.model_name, response.model_version = model.name, model.version
+            response.timings.queue_ms = waited * 1e3
+            response.timings.total_ms = (time.perf_counter() - arrived) * 1e3
+            return _encoded(response, self._max_bytes)
+
+        return await self._pool.run(work, _deadline(context))
 
     async def ListModels(  # noqa: N802
         self, _: pb.ListModelsRequest, __: ServicerContext[Any, Any]
@@ -57,6 +63,16 @@ class ExplanationServicer(explanation_pb2_grpc.ExplanationServiceServicer):
         return pb.GetModelResponse(model=_model_info(model), manifest=manifest)
 
 
+def _encoded(response: pb.ExplainResponse, max_bytes: int) -> Encoded:
+    data = response.SerializeToString()
+    if len(data) > max_bytes:
+        raise TooLargeError(
+            f"The answer takes {len(data) / MIB:.0f} MiB, more than the limit of {max_bytes / MIB:.0f} MiB; "
+            "ask for fewer targets, or for pictures instead of arrays."
+        )
+    return Encoded(response, data)
+
+
 def _deadline(context: ServicerContext[Any, Any]) -> float | None:
     """The caller's deadline on the clock of `time.monotonic`."""
     remaining: float | None = context.time_remaining()
@@ -64,9 +80,7 @@ def _deadline(context: ServicerContext[Any, Any]) -> float | None:
 
 
 def _model_info(model: Model) -> pb.ModelInfo:
-    info = pb.ModelInfo(
-        name=model.name, version=model.version, state=_STATES[model.state], reason=model.reason
-    )
+    info = pb.ModelInfo(name=model.name, version=model.version, state=_STATES[model.state], reason=model.reason)
     if model.explainer is not None:
         info.num_classes = model.explainer.num_classes
         info.layers.extend(model.explainer.layers)
