@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 import onnx
@@ -16,8 +18,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.cam.layers import TargetLayer, candidate_layers, choose_layer
-from camgraph_exporter.cam.score import Score, find_score
+from camgraph_exporter.cam.choose import choose_layer
+from camgraph_exporter.cam.layers import TargetLayer, candidate_layers
+from camgraph_exporter.cam.score import HEADS, TASKS, Score, ScoreOptions, find_score
 from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.export import ExportOptions, export_file
 from camgraph_exporter.frontends.onnx_file import load_onnx
@@ -33,16 +36,32 @@ from camgraph_runtime.manifest import manifest_from_metadata
 _FILE = click.Path(path_type=Path)
 
 
+def _score_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say where the score is; the command gets them as one `ScoreOptions`."""
+
+    @click.option("--score", metavar="TENSOR", help="The scores before softmax, if they are not found by themselves.")
+    @click.option("--task", type=click.Choice(list(TASKS)), help="What a target is, if the score's shape does not tell.")
+    @click.option("--head", type=click.Choice(list(HEADS)), help="What the model applies to the scores.")
+    @click.option("--class-axis", type=click.IntRange(1, 3), help="Axis of the classes in a detector's scores.")
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any, score: str | None, task: str | None, head: str | None, class_axis: int | None, **options: Any
+    ) -> None:
+        command(*args, score=ScoreOptions(score, task, head, class_axis), **options)
+
+    return wrapped
+
+
 @click.command()
 @click.argument("model", type=_FILE)
-@click.option("--score", metavar="TENSOR", help="The class scores, if they are not found by themselves.")
+@_score_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def inspect(model: Path, score: str | None, as_json: bool) -> None:
+def inspect(model: Path, score: ScoreOptions, as_json: bool) -> None:
     """List the layers of MODEL that can be explained, its head, and a guess of its input."""
     prepared = prepare(load_onnx(model).model)
     found = find_score(prepared, score)
-    layers = candidate_layers(prepared, found.value)
-    chosen = choose_layer(prepared, found.value, "auto")
+    layers = candidate_layers(prepared, found)
+    chosen = choose_layer(prepared, found)
     spec = make_input_spec(prepared, InputOptions())
     if as_json:
         click.echo(json.dumps(_inspection(found, layers, chosen, spec), indent=2))
@@ -71,8 +90,9 @@ def inspect(model: Path, score: str | None, as_json: bool) -> None:
     show_default=True,
     help="Target layer by tensor name; repeat for several.",
 )
-@click.option("--score", metavar="TENSOR", help="The class scores before softmax, if they are not found by themselves.")
+@_score_options
 @click.option("--gradients", is_flag=True, help="Also output the full gradients, for the element-wise methods.")
+@click.option("--guided", is_flag=True, help="Also output the guided image gradient, for Guided Grad-CAM.")
 @click.option("--labels", type=_FILE, help="Text file with one class label a line.")
 @click.option("--preset", type=click.Choice(sorted(PRESETS)), help="How photos were prepared in training.")
 @click.option("--divisor", type=float, help="Pixels 0..255 are divided by this first.")
@@ -88,8 +108,9 @@ def export(
     model: Path,
     output: Path,
     layers: Sequence[str],
-    score: str | None,
+    score: ScoreOptions,
     gradients: bool,
+    guided: bool,
     labels: Path | None,
     preset: str | None,
     divisor: float | None,
@@ -114,7 +135,7 @@ def export(
         filter=filter_,
         size=_size(input_size),
     )
-    options = ExportOptions(tuple(layers), score, gradients, _labels(labels), stated, seed)
+    options = ExportOptions(tuple(layers), score, gradients, guided, _labels(labels), stated, seed)
     with _progress_bar("Checking") as report:
         exported = export_file(model, output, options, progress=report)
     _summarise(output, exported.manifest)

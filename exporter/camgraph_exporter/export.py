@@ -14,8 +14,8 @@ from onnx_ir.passes import common
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.build import Built, build
-from camgraph_exporter.cam.layers import choose_layer
-from camgraph_exporter.cam.score import find_score
+from camgraph_exporter.cam.choose import choose_layer
+from camgraph_exporter.cam.score import ScoreOptions, find_score
 from camgraph_exporter.errors import ScoreError
 from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx
 from camgraph_exporter.input_spec import InputOptions, make_input_spec
@@ -36,8 +36,9 @@ class ExportOptions:
     """What to export. `layers`: tensor names, or "auto" for the last feature map before pooling or flattening."""
 
     layers: Sequence[str] = ("auto",)
-    score: str | None = None
+    score: ScoreOptions = field(default_factory=ScoreOptions)
     gradients: bool = False
+    guided: bool = False
     labels: Sequence[str] = ()
     input: InputOptions = field(default_factory=InputOptions)
     seed: int = 0
@@ -80,8 +81,8 @@ def export(
     score = find_score(prepared, options.score)
     _check_labels(options.labels, score.num_classes)
     spec = make_input_spec(prepared, options.input)
-    layers = [choose_layer(prepared, score.value, name) for name in options.layers]
-    built = build(prepared, score, layers, gradients=options.gradients)
+    layers = [choose_layer(prepared, score, name) for name in options.layers]
+    built = build(prepared, score, layers, gradients=options.gradients, guided=options.guided)
     manifest = make_manifest(built, loaded.source, spec, options.labels)
     model = _assemble(built, manifest)
     return _prove(model, manifest, source_engine, options.seed, progress)
@@ -92,7 +93,7 @@ def _prepare(loaded: LoadedModel, options: ExportOptions) -> Prepared:
     model = loaded.model.clone()
     prepared = prepare(model, sizes=options.input.size)
     score = find_score(prepared, options.score)
-    layers = [choose_layer(prepared, score.value, name) for name in options.layers]
+    layers = [choose_layer(prepared, score, name) for name in options.layers]
     needed = GradientPath(prepared.graph, [layer.value for layer in layers], [score.value]).opset()
     if needed > prepared.model.opset_imports[""]:
         prepared = prepare(prepared.model, opset=needed, sizes=options.input.size)

@@ -27,7 +27,8 @@ def make_manifest(built: Built, source: pb.Source, input_spec: pb.InputSpec, lab
         layers=built.layer_tensors,
         target=built.target,
         source_outputs=[tensor_spec(value) for value in built.source_outputs],
-        task=pb.TASK_CLASSIFICATION,
+        task=built.score.task,
+        image_gradient_tensor=built.image_gradient_tensor,
         gradient_rule=pb.GRADIENT_RULE_EXACT,
         default_method="grad-cam",
     )

@@ -111,8 +111,8 @@ def gradient_model(case: OpCase, dtype: type[np.floating], *, lazy: bool = False
     _annotate(case, graph, element)
     node = next(iter(graph))
     seeds = [_seed_input(graph, node.outputs[i], f"{SEED}{i}", element, lazy=lazy) for i in case.used]
-    op = Backward(graph, seeds[0])
-    op.targets = op.size_vector(seeds[0], 0)
+    op = Backward(graph)
+    op.count_targets_by(seeds[0], axis=0)
     wrt = [value for value in graph.inputs if value.name in differentiated(case)]
     path = Path(list(graph), wrt, [node.outputs[i] for i in case.used])
     assert not path.without_rule(), f"{case.op_type} has no rule"

@@ -9,13 +9,13 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.cost import macs
-from camgraph_exporter.errors import LayerError, closest
+from camgraph_exporter.cam.layouts import image_size, layouts_on
+from camgraph_exporter.cam.score import Score
 from camgraph_exporter.graph.dims import Dims, dims_of
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.vjp.driver import Path
 
-_POOLS = {"MaxPool", "AveragePool", "LpPool"}
-_MOVES = {"Identity", "Dropout", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Pad"}
+MOVES = {"Identity", "Dropout", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Pad"}
 # A map directly before one of these is not the end of its block.
 _CONTINUATIONS = {
     "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Clip", "HardSigmoid", "HardSwish", "Mish", "Gelu", "Sigmoid", "Tanh", "Softplus",
@@ -51,20 +51,18 @@ class TargetLayer:
         return tuple(range(2, rank)) if self.layout == pb.LAYER_LAYOUT_CHANNELS_FIRST else tuple(range(1, rank - 1))
 
 
-def candidate_layers(prepared: Prepared, score: ir.Value) -> list[TargetLayer]:
+def candidate_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
     """Return the ends of blocks through which all information from image to score passes, in the order of the model."""
     layers = spatial_layers(prepared, score)
     names = {layer.name for layer in layers}
-    ends = [
-        layer for layer in layers if layer.is_cut and not _continues(layer.value, names) and not _is_moved(layer.value)
-    ]
-    return ends or layers
+    ends = [layer for layer in layers if not _continues(layer.value, names) and not _is_moved(layer.value)]
+    return [layer for layer in ends if layer.is_cut] or ends or layers
 
 
-def spatial_layers(prepared: Prepared, score: ir.Value) -> list[TargetLayer]:
+def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
     """Return every feature map on a path from image to score, in the order of the model."""
-    path = Path(prepared.graph, [prepared.image], [score])
-    layouts = _layouts(path, prepared.image)
+    path = Path(prepared.graph, [prepared.image], [score.value])
+    layouts = layouts_on(path, prepared.image)
     cuts = _cuts(path)
     total = sum(macs(node) for node in prepared.graph) or 1
     layers = []
@@ -72,6 +70,7 @@ def spatial_layers(prepared: Prepared, score: ir.Value) -> list[TargetLayer]:
         for value in node.outputs:
             if (
                 value in path.values
+                and value is not score.value
                 and value.dtype is not None
                 and value.dtype.is_floating_point()
                 and value.shape is not None
@@ -81,56 +80,6 @@ def spatial_layers(prepared: Prepared, score: ir.Value) -> list[TargetLayer]:
                     layers.append(layer)
     behind = _macs_behind(path)
     return [_with_cost(layer, behind[layer.value] / total) for layer in layers]
-
-
-def choose_layer(prepared: Prepared, score: ir.Value, name: str) -> TargetLayer:
-    """Return the layer that the user named, or for "auto" the last feature map before pooling or flattening.
-
-    Raises:
-        LayerError: there is no such layer, or the model has no feature map.
-
-    """
-    layers = spatial_layers(prepared, score)
-    by_name = {layer.name: layer for layer in layers}
-    if name != "auto":
-        if name in by_name:
-            return by_name[name]
-        raise _unknown(prepared, score, name, by_name)
-    if not layers:
-        raise LayerError(
-            "The model has no spatial feature map between its image input and the score, so there is nothing to draw a heatmap on. "
-            "Grad-CAM needs a convolutional or token map; check --score."
-        )
-    cuts = [layer for layer in layers if layer.is_cut] or layers
-    return _before_pooling(cuts[-1], by_name)
-
-
-def _before_pooling(layer: TargetLayer, by_name: dict[str, TargetLayer]) -> TargetLayer:
-    """Step back over a pooling or a mere move: the map in front has the same evidence at full resolution."""
-    while (node := layer.value.producer()) is not None and node.op_type in _POOLS | _MOVES and node.domain == "":
-        source = node.inputs[0]
-        if source is None or str(source.name) not in by_name:
-            break
-        layer = by_name[str(source.name)]
-    return layer
-
-
-def _unknown(prepared: Prepared, score: ir.Value, name: str, by_name: dict[str, TargetLayer]) -> LayerError:
-    value = prepared.value(name)
-    if value is None:
-        return LayerError(f"There is no layer {name!r}.{closest(name, by_name)} `camgraph inspect` lists the layers.")
-    if value.dtype is None or not value.dtype.is_floating_point():
-        return LayerError(
-            f"Layer {name!r} holds {value.dtype} elements, which have no gradient. `camgraph inspect` lists the layers."
-        )
-    if value not in Path(prepared.graph, [prepared.image], [score]).values:
-        return LayerError(
-            f"The score {score.name!r} does not depend on layer {name!r}. `camgraph inspect` lists the layers that it depends on."
-        )
-    shape = list(dims_of(value)) if value.shape is not None else "unknown"
-    return LayerError(
-        f"Layer {name!r} has the shape {shape}, which is no feature map [N, K, h, w]. `camgraph inspect` lists the layers."
-    )
 
 
 def _layer(value: ir.Value, layout: pb.LayerLayout | None, prepared: Prepared, *, is_cut: bool) -> TargetLayer | None:
@@ -161,46 +110,6 @@ def _with_cost(layer: TargetLayer, cost: float) -> TargetLayer:
     return TargetLayer(**{**layer.__dict__, "extra_cost": cost})
 
 
-def image_is_channels_last(dims: Dims) -> bool:
-    """Tell whether an image input [N, ?, ?, ?] has its channels last."""
-    return len(dims) == 4 and dims[-1] in (1, 3, 4) and dims[1] not in (1, 3, 4)
-
-
-def image_size(prepared: Prepared) -> tuple[int, int] | None:
-    """Return height and width of the image input in pixels, or None where they are dynamic."""
-    dims = dims_of(prepared.image)
-    height, width = (dims[1], dims[2]) if image_is_channels_last(dims) else (dims[-2], dims[-1])
-    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
-
-
-def _layouts(path: Path, image: ir.Value) -> dict[ir.Value, pb.LayerLayout]:
-    """Follow the order of the axes from the image through the network; ONNX's own spatial operators are channels-first."""
-    first, last = pb.LAYER_LAYOUT_CHANNELS_FIRST, pb.LAYER_LAYOUT_CHANNELS_LAST
-    layouts = {image: last if image_is_channels_last(dims_of(image)) else first}
-    spatial = {
-        "Conv",
-        "ConvTranspose",
-        "MaxPool",
-        "AveragePool",
-        "BatchNormalization",
-        "InstanceNormalization",
-        "LRN",
-        "DepthToSpace",
-        "SpaceToDepth",
-        "QLinearConv",
-    }
-    for node in path.nodes:
-        source = next((layouts[value] for value in node.inputs if value in layouts), first)
-        layout = source
-        if node.op_type in spatial:
-            layout = first
-        elif node.op_type == "Transpose":
-            perm = list(node.attributes["perm"].value) if "perm" in node.attributes else []
-            layout = last if perm == [0, 2, 3, 1] else first if perm == [0, 3, 1, 2] else source
-        layouts.update(dict.fromkeys(node.outputs, layout))
-    return layouts
-
-
 def _cuts(path: Path) -> set[ir.Value]:
     """Return the values through which every path from image to score goes."""
     position = {node: i for i, node in enumerate(path.nodes)}
@@ -229,7 +138,7 @@ def _continues(value: ir.Value, names: set[str]) -> bool:
 
 def _is_moved(value: ir.Value) -> bool:
     producer = value.producer()
-    return producer is not None and producer.op_type in _MOVES and producer.domain == ""
+    return producer is not None and producer.op_type in MOVES and producer.domain == ""
 
 
 def _macs_behind(path: Path) -> dict[ir.Value, float]:

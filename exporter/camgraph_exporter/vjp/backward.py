@@ -29,12 +29,22 @@ class OneHot:
 
 
 class Backward(Emitter):
-    """Emits the backward part. `targets` is the number T of targets as int64 [1]."""
+    """Emits the backward part."""
 
-    def __init__(self, graph: ir.Graph, targets: ir.Value, *, prefix: str = "camgraph") -> None:
+    def __init__(self, graph: ir.Graph, *, prefix: str = "camgraph") -> None:
         super().__init__(graph, prefix=prefix)
-        self.targets = targets
         self.one_hots: dict[ir.Value, OneHot] = {}
+        self._targets: ir.Value | None = None
+
+    @property
+    def targets(self) -> ir.Value:
+        """The number T of targets as int64 [1]."""
+        assert self._targets is not None, "The head says how many targets there are before anything is differentiated."
+        return self._targets
+
+    def count_targets_by(self, value: ir.Value, *, axis: int) -> None:
+        """Let the size of one axis of a value be the number of targets."""
+        self._targets = self.size_vector(value, axis)
 
     # --- un-expanded cotangents ----------------------------------------------------------------------------------
 

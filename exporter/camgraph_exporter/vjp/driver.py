@@ -16,6 +16,7 @@ from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp import registry
 from camgraph_exporter.vjp import rules as _rules  # noqa: F401  importing the rules registers them
 from camgraph_exporter.vjp.backward import Backward
+from camgraph_exporter.vjp.registry import Rule
 
 _REAL = {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
 # Between a quantising and a dequantising operator small integers stand for real numbers.
@@ -71,11 +72,16 @@ def check_rules(path: Path, *, layer: str, score: str) -> None:
 
 
 def differentiate(
-    op: Backward, path: Path, seeds: Mapping[ir.Value, ir.Value], wrt: Sequence[ir.Value]
+    op: Backward,
+    path: Path,
+    seeds: Mapping[ir.Value, ir.Value],
+    wrt: Sequence[ir.Value],
+    *,
+    rules: Mapping[str, Rule] | None = None,
 ) -> dict[ir.Value, ir.Value]:
     """Emit the backward part and return the cotangent `[T, N, ...]` of each value of `wrt` that the seeds depend on.
 
-    `seeds` maps values to their cotangents. Cotangents come back un-expanded where they are constant along an axis.
+    `seeds` maps values to their cotangents; `rules` stand in for those of the registry, by operator. Cotangents come back un-expanded where they are constant along an axis.
     """
     cotangents = dict(seeds)
     for node in reversed(path.nodes):
@@ -84,17 +90,19 @@ def differentiate(
             continue
         view = NodeView(node, op, path.values)
         with op.scope(f"{view.name}_grad"):
-            for value, g in _apply(op, view, gs):
+            for value, g in _apply(op, view, gs, rules or {}):
                 before = cotangents.get(value)
                 cotangents[value] = g if before is None else op.Add(before, g)
     return {value: cotangents[value] for value in wrt if value in cotangents}
 
 
-def _apply(op: Backward, view: NodeView, gs: Sequence[ir.Value | None]) -> list[tuple[ir.Value, ir.Value]]:
+def _apply(
+    op: Backward, view: NodeView, gs: Sequence[ir.Value | None], rules: Mapping[str, Rule]
+) -> list[tuple[ir.Value, ir.Value]]:
     """Apply the rule of one node; return the needed inputs with their cotangents, in the shapes of the inputs."""
     entry = registry.find(view.node)
     assert entry is not None and entry.rule is not None, f"{view.op_type} has no rule: check_rules comes first."
-    result = entry.rule(op, view, *gs)
+    result = rules.get(view.op_type, entry.rule)(op, view, *gs)
     returned = [result] if isinstance(result, ir.Value) or result is None else list(result)
     pairs = []
     for index, g in enumerate(returned):

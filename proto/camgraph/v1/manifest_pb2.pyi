@@ -276,20 +276,22 @@ class Layer(_message.Message):
     def __init__(self, name: _Optional[str] = ..., channels: _Optional[int] = ..., height: _Optional[int] = ..., width: _Optional[int] = ..., stride_height: _Optional[float] = ..., stride_width: _Optional[float] = ..., activations_tensor: _Optional[str] = ..., weights_tensor: _Optional[str] = ..., gradients_tensor: _Optional[str] = ..., layout: _Optional[_Union[LayerLayout, str]] = ..., prefix_tokens: _Optional[int] = ..., alias: _Optional[str] = ...) -> None: ...
 
 class TargetTensors(_message.Message):
-    __slots__ = ("target_input", "target_index_output", "target_score_output", "mask_input", "anchor_input", "cotangent_input")
+    __slots__ = ("target_input", "target_index_output", "target_score_output", "mask_input", "anchor_input", "cotangent_input", "anchor_index_output")
     TARGET_INPUT_FIELD_NUMBER: _ClassVar[int]
     TARGET_INDEX_OUTPUT_FIELD_NUMBER: _ClassVar[int]
     TARGET_SCORE_OUTPUT_FIELD_NUMBER: _ClassVar[int]
     MASK_INPUT_FIELD_NUMBER: _ClassVar[int]
     ANCHOR_INPUT_FIELD_NUMBER: _ClassVar[int]
     COTANGENT_INPUT_FIELD_NUMBER: _ClassVar[int]
+    ANCHOR_INDEX_OUTPUT_FIELD_NUMBER: _ClassVar[int]
     target_input: str
     target_index_output: str
     target_score_output: str
     mask_input: str
     anchor_input: str
     cotangent_input: str
-    def __init__(self, target_input: _Optional[str] = ..., target_index_output: _Optional[str] = ..., target_score_output: _Optional[str] = ..., mask_input: _Optional[str] = ..., anchor_input: _Optional[str] = ..., cotangent_input: _Optional[str] = ...) -> None: ...
+    anchor_index_output: str
+    def __init__(self, target_input: _Optional[str] = ..., target_index_output: _Optional[str] = ..., target_score_output: _Optional[str] = ..., mask_input: _Optional[str] = ..., anchor_input: _Optional[str] = ..., cotangent_input: _Optional[str] = ..., anchor_index_output: _Optional[str] = ...) -> None: ...
 
 class Certificate(_message.Message):
     __slots__ = ("passed", "checks", "seed")

@@ -1,0 +1,78 @@
+"""Chooses the target layer: the one that the user names, or the one that Grad-CAM means."""
+
+from __future__ import annotations
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.cam.layers import MOVES, TargetLayer, spatial_layers
+from camgraph_exporter.cam.score import Score
+from camgraph_exporter.errors import LayerError, closest
+from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.vjp.driver import Path
+
+AUTO = "auto"
+_POOLS = {"MaxPool", "AveragePool", "LpPool"}
+
+
+def choose_layer(prepared: Prepared, score: Score, name: str = AUTO) -> TargetLayer:
+    """Return the layer that the user named, or for "auto" the one that Grad-CAM means.
+
+    That is the last feature map before pooling or flattening. Scores of pixels or boxes are feature maps themselves: there it is the
+    deepest map of the network, behind which the maps only grow.
+
+    Raises:
+        LayerError: there is no such layer, or the model has no feature map.
+
+    """
+    layers = spatial_layers(prepared, score)
+    by_name = {layer.name: layer for layer in layers}
+    if name != AUTO:
+        if name in by_name:
+            return by_name[name]
+        raise _unknown(prepared, score, name, by_name)
+    if not layers:
+        raise LayerError(
+            "The model has no spatial feature map between its image input and the score, so there is nothing to draw a "
+            "heatmap on. Grad-CAM needs a convolutional or token map; check --score."
+        )
+    if score.task in (pb.TASK_SEGMENTATION, pb.TASK_DETECTION):
+        return _deepest(prepared, layers, score)
+    cuts = [layer for layer in layers if layer.is_cut] or layers
+    return _before_pooling(cuts[-1], by_name)
+
+
+def _before_pooling(layer: TargetLayer, by_name: dict[str, TargetLayer]) -> TargetLayer:
+    """Step back over a pooling or a mere move: the map in front has the same evidence at full resolution."""
+    while (node := layer.value.producer()) is not None and node.op_type in _POOLS | MOVES and node.domain == "":
+        source = node.inputs[0]
+        if source is None or str(source.name) not in by_name:
+            break
+        layer = by_name[str(source.name)]
+    return layer
+
+
+def _deepest(prepared: Prepared, layers: list[TargetLayer], score: Score) -> TargetLayer:
+    """Return the last of the coarsest maps that a finer map is made from (the bottleneck of an encoder and decoder)."""
+
+    def area(layer: TargetLayer) -> float:
+        return (layer.height or 1 << 20) * (layer.width or 1 << 20)
+
+    smallest = min(area(layer) for layer in layers)
+    coarsest = [layer for layer in layers if area(layer) == smallest]
+    finer = {layer.value for layer in layers if area(layer) > smallest}
+    for layer in reversed(coarsest):
+        if finer & Path(prepared.graph, [layer.value], [score.value]).values:
+            return layer
+    return coarsest[-1]
+
+
+def _unknown(prepared: Prepared, score: Score, name: str, by_name: dict[str, TargetLayer]) -> LayerError:
+    value, hint = prepared.value(name), "`camgraph inspect` lists the layers."
+    if value is None:
+        return LayerError(f"There is no layer {name!r}.{closest(name, by_name)} {hint}")
+    if value.dtype is None or not value.dtype.is_floating_point():
+        return LayerError(f"Layer {name!r} holds {value.dtype} elements, which have no gradient. {hint}")
+    if value not in Path(prepared.graph, [prepared.image], [score.value]).values:
+        return LayerError(f"The score {score.name!r} does not depend on layer {name!r}. {hint}")
+    shape = list(dims_of(value)) if value.shape is not None else "unknown"
+    return LayerError(f"Layer {name!r} has the shape {shape}, which is no feature map [N, K, h, w]. {hint}")

@@ -1,0 +1,28 @@
+"""Guided backpropagation (Springenberg et al. 2015), the image-gradient half of Guided Grad-CAM (Selvaraju et al. 2017, section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import onnx_ir as ir
+
+from camgraph_exporter.graph.node import NodeView
+from camgraph_exporter.vjp.backward import Backward
+from camgraph_exporter.vjp.registry import Cotangents, Rule
+from camgraph_exporter.vjp.rules.activation import clip, relu
+
+
+def _guided(exact: Rule) -> Rule:
+    """Let only positive cotangents through, on top of the operator's own rule."""
+
+    def rule(op: Backward, node: NodeView, *cotangents: Any) -> Cotangents:
+        g = exact(op, node, *cotangents)
+        assert isinstance(g, ir.Value)
+        return op.Relu(g)
+
+    return rule
+
+
+# Rectifiers whose backward signal is rectified too; every other operator keeps its own rule.
+GUIDED_RULES: Mapping[str, Rule] = {"Relu": _guided(relu), "Clip": _guided(clip)}

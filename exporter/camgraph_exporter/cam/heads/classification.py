@@ -1,0 +1,44 @@
+"""Classification: a target is a class of the image."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.cam.heads.head import (
+    Head,
+    add_target_input,
+    class_sign,
+    one_hot,
+    resolve_ranks,
+    targets_first,
+)
+from camgraph_exporter.cam.interface import Interface
+from camgraph_exporter.cam.score import Score
+from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.vjp.backward import Backward, OneHot, dtype_of
+
+
+def attach_classification(op: Backward, interface: Interface, score: Score) -> Head:
+    """Score y_c: the cotangent is one at the target class. A single logit z counts as the scores (-z, z)."""
+    target = add_target_input(op, interface)
+    dims, dtype = dims_of(score.value), dtype_of(score.value)
+    logits = score.value if len(dims) == 2 else op.Reshape(score.value, op.ints(-1, score.logits))
+    scores = op.Concat(op.Neg(logits), logits, axis=1) if score.single_logit else logits
+    index = resolve_ranks(op, scores, target, score.num_classes)
+    target_score = op.cast(op.GatherElements(scores, index, axis=1), ir.DataType.FLOAT)
+    by_target = targets_first(op, index)
+    if score.single_logit:
+        seed = op.Unsqueeze(class_sign(op, by_target, dtype), op.ints(2))
+    else:
+        seed = one_hot(op, by_target, score.num_classes, dtype)
+    if len(dims) > 2:
+        seed = op.Reshape(seed, op.ints(0, 0, *(int(dim) for dim in dims[1:])))
+    elif not score.single_logit:
+        op.one_hots[seed] = OneHot(by_target)
+    tensors = pb.TargetTensors(
+        target_input=str(target.name),
+        target_index_output=interface.add_output("target_index", index),
+        target_score_output=interface.add_output("target_score", target_score),
+    )
+    return Head(seed, tensors)

@@ -1,0 +1,63 @@
+"""What every kind of head shares: the result, and the ranking of classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.cam.interface import Interface
+from camgraph_exporter.vjp.backward import TARGETS, Backward
+
+
+@dataclass(frozen=True)
+class Head:
+    """`seed`: the cotangent of the score tensor, [T, *score]. `tensors`: the names of the inputs and outputs that were added."""
+
+    seed: ir.Value
+    tensors: pb.TargetTensors
+
+
+def add_target_input(op: Backward, interface: Interface) -> ir.Value:
+    """Add the input `target` int64 [N, T], and let it say how many targets there are."""
+    target = interface.add_input("target", ir.DataType.INT64, [interface.batch, TARGETS])
+    op.count_targets_by(target, axis=1)
+    return target
+
+
+def resolve_ranks(op: Backward, scores: ir.Value, target: ir.Value, size: int | ir.Value) -> ir.Value:
+    """Turn -r into the index of rank r along the last axis of `scores`.
+
+    scores: [N, C]; target: int64 [N, T]; size: C. Only as many ranks are sorted as the lowest target asks for. A rank beyond C
+    is out of range for GatherElements, and an error at run time.
+    """
+    zero = scalar(op, 0)
+    lowest = op.Neg(op.reduce_all("ReduceMin", op.Concat(op.Reshape(target, op.ints(-1)), op.ints(-1), axis=0)))
+    count = op.Reshape(op.Min(lowest, scalar(op, size) if isinstance(size, int) else size), op.ints(1))
+    ranked = op.emit("TopK", (scores, count), {"axis": -1}, outputs=2)[1]
+    rank = op.Max(op.Sub(op.Neg(target), scalar(op, 1)), zero)
+    return op.Where(op.Less(target, zero), op.GatherElements(ranked, rank, axis=1), target)
+
+
+def one_hot(op: Backward, index: ir.Value, size: int, dtype: ir.DataType) -> ir.Value:
+    """Return ones at `index` [...] along a new last axis: [..., size]."""
+    places = op.constant(np.arange(size, dtype=np.int64))
+    return op.cast(op.Equal(op.Unsqueeze(index, op.ints(-1)), places), dtype)
+
+
+def class_sign(op: Backward, index: ir.Value, dtype: ir.DataType) -> ir.Value:
+    """Return +1 for class 1 and -1 for class 0: the derivative of the score of a single-logit head."""
+    return op.cast(op.Sub(op.Mul(index, scalar(op, 2)), scalar(op, 1)), dtype)
+
+
+def scalar(op: Backward, number: int) -> ir.Value:
+    """Return an int64 scalar."""
+    return op.constant(np.asarray(number, dtype=np.int64))
+
+
+def targets_first(op: Backward, x: ir.Value) -> ir.Value:
+    """Swap [N, T, ...] to [T, N, ...]."""
+    assert x.shape is not None
+    return op.Transpose(x, perm=[1, 0, *range(2, len(x.shape))])

@@ -1,0 +1,39 @@
+"""The graph's new inputs and outputs, under the names of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx_ir as ir
+
+from camgraph_exporter.graph.dims import Dim, dims_of
+from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.probe import BATCH
+
+
+class Interface:
+    """Adds inputs and outputs to a prepared graph; a source that uses a name of the contract itself gets it prefixed."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.graph = prepared.graph
+        self.source_outputs = list(prepared.graph.outputs)
+        self.batch: Dim = BATCH if prepared.probe.batch_is_symbolic else int(dims_of(prepared.image)[0])
+        self._taken = set(prepared.values()) | set(prepared.graph.initializers)
+
+    def add_input(self, name: str, dtype: ir.DataType, shape: Sequence[Dim]) -> ir.Value:
+        """Add an input of the given shape."""
+        value = ir.Value(name=self._free(name), shape=ir.Shape(shape), type=ir.TensorType(dtype))
+        self.graph.inputs.append(value)
+        return value
+
+    def add_output(self, name: str, value: ir.Value) -> str:
+        """Make a value an output; return the name that it got."""
+        node = ir.node("Identity", [value], name=f"camgraph/{name}")
+        output = node.outputs[0]
+        output.name, output.type, output.shape = self._free(name), value.type, value.shape
+        self.graph.append(node)
+        self.graph.outputs.append(output)
+        return str(output.name)
+
+    def _free(self, name: str) -> str:
+        return name if name not in self._taken else f"camgraph_{name}"

@@ -1,0 +1,42 @@
+"""What a target layer contributes to the graph's outputs: activations, channel weights, and on request full gradients."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.cam.interface import Interface
+from camgraph_exporter.cam.layers import TargetLayer
+from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.vjp.backward import Backward
+
+
+def add_layer_outputs(
+    op: Backward, interface: Interface, layer: TargetLayer, g: ir.Value, index: int, *, gradients: bool
+) -> pb.Layer:
+    """Add the outputs of one layer and return the manifest's account of it. `g` is the cotangent of the layer's tensor."""
+    suffix = f"_{index}" if index else ""
+    channels_last = layer.layout == pb.LAYER_LAYOUT_CHANNELS_LAST
+    with op.scope(f"layer{suffix}"):
+        activations = op.Transpose(layer.value, perm=[0, 3, 1, 2]) if channels_last else layer.value
+        activations = op.cast(activations, ir.DataType.FLOAT)
+        g = op.full(g, layer.value, [0, 3 if channels_last else 1])
+        g = op.Transpose(g, perm=[0, 1, 4, 2, 3]) if channels_last else g
+        mean = op.mean(g, [axis for axis in (3, 4) if dims_of(g)[axis] != 1], keepdims=True)
+        weights = op.Transpose(op.cast(op.Squeeze(mean, op.ints(3, 4)), ir.DataType.FLOAT), perm=[1, 0, 2])
+        result = pb.Layer(
+            name=layer.name,
+            channels=layer.channels,
+            height=layer.height or 0,
+            width=layer.width or 0,
+            stride_height=layer.stride[0] if layer.stride else 0,
+            stride_width=layer.stride[1] if layer.stride else 0,
+            layout=layer.layout,
+            activations_tensor=interface.add_output(f"activations{suffix}", activations),
+            weights_tensor=interface.add_output(f"weights{suffix}", weights),
+        )
+        if gradients:
+            full = op.full(g, activations)
+            by_image = op.Transpose(op.cast(full, ir.DataType.FLOAT), perm=[1, 0, 2, 3, 4])
+            result.gradients_tensor = interface.add_output(f"gradients{suffix}", by_image)
+    return result
