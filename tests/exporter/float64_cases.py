@@ -64,12 +64,8 @@ def floats(*values: float) -> Array:
 CONVOLUTIONS = [
     Case("Conv", ((2, 3, 9, 8), (4, 3, 3, 3), (4,)), {"pads": [1, 1, 1, 1]}),
     Case("Conv", ((2, 3, 9, 8), (4, 3, 3, 2)), {"pads": [2, 0, 1, 1], "strides": [2, 3]}, 9),
-    Case(
-        "Conv", ((1, 4, 11, 9), (6, 2, 3, 3), (6,)), {"group": 2, "dilations": [2, 1], "strides": [1, 2]}, 11
-    ),
-    Case(
-        "Conv", ((2, 4, 7, 7), (4, 1, 3, 3), (4,)), {"group": 4, "pads": [1, 1, 1, 1], "strides": [2, 2]}, 22
-    ),
+    Case("Conv", ((1, 4, 11, 9), (6, 2, 3, 3), (6,)), {"group": 2, "dilations": [2, 1], "strides": [1, 2]}, 11),
+    Case("Conv", ((2, 4, 7, 7), (4, 1, 3, 3), (4,)), {"group": 4, "pads": [1, 1, 1, 1], "strides": [2, 2]}, 22),
     Case("Conv", ((2, 3, 7, 6), (6, 1, 2, 3)), {"group": 3, "dilations": [2, 2]}),
     Case("Conv", ((1, 8, 5, 5), (3, 8, 1, 1), (3,))),
     Case("Conv", ((1, 1, 6, 6), (3, 1, 3, 3), (3,))),
@@ -139,9 +135,7 @@ POOLINGS = [
     *_ceil_cases("MaxPool", 22),
     Case("MaxPool", (_X,), {"kernel_shape": [3, 2], "dilations": [2, 3], "pads": [1, 1, 1, 1]}, 12),
     Case("MaxPool", ((1, 2, 13),), {"kernel_shape": [3], "strides": [2], "ceil_mode": 1}, 11),
-    Case(
-        "MaxPool", ((1, 2, 5, 6, 7),), {"kernel_shape": [3, 2, 3], "strides": [2, 2, 2], "pads": [1] * 6}, 12
-    ),
+    Case("MaxPool", ((1, 2, 5, 6, 7),), {"kernel_shape": [3, 2, 3], "strides": [2, 2, 2], "pads": [1] * 6}, 12),
     Case("MaxPool", (_X,), {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1] * 4}, 12, outputs=2),
     Case("MaxPool", (_X,), {"kernel_shape": [2, 3], "strides": [2, 1], "dilations": [2, 2]}, 12, outputs=2),
     Case("MaxPool", (_X,), {"kernel_shape": [3, 3], "strides": [2, 2], "storage_order": 1}, 12, outputs=2),

@@ -49,6 +49,14 @@ MOVEMENTS = [
     Case("Cast", (_X,), {"to": 1}),
     Case("ConstantOfShape", (ints(2, 3),), smooth=False),
     Case("HannWindow", (ints(7).reshape(()),), smooth=False),
+    Case("Col2Im", ((2, 18, 30), ints(5, 6), ints(3, 3)), {"pads": [1, 1, 1, 1]}, 18),
+    Case("Col2Im", ((1, 12, 8), ints(6, 9), ints(2, 3)), {"strides": [3, 2], "dilations": [2, 1]}, 18),
+    Case("CenterCropPad", (_X, ints(3, 6)), {"axes": [2, 3]}, 18),
+    Case("Concat", ((2, 3), (2, 4)), {"axis": 1}),
+    Case("Squeeze", ((2, 1, 3), ints(1))),
+    Case("Unsqueeze", ((2, 3), ints(-1))),
+    Case("Reshape", (_X, ints(0, -1, 4))),
+    Case("Transpose", (_X,), {"perm": [0, 2, 3, 1]}),
     Case("Flatten", (_X,), {"axis": 2}),
 ]
 
@@ -56,9 +64,7 @@ MOVEMENTS = [
 def _resize(mode: str, coordinates: str, sizes: tuple[int, int], opset: int = 13, **extra: Any) -> Case:
     absent = floats() if opset < 13 else None
     inputs = ((1, 2, 7, 6), absent, absent, ints(1, 2, *sizes))
-    return Case(
-        "Resize", inputs, {"mode": mode, "coordinate_transformation_mode": coordinates, **extra}, opset
-    )
+    return Case("Resize", inputs, {"mode": mode, "coordinate_transformation_mode": coordinates, **extra}, opset)
 
 
 _COORDINATES = ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric")
@@ -66,18 +72,8 @@ _NEAREST = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 _ROI = floats(0, 0, 0.2, -0.1, 1, 1, 0.9, 1.2)
 
 RESIZES = [
-    *[
-        _resize(m, c, s)
-        for m in ("linear", "cubic")
-        for c in _COORDINATES
-        for s in ((11, 3), (14, 12), (1, 1))
-    ],
-    *[
-        _resize("nearest", c, s, nearest_mode=n)
-        for c in _COORDINATES
-        for n in _NEAREST
-        for s in ((11, 3), (14, 12))
-    ],
+    *[_resize(m, c, s) for m in ("linear", "cubic") for c in _COORDINATES for s in ((11, 3), (14, 12), (1, 1))],
+    *[_resize("nearest", c, s, nearest_mode=n) for c in _COORDINATES for n in _NEAREST for s in ((11, 3), (14, 12))],
     _resize("nearest", "tf_half_pixel_for_nn", (13, 5), 11),
     *[_resize(m, "half_pixel_symmetric", (10, 4), 19) for m in ("linear", "cubic")],
     *[_resize("cubic", "half_pixel", s, cubic_coeff_a=-0.5, exclude_outside=1) for s in ((11, 3), (14, 12))],
@@ -135,6 +131,13 @@ SAMPLINGS = [
     Case("AffineGrid", ((2, 2, 3), ints(2, 3, 4, 5)), {"align_corners": 1}, 20),
     Case("AffineGrid", ((2, 2, 3), ints(2, 3, 4, 5)), {}, 20),
     Case("AffineGrid", ((2, 3, 4), ints(2, 3, 4, 5, 2)), {}, 20),
+    Case("DeformConv", ((2, 4, 7, 6), (6, 4, 3, 2), (2, 12, 7, 7), (6,)), {"pads": [1, 1, 1, 1]}, 19),
+    Case(
+        "DeformConv",
+        ((2, 4, 9, 8), (6, 2, 3, 3), (2, 36, 3, 4), (6,), (2, 18, 3, 4)),
+        {"group": 2, "offset_group": 2, "strides": [2, 1], "dilations": [2, 2], "pads": [0, 0, 0, 0]},
+        19,
+    ),
     Case(
         "RoiAlign",
         ((1, 2, 8, 9), floats(0, 0, 4, 5, 1, 1, 7, 8).reshape(2, 4), ints(0, 0)),

@@ -27,17 +27,8 @@ NORMALISATIONS = [
     Case("LpNormalization", (_X,), {"p": 1, "axis": 1}),
     Case("LpNormalization", (_X,)),
     Case("LpNormalization", (np.zeros((2, 3), np.float32),), {"axis": 0}, 22, smooth=False),
-    *[
-        Case(op, (_X,), a, o)
-        for op in ("Softmax", "LogSoftmax")
-        for o in (7, 11, 13)
-        for a in ({}, {"axis": 2})
-    ],
-    *[
-        Case(op, (_X,), {"axis": -1}, o, low=-300, high=300)
-        for op in ("Softmax", "LogSoftmax")
-        for o in (11, 13)
-    ],
+    *[Case(op, (_X,), a, o) for op in ("Softmax", "LogSoftmax") for o in (7, 11, 13) for a in ({}, {"axis": 2})],
+    *[Case(op, (_X,), {"axis": -1}, o, low=-300, high=300) for op in ("Softmax", "LogSoftmax") for o in (11, 13)],
     Case("Hardmax", (_X,), {}, 11, smooth=False),
     Case("Hardmax", (_X,), {"axis": 1}, smooth=False),
 ]
@@ -123,6 +114,7 @@ ARITHMETIC = [
     Case("Einsum", ((2, 3, 4), (2, 4, 5)), {"equation": "bij,bjk->bki"}),
     Case("CumSum", (_X, ints(2).reshape(())), {"reverse": 1, "exclusive": 1}),
     Case("Where", (np.arange(4) % 2 == 0, _X, (5, 1))),
+    Case("Mean", ((4,), _X, (5, 1)), {}, 13),
     *[
         Case(op, (_X,), {"axes": [1, -1], "keepdims": 0}, 11, low=0.2)
         for op in [
@@ -159,9 +151,7 @@ ATTENTIONS = [
     Case("Attention", (_Q, (2, 4, 7, 8), (2, 4, 7, 6)), {}, 23),
     Case("Attention", (_Q, (2, 2, 7, 8), (2, 2, 7, 6)), {"scale": 0.3, "softcap": 2.0}, 23),
     Case("Attention", (_Q, (2, 4, 5, 8), (2, 4, 5, 8)), {"is_causal": 1, "softmax_precision": 1}, 23),
-    Case(
-        "Attention", ((2, 5, 32), (2, 7, 32), (2, 7, 32), (5, 7)), {"q_num_heads": 4, "kv_num_heads": 4}, 23
-    ),
+    Case("Attention", ((2, 5, 32), (2, 7, 32), (2, 7, 32), (5, 7)), {"q_num_heads": 4, "kv_num_heads": 4}, 23),
     Case("Attention", (_Q, (2, 4, 7, 8), (2, 4, 7, 6), np.arange(35).reshape(5, 7) % 3 > 0), {}, 23),
     Case("RotaryEmbedding", (_Q, (2, 5, 4), (2, 5, 4)), {}, 23),
     Case(

@@ -126,9 +126,7 @@ def test_functions_of_the_model_are_inlined() -> None:
 
 
 def test_weights_in_an_unloaded_file_are_refused(tmp_path: Path) -> None:
-    model = with_initializers(
-        parse("g (float[4] x) => (float[4] y) { y = Add(x, w) }"), w=np.ones(4, np.float32)
-    )
+    model = with_initializers(parse("g (float[4] x) => (float[4] y) { y = Add(x, w) }"), w=np.ones(4, np.float32))
     onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="weights", size_threshold=0)
     unloaded = onnx.load(tmp_path / "m.onnx", load_external_data=False)
     for use in (to_float64, Float64Evaluator):
@@ -155,9 +153,7 @@ def test_parts_of_a_graph_run_by_themselves() -> None:
 
 
 def test_an_operator_without_implementation_is_named_when_it_is_needed() -> None:
-    with pytest.raises(
-        ExportError, match=r"Node 'b' \(own.Unknown\) cannot be evaluated in float64: there is no"
-    ):
+    with pytest.raises(ExportError, match=r"Node 'b' \(own.Unknown\) cannot be evaluated in float64: there is no"):
         Float64Evaluator(parse(CHAIN)).run(["y"], {"x": np.zeros(2)})
 
 
@@ -240,9 +236,7 @@ def test_derivatives_by_differences_have_ten_digits(shared: Path) -> None:
     direction = rng.standard_normal(activations.shape)
 
     def slope(step: float) -> Any:
-        high, low = (
-            evaluator.run(["logits"], {layer: activations + s * step * direction})[0] for s in (1, -1)
-        )
+        high, low = (evaluator.run(["logits"], {layer: activations + s * step * direction})[0] for s in (1, -1))
         return (high - low) / (2 * step)
 
     # A mean and a linear layer follow, so that every step gives the same slope.

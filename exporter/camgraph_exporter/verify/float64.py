@@ -35,6 +35,7 @@ __all__ = ["Float64Evaluator", "to_float64"]
 
 OPERATORS: tuple[type[OpRun], ...] = (
     float64_attention.Attention,
+    float64_conv.Col2Im,
     float64_conv.Conv,
     float64_conv.ConvTranspose,
     float64_norm.BatchNormalization,
@@ -62,6 +63,7 @@ OPERATORS: tuple[type[OpRun], ...] = (
     float64_resize.Resize,
     float64_resize.Upsample,
     float64_sample.AffineGrid,
+    float64_sample.DeformConv,
     float64_sample.GridSample,
     float64_shape.GatherElements,
     float64_shape.OneHot,

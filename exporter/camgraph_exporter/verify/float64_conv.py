@@ -1,4 +1,4 @@
-"""Conv and ConvTranspose in float64, by matrix products."""
+"""Convolutions in float64, by matrix products: Conv, ConvTranspose, Col2Im."""
 
 import math
 from collections.abc import Sequence
@@ -116,6 +116,30 @@ class ConvTranspose(Float64Op):
         return (_add_bias(_crop(full, begin, out), bias),)
 
 
+class Col2Im(Float64Op):
+    """Adds the columns [N, C * prod(block), windows] of an unfolded image up: [N, C, *image]."""
+
+    def _run(
+        self,
+        columns: Array,
+        image_shape: Array,
+        block_shape: Array,
+        *,
+        dilations: Sequence[int] | None,
+        pads: Sequence[int] | None,
+        strides: Sequence[int] | None,
+    ) -> tuple[Array]:
+        size, block = [int(n) for n in image_shape], [int(n) for n in block_shape]
+        windows = resolve_windows(size, block, strides, dilations, pads, auto_pad="NOTSET")
+        padded = [b + n + e for b, n, e in zip(windows.begin, size, windows.end, strict=True)]
+        y = np.zeros((columns.shape[0], columns.shape[1] // math.prod(block), *padded), columns.dtype)
+        by_tap = columns.reshape(*y.shape[:2], *block, *windows.out)
+        by_tap = np.moveaxis(by_tap, range(2, 2 + len(block)), range(len(block)))
+        for tap, view in windows.taps(y):
+            np.add(view, by_tap[tap], out=view)
+        return (_crop(y, windows.begin, size),)
+
+
 def _spread(x: Array, w: Array, strides: Sequence[int], dilations: Sequence[int], group: int) -> Array:
     """Adds every input's kernel [C, M/group, *kernel] into the uncropped output [N, M, *full]."""
     samples, channels, *size = x.shape
@@ -124,9 +148,7 @@ def _spread(x: Array, w: Array, strides: Sequence[int], dilations: Sequence[int]
     columns = filters @ x.reshape(samples, group, channels // group, -1)
     columns = columns.reshape(samples, group * per_group, *kernel, *size)
     columns = np.moveaxis(columns, range(2, 2 + len(kernel)), range(len(kernel)))
-    full = tuple(
-        (n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(size, strides, kernel, dilations, strict=True)
-    )
+    full = tuple((n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(size, strides, kernel, dilations, strict=True))
     y = np.zeros((samples, group * per_group, *full), x.dtype)
     # Transposed, the windows over the full output are what the inputs sit in.
     origin = (0,) * len(size)

@@ -50,9 +50,7 @@ class GroupNormalization(Float64Op):
     `onnx.reference` builds this one's function body anew at every run.
     """
 
-    def _run(
-        self, x: Array, scale: Array, bias: Array, *, epsilon: float, num_groups: int, **_: Any
-    ) -> tuple[Array]:
+    def _run(self, x: Array, scale: Array, bias: Array, *, epsilon: float, num_groups: int, **_: Any) -> tuple[Array]:
         samples, channels = x.shape[:2]
         grouped = x.reshape(samples, num_groups, -1)
         centred = grouped - grouped.mean(axis=2, keepdims=True)

@@ -57,9 +57,7 @@ def _positions(windows: Windows, tap: Sequence[int], *, column_major: bool) -> t
     rank = len(windows.out)
     axes = [
         np.arange(o) * s + t * d - b
-        for o, s, t, d, b in zip(
-            windows.out, windows.strides, tap, windows.dilations, windows.begin, strict=True
-        )
+        for o, s, t, d, b in zip(windows.out, windows.strides, tap, windows.dilations, windows.begin, strict=True)
     ]
     grid = np.meshgrid(*axes, indexing="ij")
     inside = np.ones(windows.out, bool)

@@ -91,7 +91,7 @@ class ConvInteger(Float64Op):
 class QLinearConv(Float64Op):
     """Convolution of integers into an int32 sum, which is scaled and quantised again."""
 
-    def _run(  # noqa: PLR0917 (the operator's inputs)
+    def _run(
         self,
         x: Array,
         x_scale: Array,
@@ -123,7 +123,7 @@ class QLinearConv(Float64Op):
 class QLinearMatMul(Float64Op):
     """Matrix product of integers into an int32 sum, which is scaled and quantised again."""
 
-    def _run(  # noqa: PLR0917 (the operator's inputs)
+    def _run(
         self,
         a: Array,
         a_scale: Array,
@@ -162,9 +162,7 @@ def _spread(value: Array, shape: Sequence[int], axis: int, block_size: int = 0) 
     return value.reshape(spread)
 
 
-def _to_quantised(
-    scaled: Array, offset: Array | np.float64, dtype: np.dtype[Any], *, saturate: bool
-) -> Array:
+def _to_quantised(scaled: Array, offset: Array | np.float64, dtype: np.dtype[Any], *, saturate: bool) -> Array:
     """Rounds into an integer type, or into a small float type, which has no zero point."""
     if _is_integer(dtype):
         limits = ml_dtypes.iinfo(dtype)  # type: ignore[no-untyped-call]

@@ -63,9 +63,7 @@ class Resize(Float64Op):
 class Upsample(Float64Op):
     """The predecessor of Resize: scales as an attribute in opset 7 and as an input in opset 9."""
 
-    def _run(
-        self, x: Array, scales_input: Array | None = None, *, mode: str, **attributes: Any
-    ) -> tuple[Array]:
+    def _run(self, x: Array, scales_input: Array | None = None, *, mode: str, **attributes: Any) -> tuple[Array]:
         scales = attributes["scales"] if scales_input is None else scales_input
         for item in _plan(x.shape, range(x.ndim), scales=np.asarray(scales)):
             if item.scale == 1:
@@ -132,9 +130,7 @@ def _coordinates(item: _Axis, mode: str, precision: type[np.floating[Any]]) -> A
     Nearest asks for float32, in which runtimes work: the rounding decides which element wins a tie.
     """
     i: Array = np.arange(item.out, dtype=precision)
-    size, out, scale, half, start, end = np.array(
-        [item.size, item.out, item.scale, 0.5, *item.roi], dtype=precision
-    )
+    size, out, scale, half, start, end = np.array([item.size, item.out, item.scale, 0.5, *item.roi], dtype=precision)
     centred: Array = (i + half) / scale
     where: Array
     match mode:

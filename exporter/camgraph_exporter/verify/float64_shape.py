@@ -29,9 +29,7 @@ class Pad(Float64Op):
         before, after = [0] * x.ndim, [0] * x.ndim
         for place, axis in enumerate(chosen):
             before[axis], after[axis] = int(given[place]), int(given[place + len(given) // 2])
-        x = x[
-            tuple(slice(max(0, -b), n - max(0, -a)) for b, a, n in zip(before, after, x.shape, strict=True))
-        ]
+        x = x[tuple(slice(max(0, -b), n - max(0, -a)) for b, a, n in zip(before, after, x.shape, strict=True))]
         widths = [(max(0, b), max(0, a)) for b, a in zip(before, after, strict=True)]
         if mode != "constant":
             return (np.pad(x, widths, mode=mode),)  # type: ignore[call-overload]
@@ -83,9 +81,7 @@ def _ramp(count: int, axis: int, rank: int) -> Array:
 class ScatterElements(Float64Op):
     """Writes updates along one axis; with a reduction, repeated indices accumulate."""
 
-    def _run(
-        self, x: Array, indices: Array, updates: Array, *, axis: int, reduction: str = "none"
-    ) -> tuple[Array]:
+    def _run(self, x: Array, indices: Array, updates: Array, *, axis: int, reduction: str = "none") -> tuple[Array]:
         return (_scatter(x, _along(indices, x.shape[axis], axis), updates, reduction),)
 
 

@@ -52,8 +52,7 @@ class Windows:
         for tap in itertools.product(*map(range, self.kernel)):
             starts = [t * d for t, d in zip(tap, self.dilations, strict=True)]
             under: tuple[Any, ...] = tuple(
-                slice(a, a + (o - 1) * s + 1, s)
-                for a, o, s in zip(starts, self.out, self.strides, strict=True)
+                slice(a, a + (o - 1) * s + 1, s) for a, o, s in zip(starts, self.out, self.strides, strict=True)
             )
             yield tap, padded[(..., *under)]
 
