@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import textwrap
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,7 @@ from camgraph_server.observability import log_event
 
 _PREFIX = "/camgraph."
 ERROR_KEY = "camgraph-error"
+_LONGEST_REASON = 1000  # it travels in a header, and may quote what the caller sent
 _log = logging.getLogger("camgraph.request")
 
 Context = ServicerContext[Any, Any]
@@ -117,7 +119,7 @@ def _answer_to(error: Exception) -> tuple[StatusCode, str]:
     """Status and text for the caller. What is not the caller's doing goes to the log, under an identifier."""
     status = status_of(error)
     if status is not StatusCode.INTERNAL:
-        return status, str(error)
+        return status, textwrap.shorten(str(error), _LONGEST_REASON, placeholder=" ...")
     identifier = uuid.uuid4().hex[:12]
     log_event(_log, logging.ERROR, "internal error", trace=True, error_id=identifier)
     return status, f"Internal error {identifier}; the server's log has the details under this identifier."

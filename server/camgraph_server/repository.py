@@ -25,6 +25,7 @@ from camgraph_server.errors import NotFoundError, NotReadyError, UnavailableErro
 from camgraph_server.observability import log_event
 
 MODEL_FILE = "model.onnx"
+_LONGEST_NAME = 100
 _log = logging.getLogger("camgraph.repository")
 
 Loader = Callable[[Path], Explainer]
@@ -145,7 +146,7 @@ class ModelRepository:
 
     def _names_like(self, name: str) -> str:
         names = sorted({model.name for model in self._models})
-        shown = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or names[:5]
+        shown = difflib.get_close_matches(name[:_LONGEST_NAME], names, n=5, cutoff=0.4) or names[:5]
         return ", ".join(map(repr, shown)) + (" and others" if len(shown) < len(names) else "")
 
 

@@ -115,6 +115,18 @@ async def test_request_of_100_megabytes(stub):
     assert (await stub.Explain(image(png()), timeout=PATIENCE)).predictions
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [{"targets": [pb.Target(label="x" * 1_000_000)]}, {"model_name": "y" * 1_000_000}, {"layers": ["z " * 500_000]}],
+)
+async def test_names_too_long_to_quote(stub, fields):
+    with pytest.raises(grpc.RpcError) as caught:
+        await stub.Explain(image(png(), **fields), timeout=PATIENCE)
+    assert caught.value.code() in {INVALID, grpc.StatusCode.NOT_FOUND}
+    assert len(caught.value.details()) <= 1000
+    assert (await stub.Explain(image(png()), timeout=PATIENCE)).predictions
+
+
 async def test_heatmaps_that_would_fill_the_memory(connect, repository):
     async with running_server(repository, max_response_mib=1) as server:
         stub = ExplanationServiceStub(connect(server.address))
