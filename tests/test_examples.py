@@ -1,0 +1,110 @@
+"""The examples work as they stand: the demo, the two example programs, the health check of the container image."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from support.serving import PATIENCE
+
+ROOT = Path(__file__).resolve().parent.parent
+CAT = "examples/photos/chelsea.png"
+
+
+def run(*arguments: str, **variables: str) -> str:
+    """Runs a Python program of the repository; returns what it prints on stdout."""
+    outcome = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    return outcome.stdout
+
+
+def size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture."""
+    with Image.open(path) as picture:
+        return picture.size
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Runs the demo once: its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("demo")
+    return folder, run("examples/demo.py", str(folder))
+
+
+@pytest.fixture(scope="module")
+def address(demo: tuple[Path, str]) -> Iterator[str]:
+    """A server with the model that the demo exported."""
+    arguments = ["serve", "--model-repository", str(demo[0] / "models"), "--listen", "127.0.0.1:0"]
+    command = [str(Path(sys.executable).parent / "camgraph"), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip().removeprefix("listening on ")
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+
+
+def test_the_demo_exports_serves_explains_and_stops(demo: tuple[Path, str]) -> None:
+    _, printed = demo
+    for word in ("6 checks passed", "listening on 127.0.0.1:", "tiger cat", "espresso", "stopped with exit code 0"):
+        assert word in printed
+
+
+def test_the_demo_draws_panels_with_the_photo_and_two_overlays(demo: tuple[Path, str]) -> None:
+    folder, printed = demo
+    for name in ("chelsea", "coffee"):
+        path = folder / f"{name}.panel.png"
+        assert str(path) in printed
+        width, height = size(path)
+        photo_width, photo_height = size(ROOT / f"examples/photos/{name}.png")
+        assert width / height > 2 * photo_width / photo_height
+
+
+def test_the_map_of_the_cat_lies_on_the_cat(demo: tuple[Path, str]) -> None:
+    """The overlay is red where the map is high: the face, not the wall behind the right ear."""
+    with Image.open(demo[0] / "chelsea.1-tiger_cat.png") as picture:
+        overlay = np.asarray(picture.convert("RGB"), np.float64)
+    redness = overlay[..., 0] - overlay[..., 2]
+    face, wall = redness[120:260, 130:300], redness[:100, 380:]
+    assert face.mean() > wall.mean() + 50
+
+
+def test_the_program_without_a_server(demo: tuple[Path, str], tmp_path: Path) -> None:
+    graph = demo[0] / "models" / "efficientnet_lite0.onnx"
+    picture = tmp_path / "rocket.png"
+    printed = run("examples/in_process.py", str(graph), "examples/photos/rocket.jpg", str(picture))
+    assert printed.startswith("missile: probability 0.29")
+    assert size(picture) == size(ROOT / "examples/photos/rocket.jpg")
+
+
+def test_the_program_with_a_server(address: str) -> None:
+    first, second, timings = run("examples/call_server.py", address, CAT).splitlines()
+    assert first.startswith("tiger cat: ")
+    assert second.startswith("tiger cat against Egyptian cat: ")
+    assert "ms on the server" in timings
+
+
+def test_the_health_check_of_the_image(address: str) -> None:
+    assert run("deploy/healthcheck.py", CAMGRAPH_SERVE_LISTEN=address) == "SERVING\n"
+
+
+def test_the_health_check_fails_without_a_server() -> None:
+    command = [sys.executable, "deploy/healthcheck.py"]
+    variables = {**os.environ, "CAMGRAPH_SERVE_LISTEN": "127.0.0.1:1"}
+    outcome = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 1
+    assert outcome.stderr == "no answer on port 1: UNAVAILABLE\n"

@@ -1,0 +1,89 @@
+"""The repository itself: generated files are current, examples have their papers, nothing points to one machine."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+# Written so that this file does not match itself.
+MACHINE_PATH = re.compile(rb"(?:^|[^A-Za-z0-9_.])/(?:wor[k]|far[m]|roo[t]|hom[e]/[a-z]+)/", re.MULTILINE)
+REGISTRY_HOST = re.compile(rb"pythonhosted[.]|pypi[.]org|registry[.]npmjs|deb[.]debian", re.IGNORECASE)
+APACHE_2_SHA256 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
+
+
+def tracked_files() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("This is no git checkout, so there is no list of its files.")
+    paths = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def check_stubs(proto: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "scripts/generate_stubs.py", "--check", "--proto", str(proto)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_the_committed_stubs_are_what_the_proto_files_give() -> None:
+    outcome = check_stubs(ROOT / "proto")
+    assert outcome.returncode == 0, outcome.stderr
+
+
+@pytest.mark.parametrize("change", ["edited", "missing", "left over"])
+def test_stale_stubs_are_noticed(tmp_path: Path, change: str) -> None:
+    proto = tmp_path / "proto"
+    shutil.copytree(ROOT / "proto", proto)
+    stub = proto / "camgraph/v1/manifest_pb2.pyi"
+    if change == "edited":
+        stub.write_text(stub.read_text() + "\n")
+    elif change == "missing":
+        stub.unlink()
+    else:
+        stub = stub.with_name("gone_pb2.py")
+        stub.write_text("")
+
+    outcome = check_stubs(proto)
+
+    assert outcome.returncode == 1
+    assert stub.name in outcome.stderr
+    assert outcome.stderr.count("make proto") == 1
+
+
+@pytest.mark.parametrize("pattern", [MACHINE_PATH, REGISTRY_HOST], ids=["machine paths", "registry hosts"])
+def test_no_file_names_a_place_of_one_machine(pattern: re.Pattern[bytes]) -> None:
+    binary = {".onnx", ".png", ".jpg", ".npz"}
+    texts = [path for path in tracked_files() if path.suffix not in binary]
+    assert len(texts) > 50
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0].decode(errors='replace').strip()}"
+        for path in texts
+        for match in pattern.finditer(path.read_bytes())
+    ]
+    assert found == []
+
+
+def test_the_licence_is_the_unmodified_apache_text() -> None:
+    assert sha256(ROOT / "LICENSE") == APACHE_2_SHA256
+
+
+@pytest.mark.parametrize("folder", ["models", "photos"])
+def test_every_example_file_has_a_source_a_licence_and_the_checksum_that_its_table_says(folder: str) -> None:
+    directory = ROOT / "examples" / folder
+    table = (directory / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([^`]+)` \|.*`([0-9a-f]{64})`.*\|$", table, re.MULTILINE))
+    files = {path.name: sha256(path) for path in directory.iterdir() if path.name != "README.md"}
+    assert rows == files
+    for name in files:
+        row = next(line for line in table.splitlines() if line.startswith(f"| `{name}`"))
+        assert re.search(r"Apache-2\.0|BSD-3-Clause|CC0 1\.0|public domain", row), row
