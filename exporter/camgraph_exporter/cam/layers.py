@@ -52,11 +52,16 @@ class TargetLayer:
 
 
 def candidate_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
-    """Return the ends of blocks through which all information from image to score passes, in the order of the model."""
+    """Return the ends of blocks, in the order of the model.
+
+    For scores of an image they are those through which all evidence passes; networks for pixels and boxes have side paths everywhere.
+    """
     layers = spatial_layers(prepared, score)
     names = {layer.name for layer in layers}
     ends = [layer for layer in layers if not _continues(layer.value, names) and not _is_moved(layer.value)]
-    return [layer for layer in ends if layer.is_cut] or ends or layers
+    dense = score.task in (pb.TASK_SEGMENTATION, pb.TASK_DETECTION)
+    cuts = [] if dense else [layer for layer in ends if layer.is_cut]
+    return cuts or ends or layers
 
 
 def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:

@@ -22,10 +22,9 @@ _STEPS = (1e-6, 1e-7, 1e-8)
 
 def outputs_unchanged(subject: Subject) -> pb.Check:
     """(a) The trained model's outputs are what they were, in the same runtime with the same options."""
-    images = subject.images(subject.batch)
-    targets = subject.targets(subject.batch, 2)
-    before = subject.source.run({subject.image_name: images})
-    after = subject.engine.run({subject.image_name: images, subject.target_name: targets})
+    feeds = subject.feeds(subject.batch, 2)
+    before = subject.source.run({subject.image_name: feeds[subject.image_name]})
+    after = subject.engine.run(feeds)
     errors = {name: _relative_to_largest(after[name], array) for name, array in before.items()}
     return _check(
         "source-outputs",
@@ -94,7 +93,7 @@ def batch_consistent(subject: Subject) -> pb.Check:
         single = subject.engine.run({name: array[n : n + 1] for name, array in feeds.items()})
         _worst(errors, {name: relative_l2(single[name], whole[name][n : n + 1]) for name in _compared(subject, whole)})
     for t in range(3):
-        one = subject.engine.run({**feeds, subject.target_name: feeds[subject.target_name][:, t : t + 1]})
+        one = subject.engine.run(subject.one_target(feeds, t))
         per_target = [layer.weights_tensor for layer in subject.manifest.layers] + [
             subject.manifest.target.target_score_output
         ]
@@ -151,8 +150,7 @@ def _finite_differences(subject: Subject, layer: pb.Layer) -> list[float]:
     real = found[layer.activations_tensor].astype(np.float64)
     scale = float(np.sqrt(np.mean(real**2))) or 1.0
     base = real + 1e-3 * scale * np.abs(rng.standard_normal(real.shape))
-    # Ranks are resolved once: the perturbation must not switch the class.
-    feeds = {**feeds, subject.target_name: found[subject.manifest.target.target_index_output]}
+    feeds = subject.resolved(feeds, found)
     wanted = [layer.weights_tensor] + ([layer.gradients_tensor] if layer.gradients_tensor else [])
     exact = dict(
         zip(wanted, subject.evaluator.run(wanted, {**feeds, layer.name: layer_values(layer, base)}), strict=True)

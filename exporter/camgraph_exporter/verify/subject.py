@@ -58,11 +58,6 @@ class Subject:
         return self.manifest.input.tensor.name
 
     @property
-    def target_name(self) -> str:
-        """Name of the target input."""
-        return self.manifest.target.target_input
-
-    @property
     def batch(self) -> int:
         """A batch size that the graph takes: three, or the fixed one."""
         first = self.manifest.input.tensor.shape[0]
@@ -103,15 +98,53 @@ class Subject:
             sizes.append(int(text) if known else given)
         return sizes
 
-    def targets(self, count: int, number: int) -> np.ndarray:
-        """Draw targets [count, number]: the predicted class first, then random classes."""
-        classes = self.rng.integers(0, self.manifest.head.num_classes, size=(count, number))
-        classes[:, 0] = -1
-        return classes.astype(np.int64)
+    def feeds(self, count: int, number: int) -> Arrays:
+        """Draw a complete set of inputs for `count` images with `number` targets each."""
+        return {self.image_name: self.images(count), **self.targets(count, number)}
 
-    def feeds(self, count: int, targets: int) -> Arrays:
-        """Draw a complete set of inputs."""
-        return {self.image_name: self.images(count), self.target_name: self.targets(count, targets)}
+    def targets(self, count: int, number: int) -> Arrays:
+        """Draw every input [count, number, ...] that names targets: the best class (and box) first, then random ones."""
+        names, head = self.manifest.target, self.manifest.head
+        targets: Arrays = {}
+        if names.target_input:
+            targets[names.target_input] = self._choices(count, number, head.num_classes)
+        if names.anchor_input:
+            targets[names.anchor_input] = self._choices(count, number, head.num_anchors or 1)
+        if names.mask_input:
+            height, width = self._map_size(names.mask_input)
+            targets[names.mask_input] = self.rng.integers(0, 2, (count, number, height, width)).astype(np.uint8)
+        if names.cotangent_input:
+            targets[names.cotangent_input] = self.rng.standard_normal(
+                (count, number, head.embedding_size), dtype=np.float32
+            )
+        return targets
+
+    def resolved(self, feeds: Arrays, found: Arrays) -> Arrays:
+        """Replace ranks by the classes and boxes that they stood for, so that a small change of the image keeps them."""
+        names = self.manifest.target
+        pairs = ((names.target_input, names.target_index_output), (names.anchor_input, names.anchor_index_output))
+        return {**feeds, **{taken: found[given] for taken, given in pairs if given}}
+
+    def one_target(self, feeds: Arrays, index: int) -> Arrays:
+        """Keep a single target of each image."""
+        return {
+            name: array if name == self.image_name else array[:, index : index + 1] for name, array in feeds.items()
+        }
+
+    def _choices(self, count: int, number: int, size: int) -> np.ndarray:
+        choices = self.rng.integers(0, size, size=(count, number))
+        choices[:, 0] = -1
+        return choices.astype(np.int64)
+
+    def _map_size(self, mask_input: str) -> tuple[int, int]:
+        """Return height and width of the score map; one run tells where they are dynamic."""
+        shape = self.engine.inputs[mask_input].shape[2:]
+        if all(isinstance(size, int) for size in shape):
+            return int(shape[0] or 0), int(shape[1] or 0)
+        output = self.manifest.head.output_name
+        array = self.source.run({self.image_name: self.images(self.batch)})[output]
+        last = self.manifest.input.layout == pb.LAYOUT_NHWC
+        return (array.shape[1], array.shape[2]) if last else (array.shape[2], array.shape[3])
 
 
 def _smooth_noise(rng: np.random.Generator, shape: list[int], *, channels_last: bool) -> np.ndarray:
