@@ -173,6 +173,30 @@ async def test_sigterm_lets_requests_in_flight_finish_and_refuses_new_ones(conne
     assert "stopped drained=True" in log
 
 
+async def test_second_sigterm_ends_the_process_at_once(connect, repository):
+    with server_process(repository, "--workers", "1") as process:
+        stub = ExplanationServiceStub(connect(process.address))
+        running = [asyncio.ensure_future(stub.Explain(slow(), timeout=PATIENCE)) for _ in range(8)]
+        await stub.ListModels(pb.ListModelsRequest(), timeout=PATIENCE)
+        process.signal(signal.SIGTERM)
+        await asyncio.sleep(0.3)
+        process.signal(signal.SIGTERM)
+        code, _ = await asyncio.to_thread(process.wait)
+        outcomes = await asyncio.gather(*running, return_exceptions=True)
+    assert code == -signal.SIGTERM
+    assert any(isinstance(outcome, grpc.RpcError) for outcome in outcomes)
+
+
+async def test_clients_reconnect_after_the_connection_age(connect, repository):
+    async with running_server(repository, max_connection_age=0.5) as server:
+        channel = connect(server.address)
+        stub = ExplanationServiceStub(channel)
+        await stub.Explain(small(), timeout=PATIENCE)
+        waited = channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
+        await asyncio.wait_for(waited, PATIENCE)
+        assert (await stub.Explain(small(), timeout=PATIENCE)).predictions
+
+
 async def test_requests_beyond_the_grace_are_cut_off(connect, repository):
     loader = GatedLoader()
     server = Server(ServerConfig(repository, listen="127.0.0.1:0", workers=1, grace=0.2), loader)

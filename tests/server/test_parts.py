@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -78,6 +80,12 @@ def test_json_lines():
     assert entry["message"] == "call"
     assert entry["ms"] == 1.235
     assert len(entry["request_id"]) < 300
+
+
+def test_the_server_needs_neither_onnx_nor_torch():
+    hidden = "".join(f"sys.modules[{name!r}] = None; " for name in ("onnx", "onnx_ir", "torch", "camgraph_client"))
+    code = f"import sys; {hidden}import camgraph_server.cli, camgraph_server.lifecycle"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
 
 
 async def test_pool_never_runs_more_than_its_workers():
