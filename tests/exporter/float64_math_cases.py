@@ -163,7 +163,7 @@ ATTENTIONS = [
 ]
 
 RECURRENCES = [
-    Case("LSTM", ((5, 2, 3), (1, 16, 3), (1, 16, 4), (1, 32)), {"hidden_size": 4}, 14, outputs=3),
+    Case("LSTM", ((5, 2, 3), (1, 16, 3), (1, 16, 4), (1, 32)), {"hidden_size": 4}, 14, outputs=2),
     Case("GRU", ((5, 2, 3), (1, 12, 3), (1, 12, 4), (1, 24)), {"hidden_size": 4}, 14, outputs=2),
     Case(
         "GRU",

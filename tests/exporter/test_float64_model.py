@@ -164,6 +164,18 @@ def test_a_missing_feed_is_named() -> None:
         Float64Evaluator(parse(CHAIN)).run(["nowhere"], {"x": np.zeros(2)})
 
 
+def test_an_optional_output_that_is_not_computed_is_named() -> None:
+    """Training statistics of old exports are listed as outputs, and nobody reads them."""
+    model = parse(
+        "g (float[1, 2] x, float[2] p) => (float[1, 2] y) { y, m = BatchNormalization(x, p, p, p, p) z = Neg(m) }", 9
+    )
+    feeds = {"x": np.ones((1, 2)), "p": np.ones(2)}
+    np.testing.assert_allclose(Float64Evaluator(model).run(None, feeds)[0], 1)
+    for name in ("m", "z"):
+        with pytest.raises(ExportError, match="The value 'm' is an optional output"):
+            Float64Evaluator(model).run([name], feeds)
+
+
 def test_a_failing_node_is_named() -> None:
     with pytest.raises(ExportError, match=r"Node 'z' \(Add\) cannot be evaluated"):
         Float64Evaluator(parse("g (float[n] x, float[m] w) => (float[n] z) { z = Add(x, w) }")).run(

@@ -172,7 +172,7 @@ class Float64Evaluator:
             values.update(zip(step.node.output, _run_node(step.node, values), strict=False))
             for name in step.release:
                 values.pop(name, None)
-        return [values[name] for name in wanted]
+        return [_value(values, name) for name in wanted]
 
     def _plan(self, wanted: tuple[str, ...], fed: frozenset[str]) -> list[_Step]:
         key = (wanted, fed)
@@ -220,7 +220,7 @@ def _free_names(graph: GraphProto) -> Iterable[str]:
 
 
 def _run_node(node: OpRun, values: dict[str, Any]) -> tuple[Any, ...]:
-    inputs = [values[name] for name in node.input]
+    inputs = [_value(values, name) for name in node.input]
     context = {"context": values} if node.need_context() else {}
     try:
         # Overflow to infinity is a result like any other: exp in an unstable activation, log of zero.
@@ -232,6 +232,15 @@ def _run_node(node: OpRun, values: dict[str, Any]) -> tuple[Any, ...]:
         raise ExportError(
             f"Node {name!r} ({operator}) cannot be evaluated in float64: {error.__cause__ or error}."
         ) from error
+
+
+def _value(values: dict[str, Any], name: str) -> Any:
+    if name not in values:
+        raise ExportError(
+            f"The value {name!r} is an optional output that the float64 evaluator does not compute. "
+            "Ask for outputs that do not depend on it."
+        )
+    return values[name]
 
 
 def _as_float64(value: Array) -> Array:
