@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import onnx_ir as ir
 
-from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.dims import Dims, dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.registry import Cotangents, vjp
@@ -24,7 +22,7 @@ def gemm(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
         if da is None:
             full = op.full(g, node.y, [1])
             da = op.MatMul(full, b if trans_b else transposed(op, b))
-        da = transposed(op, op.full(da, a, [1])) if trans_a else da
+        da = transposed(op, da) if trans_a else da
         da = op.Mul(da, alpha) if alpha != 1 else da
     if node.needs(1):
         full = op.full(g, node.y)
@@ -39,19 +37,29 @@ def gemm(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 @vjp("MatMul")
 def matmul(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """dA = g B^T, dB = A^T g, summed over broadcast batch axes; a vector operand is a matrix with one row or column."""
-    a, b = node.input(0), node.input(1)
-    rank_a, rank_b = len(dims_of(a)), len(dims_of(b))
-    if rank_a == 1 or rank_b == 1:
-        return _matmul_of_vectors(op, node, g)
+    a, b, y = node.input(0), node.input(1), node.y
+    row, column = len(dims_of(a)) == 1, len(dims_of(b)) == 1
+    batch = dims_of(y)[: len(dims_of(y)) - (not row) - (not column)]
     da = db = None
     if node.needs(0):
-        da = _rows(op, g, b, class_axis=1) if rank_a == rank_b == 2 else None
+        da = _rows(op, g, b, class_axis=1) if len(dims_of(a)) == len(dims_of(b)) == 2 else None
         if da is None:
-            da = op.MatMul(op.full(g, node.y, [-1]), transposed(op, b))
-            da = _unbatch(op, da, node.y, a)
+            full = _as_matrices(op, g if column else op.full(g, y, [-1]), row, column)
+            da = op.MatMul(full, op.Unsqueeze(b, op.ints(0)) if column else transposed(op, b))
+            da = _without_batch(op, da, batch, y, _batch_of(a))
+            da = op.Squeeze(da, op.ints(1)) if row else da
     if node.needs(1):
-        db = _unbatch(op, op.MatMul(transposed(op, a), op.full(g, node.y, [-2, -1])), node.y, b)
+        full = _as_matrices(op, op.full(g, y, range(len(batch), len(dims_of(y)))), row, column)
+        db = op.MatMul(op.Unsqueeze(a, op.ints(1)) if row else transposed(op, a), full)
+        db = _without_batch(op, db, batch, y, _batch_of(b))
+        db = op.Squeeze(db, op.ints(2)) if column else db
     return da, db
+
+
+@vjp("Trilu")
+def trilu(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
+    """dx = the same triangle of g."""
+    return op.Trilu(op.full(g, node.y, [-2, -1]), node.optional(1), upper=int(node.attr("upper", 1)))
 
 
 def transposed(op: Backward, x: ir.Value) -> ir.Value:
@@ -69,30 +77,22 @@ def _rows(op: Backward, g: ir.Value, weights: ir.Value, *, class_axis: int) -> i
     return op.Gather(rows, one_hot.index, axis=0)
 
 
-def _unbatch(op: Backward, g: ir.Value, y: ir.Value, x: ir.Value) -> ir.Value:
+def _as_matrices(op: Backward, g: ir.Value, row: bool, column: bool) -> ir.Value:
+    """Give the cotangent of a product back the axis of size 1 that a vector operand takes away."""
+    g = op.Unsqueeze(g, op.ints(-1)) if column else g
+    return op.Unsqueeze(g, op.ints(-2)) if row else g
+
+
+def _batch_of(x: ir.Value) -> Dims:
+    return dims_of(x)[:-2]
+
+
+def _without_batch(op: Backward, g: ir.Value, batch: Dims, y: ir.Value, want: Dims) -> ir.Value:
     """Sum the cotangent of a matrix operand over the batch axes along which the operand was broadcast."""
-    batch_y, batch_x = dims_of(y)[:-2], dims_of(x)[:-2]
-    extra = len(batch_y) - len(batch_x)
-    axes = [i for i in range(len(batch_y)) if i < extra or (batch_x[i - extra] == 1 and batch_y[i] != 1)]
-    g = _sum_batch(op, g, y, axes)
-    return op.Squeeze(g, op.ints(*range(1, extra + 1))) if extra else g
-
-
-def _sum_batch(op: Backward, g: ir.Value, y: ir.Value, axes: Sequence[int]) -> ir.Value:
-    have, want = dims_of(g)[1:], dims_of(y)
-    lazy = [axis for axis in axes if have[axis] == 1 and want[axis] != 1]
+    extra = len(batch) - len(want)
+    axes = [i for i in range(len(batch)) if i < extra or (want[i - extra] == 1 and batch[i] != 1)]
+    have = dims_of(g)[1:]
+    lazy = [axis for axis in axes if have[axis] == 1 and batch[axis] != 1]
     g = op.sum(g, [axis + 1 for axis in axes if have[axis] != 1], keepdims=True)
-    return op.Mul(g, op.number(op.size_of(y, lazy), g)) if lazy else g
-
-
-def _matmul_of_vectors(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """Give vectors their missing axis, differentiate as matrices, and drop the axis again."""
-    a, b = node.input(0), node.input(1)
-    g = op.full(g, node.y)
-    a2 = op.Unsqueeze(a, op.ints(0)) if len(dims_of(a)) == 1 else a
-    b2 = op.Unsqueeze(b, op.ints(1)) if len(dims_of(b)) == 1 else b
-    y2 = op.MatMul(a2, b2)
-    g2 = op.shaped(g, y2)
-    da = _unbatch(op, op.MatMul(g2, transposed(op, b2)), y2, a2) if node.needs(0) else None
-    db = _unbatch(op, op.MatMul(transposed(op, a2), g2), y2, b2) if node.needs(1) else None
-    return op.shaped(da, a) if da is not None else None, op.shaped(db, b) if db is not None else None
+    g = op.Mul(g, op.number(op.size_of(y, lazy), g)) if lazy else g
+    return op.Squeeze(g, op.ints(*range(1, extra + 1))) if extra else g
