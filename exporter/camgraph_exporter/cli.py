@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-import onnx
+import onnx_ir as ir
 from google.protobuf import json_format
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -26,6 +26,7 @@ from camgraph_exporter.export import ExportOptions, export_file
 from camgraph_exporter.frontends.onnx_file import load_onnx
 from camgraph_exporter.input_spec import CHANNEL_ORDERS, FILTERS, PRESETS, RESIZES, InputOptions, make_input_spec
 from camgraph_exporter.prepare.prepare import prepare
+from camgraph_exporter.storage import weights_folder
 from camgraph_exporter.verify.certificate import Progress as Report
 from camgraph_exporter.verify.certificate import certify
 from camgraph_exporter.verify.subject import Subject
@@ -40,7 +41,9 @@ def _score_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say where the score is; the command gets them as one `ScoreOptions`."""
 
     @click.option("--score", metavar="TENSOR", help="The scores before softmax, if they are not found by themselves.")
-    @click.option("--task", type=click.Choice(list(TASKS)), help="What a target is, if the score's shape does not tell.")
+    @click.option(
+        "--task", type=click.Choice(list(TASKS)), help="What a target is, if the score's shape does not tell."
+    )
     @click.option("--head", type=click.Choice(list(HEADS)), help="What the model applies to the scores.")
     @click.option("--class-axis", type=click.IntRange(1, 3), help="Axis of the classes in a detector's scores.")
     @functools.wraps(command)
@@ -154,11 +157,12 @@ def export(
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the random inputs.")
 def verify(graph: Path, as_json: bool, device: str, seed: int) -> None:
     """Run the certificate's checks on GRAPH again, here. Exit code 1 if one fails."""
-    load_onnx(graph)
+    loaded = load_onnx(graph)
+    model, folder = ir.to_proto(loaded.model), weights_folder(loaded.model)
     engine = Engine(graph, device=device)  # type: ignore[arg-type]  # click has checked the choice
     manifest = manifest_from_metadata(engine.metadata, str(graph))
     with _progress_bar("Checking") as report:
-        certificate = certify(Subject(onnx.load(graph), manifest, engine, seed=seed), progress=report)
+        certificate = certify(Subject(model, manifest, engine, folder=folder, seed=seed), progress=report)
     if as_json:
         click.echo(json_format.MessageToJson(certificate, preserving_proto_field_name=True))
     else:

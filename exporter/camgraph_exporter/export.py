@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +19,7 @@ from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx
 from camgraph_exporter.input_spec import InputOptions, make_input_spec
 from camgraph_exporter.manifest import make_manifest
 from camgraph_exporter.prepare.prepare import Prepared, prepare
+from camgraph_exporter.storage import check_model, check_target, load_engine, weights_folder, write
 from camgraph_exporter.verify.certificate import Progress, certify, require
 from camgraph_exporter.verify.subject import Subject
 from camgraph_exporter.vjp.driver import Path as GradientPath
@@ -46,10 +45,11 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class Exported:
-    """A proven explainable graph in memory."""
+    """A proven explainable graph in memory. Weights of more than 2 GiB stay in external files in `weights_folder`."""
 
     model: onnx.ModelProto
     manifest: pb.Manifest
+    weights_folder: Path | None = None
 
 
 def export_file(source: Path, target: Path, options: ExportOptions, *, progress: Progress | None = None) -> Exported:
@@ -59,8 +59,9 @@ def export_file(source: Path, target: Path, options: ExportOptions, *, progress:
         ExportError: the model cannot be made explainable, or the result did not pass its checks.
 
     """
+    check_target(target, source)
     exported = export(load_onnx(source), options, source_engine=lambda: Engine(source), progress=progress)
-    write(exported.model, target)
+    write(exported.model, target, exported.weights_folder)
     return exported
 
 
@@ -85,7 +86,10 @@ def export(
     built = build(prepared, score, layers, gradients=options.gradients, guided=options.guided)
     manifest = make_manifest(built, loaded.source, spec, options.labels)
     model = _assemble(built, manifest)
-    return _prove(model, manifest, source_engine, options.seed, progress)
+    source = source_engine() if source_engine is not None else None
+    folder = weights_folder(built.prepared.model)
+    subject = Subject(model, manifest, load_engine(model, folder), source=source, folder=folder, seed=options.seed)
+    return _prove(subject, progress)
 
 
 def _prepare(loaded: LoadedModel, options: ExportOptions) -> Prepared:
@@ -116,7 +120,7 @@ def _assemble(built: Built, manifest: pb.Manifest) -> onnx.ModelProto:
     # Shapes of inner values served the differentiation; runtimes infer their own.
     del proto.graph.value_info[:]
     _attach(proto, manifest)
-    onnx.checker.check_model(proto)
+    check_model(proto)
     return proto
 
 
@@ -127,31 +131,9 @@ def _attach(proto: onnx.ModelProto, manifest: pb.Manifest) -> None:
     proto.metadata_props.add(key=METADATA_KEY, value=manifest_to_json(manifest))
 
 
-def _prove(
-    model: onnx.ModelProto,
-    manifest: pb.Manifest,
-    source_engine: Callable[[], Engine] | None,
-    seed: int,
-    progress: Progress | None,
-) -> Exported:
-    engine = Engine(model.SerializeToString())
-    source = source_engine() if source_engine is not None else None
-    certificate = certify(Subject(model, manifest, engine, source=source, seed=seed), progress=progress)
+def _prove(subject: Subject, progress: Progress | None) -> Exported:
+    certificate = certify(subject, progress=progress)
     require(certificate)
-    manifest.certificate.CopyFrom(certificate)
-    _attach(model, manifest)
-    return Exported(model, manifest)
-
-
-def write(model: onnx.ModelProto, target: Path) -> None:
-    """Write the file in one step: a reader sees the whole new file or none."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(model.SerializeToString())
-        temporary.chmod(0o644)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    subject.manifest.certificate.CopyFrom(certificate)
+    _attach(subject.model, subject.manifest)
+    return Exported(subject.model, subject.manifest, subject.folder)

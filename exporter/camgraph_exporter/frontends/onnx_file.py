@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import ModelFileError
+from camgraph_exporter.storage import embed_weights
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class LoadedModel:
 
 
 def load_onnx(path: Path) -> LoadedModel:
-    """Read the model at `path`; weights in external files stay there until they are needed.
+    """Read the model at `path`, with its external weights unless they are too large for one file.
 
     Raises:
         ModelFileError: the file is missing, empty, truncated, not ONNX, or its external data is missing or too short.
 
     """
+    if path.is_dir():
+        raise ModelFileError(f"{str(path)!r} is a folder. Give the path of an .onnx file.")
     if not path.is_file():
         raise ModelFileError(f"There is no file {str(path)!r}. Give the path of an .onnx file.")
     proto = _parse(path)
@@ -36,6 +39,7 @@ def load_onnx(path: Path) -> LoadedModel:
     _check_external_data(proto, path)
     model = ir.from_proto(proto)
     ir.external_data.set_base_dir(model.graph, path.parent)
+    embed_weights(model)
     return LoadedModel(model, _source_of(proto, path))
 
 

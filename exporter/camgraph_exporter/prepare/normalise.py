@@ -7,6 +7,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from camgraph_exporter.errors import ModelFileError
+from camgraph_exporter.storage import weights_folder
 
 # From this version on, axes of Squeeze, Unsqueeze and ReduceSum are inputs and Softmax works on one axis: rules need to know one spelling.
 LOWEST_OPSET = 13
@@ -51,4 +52,8 @@ def _lift_opset(model: ir.Model, opset: int) -> ir.Model:
         raise ModelFileError(
             f"The model uses opset {version}, which ONNX's converter could not lift to {opset} ({reason}). Export it again with opset {opset} or newer."
         ) from error
-    return ir.from_proto(proto)
+    lifted = ir.from_proto(proto)
+    folder = weights_folder(model)
+    if folder is not None:
+        ir.external_data.set_base_dir(lifted.graph, folder)
+    return lifted

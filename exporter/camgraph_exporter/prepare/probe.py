@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of
+from camgraph_exporter.storage import load_engine, weights_folder
 from camgraph_runtime.engine import Engine
 from camgraph_runtime.errors import CamgraphError
 
@@ -103,7 +104,7 @@ def _engine_with_outputs(model: ir.Model, values: Sequence[ir.Value]) -> Engine:
         if value.name not in known:
             proto.graph.output.add(name=str(value.name))
     try:
-        return Engine(proto.SerializeToString(), optimize=False)
+        return load_engine(proto, weights_folder(model), optimize=False)
     except CamgraphError as error:
         raise ModelFileError(f"onnxruntime cannot load the model: {error}") from error
 

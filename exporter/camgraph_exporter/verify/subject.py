@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import onnx
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.storage import load_engine, with_weights
 from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_runtime.engine import Engine
 
@@ -20,6 +22,7 @@ class Subject:
     """An explainable graph with its manifest, an engine, a float64 evaluator, and random images.
 
     `source` is the trained model's own engine where it is at hand; without it the file's forward part stands in.
+    `folder` holds the external weights, if any.
     """
 
     def __init__(
@@ -29,11 +32,13 @@ class Subject:
         engine: Engine,
         *,
         source: Engine | None = None,
+        folder: Path | None = None,
         seed: int = 0,
     ) -> None:
         self.model = model
         self.manifest = manifest
         self.engine = engine
+        self.folder = folder
         self._source = source
         self.seed = seed
         self.rng = np.random.default_rng(seed)
@@ -41,7 +46,7 @@ class Subject:
     @cached_property
     def evaluator(self) -> Float64Evaluator:
         """The graph in float64."""
-        return Float64Evaluator(self.model)
+        return Float64Evaluator(with_weights(self.model, self.folder))
 
     @cached_property
     def source(self) -> Engine:
@@ -50,7 +55,7 @@ class Subject:
             return self._source
         names = [spec.name for spec in self.manifest.source_outputs]
         extractor = onnx.utils.Extractor(self.model)
-        return Engine(extractor.extract_model([self.image_name], names).SerializeToString())
+        return load_engine(extractor.extract_model([self.image_name], names), self.folder)
 
     @property
     def image_name(self) -> str:
