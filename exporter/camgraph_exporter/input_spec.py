@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.cam.layouts import image_is_channels_last
+from camgraph_exporter.cam.axes import image_is_channels_last
 from camgraph_exporter.errors import closest
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.manifest import tensor_spec

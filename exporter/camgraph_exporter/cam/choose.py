@@ -37,7 +37,8 @@ def choose_layer(prepared: Prepared, score: Score, name: str = AUTO) -> TargetLa
         )
     if score.task in (pb.TASK_SEGMENTATION, pb.TASK_DETECTION):
         return _deepest(prepared, layers, score)
-    cuts = [layer for layer in layers if layer.is_cut] or layers
+    useful = [layer for layer in layers if layer.has_effect] or layers
+    cuts = [layer for layer in useful if layer.is_cut] or useful
     return _before_pooling(cuts[-1], by_name)
 
 

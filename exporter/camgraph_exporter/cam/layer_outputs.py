@@ -7,6 +7,7 @@ import onnx_ir as ir
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.interface import Interface
 from camgraph_exporter.cam.layers import TargetLayer
+from camgraph_exporter.cam.tokens import to_map
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.vjp.backward import Backward
 
@@ -16,12 +17,10 @@ def add_layer_outputs(
 ) -> pb.Layer:
     """Add the outputs of one layer and return the manifest's account of it. `g` is the cotangent of the layer's tensor."""
     suffix = f"_{index}" if index else ""
-    channels_last = layer.layout == pb.LAYER_LAYOUT_CHANNELS_LAST
     with op.scope(f"layer{suffix}"):
-        activations = op.Transpose(layer.value, perm=[0, 3, 1, 2]) if channels_last else layer.value
-        activations = op.cast(activations, ir.DataType.FLOAT)
-        g = op.full(g, layer.value, [0, 3 if channels_last else 1])
-        g = op.Transpose(g, perm=[0, 1, 4, 2, 3]) if channels_last else g
+        activations = op.cast(_channels_first(op, layer, layer.value), ir.DataType.FLOAT)
+        channel_axis = 1 if layer.layout == pb.LAYER_LAYOUT_CHANNELS_FIRST else len(dims_of(layer.value)) - 1
+        g = _channels_first(op, layer, op.full(g, layer.value, [0, channel_axis]))
         mean = op.mean(g, [axis for axis in (3, 4) if dims_of(g)[axis] != 1], keepdims=True)
         weights = op.Transpose(op.cast(op.Squeeze(mean, op.ints(3, 4)), ir.DataType.FLOAT), perm=[1, 0, 2])
         result = pb.Layer(
@@ -32,6 +31,7 @@ def add_layer_outputs(
             stride_height=layer.stride[0] if layer.stride else 0,
             stride_width=layer.stride[1] if layer.stride else 0,
             layout=layer.layout,
+            prefix_tokens=layer.grid.prefix if layer.grid else 0,
             activations_tensor=interface.add_output(f"activations{suffix}", activations),
             weights_tensor=interface.add_output(f"weights{suffix}", weights),
         )
@@ -40,3 +40,13 @@ def add_layer_outputs(
             by_image = op.Transpose(op.cast(full, ir.DataType.FLOAT), perm=[1, 0, 2, 3, 4])
             result.gradients_tensor = interface.add_output(f"gradients{suffix}", by_image)
     return result
+
+
+def _channels_first(op: Backward, layer: TargetLayer, x: ir.Value) -> ir.Value:
+    """Turn the layer's value [N, ...] or its cotangent [T, N, ...] into [..., K, h, w]."""
+    if layer.grid is not None:
+        return to_map(op, x, layer.grid)
+    if layer.layout == pb.LAYER_LAYOUT_CHANNELS_LAST:
+        rank = len(dims_of(x))
+        return op.Transpose(x, perm=[*range(rank - 3), rank - 1, rank - 3, rank - 2])
+    return x

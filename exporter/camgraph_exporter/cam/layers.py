@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.cam.axes import axes_on
+from camgraph_exporter.cam.axis import TokenGrid
 from camgraph_exporter.cam.cost import macs
-from camgraph_exporter.cam.layouts import image_size, layouts_on
+from camgraph_exporter.cam.layouts import MapLayout, image_size, layout_from
 from camgraph_exporter.cam.score import Score
-from camgraph_exporter.graph.dims import Dims, dims_of
+from camgraph_exporter.cam.tokens import without_effect
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.vjp.driver import Path
 
@@ -27,7 +29,9 @@ _CONTINUATIONS = {
 class TargetLayer:
     """A feature map that can be explained: its tensor, how its axes become [K, h, w], and what explaining there costs.
 
-    `extra_cost` is an estimate: multiply-accumulates of the backward part over those of the whole forward pass.
+    `extra_cost` is an estimate: multiply-accumulates of the backward part over those of the whole forward pass. `grid` says where the
+    map lies in a row of tokens. `has_effect` is false where the score provably does not depend on the map's cells, as behind the last
+    attention of a transformer that pools its class token.
     """
 
     value: ir.Value
@@ -38,17 +42,13 @@ class TargetLayer:
     stride: tuple[float, float] | None
     extra_cost: float
     is_cut: bool
+    grid: TokenGrid | None = None
+    has_effect: bool = True
 
     @property
     def name(self) -> str:
         """The tensor's name in the source."""
         return str(self.value.name)
-
-    @property
-    def spatial_axes(self) -> tuple[int, ...]:
-        """Axes of the tensor over which alpha is a mean."""
-        rank = len(dims_of(self.value))
-        return tuple(range(2, rank)) if self.layout == pb.LAYER_LAYOUT_CHANNELS_FIRST else tuple(range(1, rank - 1))
 
 
 def candidate_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
@@ -58,7 +58,11 @@ def candidate_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
     """
     layers = spatial_layers(prepared, score)
     names = {layer.name for layer in layers}
-    ends = [layer for layer in layers if not _continues(layer.value, names) and not _is_moved(layer.value)]
+    ends = [
+        layer
+        for layer in layers
+        if layer.has_effect and not _continues(layer.value, names) and not _is_moved(layer.value)
+    ]
     dense = score.task in (pb.TASK_SEGMENTATION, pb.TASK_DETECTION)
     cuts = [] if dense else [layer for layer in ends if layer.is_cut]
     return cuts or ends or layers
@@ -67,7 +71,8 @@ def candidate_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
 def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
     """Return every feature map on a path from image to score, in the order of the model."""
     path = Path(prepared.graph, [prepared.image], [score.value])
-    layouts = layouts_on(path, prepared.image)
+    axes = axes_on(path, prepared.image, prepared.probe.constants)
+    idle = without_effect(path, axes, prepared.probe.constants)
     cuts = _cuts(path)
     total = sum(macs(node) for node in prepared.graph) or 1
     layers = []
@@ -80,39 +85,32 @@ def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
                 and value.dtype.is_floating_point()
                 and value.shape is not None
             ):
-                layer = _layer(value, layouts.get(value), prepared, is_cut=value in cuts)
+                layer = _layer(value, layout_from(value, axes.get(value, ())), prepared)
                 if layer is not None:
-                    layers.append(layer)
+                    layers.append(replace(layer, is_cut=value in cuts, has_effect=value not in idle))
     behind = _macs_behind(path)
-    return [_with_cost(layer, behind[layer.value] / total) for layer in layers]
+    return [replace(layer, extra_cost=behind[layer.value] / total) for layer in layers]
 
 
-def _layer(value: ir.Value, layout: pb.LayerLayout | None, prepared: Prepared, *, is_cut: bool) -> TargetLayer | None:
-    dims = dims_of(value)
-    if len(dims) != 4 or layout is None:
+def _layer(value: ir.Value, layout: MapLayout | None, prepared: Prepared) -> TargetLayer | None:
+    if layout is None:
         return None
-    channels, height, width = (
-        (dims[1], dims[2], dims[3]) if layout == pb.LAYER_LAYOUT_CHANNELS_FIRST else (dims[3], dims[1], dims[2])
-    )
+    channels, height, width = layout.sizes(value)
     if not isinstance(channels, int) or (height == 1 and width == 1):
         return None
     size = image_size(prepared)
     known = isinstance(height, int) and isinstance(width, int) and size is not None
-    stride = (size[0] / int(height), size[1] / int(width)) if known and size is not None else None
     return TargetLayer(
         value,
-        layout,
+        layout.kind,
         channels,
         height if isinstance(height, int) else None,
         width if isinstance(width, int) else None,
-        stride,
-        math.nan,
-        is_cut,
+        stride=(size[0] / int(height), size[1] / int(width)) if known and size is not None else None,
+        extra_cost=math.nan,
+        is_cut=False,
+        grid=layout.grid,
     )
-
-
-def _with_cost(layer: TargetLayer, cost: float) -> TargetLayer:
-    return TargetLayer(**{**layer.__dict__, "extra_cost": cost})
 
 
 def _cuts(path: Path) -> set[ir.Value]:

@@ -1,49 +1,69 @@
-"""Follows the order of the axes from the image through the network: channels first or channels last."""
+"""Tells which tensors are feature maps, and how their axes become channels, height and width."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.graph.dims import Dims, dims_of
+from camgraph_exporter.cam.axes import axes_on, image_axes
+from camgraph_exporter.cam.axis import Axes, Role, TokenGrid, is_role
+from camgraph_exporter.graph.dims import Dim, dims_of, is_static
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.vjp.driver import Path
 
-# ONNX's own spatial operators take and return [N, C, ...].
-_CHANNELS_FIRST_OPERATORS = {
-    "Conv", "ConvTranspose", "MaxPool", "AveragePool", "BatchNormalization", "InstanceNormalization", "LRN",
-    "DepthToSpace", "SpaceToDepth", "QLinearConv", "ConvInteger",
-}  # fmt: skip
 
+@dataclass(frozen=True)
+class MapLayout:
+    """How the axes of a feature map are ordered; `grid` says where the map lies in a row of tokens."""
 
-def image_is_channels_last(dims: Dims) -> bool:
-    """Tell whether an image input [N, ?, ?, ?] has its channels last."""
-    return len(dims) == 4 and dims[-1] in (1, 3, 4) and dims[1] not in (1, 3, 4)
+    kind: pb.LayerLayout
+    grid: TokenGrid | None = None
+
+    def sizes(self, value: ir.Value) -> tuple[Dim, Dim, Dim]:
+        """Return channels, height and width."""
+        dims = dims_of(value)
+        if self.grid is not None:
+            return dims[2], self.grid.height, self.grid.width
+        if self.kind == pb.LAYER_LAYOUT_CHANNELS_LAST:
+            return dims[3], dims[1], dims[2]
+        return dims[1], dims[2], dims[3]
 
 
 def image_size(prepared: Prepared) -> tuple[int, int] | None:
     """Return height and width of the image input in pixels, or None where they are dynamic."""
     dims = dims_of(prepared.image)
-    height, width = (dims[1], dims[2]) if image_is_channels_last(dims) else (dims[-2], dims[-1])
+    sizes = {axis.role: dim for axis, dim in zip(image_axes(prepared.image), dims, strict=True) if axis is not None}
+    height, width = sizes.get(Role.HEIGHT), sizes.get(Role.WIDTH)
     return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
 
-def layouts_on(path: Path, image: ir.Value) -> dict[ir.Value, pb.LayerLayout]:
-    """Return the layout of every value on a path that starts at the image."""
-    first, last = pb.LAYER_LAYOUT_CHANNELS_FIRST, pb.LAYER_LAYOUT_CHANNELS_LAST
-    layouts = {image: last if image_is_channels_last(dims_of(image)) else first}
-    for node in path.nodes:
-        layout = next((layouts[value] for value in node.inputs if value in layouts), first)
-        if node.op_type in _CHANNELS_FIRST_OPERATORS:
-            layout = first
-        elif node.op_type == "Transpose":
-            perm = list(node.attributes["perm"].value) if "perm" in node.attributes else []
-            layout = last if perm == [0, 2, 3, 1] else first if perm == [0, 3, 1, 2] else layout
-        layouts.update(dict.fromkeys(node.outputs, layout))
-    return layouts
+def layout_from(value: ir.Value, axes: Axes) -> MapLayout | None:
+    """Return the layout of a value, or None if it is no feature map with the batch in front."""
+    if len(axes) == 4 and is_role(axes[0], Role.BATCH):
+        if is_role(axes[2], Role.HEIGHT) and is_role(axes[3], Role.WIDTH):
+            return MapLayout(pb.LAYER_LAYOUT_CHANNELS_FIRST)
+        if is_role(axes[1], Role.HEIGHT) and is_role(axes[2], Role.WIDTH):
+            return MapLayout(pb.LAYER_LAYOUT_CHANNELS_LAST)
+    if len(axes) == 3 and is_role(axes[0], Role.BATCH) and is_role(axes[1], Role.TOKENS):
+        return _token_layout(value, axes)
+    return None
 
 
-def layouts_of(prepared: Prepared, value: ir.Value) -> pb.LayerLayout:
-    """Return the layout of one value that depends on the image."""
+def _token_layout(value: ir.Value, axes: Axes) -> MapLayout | None:
+    assert axes[1] is not None
+    grid, count = axes[1].grid, dims_of(value)[1]
+    # Rows and columns of an attention are both tokens.
+    if grid is None or not (axes[2] is None or is_role(axes[2], Role.CHANNELS)):
+        return None
+    if is_static((count, grid.height, grid.width)) and grid.prefix + int(grid.height) * int(grid.width) > int(count):
+        return None
+    return MapLayout(pb.LAYER_LAYOUT_TOKENS, grid)
+
+
+def layout_of(prepared: Prepared, value: ir.Value) -> pb.LayerLayout:
+    """Return the layout of one value that depends on the image; channels first where it is not known."""
     path = Path(prepared.graph, [prepared.image], [value])
-    return layouts_on(path, prepared.image).get(value, pb.LAYER_LAYOUT_CHANNELS_FIRST)
+    layout = layout_from(value, axes_on(path, prepared.image, prepared.probe.constants).get(value, ()))
+    return pb.LAYER_LAYOUT_CHANNELS_FIRST if layout is None else layout.kind

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.cam.layouts import layouts_of
+from camgraph_exporter.cam.layouts import layout_of
 from camgraph_exporter.errors import ScoreError, closest
 from camgraph_exporter.graph.dims import Dims, dims_of
 from camgraph_exporter.prepare.prepare import Prepared
@@ -172,7 +172,7 @@ def _vector(_prepared: Prepared, score: Score, dims: Dims, _options: ScoreOption
 
 
 def _pixels(prepared: Prepared, score: Score, dims: Dims, options: ScoreOptions) -> Score:
-    last = layouts_of(prepared, score.value) == pb.LAYER_LAYOUT_CHANNELS_LAST
+    last = layout_of(prepared, score.value) == pb.LAYER_LAYOUT_CHANNELS_LAST
     axis = options.class_axis or (3 if last else 1)
     if len(dims) != 4 or not isinstance(dims[axis], int):
         raise _misfit(score, dims, "one score for each class and pixel, [N, C, H, W]")

@@ -34,3 +34,36 @@ def static(dims: Sequence[Dim]) -> tuple[int, ...] | None:
     """Return the dimensions if all are numbers, else None."""
     numbers = tuple(dim for dim in dims if isinstance(dim, int))
     return numbers if len(numbers) == len(dims) else None
+
+
+def matching_axes(y: Dims, x: Dims) -> list[tuple[list[int], list[int]]] | None:
+    """Split the axes of two shapes of one tensor into the smallest groups with equal products; None if symbols forbid it."""
+    groups: list[tuple[list[int], list[int]]] = []
+    i = j = 0
+    while i < len(y) or j < len(x):
+        if i < len(y) and j < len(x) and y[i] == x[j]:
+            groups.append(([i], [j]))
+            i, j = i + 1, j + 1
+            continue
+        group = _static_group(y, x, i, j)
+        if group is None:
+            return None
+        groups.append(group)
+        i, j = i + len(group[0]), j + len(group[1])
+    return groups
+
+
+def _static_group(y: Dims, x: Dims, i: int, j: int) -> tuple[list[int], list[int]] | None:
+    axes_y: list[int] = []
+    axes_x: list[int] = []
+    left = right = 1
+    while not (axes_y or axes_x) or left != right:
+        take_left = (left <= right and i < len(y)) or j >= len(x)
+        dim = y[i] if take_left and i < len(y) else x[j] if j < len(x) else None
+        if not isinstance(dim, int) or dim == 0:
+            return None
+        if take_left:
+            axes_y, left, i = [*axes_y, i], left * dim, i + 1
+        else:
+            axes_x, right, j = [*axes_x, j], right * dim, j + 1
+    return axes_y, axes_x

@@ -10,6 +10,9 @@ import onnx
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.verify.subject import Arrays, Subject
 
+# From activations [N, K, h, w] to scores [N, T].
+Scores = Callable[[np.ndarray], np.ndarray]
+
 _OUTPUT_TOLERANCE = 1e-6
 _GRADIENT_TOLERANCE = 1e-4
 _FLOAT32_TOLERANCE = 1e-2
@@ -57,8 +60,9 @@ def float32_close(subject: Subject) -> pb.Check:
     feeds = subject.feeds(subject.batch if not subject.batch_is_symbolic else 1, 2)
     found = subject.engine.run(feeds)
     for layer in subject.manifest.layers:
-        activations = layer_values(layer, found[layer.activations_tensor])
-        exact = subject.evaluator.run([layer.weights_tensor], {**feeds, layer.name: activations})[0]
+        at_layer = subject.at_layer(layer, feeds)
+        activations = found[layer.activations_tensor]
+        exact = subject.evaluator.run([layer.weights_tensor], {**feeds, layer.name: at_layer(activations)})[0]
         errors[layer.name] = relative_l2(found[layer.weights_tensor], exact)
     return _check(
         "gradient-float32",
@@ -137,11 +141,6 @@ def relative_l2(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.linalg.norm(a - b)) / max(float(np.linalg.norm(b)), 1e-30)
 
 
-def layer_values(layer: pb.Layer, activations: np.ndarray) -> np.ndarray:
-    """Turn channels-first activations back into the layer's own layout."""
-    return activations.transpose(0, 2, 3, 1) if layer.layout == pb.LAYER_LAYOUT_CHANNELS_LAST else activations
-
-
 def _finite_differences(subject: Subject, layer: pb.Layer) -> list[float]:
     rng = subject.rng
     batch = subject.batch if not subject.batch_is_symbolic else 1
@@ -152,39 +151,36 @@ def _finite_differences(subject: Subject, layer: pb.Layer) -> list[float]:
     base = real + 1e-3 * scale * np.abs(rng.standard_normal(real.shape))
     feeds = subject.resolved(feeds, found)
     wanted = [layer.weights_tensor] + ([layer.gradients_tensor] if layer.gradients_tensor else [])
-    exact = dict(
-        zip(wanted, subject.evaluator.run(wanted, {**feeds, layer.name: layer_values(layer, base)}), strict=True)
-    )
+    at_layer = subject.at_layer(layer, feeds)
+    exact = dict(zip(wanted, subject.evaluator.run(wanted, {**feeds, layer.name: at_layer(base)}), strict=True))
     weights = exact[layer.weights_tensor]
     places = float(np.prod(real.shape[2:]))
+
+    def scores(activations: np.ndarray) -> np.ndarray:
+        name = subject.manifest.target.target_score_output
+        found = subject.evaluator.run([name], {**feeds, layer.name: at_layer(activations)})[0]
+        return np.asarray(found, dtype=np.float64)
 
     errors = []
     for mixture in _channel_directions(rng, weights):
         direction = np.broadcast_to(mixture[None, :, None, None], real.shape)
         typical = np.linalg.norm(weights, axis=2) * places * np.linalg.norm(mixture)
-        errors.append(_slope_error(subject, layer, feeds, base, direction, scale, weights @ mixture * places, typical))
+        errors.append(_slope_error(scores, base, direction, scale, weights @ mixture * places, typical))
     if layer.gradients_tensor:
         full = exact[layer.gradients_tensor]
         direction = rng.standard_normal(real.shape)
         got, typical = (full * direction[:, None]).sum(axis=(2, 3, 4)), np.sqrt((full**2).sum(axis=(2, 3, 4)))
-        errors.append(_slope_error(subject, layer, feeds, base, direction, scale, got, typical))
+        errors.append(_slope_error(scores, base, direction, scale, got, typical))
     return errors
 
 
 def _slope_error(
-    subject: Subject,
-    layer: pb.Layer,
-    feeds: Arrays,
-    base: np.ndarray,
-    direction: np.ndarray,
-    scale: float,
-    got: np.ndarray,
-    typical: np.ndarray,
+    scores: Scores, base: np.ndarray, direction: np.ndarray, scale: float, got: np.ndarray, typical: np.ndarray
 ) -> float:
     """Return the error of `got` against the best of a few central differences."""
     best = float("inf")
     for step in _STEPS:
-        best = min(best, _error(got, _slope(subject, layer, feeds, base, direction, step * scale), typical))
+        best = min(best, _error(got, _slope(scores, base, direction, step * scale), typical))
         if best <= _GRADIENT_TOLERANCE:
             break
     return best
@@ -198,17 +194,10 @@ def _channel_directions(rng: np.random.Generator, weights: np.ndarray) -> list[n
     return [rng.standard_normal(count) for _ in range(_DIRECTIONS)] + singles
 
 
-def _slope(
-    subject: Subject, layer: pb.Layer, feeds: Arrays, base: np.ndarray, direction: np.ndarray, step: float
-) -> np.ndarray:
+def _slope(scores: Scores, base: np.ndarray, direction: np.ndarray, step: float) -> np.ndarray:
     """Differentiate the scores [N, T] along a direction by central differences of fourth order."""
-    name = subject.manifest.target.target_score_output
-
-    def score(k: int) -> np.ndarray:
-        moved = layer_values(layer, base + k * step * direction)
-        return np.asarray(subject.evaluator.run([name], {**feeds, layer.name: moved})[0], dtype=np.float64)
-
-    return np.asarray((score(-2) - 8 * score(-1) + 8 * score(1) - score(2)) / (12 * step))
+    at = {k: scores(base + k * step * direction) for k in (-2, -1, 1, 2)}
+    return np.asarray((at[-2] - 8 * at[-1] + 8 * at[1] - at[2]) / (12 * step))
 
 
 def _error(got: np.ndarray, expected: np.ndarray, typical: np.ndarray) -> float:

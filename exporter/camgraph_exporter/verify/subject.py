@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -150,6 +151,24 @@ class Subject:
         array = self.source.run({self.image_name: self.images(self.batch)})[output]
         last = self.manifest.input.layout == pb.LAYOUT_NHWC
         return (array.shape[1], array.shape[2]) if last else (array.shape[2], array.shape[3])
+
+    def at_layer(self, layer: pb.Layer, feeds: Arrays) -> Callable[[np.ndarray], np.ndarray]:
+        """Return a function from activations [N, K, h, w] to the layer's tensor, in the layer's own layout.
+
+        Tokens that belong to no cell of the map keep the values that they have for `feeds`.
+        """
+        if layer.layout == pb.LAYER_LAYOUT_CHANNELS_LAST:
+            return lambda activations: activations.transpose(0, 2, 3, 1)
+        if layer.layout != pb.LAYER_LAYOUT_TOKENS:
+            return lambda activations: activations
+        whole = self.evaluator.run([layer.name], feeds)[0]
+
+        def as_tokens(activations: np.ndarray) -> np.ndarray:
+            cells = activations.reshape(*activations.shape[:2], -1).transpose(0, 2, 1)
+            begin, end = layer.prefix_tokens, layer.prefix_tokens + cells.shape[1]
+            return np.concatenate([whole[:, :begin], cells, whole[:, end:]], axis=1)
+
+        return as_tokens
 
 
 def _smooth_noise(rng: np.random.Generator, shape: list[int], *, channels_last: bool) -> np.ndarray:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from camgraph_exporter.graph.dims import Dims, dims_of
+from camgraph_exporter.graph.dims import dims_of, matching_axes
 from camgraph_exporter.graph.emitter import Emitter
 
 # The symbol of the axis of targets.
@@ -99,7 +99,7 @@ class Backward(Emitter):
 
         The shape is a constant wherever only the batch is dynamic: a zero copies the size of the axis in front.
         """
-        groups = _matching_axes(dims_of(y), dims_of(x))
+        groups = matching_axes(dims_of(y), dims_of(x))
         if groups is None:
             return self.shaped(self.full(g, y), x)
         have = dims_of(g)[1:]
@@ -117,7 +117,9 @@ class Backward(Emitter):
     def zeros_like(self, x: ir.Value, g: ir.Value) -> ir.Value:
         """Return an all-zero cotangent of `x` in the element type of `g`."""
         shape = self.join([self.targets, *(self.size_vector(x, axis) for axis in range(len(dims_of(x))))])
-        return self.ConstantOfShape(shape, value=ir.tensor(np.zeros(1, dtype=dtype_of(g).numpy())))
+        zeros = self.ConstantOfShape(shape, value=ir.tensor(np.zeros(1, dtype=dtype_of(g).numpy())))
+        zeros.shape = ir.Shape([TARGETS, *dims_of(x)])
+        return zeros
 
     def pad_axis(self, g: ir.Value, axis: int, before: ir.Value, after: ir.Value) -> ir.Value:
         """Pad one axis with zeros (int64 [1] counts; negative counts cut)."""
@@ -165,39 +167,6 @@ class Backward(Emitter):
         """Return one dimension of `x` as int64 [1]; a constant where it is static."""
         dim = dims_of(x)[axis]
         return self.ints(dim) if isinstance(dim, int) else self.Gather(self.Shape(x), self.ints(axis), axis=0)
-
-
-def _matching_axes(y: Dims, x: Dims) -> list[tuple[list[int], list[int]]] | None:
-    """Split the axes of two shapes of one tensor into the smallest groups with equal products; None if symbols forbid it."""
-    groups: list[tuple[list[int], list[int]]] = []
-    i = j = 0
-    while i < len(y) or j < len(x):
-        if i < len(y) and j < len(x) and y[i] == x[j]:
-            groups.append(([i], [j]))
-            i, j = i + 1, j + 1
-            continue
-        group = _static_group(y, x, i, j)
-        if group is None:
-            return None
-        groups.append(group)
-        i, j = i + len(group[0]), j + len(group[1])
-    return groups
-
-
-def _static_group(y: Dims, x: Dims, i: int, j: int) -> tuple[list[int], list[int]] | None:
-    axes_y: list[int] = []
-    axes_x: list[int] = []
-    left = right = 1
-    while not (axes_y or axes_x) or left != right:
-        take_left = (left <= right and i < len(y)) or j >= len(x)
-        dim = y[i] if take_left and i < len(y) else x[j] if j < len(x) else None
-        if not isinstance(dim, int) or dim == 0:
-            return None
-        if take_left:
-            axes_y, left, i = [*axes_y, i], left * dim, i + 1
-        else:
-            axes_x, right, j = [*axes_x, j], right * dim, j + 1
-    return axes_y, axes_x
 
 
 def _merge_constants(op: Backward, pieces: Sequence[ir.Value]) -> list[ir.Value]:

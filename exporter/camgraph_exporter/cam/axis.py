@@ -1,0 +1,65 @@
+"""What an axis of a tensor means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+import onnx_ir as ir
+
+from camgraph_exporter.graph.dims import Dim
+
+
+class Role(Enum):
+    """What the elements along an axis are."""
+
+    BATCH = auto()
+    CHANNELS = auto()
+    HEIGHT = auto()
+    WIDTH = auto()
+    TOKENS = auto()  # the cells of a map in rows, behind and before tokens that belong to no cell
+    PREFIX = auto()  # only tokens that belong to no cell
+
+
+@dataclass(frozen=True)
+class TokenGrid:
+    """The map that a row of tokens holds: `prefix` tokens that belong to no cell, then height x width cells by rows.
+
+    `source` is a map of these sizes, whose `axes` tell height and width at run time where they are dynamic.
+    """
+
+    prefix: int
+    height: Dim
+    width: Dim
+    source: ir.Value
+    axes: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis: its role, and for tokens the map that they hold."""
+
+    role: Role
+    grid: TokenGrid | None = None
+
+
+# One entry a dimension; None where the meaning is lost.
+Axes = tuple[Axis | None, ...]
+
+BATCH, CHANNELS, HEIGHT, WIDTH = (
+    Axis(role) for role in (Role.BATCH, Role.CHANNELS, Role.HEIGHT, Role.WIDTH)
+)
+CHANNELS_FIRST: Axes = (BATCH, CHANNELS, HEIGHT, WIDTH)
+CHANNELS_LAST: Axes = (BATCH, HEIGHT, WIDTH, CHANNELS)
+
+
+def is_role(axis: Axis | None, *roles: Role) -> bool:
+    """Tell whether an axis is known to have one of the roles."""
+    return axis is not None and axis.role in roles
+
+
+def tokens_axis(axes: Sequence[Axis | None]) -> int | None:
+    """Return the index of the axis of tokens, or None where there is none or more than one."""
+    found = [i for i, axis in enumerate(axes) if is_role(axis, Role.TOKENS)]
+    return found[0] if len(found) == 1 else None
