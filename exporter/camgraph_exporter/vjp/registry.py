@@ -115,3 +115,13 @@ def refuse_inputs(node: NodeView, *indices: int) -> None:
                 f"Input {index} of {node.op_type} node {node.name!r} depends on the target layer, and there is no derivative for that input. "
                 "Choose a layer behind this node with --layer."
             )
+
+
+def refuse_outputs(node: NodeView, cotangents: Sequence[ir.Value | None]) -> None:
+    """Raise if the score depends on an output behind the first, which the rule does not derive."""
+    for index, g in enumerate(cotangents, start=1):
+        if g is not None:
+            raise GradientError(
+                f"The score depends on output {index} of {node.op_type} node {node.name!r}, and there is no derivative "
+                "for that output. Choose a layer behind this node with --layer."
+            )
