@@ -1,0 +1,57 @@
+"""Linear maps along one axis of a cotangent, and reshapes whose result keeps its shape where inference cannot see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from camgraph_exporter.graph.dims import Dim, dims_of
+from camgraph_exporter.vjp.backward import Backward, dtype_of
+
+
+def reshape_to(op: Backward, x: ir.Value, sizes: Sequence[ir.Value], dims: Sequence[Dim]) -> ir.Value:
+    """Reshape `x` to the joined int64 vectors `sizes`, and note the dimensions of the result."""
+    result = op.Reshape(x, op.join(sizes))
+    result.shape = ir.Shape(dims)
+    return result
+
+
+def sizes_of(op: Backward, x: ir.Value, axes: Sequence[int]) -> list[ir.Value]:
+    """Return dimensions of `x`, each as int64 [1]."""
+    return [op.size_vector(x, axis) for axis in axes]
+
+
+def multiply_axis(op: Backward, g: ir.Value, matrix: ir.Value, place: int) -> ir.Value:
+    """Multiply axis `place` of `g`, of length m, by `matrix` [m, n]: that axis gets the length n."""
+    dims = dims_of(g)
+    if place == len(dims) - 1:
+        return op.MatMul(g, matrix)
+    columns = op.Transpose(matrix, perm=[1, 0])
+    if place == len(dims) - 2:
+        return op.MatMul(columns, g)
+    front, behind = op.ints(*[0] * (place + 1)), range(place + 1, len(dims))
+    product = op.MatMul(columns, op.Reshape(g, op.join([front, op.ints(-1)])))
+    return reshape_to(
+        op, product, [front, *sizes_of(op, g, behind)], (*dims[:place], dims_of(matrix)[1], *dims[place + 1 :])
+    )
+
+
+def one_hot_rows(op: Backward, indices: ir.Value, count: ir.Value, like: ir.Value) -> ir.Value:
+    """Return the matrix [m, n] with a one at each of the `indices` (int64 [m], negative ones from the end).
+
+    `count` is n as int64 [1]; the element type is that of `like`. A product with it adds up what a gather took, without
+    the scatter with reduction that some runtimes refuse.
+    """
+    from_start = op.Where(op.Less(indices, 0), op.Add(indices, count), indices)
+    matches = op.Equal(op.Unsqueeze(from_start, op.ints(1)), op.arange(count))
+    return op.cast(matches, dtype_of(like))
+
+
+def identity_matrix(op: Backward, count: ir.Value, like: ir.Value) -> ir.Value:
+    """Return the unit matrix [n, n] in the element type of `like`; `count` is n as int64 [1]."""
+    known = op.known(count)
+    if known is not None:
+        return op.constant(np.eye(int(known[0]), dtype=dtype_of(like).numpy()))
+    return one_hot_rows(op, op.arange(count), count, like)
