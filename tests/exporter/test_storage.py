@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+
 from camgraph_exporter import storage
 from camgraph_exporter.export import ExportOptions, export_file
 from camgraph_exporter.verify.certificate import certify
@@ -14,7 +15,6 @@ from camgraph_exporter.verify.subject import Subject
 from camgraph_runtime.engine import Engine
 from camgraph_runtime.errors import UsageError
 from camgraph_runtime.manifest import manifest_from_metadata
-
 from support.nets import classifier
 
 
@@ -64,7 +64,7 @@ def test_weights_beyond_the_limit_lie_beside_the_graph(tmp_path: Path, embedded:
 
     proto = onnx.load(out, load_external_data=False)
     external = [t for t in proto.graph.initializer if onnx.external_data_helper.uses_external_data(t)]
-    assert {dict((e.key, e.value) for e in t.external_data)["location"] for t in external} == {"net.cam.onnx.data"}
+    assert {{e.key: e.value for e in t.external_data}["location"] for t in external} == {"net.cam.onnx.data"}
     assert (out.parent / "net.cam.onnx.data").stat().st_size < 1.2 * (sum(4 * np.prod(t.dims) for t in external) + 4096)
     onnx.checker.check_model(str(out))
 

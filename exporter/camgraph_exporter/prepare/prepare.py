@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.prepare.batch import free_batch
 from camgraph_exporter.prepare.normalise import LOWEST_OPSET, normalise
 from camgraph_exporter.prepare.probe import BATCH, Probe, annotate, probe
+from camgraph_exporter.prepare.screen import screen
 
 
 @dataclass
 class Prepared:
-    """A normalised model whose values all carry shapes and types."""
+    """A normalised model whose values all carry shapes and types.
+
+    `notes`: what the user should know of it, one sentence each.
+    """
 
     model: ir.Model
     image: ir.Value
     probe: Probe
+    notes: list[str] = field(default_factory=list)
 
     @property
     def graph(self) -> ir.Graph:
@@ -40,15 +46,26 @@ def prepare(model: ir.Model, *, opset: int = LOWEST_OPSET, sizes: Sequence[int] 
     """Normalise and probe a model.
 
     Raises:
-        ModelFileError: the model has no image input, or onnxruntime cannot run it.
+        ModelFileError: the model has no image input, is in training mode or random, or onnxruntime cannot run it.
 
     """
     model = normalise(model, opset=opset)
+    screen(model)
+    model, notes = _with_any_batch(model, sizes)
     image = _image_input(model)
     _name_batch(image)
     result = probe(model, image=image, sizes=sizes)
     annotate(model, result)
-    return Prepared(model, image, result)
+    return Prepared(model, image, result, notes)
+
+
+def _with_any_batch(model: ir.Model, sizes: Sequence[int] | None) -> tuple[ir.Model, list[str]]:
+    batch = dims_of(_image_input(model))[0]
+    if not isinstance(batch, int):
+        return model, []
+    freed = free_batch(model, sizes=sizes) if batch == 1 else None
+    note = f"The model takes batches of exactly {batch}, and so does the explainable graph."
+    return (model, [note]) if freed is None else (freed, [])
 
 
 def _image_input(model: ir.Model) -> ir.Value:

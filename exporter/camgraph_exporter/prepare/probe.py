@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of
+from camgraph_exporter.prepare.screen import contributing_nodes, describe
 from camgraph_exporter.storage import load_engine, weights_folder
 from camgraph_runtime.engine import Engine
 from camgraph_runtime.errors import CamgraphError
@@ -50,12 +51,14 @@ def probe(model: ir.Model, *, image: ir.Value, sizes: Sequence[int] | None = Non
     engine = _engine_with_outputs(model, values)
     rng = np.random.default_rng(seed)
     runs = _runs(engine, image, rng, sizes)
+    _check_repeatable(engine, model, runs[0])
     return _compare(model, image, values, runs)
 
 
 @dataclass(frozen=True)
 class _Run:
     batch: int
+    feeds: Mapping[str, np.ndarray]
     arrays: Mapping[str, np.ndarray]
 
 
@@ -82,9 +85,9 @@ def _run(
     for i, axis in enumerate(open_axes):
         shape[axis] = sizes[i % len(sizes)] if sizes else _DEFAULT_SIZE + growth * (i + 1)
     assert image.dtype is not None
-    data = random_input(rng, [int(dim) for dim in shape], image.dtype)
+    feeds = {str(image.name): random_input(rng, [int(dim) for dim in shape], image.dtype)}
     try:
-        return _Run(batch, engine.run({str(image.name): data}))
+        return _Run(batch, feeds, engine.run(feeds))
     except CamgraphError as error:
         raise ModelFileError(f"onnxruntime cannot run the model on an input of shape {list(shape)}: {error}") from error
 
@@ -107,6 +110,29 @@ def _engine_with_outputs(model: ir.Model, values: Sequence[ir.Value]) -> Engine:
         return load_engine(proto, weights_folder(model), optimize=False)
     except CamgraphError as error:
         raise ModelFileError(f"onnxruntime cannot load the model: {error}") from error
+
+
+def _check_repeatable(engine: Engine, model: ir.Model, run: _Run) -> None:
+    """Run the same input again: the nodes where results begin to differ are random."""
+    again = engine.run(run.feeds)
+    differing = {name for name, array in run.arrays.items() if not _equal(array, again[name])}
+    random = [
+        node
+        for node in contributing_nodes(model.graph)
+        if any(value.name in differing for value in node.outputs)
+        and not any(value.name in differing for value in node.inputs if value is not None)
+    ]
+    if random:
+        raise ModelFileError(
+            f"The model gives different results for the same image: {describe(random)} random. "
+            "Export the model again in evaluation mode."
+        )
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    if not isinstance(a, np.ndarray) or not np.issubdtype(a.dtype, np.floating):
+        return bool(np.array_equal(a, b))
+    return bool(np.allclose(a, b, rtol=1e-3, atol=1e-5, equal_nan=True))
 
 
 def _compare(model: ir.Model, image: ir.Value, values: Sequence[ir.Value], runs: Sequence[_Run]) -> Probe:

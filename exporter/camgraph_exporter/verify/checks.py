@@ -26,7 +26,7 @@ _STEPS = (1e-6, 1e-7, 1e-8)
 def outputs_unchanged(subject: Subject) -> pb.Check:
     """(a) The trained model's outputs are what they were, in the same runtime with the same options."""
     feeds = subject.feeds(subject.batch, 2)
-    before = subject.source.run({subject.image_name: feeds[subject.image_name]})
+    before = subject.run_source(feeds[subject.image_name])
     after = subject.engine.run(feeds)
     errors = {name: _relative_to_largest(after[name], array) for name, array in before.items()}
     return _check(

@@ -58,6 +58,13 @@ class Subject:
         extractor = onnx.utils.Extractor(self.model)
         return load_engine(extractor.extract_model([self.image_name], names), self.folder)
 
+    def run_source(self, images: np.ndarray) -> Arrays:
+        """Run the trained model; one with a fixed batch gets the images in portions of that size."""
+        size = self.source.inputs[self.image_name].shape[0]
+        step = size if isinstance(size, int) and len(images) % size == 0 else len(images)
+        runs = [self.source.run({self.image_name: images[i : i + step]}) for i in range(0, len(images), step)]
+        return runs[0] if len(runs) == 1 else {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}
+
     @property
     def image_name(self) -> str:
         """Name of the image input."""
@@ -148,7 +155,7 @@ class Subject:
         if all(isinstance(size, int) for size in shape):
             return int(shape[0] or 0), int(shape[1] or 0)
         output = self.manifest.head.output_name
-        array = self.source.run({self.image_name: self.images(self.batch)})[output]
+        array = self.run_source(self.images(self.batch))[output]
         last = self.manifest.input.layout == pb.LAYOUT_NHWC
         return (array.shape[1], array.shape[2]) if last else (array.shape[2], array.shape[3])
 

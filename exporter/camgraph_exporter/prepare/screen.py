@@ -1,0 +1,82 @@
+"""Refuses models that no layer of which can be explained: in training mode, random, or with broken weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import onnx_ir as ir
+
+from camgraph_exporter.errors import ModelFileError
+
+_RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
+_ADVICE = "Export the model again in evaluation mode."
+
+
+def screen(model: ir.Model) -> None:
+    """Look at what the outputs depend on.
+
+    Raises:
+        ModelFileError: nodes are in training mode or random, or weights are NaN; all of them are named.
+
+    """
+    nodes = contributing_nodes(model.graph)
+    training = [node for node in nodes if _is_training(node)]
+    random = [node for node in nodes if node.domain == "" and node.op_type in _RANDOM]
+    broken = [value for value in _weights(nodes) if _has_nan(value)]
+    problems = []
+    if training:
+        problems.append(f"{describe(training)} in training mode. {_ADVICE}")
+    if random:
+        problems.append(f"{describe(random)} random, so the same image gives different results. {_ADVICE}")
+    if broken:
+        named = ", ".join(repr(str(value.name)) for value in broken)
+        problems.append(f"The weights {named} contain NaN, so no result is a number. Export or train the model again.")
+    if problems:
+        raise ModelFileError(" ".join(problems))
+
+
+def contributing_nodes(graph: ir.Graph) -> list[ir.Node]:
+    """Return the nodes on which an output of the graph depends, in the order of the graph."""
+    wanted = set(graph.outputs)
+    nodes = []
+    for node in reversed(graph):
+        if any(value in wanted for value in node.outputs):
+            wanted.update(value for value in node.inputs if value is not None)
+            nodes.append(node)
+    return nodes[::-1]
+
+
+def describe(nodes: Iterable[ir.Node]) -> str:
+    """Name nodes as the subject of a sentence: `Node 'a' (Dropout) is`, `Nodes 'a' (Dropout), 'b' (Relu) are`."""
+    named = [f"{node.name or node.outputs[0].name!r} ({node.op_type})" for node in nodes]
+    return f"Node {named[0]} is" if len(named) == 1 else f"Nodes {', '.join(named)} are"
+
+
+def _is_training(node: ir.Node) -> bool:
+    if node.domain != "":
+        return False
+    if node.op_type == "BatchNormalization":
+        # Up to opset 13 it was the further outputs that asked for training mode.
+        return _attribute(node, "training_mode") == 1 or any(value.uses() for value in node.outputs[1:])
+    if node.op_type == "Dropout" and len(node.inputs) > 2 and node.inputs[2] is not None:
+        mode = node.inputs[2].const_value
+        return mode is not None and bool(mode.numpy())
+    return False
+
+
+def _attribute(node: ir.Node, name: str) -> object:
+    return node.attributes[name].value if name in node.attributes else None
+
+
+def _weights(nodes: Iterable[ir.Node]) -> list[ir.Value]:
+    inputs = dict.fromkeys(value for node in nodes for value in node.inputs if value is not None)
+    return [value for value in inputs if value.const_value is not None]
+
+
+def _has_nan(value: ir.Value) -> bool:
+    # Infinities are left alone: attention masks are made of them.
+    assert value.const_value is not None
+    if not value.const_value.dtype.is_floating_point():
+        return False
+    return bool(np.isnan(value.const_value.numpy()).any())
