@@ -67,7 +67,7 @@ def _fed_info(name: str, item: Fed, element: int) -> onnx.ValueInfoProto:
 
 def _symbolic(item: Input, case: OpCase) -> list[int | str]:
     dims = list(item.shape)
-    return [f"s{axis}" if case.dynamic and axis >= 2 else dim for axis, dim in enumerate(dims)]
+    return [f"s{axis}_{dim}" if case.dynamic and axis >= 2 else dim for axis, dim in enumerate(dims)]
 
 
 def draw(case: OpCase, batch: int, seed: int = 0) -> Arrays:

@@ -22,6 +22,9 @@ Operand = ir.Value | np.ndarray[Any, Any] | float | int | None
 # Larger results of constant operators stay nodes: every runtime folds them at load, and the file keeps one copy of the weights.
 _FOLD_LIMIT = 4096
 
+# Runtimes differ in how they round coordinates, so the one that runs the forward operator is to compute these.
+_LEFT_TO_THE_RUNTIME = {"Resize", "GridSample"}
+
 
 class Emitter:
     """Appends nodes to `graph` at the graph's own opset.
@@ -110,6 +113,10 @@ class Emitter:
         self._names.add(name)
         return name
 
+    def residual(self, value: ir.Value) -> ir.Value:
+        """Return what stands for a value of the source where emitted operators read it: here the value itself."""
+        return value
+
     # --- constants ----------------------------------------------------------------------------------------------
 
     def constant(self, array: np.ndarray[Any, Any]) -> ir.Value:
@@ -149,7 +156,7 @@ class Emitter:
         arrays = [self.known(value) if value is not None and _is_small(value) else None for value in values]
         if any(array is None for array, value in zip(arrays, values, strict=True) if value is not None):
             return None
-        if not values and op_type != "Constant":
+        if (not values and op_type != "Constant") or op_type in _LEFT_TO_THE_RUNTIME:
             return None
         node = ir.node(
             op_type, [ir.Value(name=f"x{i}") if v is not None else None for i, v in enumerate(values)], attributes
@@ -159,7 +166,7 @@ class Emitter:
         session = ReferenceEvaluator(_one_node_model(proto, self.opset))
         feeds = {f"x{i}": array for i, array in enumerate(arrays) if array is not None}
         results = session.run(None, feeds)
-        if not all(isinstance(array, np.ndarray | np.generic) for array in results):
+        if not all(isinstance(array, np.ndarray | np.generic) and array.size <= _FOLD_LIMIT for array in results):
             return None
         return tuple(self.constant(np.asarray(array)) for array in results)
 

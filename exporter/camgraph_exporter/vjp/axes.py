@@ -1,4 +1,7 @@
-"""Linear maps along one axis of a cotangent, and reshapes whose result keeps its shape where inference cannot see it."""
+"""Linear maps along one axis of a cotangent, and slices and reshapes that note the shape of their result.
+
+Whether a cotangent is un-expanded along an axis is read off its shape, so a shape that inference cannot see is noted.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from camgraph_exporter.graph.dims import Dim, dims_of
+from camgraph_exporter.graph.dims import Dim, dims_of, unknown
 from camgraph_exporter.vjp.backward import Backward, dtype_of
 
 
@@ -21,6 +24,14 @@ def reshape_to(op: Backward, x: ir.Value, sizes: Sequence[ir.Value], dims: Seque
 def sizes_of(op: Backward, x: ir.Value, axes: Sequence[int]) -> list[ir.Value]:
     """Return dimensions of `x`, each as int64 [1]."""
     return [op.size_vector(x, axis) for axis in axes]
+
+
+def slice_axis(op: Backward, g: ir.Value, place: int, start: ir.Value, stop: ir.Value) -> ir.Value:
+    """Take the elements from `start` up to `stop` (int64 [1]) of one axis; the other axes keep their dimensions."""
+    result = op.Slice(g, start, stop, op.ints(place))
+    taken = dims_of(result)[place] if result.shape is not None else unknown()
+    result.shape = ir.Shape([taken if i == place else dim for i, dim in enumerate(dims_of(g))])
+    return result
 
 
 def multiply_axis(op: Backward, g: ir.Value, matrix: ir.Value, place: int) -> ir.Value:

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import dims_of, matching_axes
-from camgraph_exporter.graph.emitter import Emitter
+from camgraph_exporter.graph.emitter import Emitter, Operand
+from camgraph_exporter.graph.quantisation import Quantisation
+from camgraph_exporter.vjp.residuals import Residuals
 
 # The symbol of the axis of targets.
 TARGETS = "T"
@@ -34,7 +37,11 @@ class Backward(Emitter):
     def __init__(self, graph: ir.Graph, *, prefix: str = "camgraph") -> None:
         super().__init__(graph, prefix=prefix)
         self.one_hots: dict[ir.Value, OneHot] = {}
+        # Integers of the score itself: that they end somewhere must not end its gradient.
+        self.score_integers: set[ir.Value] = set()
         self._targets: ir.Value | None = None
+        self._residuals = Residuals(graph)
+        self._sources: dict[ir.Value, ir.Value] = {}
 
     @property
     def targets(self) -> ir.Value:
@@ -45,6 +52,28 @@ class Backward(Emitter):
     def count_targets_by(self, value: ir.Value, *, axis: int) -> None:
         """Let the size of one axis of a value be the number of targets."""
         self._targets = self.size_vector(value, axis)
+
+    # --- forward values ------------------------------------------------------------------------------------------
+
+    def residual(self, value: ir.Value) -> ir.Value:
+        """Return a forward value as the backward part reads it: not in half precision, from behind its quantiser."""
+        found = self._residuals.read(self, value)
+        self._sources[found] = value
+        return found
+
+    def real(self, q: ir.Value, quantisation: Quantisation | None = None) -> ir.Value:
+        """Return the real numbers that an integer value stands for; by default as the graph itself understands it."""
+        found = self._residuals.real(self, q, quantisation)
+        self._sources[found] = q
+        return found
+
+    def emit(
+        self, op_type: str, inputs: Sequence[Operand], attributes: dict[str, Any] | None = None, *, outputs: int = 1
+    ) -> tuple[ir.Value, ...]:
+        """Append one node; a shape is read from the forward value itself, not from what the backward part makes of it."""
+        if op_type == "Shape":
+            inputs = [self._sources.get(x, x) if isinstance(x, ir.Value) else x for x in inputs]
+        return super().emit(op_type, inputs, attributes, outputs=outputs)
 
     # --- un-expanded cotangents ----------------------------------------------------------------------------------
 
@@ -129,7 +158,10 @@ class Backward(Emitter):
         rank = len(dims_of(g))
         front, back = self.ints(*[0] * axis), self.ints(*[0] * (rank - axis - 1))
         pieces = [front, before, back, front, after, back]
-        return self.Pad(g, self.join([piece for piece in pieces if dims_of(piece) != (0,)]))
+        result = self.Pad(g, self.join([piece for piece in pieces if dims_of(piece) != (0,)]))
+        padded = dims_of(result)[axis]
+        result.shape = ir.Shape([padded if i == axis else dim for i, dim in enumerate(dims_of(g))])
+        return result
 
     def unbroadcast(self, g: ir.Value, y: ir.Value, x: ir.Value) -> ir.Value:
         """Turn a cotangent of the broadcast result `y` into one of the operand `x`: sums over the broadcast axes."""

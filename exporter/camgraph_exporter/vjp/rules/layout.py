@@ -1,4 +1,4 @@
-"""Operators that move elements without changing them."""
+"""Operators that rearrange or repeat elements without changing them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,32 @@ import onnx_ir as ir
 from camgraph_exporter.errors import GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
+from camgraph_exporter.vjp.axes import reshape_to
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.registry import Cotangents, vjp
 
 
-@vjp("Identity", "Dropout")
-def identity(op: Backward, node: NodeView, g: ir.Value, *_masks: ir.Value | None) -> Cotangents:
-    """dx = g; Dropout in inference mode is the identity."""
+@vjp("Identity")
+def identity(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
+    """dx = g."""
+    return g
+
+
+@vjp("Dropout")
+def dropout(op: Backward, node: NodeView, g: ir.Value | None, _mask: ir.Value | None = None) -> Cotangents:
+    """dx = g: in inference mode Dropout is the identity."""
+    training = node.const(2)
+    if node.optional(2) is not None and (training is None or bool(training)):
+        raise GradientError(
+            f"Dropout node {node.name!r} is in training mode, where it drops elements at random. "
+            "Export the model in evaluation mode, or choose a layer behind this node with --layer."
+        )
     return g
 
 
 @vjp("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 def reshape(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g in the shape of x; a gradient that is constant over trailing axes of size 1 afterwards stays un-expanded."""
+    """dx = g in the shape of x; axes that stay together may stay un-expanded."""
     return op.reshaped(g, node.y, node.x)
 
 
@@ -32,92 +45,73 @@ def transpose(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     return op.Transpose(g, perm=[0, *(int(axis) + 1 for axis in inverse)])
 
 
-@vjp("Concat")
-def concat(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """Each input gets its part of g."""
-    axis = int(node.attr("axis")) % len(dims_of(node.y))
-    parts: list[ir.Value | None] = []
-    if not op.is_full(g, node.y, [axis]):
-        return [g if node.needs(i) and dims_of(node.input(i))[axis] != 0 else None for i in range(node.num_inputs)]
-    start = op.ints(0)
-    for i in range(node.num_inputs):
-        stop = op.Add(start, op.size_vector(node.input(i), axis))
-        parts.append(op.Slice(g, start, stop, op.ints(axis + 1)) if node.needs(i) else None)
-        start = stop
-    return parts
-
-
-@vjp("Split")
-def split(op: Backward, node: NodeView, *gs: ir.Value | None) -> Cotangents:
-    """dx = the cotangents of the parts, joined; parts that do not matter count as zero."""
-    axis = int(node.attr("axis", 0)) % node.rank
-    template = next(g for g in gs if g is not None)
-    joined = [
-        op.full(g, node.output(i)) if g is not None else op.zeros_like(node.output(i), template)
-        for i, g in enumerate(gs)
-    ]
-    return op.Concat(*joined, axis=axis + 1)
-
-
-@vjp("Slice")
-def slice_(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g put back at its place, zeros elsewhere."""
-    x, y = node.x, node.y
-    rank = node.rank
-    starts = node.input(1)
-    axes = [axis % rank for axis in node.ints("axes", 3) or range(dims_of(starts)[0])]  # type: ignore[arg-type]
-    steps = [int(step) for step in (node.const(4) if node.const(4) is not None else [1] * len(axes))]  # type: ignore[union-attr]
-    g = op.full(g, y, axes)
-    for i, (axis, step) in enumerate(zip(axes, steps, strict=True)):
-        start = op.Slice(op.cast(starts, ir.DataType.INT64), op.ints(i), op.ints(i + 1))
-        g = _put_back(op, g, x, axis, start, step)
+@vjp("Expand", broadcasts=True)
+def expand(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
+    """dx = g, summed over the axes along which x was repeated."""
     return g
 
 
-def _put_back(op: Backward, g: ir.Value, x: ir.Value, axis: int, start: ir.Value, step: int) -> ir.Value:
-    """Put the elements of `g` at start, start + step, ... of an axis of `x` (int64 [1] start, as Slice reads it)."""
-    size = op.size_vector(x, axis)
-    place = axis + 1
-    # Slice counts negative starts from the end, then clamps; a backward step may start at the last element only.
-    start = op.Where(op.Less(start, 0), op.Add(start, size), start)
-    start = op.Min(op.Max(start, op.ints(0)), op.Sub(size, op.ints(1)) if step < 0 else size)
-    length = op.Slice(op.Shape(g), op.ints(place), op.ints(place + 1)) if not _is_fixed(g, place) else op.ints(int(dims_of(g)[place]))
-    if step < 0:
-        g = op.Slice(g, op.ints(-1), op.ints(-(2**31)), op.ints(place), op.ints(-1))
-        start = op.Add(start, op.Mul(op.Sub(length, op.ints(1)), op.ints(step)))
-    stride = abs(step)
-    if stride > 1:
-        g, length = _spread(op, g, place, stride, length)
-    return op.pad_axis(g, place, start, op.Sub(op.Sub(size, start), length))
+@vjp("Tile")
+def tile(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
+    """dx = the sum over all copies."""
+    x, y, repeats = node.x, node.y, node.input(1)
+    tiled = [axis for axis in range(node.rank) if not _is_single(node, axis)]
+    lazy = [axis for axis in tiled if not op.is_full(g, y, [axis])]
+    split = [axis for axis in tiled if axis not in lazy]
+    for axis in lazy:
+        g = op.Mul(g, op.cast(_element(op, repeats, axis), g.dtype or ir.DataType.FLOAT))
+    if not split:
+        return g
+    sizes, dims, summed = [op.ints(*[0] * (split[0] + 1))], list(dims_of(g)[: split[0] + 1]), []
+    for axis in range(split[0], node.rank):
+        if axis in split:
+            summed.append(len(dims))
+            sizes, dims = [*sizes, _element(op, repeats, axis)], [*dims, f"repeats{axis}"]
+        like, place = (x, axis) if axis in split else (g, axis + 1)
+        sizes, dims = [*sizes, op.size_vector(like, place)], [*dims, dims_of(like)[place]]
+    return op.sum(reshape_to(op, g, sizes, dims), summed)
 
 
-def _spread(op: Backward, g: ir.Value, place: int, stride: int, length: ir.Value) -> tuple[ir.Value, ir.Value]:
-    """Put `stride - 1` zeros behind each element of an axis; the zeros behind the last one are cut off where they would stick out."""
-    dims = dims_of(g)
-    g = op.Unsqueeze(g, op.ints(place + 1))
-    g = op.pad_axis(g, place + 1, op.ints(0), op.ints(stride - 1))
-    shape = [op.ints(0) if i < place else op.ints(-1) if i == place else op.ints(int(d)) if isinstance(d, int) else op.size_vector(g, i + 1) for i, d in enumerate(dims)]
-    return op.Reshape(g, op.join(shape)), op.Mul(length, op.ints(stride))
+def _is_single(node: NodeView, axis: int) -> bool:
+    repeats = node.const(1)
+    return repeats is not None and int(repeats[axis]) == 1
 
 
-def _is_fixed(g: ir.Value, place: int) -> bool:
-    return isinstance(dims_of(g)[place], int)
+def _element(op: Backward, vector: ir.Value, index: int) -> ir.Value:
+    """Return one element of an int64 vector as int64 [1]."""
+    return op.Slice(vector, op.ints(index), op.ints(index + 1))
 
 
-@vjp("Pad")
-def pad(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g without the border: padding by the negated pads (constant mode)."""
-    mode = node.attr("mode", "constant")
-    if mode != "constant":
-        raise GradientError(f"Pad node {node.name!r} has the mode {mode!r}, which has no derivative here; choose a layer behind it with --layer.")
-    axes = node.ints("axes", 3)
-    axes = [axis % node.rank for axis in axes] if axes is not None else list(range(node.rank))
-    pads = node.const(1)
-    if pads is not None:
-        padded = [axis for i, axis in enumerate(axes) if pads[i] or pads[i + len(axes)]]
-        g = op.full(g, node.y, padded)
-        begin, end = [0] * (node.rank + 1), [0] * (node.rank + 1)
-        for i, axis in enumerate(axes):
-            begin[axis + 1], end[axis + 1] = -int(pads[i]), -int(pads[i + len(axes)])
-        return op.Pad(g, op.ints(*begin, *end)) if padded else g
-    raise GradientError(f"Pad node {node.name!r} has pads that depend on the image; choose a layer behind it with --layer.")
+@vjp("DepthToSpace")
+def depth_to_space(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
+    """dx = g, each block of places back in the channels."""
+    x, y, block = node.x, node.y, int(node.attr("blocksize"))
+    channels, height, width = dims_of(y)[1], dims_of(x)[2], dims_of(x)[3]
+    g = op.full(g, y)
+    sizes = [
+        op.ints(0, 0),
+        op.size_vector(y, 1),
+        op.size_vector(x, 2),
+        op.ints(block),
+        op.size_vector(x, 3),
+        op.ints(block),
+    ]
+    blocks = reshape_to(op, g, sizes, (*dims_of(g)[:2], channels, height, block, width, block))
+    depth_first = node.attr("mode", "DCR") == "DCR"
+    return op.shaped(op.Transpose(blocks, perm=[0, 1, 4, 6, 2, 3, 5] if depth_first else [0, 1, 2, 4, 6, 3, 5]), x)
+
+
+@vjp("SpaceToDepth")
+def space_to_depth(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
+    """dx = DepthToSpace(g)."""
+    return op.unflat(op.DepthToSpace(op.flat(g, node.y), blocksize=int(node.attr("blocksize"))), node.x)
+
+
+@vjp("ReverseSequence")
+def reverse_sequence(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
+    """dx = the same sequences of g reversed again; the operator wants batch and time in front, so targets go last."""
+    batch, time = int(node.attr("batch_axis", 1)), int(node.attr("time_axis", 0))
+    rank = node.rank
+    last = op.Transpose(op.full(g, node.y, [batch, time]), perm=[*range(1, rank + 1), 0])
+    reversed_ = op.ReverseSequence(last, node.input(1), batch_axis=batch, time_axis=time)
+    return op.Transpose(reversed_, perm=[rank, *range(rank)])
