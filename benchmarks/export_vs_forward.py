@@ -22,10 +22,8 @@ import tempfile
 from pathlib import Path
 
 import click
-from paired import EXAMPLE_MODEL, environment, named_layers, random_image, ranks, run_pairs
+from paired import EXAMPLE_MODEL, Layer, camgraph, environment, named_layers, random_image, ranks, run_pairs
 
-from camgraph_exporter.cam.layers import TargetLayer
-from camgraph_exporter.export import ExportOptions, export_file
 from camgraph_runtime.engine import Engine, Threads
 from camgraph_runtime.errors import CamgraphError
 from camgraph_runtime.manifest import manifest_from_metadata
@@ -57,17 +55,15 @@ def main(
     click.echo(f"{environment(threads)}, {device}, {pairs} pairs\n\n{_HEADER}\n{_RULE}")
     for model in models or (EXAMPLE_MODEL,):
         try:
-            chosen = named_layers(model, layers)
-            for what, layer in chosen.items():
-                _measure(model, what, layer, [(n, t) for n in batches for t in targets], pairs, threads, device)
+            for layer in named_layers(model, layers):
+                _measure(model, layer, [(n, t) for n in batches for t in targets], pairs, threads, device)
         except CamgraphError as error:
             raise click.ClickException(str(error)) from error
 
 
 def _measure(
     model: Path,
-    what: str,
-    layer: TargetLayer,
+    layer: Layer,
     loads: list[tuple[int, int]],
     pairs: int,
     threads: int,
@@ -76,19 +72,19 @@ def _measure(
     """Exports `model` at one layer, with its certificate, and prints a line for each (batch, targets)."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "explainable.onnx"
-        export_file(model, path, ExportOptions(layers=(layer.name,)))
+        camgraph("export", str(model), "--output", str(path), "--layer", layer.name)
         source, graph = (Engine(file, device=device, threads=Threads(threads)) for file in (model, path))
     manifest = manifest_from_metadata(graph.metadata, path.name)
-    name = layer.name if what == layer.name else f"{what}: {layer.name}"
+    found = manifest.layers[0]
+    cells = f"{found.channels} x {found.height} x {found.width}"
     for batch, targets in loads:
         image = random_image(graph, manifest.input, batch)
         feeds = {**image, **ranks(manifest, batch, targets)}
         timed = run_pairs(lambda x=image: source.run(x), lambda x=feeds: graph.run(x), pairs)  # type: ignore[misc]
         forward, explain, ratio = timed.summary()
-        cells = f"{layer.channels} x {layer.height} x {layer.width}"
         floor = 1 + targets * layer.extra_cost
         click.echo(
-            f"| {model.stem} | `{name}` | {cells} | {batch} | {targets} "
+            f"| {model.stem} | {layer.label} `{layer.name}` | {cells} | {batch} | {targets} "
             f"| {forward:.2f} | {explain:.2f} | {ratio} | {floor:.2f} |"
         )
 

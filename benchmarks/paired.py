@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import datetime
+import json
+import math
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import distributions
 from pathlib import Path
 
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.cam.layers import TargetLayer, candidate_layers, choose_layer
-from camgraph_exporter.cam.score import find_score
-from camgraph_exporter.frontends.onnx_file import load_onnx
-from camgraph_exporter.prepare.prepare import prepare
 from camgraph_runtime.engine import Engine
+from camgraph_runtime.errors import CamgraphError
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE_MODEL = ROOT / "examples" / "models" / "efficientnet_lite0.onnx"
@@ -27,6 +28,15 @@ WARM_UP = 3
 _SHARES = {"middle": 0.4, "early": 0.8}
 
 Feeds = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer to measure; `extra_cost` is the share of the model's arithmetic that lies behind it, NaN if unknown."""
+
+    name: str
+    extra_cost: float = math.nan
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,17 +80,32 @@ def _milliseconds(run: Callable[[], object]) -> float:
     return 1e3 * (time.perf_counter() - start)
 
 
-def named_layers(model: Path, names: tuple[str, ...]) -> dict[str, TargetLayer]:
-    """The layers to measure: those that were named, or else the last, a middle and an early one, by what they are."""
-    prepared = prepare(load_onnx(model).model)
-    score = find_score(prepared, None).value
+def camgraph(*arguments: str) -> str:
+    """Runs a camgraph command of this environment and returns what it prints.
+
+    Raises:
+        CamgraphError: the command failed; the message is its own.
+    """
+    command = [str(Path(sys.executable).with_name("camgraph")), *arguments]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+    if outcome.returncode != 0:
+        raise CamgraphError(outcome.stderr.removeprefix("Error: ").strip())
+    return outcome.stdout
+
+
+def named_layers(model: Path, names: tuple[str, ...]) -> list[Layer]:
+    """The layers to measure: those that were named, or else the last, a middle and an early one."""
+    inspection = json.loads(camgraph("inspect", str(model), "--json"))
+    candidates = [Layer(item["name"], item["extra_cost"]) for item in inspection["layers"]]
+    known = {layer.name: layer for layer in candidates}
     if names:
-        return {name: choose_layer(prepared, score, name) for name in names}
-    candidates = candidate_layers(prepared, score)
-    nearest = {
-        what: min(candidates, key=lambda layer: abs(layer.extra_cost - share)) for what, share in _SHARES.items()
-    }
-    return {"last": choose_layer(prepared, score, "auto"), **nearest}
+        return [known.get(name, Layer(name)) for name in names]
+    last = replace(known[inspection["auto_layer"]], label="last")
+    return [last, *(replace(_nearest(candidates, share), label=label) for label, share in _SHARES.items())]
+
+
+def _nearest(candidates: list[Layer], share: float) -> Layer:
+    return min(candidates, key=lambda layer: abs(layer.extra_cost - share))
 
 
 def random_image(engine: Engine, spec: pb.InputSpec, batch: int, seed: int = 0) -> Feeds:
