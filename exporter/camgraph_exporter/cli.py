@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.cam.build import BuildOptions
 from camgraph_exporter.cam.choose import choose_layer
 from camgraph_exporter.cam.layers import TargetLayer, candidate_layers
 from camgraph_exporter.cam.score import HEADS, TASKS, Score, ScoreOptions, find_score
@@ -95,6 +96,7 @@ def inspect(model: Path, score: ScoreOptions, as_json: bool) -> None:
 )
 @_score_options
 @click.option("--gradients", is_flag=True, help="Also output the full gradients, for the element-wise methods.")
+@click.option("--skippable", is_flag=True, help="Add a boolean input that turns the gradients off.")
 @click.option("--guided", is_flag=True, help="Also output the guided image gradient, for Guided Grad-CAM.")
 @click.option("--labels", type=_FILE, help="Text file with one class label a line.")
 @click.option("--preset", type=click.Choice(sorted(PRESETS)), help="How photos were prepared in training.")
@@ -114,6 +116,7 @@ def export(
     score: ScoreOptions,
     gradients: bool,
     guided: bool,
+    skippable: bool,
     labels: Path | None,
     preset: str | None,
     divisor: float | None,
@@ -138,7 +141,7 @@ def export(
         filter=filter_,
         size=_size(input_size),
     )
-    options = ExportOptions(tuple(layers), score, gradients, guided, _labels(labels), stated, seed)
+    options = ExportOptions(tuple(layers), score, BuildOptions(gradients, guided, skippable), _labels(labels), stated, seed)
     with _progress_bar("Checking") as report:
         exported = export_file(model, output, options, progress=report)
     _summarise(output, exported.manifest)

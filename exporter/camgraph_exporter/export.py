@@ -11,7 +11,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.cam.build import Built, build
+from camgraph_exporter.cam.build import BuildOptions, Built, build
 from camgraph_exporter.cam.choose import choose_layer
 from camgraph_exporter.cam.score import ScoreOptions, find_score
 from camgraph_exporter.errors import ScoreError
@@ -36,8 +36,7 @@ class ExportOptions:
 
     layers: Sequence[str] = ("auto",)
     score: ScoreOptions = field(default_factory=ScoreOptions)
-    gradients: bool = False
-    guided: bool = False
+    build: BuildOptions = field(default_factory=BuildOptions)
     labels: Sequence[str] = ()
     input: InputOptions = field(default_factory=InputOptions)
     seed: int = 0
@@ -83,7 +82,7 @@ def export(
     _check_labels(options.labels, score.num_classes)
     spec = make_input_spec(prepared, options.input)
     layers = [choose_layer(prepared, score, name) for name in options.layers]
-    built = build(prepared, score, layers, gradients=options.gradients, guided=options.guided)
+    built = build(prepared, score, layers, options.build)
     manifest = make_manifest(built, loaded.source, spec, options.labels)
     model = _assemble(built, manifest)
     source = source_engine() if source_engine is not None else None
@@ -114,7 +113,6 @@ def _check_labels(labels: Sequence[str], num_classes: int) -> None:
 def _assemble(built: Built, manifest: pb.Manifest) -> onnx.ModelProto:
     """Drop what nothing uses, attach the manifest, and turn the graph into its file form."""
     model = built.prepared.model
-    common.RemoveUnusedNodesPass()(model)
     model.ir_version = max(model.ir_version, _LOWEST_IR_VERSION)
     proto = ir.to_proto(model)
     # Shapes of inner values served the differentiation; runtimes infer their own.

@@ -29,8 +29,10 @@ def make_manifest(built: Built, source: pb.Source, input_spec: pb.InputSpec, lab
         source_outputs=[tensor_spec(value) for value in built.source_outputs],
         task=built.score.task,
         image_gradient_tensor=built.image_gradient_tensor,
+        explain_switch=built.explain_switch,
         gradient_rule=pb.GRADIENT_RULE_EXACT,
         default_method="grad-cam",
+        notes=[*built.prepared.notes, *(layer.note for layer in built.layers if layer.note)],
     )
 
 

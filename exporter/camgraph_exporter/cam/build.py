@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import onnx_ir as ir
+from onnx_ir.passes import common
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.guided import GUIDED_RULES
@@ -14,10 +15,24 @@ from camgraph_exporter.cam.interface import Interface
 from camgraph_exporter.cam.layer_outputs import add_layer_outputs
 from camgraph_exporter.cam.layers import TargetLayer
 from camgraph_exporter.cam.score import Score
+from camgraph_exporter.cam.skippable import make_skippable
 from camgraph_exporter.errors import LayerError
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.driver import Path, check_rules, differentiate
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What to add beside activations and weights.
+
+    `gradients`: the full gradients, for the element-wise methods. `guided`: the guided image gradient. `skippable`: a boolean input that turns the
+    backward part off.
+    """
+
+    gradients: bool = False
+    guided: bool = False
+    skippable: bool = False
 
 
 @dataclass
@@ -32,10 +47,16 @@ class Built:
     source_outputs: list[ir.Value]
     layer_tensors: list[pb.Layer] = field(default_factory=list)
     image_gradient_tensor: str = ""
+    explain_switch: str = ""
+
+    def gradient_outputs(self) -> list[str]:
+        """Return the names of the outputs that need the backward part."""
+        names = [name for layer in self.layer_tensors for name in (layer.weights_tensor, layer.gradients_tensor)]
+        return [name for name in [*names, self.image_gradient_tensor] if name]
 
 
 def build(
-    prepared: Prepared, score: Score, layers: Sequence[TargetLayer], *, gradients: bool = False, guided: bool = False
+    prepared: Prepared, score: Score, layers: Sequence[TargetLayer], options: BuildOptions | None = None
 ) -> Built:
     """Append targets, the backward part and the outputs to the prepared graph, in place.
 
@@ -44,12 +65,13 @@ def build(
         LayerError: the score does not depend on a layer.
 
     """
+    options = options or BuildOptions()
     graph = prepared.graph
     path = Path(graph, [layer.value for layer in layers], [score.value])
     _check_connected(path, layers, score)
     check_rules(path, layer=layers[0].name, score=score.name)
     image_path = Path(graph, [prepared.image], [score.value])
-    if guided:
+    if options.guided:
         check_rules(image_path, layer=str(prepared.image.name), score=score.name)
 
     interface = Interface(prepared)
@@ -64,12 +86,15 @@ def build(
     built = Built(prepared, score, list(layers), op, head.tensors, interface.source_outputs)
     for i, layer in enumerate(layers):
         g = cotangents[layer.value]
-        built.layer_tensors.append(add_layer_outputs(op, interface, layer, g, i, gradients=gradients))
-    if guided:
+        built.layer_tensors.append(add_layer_outputs(op, interface, layer, g, i, gradients=options.gradients))
+    if options.guided:
         with op.scope("guided"):
             g = differentiate(op, image_path, seeds, [prepared.image], rules=GUIDED_RULES)[prepared.image]
             by_image = op.Transpose(op.cast(op.full(g, prepared.image), ir.DataType.FLOAT), perm=[1, 0, 2, 3, 4])
             built.image_gradient_tensor = interface.add_output("image_gradient", by_image)
+    common.RemoveUnusedNodesPass()(prepared.model)
+    if options.skippable:
+        built.explain_switch = make_skippable(interface, built.gradient_outputs())
     return built
 
 

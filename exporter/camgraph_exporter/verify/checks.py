@@ -94,7 +94,7 @@ def batch_consistent(subject: Subject) -> pb.Check:
     errors: dict[str, float] = {}
     singles = range(subject.batch) if subject.batch_is_symbolic else []
     for n in singles:
-        single = subject.engine.run({name: array[n : n + 1] for name, array in feeds.items()})
+        single = subject.engine.run(subject.one_image(feeds, n))
         _worst(errors, {name: relative_l2(single[name], whole[name][n : n + 1]) for name in _compared(subject, whole)})
     for t in range(3):
         one = subject.engine.run(subject.one_target(feeds, t))
@@ -108,6 +108,18 @@ def batch_consistent(subject: Subject) -> pb.Check:
         errors,
         _BATCH_TOLERANCE,
     )
+
+
+def switch_works(subject: Subject) -> pb.Check:
+    """With the gradients switched off the source's outputs are the same, and there are no targets' weights."""
+    errors = {"graph": 0.0}
+    switch = subject.manifest.explain_switch
+    if switch:
+        feeds = subject.feeds(subject.batch, 2)
+        on, off = subject.engine.run(feeds), subject.engine.run({**feeds, switch: np.array(False)})
+        errors = {spec.name: _relative_to_largest(off[spec.name], on[spec.name]) for spec in subject.manifest.source_outputs}
+        errors |= {layer.weights_tensor: float(off[layer.weights_tensor].size) for layer in subject.manifest.layers}
+    return _check("switch", "Change of a source output when the gradients are switched off; weights left over.", errors, _OUTPUT_TOLERANCE)
 
 
 def operators_standard(subject: Subject) -> pb.Check:
@@ -128,6 +140,7 @@ ALL: list[Callable[[Subject], pb.Check]] = [
     outputs_unchanged,
     gradients_present,
     batch_consistent,
+    switch_works,
     gradients_right,
     float32_close,
 ]

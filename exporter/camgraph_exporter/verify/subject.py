@@ -113,7 +113,9 @@ class Subject:
 
     def feeds(self, count: int, number: int) -> Arrays:
         """Draw a complete set of inputs for `count` images with `number` targets each."""
-        return {self.image_name: self.images(count), **self.targets(count, number)}
+        switch = self.manifest.explain_switch
+        on = {switch: np.array(True)} if switch else {}
+        return {self.image_name: self.images(count), **self.targets(count, number), **on}
 
     def targets(self, count: int, number: int) -> Arrays:
         """Draw every input [count, number, ...] that names targets: the best class (and box) first, then random ones."""
@@ -140,9 +142,12 @@ class Subject:
 
     def one_target(self, feeds: Arrays, index: int) -> Arrays:
         """Keep a single target of each image."""
-        return {
-            name: array if name == self.image_name else array[:, index : index + 1] for name, array in feeds.items()
-        }
+        whole = {self.image_name, self.manifest.explain_switch}
+        return {name: array if name in whole else array[:, index : index + 1] for name, array in feeds.items()}
+
+    def one_image(self, feeds: Arrays, index: int) -> Arrays:
+        """Keep a single image of a batch."""
+        return {name: array[index : index + 1] if array.ndim else array for name, array in feeds.items()}
 
     def _choices(self, count: int, number: int, size: int) -> np.ndarray:
         choices = self.rng.integers(0, size, size=(count, number))
