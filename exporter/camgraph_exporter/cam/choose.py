@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.layers import MOVES, TargetLayer, spatial_layers
 from camgraph_exporter.cam.score import Score
@@ -38,8 +40,16 @@ def choose_layer(prepared: Prepared, score: Score, name: str = AUTO) -> TargetLa
     if score.task in (pb.TASK_SEGMENTATION, pb.TASK_DETECTION):
         return _deepest(prepared, layers, score)
     useful = [layer for layer in layers if layer.has_effect] or layers
-    cuts = [layer for layer in useful if layer.is_cut] or useful
-    return _before_pooling(cuts[-1], by_name)
+    chosen = _before_pooling(([layer for layer in useful if layer.is_cut] or useful)[-1], by_name)
+    last = ([layer for layer in layers if layer.is_cut] or layers)[-1]
+    return chosen if last.has_effect else replace(chosen, note=_stepped_back(last, chosen))
+
+
+def _stepped_back(last: TargetLayer, chosen: TargetLayer) -> str:
+    return (
+        f"The score reads only the class token of {last.name!r}, so the gradients of its map are zero; the target layer is {chosen.name!r}, "
+        "the last map in front of it that the score depends on."
+    )
 
 
 def _before_pooling(layer: TargetLayer, by_name: dict[str, TargetLayer]) -> TargetLayer:

@@ -31,7 +31,7 @@ class TargetLayer:
 
     `extra_cost` is an estimate: multiply-accumulates of the backward part over those of the whole forward pass. `grid` says where the
     map lies in a row of tokens. `has_effect` is false where the score provably does not depend on the map's cells, as behind the last
-    attention of a transformer that pools its class token.
+    attention of a transformer that pools its class token. `note` is a remark for the user on why this layer was chosen.
     """
 
     value: ir.Value
@@ -44,6 +44,7 @@ class TargetLayer:
     is_cut: bool
     grid: TokenGrid | None = None
     has_effect: bool = True
+    note: str = ""
 
     @property
     def name(self) -> str:
