@@ -5,6 +5,7 @@
     CamgraphError
     └── ExportError
         ├── ModelFileError      the file is not a usable ONNX model
+        ├── ModuleError         the PyTorch module cannot be built or exported
         ├── ScoreError          the class score cannot be found or is not one
         ├── LayerError          the target layer is missing, not spatial or not connected to the score
         ├── GradientError       operators on the path have no derivative here
@@ -25,6 +26,10 @@ class ExportError(CamgraphError):
 
 class ModelFileError(ExportError):
     """The file is not a usable ONNX model."""
+
+
+class ModuleError(ExportError):
+    """The PyTorch module cannot be built, does not run, or cannot be exported."""
 
 
 class ScoreError(ExportError):

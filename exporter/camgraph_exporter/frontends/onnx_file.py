@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
@@ -17,10 +18,15 @@ from camgraph_exporter.storage import embed_weights
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model in memory with the facts about where it came from."""
+    """A model in memory with the facts about where it came from.
+
+    `aliases`: names that the user gave to layers, and the tensors that they stand for. `notes`: remarks for the user.
+    """
 
     model: ir.Model
     source: pb.Source
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def load_onnx(path: Path) -> LoadedModel:

@@ -48,7 +48,7 @@ def probe(model: ir.Model, *, image: ir.Value, sizes: Sequence[int] | None = Non
 
     """
     values = [value for node in model.graph for value in node.outputs if value.name]
-    engine = _engine_with_outputs(model, values)
+    engine = engine_with_outputs(model, values)
     rng = np.random.default_rng(seed)
     runs = _runs(engine, image, rng, sizes)
     _check_repeatable(engine, model, runs[0])
@@ -99,7 +99,7 @@ def random_input(rng: np.random.Generator, shape: Sequence[int], dtype: ir.DataT
     return rng.integers(0, 100, size=shape).astype(dtype.numpy())
 
 
-def _engine_with_outputs(model: ir.Model, values: Sequence[ir.Value]) -> Engine:
+def engine_with_outputs(model: ir.Model, values: Sequence[ir.Value]) -> Engine:
     """Load the model with all values as outputs, without rewriting by the runtime."""
     proto = ir.to_proto(model)
     known = {output.name for output in proto.graph.output}
