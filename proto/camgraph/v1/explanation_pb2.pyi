@@ -19,6 +19,7 @@ class Method(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     METHOD_GRAD_CAM_ELEMENTWISE: _ClassVar[Method]
     METHOD_EIGEN_CAM: _ClassVar[Method]
     METHOD_EIGEN_GRAD_CAM: _ClassVar[Method]
+    METHOD_GUIDED_GRAD_CAM: _ClassVar[Method]
 
 class Profile(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -37,6 +38,8 @@ class OutputKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OUTPUT_KIND_INPUT_HEATMAP: _ClassVar[OutputKind]
     OUTPUT_KIND_WEIGHTS: _ClassVar[OutputKind]
     OUTPUT_KIND_ACTIVATIONS: _ClassVar[OutputKind]
+    OUTPUT_KIND_GUIDED: _ClassVar[OutputKind]
+    OUTPUT_KIND_GUIDED_PNG: _ClassVar[OutputKind]
 
 class Colormap(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -61,6 +64,7 @@ METHOD_HIRES_CAM: Method
 METHOD_GRAD_CAM_ELEMENTWISE: Method
 METHOD_EIGEN_CAM: Method
 METHOD_EIGEN_GRAD_CAM: Method
+METHOD_GUIDED_GRAD_CAM: Method
 PROFILE_UNSPECIFIED: Profile
 PROFILE_PYTORCH_GRAD_CAM: Profile
 PROFILE_RAW: Profile
@@ -73,6 +77,8 @@ OUTPUT_KIND_RAW_MAP: OutputKind
 OUTPUT_KIND_INPUT_HEATMAP: OutputKind
 OUTPUT_KIND_WEIGHTS: OutputKind
 OUTPUT_KIND_ACTIVATIONS: OutputKind
+OUTPUT_KIND_GUIDED: OutputKind
+OUTPUT_KIND_GUIDED_PNG: OutputKind
 COLORMAP_UNSPECIFIED: Colormap
 COLORMAP_JET: Colormap
 COLORMAP_VIRIDIS: Colormap
@@ -130,18 +136,26 @@ class Tensor(_message.Message):
     def __init__(self, dtype: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class Target(_message.Message):
-    __slots__ = ("class_index", "label", "rank", "contrast", "negative")
+    __slots__ = ("class_index", "label", "rank", "contrast", "negative", "mask", "anchor_index", "anchor_rank", "cotangent")
     CLASS_INDEX_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
     CONTRAST_FIELD_NUMBER: _ClassVar[int]
     NEGATIVE_FIELD_NUMBER: _ClassVar[int]
+    MASK_FIELD_NUMBER: _ClassVar[int]
+    ANCHOR_INDEX_FIELD_NUMBER: _ClassVar[int]
+    ANCHOR_RANK_FIELD_NUMBER: _ClassVar[int]
+    COTANGENT_FIELD_NUMBER: _ClassVar[int]
     class_index: int
     label: str
     rank: int
     contrast: Target
     negative: bool
-    def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., rank: _Optional[int] = ..., contrast: _Optional[_Union[Target, _Mapping]] = ..., negative: bool = ...) -> None: ...
+    mask: Tensor
+    anchor_index: int
+    anchor_rank: int
+    cotangent: Tensor
+    def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., rank: _Optional[int] = ..., contrast: _Optional[_Union[Target, _Mapping]] = ..., negative: bool = ..., mask: _Optional[_Union[Tensor, _Mapping]] = ..., anchor_index: _Optional[int] = ..., anchor_rank: _Optional[int] = ..., cotangent: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
 
 class OverlayOptions(_message.Message):
     __slots__ = ("colormap", "image_weight", "jpeg_quality")
@@ -176,16 +190,20 @@ class ExplainResponse(_message.Message):
     def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., predictions: _Optional[_Iterable[_Union[ClassScore, _Mapping]]] = ..., explanations: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., request_id: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., image_width: _Optional[int] = ..., image_height: _Optional[int] = ...) -> None: ...
 
 class ClassScore(_message.Message):
-    __slots__ = ("class_index", "label", "score", "probability")
+    __slots__ = ("class_index", "label", "score", "probability", "anchor_index", "area")
     CLASS_INDEX_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    ANCHOR_INDEX_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
     class_index: int
     label: str
     score: float
     probability: float
-    def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., score: _Optional[float] = ..., probability: _Optional[float] = ...) -> None: ...
+    anchor_index: int
+    area: float
+    def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., score: _Optional[float] = ..., probability: _Optional[float] = ..., anchor_index: _Optional[int] = ..., area: _Optional[float] = ...) -> None: ...
 
 class Explanation(_message.Message):
     __slots__ = ("target", "contrast", "statistics", "outputs", "layers", "method")
