@@ -21,8 +21,10 @@ from camgraph_exporter.manifest import make_manifest
 from camgraph_exporter.prepare.prepare import Prepared, prepare
 from camgraph_exporter.storage import check_model, check_target, load_engine, weights_folder, write
 from camgraph_exporter.verify.certificate import Progress, certify, require
+from camgraph_exporter.verify.locate import name_wrong_nodes
 from camgraph_exporter.verify.subject import Subject
 from camgraph_exporter.vjp.driver import Path as GradientPath
+from camgraph_exporter.vjp.driver import Step
 from camgraph_runtime.engine import Engine
 from camgraph_runtime.manifest import METADATA_KEY, manifest_to_json
 
@@ -88,7 +90,7 @@ def export(
     source = source_engine() if source_engine is not None else None
     folder = weights_folder(built.prepared.model)
     subject = Subject(model, manifest, load_engine(model, folder), source=source, folder=folder, seed=options.seed)
-    return _prove(subject, progress)
+    return _prove(subject, built.trace, progress)
 
 
 def _prepare(loaded: LoadedModel, options: ExportOptions) -> Prepared:
@@ -129,8 +131,9 @@ def _attach(proto: onnx.ModelProto, manifest: pb.Manifest) -> None:
     proto.metadata_props.add(key=METADATA_KEY, value=manifest_to_json(manifest))
 
 
-def _prove(subject: Subject, progress: Progress | None) -> Exported:
+def _prove(subject: Subject, trace: Sequence[Step], progress: Progress | None) -> Exported:
     certificate = certify(subject, progress=progress)
+    name_wrong_nodes(certificate, subject, trace)
     require(certificate)
     subject.manifest.certificate.CopyFrom(certificate)
     _attach(subject.model, subject.manifest)

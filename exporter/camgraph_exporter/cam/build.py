@@ -19,7 +19,7 @@ from camgraph_exporter.cam.skippable import make_skippable
 from camgraph_exporter.errors import LayerError
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.vjp.backward import Backward
-from camgraph_exporter.vjp.driver import Path, check_rules, differentiate
+from camgraph_exporter.vjp.driver import Path, Step, check_rules, differentiate
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Built:
     target: pb.TargetTensors
     source_outputs: list[ir.Value]
     layer_tensors: list[pb.Layer] = field(default_factory=list)
+    trace: list[Step] = field(default_factory=list)
     image_gradient_tensor: str = ""
     explain_switch: str = ""
 
@@ -82,8 +83,9 @@ def build(
             op.know(value, array)
     head = attach_head(op, interface, score)
     seeds = {score.value: head.seed}
-    cotangents = differentiate(op, path, seeds, [layer.value for layer in layers])
-    built = Built(prepared, score, list(layers), op, head.tensors, interface.source_outputs)
+    trace: list[Step] = []
+    cotangents = differentiate(op, path, seeds, [layer.value for layer in layers], trace=trace)
+    built = Built(prepared, score, list(layers), op, head.tensors, interface.source_outputs, trace=trace)
     for i, layer in enumerate(layers):
         g = cotangents[layer.value]
         built.layer_tensors.append(add_layer_outputs(op, interface, layer, g, i, gradients=options.gradients))

@@ -32,12 +32,20 @@ def require(certificate: pb.Certificate) -> None:
         CertificateError: naming each failed check, its error and tolerance, and where the error was found.
 
     """
-    failed = [
-        f"{check.name} is off by {check.error:.3g} at {check.location!r}, allowed is {check.tolerance:g}"
-        for check in certificate.checks
-        if not check.passed
-    ]
-    if failed:
+    failed = [check for check in certificate.checks if not check.passed]
+    if not failed:
+        return
+    absent = next((check for check in failed if check.name == "gradient-present"), None)
+    if absent is not None:
         raise CertificateError(
-            f"The explainable graph did not pass its own checks, so nothing was written: {'; '.join(failed)}."
+            f"The gradient at layer {absent.location!r} is zero everywhere or not finite on random images, so its "
+            "heatmaps would show nothing, and nothing was written. Choose another layer with --layer, or other scores "
+            "with --score."
         )
+    figures = [
+        f"{check.name} is off by {check.error:.3g} at {check.location!r}, allowed is {check.tolerance:g}"
+        for check in failed
+    ]
+    raise CertificateError(
+        f"The explainable graph did not pass its own checks, so nothing was written: {'; '.join(figures)}."
+    )

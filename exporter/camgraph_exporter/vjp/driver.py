@@ -7,6 +7,7 @@ cotangent, the sum over its uses; a node is visited once, after all its consumer
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import onnx_ir as ir
 
@@ -22,6 +23,19 @@ _REAL = {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType
 # Between a quantising and a dequantising operator small integers stand for real numbers.
 _QUANTISED = {ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT16, ir.DataType.UINT16}
 _CARRIES = _REAL | _QUANTISED
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the driver did at one node: pairs of a value and its cotangent.
+
+    `outputs`: those that the rule was given. `inputs`: those that it returned. `needed`: the inputs on the path.
+    """
+
+    node: ir.Node
+    outputs: list[tuple[ir.Value, ir.Value]]
+    inputs: list[tuple[ir.Value, ir.Value]]
+    needed: list[ir.Value]
 
 
 class Path:
@@ -78,22 +92,48 @@ def differentiate(
     wrt: Sequence[ir.Value],
     *,
     rules: Mapping[str, Rule] | None = None,
+    trace: list[Step] | None = None,
 ) -> dict[ir.Value, ir.Value]:
     """Emit the backward part and return the cotangent `[T, N, ...]` of each value of `wrt` that the seeds depend on.
 
-    `seeds` maps values to their cotangents; `rules` stand in for those of the registry, by operator. Cotangents come back un-expanded where they are constant along an axis.
+    `seeds` maps values to their cotangents; `rules` stand in for those of the registry, by operator; `trace` takes down
+    each step. Cotangents come back un-expanded where they are constant along an axis.
+
+    Raises:
+        GradientError: nodes on the path have no derivative as they are used; all of them are named.
+
     """
     cotangents = dict(seeds)
+    problems: list[str] = []
     for node in reversed(path.nodes):
         gs = [cotangents.get(value) for value in node.outputs]
         if all(g is None for g in gs):
             continue
         view = NodeView(node, op, path.values)
+        needed = list(dict.fromkeys(value for value in node.inputs if value is not None and value in path.values))
         with op.scope(f"{view.name}_grad"):
-            for value, g in _apply(op, view, gs, rules or {}):
+            try:
+                pairs = _apply(op, view, gs, rules or {})
+            except GradientError as error:
+                problems.append(str(error))
+                pairs = _zeros(op, needed, gs)
+            for value, g in pairs:
                 before = cotangents.get(value)
                 cotangents[value] = g if before is None else op.Add(before, g)
+        if trace is not None:
+            given = [(value, g) for value, g in zip(node.outputs, gs, strict=True) if g is not None]
+            trace.append(Step(node, given, pairs, needed))
+    if problems:
+        raise GradientError(" ".join(problems))
     return {value: cotangents[value] for value in wrt if value in cotangents}
+
+
+def _zeros(
+    op: Backward, needed: Sequence[ir.Value], gs: Sequence[ir.Value | None]
+) -> list[tuple[ir.Value, ir.Value]]:
+    """Let the walk go on behind a node that failed, so that one error names every such node."""
+    like = next(g for g in gs if g is not None)
+    return [(x, op.zeros_like(x, like)) for x in needed]
 
 
 def _apply(
