@@ -6,6 +6,7 @@ Adding an operator means adding its rows to the module of its family; nothing el
 from exporter.op_cases import (
     activation,
     arithmetic,
+    attention,
     cast,
     convolution,
     einsum,
@@ -26,6 +27,7 @@ from exporter.op_cases.case import OpCase
 _FAMILIES = [
     activation,
     arithmetic,
+    attention,
     cast,
     convolution,
     einsum,

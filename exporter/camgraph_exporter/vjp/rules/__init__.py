@@ -3,6 +3,7 @@
 from camgraph_exporter.vjp.rules import (
     activation,
     arithmetic,
+    attention,
     cast,
     convolution,
     einsum,
@@ -14,6 +15,7 @@ from camgraph_exporter.vjp.rules import (
     padding,
     pooling,
     reduction,
+    rotary,
     scatter,
     slicing,
     softmax,
@@ -23,6 +25,7 @@ from camgraph_exporter.vjp.rules import (
 __all__ = [
     "activation",
     "arithmetic",
+    "attention",
     "cast",
     "convolution",
     "einsum",
@@ -34,6 +37,7 @@ __all__ = [
     "padding",
     "pooling",
     "reduction",
+    "rotary",
     "scatter",
     "slicing",
     "softmax",
