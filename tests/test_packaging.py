@@ -85,22 +85,19 @@ def _requirements(name: str, extra: str) -> list[Requirement]:
     return [item for item in parsed if item.marker is None or item.marker.evaluate({"extra": extra})]
 
 
-def test_the_in_process_runtime_brings_no_torch_no_onnx_and_no_grpc() -> None:
-    brought = brought_by("cpu")
-    assert {"onnxruntime", "numpy", "opencv-python-headless"} <= brought
-    assert not brought & {"torch", "onnx", "onnx-ir", "onnxscript", "grpcio"}
-
-
-def test_the_server_brings_no_torch_and_no_onnx() -> None:
-    brought = brought_by("cpu", "serve")
-    assert {"onnxruntime", "grpcio", "grpcio-health-checking"} <= brought
-    assert not brought & {"torch", "onnx", "onnx-ir", "onnxscript"}
-
-
-def test_the_client_brings_neither_torch_nor_onnx_nor_onnxruntime() -> None:
-    brought = brought_by("client")
-    assert "grpcio" in brought
-    assert not brought & {"torch", "onnx", "onnx-ir", "onnxruntime"}
+@pytest.mark.parametrize(
+    ("extras", "wanted", "unwanted"),
+    [
+        ("cpu", "onnxruntime numpy pillow opencv-python-headless", "torch onnx onnx-ir onnxscript grpcio"),
+        ("cpu serve", "onnxruntime grpcio grpcio-health-checking", "torch onnx onnx-ir onnxscript"),
+        ("client", "grpcio", "torch onnx onnx-ir onnxruntime"),
+        ("cpu export", "onnx onnx-ir onnxruntime", "torch grpcio"),
+    ],
+)
+def test_an_installation_brings_what_it_needs_and_no_more(extras: str, wanted: str, unwanted: str) -> None:
+    brought = brought_by(*extras.split())
+    assert set(wanted.split()) <= brought
+    assert not brought & set(unwanted.split())
 
 
 def test_what_an_extra_brings_is_followed_to_the_end() -> None:

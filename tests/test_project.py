@@ -81,7 +81,7 @@ def test_the_licence_is_the_unmodified_apache_text() -> None:
 def test_every_example_file_has_a_source_a_licence_and_the_checksum_that_its_table_says(folder: str) -> None:
     directory = ROOT / "examples" / folder
     table = (directory / "README.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `([^`]+)` \|.*`([0-9a-f]{64})`.*\|$", table, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `([^`]+)` +\|.*`([0-9a-f]{64})`.*\|$", table, re.MULTILINE))
     files = {path.name: sha256(path) for path in directory.iterdir() if path.name != "README.md"}
     assert rows == files
     for name in files:
