@@ -38,9 +38,11 @@ def first_wrong_gradient(subject: Subject, steps: Sequence[Step]) -> str | None:
     of its outputs times the central differences of the outputs along that direction (float64).
     """
     feeds = subject.feeds(1 if subject.batch_is_symbolic else subject.batch, 2)
-    present = _names(subject.model)
+    seeds = _pruned_seeds(subject, steps, feeds)
+    present = _names(subject.model) | seeds.keys()
     checkable = [step for step in steps if set(_step_names(step)) <= present and _is_real(step)]
     names = list(dict.fromkeys(name for step in checkable for name in _step_names(step)))
+    feeds = {**feeds, **seeds}
     values = _values(subject, names, feeds)
     for step in checkable:
         if _error(subject, step, values) > _TOLERANCE and _error_beside(subject, step, values, feeds) > _TOLERANCE:
@@ -97,6 +99,22 @@ def _error_beside(subject: Subject, step: Step, values: Arrays, feeds: Arrays) -
         size = float(np.sqrt(np.mean(array**2))) or 1.0
         moved[str(x.name)] = array + _NUDGE * size * np.abs(rng.standard_normal(array.shape))
     return _error(subject, step, _values(subject, _step_names(step), {**feeds, **moved}))
+
+
+def _pruned_seeds(subject: Subject, steps: Sequence[Step], feeds: Arrays) -> Arrays:
+    """Return the one-hot cotangents [T, N, C] of the score that the graph lacks, as a linear layer gathers instead."""
+    names = subject.manifest.target
+    if subject.manifest.task != pb.TASK_CLASSIFICATION or not names.target_index_output:
+        return {}
+    present = _names(subject.model)
+    index = subject.engine.run(feeds)[names.target_index_output]
+    one_hot = np.eye(subject.manifest.head.num_classes)[index.T]
+    return {
+        str(g.name): one_hot
+        for step in steps
+        for y, g in step.outputs
+        if y.name == subject.manifest.head.score_tensor and str(g.name) not in present
+    }
 
 
 def _pair(g: np.ndarray, tangent: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
