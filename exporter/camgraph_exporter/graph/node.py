@@ -46,7 +46,7 @@ class NodeView:
     @property
     def y(self) -> ir.Value:
         """The first output."""
-        return self.node.outputs[0]
+        return self.output(0)
 
     def input(self, index: int) -> ir.Value:
         """Return an input that the operator requires."""
@@ -57,11 +57,16 @@ class NodeView:
 
     def optional(self, index: int) -> ir.Value | None:
         """Return an input, or None where it was left out."""
+        value = self.source(index)
+        return self._emitter.residual(value) if value is not None else None
+
+    def source(self, index: int) -> ir.Value | None:
+        """Return the source's own value of an input, which `input` may give in another form; None where it was left out."""
         return self.node.inputs[index] if index < len(self.node.inputs) else None
 
     def output(self, index: int) -> ir.Value:
         """Return an output."""
-        return self.node.outputs[index]
+        return self._emitter.residual(self.node.outputs[index])
 
     @property
     def num_inputs(self) -> int:
@@ -70,7 +75,7 @@ class NodeView:
 
     def needs(self, index: int) -> bool:
         """Tell whether the cotangent of this input is wanted."""
-        value = self.optional(index)
+        value = self.source(index)
         return value is not None and value in self._needed
 
     def attr(self, name: str, default: Any = None) -> Any:
@@ -80,7 +85,7 @@ class NodeView:
 
     def const(self, index: int) -> np.ndarray[Any, Any] | None:
         """Return the elements of an input that is the same in every run, else None."""
-        return self._emitter.known(self.optional(index))
+        return self._emitter.known(self.source(index))
 
     def ints(self, name: str, index: int) -> list[int] | None:
         """Return integers that older opsets give as attribute `name` and newer ones as constant input `index`."""

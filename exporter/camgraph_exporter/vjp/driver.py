@@ -14,15 +14,16 @@ import onnx_ir as ir
 from camgraph_exporter.errors import GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
+from camgraph_exporter.graph.quantisation import SMALL_INTEGERS
 from camgraph_exporter.vjp import registry
 from camgraph_exporter.vjp import rules as _rules  # noqa: F401  importing the rules registers them
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.registry import Rule
+from camgraph_exporter.vjp.straight_through import check_integers, integers_of
 
 _REAL = {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
-# Between a quantising and a dequantising operator small integers stand for real numbers.
-_QUANTISED = {ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT16, ir.DataType.UINT16}
-_CARRIES = _REAL | _QUANTISED
+# These add up products of quantised integers in int32; every other int32 is a count or an index.
+_SUMS = {"ConvInteger", "MatMulInteger"}
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,9 @@ class Path:
         nodes = list(graph)
         reached = set(wrt)
         for node in nodes:
-            if any(
-                value in reached for value in node.inputs if value is not None
-            ) and not registry.is_nondifferentiable(node):
-                reached.update(value for value in node.outputs if value.dtype in _CARRIES)
+            inputs = [value for value in node.inputs if value is not None and value in reached]
+            if inputs and not registry.is_nondifferentiable(node):
+                reached.update(_carriers(node, inputs))
         wanted = set(scores)
         for node in reversed(nodes):
             if any(value in wanted for value in node.outputs):
@@ -70,8 +70,22 @@ class Path:
         return max((entry.opset for node in self.nodes if (entry := registry.find(node)) is not None), default=13)
 
 
+def _carriers(node: ir.Node, inputs: Sequence[ir.Value]) -> list[ir.Value]:
+    """Return the outputs that carry a gradient: real numbers, small integers that stand for them, and sums of their products."""
+    if node.op_type == "DynamicQuantizeLinear":
+        # Its scale and zero point follow the input's range; straight-through estimation holds them.
+        return [node.outputs[0]]
+    carrying = set(_REAL)
+    if node.op_type != "Cast":
+        carrying |= SMALL_INTEGERS
+    if node.op_type in _SUMS or any(value.dtype == ir.DataType.INT32 for value in inputs):
+        carrying.add(ir.DataType.INT32)
+    return [value for value in node.outputs if value.dtype in carrying]
+
+
 def check_rules(path: Path, *, layer: str, score: str) -> None:
     """Raise one error that names every node on the path whose operator has no rule."""
+    check_integers(path.nodes, path.values)
     missing = path.without_rule()
     if not missing:
         return
@@ -104,6 +118,7 @@ def differentiate(
 
     """
     cotangents = dict(seeds)
+    op.score_integers = integers_of(seeds)
     problems: list[str] = []
     for node in reversed(path.nodes):
         gs = [cotangents.get(value) for value in node.outputs]
@@ -148,7 +163,8 @@ def _apply(
     for index, g in enumerate(returned):
         if g is None or not view.needs(index):
             continue
-        x = view.input(index)
+        x = view.source(index)
+        assert x is not None
         g = op.unbroadcast(g, view.y, x) if entry.broadcasts else g
         assert len(dims_of(g)) == len(dims_of(x)) + 1, f"The rule of {view.op_type} returned a cotangent of wrong rank."
         pairs.append((x, g))

@@ -52,7 +52,12 @@ _entries: dict[tuple[str, str], Entry] = {}
 
 def find(node: ir.Node) -> Entry | None:
     """Return what is known of a node's operator, or None if there is no rule yet."""
-    return _entries.get((node.domain, node.op_type))
+    return named(node.op_type, node.domain)
+
+
+def named(op_type: str, domain: str = "") -> Entry | None:
+    """Return what is known of an operator."""
+    return _entries.get((domain, op_type))
 
 
 def entries() -> list[Entry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.heads.classification import attach_classification
@@ -25,4 +26,4 @@ _ATTACH: dict[pb.Task, Callable[[Backward, Interface, Score], Head]] = {
 def attach_head(op: Backward, interface: Interface, score: Score) -> Head:
     """Add the inputs and outputs of the score's task, and return the cotangent that its targets mean."""
     with op.scope("target"):
-        return _ATTACH[score.task](op, interface, score)
+        return _ATTACH[score.task](op, interface, replace(score, value=op.residual(score.value)))

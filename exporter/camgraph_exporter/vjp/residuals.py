@@ -1,0 +1,117 @@
+"""Forward values as the backward part reads them: real numbers, in a type wide enough for gradients, and nothing that would disturb the forward.
+
+* A value that is quantised at once is read from behind its quantiser. The deployed runtime computes such a value and its integers in one step;
+  another reader would break that step apart and change the prediction.
+* Quantised weights become real numbers by arithmetic on the integers. Runtimes compute that once, when they load the file, which onnxruntime
+  does not do for DequantizeLinear; and the file keeps one copy of the weights.
+* float16 and bfloat16 become float32, so that gradients neither overflow nor vanish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx_ir as ir
+
+from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.quantisation import (
+    SMALL_INTEGERS,
+    Quantisation,
+    depends_on_no_input,
+    dequantised,
+    is_dequantiser,
+    quantisation_of,
+    quantised_twin,
+)
+
+if TYPE_CHECKING:
+    from camgraph_exporter.vjp.backward import Backward
+
+_HALF = {ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
+_INTEGERS = SMALL_INTEGERS | {ir.DataType.INT32}
+# The standard DequantizeLinear takes 16-bit integers from this version on.
+_WIDE_DEQUANTISER = 21
+
+
+class Residuals:
+    """Gives the backward part its view of the forward values of a graph."""
+
+    def __init__(self, nodes: Iterable[ir.Node]) -> None:
+        values = [value for node in nodes for value in (*node.inputs, *node.outputs) if value is not None]
+        twins = ((value, quantised_twin(value)) for value in dict.fromkeys(values) if not value.is_initializer())
+        # Before anything is emitted: a reader in the backward part must not hide that the value is only quantised.
+        self._behind_quantiser = {value: twin for value, twin in twins if twin is not None}
+
+    def read(self, op: Backward, value: ir.Value) -> ir.Value:
+        """Return what stands for a forward value in the backward part."""
+        value = self._behind_quantiser.get(value, value)
+        node = value.producer()
+        if node is not None and is_dequantiser(node) and _is_plain_constant(node):
+            source = node.inputs[0]
+            quantisation = _of_dequantiser(node)
+            assert source is not None
+            return _scaled(op, source, quantisation)
+        return op.Cast(value, to=int(ir.DataType.FLOAT)) if value.dtype in _HALF else value
+
+    def real(self, op: Backward, q: ir.Value, quantisation: Quantisation | None = None) -> ir.Value:
+        """Return the real numbers that an integer value stands for, by the given scale or by the one that the graph gives."""
+        if quantisation is None:
+            found = dequantised(q)
+            if found is not None:
+                return self.read(op, found)
+            quantisation = quantisation_of(q)
+            assert quantisation is not None, f"Nothing says what the integers of {q.name!r} stand for."
+        if depends_on_no_input(q) or not _takes_dequantiser(op, q, quantisation):
+            return _scaled(op, q, quantisation)
+        result = op.DequantizeLinear(q, quantisation.scales[0], quantisation.zero_point, axis=_axis(q, quantisation))
+        return self.read(op, result)
+
+
+def scale_along(op: Backward, scale: ir.Value, axis: int, rank: int) -> ir.Value:
+    """Return a scale or zero point as float32 that broadcasts: a vector lies along `axis` of a value with `rank` axes."""
+    scale = op.cast(scale, ir.DataType.FLOAT)
+    dims = dims_of(scale)
+    if len(dims) == 1 and dims[0] != 1:
+        return op.Reshape(scale, op.ints(*(-1 if i == axis % rank else 1 for i in range(rank))))
+    # One element must not add axes.
+    return op.Reshape(scale, op.constant(np.zeros(0, np.int64))) if dims == (1,) else scale
+
+
+def _scaled(op: Backward, q: ir.Value, quantisation: Quantisation) -> ir.Value:
+    """Emit (q - zero_point) * scale in float32."""
+    rank = len(dims_of(q))
+    real = op.cast(q, ir.DataType.FLOAT)
+    zero_point = quantisation.zero_point
+    if zero_point is not None:
+        known = op.known(zero_point)
+        if known is None or known.any():
+            real = op.Sub(real, scale_along(op, zero_point, quantisation.axis, rank))
+    for scale in quantisation.scales:
+        real = op.Mul(real, scale_along(op, scale, quantisation.axis, rank))
+    return op.Mul(real, quantisation.factor) if quantisation.factor != 1 else real
+
+
+def _is_plain_constant(node: ir.Node) -> bool:
+    """Tell whether a dequantiser reads constant integers without blocks: weights."""
+    source, block = node.inputs[0], node.attributes.get("block_size")
+    blocked = block is not None and bool(block.value)
+    return source is not None and source.dtype in _INTEGERS and not blocked and depends_on_no_input(source)
+
+
+def _of_dequantiser(node: ir.Node) -> Quantisation:
+    scale, axis = node.inputs[1], node.attributes.get("axis")
+    assert scale is not None
+    return Quantisation((scale,), node.inputs[2] if len(node.inputs) > 2 else None, 1 if axis is None else axis.value)
+
+
+def _takes_dequantiser(op: Backward, q: ir.Value, quantisation: Quantisation) -> bool:
+    narrow = q.dtype in {ir.DataType.INT8, ir.DataType.UINT8}
+    single = len(quantisation.scales) == 1 and len(dims_of(quantisation.scales[0])) <= 1
+    return single and quantisation.factor == 1 and (narrow or op.opset >= _WIDE_DEQUANTISER)
+
+
+def _axis(q: ir.Value, quantisation: Quantisation) -> int | None:
+    """Return the axis of a vector of scales; None lets a single scale keep the default."""
+    return None if dims_of(quantisation.scales[0]) in ((), (1,)) else quantisation.axis % len(dims_of(q))

@@ -1,0 +1,109 @@
+"""Quantised operators, by straight-through estimation (docs/straight-through.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnx_ir as ir
+
+from camgraph_exporter.errors import GradientError
+from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.node import NodeView
+from camgraph_exporter.graph.quantisation import MICROSOFT, Operand, quantisation_of, real_form
+from camgraph_exporter.vjp import registry
+from camgraph_exporter.vjp.backward import Backward
+from camgraph_exporter.vjp.registry import Cotangents, refuse_inputs, vjp
+from camgraph_exporter.vjp.residuals import scale_along
+from camgraph_exporter.vjp.straight_through import RealView, inside_range, refuse_channels_last
+
+
+def quantize_linear(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
+    """dx = g where q is not at an end of its integer type, or cannot have been clipped there."""
+    refuse_inputs(node, 1, 2)
+    return inside_range(op, node.node, g)
+
+
+def dequantize_linear(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
+    """dx = g, as the cotangent of small integers is that of the real numbers they stand for; g scale for an int32 sum."""
+    refuse_inputs(node, 1, 2)
+    if node.x.dtype != ir.DataType.INT32:
+        return g
+    scale = scale_along(op, node.input(1), int(node.attr("axis", 1)), node.rank)
+    return op.Mul(g, scale)
+
+
+@vjp("DynamicQuantizeLinear")
+def dynamic_quantize_linear(
+    op: Backward, node: NodeView, g: ir.Value | None, *_range: ir.Value | None
+) -> Cotangents:
+    """dx = g: the range fits the tensor, so nothing is clipped; scale and zero point count as constants."""
+    return g
+
+
+def by_real_form(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
+    """What the ordinary operator does to the real numbers that the operands stand for, inside the range of the result."""
+    refuse_channels_last(node)
+    form = real_form(node.node)
+    assert form is not None
+    g = inside_range(op, node.node, g) if form.output is not None else g
+    _refuse_flattening_softmax(node)
+    found: dict[int, ir.Value | None] = {}
+    for operand, cotangent in zip(form.operands, _ordinary(op, RealView(node, op, form), g), strict=False):
+        found[operand.index] = _in_real_units(op, node, operand, cotangent)
+    return [found.get(index) for index in range(node.num_inputs)]
+
+
+def _ordinary(op: Backward, view: RealView, g: ir.Value) -> list[ir.Value | None]:
+    """Apply the rule of the ordinary operator; return the cotangents of its operands, in their shapes."""
+    entry = registry.named(view.op_type)
+    assert entry is not None and entry.rule is not None
+    result: Any = entry.rule(op, view, g)
+    returned = [result] if isinstance(result, ir.Value) or result is None else list(result)
+    if not entry.broadcasts:
+        return returned
+    return [
+        op.unbroadcast(cotangent, view.y, view.input(i)) if cotangent is not None and view.needs(i) else None
+        for i, cotangent in enumerate(returned)
+    ]
+
+
+def _in_real_units(op: Backward, node: NodeView, operand: Operand, g: ir.Value | None) -> ir.Value | None:
+    """Turn a cotangent of integers that stand for themselves, as in ConvInteger, into one of the real numbers behind them."""
+    if g is None or operand.quantisation.scales or not node.needs(operand.index):
+        return g
+    found = quantisation_of(operand.value)
+    if found is None:
+        raise GradientError(
+            f"Nothing in the model says by which scale the integers {operand.value.name!r} of {node.op_type} node {node.name!r} stand for real numbers. "
+            "Choose a layer behind this node with --layer."
+        )
+    for scale in found.scales:
+        g = op.Div(g, scale_along(op, scale, found.axis, len(dims_of(operand.value))))
+    return g
+
+
+def _refuse_flattening_softmax(node: NodeView) -> None:
+    opset = node.attr("opset", 13)
+    if node.op_type == "QLinearSoftmax" and opset < 13 and node.attr("axis", -1) not in (-1, len(dims_of(node.y)) - 1):
+        raise GradientError(
+            f"QLinearSoftmax node {node.name!r} runs over several axes at once, as opsets below 13 had it, which has no derivative here. "
+            "Choose a layer behind it with --layer."
+        )
+
+
+for _domain in ("", MICROSOFT):
+    vjp("QuantizeLinear", domain=_domain)(quantize_linear)
+    vjp("DequantizeLinear", domain=_domain)(dequantize_linear)
+vjp("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger")(by_real_form)
+vjp(
+    "QGemm",
+    "QLinearAdd",
+    "QLinearAveragePool",
+    "QLinearConcat",
+    "QLinearGlobalAveragePool",
+    "QLinearLeakyRelu",
+    "QLinearMul",
+    "QLinearSigmoid",
+    "QLinearSoftmax",
+    domain=MICROSOFT,
+)(by_real_form)
