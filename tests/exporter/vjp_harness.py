@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 import onnx_ir as ir
+from onnx import TensorProto, helper, numpy_helper
+from onnx_ir.passes import common
+
 from camgraph_exporter.graph.dims import Dim
 from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_exporter.vjp.backward import TARGETS, Backward
 from camgraph_exporter.vjp.driver import Path, differentiate
-from onnx import helper, numpy_helper
-from onnx_ir.passes import common
-
 from exporter.op_cases.case import Fed, Input, OpCase
 
 SEED = "seed"
@@ -32,7 +32,8 @@ def forward_model(case: OpCase, dtype: type[np.floating]) -> onnx.ModelProto:
         if isinstance(item, Input):
             inputs.append(helper.make_tensor_value_info(f"x{i}", element, _symbolic(item, case)))
         elif isinstance(item, Fed):
-            inputs.append(_fed_info(f"x{i}", item, element))
+            real = TensorProto.FLOAT if _keeps_float32(case, i) else element
+            inputs.append(_fed_info(f"x{i}", item, real))
         elif item is not None:
             array = np.asarray(item)
             array = (
