@@ -23,7 +23,9 @@ from camgraph_exporter.cam.choose import choose_layer
 from camgraph_exporter.cam.layers import TargetLayer, candidate_layers
 from camgraph_exporter.cam.score import HEADS, TASKS, Score, ScoreOptions, find_score
 from camgraph_exporter.errors import CertificateError
-from camgraph_exporter.export import ExportOptions, export_file
+from camgraph_exporter.export import Exported, ExportOptions, export_file
+from camgraph_exporter.export_torch import export_factory, load_factory
+from camgraph_exporter.frontends.factory import is_factory
 from camgraph_exporter.frontends.onnx_file import load_onnx
 from camgraph_exporter.input_spec import CHANNEL_ORDERS, FILTERS, PRESETS, RESIZES, InputOptions, make_input_spec
 from camgraph_exporter.prepare.prepare import prepare
@@ -61,8 +63,13 @@ def _score_options(command: Callable[..., None]) -> Callable[..., None]:
 @_score_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(model: Path, score: ScoreOptions, as_json: bool) -> None:
-    """List the layers of MODEL that can be explained, its head, and a guess of its input."""
-    prepared = prepare(load_onnx(model).model)
+    """List the layers of MODEL that can be explained, its head, and a guess of its input.
+
+    MODEL is an .onnx file, or package.module:factory for a PyTorch module.
+    """
+    factory = str(model)
+    loaded = load_factory(factory, ExportOptions()) if is_factory(factory) else load_onnx(model)
+    prepared = prepare(loaded.model)
     found = find_score(prepared, score)
     layers = candidate_layers(prepared, found)
     chosen = choose_layer(prepared, found)
@@ -84,7 +91,8 @@ def inspect(model: Path, score: ScoreOptions, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("model", type=_FILE)
+@click.argument("model", type=_FILE, required=False)
+@click.option("--torch", "factory", metavar="PACKAGE.MODULE:FACTORY", help="Function that builds a PyTorch module.")
 @click.option("-o", "--output", type=_FILE, required=True, help="Where to write the explainable graph.")
 @click.option(
     "--layer",
@@ -92,7 +100,7 @@ def inspect(model: Path, score: ScoreOptions, as_json: bool) -> None:
     multiple=True,
     default=("auto",),
     show_default=True,
-    help="Target layer by tensor name; repeat for several.",
+    help="Target layer by the name of its tensor or PyTorch module; repeat for several.",
 )
 @_score_options
 @click.option("--gradients", is_flag=True, help="Also output the full gradients, for the element-wise methods.")
@@ -108,9 +116,11 @@ def inspect(model: Path, score: ScoreOptions, as_json: bool) -> None:
 @click.option("--shorter-side", type=click.IntRange(1), help="Length of the shorter side before the crop.")
 @click.option("--filter", "filter_", type=click.Choice(list(FILTERS)), help="Resampling filter.")
 @click.option("--input-size", metavar="HxW", help="Size of the input where the model leaves it open.")
+@click.option("--dynamic-size", is_flag=True, help="Leave height and width of a PyTorch module's input open.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the certificate's random inputs.")
 def export(
-    model: Path,
+    model: Path | None,
+    factory: str | None,
     output: Path,
     layers: Sequence[str],
     score: ScoreOptions,
@@ -127,9 +137,13 @@ def export(
     shorter_side: int | None,
     filter_: str | None,
     input_size: str | None,
+    dynamic_size: bool,
     seed: int,
 ) -> None:
-    """Rewrite MODEL into a graph that also computes Grad-CAM's activations and weights, and prove it."""
+    """Rewrite MODEL into a graph that also computes Grad-CAM's activations and weights, and prove it.
+
+    MODEL is an .onnx file, or package.module:factory for a PyTorch module, which --torch names as well.
+    """
     stated = InputOptions(
         preset=preset,
         divisor=divisor,
@@ -143,8 +157,24 @@ def export(
     )
     options = ExportOptions(tuple(layers), score, BuildOptions(gradients, guided, skippable), _labels(labels), stated, seed)
     with _progress_bar("Checking") as report:
-        exported = export_file(model, output, options, progress=report)
+        exported = _export(model, factory, output, options, dynamic_size, report)
     _summarise(output, exported.manifest)
+
+
+def _export(
+    model: Path | None, factory: str | None, output: Path, options: ExportOptions, dynamic_size: bool, report: Report
+) -> Exported:
+    if model is not None and factory is not None:
+        raise UsageError("Give either MODEL or --torch, not both.")
+    if factory is None and model is not None and is_factory(str(model)):
+        factory = str(model)
+    if factory is not None:
+        return export_factory(factory, output, options, dynamic_size=dynamic_size, progress=report)
+    if model is None:
+        raise UsageError("Give MODEL, the path of an .onnx file, or --torch package.module:factory.")
+    if dynamic_size:
+        raise UsageError("--dynamic-size is for PyTorch modules; an .onnx file has its sizes already.")
+    return export_file(model, output, options, progress=report)
 
 
 @click.command()

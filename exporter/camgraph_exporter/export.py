@@ -8,7 +8,6 @@ from pathlib import Path
 
 import onnx
 import onnx_ir as ir
-from onnx_ir.passes import common
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.build import BuildOptions, Built, build
@@ -83,9 +82,10 @@ def export(
     score = find_score(prepared, options.score)
     _check_labels(options.labels, score.num_classes)
     spec = make_input_spec(prepared, options.input)
-    layers = [choose_layer(prepared, score, name) for name in options.layers]
+    layers = [choose_layer(prepared, score, name, loaded.aliases) for name in options.layers]
     built = build(prepared, score, layers, options.build)
     manifest = make_manifest(built, loaded.source, spec, options.labels)
+    manifest.notes.extend(loaded.notes)
     model = _assemble(built, manifest)
     source = source_engine() if source_engine is not None else None
     folder = weights_folder(built.prepared.model)
@@ -98,7 +98,7 @@ def _prepare(loaded: LoadedModel, options: ExportOptions) -> Prepared:
     model = loaded.model.clone()
     prepared = prepare(model, sizes=options.input.size)
     score = find_score(prepared, options.score)
-    layers = [choose_layer(prepared, score, name) for name in options.layers]
+    layers = [choose_layer(prepared, score, name, loaded.aliases) for name in options.layers]
     needed = GradientPath(prepared.graph, [layer.value for layer in layers], [score.value]).opset()
     if needed > prepared.model.opset_imports[""]:
         prepared = prepare(prepared.model, opset=needed, sizes=options.input.size)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.layers import MOVES, TargetLayer, spatial_layers
@@ -16,11 +18,15 @@ AUTO = "auto"
 _POOLS = {"MaxPool", "AveragePool", "LpPool"}
 
 
-def choose_layer(prepared: Prepared, score: Score, name: str = AUTO) -> TargetLayer:
+def choose_layer(
+    prepared: Prepared, score: Score, name: str = AUTO, aliases: Mapping[str, str] = MappingProxyType({})
+) -> TargetLayer:
     """Return the layer that the user named, or for "auto" the one that Grad-CAM means.
 
     That is the last feature map before pooling or flattening. Scores of pixels or boxes are feature maps themselves: there it is the
     deepest map of the network, behind which the maps only grow.
+
+    Names that a frontend gave to tensors (`aliases`) are understood, too.
 
     Raises:
         LayerError: there is no such layer, or the model has no feature map.
@@ -29,9 +35,10 @@ def choose_layer(prepared: Prepared, score: Score, name: str = AUTO) -> TargetLa
     layers = spatial_layers(prepared, score)
     by_name = {layer.name: layer for layer in layers}
     if name != AUTO:
-        if name in by_name:
-            return by_name[name]
-        raise _unknown(prepared, score, name, by_name)
+        tensor = aliases.get(name, name)
+        if tensor in by_name:
+            return replace(by_name[tensor], alias=name if name in aliases else "")
+        raise _unknown(prepared, score, tensor, by_name)
     if not layers:
         raise LayerError(
             "The model has no spatial feature map between its image input and the score, so there is nothing to draw a "

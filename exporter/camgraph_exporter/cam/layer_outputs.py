@@ -25,6 +25,7 @@ def add_layer_outputs(
         weights = op.Transpose(op.cast(op.Squeeze(mean, op.ints(3, 4)), ir.DataType.FLOAT), perm=[1, 0, 2])
         result = pb.Layer(
             name=layer.name,
+            alias=layer.alias,
             channels=layer.channels,
             height=layer.height or 0,
             width=layer.width or 0,

@@ -31,7 +31,8 @@ class TargetLayer:
 
     `extra_cost` is an estimate: multiply-accumulates of the backward part over those of the whole forward pass. `grid` says where the
     map lies in a row of tokens. `has_effect` is false where the score provably does not depend on the map's cells, as behind the last
-    attention of a transformer that pools its class token. `note` is a remark for the user on why this layer was chosen.
+    attention of a transformer that pools its class token. `note` is a remark for the user on
+    why this layer was chosen, `alias` the name that the user gave, where it is not the tensor's.
     """
 
     value: ir.Value
@@ -45,6 +46,7 @@ class TargetLayer:
     grid: TokenGrid | None = None
     has_effect: bool = True
     note: str = ""
+    alias: str = ""
 
     @property
     def name(self) -> str:

@@ -1,0 +1,155 @@
+"""Finds the tensor of an exported graph that a PyTorch module computes.
+
+The module's output is recorded by a forward hook and compared with every tensor of its shape in the graph, on the same
+input. Names alone would not do: exporters rename, fuse and reorder. They only decide between tensors that agree within
+rounding, such as the input and the output of a block whose residual branch is next to zero.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import torch
+
+from camgraph_exporter.errors import LayerError
+from camgraph_exporter.prepare.probe import engine_with_outputs
+
+# Relative L2 distances: of equal tensors in two runtimes, and of tensors that are surely different.
+_EQUAL = 1e-4
+_DIFFERENT = 1e-2
+_SCOPES = "pkg.torch.onnx.name_scopes"
+
+
+@dataclass
+class Recorded:
+    """What named modules returned in one forward pass; `unchanged` are those that returned what they were given."""
+
+    image: np.ndarray
+    outputs: dict[str, list[np.ndarray]]
+    unchanged: set[str] = field(default_factory=set)
+
+
+def record(module: torch.nn.Module, x: torch.Tensor, names: Sequence[str]) -> Recorded:
+    """Run the module on `x` and record what the named ones among its parts return.
+
+    Raises:
+        LayerError: a named part does not run or returns no tensor.
+
+    """
+    parts = {name: part for name, part in module.named_modules() if name}
+    recorded = Recorded(x.cpu().numpy(), {name: [] for name in names if name in parts})
+    handles = [parts[name].register_forward_hook(_Hook(name, recorded)) for name in recorded.outputs]
+    try:
+        module(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for name, outputs in recorded.outputs.items():
+        if not outputs:
+            raise LayerError(f"Module {name!r} does not run in a forward pass. Name one that does.")
+    return recorded
+
+
+@dataclass(frozen=True)
+class _Hook:
+    name: str
+    recorded: Recorded
+
+    def __call__(self, _part: torch.nn.Module, inputs: Any, output: Any) -> None:
+        tensor = output[0] if isinstance(output, tuple | list) and output else output
+        if not isinstance(tensor, torch.Tensor):
+            raise LayerError(
+                f"Module {self.name!r} returns {type(output).__name__}, not a tensor. Name one of its parts instead."
+            )
+        before = inputs[0] if inputs else None
+        if isinstance(before, torch.Tensor) and torch.equal(before, tensor):
+            self.recorded.unchanged.add(self.name)
+        # A copy: the next operation may work in place.
+        self.recorded.outputs[self.name].append(tensor.detach().cpu().numpy().copy())
+
+
+def find_layers(models: Sequence[ir.Model], recorded: Recorded) -> tuple[ir.Model, dict[str, str]]:
+    """Return the first of several spellings of a model that has a tensor for every recorded module, and their names.
+
+    Raises:
+        LayerError: none has; or a module runs several times, and which of its runs is meant is not said.
+
+    """
+    problem: LayerError | None = None
+    for model in models:
+        try:
+            return model, _find_all(model, recorded)
+        except LayerError as error:
+            problem = problem or error
+    assert problem is not None
+    raise problem
+
+
+def _find_all(model: ir.Model, recorded: Recorded) -> dict[str, str]:
+    if not recorded.outputs:
+        return {}
+    values = [value for node in model.graph for value in node.outputs if value.name]
+    engine = engine_with_outputs(model, values)
+    found = engine.run({str(model.graph.inputs[0].name): recorded.image})
+    return {name: _find(name, recorded, values, found) for name in recorded.outputs}
+
+
+def _find(name: str, recorded: Recorded, values: Sequence[ir.Value], found: dict[str, np.ndarray]) -> str:
+    unchanged = name in recorded.unchanged
+    tensors = [_match(name, output, values, found, unchanged=unchanged) for output in recorded.outputs[name]]
+    if len(tensors) > 1:
+        raise LayerError(
+            f"Module {name!r} runs {len(tensors)} times in a forward pass. "
+            f"Name the tensor that is meant: {', '.join(tensors)}."
+        )
+    return tensors[0]
+
+
+def _match(
+    name: str, output: np.ndarray, values: Sequence[ir.Value], found: dict[str, np.ndarray], *, unchanged: bool
+) -> str:
+    errors = {value: _distance(found[str(value.name)], output) for value in values}
+    errors = {value: error for value, error in errors.items() if error <= _DIFFERENT}
+    equal = {value: error for value, error in errors.items() if error <= _EQUAL}
+    inside = {value: error for value, error in equal.items() if _is_inside(value, name)}
+    if inside:
+        best = min(inside.values())
+        return str([value for value, error in inside.items() if error == best][-1].name)
+    if unchanged:
+        raise LayerError(
+            f"Module {name!r} passes its input on unchanged, and the exported model has no tensor of its own for it. "
+            "Name the module that computes that input instead."
+        )
+    if len(errors) == 1 and equal:
+        return str(next(iter(equal)).name)
+    if equal:
+        raise LayerError(
+            f"The output of module {name!r} cannot be told from other tensors of the exported model: "
+            f"{', '.join(str(value.name) for value in list(errors)[:5])}. Name one of these tensors instead."
+        )
+    raise LayerError(
+        f"The exported model has no tensor that equals the output of module {name!r}: it was merged with its neighbours. "
+        "Name a neighbouring module."
+    )
+
+
+def _distance(a: np.ndarray, b: np.ndarray) -> float:
+    if not isinstance(a, np.ndarray) or a.shape != b.shape or not np.issubdtype(a.dtype, np.floating):
+        return float("inf")
+    difference = float(np.linalg.norm(a.astype(np.float64) - b))
+    return difference / max(float(np.linalg.norm(b.astype(np.float64))), 1e-30)
+
+
+def _is_inside(value: ir.Value, name: str) -> bool:
+    """Tell whether the node of a value was exported from inside the named module."""
+    node = value.producer()
+    if node is None:
+        return False
+    scopes = re.findall(r"'([^']*)'", node.metadata_props.get(_SCOPES, ""))
+    # The recording exporter writes the path of modules into names: /layer4/layer4.2/Add_output_0.
+    return name in scopes or name in str(value.name).split("/")
