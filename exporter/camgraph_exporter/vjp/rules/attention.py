@@ -18,7 +18,6 @@ from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.axes import reshape_to, sizes_of
 from camgraph_exporter.vjp.backward import Backward, dtype_of
-from camgraph_exporter.vjp.precision import wide
 from camgraph_exporter.vjp.registry import Cotangents, refuse_outputs, vjp
 from camgraph_exporter.vjp.rules.linear import transposed
 
@@ -29,14 +28,14 @@ def attention(op: Backward, node: NodeView, g: ir.Value | None, *others: ir.Valu
     _refuse_caches(node, others)
     assert g is not None
     heads = _heads(node)
-    q, k, v = (_split(op, node, wide(op, node.input(i)), heads.of(i)) for i in range(3))
+    q, k, v = (_split(op, node, node.input(i), heads.of(i)) for i in range(3))
     k, v, scale = _repeated(op, k, heads), _repeated(op, v, heads), _scale(node, q)
     scaled = op.Mul(q, scale)
     scores, cap_slope = _capped(op, node, op.MatMul(scaled, transposed(op, k)))
     weights = _weights(op, node, scores)
 
-    h = _split(op, node, wide(op, op.full(g, node.y)), heads.query)
-    y = _split(op, node, wide(op, node.y), heads.query)
+    h = _split(op, node, op.full(g, node.y), heads.query)
+    y = _split(op, node, node.y, heads.query)
     d_weights = op.MatMul(h, transposed(op, v))
     d_scores = op.Mul(weights, op.Sub(d_weights, op.sum(op.Mul(h, y), [4], keepdims=True)))
     d_products = d_scores if cap_slope is None else op.Mul(d_scores, cap_slope)
@@ -45,8 +44,7 @@ def attention(op: Backward, node: NodeView, g: ir.Value | None, *others: ir.Valu
     dk = _gathered(op, op.MatMul(transposed(op, d_products), scaled), heads) if node.needs(1) else None
     dv = _gathered(op, op.MatMul(transposed(op, weights), h), heads) if node.needs(2) else None
     dmask = op.unbroadcast(d_scores, scores, node.input(3)) if node.needs(3) else None
-    cotangents = [*(_joined(op, node, d) if d is not None else None for d in (dq, dk, dv)), dmask]
-    return [op.cast(d, dtype_of(g)) if d is not None else None for d in cotangents]
+    return [*(_joined(op, node, d) if d is not None else None for d in (dq, dk, dv)), dmask]
 
 
 @dataclass(frozen=True)
@@ -169,8 +167,7 @@ def _mask(
     if mask is not None and dtype_of(mask) == ir.DataType.BOOL:
         allowed = mask
     elif mask is not None:
-        bias = wide(op, mask)
-        known = op.known(mask)
+        bias, known = mask, op.known(mask)
         if known is None or not np.isfinite(known).all():
             allowed = op.Greater(bias, lowest)
             bias = op.Max(bias, lowest)

@@ -15,8 +15,7 @@ from camgraph_exporter.errors import GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.axes import reshape_to, sizes_of
-from camgraph_exporter.vjp.backward import Backward, dtype_of
-from camgraph_exporter.vjp.precision import wide
+from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.registry import Cotangents, refuse_inputs, refuse_outputs, vjp
 
 
@@ -28,9 +27,9 @@ def batch_normalization(op: Backward, node: NodeView, g: ir.Value, *_running: ir
             f"BatchNormalization node {node.name!r} is in training mode; export the model in evaluation mode."
         )
     refuse_inputs(node, 1, 2, 3, 4)
-    scale, variance = wide(op, node.input(1)), wide(op, node.input(4))
+    scale, variance = node.input(1), node.input(4)
     slope = op.Div(scale, op.Sqrt(op.Add(variance, float(node.attr("epsilon", 1e-5)))))
-    return op.Mul(g, _per_channel(op, node, op.cast(slope, dtype_of(g))))
+    return op.Mul(g, _per_channel(op, node, slope))
 
 
 @vjp("InstanceNormalization")
@@ -38,9 +37,9 @@ def instance_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotange
     """x_hat over space: dx = (h - mean(h) - x_hat mean(h x_hat)) / std with h = g scale."""
     refuse_inputs(node, 1, 2)
     axes = range(2, node.rank)
-    x_hat, inverse = _standardise(op, wide(op, node.x), axes, float(node.attr("epsilon", 1e-5)))
-    h = op.Mul(wide(op, g), wide(op, _per_channel(op, node, node.input(1))))
-    return op.cast(_destandardise(op, h, x_hat, inverse, axes), dtype_of(g))
+    x_hat, inverse = _standardise(op, node.x, axes, float(node.attr("epsilon", 1e-5)))
+    h = op.Mul(g, _per_channel(op, node, node.input(1)))
+    return _destandardise(op, h, x_hat, inverse, axes)
 
 
 @vjp("LayerNormalization")
@@ -51,9 +50,9 @@ def layer_normalization(
     refuse_outputs(node, statistics)
     assert g is not None
     axes = range(int(node.attr("axis", -1)) % node.rank, node.rank)
-    x_hat, inverse = _standardise(op, wide(op, node.x), axes, float(node.attr("epsilon", 1e-5)))
-    h = op.Mul(wide(op, g), wide(op, node.input(1)))
-    dx = op.cast(_destandardise(op, h, x_hat, inverse, axes), dtype_of(g)) if node.needs(0) else None
+    x_hat, inverse = _standardise(op, node.x, axes, float(node.attr("epsilon", 1e-5)))
+    h = op.Mul(g, node.input(1))
+    dx = _destandardise(op, h, x_hat, inverse, axes) if node.needs(0) else None
     dscale = _scale_cotangent(op, node, g, x_hat) if node.needs(1) else None
     return dx, dscale, op.unbroadcast(g, node.y, node.input(2)) if node.needs(2) else None
 
@@ -63,27 +62,24 @@ def group_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents
     """x_hat over the elements of a group of channels; scale is one a group before opset 21, one a channel since."""
     refuse_inputs(node, 1, 2)
     x, groups = node.x, int(node.attr("num_groups"))
-    rows = op.Reshape(wide(op, x), op.ints(0, groups, -1))
+    rows = op.Reshape(x, op.ints(0, groups, -1))
     x_hat, inverse = _standardise(op, rows, [2], float(node.attr("epsilon", 1e-5)))
-    h, scale = wide(op, g), wide(op, node.input(1))
-    if node.opset >= 21:
-        h = op.Mul(h, _per_channel(op, node, scale))
+    h = op.Mul(g, _per_channel(op, node, node.input(1))) if node.opset >= 21 else g
     h = op.Reshape(op.full(h, x), op.ints(0, 0, groups, -1))
-    if node.opset < 21:
-        h = op.Mul(h, op.Unsqueeze(scale, op.ints(1)))
-    return op.cast(op.shaped(_destandardise(op, h, x_hat, inverse, [2]), x), dtype_of(g))
+    h = op.Mul(h, op.Unsqueeze(node.input(1), op.ints(1))) if node.opset < 21 else h
+    return op.shaped(_destandardise(op, h, x_hat, inverse, [2]), x)
 
 
 @vjp("RMSNormalization", opset=23)
 def rms_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """x_hat = x / rms: dx = (h - x_hat mean(h x_hat)) / rms with h = g scale; dscale = g x_hat."""
     axes = range(int(node.attr("axis", -1)) % node.rank, node.rank)
-    x = wide(op, node.x)
+    x = node.x
     inverse = _inverse_root(op, op.mean(op.Mul(x, x), axes, keepdims=True), float(node.attr("epsilon", 1e-5)))
     x_hat = op.Mul(x, inverse)
-    h = op.Mul(wide(op, g), wide(op, node.input(1)))
+    h = op.Mul(g, node.input(1))
     along = op.Mul(x_hat, _mean(op, op.Mul(h, x_hat), axes))
-    dx = op.cast(op.Mul(op.Sub(h, along), inverse), dtype_of(g)) if node.needs(0) else None
+    dx = op.Mul(op.Sub(h, along), inverse) if node.needs(0) else None
     return dx, _scale_cotangent(op, node, g, x_hat) if node.needs(1) else None
 
 
@@ -91,27 +87,25 @@ def rms_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 def mean_variance_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """y = (x - mean) / s with s = std + 1e-9: dx = (g - mean(g) - (x - mean) mean(g y) / std) / s."""
     axes = [int(axis) % node.rank for axis in node.attr("axes", [0, 2, 3])]
-    x, h = wide(op, node.x), wide(op, g)
-    centred = op.Sub(x, op.mean(x, axes, keepdims=True))
+    centred = op.Sub(node.x, op.mean(node.x, axes, keepdims=True))
     std = op.Sqrt(op.mean(op.Mul(centred, centred), axes, keepdims=True))
     # Where all elements are equal, the centred ones are zero whatever they are divided by.
     safe = op.Add(std, op.indicator(op.Equal(std, 0), std))
-    along = op.Mul(op.Div(centred, safe), _mean(op, op.Mul(h, wide(op, node.y)), axes))
-    dx = op.Div(op.Sub(op.Sub(h, _mean(op, h, axes)), along), op.Add(std, 1e-9))
-    return op.cast(dx, dtype_of(g))
+    along = op.Mul(op.Div(centred, safe), _mean(op, op.Mul(g, node.y), axes))
+    return op.Div(op.Sub(op.Sub(g, _mean(op, g, axes)), along), op.Add(std, 1e-9))
 
 
 @vjp("LpNormalization")
 def lp_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """y = x / norm: dx = (g - n sum(g y)) / norm, n = y (p = 2) or sign(x) (p = 1); zero where the norm is zero."""
     axis = int(node.attr("axis", -1)) % node.rank
-    x, y, h = wide(op, node.x), wide(op, node.y), wide(op, g)
+    x, y = node.x, node.y
     squared = int(node.attr("p", 2)) == 2
     norm = op.reduce("ReduceL2" if squared else "ReduceL1", x, [axis], keepdims=True)
     zero = op.indicator(op.Equal(norm, 0), norm)
     inverse = op.Div(op.Sub(1, zero), op.Add(norm, zero))
-    along = op.Mul(op.sum(op.Mul(h, y), [axis + 1], keepdims=True), y if squared else op.Sign(x))
-    return op.cast(op.Mul(op.Sub(h, along), inverse), dtype_of(g))
+    along = op.Mul(op.sum(op.Mul(g, y), [axis + 1], keepdims=True), y if squared else op.Sign(x))
+    return op.Mul(op.Sub(g, along), inverse)
 
 
 @vjp("LRN")
@@ -123,14 +117,13 @@ def lrn(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     alpha, beta = float(node.attr("alpha", 1e-4)), float(node.attr("beta", 0.75))
     size = int(node.attr("size"))
     before, after = (size - 1) // 2, size - 1 - (size - 1) // 2
-    x, y, h = wide(op, node.x), wide(op, node.y), wide(op, g)
+    x = node.x
     squares = _mean_of_channels(op, op.Mul(x, x), size, before, after)
     squares = reshape_to(op, squares, sizes_of(op, x, range(node.rank)), dims_of(x))
     d = op.Add(op.Mul(squares, alpha), float(node.attr("bias", 1.0)))
-    weighted = op.flat(op.Div(op.Mul(h, y), d), node.x)
-    spread = op.shaped(_mean_of_channels(op, weighted, size, after, before), node.x)
-    dx = op.Sub(op.Mul(h, op.Pow(d, -beta)), op.Mul(spread, op.Mul(x, 2 * alpha * beta)))
-    return op.cast(dx, dtype_of(g))
+    weighted = op.flat(op.Div(op.Mul(g, node.y), d), x)
+    spread = op.shaped(_mean_of_channels(op, weighted, size, after, before), x)
+    return op.Sub(op.Mul(g, op.Pow(d, -beta)), op.Mul(spread, op.Mul(x, 2 * alpha * beta)))
 
 
 def _mean_of_channels(op: Backward, x: ir.Value, size: int, before: int, after: int) -> ir.Value:
@@ -162,8 +155,7 @@ def _inverse_root(op: Backward, square: ir.Value, epsilon: float) -> ir.Value:
 
 
 def _scale_cotangent(op: Backward, node: NodeView, g: ir.Value, x_hat: ir.Value) -> ir.Value:
-    product = op.unbroadcast(op.Mul(wide(op, g), x_hat), node.y, node.input(1))
-    return op.cast(product, dtype_of(node.input(1)))
+    return op.unbroadcast(op.Mul(g, x_hat), node.y, node.input(1))
 
 
 def _per_channel(op: Backward, node: NodeView, values: ir.Value) -> ir.Value:
