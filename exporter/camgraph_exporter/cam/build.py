@@ -17,6 +17,7 @@ from camgraph_exporter.cam.layers import TargetLayer
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.cam.skippable import make_skippable
 from camgraph_exporter.errors import LayerError
+from camgraph_exporter.prepare.integer_maps import hide_integer_maps
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.driver import Path, Step, check_rules, differentiate
@@ -94,6 +95,7 @@ def build(
             g = differentiate(op, image_path, seeds, [prepared.image], rules=GUIDED_RULES)[prepared.image]
             by_image = op.Transpose(op.cast(op.full(g, prepared.image), ir.DataType.FLOAT), perm=[1, 0, 2, 3, 4])
             built.image_gradient_tensor = interface.add_output("image_gradient", by_image)
+    hide_integer_maps(prepared.model)
     common.RemoveUnusedNodesPass()(prepared.model)
     if options.skippable:
         built.explain_switch = make_skippable(interface, built.gradient_outputs())

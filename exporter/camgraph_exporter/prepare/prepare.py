@@ -10,6 +10,7 @@ import onnx_ir as ir
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.batch import free_batch
+from camgraph_exporter.prepare.integer_maps import show_integer_maps
 from camgraph_exporter.prepare.normalise import LOWEST_OPSET, normalise
 from camgraph_exporter.prepare.probe import BATCH, Probe, annotate, probe
 from camgraph_exporter.prepare.screen import screen
@@ -56,6 +57,7 @@ def prepare(model: ir.Model, *, opset: int = LOWEST_OPSET, sizes: Sequence[int] 
     _name_batch(image)
     result = probe(model, image=image, sizes=sizes)
     annotate(model, result)
+    show_integer_maps(model)
     return Prepared(model, image, result, notes)
 
 

@@ -57,12 +57,11 @@ class Residuals:
 
     def real(self, op: Backward, q: ir.Value, quantisation: Quantisation | None = None) -> ir.Value:
         """Return the real numbers that an integer value stands for, by the given scale or by the one that the graph gives."""
-        if quantisation is None:
-            found = dequantised(q)
-            if found is not None:
-                return self.read(op, found)
-            quantisation = quantisation_of(q)
-            assert quantisation is not None, f"Nothing says what the integers of {q.name!r} stand for."
+        found = dequantised(q)
+        if found is not None and (quantisation is None or _reads_by(found, quantisation)):
+            return self.read(op, found)
+        quantisation = quantisation or quantisation_of(q)
+        assert quantisation is not None, f"Nothing says what the integers of {q.name!r} stand for."
         if depends_on_no_input(q) or not _takes_dequantiser(op, q, quantisation):
             return _scaled(op, q, quantisation)
         result = op.DequantizeLinear(q, quantisation.scales[0], quantisation.zero_point, axis=_axis(q, quantisation))
@@ -98,6 +97,12 @@ def _is_plain_constant(node: ir.Node) -> bool:
     source, block = node.inputs[0], node.attributes.get("block_size")
     blocked = block is not None and bool(block.value)
     return source is not None and source.dtype in _INTEGERS and not blocked and depends_on_no_input(source)
+
+
+def _reads_by(real: ir.Value, quantisation: Quantisation) -> bool:
+    """Tell whether a dequantised value was made by the given scale."""
+    node = real.producer()
+    return node is not None and (node.inputs[1],) == quantisation.scales and quantisation.factor == 1
 
 
 def _of_dequantiser(node: ir.Node) -> Quantisation:
