@@ -70,6 +70,13 @@ def _check_content(proto: onnx.ModelProto, path: Path) -> None:
         raise ModelFileError(
             f"{str(path)!r} imports no version of the standard operators, so its nodes have no meaning. Export it again."
         )
+    newest = onnx.defs.onnx_opset_version()
+    opset = next(opset.version for opset in proto.opset_import if opset.domain in ("", "ai.onnx"))
+    if not 1 <= opset <= newest:
+        raise ModelFileError(
+            f"{str(path)!r} uses opset {opset}, but the installed onnx knows 1 to {newest}. "
+            "Install a newer onnx, or export the model again with an older opset."
+        )
     known = {value.name for value in proto.graph.input} | {tensor.name for tensor in proto.graph.initializer} | {""}
     known |= {tensor.values.name for tensor in proto.graph.sparse_initializer}
     known |= {name for node in proto.graph.node for name in node.output}
@@ -89,7 +96,9 @@ def _check_external_data(proto: onnx.ModelProto, path: Path) -> None:
         info = onnx.external_data_helper.ExternalDataInfo(tensor)
         file = path.parent / info.location
         needed = int(info.offset or 0) + int(info.length or 0)
-        if not file.is_file():
+        if not file.resolve().is_relative_to(path.parent.resolve()):
+            problems.append(f"{info.location} lies outside the model's folder")
+        elif not file.is_file():
             problems.append(f"{info.location} is missing")
         elif file.stat().st_size < needed:
             problems.append(f"{info.location} has {file.stat().st_size} bytes, tensor {tensor.name!r} needs {needed}")

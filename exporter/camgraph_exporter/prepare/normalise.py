@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import onnx
 import onnx_ir as ir
 from onnx_ir.passes import common
@@ -48,7 +50,10 @@ def _lift_opset(model: ir.Model, opset: int) -> ir.Model:
     try:
         proto = onnx.version_converter.convert_version(ir.to_proto(model), opset)
     except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        # The converter quotes its own C++ source before it says what is wrong.
+        reason = re.sub(
+            r"^.*` failed: ", "", str(error).strip().splitlines()[-1] if str(error).strip() else "no reason"
+        )
         raise ModelFileError(
             f"The model uses opset {version}, which ONNX's converter could not lift to {opset} ({reason}). Export it again with opset {opset} or newer."
         ) from error

@@ -6,6 +6,7 @@ fact. Two runs with different batch sizes (and image sizes, where the model take
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -89,7 +90,9 @@ def _run(
     try:
         return _Run(batch, feeds, engine.run(feeds))
     except CamgraphError as error:
-        raise ModelFileError(f"onnxruntime cannot run the model on an input of shape {list(shape)}: {error}") from error
+        raise ModelFileError(
+            f"onnxruntime cannot run the model on an input of shape {list(shape)}: {_reason(error)}"
+        ) from error
 
 
 def random_input(rng: np.random.Generator, shape: Sequence[int], dtype: ir.DataType) -> np.ndarray:
@@ -109,7 +112,14 @@ def engine_with_outputs(model: ir.Model, values: Sequence[ir.Value]) -> Engine:
     try:
         return load_engine(proto, weights_folder(model), optimize=False)
     except CamgraphError as error:
-        raise ModelFileError(f"onnxruntime cannot load the model: {error}") from error
+        raise ModelFileError(f"onnxruntime cannot load the model: {_reason(error)}") from error
+
+
+def _reason(error: CamgraphError) -> str:
+    """Return what onnxruntime itself said, in one line and without its error code."""
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error.__cause__ or error)).strip()
+    line = text.splitlines()[0].strip() if text else "it gave no reason"
+    return line if line.endswith(".") else f"{line}."
 
 
 def _check_repeatable(engine: Engine, model: ir.Model, run: _Run) -> None:
