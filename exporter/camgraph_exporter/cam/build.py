@@ -17,6 +17,7 @@ from camgraph_exporter.cam.layers import TargetLayer
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.cam.skippable import make_skippable
 from camgraph_exporter.errors import LayerError
+from camgraph_exporter.graph.quantisation import is_quantiser, real_form
 from camgraph_exporter.prepare.integer_maps import hide_integer_maps
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.vjp.backward import Backward
@@ -28,12 +29,21 @@ class BuildOptions:
     """What to add beside activations and weights.
 
     `gradients`: the full gradients, for the element-wise methods. `guided`: the guided image gradient. `skippable`: a boolean input that turns the
-    backward part off.
+    backward part off. `portable`: only operators that every runtime is known to take (docs/portability.md).
+
+    Raises:
+        UsageError: both `skippable` and `portable`.
+
     """
 
     gradients: bool = False
     guided: bool = False
     skippable: bool = False
+    portable: bool = False
+
+    def __post_init__(self) -> None:
+        if self.skippable and self.portable:
+            raise UsageError("A graph is either skippable, which takes an If, or portable, which leaves it out: choose one of the two.")
 
 
 @dataclass
@@ -50,6 +60,11 @@ class Built:
     trace: list[Step] = field(default_factory=list)
     image_gradient_tensor: str = ""
     explain_switch: str = ""
+
+    @property
+    def is_quantised(self) -> bool:
+        """Tell whether a gradient passes quantised integers."""
+        return any(is_quantiser(step.node) or real_form(step.node) is not None for step in self.trace)
 
     def gradient_outputs(self) -> list[str]:
         """Return the names of the outputs that need the backward part."""
@@ -77,7 +92,7 @@ def build(
         check_rules(image_path, layer=str(prepared.image.name), score=score.name)
 
     interface = Interface(prepared)
-    op = Backward(graph)
+    op = Backward(graph, portable=options.portable)
     for name, array in prepared.probe.constants.items():
         value = prepared.value(name)
         if value is not None:

@@ -14,6 +14,7 @@ from camgraph_exporter.cam.cost import macs
 from camgraph_exporter.cam.layouts import MapLayout, image_size, layout_from
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.cam.tokens import without_effect
+from camgraph_exporter.graph.quantisation import maker, quantised_twin
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.vjp.driver import Path
 
@@ -72,7 +73,10 @@ def candidate_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
 
 
 def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
-    """Return every feature map on a path from image to score, in the order of the model."""
+    """Return every feature map on a path from image to score, in the order of the model.
+
+    A map that is quantised at once is left out: its dequantised twin is what the deployed model computes with.
+    """
     path = Path(prepared.graph, [prepared.image], [score.value])
     axes = axes_on(path, prepared.image, prepared.probe.constants)
     idle = without_effect(path, axes, prepared.probe.constants)
@@ -84,6 +88,7 @@ def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
             if (
                 value in path.values
                 and value is not score.value
+                and quantised_twin(value) is None
                 and value.dtype is not None
                 and value.dtype.is_floating_point()
                 and value.shape is not None
@@ -143,7 +148,7 @@ def _continues(value: ir.Value, names: set[str]) -> bool:
 
 
 def _is_moved(value: ir.Value) -> bool:
-    producer = value.producer()
+    producer = maker(value)
     return producer is not None and producer.op_type in MOVES and producer.domain == ""
 
 

@@ -11,6 +11,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.layouts import layout_of
 from camgraph_exporter.errors import ScoreError, closest
 from camgraph_exporter.graph.dims import Dims, dims_of
+from camgraph_exporter.graph.quantisation import maker, real_form, shown
 from camgraph_exporter.prepare.prepare import Prepared
 
 HEADS = {
@@ -126,18 +127,21 @@ def _first(prepared: Prepared, options: ScoreOptions) -> Score:
 
 
 def _strip(output: ir.Value) -> tuple[ir.Value, pb.HeadKind]:
-    """Walk back from an output to the input of its last softmax or sigmoid; the output itself if there is none."""
+    """Walk back from an output to the input of its last softmax or sigmoid; the output itself if there is none.
+
+    Integers are shown as the real numbers that they stand for.
+    """
     value = output
-    while (node := value.producer()) is not None and node.domain == "":
+    while (node := maker(value)) is not None:
+        form = real_form(node)
+        operator = form.op_type if form is not None else node.op_type if node.domain == "" else ""
         source = node.inputs[0] if node.inputs else None
-        if source is None:
+        if source is None or operator not in _OPERATORS.keys() | _PASS_THROUGH:
             break
-        if node.op_type in _OPERATORS:
-            return source, _OPERATORS[node.op_type]
-        if node.op_type not in _PASS_THROUGH:
-            break
+        if operator in _OPERATORS:
+            return shown(source) or source, _OPERATORS[operator]
         value = source
-    return output, pb.HEAD_KIND_NONE
+    return shown(output) or output, pb.HEAD_KIND_NONE
 
 
 def _interpret(

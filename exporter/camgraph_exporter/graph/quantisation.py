@@ -122,6 +122,23 @@ def quantised_twin(value: ir.Value) -> ir.Value | None:
     return dequantised(uses[0].node.outputs[0])
 
 
+def shown(value: ir.Value) -> ir.Value | None:
+    """Return the real numbers of the graph that show an integer value: behind it or, failing that, in front of it."""
+    if value.dtype not in SMALL_INTEGERS:
+        return value
+    node = value.producer()
+    before = node.inputs[0] if node is not None and is_quantiser(node) else None
+    return dequantised(value) or before
+
+
+def maker(value: ir.Value) -> ir.Node | None:
+    """Return the operator that computes a value, looking through its quantisers and dequantisers."""
+    node = value.producer()
+    while node is not None and (is_quantiser(node) or is_dequantiser(node)) and node.inputs[0] is not None:
+        node = node.inputs[0].producer()
+    return node
+
+
 def depends_on_no_input(value: ir.Value) -> bool:
     """Tell whether a value is the same in every run: computed from initializers alone."""
     node = value.producer()
