@@ -9,6 +9,7 @@ from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.axes import slice_axis
 from camgraph_exporter.vjp.backward import Backward
+from camgraph_exporter.vjp.crop import cut_by_convolving_less
 from camgraph_exporter.vjp.registry import Cotangents, refuse_inputs, vjp
 
 
@@ -19,6 +20,13 @@ def pad(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     axes, pads = _axes(node), node.input(1)
     mode = node.attr("mode", "constant")
     known = node.const(1)
+    if known is not None and mode == "constant":
+        begin, end = ([0] * node.rank for _ in range(2))
+        for i, axis in enumerate(axes):
+            begin[axis], end[axis] = int(known[i]), int(known[i + len(axes)])
+        cut = cut_by_convolving_less(op, g, node.x, begin, end)
+        if cut is not None:
+            return cut
     for i, axis in enumerate(axes):
         before, after = (op.Slice(pads, op.ints(j), op.ints(j + 1)) for j in (i, i + len(axes)))
         if known is not None and not known[i] and not known[i + len(axes)]:
