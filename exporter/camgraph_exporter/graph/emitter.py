@@ -23,7 +23,7 @@ Operand = ir.Value | np.ndarray[Any, Any] | float | int | None
 _FOLD_LIMIT = 4096
 
 # Runtimes differ in how they round coordinates, so the one that runs the forward operator is to compute these.
-_LEFT_TO_THE_RUNTIME = {"Resize", "GridSample"}
+_LEFT_TO_THE_RUNTIME = {"AffineGrid", "GridSample", "Resize"}
 
 
 class Emitter:
