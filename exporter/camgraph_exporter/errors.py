@@ -8,6 +8,7 @@
         ├── ModuleError         the PyTorch module cannot be built or exported
         ├── ScoreError          the class score cannot be found or is not one
         ├── LayerError          the target layer is missing, not spatial or not connected to the score
+        ├── UnknownTensorError  exit code 2: the named layer or score does not exist
         ├── GradientError       operators on the path have no derivative here
         └── CertificateError    the result was computed but did not pass its own checks
 """
@@ -15,7 +16,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from camgraph_runtime.errors import CamgraphError
 
@@ -40,12 +42,38 @@ class LayerError(ExportError):
     """The target layer is missing, not spatial, or not connected to the score."""
 
 
+class UnknownTensorError(ExportError):
+    """The user named a layer or a score that the model does not have."""
+
+    exit_code = 2
+
+
 class GradientError(ExportError):
     """Operators between the layer and the score have no derivative here."""
 
 
 class CertificateError(ExportError):
     """The explainable graph did not pass its own checks; nothing was written."""
+
+
+class Problems:
+    """Collects errors that do not depend on each other, so that the user reads them all at once."""
+
+    def __init__(self) -> None:
+        self._errors: list[CamgraphError] = []
+
+    @contextmanager
+    def collect(self) -> Iterator[None]:
+        """Keep an error of the block for later; code after the block goes on."""
+        try:
+            yield
+        except CamgraphError as error:
+            self._errors.append(error)
+
+    def raise_all(self) -> None:
+        """Raise what was collected as one error of the first one's type."""
+        if self._errors:
+            raise type(self._errors[0])(" ".join(dict.fromkeys(map(str, self._errors)))) from self._errors[0]
 
 
 def closest(name: str, known: Iterable[str], *, count: int = 3) -> str:

@@ -12,8 +12,9 @@ import onnx_ir as ir
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.build import BuildOptions, Built, build
 from camgraph_exporter.cam.choose import choose_layer
-from camgraph_exporter.cam.score import ScoreOptions, find_score
-from camgraph_exporter.errors import ScoreError
+from camgraph_exporter.cam.layers import TargetLayer
+from camgraph_exporter.cam.score import Score, ScoreOptions, find_score
+from camgraph_exporter.errors import Problems, ScoreError
 from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx
 from camgraph_exporter.input_spec import InputOptions, make_input_spec
 from camgraph_exporter.manifest import make_manifest
@@ -78,13 +79,13 @@ def export(
         ExportError: the model cannot be made explainable, or the result did not pass its checks.
 
     """
-    prepared = _prepare(loaded, options)
-    score = find_score(prepared, options.score)
-    _check_labels(options.labels, score.num_classes)
-    spec = make_input_spec(prepared, options.input)
-    layers = [choose_layer(prepared, score, name, loaded.aliases) for name in options.layers]
-    built = build(prepared, score, layers, options.build)
-    manifest = make_manifest(built, loaded.source, spec, options.labels)
+    prepared = prepare(loaded.model.clone(), sizes=options.input.size)
+    choice = _choose(prepared, loaded, options)
+    if choice.opset > prepared.model.opset_imports[""]:
+        prepared = prepare(prepared.model, opset=choice.opset, sizes=options.input.size)
+        choice = _choose(prepared, loaded, options)
+    built = build(prepared, choice.score, choice.layers, options.build)
+    manifest = make_manifest(built, loaded.source, choice.input, options.labels)
     manifest.notes.extend(loaded.notes)
     model = _assemble(built, manifest)
     source = source_engine() if source_engine is not None else None
@@ -93,16 +94,32 @@ def export(
     return _prove(subject, built.trace, progress)
 
 
-def _prepare(loaded: LoadedModel, options: ExportOptions) -> Prepared:
-    """Prepare the model, and once more at a higher opset if a rule on the path needs operators of one."""
-    model = loaded.model.clone()
-    prepared = prepare(model, sizes=options.input.size)
+@dataclass(frozen=True)
+class _Choice:
+    """What the options mean for a prepared model. `opset`: the lowest one at which the rules on the path can be written."""
+
+    score: Score
+    layers: list[TargetLayer]
+    input: pb.InputSpec
+    opset: int
+
+
+def _choose(prepared: Prepared, loaded: LoadedModel, options: ExportOptions) -> _Choice:
+    """Find what the options name; whatever is wrong with them is told at once."""
     score = find_score(prepared, options.score)
-    layers = [choose_layer(prepared, score, name, loaded.aliases) for name in options.layers]
-    needed = GradientPath(prepared.graph, [layer.value for layer in layers], [score.value]).opset()
-    if needed > prepared.model.opset_imports[""]:
-        prepared = prepare(prepared.model, opset=needed, sizes=options.input.size)
-    return prepared
+    layers: list[TargetLayer] = []
+    spec = pb.InputSpec()
+    problems = Problems()
+    for name in options.layers:
+        with problems.collect():
+            layers.append(choose_layer(prepared, score, name, loaded.aliases))
+    with problems.collect():
+        _check_labels(options.labels, score.num_classes)
+    with problems.collect():
+        spec = make_input_spec(prepared, options.input)
+    problems.raise_all()
+    path = GradientPath(prepared.graph, [layer.value for layer in layers], [score.value])
+    return _Choice(score, layers, spec, path.opset())
 
 
 def _check_labels(labels: Sequence[str], num_classes: int) -> None:

@@ -9,14 +9,13 @@ from types import MappingProxyType
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.layers import MOVES, TargetLayer, spatial_layers
 from camgraph_exporter.cam.score import Score
-from camgraph_exporter.errors import LayerError, closest
+from camgraph_exporter.errors import ExportError, LayerError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.graph.quantisation import SMALL_INTEGERS, maker, quantised_twin, shown
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.vjp.driver import Path
 
 AUTO = "auto"
-_POOLS = {"MaxPool", "AveragePool", "LpPool", "QLinearAveragePool"}
+_POOLS = {"MaxPool", "AveragePool", "LpPool"}
 
 
 def choose_layer(
@@ -30,15 +29,16 @@ def choose_layer(
     Names that a frontend gave to tensors (`aliases`) are understood, too.
 
     Raises:
-        LayerError: there is no such layer, or the model has no feature map.
+        UnknownTensorError: there is no such layer.
+        LayerError: the layer cannot be explained, or the model has no feature map.
 
     """
     layers = spatial_layers(prepared, score)
     by_name = {layer.name: layer for layer in layers}
     if name != AUTO:
-        tensor = _twin(prepared, aliases.get(name, name))
+        tensor = aliases.get(name, name)
         if tensor in by_name:
-            return replace(by_name[tensor], alias=name if tensor != name else "")
+            return replace(by_name[tensor], alias=name if name in aliases else "")
         raise _unknown(prepared, score, tensor, by_name)
     if not layers:
         raise LayerError(
@@ -53,13 +53,6 @@ def choose_layer(
     return chosen if last.has_effect else replace(chosen, note=_stepped_back(last, chosen))
 
 
-def _twin(prepared: Prepared, name: str) -> str:
-    """Return the name of what a tensor becomes by quantisation, which the deployed model computes with; else its own."""
-    value = prepared.value(name)
-    twin = quantised_twin(value) if value is not None else None
-    return str(twin.name) if twin is not None else name
-
-
 def _stepped_back(last: TargetLayer, chosen: TargetLayer) -> str:
     return (
         f"The score reads only the class token of {last.name!r}, so the gradients of its map are zero; the target layer is {chosen.name!r}, "
@@ -69,8 +62,8 @@ def _stepped_back(last: TargetLayer, chosen: TargetLayer) -> str:
 
 def _before_pooling(layer: TargetLayer, by_name: dict[str, TargetLayer]) -> TargetLayer:
     """Step back over a pooling or a mere move: the map in front has the same evidence at full resolution."""
-    while (node := maker(layer.value)) is not None and node.op_type in _POOLS | MOVES:
-        source = shown(node.inputs[0]) if node.inputs[0] is not None else None
+    while (node := layer.value.producer()) is not None and node.op_type in _POOLS | MOVES and node.domain == "":
+        source = node.inputs[0]
         if source is None or str(source.name) not in by_name:
             break
         layer = by_name[str(source.name)]
@@ -92,12 +85,10 @@ def _deepest(prepared: Prepared, layers: list[TargetLayer], score: Score) -> Tar
     return coarsest[-1]
 
 
-def _unknown(prepared: Prepared, score: Score, name: str, by_name: dict[str, TargetLayer]) -> LayerError:
+def _unknown(prepared: Prepared, score: Score, name: str, by_name: dict[str, TargetLayer]) -> ExportError:
     value, hint = prepared.value(name), "`camgraph inspect` lists the layers."
     if value is None:
-        return LayerError(f"There is no layer {name!r}.{closest(name, by_name)} {hint}")
-    if value.dtype in SMALL_INTEGERS and (real := shown(value)) is not None:
-        return LayerError(f"Layer {name!r} holds quantised integers. Name the real numbers that they stand for, {real.name!r}.")
+        return UnknownTensorError(f"There is no layer {name!r}.{closest(name, by_name)} {hint}")
     if value.dtype is None or not value.dtype.is_floating_point():
         return LayerError(f"Layer {name!r} holds {value.dtype} elements, which have no gradient. {hint}")
     if value not in Path(prepared.graph, [prepared.image], [score.value]).values:

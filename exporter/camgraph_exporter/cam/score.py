@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.layouts import layout_of
-from camgraph_exporter.errors import ScoreError, closest
+from camgraph_exporter.errors import ScoreError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import Dims, dims_of
 from camgraph_exporter.graph.quantisation import maker, real_form, shown
 from camgraph_exporter.prepare.prepare import Prepared
@@ -104,7 +104,7 @@ def _named(prepared: Prepared, options: ScoreOptions) -> Score:
     assert options.tensor is not None
     value = prepared.value(options.tensor)
     if value is None:
-        raise ScoreError(
+        raise UnknownTensorError(
             f"There is no tensor {options.tensor!r} to take as the score."
             f"{closest(options.tensor, prepared.values())} Without --score it is found automatically."
         )

@@ -15,6 +15,7 @@ import onnx_ir as ir
 
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of
+from camgraph_exporter.graph.reads import reads
 from camgraph_exporter.prepare.screen import contributing_nodes, describe
 from camgraph_exporter.storage import load_engine, weights_folder
 from camgraph_runtime.engine import Engine
@@ -130,7 +131,7 @@ def _check_repeatable(engine: Engine, model: ir.Model, run: _Run) -> None:
         node
         for node in contributing_nodes(model.graph)
         if any(value.name in differing for value in node.outputs)
-        and not any(value.name in differing for value in node.inputs if value is not None)
+        and not any(value.name in differing for value in reads(node))
     ]
     if random:
         raise ModelFileError(
@@ -176,7 +177,7 @@ def _dim(sizes: tuple[int, ...], symbols: dict[tuple[int, ...], Dim]) -> Dim:
 def _depends_on(model: ir.Model, image: ir.Value) -> set[ir.Value]:
     dependent = {image}
     for node in model.graph:
-        if any(value in dependent for value in node.inputs if value is not None) or node.op_type.startswith("Random"):
+        if any(value in dependent for value in reads(node)) or node.op_type.startswith("Random"):
             dependent.update(node.outputs)
     return dependent
 

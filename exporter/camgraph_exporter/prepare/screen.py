@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.errors import ModelFileError
+from camgraph_exporter.graph.reads import reads
 
 _RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 _ADVICE = "Export the model again in evaluation mode."
@@ -42,7 +43,7 @@ def contributing_nodes(graph: ir.Graph) -> list[ir.Node]:
     nodes = []
     for node in reversed(graph):
         if any(value in wanted for value in node.outputs):
-            wanted.update(value for value in node.inputs if value is not None)
+            wanted.update(reads(node))
             nodes.append(node)
     return nodes[::-1]
 
@@ -70,7 +71,7 @@ def _attribute(node: ir.Node, name: str) -> object:
 
 
 def _weights(nodes: Iterable[ir.Node]) -> list[ir.Value]:
-    inputs = dict.fromkeys(value for node in nodes for value in node.inputs if value is not None)
+    inputs = dict.fromkeys(value for node in nodes for value in reads(node))
     return [value for value in inputs if value.const_value is not None]
 
 

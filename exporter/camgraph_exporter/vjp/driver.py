@@ -15,6 +15,7 @@ from camgraph_exporter.errors import GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.graph.quantisation import SMALL_INTEGERS
+from camgraph_exporter.graph.reads import reads
 from camgraph_exporter.vjp import registry
 from camgraph_exporter.vjp import rules as _rules  # noqa: F401  importing the rules registers them
 from camgraph_exporter.vjp.backward import Backward
@@ -46,19 +47,19 @@ class Path:
         nodes = list(graph)
         reached = set(wrt)
         for node in nodes:
-            inputs = [value for value in node.inputs if value is not None and value in reached]
+            inputs = [value for value in reads(node) if value in reached]
             if inputs and not registry.is_nondifferentiable(node):
                 reached.update(_carriers(node, inputs))
         wanted = set(scores)
         for node in reversed(nodes):
             if any(value in wanted for value in node.outputs):
-                wanted.update(value for value in node.inputs if value is not None)
+                wanted.update(reads(node))
         self.values = reached & wanted
         self.nodes = [
             node
             for node in nodes
             if any(value in self.values for value in node.outputs)
-            and any(value in self.values for value in node.inputs if value is not None)
+            and any(value in self.values for value in reads(node))
         ]
 
     def without_rule(self) -> list[ir.Node]:

@@ -1,0 +1,309 @@
+"""Models that cannot be explained: each is refused in plain sentences that name the nodes, and nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from support.exporting import camgraph, complaint, exported
+from support.nets import CLASSES, IMAGE, Net, classifier, trunk
+
+
+def refused(model: onnx.ModelProto, folder: Path, *arguments: object, exit_code: int = 1) -> str:
+    """Export a model on the command line and return what was said when it was refused."""
+    onnx.save(model, folder / "net.onnx")
+    result = camgraph("export", folder / "net.onnx", "-o", folder / "out" / "cam.onnx", *arguments)
+    assert not (folder / "out").exists()
+    return complaint(result, exit_code=exit_code)
+
+
+def test_no_feature_map(tmp_path: Path) -> None:
+    """A perceptron on the flattened image."""
+    net = Net()
+    rows = net.node("Flatten", net.image(), axis=1)
+    hidden = net.node("Relu", net.linear(rows, 768, 32))
+    said = refused(net.model(net.linear(hidden, 32, CLASSES, name="logits")), tmp_path)
+    assert "no spatial feature map" in said
+    assert "--score" in said
+
+
+@pytest.mark.parametrize(("asked", "offered"), [("blok", "block"), ("Last", "last"), ("stem_", "stem")])
+def test_unknown_layer(asked: str, offered: str, tmp_path: Path) -> None:
+    said = refused(classifier(), tmp_path, "--layer", asked, exit_code=2)
+    assert f"There is no layer {asked!r}. Did you mean " in said
+    assert offered in said
+    assert "camgraph inspect" in said
+
+
+def test_every_unknown_layer_is_named(tmp_path: Path) -> None:
+    said = refused(classifier(), tmp_path, "--layer", "blok", "--layer", "stam", exit_code=2)
+    assert "'blok'" in said
+    assert "'stam'" in said
+
+
+def _with_integer_map() -> onnx.ModelProto:
+    net = Net()
+    last = trunk(net, net.image())
+    steps = net.node("Cast", last, to=onnx.TensorProto.INT32, name="steps")
+    logits = net.pooled_head(net.node("Add", last, net.node("Cast", steps, to=onnx.TensorProto.FLOAT)), 16)
+    return net.model(logits)
+
+
+def test_layer_of_integers(tmp_path: Path) -> None:
+    said = refused(_with_integer_map(), tmp_path, "--layer", "steps")
+    assert "'steps'" in said
+    assert "no gradient" in said
+
+
+def test_layer_behind_the_score(tmp_path: Path) -> None:
+    """A segmenter's map that is drawn from the class scores."""
+    net = Net()
+    last = trunk(net, net.image())
+    logits = net.pooled_head(last, 16)
+    wide = net.node("Reshape", logits, net.ints(0, CLASSES, 1, 1))
+    behind = net.node("Expand", wide, net.ints(1, 1, 4, 4), name="behind")
+    model = net.model("logits", behind, shapes={"behind": ("N", CLASSES, 4, 4)})
+    said = refused(model, tmp_path, "--layer", "behind")
+    assert "The score 'logits' does not depend on layer 'behind'" in said
+
+
+def test_layer_beside_the_path(tmp_path: Path) -> None:
+    """A map that only a second output reads."""
+    net = Net()
+    last = trunk(net, net.image())
+    logits = net.pooled_head(last, 16)
+    side = net.node("Sigmoid", net.conv(last, (16, 4)), name="side")
+    model = net.model(logits, side, shapes={"side": ("N", 4, 8, 8)})
+    said = refused(model, tmp_path, "--layer", "side")
+    assert "does not depend on layer 'side'" in said
+
+
+def test_layer_that_is_no_map(tmp_path: Path) -> None:
+    said = refused(classifier(softmax=True), tmp_path, "--layer", "logits")
+    assert "'logits'" in said
+
+
+def test_path_that_only_integers_connect(tmp_path: Path) -> None:
+    """Class scores that are looked up by an index: differentiable nowhere."""
+    net = Net()
+    last = trunk(net, net.image())
+    best = net.node("ArgMax", net.node("Flatten", net.node("GlobalAveragePool", last), axis=1), axis=1, keepdims=0)
+    table = net.random(16, CLASSES, name="table")
+    logits = net.node("Gather", table, best, axis=0, name="logits")
+    said = refused(net.model(logits), tmp_path)
+    assert "logits" in said
+    assert "camgraph" not in said or "inspect" in said
+
+
+def _with_foreign_operators() -> onnx.ModelProto:
+    """Two operators of onnxruntime's own domain, and one of the standard that has no derivative rule."""
+    net = Net()
+    x = trunk(net, net.image())
+    x = net.node("QuickGelu", x, domain="com.microsoft", name="quick")
+    rows = net.node("Flatten", net.node("GlobalAveragePool", x), axis=1)
+    rows = net.node("FusedMatMul", rows, net.random(16, 16), domain="com.microsoft", name="fused")
+    rows = net.node("Reshape", rows, net.ints(0, 16, 1))
+    complex_ = net.node("DFT", rows, axis=1, onesided=0, name="spectrum")
+    rows = net.node("Flatten", complex_, axis=1)
+    return net.model(net.linear(rows, 32, CLASSES, name="logits"))
+
+
+def test_every_operator_without_a_rule_is_named(tmp_path: Path) -> None:
+    said = refused(_with_foreign_operators(), tmp_path, "--layer", "block")
+    for named in (
+        "com.microsoft.QuickGelu",
+        "'node/quick'",
+        "com.microsoft.FusedMatMul",
+        "'node/fused'",
+        "DFT",
+        "'node/spectrum'",
+    ):
+        assert named in said
+    assert "opset" in said
+    assert "from layer " in said
+    assert "to score 'logits'" in said
+    assert "--layer" in said
+
+
+def test_operators_that_are_used_in_an_underivable_way_are_all_named(tmp_path: Path) -> None:
+    """Two batch normalisations whose variance depends on the image."""
+    net = Net()
+    x = trunk(net, net.image())
+    ones, zeros = net.weight(np.ones(16, np.float32)), net.weight(np.zeros(16, np.float32))
+    for name in ("first", "second"):
+        square = net.node("Mul", x, x)
+        spread = net.node("ReduceMean", square, axes=[0, 2, 3], keepdims=0)
+        x = net.node("BatchNormalization", x, ones, zeros, zeros, spread, name=name)
+    said = refused(net.model(net.pooled_head(x, 16)), tmp_path, "--layer", "block")
+    assert "'node/first'" in said
+    assert "'node/second'" in said
+
+
+def _two_inputs() -> onnx.ModelProto:
+    net = Net()
+    left, right = net.image(name="left"), net.image(name="right")
+    return net.model(net.pooled_head(trunk(net, net.node("Add", left, right)), 16))
+
+
+def _table_input() -> onnx.ModelProto:
+    net = Net()
+    return net.model(net.linear(net.image(("N", 12)), 12, CLASSES, name="logits"))
+
+
+@pytest.mark.parametrize(("model", "named"), [(_two_inputs, ("left", "right")), (_table_input, ("image",))])
+def test_inputs_that_are_not_one_image(
+    model: Callable[[], onnx.ModelProto], named: tuple[str, ...], tmp_path: Path
+) -> None:
+    said = refused(model(), tmp_path)
+    assert "one image input" in said
+    assert all(name in said for name in named)
+
+
+def test_unknown_score(tmp_path: Path) -> None:
+    said = refused(classifier(softmax=True), tmp_path, "--score", "logit", exit_code=2)
+    assert "There is no tensor 'logit' to take as the score. Did you mean " in said
+    assert "logits" in said
+
+
+def test_score_of_integers(tmp_path: Path) -> None:
+    net = Net()
+    logits = net.pooled_head(trunk(net, net.image()), 16)
+    best = net.node("ArgMax", logits, axis=1, keepdims=1, name="best")
+    model = net.model(logits)
+    model.graph.output.append(onnx.helper.make_tensor_value_info(best, onnx.TensorProto.INT64, ("N", 1)))
+    said = refused(model, tmp_path, "--score", "best")
+    assert "'best' is not a score" in said
+
+
+def test_score_without_classes(tmp_path: Path) -> None:
+    net = Net()
+    last = trunk(net, net.image())
+    wide = net.node("Reshape", last, net.ints(0, 2, 8, 4, 4, 4), name="wide")
+    said = refused(net.model(wide, shapes={"wide": ("N", 2, 8, 4, 4, 4)}), tmp_path)
+    assert "'wide'" in said
+    assert "--score" in said
+
+
+def test_wrong_options_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("cat\ndog\n")
+    options = ("--layer", "blok", "--labels", tmp_path / "labels.txt", "--input-size", "32x32")
+    said = refused(classifier(), tmp_path, *options, exit_code=2)
+    for named in ("'blok'", "2 lines", "5 classes", "16 x 16"):
+        assert named in said
+
+
+def _poisoned(*names: str) -> onnx.ModelProto:
+    model = classifier()
+    for tensor in model.graph.initializer:
+        if tensor.name in names:
+            array = onnx.numpy_helper.to_array(tensor).copy()
+            array.flat[-1] = np.nan
+            tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
+    return model
+
+
+def test_weights_that_are_not_numbers(tmp_path: Path) -> None:
+    said = refused(_poisoned("weight_0", "weight_5"), tmp_path)
+    assert "The weights 'weight_0', 'weight_5' contain NaN" in said
+
+
+def test_unused_weights_may_be_anything(tmp_path: Path) -> None:
+    model = classifier()
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([np.nan], np.float32), "unused"))
+    assert exported(model, tmp_path).manifest.certificate.passed
+
+
+def _training_batch_norm(net: Net, x: str, name: str) -> str:
+    ones, zeros = net.weight(np.ones(16, np.float32)), net.weight(np.zeros(16, np.float32))
+    return net.node("BatchNormalization", x, ones, zeros, zeros, ones, name=name, training_mode=1, outputs=3)
+
+
+def _training_dropout(net: Net, x: str, name: str) -> str:
+    return net.node("Dropout", x, net.weight(np.float32(0.5)), net.weight(np.array(True)), name=name)
+
+
+def _noise(net: Net, x: str, name: str) -> str:
+    return net.node("Add", x, net.node("RandomNormalLike", x, name=name))
+
+
+@pytest.mark.parametrize(
+    ("build", "why"),
+    [
+        (_training_batch_norm, "Node 'node/odd' (BatchNormalization) is in training mode"),
+        (_training_dropout, "Node 'node/odd' (Dropout) is in training mode"),
+        (_noise, "Node 'node/odd' (RandomNormalLike) is random"),
+    ],
+)
+def test_nodes_for_training_are_named(build: Callable[[Net, str, str], str], why: str, tmp_path: Path) -> None:
+    net = Net()
+    said = refused(net.model(net.pooled_head(build(net, trunk(net, net.image()), "odd"), 16)), tmp_path)
+    assert why in said
+    assert "evaluation mode" in said
+
+
+def test_all_problems_of_a_model_are_told_at_once(tmp_path: Path) -> None:
+    net = Net()
+    x = _training_dropout(net, trunk(net, net.image()), "drop")
+    x = _noise(net, _training_batch_norm(net, x, "norm"), "noise")
+    model = net.model(net.pooled_head(x, 16))
+    weights = model.graph.initializer[0]
+    weights.CopyFrom(onnx.numpy_helper.from_array(np.full(weights.dims, np.nan, np.float32), weights.name))
+    said = refused(model, tmp_path)
+    for named in ("'node/drop'", "'node/norm'", "'node/noise'", f"{weights.name!r}"):
+        assert named in said
+
+
+def test_random_nodes_beside_the_outputs_do_not_matter(tmp_path: Path) -> None:
+    net = Net()
+    last = trunk(net, net.image())
+    _noise(net, last, "unused")
+    assert exported(net.model(net.pooled_head(last, 16)), tmp_path).manifest.certificate.passed
+
+
+def test_a_model_that_differs_between_runs(tmp_path: Path) -> None:
+    """Random in an operator that the standard does not call so: a dropout whose training flag is computed."""
+    net = Net()
+    last = trunk(net, net.image())
+    count = net.node("Size", last)
+    flag = net.node("Greater", count, net.ints(0), name="flag")
+    flag = net.node("Squeeze", flag, net.ints(0))
+    dropped = net.node("Dropout", last, net.weight(np.float32(0.5)), flag, name="odd")
+    said = refused(net.model(net.pooled_head(dropped, 16)), tmp_path)
+    assert "different results for the same image" in said
+    assert "Node 'node/odd' (Dropout) is random" in said
+
+
+def test_a_model_that_onnxruntime_cannot_run(tmp_path: Path) -> None:
+    net = Net()
+    last = trunk(net, net.image())
+    x = net.node("Conv", last, net.random(4, 7, 3, 3), name="odd")
+    said = refused(net.model(net.pooled_head(x, 4)), tmp_path)
+    assert "onnxruntime cannot" in said
+
+
+def test_control_flow_that_depends_on_the_image(tmp_path: Path) -> None:
+    net = Net()
+    last = trunk(net, net.image())
+    mean = net.node("ReduceMean", last, keepdims=0)
+    bright = net.node("Greater", mean, net.weight(np.float32(0.1)))
+    branches = {}
+    for name, op_type in (("then_branch", "Neg"), ("else_branch", "Abs")):
+        out = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        branches[name] = onnx.helper.make_graph([onnx.helper.make_node(op_type, [last], [name])], name, [], [out])
+    chosen = net.node("If", bright, name="choice", **branches)
+    said = refused(net.model(net.pooled_head(chosen, 16)), tmp_path, "--layer", "last")
+    assert "If" in said
+    assert "'node/choice'" in said
+
+
+def test_image_that_may_be_anything(tmp_path: Path) -> None:
+    """Dynamic channels leave the convolution's three."""
+    model = classifier(shape=("N", "C", *IMAGE[2:]))
+    onnx.save(model, tmp_path / "net.onnx")
+    result = camgraph("export", tmp_path / "net.onnx", "-o", tmp_path / "cam.onnx")
+    if result.exit_code != 0:
+        complaint(result, exit_code=1)
