@@ -108,4 +108,5 @@ CASES = [
     _row("condition-of-higher-rank", "Where", _FLAGS[:, None], Input((4,)), Input((2, 1))),
     _row("fill", "Where", fed(_FLAGS), np.array(-10.0), Input(("N", 3, 4))),
     _row("constant-else", "Where", _FLAGS, Input(("N", 3, 4)), np.array(0.5)),
+    _row("start-and-step", "Range", Input((), between(0.1, 0.2)), np.array(5.0), Input((), between(1.0, 1.05))),
 ]

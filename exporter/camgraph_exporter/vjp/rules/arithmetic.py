@@ -101,3 +101,11 @@ def where(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     condition = node.input(0)
     da = op.gate(g, condition) if node.needs(1) else None
     return None, da, op.gate(g, op.Not(condition)) if node.needs(2) else None
+
+
+@vjp("Range")
+def range_(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
+    """y_i = start + i delta: dstart = sum(g), ddelta = sum(i g); the limit only decides how many there are."""
+    full = op.full(g, node.y)
+    places = op.cast(op.arange(op.size_vector(node.y, 0)), dtype_of(g))
+    return op.sum(full, [1]), None, op.sum(op.Mul(full, places), [1]) if node.needs(2) else None
