@@ -105,6 +105,7 @@ def inspect(model: Path, score: ScoreOptions, as_json: bool) -> None:
 @_score_options
 @click.option("--gradients", is_flag=True, help="Also output the full gradients, for the element-wise methods.")
 @click.option("--skippable", is_flag=True, help="Add a boolean input that turns the gradients off.")
+@click.option("--portable", is_flag=True, help="Leave out the operators that some runtimes refuse.")
 @click.option("--guided", is_flag=True, help="Also output the guided image gradient, for Guided Grad-CAM.")
 @click.option("--labels", type=_FILE, help="Text file with one class label a line.")
 @click.option("--preset", type=click.Choice(sorted(PRESETS)), help="How photos were prepared in training.")
@@ -127,6 +128,7 @@ def export(
     gradients: bool,
     guided: bool,
     skippable: bool,
+    portable: bool,
     labels: Path | None,
     preset: str | None,
     divisor: float | None,
@@ -155,7 +157,7 @@ def export(
         filter=filter_,
         size=_size(input_size),
     )
-    options = ExportOptions(tuple(layers), score, BuildOptions(gradients, guided, skippable), _labels(labels), stated, seed)
+    options = ExportOptions(tuple(layers), score, BuildOptions(gradients, guided, skippable, portable), _labels(labels), stated, seed)
     with _progress_bar("Checking") as report:
         exported = _export(model, factory, output, options, dynamic_size, report)
     _summarise(output, exported.manifest)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 import pytest
+
+from camgraph_exporter.verify.operators import is_portable
 from camgraph_exporter.vjp import registry
 from camgraph_runtime.engine import Engine
-
 from exporter import vjp_harness as harness
 from exporter.op_cases import ALL_CASES
 from exporter.op_cases.case import OpCase
@@ -87,6 +88,37 @@ def test_unexpanded_cotangents_mean_the_same(case: OpCase) -> None:
     expected = harness.gradients(harness.gradient_model(case, np.float64), {**feeds, **full})
     for name, array in expected.items():
         np.testing.assert_allclose(got[name], array, rtol=1e-9, atol=1e-12)
+
+
+@cases
+def test_the_portable_form_means_the_same(case: OpCase) -> None:
+    """Rows that the portable form writes differently pass the same checks in it; the others are the same graph."""
+    portable = harness.gradient_model(case, np.float64, portable=True)
+    assert not [node.name for node in portable.emitted if not is_portable(node)]
+    if _nodes_and_constants(portable) == _nodes_and_constants(harness.gradient_model(case, np.float64)):
+        return
+    engine = Engine(harness.gradient_model(case, np.float32, portable=True).model.SerializeToString())
+    for batch, targets in [(1, 1), (3, 3)]:
+        feeds = harness.draw(case, batch)
+        seeds = harness.draw_seeds(case, harness.forward(case, feeds), targets)
+        found = harness.gradients(portable, {**feeds, **seeds})
+        assert harness.finite_difference_error(case, found, feeds, seeds) <= case.tolerance
+        in_float32 = engine.run(harness.in_precision({**feeds, **seeds}, np.float32))
+        for name, array in found.items():
+            np.testing.assert_allclose(in_float32[name], array, atol=1e-5)
+
+
+def _nodes_and_constants(gradient: harness.Gradient) -> tuple[list[bytes], list[bytes]]:
+    graph = gradient.model.graph
+    nodes, constants = ([item.SerializeToString() for item in items] for items in (graph.node, graph.initializer))
+    return nodes, constants
+
+
+@pytest.mark.parametrize("op_type", ["GatherElements", "GatherND"])
+def test_computed_gathers_have_a_form_of_their_own(op_type: str) -> None:
+    """Else the test above would compare nothing."""
+    case = next(case for case in ALL_CASES if case.id == f"{op_type}-computed")
+    assert not all(map(is_portable, harness.gradient_model(case, np.float64).emitted))
 
 
 def test_every_rule_has_rows() -> None:

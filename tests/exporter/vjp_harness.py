@@ -104,7 +104,9 @@ class Gradient:
     emitted: list[onnx.NodeProto]
 
 
-def gradient_model(case: OpCase, dtype: type[np.floating], *, lazy: bool = False) -> Gradient:
+def gradient_model(
+    case: OpCase, dtype: type[np.floating], *, lazy: bool = False, portable: bool = False
+) -> Gradient:
     """Differentiate the case's node: the graph takes the inputs and one seed an output, and returns dx of every Input."""
     model = ir.from_proto(forward_model(case, dtype))
     graph = model.graph
@@ -112,7 +114,7 @@ def gradient_model(case: OpCase, dtype: type[np.floating], *, lazy: bool = False
     _annotate(case, graph, element)
     node = next(iter(graph))
     seeds = [_seed_input(graph, node.outputs[i], f"{SEED}{i}", element, lazy=lazy) for i in case.used]
-    op = Backward(graph)
+    op = Backward(graph, portable=portable)
     op.count_targets_by(seeds[0], axis=0)
     wrt = [value for value in graph.inputs if value.name in differentiated(case)]
     path = Path(list(graph), wrt, [node.outputs[i] for i in case.used])

@@ -22,6 +22,7 @@ from camgraph_exporter.prepare.integer_maps import hide_integer_maps
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.driver import Path, Step, check_rules, differentiate
+from camgraph_runtime.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class BuildOptions:
 
     def __post_init__(self) -> None:
         if self.skippable and self.portable:
-            raise UsageError("A graph is either skippable, which takes an If, or portable, which leaves it out: choose one of the two.")
+            raise UsageError("A graph is either skippable, which takes an If, or portable, which has none: choose one.")
 
 
 @dataclass

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import CertificateError
-from camgraph_exporter.verify.checks import ALL, operators_standard
+from camgraph_exporter.verify.checks import ALL
+from camgraph_exporter.verify.operators import operators_standard
 from camgraph_exporter.verify.subject import Subject
 
 # Called with the name of the check that starts, how many are done, and how many there are.

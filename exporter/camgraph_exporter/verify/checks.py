@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import onnx
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.verify.operators import operators_portable, operators_standard
+from camgraph_exporter.verify.outcome import make_check
 from camgraph_exporter.verify.subject import Arrays, Subject
 
 # From activations [N, K, h, w] to scores [N, T].
@@ -29,7 +30,7 @@ def outputs_unchanged(subject: Subject) -> pb.Check:
     before = subject.run_source(feeds[subject.image_name])
     after = subject.engine.run(feeds)
     errors = {name: _relative_to_largest(after[name], array) for name, array in before.items()}
-    return _check(
+    return make_check(
         "source-outputs",
         "Largest change of a source output, relative to its largest element.",
         errors,
@@ -46,7 +47,7 @@ def gradients_right(subject: Subject) -> pb.Check:
     errors: dict[str, float] = {}
     for layer in subject.manifest.layers:
         errors[layer.name] = max(_finite_differences(subject, layer))
-    return _check(
+    return make_check(
         "gradient-finite-differences",
         "Largest difference between directional derivatives by the exported weights and by central differences in float64, relative.",
         errors,
@@ -64,7 +65,7 @@ def float32_close(subject: Subject) -> pb.Check:
         activations = found[layer.activations_tensor]
         exact = subject.evaluator.run([layer.weights_tensor], {**feeds, layer.name: at_layer(activations)})[0]
         errors[layer.name] = relative_l2(found[layer.weights_tensor], exact)
-    return _check(
+    return make_check(
         "gradient-float32",
         "Relative L2 distance of float32 weights from float64 weights at the same activations.",
         errors,
@@ -79,7 +80,7 @@ def gradients_present(subject: Subject) -> pb.Check:
     for layer in subject.manifest.layers:
         weights = found[layer.weights_tensor]
         errors[layer.name] = 0.0 if np.isfinite(weights).all() and np.abs(weights).max() > 0 else np.inf
-    return _check(
+    return make_check(
         "gradient-present",
         "Zero if the weights are finite and not all zero on random images, else infinite.",
         errors,
@@ -102,7 +103,7 @@ def batch_consistent(subject: Subject) -> pb.Check:
             subject.manifest.target.target_score_output
         ]
         _worst(errors, {name: relative_l2(one[name], whole[name][:, t : t + 1]) for name in per_target})
-    return _check(
+    return make_check(
         "batch-and-targets",
         "Relative L2 distance between a batch with three targets and its single runs.",
         errors,
@@ -119,24 +120,12 @@ def switch_works(subject: Subject) -> pb.Check:
         on, off = subject.engine.run(feeds), subject.engine.run({**feeds, switch: np.array(False)})
         errors = {spec.name: _relative_to_largest(off[spec.name], on[spec.name]) for spec in subject.manifest.source_outputs}
         errors |= {layer.weights_tensor: float(off[layer.weights_tensor].size) for layer in subject.manifest.layers}
-    return _check("switch", "Change of a source output when the gradients are switched off; weights left over.", errors, _OUTPUT_TOLERANCE)
-
-
-def operators_standard(subject: Subject) -> pb.Check:
-    """(e) Every added node is of the standard domain; nodes of other domains are the source's own."""
-    outputs = {spec.name for spec in subject.manifest.source_outputs}
-    own = {name for node in _reachable(subject, outputs) for name in node.output}
-    foreign = [
-        node
-        for node in subject.model.graph.node
-        if node.domain not in ("", "ai.onnx") and not own.intersection(node.output)
-    ]
-    errors = {node.name or node.output[0]: float(len(foreign)) for node in foreign} or {"graph": 0.0}
-    return _check("operators-standard", "Number of added nodes outside the standard operators.", errors, 0.0)
+    return make_check("switch", "Change of a source output when the gradients are switched off; weights left over.", errors, _OUTPUT_TOLERANCE)
 
 
 ALL: list[Callable[[Subject], pb.Check]] = [
     operators_standard,
+    operators_portable,
     outputs_unchanged,
     gradients_present,
     batch_consistent,
@@ -242,25 +231,3 @@ def _compared(subject: Subject, found: Arrays) -> list[str]:
 def _worst(errors: dict[str, float], new: dict[str, float]) -> None:
     for name, error in new.items():
         errors[name] = max(error, errors.get(name, 0.0))
-
-
-def _reachable(subject: Subject, outputs: set[str]) -> list[onnx.NodeProto]:
-    wanted, nodes = set(outputs), list[onnx.NodeProto]()
-    for node in reversed(subject.model.graph.node):
-        if wanted.intersection(node.output):
-            nodes.append(node)
-            wanted.update(node.input)
-    return nodes
-
-
-def _check(name: str, description: str, errors: dict[str, float], tolerance: float) -> pb.Check:
-    location = max(errors, key=lambda key: errors[key])
-    error = errors[location]
-    return pb.Check(
-        name=name,
-        description=description,
-        error=error,
-        tolerance=tolerance,
-        passed=error <= tolerance,
-        location=location,
-    )

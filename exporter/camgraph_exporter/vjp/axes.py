@@ -50,13 +50,14 @@ def multiply_axis(op: Backward, g: ir.Value, matrix: ir.Value, place: int) -> ir
 
 
 def one_hot_rows(op: Backward, indices: ir.Value, count: ir.Value, like: ir.Value) -> ir.Value:
-    """Return the matrix [m, n] with a one at each of the `indices` (int64 [m], negative ones from the end).
+    """Return the matrix [..., m, n] with a one at each of the `indices` (integers [..., m], negative from the end).
 
     `count` is n as int64 [1]; the element type is that of `like`. A product with it adds up what a gather took, without
     the scatter with reduction that some runtimes refuse.
     """
+    indices = op.cast(indices, ir.DataType.INT64)
     from_start = op.Where(op.Less(indices, 0), op.Add(indices, count), indices)
-    matches = op.Equal(op.Unsqueeze(from_start, op.ints(1)), op.arange(count))
+    matches = op.Equal(op.Unsqueeze(from_start, op.ints(-1)), op.arange(count))
     return op.cast(matches, dtype_of(like))
 
 

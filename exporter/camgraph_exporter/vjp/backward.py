@@ -32,10 +32,15 @@ class OneHot:
 
 
 class Backward(Emitter):
-    """Emits the backward part."""
+    """Emits the backward part.
 
-    def __init__(self, graph: ir.Graph, *, prefix: str = "camgraph") -> None:
+    `portable`: rules leave out what some runtimes refuse (MaxPool's Indices output, scatters with a reduction, control
+    flow), at some cost.
+    """
+
+    def __init__(self, graph: ir.Graph, *, prefix: str = "camgraph", portable: bool = False) -> None:
         super().__init__(graph, prefix=prefix)
+        self.portable = portable
         self.one_hots: dict[ir.Value, OneHot] = {}
         # Integers of the score itself: that they end somewhere must not end its gradient.
         self.score_integers: set[ir.Value] = set()

@@ -12,8 +12,9 @@ from camgraph_exporter.errors import GradientError
 from camgraph_exporter.graph.dims import dims_of, static
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.axes import multiply_axis, one_hot_rows, reshape_to, sizes_of
-from camgraph_exporter.vjp.backward import TARGETS, Backward
+from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.registry import Cotangents, vjp
+from camgraph_exporter.vjp.scatter import add_elements, add_slices
 
 # Elements of the matrix that adds up repeated constant indices, above which it is made at run time instead of stored.
 _MATRIX_LIMIT = 1 << 16
@@ -99,51 +100,11 @@ def _gather_back(op: Backward, g: ir.Value, place: int, indices: np.ndarray[Any,
 
 @vjp("GatherElements", opset=16)
 def gather_elements(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g added up at the indices, which differ from place to place: a ScatterElements with reduction."""
-    indices = for_each_target(op, node.input(1))
-    axis = int(node.attr("axis", 0)) % node.rank
-    return op.ScatterElements(op.zeros_like(node.x, g), indices, op.full(g, node.y), axis=axis + 1, reduction="add")
+    """dx = g added up at the indices, which differ from place to place."""
+    return add_elements(op, op.full(g, node.y), node.input(1), node.x, int(node.attr("axis", 0)) % node.rank)
 
 
 @vjp("GatherND", opset=16)
 def gather_nd(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g added up at the index tuples: a ScatterND with reduction, the targets behind all other axes."""
-    indices = _with_batch_indices(op, node.input(1), node.x, int(node.attr("batch_dims", 0)))
-    zeros = targets_last(op, op.zeros_like(node.x, g))
-    updates = targets_last(op, op.full(g, node.y))
-    return targets_first(op, op.ScatterND(zeros, indices, updates, reduction="add"))
-
-
-def _with_batch_indices(op: Backward, indices: ir.Value, x: ir.Value, batch_dims: int) -> ir.Value:
-    """Put the place on each of the leading `batch_dims` axes in front of every index tuple."""
-    rank = len(dims_of(indices))
-    columns = []
-    for axis in range(batch_dims):
-        places = op.Reshape(op.arange(op.size_vector(x, axis)), op.ints(*[1] * axis, -1, *[1] * (rank - axis - 1)))
-        shape = op.join([*sizes_of(op, indices, range(rank - 1)), op.ints(1)])
-        column = op.Expand(places, shape)
-        column.shape = ir.Shape([*dims_of(indices)[:-1], 1])
-        columns.append(column)
-    return op.Concat(*columns, op.cast(indices, ir.DataType.INT64), axis=rank - 1) if columns else indices
-
-
-# --- the axis of targets beside indices, which have none ---------------------------------------------------------
-
-
-def for_each_target(op: Backward, indices: ir.Value) -> ir.Value:
-    """Repeat indices for every target: [T, *indices]."""
-    repeated = op.Expand(indices, op.join([op.targets, *sizes_of(op, indices, range(len(dims_of(indices))))]))
-    repeated.shape = ir.Shape([TARGETS, *dims_of(indices)])
-    return repeated
-
-
-def targets_last(op: Backward, g: ir.Value) -> ir.Value:
-    """Move the axis of targets behind all others."""
-    rank = len(dims_of(g))
-    return op.Transpose(g, perm=[*range(1, rank), 0])
-
-
-def targets_first(op: Backward, g: ir.Value) -> ir.Value:
-    """Move the axis of targets back to the front."""
-    rank = len(dims_of(g))
-    return op.Transpose(g, perm=[rank - 1, *range(rank - 1)])
+    """dx = g added up at the index tuples."""
+    return add_slices(op, op.full(g, node.y), node.input(1), node.x, int(node.attr("batch_dims", 0)))

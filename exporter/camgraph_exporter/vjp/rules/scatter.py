@@ -10,7 +10,7 @@ from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.backward import Backward, dtype_of
 from camgraph_exporter.vjp.registry import Cotangents, refuse_inputs, vjp
-from camgraph_exporter.vjp.rules.gather import for_each_target, targets_first, targets_last
+from camgraph_exporter.vjp.scatter import for_each_target, targets_first, targets_last
 
 
 @vjp("ScatterElements")

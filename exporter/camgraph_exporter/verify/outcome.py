@@ -1,0 +1,21 @@
+"""The outcome of one check, as it goes into the certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from camgraph.v1 import manifest_pb2 as pb
+
+
+def make_check(name: str, description: str, errors: Mapping[str, float], tolerance: float) -> pb.Check:
+    """Return the message of a check; `errors` maps places to how far off they are, and the worst of them decides."""
+    location = max(errors, key=lambda key: errors[key])
+    error = errors[location]
+    return pb.Check(
+        name=name,
+        description=description,
+        error=error,
+        tolerance=tolerance,
+        passed=error <= tolerance,
+        location=location,
+    )
