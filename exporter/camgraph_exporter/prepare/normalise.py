@@ -9,6 +9,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from camgraph_exporter.errors import ModelFileError
+from camgraph_exporter.prepare.branches import inline_constant_branches
 from camgraph_exporter.storage import weights_folder
 
 # From this version on, axes of Squeeze, Unsqueeze and ReduceSum are inputs and Softmax works on one axis: rules need to know one spelling.
@@ -23,10 +24,11 @@ def normalise(model: ir.Model, *, opset: int = LOWEST_OPSET) -> ir.Model:
 
     """
     _use_short_domain(model)
-    if model.opset_imports[""] < opset:
-        model = _lift_opset(model, opset)
     if model.functions:
         common.InlinePass()(model)
+    inline_constant_branches(model)
+    if model.opset_imports[""] < opset:
+        model = _lift_opset(model, opset)
     common.TopologicalSortPass()(model)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     common.RemoveInitializersFromInputsPass()(model)

@@ -1,0 +1,158 @@
+"""Replaces every If whose condition is the same in all runs by the branch that it takes.
+
+Exporters leave such an If where the model asked for a rank, a size or a flag. The rules see plain nodes afterwards; an
+If that depends on the image stays, and is refused by name if it lies between layer and score.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from onnx.reference import ReferenceEvaluator
+from onnx_ir.passes import common
+
+Array = np.ndarray[Any, Any]
+
+# Conditions are computed from sizes and flags; larger constants are weights, which no exporter branches on.
+_SIZE_LIMIT = 1024
+
+
+def inline_constant_branches(model: ir.Model) -> None:
+    """Inline the taken branch of each If in the main graph whose condition is known; nested ones follow."""
+    if not any(node.op_type == "If" for node in model.graph):
+        return
+    common.ShapeInferencePass()(model)
+    opset = int(model.opset_imports[""])
+    changed = True
+    while changed:
+        changed = False
+        for node in list(model.graph):
+            condition = _evaluate(node.inputs[0], opset) if node.op_type == "If" and node.domain == "" else None
+            if condition is not None:
+                _inline(model.graph, node, "then_branch" if bool(condition.reshape(-1)[0]) else "else_branch")
+                changed = True
+
+
+def _inline(graph: ir.Graph, node: ir.Node, name: str) -> None:
+    """Move the nodes of a branch in front of the If, let its users read the branch's outputs, and drop it."""
+    branch = node.attributes[name].as_graph()
+    _rename(graph, branch, prefix=str(node.name or node.outputs[0].name))
+    for value in list(branch.initializers.values()):
+        branch.initializers.pop(str(value.name))
+        graph.register_initializer(value)
+    inner = list(branch)
+    results = list(branch.outputs)
+    branch.outputs.clear()
+    branch.remove(inner)
+    graph.insert_before(node, inner)
+    for output, result in zip(node.outputs, results, strict=True):
+        _replace(graph, node, output, result)
+    graph.remove(node, safe=True)
+
+
+def _replace(graph: ir.Graph, node: ir.Node, output: ir.Value, result: ir.Value) -> None:
+    """Let the users of an If's output read `result`; a graph output keeps its name."""
+    if output.is_graph_output():
+        # The branch may return an input, a weight or one value twice, none of which can take over the name.
+        name, copied = str(output.name), ir.Value(shape=output.shape, type=output.type)
+        output.name = f"{name}/if"
+        copied.name = name
+        graph.insert_before(node, ir.Node("", "Identity", [result], outputs=[copied], name=f"{name}/branch"))
+        result = copied
+    output.replace_all_uses_with(result, replace_graph_outputs=True)
+
+
+def _rename(graph: ir.Graph, branch: ir.Graph, *, prefix: str) -> None:
+    """Give values of the branch that share a name with one of the main graph a name of their own."""
+    taken = {value.name for node in graph for value in node.outputs}
+    taken |= {value.name for value in graph.inputs} | set(graph.initializers)
+    for value in [*branch.initializers.values(), *(value for node in branch for value in node.outputs)]:
+        if value.name in taken:
+            _rename_value(branch, value, f"{prefix}/{value.name}")
+
+
+def _rename_value(branch: ir.Graph, value: ir.Value, name: str) -> None:
+    """Rename a value, and its key among the initializers if it is one."""
+    was_initializer = str(value.name) in branch.initializers and branch.initializers[str(value.name)] is value
+    if was_initializer:
+        branch.initializers.pop(str(value.name))
+    value.name = name
+    if was_initializer:
+        branch.register_initializer(value)
+
+
+# --- what is known before any run ---------------------------------------------------------------------------------
+
+
+def _evaluate(value: ir.Value | None, opset: int) -> Array | None:
+    """Return the elements of a value that no input can change, else None."""
+    if value is None:
+        return None
+    if value.const_value is not None:
+        return value.const_value.numpy() if value.const_value.size <= _SIZE_LIMIT else None
+    node = value.producer()
+    if (
+        node is None
+        or node.domain != ""
+        or any(attribute.type == ir.AttributeType.GRAPH for attribute in node.attributes.values())
+    ):
+        return None
+    if node.op_type in {"Shape", "Size"}:
+        return _static_shape(node)
+    if node.op_type == "Gather":
+        picked = _static_dimensions(node, opset)
+        if picked is not None:
+            return picked
+    if node.op_type.startswith("Random") or node.op_type in {"Bernoulli", "Multinomial"}:
+        return None
+    arrays = [_evaluate(x, opset) if x is not None else None for x in node.inputs]
+    if any(array is None for array, x in zip(arrays, node.inputs, strict=True) if x is not None):
+        return None
+    return _run(node, arrays, value, opset)
+
+
+def _static_shape(node: ir.Node) -> Array | None:
+    """Return the result of Shape or Size where every size is a number."""
+    source = node.inputs[0]
+    if source is None or source.shape is None:
+        return None
+    if node.op_type == "Shape":
+        start, end = (node.attributes[key].as_int() if key in node.attributes else None for key in ("start", "end"))
+        dims = list(source.shape)[start:end]
+    else:
+        dims = list(source.shape)
+    if not all(isinstance(dim, int) for dim in dims):
+        return None
+    sizes = np.asarray(dims, dtype=np.int64)
+    return sizes if node.op_type == "Shape" else np.asarray(sizes.prod(), dtype=np.int64)
+
+
+def _static_dimensions(node: ir.Node, opset: int) -> Array | None:
+    """Return sizes that Gather picks from a shape whose other sizes may be open."""
+    shape, indices = node.inputs[0], _evaluate(node.inputs[1], opset)
+    producer = shape.producer() if shape is not None else None
+    if producer is None or producer.op_type != "Shape" or producer.attributes or indices is None:
+        return None
+    source = producer.inputs[0]
+    if source is None or source.shape is None:
+        return None
+    picked = [source.shape[int(index)] for index in indices.reshape(-1)]
+    if not all(isinstance(dim, int) for dim in picked):
+        return None
+    return np.asarray(picked, dtype=np.int64).reshape(indices.shape)
+
+
+def _run(node: ir.Node, arrays: list[Array | None], value: ir.Value, opset: int) -> Array | None:
+    """Compute one node with the reference evaluator."""
+    proto = ir.to_proto(node)
+    proto.input[:] = [f"x{i}" if array is not None else "" for i, array in enumerate(arrays)]
+    infos = [onnx.helper.make_value_info(name, onnx.TypeProto()) for name in proto.input if name]
+    outputs = [onnx.helper.make_value_info(str(value.name), onnx.TypeProto())]
+    graph = onnx.helper.make_graph([proto], "condition", infos, outputs)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
+    feeds = {f"x{i}": array for i, array in enumerate(arrays) if array is not None}
+    results: Any = ReferenceEvaluator(model).run(None, feeds)
+    return np.asarray(results[0])
