@@ -1,0 +1,151 @@
+"""What a target means for each kind of model: scores, ranks, masks, boxes, directions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.cam.score import ScoreOptions
+from camgraph_exporter.errors import ScoreError
+from camgraph_exporter.export import Exported, ExportOptions, export_file
+from camgraph_runtime.engine import Engine
+from support.exporting import images
+from support.nets import Net, trunk
+
+_IMAGE = images((2, 3, 16, 16))
+
+
+def _export(model: onnx.ModelProto, folder: Path, layer: str = "block", **score: str | int) -> tuple[Exported, Engine]:
+    """Export at a layer; the certificate checks the weights of the head against finite differences of its own score."""
+    onnx.save(model, folder / "source.onnx")
+    options = ExportOptions(layers=[layer], score=ScoreOptions(**score))  # type: ignore[arg-type]
+    made = export_file(folder / "source.onnx", folder / "cam.onnx", options)
+    return made, Engine(folder / "cam.onnx")
+
+
+def _targets(*rows: list[int]) -> np.ndarray:
+    return np.array(rows, dtype=np.int64)
+
+
+def _binary() -> onnx.ModelProto:
+    net = Net(seed=5)
+    logit = net.pooled_head(trunk(net, net.image()), 16, 1, name="logit")
+    return net.model(net.node("Sigmoid", logit, name="probability"), shapes={"probability": ("N", 1)})
+
+
+def test_a_single_logit_counts_as_two_classes(tmp_path: Path) -> None:
+    made, engine = _export(_binary(), tmp_path)
+    found = engine.run({"image": _IMAGE, "target": _targets([0, 1, -1], [0, 1, -1])})
+    assert made.manifest.head.single_logit
+    assert made.manifest.head.num_classes == 2
+    np.testing.assert_array_equal(found["weights"][:, 0], -found["weights"][:, 1])
+    np.testing.assert_array_equal(found["target_score"][:, 0], -found["target_score"][:, 1])
+    assert (found["target_score"][:, 2] >= 0).all(), "the predicted class has the greater score"
+    np.testing.assert_array_equal(found["target_index"][:, 2], (found["probability"][:, 0] > 0.5).astype(int))
+
+
+def _segmenter(*, classes: int = 3, last: bool = False) -> onnx.ModelProto:
+    net = Net(seed=6)
+    x = trunk(net, net.image())
+    up = net.node("ConvTranspose", x, net.random(16, 8, 2, 2), kernel_shape=[2, 2], strides=[2, 2])
+    logits = net.conv(net.node("Relu", up), (8, classes), kernel=1, name="map")
+    out = net.node("Transpose", logits, perm=[0, 2, 3, 1], name="map_last") if last else logits
+    shape = ("N", 16, 16, classes) if last else ("N", classes, 16, 16)
+    return net.model(out, shapes={out: shape})
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_segmentation_score_is_the_sum_under_the_mask(tmp_path: Path, last: bool) -> None:
+    made, engine = _export(_segmenter(last=last), tmp_path)
+    assert made.manifest.task == pb.TASK_SEGMENTATION
+    mask = np.random.default_rng(0).integers(0, 2, (2, 2, 16, 16)).astype(np.uint8)
+    found = engine.run({"image": _IMAGE, "target": _targets([0, 2], [1, 1]), "mask": mask})
+    logits = found["map_last"].transpose(0, 3, 1, 2) if last else found["map"]
+    for n, row in enumerate([[0, 2], [1, 1]]):
+        for t, c in enumerate(row):
+            assert found["target_score"][n, t] == pytest.approx((logits[n, c] * mask[n, t]).sum(), rel=1e-4, abs=1e-4)
+
+
+def test_an_empty_mask_means_where_the_class_wins(tmp_path: Path) -> None:
+    _, engine = _export(_segmenter(), tmp_path)
+    empty = np.zeros((2, 2, 16, 16), np.uint8)
+    found = engine.run({"image": _IMAGE, "target": _targets([-1, -2], [-1, -2]), "mask": empty})
+    winner = found["map"].argmax(axis=1)
+    for n in range(2):
+        areas = np.bincount(winner[n].ravel(), minlength=3)
+        assert areas[found["target_index"][n, 0]] == areas.max()
+        for t in range(2):
+            c = found["target_index"][n, t]
+            assert found["target_score"][n, t] == pytest.approx(found["map"][n, c][winner[n] == c].sum(), rel=1e-4)
+
+
+def _detector(*, boxes_first: bool) -> onnx.ModelProto:
+    net = Net(seed=7)
+    maps = net.conv(trunk(net, net.image()), (16, 4), kernel=1)
+    by_class = net.node("Reshape", maps, net.ints(0, 4, 64))
+    out = net.node("Transpose", by_class, perm=[0, 2, 1], name="boxes") if boxes_first else by_class
+    shape = ("N", 64, 4) if boxes_first else ("N", 4, 64)
+    return net.model(net.node("Sigmoid", out, name="scores"), shapes={"scores": shape})
+
+
+@pytest.mark.parametrize("boxes_first", [True, False])
+def test_a_detection_target_is_a_class_and_a_box(tmp_path: Path, boxes_first: bool) -> None:
+    made, engine = _export(_detector(boxes_first=boxes_first), tmp_path)
+    assert made.manifest.task == pb.TASK_DETECTION
+    assert (made.manifest.head.num_classes, made.manifest.head.num_anchors) == (4, 64)
+    target, anchor = _targets([2, -1, 3], [0, -1, 3]), _targets([5, -1, -2], [9, -1, -2])
+    found = engine.run({"image": _IMAGE, "target": target, "anchor": anchor})
+    probability = found["scores"] if boxes_first else found["scores"].transpose(0, 2, 1)
+    logits = np.log(probability / (1 - probability))
+    for n in range(2):
+        ranked = logits[n].max(axis=0).argsort()[::-1]
+        assert found["target_index"][n].tolist() == [target[n, 0], ranked[0], 3]
+        best = [logits[n, :, c].argsort()[::-1] for c in (ranked[0], 3)]
+        assert found["anchor_index"][n].tolist() == [anchor[n, 0], best[0][0], best[1][1]]
+        expected = [logits[n, b, c] for b, c in zip(found["anchor_index"][n], found["target_index"][n], strict=True)]
+        np.testing.assert_allclose(found["target_score"][n], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_an_embedding_is_explained_along_a_direction(tmp_path: Path) -> None:
+    net = Net(seed=8)
+    model = net.model(net.pooled_head(trunk(net, net.image()), 16, 6, name="embedding"), shapes={"embedding": ("N", 6)})
+    made, engine = _export(model, tmp_path, task="embedding")
+    assert made.manifest.head.embedding_size == 6
+    assert "target" not in engine.inputs
+    direction = np.random.default_rng(1).standard_normal((2, 3, 6)).astype(np.float32)
+    found = engine.run({"image": _IMAGE, "cotangent": direction})
+    np.testing.assert_allclose(
+        found["target_score"], np.einsum("ntd,nd->nt", direction, found["embedding"]), rtol=1e-4, atol=1e-5
+    )
+    twice = engine.run({"image": _IMAGE, "cotangent": 2 * direction})
+    np.testing.assert_allclose(twice["weights"], 2 * found["weights"], rtol=1e-5)
+
+
+def _two_outputs() -> onnx.ModelProto:
+    net = Net(seed=9)
+    x = trunk(net, net.image())
+    first, second = net.pooled_head(x, 16, 5, name="species"), net.pooled_head(x, 16, 3, name="pose")
+    return net.model(first, net.node("Softmax", second, name="pose_probability"), shapes={"pose_probability": ("N", 3)})
+
+
+def test_one_of_several_outputs_can_be_explained(tmp_path: Path) -> None:
+    first, _ = _export(_two_outputs(), tmp_path)
+    assert (first.manifest.head.score_tensor, first.manifest.head.num_classes) == ("species", 5)
+    second, _ = _export(_two_outputs(), tmp_path, tensor="pose")
+    assert (second.manifest.head.num_classes, second.manifest.head.kind) == (3, pb.HEAD_KIND_SOFTMAX)
+    assert second.manifest.head.output_name == "pose_probability"
+    assert [spec.name for spec in second.manifest.source_outputs] == ["species", "pose_probability"]
+
+
+def test_a_wrong_guess_of_the_head_can_be_overruled(tmp_path: Path) -> None:
+    made, _ = _export(_two_outputs(), tmp_path, tensor="species", head="sigmoid")
+    assert made.manifest.head.kind == pb.HEAD_KIND_SIGMOID
+
+
+def test_a_tensor_that_is_no_score_of_the_task_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ScoreError, match=r"'map' has the shape .* not one score for each class.*--task"):
+        _export(_segmenter(), tmp_path, task="classification")
