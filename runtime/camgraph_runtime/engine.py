@@ -57,9 +57,7 @@ class Backend(Protocol):
     def preload_cuda(self) -> None:
         """Loads the CUDA libraries that were installed as Python packages."""
 
-    def create_session(
-        self, model: str | bytes, options: SessionSettings, providers: ProviderList
-    ) -> Session:
+    def create_session(self, model: str | bytes, options: SessionSettings, providers: ProviderList) -> Session:
         """Loads a model; a provider that cannot start raises, or is left out of ``get_providers()``."""
 
 
@@ -100,9 +98,7 @@ class OnnxRuntime:
         if preload is not None:
             preload()
 
-    def create_session(
-        self, model: str | bytes, options: SessionSettings, providers: ProviderList
-    ) -> Session:
+    def create_session(self, model: str | bytes, options: SessionSettings, providers: ProviderList) -> Session:
         """Loads a model; a provider that cannot start raises, or is left out of ``get_providers()``."""
         session: Session = self._ort.InferenceSession(
             model, self._session_options(options), providers=providers, enable_fallback=0
@@ -115,14 +111,10 @@ class OnnxRuntime:
         options.intra_op_num_threads = settings.threads.intra_op
         options.inter_op_num_threads = settings.threads.inter_op
         options.execution_mode = (
-            ort.ExecutionMode.ORT_PARALLEL
-            if settings.threads.inter_op > 1
-            else ort.ExecutionMode.ORT_SEQUENTIAL
+            ort.ExecutionMode.ORT_PARALLEL if settings.threads.inter_op > 1 else ort.ExecutionMode.ORT_SEQUENTIAL
         )
         level = ort.GraphOptimizationLevel
-        options.graph_optimization_level = (
-            level.ORT_ENABLE_ALL if settings.optimize else level.ORT_DISABLE_ALL
-        )
+        options.graph_optimization_level = level.ORT_ENABLE_ALL if settings.optimize else level.ORT_DISABLE_ALL
         options.log_severity_level = _FATAL_ONLY
         spinning = "1" if settings.threads.spinning else "0"
         options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
@@ -177,9 +169,7 @@ class Engine:
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
         self._session: Session | None = session
 
-    def run(
-        self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
-    ) -> dict[str, np.ndarray]:
+    def run(self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """Runs the graph once; safe to call from several threads.
 
         Args:
@@ -200,9 +190,7 @@ class Engine:
         names = list(self.outputs) if outputs is None else list(outputs)
         unknown = [name for name in names if name not in self.outputs]
         if unknown:
-            raise InferenceError(
-                f"{self.name} has no output {unknown[0]!r}; it has {', '.join(self.outputs)}."
-            )
+            raise InferenceError(f"{self.name} has no output {unknown[0]!r}; it has {', '.join(self.outputs)}.")
         check_feeds(self.inputs, feeds)
         try:
             values = session.run(names, feeds)
@@ -280,13 +268,11 @@ def _check_value(info: TensorInfo, value: np.ndarray) -> None:
     if dtype != info.dtype:
         raise InvalidInputError(f"The input {info.name!r} is {dtype}, but the graph wants {info.dtype}.")
     fits = len(info.shape) == value.ndim and all(
-        not isinstance(axis, int) or axis == length
-        for axis, length in zip(info.shape, value.shape, strict=True)
+        not isinstance(axis, int) or axis == length for axis, length in zip(info.shape, value.shape, strict=True)
     )
     if not fits:
         raise InvalidInputError(
-            f"The input {info.name!r} has the shape {_shape(value.shape)}, "
-            f"but the graph wants {_shape(info.shape)}."
+            f"The input {info.name!r} has the shape {_shape(value.shape)}, but the graph wants {_shape(info.shape)}."
         )
 
 
@@ -318,8 +304,6 @@ def _tensor_info(value: Any) -> TensorInfo:
 
 def _reason(error: Exception) -> str:
     """The first line of onnxruntime's message without its error-code prefix, ended by a full stop."""
-    text = re.sub(
-        r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed:)?", "", str(error)
-    ).strip()
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed:)?", "", str(error)).strip()
     line = text.splitlines()[0].strip() if text else type(error).__name__
     return line if line.endswith(".") else line + "."

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
-from camgraph.v1 import manifest_pb2 as pb
 from camgraph_runtime.cam import METHODS
+from camgraph_runtime.check import check_graph
+from camgraph_runtime.columns import Column
 from camgraph_runtime.engine import Device, Engine, Threads
-from camgraph_runtime.errors import InvalidGraphError, InvalidInputError, UnsupportedError
-from camgraph_runtime.finish import finish
-from camgraph_runtime.manifest import Manifest, manifest_from_metadata
-from camgraph_runtime.plan import Plan, make_plan
+from camgraph_runtime.errors import InvalidInputError
+from camgraph_runtime.feeds import switch_feed, target_feeds
+from camgraph_runtime.finish import Finish
+from camgraph_runtime.manifest import manifest_from_metadata
+from camgraph_runtime.plan import Plan, make_plan, make_prediction_plan
 from camgraph_runtime.preprocess import Frame, ImageSource, Prepared, Preprocessor, decode
 from camgraph_runtime.profiles import DEFAULT_PROFILE
+from camgraph_runtime.readings import read
 from camgraph_runtime.result import Explanation, Result, Timings
+from camgraph_runtime.score_map import ScoreMap, lay_mask
 from camgraph_runtime.target import Target
-from camgraph_runtime.types import AnyArray
+from camgraph_runtime.types import AnyArray, ByteArray
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ class Explainer:
     """Explains images with an explainable graph; safe to use from several threads.
 
     `explain` does everything. A server takes the same steps one by one: `plan` (checks the request),
-    `prepare` or `accept` (photo or tensor), `infer` (one run for a batch of images), `finish`.
+    `prepare` or `accept` (photo or tensor), `fit` (lays masks onto the image), `infer` (one run for a batch
+    of images), `finish`.
 
     Args:
         graph: Path or bytes of an explainable ``.onnx`` file, or an engine that has loaded one.
@@ -75,7 +80,7 @@ class Explainer:
 
     Raises:
         InvalidGraphError: The file is missing, damaged, or not an explainable graph.
-        UnsupportedError: The graph explains something else than classes.
+        UnsupportedError: The graph's task is not known.
         DeviceError: The device is not to be had.
 
     """
@@ -91,7 +96,8 @@ class Explainer:
         self.engine = graph if isinstance(graph, Engine) else Engine(graph, device=device, threads=threads)
         self.manifest = manifest_from_metadata(self.engine.metadata, self.engine.name)
         self.limits = limits or Limits()
-        _check_manifest(self.manifest, self.engine)
+        check_graph(self.manifest, self.engine)
+        self._score_map = ScoreMap(self.engine, self.manifest)
 
     @property
     def labels(self) -> list[str]:
@@ -100,7 +106,7 @@ class Explainer:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes that a target may name."""
+        """Number of classes that a target may name; 0 for an embedding model."""
         return self.manifest.head.num_classes
 
     @property
@@ -131,22 +137,20 @@ class Explainer:
         Args:
             image: Encoded bytes, a file's path, a uint8 RGB array [H, W, 3], or a Pillow image.
             tensor: Instead of an image, a ready input tensor of shape [1, ...], as the manifest's input says.
-            targets: Classes to explain.
+            targets: What to explain. An embedding model needs at least one.
             top_k: Also explains the k best classes, after ``targets``; with neither, the best class.
             method: CAM method, see `camgraph_runtime.cam.METHODS`; by default the manifest's.
             layers: Target layers by name or alias, fused if several; by default the manifest's first.
             profile: Post-processing, see `camgraph_runtime.profiles.PROFILES`.
-            num_predictions: Number of best classes to list.
+            num_predictions: Number of best classes (of a detection, boxes) to list.
 
         Raises:
             InvalidInputError: The image, the tensor or a target cannot be used.
-            UsageError: The layer, method or profile does not exist.
-            UnsupportedError: The graph lacks what the method or a photo needs.
+            UsageError: The layer, method or profile does not exist, or they do not go together.
+            UnsupportedError: The graph lacks what the method, a target or a photo needs.
             InferenceError: onnxruntime failed.
 
         """
-        if (image is None) == (tensor is None):
-            raise InvalidInputError("Give either an image or a tensor to explain.")
         plan = self.plan(
             targets=targets,
             top_k=top_k,
@@ -155,9 +159,26 @@ class Explainer:
             profile=profile,
             num_predictions=num_predictions,
         )
-        subject = self.prepare(image) if image is not None else self.accept(tensor)
-        [inference] = self.infer([subject], [plan])
-        return self.finish(plan, subject, inference)
+        return self._run(plan, self._subject(image, tensor))
+
+    def predict(
+        self, image: ImageSource | None = None, *, tensor: AnyArray | None = None, num_predictions: int = 5
+    ) -> Result:
+        """Classifies one image and explains nothing; a skippable graph leaves its gradients out.
+
+        Args:
+            image: As for `explain`.
+            tensor: As for `explain`.
+            num_predictions: Number of best classes (of a detection, boxes) to list.
+
+        Raises:
+            InvalidInputError: The image or the tensor cannot be used.
+            UsageError: The number is negative.
+            UnsupportedError: The graph lacks what a photo needs, or is for an embedding model.
+            InferenceError: onnxruntime failed.
+
+        """
+        return self._run(make_prediction_plan(self.manifest, num_predictions), self._subject(image, tensor))
 
     def plan(
         self,
@@ -208,15 +229,30 @@ class Explainer:
             raise InvalidInputError(
                 f"An input tensor is an array of one image with four axes, [1, ...], but this is {shape}."
             )
-        height, width = (
-            tensor.shape[1:3] if self.manifest.input.layout == pb.LAYOUT_NHWC else tensor.shape[2:4]
-        )
-        return Subject(tensor, Frame.identity(height, width))
+        return Subject(tensor, Frame.of_input(tensor, self.manifest.input.layout))
+
+    def fit(self, plan: Plan, subject: Subject) -> Plan:
+        """The plan with its masks on the score map of this image; of other tasks than segmentation unchanged.
+
+        Raises:
+            InvalidInputError: A mask has the wrong size, or nothing of it lies on the score map.
+            InferenceError: The score map's size could not be found.
+
+        """
+        if not self.manifest.target.mask_input:
+            return plan
+        size = self._score_map.size(subject.tensor, lambda mask: self._run_forward(subject.tensor, mask))
+        masks = [
+            np.zeros(size, np.uint8) if column.mask is None else lay_mask(column.mask, subject.frame, size)
+            for column in plan.columns
+        ]
+        columns = (replace(column, mask=mask) for column, mask in zip(plan.columns, masks, strict=True))
+        return replace(plan, columns=tuple(columns))
 
     def infer(self, subjects: Sequence[Subject], plans: Sequence[Plan]) -> list[Inference]:
-        """Runs the graph once for a batch of images, each with its own plan.
+        """Runs the graph once for a batch of images, each with its own plan, which was fitted to it.
 
-        Plans with fewer targets are filled up with their first one, and what was filled in is cut off again.
+        Plans with fewer columns are filled up with their first one; what that adds is never read.
 
         Raises:
             InvalidInputError: A tensor does not fit the graph, or the images have different sizes.
@@ -225,27 +261,26 @@ class Explainer:
         """
         if len({subject.tensor.shape for subject in subjects}) > 1:
             raise InvalidInputError("The images of a batch have different sizes; run them one by one.")
-        width = max(len(plan.codes) for plan in plans)
-        codes = [[*plan.codes, *[plan.codes[0]] * (width - len(plan.codes))] for plan in plans]
         feeds = {
             self.manifest.input.tensor.name: np.concatenate([subject.tensor for subject in subjects]),
-            self.manifest.target.target_input: np.array(codes, np.int64),
+            **target_feeds(self.manifest, [plan.columns for plan in plans]),
+            **switch_feed(self.manifest, explain=any(plan.targets for plan in plans)),
         }
-        if self.manifest.explain_switch:
-            feeds[self.manifest.explain_switch] = np.array(True)
         wanted = dict.fromkeys(name for plan in plans for name in plan.outputs)
         started = time.perf_counter()
         outputs = self.engine.run(feeds, list(wanted))
         elapsed = _ms(time.perf_counter() - started)
         return [
-            Inference({name: outputs[name][row] for name in plan.outputs}, elapsed)
-            for row, plan in enumerate(plans)
+            Inference({name: outputs[name][row] for name in plan.outputs}, elapsed) for row, plan in enumerate(plans)
         ]
 
     def finish(self, plan: Plan, subject: Subject, inference: Inference) -> Result:
         """Turns one image's outputs into predictions and heatmaps."""
         started = time.perf_counter()
-        predictions, explanations = finish(self.manifest, plan, inference.outputs, subject.frame)
+        reading = read(self.manifest, plan.columns, inference.outputs)
+        predictions = reading.best(plan.num_predictions)
+        outputs = inference.outputs
+        explanations = Finish(self.manifest, plan, outputs, subject.frame, reading).explanations()
         timings = Timings(
             subject.decode_ms,
             subject.preprocess_ms,
@@ -253,7 +288,8 @@ class Explainer:
             _ms(time.perf_counter() - started),
         )
         photo = subject.prepared.photo if subject.prepared else None
-        return Result(predictions, explanations, photo, timings, _warnings(explanations))
+        warnings = [*(reading.warnings if plan.num_predictions else ()), *_warnings(explanations)]
+        return Result(predictions, explanations, photo, timings, warnings)
 
     def close(self) -> None:
         """Closes the engine."""
@@ -264,6 +300,24 @@ class Explainer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _subject(self, image: ImageSource | None, tensor: AnyArray | None) -> Subject:
+        if (image is None) == (tensor is None):
+            raise InvalidInputError("Give either an image or a tensor to explain.")
+        return self.prepare(image) if image is not None else self.accept(tensor)
+
+    def _run(self, plan: Plan, subject: Subject) -> Result:
+        plan = self.fit(plan, subject)
+        [inference] = self.infer([subject], [plan])
+        return self.finish(plan, subject, inference)
+
+    def _run_forward(self, tensor: AnyArray, mask: ByteArray) -> None:
+        feeds = {
+            self.manifest.input.tensor.name: tensor,
+            **target_feeds(self.manifest, [[Column(mask=mask[0, 0])]]),
+            **switch_feed(self.manifest, explain=False),
+        }
+        self.engine.run(feeds, [self.manifest.target.target_score_output])
 
     @cached_property
     def _preprocessor(self) -> Preprocessor:
@@ -277,43 +331,17 @@ def _ms(seconds: float) -> float:
 def _warnings(explanations: Sequence[Explanation]) -> list[str]:
     """One sentence for each flag, the class in front; and where contrast or sign has nothing to act on."""
     found = [
+        f"{explanation.target.name} wins no pixel of the image, and the target has no mask: its score is zero."
+        for explanation in explanations
+        if explanation.target.area == 0
+    ]
+    found += [
         f"{explanation.title}: {warning}"
         for explanation in explanations
         for warning in explanation.statistics.warnings()
     ]
     for explanation in explanations:
         if not METHODS[explanation.method].class_dependent and (explanation.contrast or explanation.negative):
-            found.append(
-                f"{explanation.method} does not depend on the class: contrast and sign have no effect."
-            )
+            found.append(f"{explanation.method} does not depend on the class: contrast and sign have no effect.")
             break
     return found
-
-
-def _check_manifest(manifest: Manifest, engine: Engine) -> None:
-    """Checks that the graph has what its manifest names, so that a damaged file fails at loading."""
-    if manifest.task not in (pb.TASK_UNSPECIFIED, pb.TASK_CLASSIFICATION):
-        task = pb.Task.Name(manifest.task).removeprefix("TASK_").lower()
-        raise UnsupportedError(f"{engine.name} is a graph for {task}; the explainer explains classes only.")
-    if not manifest.layers or manifest.head.num_classes < 1:
-        raise InvalidGraphError(
-            f"The manifest of {engine.name} has no layers or no classes. Export the model again."
-        )
-    inputs = {manifest.input.tensor.name, manifest.target.target_input, manifest.explain_switch} - {""}
-    outputs = {
-        manifest.head.output_name,
-        manifest.target.target_index_output,
-        manifest.target.target_score_output,
-    }
-    for layer in manifest.layers:
-        outputs |= {
-            layer.activations_tensor,
-            layer.weights_tensor,
-            layer.gradients_tensor or layer.weights_tensor,
-        }
-    missing = sorted((inputs - engine.inputs.keys()) | (outputs - engine.outputs.keys()))
-    if missing:
-        raise InvalidGraphError(
-            f"The manifest of {engine.name} names {', '.join(map(repr, missing))}, "
-            "which the graph does not have. Export the model again."
-        )

@@ -38,9 +38,7 @@ def colorize(heatmap: FloatArray, colormap: str = "jet") -> ByteArray:
     return cast("ByteArray", cv2.cvtColor(cv2.applyColorMap(steps, COLORMAPS[colormap]), cv2.COLOR_BGR2RGB))
 
 
-def overlay(
-    photo: ByteArray, heatmap: FloatArray, *, colormap: str = "jet", image_weight: float = 0.5
-) -> ByteArray:
+def overlay(photo: ByteArray, heatmap: FloatArray, *, colormap: str = "jet", image_weight: float = 0.5) -> ByteArray:
     """The heatmap's colours mixed into the photo, as ``show_cam_on_image`` of grad-cam 1.5.7 does, bit for
     bit.
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from camgraph_runtime.overlay import colorize, overlay
-from camgraph_runtime.result import Explanation, Result
+from camgraph_runtime.result import Result
 from camgraph_runtime.types import ByteArray
 
 Color = tuple[int, int, int]
@@ -20,6 +20,8 @@ _PAPER: Color = (255, 255, 255)
 _INK: Color = (28, 32, 38)
 _FAINT: Color = (112, 120, 130)
 _RULE: Color = (222, 226, 230)
+
+GUIDED_TITLE = "Guided Grad-CAM"
 
 _TILE_HEIGHT = 320
 _MIN_WIDTH, _MAX_WIDTH = 200, 560
@@ -41,9 +43,7 @@ class Tile:
     note: str = ""
 
 
-def result_panel(
-    result: Result, *, name: str = "photo", colormap: str = "jet", image_weight: float = 0.5
-) -> ByteArray:
+def result_panel(result: Result, *, name: str = "photo", colormap: str = "jet", image_weight: float = 0.5) -> ByteArray:
     """Panel of a result: the photo with its size, then an overlay for each explanation with class and score.
 
     Args:
@@ -65,7 +65,9 @@ def result_panel(
     tiles = [Tile(result.photo, name, f"{width} x {height} px")]
     for explanation in result.explanations:
         picture = overlay(result.photo, explanation.heatmap, colormap=colormap, image_weight=image_weight)
-        tiles.append(Tile(picture, explanation.title, _note(explanation)))
+        tiles.append(Tile(picture, explanation.title, explanation.note))
+        if explanation.guided_picture is not None:
+            tiles.append(Tile(explanation.guided_picture, GUIDED_TITLE, explanation.title))
     return panel(tiles, colormap=colormap)
 
 
@@ -95,22 +97,9 @@ def panel(tiles: Sequence[Tile], *, colormap: str = "jet") -> ByteArray:
     canvas = Image.new("RGB", size, _PAPER)
     for number, tile in enumerate(tiles):
         row, column = divmod(number, columns)
-        _draw_tile(
-            canvas, tile, _MARGIN + column * (width + _GAP), _MARGIN + row * (row_height + _GAP), width
-        )
+        _draw_tile(canvas, tile, _MARGIN + column * (width + _GAP), _MARGIN + row * (row_height + _GAP), width)
     _draw_bar(canvas, colormap, size[0] - _MARGIN - _BAR_SPACE + _GAP, _MARGIN + _TITLE_HEIGHT)
     return np.asarray(canvas)
-
-
-def _note(explanation: Explanation) -> str:
-    target = explanation.target
-    parts = [f"{target.probability:.1%}"] if np.isfinite(target.probability) else []
-    parts.append(f"score {target.score:.2f}")
-    if explanation.statistics.nonfinite:
-        parts.append("map broken")
-    elif explanation.statistics.all_nonpositive or explanation.statistics.constant:
-        parts.append("map empty")
-    return "  ·  ".join(parts)
 
 
 def _tile_width(picture: ByteArray) -> int:

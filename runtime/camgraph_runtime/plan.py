@@ -6,8 +6,10 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from camgraph.v1 import manifest_pb2 as pb
 from camgraph.v1.manifest_pb2 import Layer, Manifest
 from camgraph_runtime.cam import Method, get_method
+from camgraph_runtime.columns import Column, ColumnPair, make_columns, task_of
 from camgraph_runtime.errors import (
     InvalidInputError,
     TargetError,
@@ -16,7 +18,7 @@ from camgraph_runtime.errors import (
     UsageError,
 )
 from camgraph_runtime.profiles import Profile, get_profile
-from camgraph_runtime.target import Target, target_code
+from camgraph_runtime.target import Target
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,9 @@ class Plan:
     """A checked request.
 
     Attributes:
-        targets: The targets, one an explanation.
-        codes: Distinct values of the graph's ``target`` input, one a column of its outputs.
-        columns: For each target its column, and that of its contrast or None.
+        targets: The targets, one an explanation; none for predictions alone.
+        columns: Distinct columns of the graph's target inputs and outputs; at least one.
+        pairs: For each target its column, and that of its contrast or None.
         layers: Layers to fuse.
         method: How a layer becomes a map.
         profile: How the maps become a heatmap.
@@ -36,8 +38,8 @@ class Plan:
     """
 
     targets: tuple[Target, ...]
-    codes: tuple[int, ...]
-    columns: tuple[tuple[int, int | None], ...]
+    columns: tuple[Column, ...]
+    pairs: tuple[ColumnPair, ...]
     layers: tuple[Layer, ...]
     method: Method
     profile: Profile
@@ -63,28 +65,52 @@ def make_plan(
         InvalidInputError: More than ``max_targets`` are asked for.
         UnknownLayerError: The graph does not have a layer.
         UsageError: The method or profile does not exist or does not fit, or a number is out of range.
-        UnsupportedError: The method needs gradients that the graph does not give.
+        UnsupportedError: The graph lacks what the method or a target needs.
 
     """
-    wanted = _all_targets(targets, top_k, manifest.head.num_classes, max_targets)
-    codes, columns = _columns(wanted, manifest)
+    wanted = _all_targets(targets, top_k, manifest, max_targets)
+    columns, pairs = make_columns(wanted, manifest)
     chosen_method = get_method(method or manifest.default_method or "grad-cam")
     chosen_layers = tuple(find_layer(manifest, name) for name in layers) or (manifest.layers[0],)
     chosen_profile = get_profile(profile)
     if not chosen_profile.in_input_frame and len(chosen_layers) > 1:
         raise UsageError(f"The profile {profile} takes one layer; ask for the layers one by one.")
-    if num_predictions < 0:
-        raise UsageError(f"The number of predictions is {num_predictions}; it cannot be negative.")
+    _check_count(num_predictions)
     _check_gradients(chosen_method, chosen_layers)
+    if chosen_method.needs_image_gradient:
+        _check_guided(chosen_method, manifest, chosen_profile, wanted)
     return Plan(
         targets=wanted,
-        codes=codes,
         columns=columns,
+        pairs=pairs,
         layers=chosen_layers,
         method=chosen_method,
         profile=chosen_profile,
         num_predictions=num_predictions,
-        outputs=_outputs(manifest, chosen_method, chosen_layers),
+        outputs=tuple(dict.fromkeys(_outputs(manifest, chosen_method, chosen_layers))),
+    )
+
+
+def make_prediction_plan(manifest: Manifest, num_predictions: int) -> Plan:
+    """The plan of a request that explains nothing.
+
+    Raises:
+        UsageError: The number is negative.
+        UnsupportedError: The graph is for an embedding model, which predicts no classes.
+
+    """
+    if task_of(manifest) == pb.TASK_EMBEDDING:
+        raise UnsupportedError("The graph is for an embedding model, which predicts no classes.")
+    _check_count(num_predictions)
+    return Plan(
+        targets=(),
+        columns=(Column(code=-1),),
+        pairs=(),
+        layers=(),
+        method=get_method("grad-cam"),
+        profile=get_profile("raw"),
+        num_predictions=num_predictions,
+        outputs=tuple(_prediction_outputs(manifest)),
     )
 
 
@@ -106,14 +132,15 @@ def find_layer(manifest: Manifest, name: str) -> Layer:
     )
 
 
-def _all_targets(
-    targets: Sequence[Target], top_k: int, num_classes: int, max_targets: int
-) -> tuple[Target, ...]:
-    if not 0 <= top_k <= num_classes:
-        raise TargetError(
-            f"top_k is {top_k}, but the model has {num_classes} classes; give 0 to {num_classes}."
+def _all_targets(targets: Sequence[Target], top_k: int, manifest: Manifest, max_targets: int) -> tuple[Target, ...]:
+    num_classes = manifest.head.num_classes
+    if task_of(manifest) == pb.TASK_EMBEDDING and top_k != 0:
+        raise UnsupportedError(
+            "The graph is for an embedding model, which has no best classes; give targets with a cotangent."
         )
-    wanted = (*targets, *(Target.of_rank(rank) for rank in range(1, top_k + 1))) or (Target.of_rank(1),)
+    if not 0 <= top_k <= num_classes:
+        raise TargetError(f"top_k is {top_k}, but the model has {num_classes} classes; give 0 to {num_classes}.")
+    wanted = (*targets, *(Target.of_rank(rank) for rank in range(1, top_k + 1))) or (Target(),)
     if len(wanted) > max_targets:
         raise InvalidInputError(
             f"{len(wanted)} targets were asked for, but the limit is {max_targets}. Split the request."
@@ -121,19 +148,9 @@ def _all_targets(
     return wanted
 
 
-def _columns(
-    targets: Iterable[Target], manifest: Manifest
-) -> tuple[tuple[int, ...], tuple[tuple[int, int | None], ...]]:
-    column_of: dict[int, int] = {}
-
-    def column(target: Target) -> int:
-        code = target_code(target, manifest.head.num_classes, manifest.class_labels)
-        return column_of.setdefault(code, len(column_of))
-
-    columns = tuple(
-        (column(target), column(target.contrast) if target.contrast else None) for target in targets
-    )
-    return tuple(column_of), columns
+def _check_count(num_predictions: int) -> None:
+    if num_predictions < 0:
+        raise UsageError(f"The number of predictions is {num_predictions}; it cannot be negative.")
 
 
 def _check_gradients(method: Method, layers: Iterable[Layer]) -> None:
@@ -145,14 +162,32 @@ def _check_gradients(method: Method, layers: Iterable[Layer]) -> None:
             )
 
 
-def _outputs(manifest: Manifest, method: Method, layers: Iterable[Layer]) -> tuple[str, ...]:
-    names = [
-        manifest.head.output_name,
-        manifest.target.target_index_output,
-        manifest.target.target_score_output,
-    ]
+def _check_guided(method: Method, manifest: Manifest, profile: Profile, targets: Iterable[Target]) -> None:
+    if not manifest.image_gradient_tensor:
+        raise UnsupportedError(
+            f"The method {method.name} needs the guided image gradient, which this graph does not give. "
+            "Export the model again with --guided, or use grad-cam."
+        )
+    if not profile.in_input_frame:
+        raise UsageError(f"The method {method.name} scales its map itself; leave the profile {profile.name} out.")
+    if any(target.contrast is not None or target.negative for target in targets):
+        raise UsageError(
+            f"The method {method.name} takes neither contrast nor negative, as guided backpropagation is not "
+            "linear in the score. Use grad-cam for them."
+        )
+
+
+def _outputs(manifest: Manifest, method: Method, layers: Iterable[Layer]) -> Iterable[str]:
+    yield from _prediction_outputs(manifest)
     for layer in layers:
-        names += [layer.activations_tensor, layer.weights_tensor]
+        yield from (layer.activations_tensor, layer.weights_tensor)
         if method.needs_gradients:
-            names.append(layer.gradients_tensor)
-    return tuple(dict.fromkeys(names))
+            yield layer.gradients_tensor
+    if method.needs_image_gradient:
+        yield manifest.image_gradient_tensor
+
+
+def _prediction_outputs(manifest: Manifest) -> Iterable[str]:
+    tensors = manifest.target
+    names = (tensors.target_index_output, tensors.anchor_index_output, tensors.target_score_output)
+    return filter(None, (manifest.head.output_name, *names))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from camgraph_runtime.statistics import MapStatistics
 from camgraph_runtime.types import ByteArray, FloatArray
+
+NO_CLASS = -1
+"""Class index of a direction in an embedding space, which has no classes."""
 
 
 @dataclass(frozen=True)
@@ -13,10 +17,16 @@ class ClassScore:
     """A class with its score.
 
     Attributes:
-        class_index: Index of the class.
+        class_index: Index of the class; `NO_CLASS` for an embedding.
         label: Its label; empty if the manifest has none.
-        score: y before softmax or sigmoid.
-        probability: By the head's softmax or sigmoid, 0..1.
+        score: y before softmax or sigmoid: of a segmentation summed over the pixels that were counted, of a
+            detection that of the box, of an embedding its inner product with the cotangent. Not a number in
+            predictions where the model's own output hides it.
+        probability: By the head's softmax or sigmoid, 0..1; of a segmentation the mean over the pixels that
+            were counted. Not a number without such a head.
+        anchor: Detection: index of the box.
+        area: Segmentation: share of the score map that was counted, 0..1: under the mask, or where the class
+            wins.
 
     """
 
@@ -24,11 +34,40 @@ class ClassScore:
     label: str
     score: float
     probability: float
+    anchor: int | None = None
+    area: float | None = None
 
     @property
     def name(self) -> str:
-        """The label, or "class 3" without one."""
-        return self.label or f"class {self.class_index}"
+        """The label, or "class 3" without one; with the box, if there is one."""
+        if self.class_index == NO_CLASS:
+            return "direction"
+        name = self.label or f"class {self.class_index}"
+        return name if self.anchor is None else f"{name}, box {self.anchor}"
+
+    @property
+    def note(self) -> str:
+        """Area, probability and score in words, as far as they are known: "38.6%  ·  score 7.25"."""
+        parts = [f"{self.area:.1%} of the area"] if self.area is not None else []
+        if math.isfinite(self.probability):
+            parts.append(f"{self.probability:.1%}" if self.area is None else f"mean {self.probability:.1%}")
+        if not math.isnan(self.score):
+            parts.append(f"score {self.score:.2f}")
+        return "  ·  ".join(parts)
+
+
+def title_of(target: ClassScore, contrast: ClassScore | None, *, negative: bool) -> str:
+    """What is explained, in words: "tabby", "tabby, not tiger cat", "against tabby"."""
+    name = target.name if contrast is None else f"{target.name}, not {contrast.name}"
+    return f"against {name}" if negative else name
+
+
+def note_of(target: ClassScore, statistics: MapStatistics) -> str:
+    """The target's note, and whether its map is empty or broken."""
+    if statistics.nonfinite:
+        return f"{target.note}  ·  map broken"
+    empty = statistics.all_nonpositive or statistics.constant
+    return f"{target.note}  ·  map empty" if empty else target.note
 
 
 @dataclass(frozen=True)
@@ -59,6 +98,10 @@ class Explanation:
         statistics: Statistics of the raw maps.
         layers: Names of the layers.
         method: Name of the method.
+        guided: Guided Grad-CAM, float32 [h_in, w_in, 3], signed, RGB, in the frame of the network's input;
+            None with other methods.
+        guided_picture: The same as a picture, uint8 [H, W, 3] RGB, in the frame of ``heatmap``; see
+            `camgraph_runtime.guided.guided_picture`.
 
     """
 
@@ -73,6 +116,8 @@ class Explanation:
     statistics: MapStatistics
     layers: tuple[str, ...]
     method: str
+    guided: FloatArray | None = None
+    guided_picture: ByteArray | None = None
 
     @property
     def raw_map(self) -> FloatArray:
@@ -81,9 +126,13 @@ class Explanation:
 
     @property
     def title(self) -> str:
-        """The class in words: "tabby", "tabby, not tiger cat", "against tabby"."""
-        name = self.target.name if self.contrast is None else f"{self.target.name}, not {self.contrast.name}"
-        return f"against {name}" if self.negative else name
+        """The target in words, see `title_of`."""
+        return title_of(self.target, self.contrast, negative=self.negative)
+
+    @property
+    def note(self) -> str:
+        """Its numbers in words, see `note_of`."""
+        return note_of(self.target, self.statistics)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +140,8 @@ class Result:
     """Explanations of one image.
 
     Attributes:
-        predictions: The best classes by score, best first.
+        predictions: Best first: classes by score; of a segmentation by area; of a detection the best boxes,
+            each with its best class; of an embedding none.
         explanations: One a target, in the order asked.
         photo: The upright photo, uint8 [H, W, 3], RGB; None where a tensor was given.
         timings: Where the time went.

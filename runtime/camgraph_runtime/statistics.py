@@ -60,11 +60,7 @@ class MapStatistics:
         if self.nonfinite:
             return ["The map has values that are not finite; do not trust this heatmap."]
         if self.all_nonpositive:
-            return [
-                "No cell of the map is positive: nothing in the image speaks for it, the heatmap is empty."
-            ]
+            return ["No cell of the map is positive: nothing in the image speaks for it, the heatmap is empty."]
         if self.constant:
-            return [
-                "All cells of the map are equal: no place matters more than another, the heatmap is empty."
-            ]
+            return ["All cells of the map are equal: no place matters more than another, the heatmap is empty."]
         return []

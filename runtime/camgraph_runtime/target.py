@@ -1,29 +1,51 @@
-"""Which class to explain: as a user says it, and as the graph's ``target`` input wants it."""
+"""What to explain, as a user says it: a class, and with it a region, a box or a direction."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Self
+from functools import cached_property
+from typing import Any, Self, TypedDict, Unpack
+
+import numpy as np
 
 from camgraph_runtime.errors import TargetError
+from camgraph_runtime.types import AnyArray, ByteArray, FloatArray
 
 
-@dataclass(frozen=True)
+class TargetOptions(TypedDict, total=False):
+    """What a target may say beside its class; the fields of `Target`."""
+
+    contrast: Target | None
+    negative: bool
+    mask: AnyArray | None
+    anchor: int | None
+    anchor_rank: int | None
+
+
+@dataclass(frozen=True, eq=False)
 class Target:
     """One class to explain, named by its index, its label or its rank; by nothing: the predicted class.
 
     Attributes:
         class_index: Index of the class, from 0.
         label: Label of the class; case does not matter.
-        rank: Rank by score: 1 is the predicted class, 2 the runner-up.
-        contrast: Explains the score of this class minus the score of that one.
+        rank: Rank by score: 1 is the predicted class, 2 the runner-up. In a segmentation it is the rank by
+            area, in a detection that of the class's best box.
+        contrast: Explains the score of this class minus the score of that one, which takes over mask and
+            anchor unless it has its own.
         negative: Explains what speaks against the class: the negated score.
+        mask: Segmentation: the pixels whose scores are summed, [H, W], non-zero is inside; in the photo's
+            frame (the input's where a tensor is given) or of the score map's own size. None or all zero:
+            where the class wins.
+        anchor: Detection: index of the candidate box, from 0; without it and a rank the class's best box.
+        anchor_rank: Detection: rank of the box by its score for the class: 1 is the best.
+        cotangent: Embedding: the direction [D] that the embedding is projected on, float32.
 
     Raises:
-        TargetError: The class is named twice, the index is negative, the rank below 1, or a contrast nested.
+        TargetError: The class or box is named twice, a number is out of range, a contrast nested, or an array
+            of the wrong shape.
 
     """
 
@@ -32,36 +54,43 @@ class Target:
     rank: int | None = None
     contrast: Target | None = None
     negative: bool = False
+    mask: ByteArray | None = None
+    anchor: int | None = None
+    anchor_rank: int | None = None
+    cotangent: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        if sum(name is not None for name in (self.class_index, self.label, self.rank)) > 1:
-            raise TargetError("A target is named by a class index, a label or a rank: give one of them.")
-        if self.class_index is not None and self.class_index < 0:
-            raise TargetError(f"A class index is not negative, but the target says {self.class_index}.")
-        if self.rank is not None and self.rank < 1:
-            raise TargetError(f"Ranks start at 1 (the predicted class), but the target says {self.rank}.")
+        self._check_class()
+        self._check_anchor()
         if self.contrast is not None and (self.contrast.contrast is not None or self.contrast.negative):
-            raise TargetError(
-                "The class of a contrast is a plain class: it has no contrast or sign of its own."
-            )
+            raise TargetError("The class of a contrast is a plain class: it has no contrast or sign of its own.")
+        if self.mask is not None:
+            object.__setattr__(self, "mask", _as_mask(self.mask))
+        if self.cotangent is not None:
+            object.__setattr__(self, "cotangent", _as_direction(self.cotangent))
 
     @classmethod
-    def index(cls, class_index: int, *, contrast: Target | None = None, negative: bool = False) -> Self:
+    def index(cls, class_index: int, **options: Unpack[TargetOptions]) -> Self:
         """The class with this index."""
-        return cls(class_index=class_index, contrast=contrast, negative=negative)
+        return cls(class_index=class_index, **options)
 
     @classmethod
-    def of_label(cls, label: str, *, contrast: Target | None = None, negative: bool = False) -> Self:
+    def of_label(cls, label: str, **options: Unpack[TargetOptions]) -> Self:
         """The class with this label."""
-        return cls(label=label, contrast=contrast, negative=negative)
+        return cls(label=label, **options)
 
     @classmethod
-    def of_rank(cls, rank: int, *, contrast: Target | None = None, negative: bool = False) -> Self:
+    def of_rank(cls, rank: int, **options: Unpack[TargetOptions]) -> Self:
         """The class of this rank: 1 is the predicted class."""
-        return cls(rank=rank, contrast=contrast, negative=negative)
+        return cls(rank=rank, **options)
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def direction(cls, cotangent: AnyArray, *, contrast: Target | None = None, negative: bool = False) -> Self:
+        """A direction [D] in the space of an embedding model, such as the embedding of another image."""
+        return cls(cotangent=cotangent, contrast=contrast, negative=negative)
+
+    @classmethod
+    def parse(cls, text: str, **options: Unpack[TargetOptions]) -> Self:
         """Target as written on a command line: ``281`` is an index, ``-2`` the rank 2, anything else a label.
 
         Raises:
@@ -70,77 +99,87 @@ class Target:
         """
         text = text.strip()
         if re.fullmatch(r"\d+", text):
-            return cls.index(int(text))
+            return cls.index(int(text), **options)
         if re.fullmatch(r"-\d+", text):
-            return cls.of_rank(-int(text))
+            return cls.of_rank(-int(text), **options)
         if not text:
-            raise TargetError(
-                "The target is empty; give a class index, a label, or -R for the class of rank R."
-            )
-        return cls.of_label(text)
+            raise TargetError("The target is empty; give a class index, a label, or -R for the class of rank R.")
+        return cls.of_label(text, **options)
+
+    @property
+    def names_class(self) -> bool:
+        """Whether the class is named by index, label or rank."""
+        return any(name is not None for name in (self.class_index, self.label, self.rank))
+
+    def __eq__(self, other: object) -> bool:
+        return self._key == other._key if isinstance(other, Target) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @cached_property
+    def _key(self) -> Hashable:
+        return (
+            *(self.class_index, self.label, self.rank, self.contrast, self.negative),
+            *(array_key(self.mask), self.anchor, self.anchor_rank, array_key(self.cotangent)),
+        )
+
+    def _check_class(self) -> None:
+        if sum(name is not None for name in (self.class_index, self.label, self.rank)) > 1:
+            raise TargetError("A target is named by a class index, a label or a rank: give one of them.")
+        if self.class_index is not None and self.class_index < 0:
+            raise TargetError(f"A class index is not negative, but the target says {self.class_index}.")
+        if self.rank is not None and self.rank < 1:
+            raise TargetError(f"Ranks start at 1 (the predicted class), but the target says {self.rank}.")
+
+    def _check_anchor(self) -> None:
+        if self.anchor is not None and self.anchor_rank is not None:
+            raise TargetError("A box is named by its index or by its rank: give one of them.")
+        if self.anchor is not None and self.anchor < 0:
+            raise TargetError(f"The index of a box is not negative, but the target says {self.anchor}.")
+        if self.anchor_rank is not None and self.anchor_rank < 1:
+            raise TargetError(f"Ranks of boxes start at 1, but the target says {self.anchor_rank}.")
 
 
-def target_code(target: Target, num_classes: int, labels: Sequence[str]) -> int:
-    """The graph's int64 value for a target, contrast and sign aside: ``c >= 0`` is a class, ``-r`` a rank.
-
-    Args:
-        target: The target.
-        num_classes: Number of classes of the model.
-        labels: Label of each class; may be empty.
+def parse_anchor(text: str) -> dict[str, int]:
+    """A box as written on a command line, as options of `Target`: ``17`` is an index, ``-2`` the rank 2.
 
     Raises:
-        TargetError: The index or rank is out of range, or the label is unknown or ambiguous.
+        TargetError: The text is neither.
 
     """
-    if target.class_index is not None:
-        if target.class_index >= num_classes:
-            raise TargetError(
-                f"There is no class {target.class_index}: the model has {num_classes} classes, "
-                f"with the indices 0 to {num_classes - 1}."
-            )
-        return target.class_index
-    if target.label is not None:
-        return find_label(target.label, labels)
-    rank = target.rank or 1
-    if rank > num_classes:
-        raise TargetError(f"There is no class of rank {rank}: the model has {num_classes} classes.")
-    return -rank
+    text = text.strip()
+    if re.fullmatch(r"\d+", text):
+        return {"anchor": int(text)}
+    if re.fullmatch(r"-\d+", text):
+        return {"anchor_rank": -int(text)}
+    raise TargetError(f"The anchor {text!r} is no box; give its index, or -R for the box of rank R.")
 
 
-def find_label(label: str, labels: Sequence[str]) -> int:
-    """Index of the class with a label. Case does not matter; one of several names ("tabby, tabby cat") is
-    enough.
+def array_key(array: AnyArray | None) -> Hashable:
+    """Something to compare and hash an array by: equal for arrays of equal type, shape and elements."""
+    return None if array is None else (array.dtype.str, array.shape, array.tobytes())
 
-    Raises:
-        TargetError: No class has the label (the closest ones are offered), several have it (their indices are
-            listed), or the model has no labels.
 
-    """
-    if not labels:
+def _as_mask(values: Any) -> ByteArray:
+    mask = np.asarray(values)
+    if mask.ndim != 2 or mask.dtype.kind not in "buif" or mask.size == 0:
         raise TargetError(
-            f"The model has no class labels, so {label!r} cannot be found; name the class by its index."
+            f"A mask is an array [H, W] of numbers, non-zero inside; this one is {mask.dtype} {list(mask.shape)}."
         )
-    wanted = label.strip().casefold()
-    folded = [known.strip().casefold() for known in labels]
-    matches = [i for i, known in enumerate(folded) if known == wanted]
-    if not matches:
-        matches = [
-            i for i, known in enumerate(folded) if wanted in (name.strip() for name in known.split(","))
-        ]
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        indices = ", ".join(map(str, matches))
+    return _frozen((mask != 0).astype(np.uint8))
+
+
+def _as_direction(values: Any) -> FloatArray:
+    direction = np.asarray(values)
+    if direction.ndim != 1 or direction.dtype.kind not in "iuf" or not np.isfinite(direction).all():
         raise TargetError(
-            f"The label {label!r} belongs to several classes ({indices}); name one by its index."
+            f"A cotangent is an array [D] of finite numbers; this one is {direction.dtype} {list(direction.shape)}."
         )
-    raise TargetError(f"No class has the label {label!r}.{_suggestion(wanted, folded, labels)}")
+    return _frozen(direction.astype(np.float32))
 
 
-def _suggestion(wanted: str, folded: Sequence[str], labels: Sequence[str]) -> str:
-    containing = [i for i, known in enumerate(folded) if wanted and wanted in known]
-    similar = [folded.index(known) for known in difflib.get_close_matches(wanted, folded, n=3, cutoff=0.6)]
-    closest = list(dict.fromkeys([*similar, *containing]))[:3]
-    if not closest:
-        return " Labels are compared without regard to case; the class index works too."
-    return f" Did you mean {' or '.join(f'{labels[i]!r} ({i})' for i in closest)}?"
+def _frozen(array: AnyArray) -> AnyArray:
+    """The array, which no one may change any more: a target is hashed by it."""
+    array.setflags(write=False)
+    return array

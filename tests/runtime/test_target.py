@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from camgraph_runtime.errors import InvalidInputError, TargetError
-from camgraph_runtime.target import Target, target_code
+from camgraph_runtime.labels import target_code
+from camgraph_runtime.target import Target
 
 LABELS = ["tench", "tabby, tabby cat", "tiger cat", "Egyptian cat", "crane", "crane"]
 

@@ -71,9 +71,7 @@ class Preprocessor:
     def _check_size(self, height: int, width: int) -> None:
         shape = self._spec.tensor.shape
         want = shape[2:4] if self._spec.layout == pb.LAYOUT_NCHW else shape[1:3]
-        if any(
-            axis.isdecimal() and int(axis) != have for axis, have in zip(want, (height, width), strict=False)
-        ):
+        if any(axis.isdecimal() and int(axis) != have for axis, have in zip(want, (height, width), strict=False)):
             raise InvalidInputError(
                 f"The photo is {width} x {height} pixels after the graph's geometry steps, "
                 f"but the network wants {want[1]} x {want[0]}. "

@@ -66,9 +66,7 @@ def _open(source: bytes | str | Path, max_pixels: int) -> Image.Image:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         limit = min(max_pixels, _PILLOW_LIMIT)
-        raise InvalidInputError(
-            f"{name} has too many pixels: the limit is {limit}. Send a smaller image."
-        ) from error
+        raise InvalidInputError(f"{name} has too many pixels: the limit is {limit}. Send a smaller image.") from error
     except Exception as error:  # as above
         raise InvalidInputError(
             f"{name} is not an image that can be read. Send one of {', '.join(FORMATS)}."

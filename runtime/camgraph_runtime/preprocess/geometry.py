@@ -52,6 +52,14 @@ class Axis:
         upper = np.minimum(lower + 1, self.network - 1)
         return lower, upper, (position - lower).astype(np.float32), (centres >= 0) & (centres < self.network)
 
+    def pixels(self, cells: int) -> tuple[AnyArray, AnyArray]:
+        """For each of ``cells`` equal cells of the network's axis: the photo's pixel at its centre, and whether
+        it is inside.
+        """
+        centres = (np.arange(cells) + 0.5) * (self.network / cells)
+        found = np.floor((centres - self.offset) / self.scale).astype(np.intp)
+        return np.clip(found, 0, self.photo - 1), (found >= 0) & (found < self.photo)
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -65,15 +73,39 @@ class Frame:
         """The frame of a photo that is the network's input."""
         return cls(Axis(height, height), Axis(width, width))
 
+    @classmethod
+    def of_input(cls, tensor: AnyArray, layout: pb.Layout) -> Frame:
+        """The frame of an input tensor [1, ...] that comes without a photo."""
+        height, width = tensor.shape[1:3] if layout == pb.LAYOUT_NHWC else tensor.shape[2:4]
+        return cls.identity(height, width)
+
+    @property
+    def photo_size(self) -> tuple[int, int]:
+        """Height and width of the photo."""
+        return self.vertical.photo, self.horizontal.photo
+
+    @property
+    def network_size(self) -> tuple[int, int]:
+        """Height and width of the network's input."""
+        return self.vertical.network, self.horizontal.network
+
+    def nearest(self, mask: ByteArray, size: tuple[int, int]) -> ByteArray:
+        """A mask of the photo [H, W], laid onto a grid of ``size`` (height, width) over the network's input.
+
+        Each cell takes the photo's pixel below its centre; cells outside the photo are 0.
+        """
+        rows, on_rows = self.vertical.pixels(size[0])
+        columns, on_columns = self.horizontal.pixels(size[1])
+        laid: ByteArray = mask[rows[:, None], columns[None, :]]
+        return np.where(on_rows[:, None] & on_columns[None, :], laid, 0).astype(np.uint8)
+
     def to_photo(self, heatmap: FloatArray) -> FloatArray:
         """Heatmap [h_in, w_in] of the network's input, laid back onto the photo: float32 [H, W].
 
         Bilinear between cells; photo pixels that the network did not see are 0.
         """
-        if heatmap.shape != (self.vertical.network, self.horizontal.network):
-            raise ValueError(
-                f"the heatmap is {heatmap.shape}, not {(self.vertical.network, self.horizontal.network)}"
-            )
+        if heatmap.shape != self.network_size:
+            raise ValueError(f"the heatmap is {heatmap.shape}, not {self.network_size}")
         top, bottom, down, seen_rows = self.vertical.taps()
         left, right, across, seen_columns = self.horizontal.taps()
         # Columns first: the large array is then built from whole rows, which is several times faster.
@@ -84,9 +116,7 @@ class Frame:
         return photo
 
 
-def apply_steps(
-    photo: ByteArray, steps: Iterable[pb.GeometryStep], *, max_pixels: int
-) -> tuple[Image.Image, Frame]:
+def apply_steps(photo: ByteArray, steps: Iterable[pb.GeometryStep], *, max_pixels: int) -> tuple[Image.Image, Frame]:
     """Runs the steps on an upright RGB photo uint8 [H, W, 3].
 
     Args:
@@ -138,8 +168,7 @@ class _Stage:
             case "letterbox":
                 return self._letterbox(step.letterbox)
         raise InvalidGraphError(
-            "The graph's manifest has a geometry step that this version does not know. "
-            "Install a newer camgraph."
+            "The graph's manifest has a geometry step that this version does not know. Install a newer camgraph."
         )
 
     def _letterbox(self, box: pb.Letterbox) -> tuple[Image.Image, Frame]:
@@ -163,9 +192,7 @@ class _Stage:
             return self.image, frame
         return self.image.resize((width, height), _FILTERS[filter_]), frame
 
-    def _place(
-        self, top: int, left: int, height: int, width: int, fill: int = 0
-    ) -> tuple[Image.Image, Frame]:
+    def _place(self, top: int, left: int, height: int, width: int, fill: int = 0) -> tuple[Image.Image, Frame]:
         self._check(height, width)
         frame = Frame(self.frame.vertical.placed(top, height), self.frame.horizontal.placed(left, width))
         canvas = Image.new("RGB", (width, height), (fill, fill, fill))
@@ -174,9 +201,7 @@ class _Stage:
 
     def _check(self, height: int, width: int) -> None:
         if height < 1 or width < 1:
-            raise InvalidGraphError(
-                f"A geometry step of the graph's manifest asks for {width} x {height} pixels."
-            )
+            raise InvalidGraphError(f"A geometry step of the graph's manifest asks for {width} x {height} pixels.")
         if height * width > self.max_pixels:
             raise InvalidInputError(
                 f"The photo is too long and thin: resized for this model, it would have {width} x {height} "

@@ -43,9 +43,7 @@ def check_spec(spec: pb.InputSpec) -> None:
     """
     channels = _CHANNELS[spec.channel_order]
     if not spec.divisor > 0 or not all(value > 0 for value in spec.std):
-        raise InvalidGraphError(
-            "The graph's manifest has an input divisor or std that is not positive. Export again."
-        )
+        raise InvalidGraphError("The graph's manifest has an input divisor or std that is not positive. Export again.")
     for name, values in (("mean", spec.mean), ("std", spec.std)):
         if len(values) not in (0, 1, channels):
             raise InvalidGraphError(

@@ -1,0 +1,140 @@
+"""From targets to the columns that a graph computes: checked values for its inputs, each column once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, replace
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_runtime.errors import TargetError, UnsupportedError
+from camgraph_runtime.labels import target_code
+from camgraph_runtime.target import Target, array_key
+from camgraph_runtime.types import ByteArray, FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """Values of one column of the graph's inputs and outputs, along the axis T.
+
+    Attributes:
+        code: For ``target``: ``c >= 0`` is class c, ``-r`` the class of rank r; 0 for an embedding.
+        anchor: For ``anchor``: ``a >= 0`` is box a, ``-r`` the class's r-th best.
+        mask: For ``mask``: uint8 [H, W], as the user gave it, or None, which means where the class wins. In a
+            plan that was fitted to an image: on the score map, and all zero instead of None.
+        cotangent: For ``cotangent``: float32 [D].
+
+    """
+
+    code: int = 0
+    anchor: int = -1
+    mask: ByteArray | None = None
+    cotangent: FloatArray | None = None
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for columns of equal values."""
+        return self.code, self.anchor, array_key(self.mask), array_key(self.cotangent)
+
+
+ColumnPair = tuple[int, int | None]
+
+
+def task_of(manifest: pb.Manifest) -> pb.Task:
+    """What one target of a graph is."""
+    return manifest.task or pb.TASK_CLASSIFICATION
+
+
+def make_columns(targets: Iterable[Target], manifest: pb.Manifest) -> tuple[tuple[Column, ...], tuple[ColumnPair, ...]]:
+    """The distinct columns of the targets, and for each target its column and that of its contrast, if any.
+
+    Raises:
+        TargetError: A class, box or direction does not exist or is missing.
+        UnsupportedError: A target names what graphs of this task do not take.
+
+    """
+    number_of: dict[Hashable, int] = {}
+    columns: list[Column] = []
+
+    def number(target: Target) -> int:
+        column = _column(target, manifest)
+        if number_of.setdefault(column.key, len(columns)) == len(columns):
+            columns.append(column)
+        return number_of[column.key]
+
+    pairs = tuple(
+        (number(target), number(_inherit(target.contrast, target)) if target.contrast else None) for target in targets
+    )
+    return tuple(columns), pairs
+
+
+def _inherit(contrast: Target, target: Target) -> Target:
+    """The contrast with the mask and box of the target, unless it has its own."""
+    if contrast.mask is None:
+        contrast = replace(contrast, mask=target.mask)
+    if contrast.anchor is None and contrast.anchor_rank is None:
+        contrast = replace(contrast, anchor=target.anchor, anchor_rank=target.anchor_rank)
+    return contrast
+
+
+def _column(target: Target, manifest: pb.Manifest) -> Column:
+    task = task_of(manifest)
+    _refuse(target.mask is not None and task != pb.TASK_SEGMENTATION, "a mask", "segmentation", task)
+    has_anchor = target.anchor is not None or target.anchor_rank is not None
+    _refuse(has_anchor and task != pb.TASK_DETECTION, "an anchor", "detection", task)
+    _refuse(target.cotangent is not None and task != pb.TASK_EMBEDDING, "a cotangent", "embedding", task)
+    _refuse(target.names_class and task == pb.TASK_EMBEDDING, "a class", "classification", task)
+    return _COLUMN_OF[task](target, manifest)
+
+
+def _refuse(wrong: bool, what: str, wanted: str, task: pb.Task) -> None:
+    if wrong:
+        raise UnsupportedError(
+            f"The target names {what}, which takes a graph for {wanted}; this graph is for {task_name(task)}."
+        )
+
+
+def task_name(task: pb.Task) -> str:
+    """A task in words, such as "segmentation"."""
+    return pb.Task.Name(task).removeprefix("TASK_").lower()
+
+
+def _class_column(target: Target, manifest: pb.Manifest) -> Column:
+    return Column(code=target_code(target, manifest.head.num_classes, manifest.class_labels))
+
+
+def _region_column(target: Target, manifest: pb.Manifest) -> Column:
+    mask = target.mask if target.mask is not None and target.mask.any() else None
+    return replace(_class_column(target, manifest), mask=mask)
+
+
+def _box_column(target: Target, manifest: pb.Manifest) -> Column:
+    anchor = target.anchor if target.anchor is not None else -(target.anchor_rank or 1)
+    boxes = manifest.head.num_anchors  # zero where it depends on the image
+    if boxes and anchor >= boxes:
+        raise TargetError(f"There is no box {anchor}: the model has {boxes} boxes, with the indices 0 to {boxes - 1}.")
+    if boxes and -anchor > boxes:
+        raise TargetError(f"There is no box of rank {-anchor}: the model has {boxes} boxes.")
+    return replace(_class_column(target, manifest), anchor=anchor)
+
+
+def _direction_column(target: Target, manifest: pb.Manifest) -> Column:
+    size = manifest.head.embedding_size
+    if target.cotangent is None:
+        raise TargetError(
+            "The graph is for an embedding model, which has no classes: "
+            f"give every target and contrast a cotangent of {size} numbers."
+        )
+    if target.cotangent.size != size:
+        raise TargetError(
+            f"The cotangent has {target.cotangent.size} numbers, but the embedding has {size}; "
+            "give the embedding of this model."
+        )
+    return Column(cotangent=target.cotangent)
+
+
+_COLUMN_OF: dict[pb.Task, Callable[[Target, pb.Manifest], Column]] = {
+    pb.TASK_CLASSIFICATION: _class_column,
+    pb.TASK_SEGMENTATION: _region_column,
+    pb.TASK_DETECTION: _box_column,
+    pb.TASK_EMBEDDING: _direction_column,
+}

@@ -1,0 +1,69 @@
+"""From the name of a class to the graph's value for it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from camgraph_runtime.errors import TargetError
+from camgraph_runtime.target import Target
+
+
+def target_code(target: Target, num_classes: int, labels: Sequence[str]) -> int:
+    """The graph's int64 value for a target, contrast and sign aside: ``c >= 0`` is a class, ``-r`` a rank.
+
+    Args:
+        target: The target.
+        num_classes: Number of classes of the model.
+        labels: Label of each class; may be empty.
+
+    Raises:
+        TargetError: The index or rank is out of range, or the label is unknown or ambiguous.
+
+    """
+    if target.class_index is not None:
+        if target.class_index >= num_classes:
+            raise TargetError(
+                f"There is no class {target.class_index}: the model has {num_classes} classes, "
+                f"with the indices 0 to {num_classes - 1}."
+            )
+        return target.class_index
+    if target.label is not None:
+        return find_label(target.label, labels)
+    rank = target.rank or 1
+    if rank > num_classes:
+        raise TargetError(f"There is no class of rank {rank}: the model has {num_classes} classes.")
+    return -rank
+
+
+def find_label(label: str, labels: Sequence[str]) -> int:
+    """Index of the class with a label. Case does not matter; one of several names ("tabby, tabby cat") is
+    enough.
+
+    Raises:
+        TargetError: No class has the label (the closest ones are offered), several have it (their indices are
+            listed), or the model has no labels.
+
+    """
+    if not labels:
+        raise TargetError(f"The model has no class labels, so {label!r} cannot be found; name the class by its index.")
+    wanted = label.strip().casefold()
+    folded = [known.strip().casefold() for known in labels]
+    matches = [i for i, known in enumerate(folded) if known == wanted]
+    if not matches:
+        matches = [i for i, known in enumerate(folded) if wanted in (name.strip() for name in known.split(","))]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        indices = ", ".join(map(str, matches))
+        raise TargetError(f"The label {label!r} belongs to several classes ({indices}); name one by its index.")
+    raise TargetError(f"No class has the label {label!r}.{_suggestion(wanted, folded, labels)}")
+
+
+def _suggestion(wanted: str, folded: Sequence[str], labels: Sequence[str]) -> str:
+    containing = [i for i, known in enumerate(folded) if wanted and wanted in known]
+    similar = [folded.index(known) for known in difflib.get_close_matches(wanted, folded, n=3, cutoff=0.6)]
+    closest = list(dict.fromkeys([*similar, *containing]))[:3]
+    if not closest:
+        return " Labels are compared without regard to case; the class index works too."
+    return f" Did you mean {' or '.join(f'{labels[i]!r} ({i})' for i in closest)}?"

@@ -1,0 +1,130 @@
+"""Detection: the best candidate boxes, before non-maximum suppression, each with its best class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_runtime.columns import Column
+from camgraph_runtime.readings.reading import Outputs, label_of, unlisted
+from camgraph_runtime.result import ClassScore
+from camgraph_runtime.types import AnyArray
+
+_SOFTMAX = (pb.HEAD_KIND_SOFTMAX, pb.HEAD_KIND_LOG_SOFTMAX)
+
+
+@dataclass(frozen=True, eq=False)
+class BoxValues:
+    """Of all boxes and classes of one image, float64 [boxes, C].
+
+    Attributes:
+        scores: y before softmax or sigmoid; None where the output hides it.
+        probabilities: By the head; None where the scores come without softmax or sigmoid.
+
+    """
+
+    scores: AnyArray | None
+    probabilities: AnyArray | None
+
+    @property
+    def order(self) -> AnyArray:
+        """What boxes are ranked by."""
+        values = self.scores if self.scores is not None else self.probabilities
+        assert values is not None
+        return values
+
+
+class BoxReading:
+    """Class scores of the boxes of an image."""
+
+    def __init__(self, manifest: pb.Manifest, _: Sequence[Column], outputs: Outputs) -> None:
+        self._manifest = manifest
+        tensors = manifest.target
+        self._indices = outputs[tensors.target_index_output]
+        self._anchors = outputs[tensors.anchor_index_output]
+        self._scores = outputs[tensors.target_score_output]
+        output = outputs[manifest.head.output_name]
+        self._values = read_boxes(output, manifest.head, self._known())
+        self.warnings = [] if self._values else [unlisted(manifest, output, "a score for each box and class")]
+
+    def best(self, count: int) -> list[ClassScore]:
+        """The boxes with the best scores, each with its best class."""
+        if self._values is None:
+            return []
+        order = self._values.order
+        classes, scores = order.argmax(axis=1), order.max(axis=1)
+        boxes = np.argsort(-scores, kind="stable")[:count]
+        return [self._class_score(int(classes[box]), int(box)) for box in boxes]
+
+    def target(self, column: int) -> ClassScore:
+        """The class and box of a column."""
+        return self._class_score(int(self._indices[column]), int(self._anchors[column]))
+
+    def _known(self) -> dict[tuple[int, int], float]:
+        pairs = zip(self._anchors, self._indices, self._scores, strict=True)
+        return {(int(anchor), int(index)): float(score) for anchor, index, score in pairs}
+
+    def _class_score(self, index: int, anchor: int) -> ClassScore:
+        values = self._values
+        score = self._known().get((anchor, index), math.nan)
+        if math.isnan(score) and values is not None and values.scores is not None:
+            score = float(values.scores[anchor, index])
+        probability = math.nan
+        if values is not None and values.probabilities is not None:
+            probability = float(values.probabilities[anchor, index])
+        elif self._manifest.head.kind == pb.HEAD_KIND_SIGMOID:
+            probability = float(np.exp(-np.logaddexp(0.0, -score)))
+        return ClassScore(index, label_of(self._manifest, index), score, probability, anchor=anchor)
+
+
+def read_boxes(output: AnyArray, head: pb.Head, known: dict[tuple[int, int], float]) -> BoxValues | None:
+    """Scores and probabilities from one image's output of a detector; None if it is of another shape.
+
+    Args:
+        output: The head's output for one image, [boxes, C] or [C, boxes].
+        head: The manifest's head.
+        known: (box, class) to score y; they tell the two orders apart where both fit.
+
+    """
+    values = _boxes_first(output, head)
+    if values is None:
+        return None
+    if output.ndim == 2 and output.shape[0] == output.shape[1] and head.output_name == head.score_tensor:
+        values = min(values, values.T, key=lambda order: _distance(order, known))
+    if head.output_name == head.score_tensor or head.kind in (pb.HEAD_KIND_NONE, pb.HEAD_KIND_UNSPECIFIED):
+        return BoxValues(values, _probabilities(values, head))
+    if head.kind == pb.HEAD_KIND_SIGMOID:
+        with np.errstate(divide="ignore"):
+            return BoxValues(np.log(values) - np.log1p(-values), values)
+    return BoxValues(None, np.exp(values) if head.kind == pb.HEAD_KIND_LOG_SOFTMAX else values)
+
+
+def _boxes_first(output: AnyArray, head: pb.Head) -> AnyArray | None:
+    flat = output if output.ndim == 2 else output.squeeze()
+    if flat.ndim != 2 or flat.dtype.kind != "f":
+        return None
+    boxes, classes = head.num_anchors, head.num_classes
+    if flat.shape[1] == classes and boxes in (0, flat.shape[0]):
+        return flat.astype(np.float64)
+    if flat.shape[0] == classes and boxes in (0, flat.shape[1]):
+        return flat.T.astype(np.float64)
+    return None
+
+
+def _distance(order: AnyArray, known: dict[tuple[int, int], float]) -> float:
+    return sum(abs(float(order[place]) - score) for place, score in known.items())
+
+
+def _probabilities(scores: AnyArray, head: pb.Head) -> AnyArray | None:
+    if head.kind == pb.HEAD_KIND_SIGMOID:
+        sigmoid: AnyArray = np.exp(-np.logaddexp(0.0, -scores))
+        return sigmoid
+    if head.kind in _SOFTMAX:
+        powers: AnyArray = np.exp(scores - scores.max(axis=1, keepdims=True))
+        softmax: AnyArray = powers / powers.sum(axis=1, keepdims=True)
+        return softmax
+    return None

@@ -1,0 +1,138 @@
+"""Segmentation: every class with the share of the picture that it wins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_runtime.columns import Column
+from camgraph_runtime.readings.reading import Outputs, label_of, unlisted
+from camgraph_runtime.result import ClassScore
+from camgraph_runtime.types import AnyArray, FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class PixelValues:
+    """Of all classes and pixels of one image.
+
+    Attributes:
+        winner: The class that wins each pixel, int64 [h, w]; of equal ones the lower index, as in ONNX's ArgMax.
+        scores: y before softmax or sigmoid, float32 [C, h, w]; None where the output hides it.
+        probabilities: float32 [C, h, w]; None where the output is a map of winners.
+
+    """
+
+    winner: NDArray[np.int64]
+    scores: FloatArray | None
+    probabilities: FloatArray | None
+
+
+class PixelReading:
+    """Areas, mean probabilities and summed scores of the classes of an image."""
+
+    def __init__(self, manifest: pb.Manifest, columns: Sequence[Column], outputs: Outputs) -> None:
+        self._manifest = manifest
+        self._masks = [column.mask for column in columns if column.mask is not None]
+        if len(self._masks) < len(columns):
+            raise ValueError("a segmentation is read with masks on the score map: fit the plan first")
+        self._indices = outputs[manifest.target.target_index_output]
+        self._scores = outputs[manifest.target.target_score_output]
+        height, width = self._masks[0].shape
+        output = outputs[manifest.head.output_name]
+        self._values = read_pixels(output, manifest, (height, width))
+        wanted = f"{manifest.head.num_classes} classes of {height} x {width} pixels"
+        self.warnings = [] if self._values else [unlisted(manifest, output, wanted)]
+
+    def best(self, count: int) -> list[ClassScore]:
+        """The classes that win pixels, by area."""
+        if self._values is None:
+            return []
+        areas = np.bincount(self._values.winner.ravel(), minlength=self._manifest.head.num_classes)
+        order = np.argsort(-areas, kind="stable")[:count]
+        return [self._winner(int(index)) for index in order if areas[index] > 0]
+
+    def target(self, column: int) -> ClassScore:
+        """The class of a column: under its mask, or where it wins."""
+        index, mask = int(self._indices[column]), self._masks[column] != 0
+        return self._class_score(index, self._counted(index, mask), float(self._scores[column]))
+
+    def _winner(self, index: int) -> ClassScore:
+        """A class where it wins; its score is exact if a column asked for just that."""
+        wins = self._counted(index, None)
+        for column, mask in enumerate(self._masks):
+            if int(self._indices[column]) == index and not mask.any():
+                return self._class_score(index, wins, float(self._scores[column]))
+        scores = self._values.scores if self._values else None
+        score = math.nan if scores is None else float(scores[index][wins].sum(dtype=np.float64))
+        return self._class_score(index, wins, score)
+
+    def _counted(self, index: int, mask: AnyArray | None) -> AnyArray | None:
+        if mask is not None and mask.any():
+            return mask
+        return self._values.winner == index if self._values else None
+
+    def _class_score(self, index: int, counted: AnyArray | None, score: float) -> ClassScore:
+        probabilities = self._values.probabilities if self._values else None
+        probability = math.nan
+        if probabilities is not None and counted is not None and counted.any():
+            probability = float(probabilities[index][counted].mean(dtype=np.float64))
+        area = None if counted is None else float(counted.mean())
+        return ClassScore(index, label_of(self._manifest, index), score, probability, area=area)
+
+
+def read_pixels(output: AnyArray, manifest: pb.Manifest, size: tuple[int, int]) -> PixelValues | None:
+    """Winners, scores and probabilities from one image's output of a segmentation model.
+
+    The output may have its classes first or last, or be a map of class indices; None if it is neither.
+    """
+    head = manifest.head
+    if output.dtype.kind in "iu" and output.squeeze().shape == size:
+        return PixelValues(output.reshape(size).astype(np.int64), None, None)
+    logits = 1 if head.single_logit else head.num_classes
+    values = _classes_first(output, (logits, *size), channels_last=manifest.input.layout == pb.LAYOUT_NHWC)
+    if values is None:
+        return None
+    if head.output_name == head.score_tensor or head.kind in (pb.HEAD_KIND_NONE, pb.HEAD_KIND_UNSPECIFIED):
+        return _from_scores(values, head)
+    if head.kind == pb.HEAD_KIND_SIGMOID:
+        return _from_sigmoid(values, head)
+    probabilities = np.exp(values) if head.kind == pb.HEAD_KIND_LOG_SOFTMAX else values
+    return PixelValues(values.argmax(axis=0), None, probabilities)
+
+
+def _classes_first(output: AnyArray, shape: tuple[int, ...], *, channels_last: bool) -> FloatArray | None:
+    """The output as float32 [C, h, w]. Where both orders fit, the input's decides."""
+    if output.dtype.kind != "f" or output.size != np.prod(shape):
+        return None
+    first, last = shape, (*shape[1:], shape[0])
+    fits = [order for order in (first, last) if _without_ones(order) == _without_ones(output.shape)]
+    if not fits:
+        return None
+    if fits[-1] == last and (channels_last or len(fits) == 1):
+        output = np.moveaxis(output.reshape(last), 2, 0)
+    return output.reshape(shape).astype(np.float32)
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(length for length in shape if length > 1)
+
+
+def _from_scores(values: FloatArray, head: pb.Head) -> PixelValues:
+    scores = np.concatenate([-values, values]) if head.single_logit else values
+    if head.single_logit or head.kind == pb.HEAD_KIND_SIGMOID:
+        return PixelValues(scores.argmax(axis=0), scores, np.exp(-np.logaddexp(np.float32(0), -scores)))
+    powers = np.exp(scores - scores.max(axis=0))
+    return PixelValues(scores.argmax(axis=0), scores, powers / powers.sum(axis=0))
+
+
+def _from_sigmoid(values: FloatArray, head: pb.Head) -> PixelValues:
+    with np.errstate(divide="ignore"):
+        scores = np.log(values) - np.log1p(-values)
+    if head.single_logit:
+        scores, values = np.concatenate([-scores, scores]), np.concatenate([1 - values, values])
+    return PixelValues(values.argmax(axis=0), scores, values)
