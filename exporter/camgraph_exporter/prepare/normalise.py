@@ -10,6 +10,7 @@ from onnx_ir.passes import common
 
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.prepare.branches import inline_constant_branches
+from camgraph_exporter.prepare.resizes import LAST_WITHOUT_ATTRIBUTES, state_old_coordinates
 from camgraph_exporter.storage import weights_folder
 
 # From this version on, axes of Squeeze, Unsqueeze and ReduceSum are inputs and Softmax works on one axis: rules need to know one spelling.
@@ -27,8 +28,11 @@ def normalise(model: ir.Model, *, opset: int = LOWEST_OPSET) -> ir.Model:
     if model.functions:
         common.InlinePass()(model)
     inline_constant_branches(model)
-    if model.opset_imports[""] < opset:
+    version = model.opset_imports[""]
+    if version < opset:
         model = _lift_opset(model, opset)
+    if version <= LAST_WITHOUT_ATTRIBUTES:
+        state_old_coordinates(model)
     common.TopologicalSortPass()(model)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     common.RemoveInitializersFromInputsPass()(model)
