@@ -11,11 +11,12 @@ from camgraph_exporter.cam.layers import MOVES, TargetLayer, spatial_layers
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.errors import ExportError, LayerError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.quantisation import SMALL_INTEGERS, maker, quantised_twin, shown
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.vjp.driver import Path
 
 AUTO = "auto"
-_POOLS = {"MaxPool", "AveragePool", "LpPool"}
+_POOLS = {"MaxPool", "AveragePool", "LpPool", "QLinearAveragePool"}
 
 
 def choose_layer(
@@ -36,9 +37,9 @@ def choose_layer(
     layers = spatial_layers(prepared, score)
     by_name = {layer.name: layer for layer in layers}
     if name != AUTO:
-        tensor = aliases.get(name, name)
+        tensor = _twin(prepared, aliases.get(name, name))
         if tensor in by_name:
-            return replace(by_name[tensor], alias=name if name in aliases else "")
+            return replace(by_name[tensor], alias=name if tensor != name else "")
         raise _unknown(prepared, score, tensor, by_name)
     if not layers:
         raise LayerError(
@@ -53,6 +54,13 @@ def choose_layer(
     return chosen if last.has_effect else replace(chosen, note=_stepped_back(last, chosen))
 
 
+def _twin(prepared: Prepared, name: str) -> str:
+    """Return the name of what a tensor becomes by quantisation, which the deployed model computes with; else its own."""
+    value = prepared.value(name)
+    twin = quantised_twin(value) if value is not None else None
+    return str(twin.name) if twin is not None else name
+
+
 def _stepped_back(last: TargetLayer, chosen: TargetLayer) -> str:
     return (
         f"The score reads only the class token of {last.name!r}, so the gradients of its map are zero; the target layer is {chosen.name!r}, "
@@ -62,8 +70,8 @@ def _stepped_back(last: TargetLayer, chosen: TargetLayer) -> str:
 
 def _before_pooling(layer: TargetLayer, by_name: dict[str, TargetLayer]) -> TargetLayer:
     """Step back over a pooling or a mere move: the map in front has the same evidence at full resolution."""
-    while (node := layer.value.producer()) is not None and node.op_type in _POOLS | MOVES and node.domain == "":
-        source = node.inputs[0]
+    while (node := maker(layer.value)) is not None and node.op_type in _POOLS | MOVES:
+        source = shown(node.inputs[0]) if node.inputs[0] is not None else None
         if source is None or str(source.name) not in by_name:
             break
         layer = by_name[str(source.name)]
@@ -89,6 +97,10 @@ def _unknown(prepared: Prepared, score: Score, name: str, by_name: dict[str, Tar
     value, hint = prepared.value(name), "`camgraph inspect` lists the layers."
     if value is None:
         return UnknownTensorError(f"There is no layer {name!r}.{closest(name, by_name)} {hint}")
+    if value.dtype in SMALL_INTEGERS and (real := shown(value)) is not None:
+        return LayerError(
+            f"Layer {name!r} holds quantised integers. Name the real numbers that they stand for, {real.name!r}."
+        )
     if value.dtype is None or not value.dtype.is_floating_point():
         return LayerError(f"Layer {name!r} holds {value.dtype} elements, which have no gradient. {hint}")
     if value not in Path(prepared.graph, [prepared.image], [score.value]).values:

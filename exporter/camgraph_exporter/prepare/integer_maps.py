@@ -7,6 +7,7 @@ numbers and back (which changes no integer); before the file is written, the ope
 from __future__ import annotations
 
 import onnx_ir as ir
+from onnx_ir.passes import common
 
 from camgraph_exporter.graph.quantisation import (
     SMALL_INTEGERS,
@@ -35,6 +36,8 @@ def show_integer_maps(model: ir.Model) -> None:
             found = _shown_by(value, opset)
             if found is not None:
                 _show(graph, value, found, taken)
+    # A dequantiser that the model has itself may stand behind other readers of its integers.
+    common.TopologicalSortPass()(model)
 
 
 def hide_integer_maps(model: ir.Model) -> None:
