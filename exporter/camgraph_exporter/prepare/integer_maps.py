@@ -63,9 +63,9 @@ def _shown_by(value: ir.Value, opset: int) -> Quantisation | None:
     return None
 
 
-def _readers(value: ir.Value) -> list[ir.Usage]:
-    """Return the uses of integers by operators that compute with them."""
-    return [use for use in value.uses() if not is_dequantiser(use.node)]
+def _readers(value: ir.Value) -> list[tuple[ir.Node, int]]:
+    """Return the operators that compute with integers, each with the index of its input."""
+    return [(use.node, use.idx) for use in value.uses() if not is_dequantiser(use.node)]
 
 
 def _show(graph: ir.Graph, value: ir.Value, quantisation: Quantisation, taken: set[str]) -> None:
@@ -81,8 +81,8 @@ def _show(graph: ir.Graph, value: ir.Value, quantisation: Quantisation, taken: s
         again = ir.Value(name=f"{_PREFIX}{value.name}", shape=value.shape, type=value.type)
         name = f"{_PREFIX}{value.name}/QuantizeLinear"
         added.append(ir.node("QuantizeLinear", [real, *parameters], outputs=[again], name=name))
-        for use in readers:
-            use.node.replace_input_with(use.idx, again)
+        for reader, index in readers:
+            reader.replace_input_with(index, again)
     after = real.producer() if not added or added[0].outputs[0] is not real else producer
     assert after is not None
     graph.insert_after(after, added)

@@ -46,7 +46,9 @@ class Residuals:
 
     def read(self, op: Backward, value: ir.Value) -> ir.Value:
         """Return what stands for a forward value in the backward part."""
-        value = self._behind_quantiser.get(value, value)
+        twin = self._behind_quantiser.get(value)
+        if twin is not None:
+            return _at_its_bounds(op, value, self.read(op, twin))
         node = value.producer()
         if node is not None and is_dequantiser(node) and _is_plain_constant(node):
             source = node.inputs[0]
@@ -66,6 +68,31 @@ class Residuals:
             return _scaled(op, q, quantisation)
         result = op.DequantizeLinear(q, quantisation.scales[0], quantisation.zero_point, axis=_axis(q, quantisation))
         return self.read(op, result)
+
+
+def _at_its_bounds(op: Backward, value: ir.Value, twin: ir.Value) -> ir.Value:
+    """Undo the rounding of a saturating activation's result at its bounds, by which its derivative is told."""
+    low, high = _saturation(op, value.producer())
+    found = quantisation_of(next(iter(value.uses())).node.outputs[0])
+    if (low is None and high is None) or found is None or len(found.scales) != 1:
+        return twin
+    half = op.Mul(scale_along(op, found.scales[0], found.axis, len(dims_of(value))), 0.5)
+    if low is not None:
+        twin = op.Where(op.LessOrEqual(op.Sub(twin, low), half), np.asarray(low, np.float32), twin)
+    if high is not None:
+        twin = op.Where(op.LessOrEqual(op.Sub(high, twin), half), np.asarray(high, np.float32), twin)
+    return twin
+
+
+def _saturation(op: Backward, node: ir.Node | None) -> tuple[float | None, float | None]:
+    """Return the bounds at which an activation saturates; None where it does not."""
+    if node is None or node.domain or node.op_type not in {"Clip", "HardSigmoid"}:
+        return None, None
+    if node.op_type == "HardSigmoid":
+        return 0.0, 1.0
+    bounds = [op.known(x) for x in (*node.inputs[1:3], None, None)[:2]]
+    low, high = (float(bound.reshape(())) if bound is not None and bound.size == 1 else None for bound in bounds)
+    return low, high
 
 
 def scale_along(op: Backward, scale: ir.Value, axis: int, rank: int) -> ir.Value:
