@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,25 @@ import onnx_ir as ir
 from google.protobuf import json_format
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.build import BuildOptions
-from camgraph_exporter.cam.choose import choose_layer
-from camgraph_exporter.cam.layers import TargetLayer, candidate_layers
-from camgraph_exporter.cam.score import HEADS, TASKS, Score, ScoreOptions, find_score
+from camgraph_exporter.cam.score import HEADS, TASKS, ScoreOptions
 from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.export import Exported, ExportOptions, export_file
 from camgraph_exporter.export_torch import export_factory, load_factory
 from camgraph_exporter.frontends.factory import is_factory
 from camgraph_exporter.frontends.onnx_file import load_onnx
-from camgraph_exporter.input_spec import CHANNEL_ORDERS, FILTERS, PRESETS, RESIZES, InputOptions, make_input_spec
-from camgraph_exporter.prepare.prepare import prepare
+from camgraph_exporter.input_spec import CHANNEL_ORDERS, FILTERS, PRESETS, RESIZES, InputOptions
+from camgraph_exporter.inspection import Inspection, inspect_model, measure_costs
+from camgraph_exporter.prepare.prepare import Prepared, prepare
+from camgraph_exporter.report import (
+    candidate_table,
+    check_table,
+    describe_input,
+    describe_score,
+    inspection_json,
+    summarise,
+)
 from camgraph_exporter.storage import weights_folder
 from camgraph_exporter.verify.certificate import Progress as Report
 from camgraph_exporter.verify.certificate import certify
@@ -61,8 +67,9 @@ def _score_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @click.argument("model", type=_FILE)
 @_score_options
+@click.option("--measure", is_flag=True, help="Time every layer on this machine instead of estimating its cost.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def inspect(model: Path, score: ScoreOptions, as_json: bool) -> None:
+def inspect(model: Path, score: ScoreOptions, measure: bool, as_json: bool) -> None:
     """List the layers of MODEL that can be explained, its head, and a guess of its input.
 
     MODEL is an .onnx file, or package.module:factory for a PyTorch module.
@@ -70,24 +77,29 @@ def inspect(model: Path, score: ScoreOptions, as_json: bool) -> None:
     factory = str(model)
     loaded = load_factory(factory, ExportOptions()) if is_factory(factory) else load_onnx(model)
     prepared = prepare(loaded.model)
-    found = find_score(prepared, score)
-    layers = candidate_layers(prepared, found)
-    chosen = choose_layer(prepared, found)
-    spec = make_input_spec(prepared, InputOptions())
+    inspection = inspect_model(prepared, score)
+    if measure:
+        inspection = _measured(prepared, inspection)
     if as_json:
-        click.echo(json.dumps(_inspection(found, layers, chosen, spec), indent=2))
+        click.echo(json.dumps(inspection_json(inspection), indent=2))
         return
     console = Console()
-    console.print(_layer_table(model, layers, chosen))
-    head = pb.HeadKind.Name(found.kind).removeprefix("HEAD_KIND_").lower().replace("_", "-")
+    console.print(candidate_table(f"Layers of {model.name} that can be explained", inspection))
+    spec = inspection.input_spec
+    console.print(describe_score(inspection), highlight=False)
     console.print(
-        f"Score  {found.value.name}: {found.num_classes} classes, head {head}, output {found.output.name}",
+        f"Input  {prepared.image.name} {list(spec.tensor.shape)} {spec.tensor.dtype}; guessed: {describe_input(spec)}",
         highlight=False,
     )
-    console.print(
-        f"Input  {prepared.image.name} {list(spec.tensor.shape)} {spec.tensor.dtype}; guessed: {_describe(spec)}",
-        highlight=False,
-    )
+
+
+def _measured(prepared: Prepared, inspection: Inspection) -> Inspection:
+    candidates = []
+    with _progress_bar("Measuring") as report:
+        for done, candidate in enumerate(measure_costs(prepared, inspection), start=1):
+            candidates.append(candidate)
+            report(candidate.layer.name, done, len(inspection.candidates))
+    return replace(inspection, candidates=candidates)
 
 
 @click.command()
@@ -157,10 +169,12 @@ def export(
         filter=filter_,
         size=_size(input_size),
     )
-    options = ExportOptions(tuple(layers), score, BuildOptions(gradients, guided, skippable, portable), _labels(labels), stated, seed)
+    options = ExportOptions(
+        tuple(layers), score, BuildOptions(gradients, guided, skippable, portable), _labels(labels), stated, seed
+    )
     with _progress_bar("Checking") as report:
         exported = _export(model, factory, output, options, dynamic_size, report)
-    _summarise(output, exported.manifest)
+    summarise(output, exported.manifest)
 
 
 def _export(
@@ -201,7 +215,7 @@ def verify(graph: Path, as_json: bool, device: str, seed: int) -> None:
     if as_json:
         click.echo(json_format.MessageToJson(certificate, preserving_proto_field_name=True))
     else:
-        Console().print(_check_table(certificate))
+        Console().print(check_table(certificate))
     if not certificate.passed:
         failed = ", ".join(check.name for check in certificate.checks if not check.passed)
         raise CertificateError(f"{graph} did not pass: {failed}.")
@@ -253,83 +267,3 @@ def _progress_bar(title: str) -> Iterator[Report]:
             bar.update(task, description=f"{title}: {name}", completed=done, total=total)
 
         yield report
-
-
-def _summarise(output: Path, manifest: pb.Manifest) -> None:
-    size = output.stat().st_size / 1e6
-    for layer in manifest.layers:
-        cells = f"{layer.channels} x {layer.height or '?'} x {layer.width or '?'}"
-        click.echo(
-            f"{output}: {layer.name} ({cells}), score {manifest.head.score_tensor}, {manifest.head.num_classes} classes, {size:.1f} MB"
-        )
-    worst = {check.name: check.error for check in manifest.certificate.checks}
-    click.echo(
-        f"Certificate: {len(worst)} checks passed; gradients agree with float64 finite differences to {worst['gradient-finite-differences']:.1e}."
-    )
-    for note in manifest.notes:
-        click.echo(f"Note: {note}", err=True)
-    if not manifest.input.stated:
-        click.echo(
-            f"Note: the input was guessed ({_describe(manifest.input)}). State it with --preset or --mean and --std.",
-            err=True,
-        )
-
-
-def _describe(spec: pb.InputSpec) -> str:
-    order = pb.ChannelOrder.Name(spec.channel_order).removeprefix("CHANNEL_ORDER_")
-    layout = pb.Layout.Name(spec.layout).removeprefix("LAYOUT_")
-    mean, std = (", ".join(f"{value:g}" for value in values) for values in (spec.mean, spec.std))
-    steps = ", ".join(str(step.WhichOneof("step")).replace("_", " ") for step in spec.steps) or "no resize"
-    return f"{order} {layout}, (x / {spec.divisor:g} - [{mean}]) / [{std}], {steps}"
-
-
-def _layer_table(model: Path, layers: Sequence[TargetLayer], chosen: TargetLayer) -> Table:
-    table = Table(title=f"Layers of {model.name} that can be explained", title_justify="left")
-    table.add_column("")
-    table.add_column("layer", overflow="fold")
-    for name in ("K x h x w", "stride", "extra cost"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for layer in layers:
-        stride = f"{layer.stride[0]:g}" if layer.stride else "?"
-        cells = f"{layer.channels} x {layer.height or '?'} x {layer.width or '?'}"
-        table.add_row(
-            "auto" if layer.name == chosen.name else "", layer.name, cells, stride, f"{layer.extra_cost:+.0%}"
-        )
-    return table
-
-
-def _inspection(
-    score: Score, layers: Sequence[TargetLayer], chosen: TargetLayer, spec: pb.InputSpec
-) -> dict[str, object]:
-    return {
-        "score": json_format.MessageToDict(score.head(), preserving_proto_field_name=True),
-        "auto_layer": chosen.name,
-        "layers": [
-            {
-                "name": x.name,
-                "channels": x.channels,
-                "height": x.height,
-                "width": x.width,
-                "stride": x.stride,
-                "extra_cost": x.extra_cost,
-            }
-            for x in layers
-        ],
-        "input": json_format.MessageToDict(spec, preserving_proto_field_name=True),
-    }
-
-
-def _check_table(certificate: pb.Certificate) -> Table:
-    table = Table(title="Certificate", title_justify="left")
-    for name, justify in (
-        ("check", "left"),
-        ("error", "right"),
-        ("allowed", "right"),
-        ("verdict", "left"),
-        ("where", "left"),
-    ):
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]  # rich names a literal type
-    for check in certificate.checks:
-        verdict = "passed" if check.passed else "FAILED"
-        table.add_row(check.name, f"{check.error:.2e}", f"{check.tolerance:g}", verdict, check.location)
-    return table

@@ -1,0 +1,83 @@
+"""How much of the image one cell of a feature map can see."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.vjp.driver import Path
+
+_WHOLE_MAP = {
+    "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "Gemm", "InstanceNormalization", "GroupNormalization",
+    "Attention", "MeanVarianceNormalization", "Einsum", "GridSample", "CumSum", "LpNormalization",
+}  # fmt: skip
+_REDUCTIONS = {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL2", "ReduceL1", "ReduceProd"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """`size`: pixels of the image that reach one cell, along its longer side; infinite for the whole image.
+
+    `jump`: pixels between neighbouring cells.
+    """
+
+    size: float
+    jump: float
+
+
+def receptive_fields(prepared: Prepared, score: ir.Value) -> dict[ir.Value, Field]:
+    """Return the receptive field of every value between image and score.
+
+    Araujo et al. 2019, Computing Receptive Fields of Convolutional Neural Networks, section 3.
+    """
+    path = Path(prepared.graph, [prepared.image], [score])
+    fields = {prepared.image: Field(1, 1)}
+    for node in path.nodes:
+        inputs = [fields[value] for value in node.inputs if value is not None and value in fields]
+        if inputs:
+            widest = Field(max(field.size for field in inputs), max(field.jump for field in inputs))
+            fields.update(dict.fromkeys(node.outputs, _behind(node, widest, len(inputs))))
+    return fields
+
+
+def _behind(node: ir.Node, field: Field, inputs: int) -> Field:
+    if node.op_type in _WHOLE_MAP or node.op_type in _REDUCTIONS or (node.op_type == "MatMul" and inputs > 1):
+        return Field(math.inf, field.jump)
+    attributes = {name: attribute.value for name, attribute in node.attributes.items()}
+    if node.op_type == "Resize":
+        scale = _scale(node)
+        return Field(field.size + field.jump, field.jump / scale)
+    kernel = _kernel(node, attributes)
+    if kernel is None:
+        return field
+    stride = max(attributes.get("strides") or [1])
+    dilations = attributes.get("dilations") or [1] * len(kernel)
+    reach = max((k - 1) * d for k, d in zip(kernel, dilations, strict=True))
+    if node.op_type == "ConvTranspose":
+        return Field(field.size + math.ceil(reach / stride) * field.jump, field.jump / stride)
+    return Field(field.size + reach * field.jump, field.jump * stride)
+
+
+def _kernel(node: ir.Node, attributes: dict[str, list[int]]) -> list[int] | None:
+    if attributes.get("kernel_shape"):
+        return list(attributes["kernel_shape"])
+    if node.op_type in {"Conv", "ConvTranspose", "QLinearConv"}:
+        weights = node.inputs[3 if node.op_type == "QLinearConv" else 1]
+        if weights is not None and weights.shape is not None:
+            return [int(dim) for dim in weights.shape[2:] if isinstance(dim, int)]
+    return None
+
+
+def _scale(node: ir.Node) -> float:
+    """Return the enlargement of a Resize, from the sizes of its input and output."""
+    sizes = [
+        value.shape for value in (node.inputs[0], node.outputs[0]) if value is not None and value.shape is not None
+    ]
+    known = [[dim for dim in shape if isinstance(dim, int)] for shape in sizes]
+    if len(known) < 2 or not known[0] or not known[1]:
+        return 1.0
+    return float(np.max(known[1][-2:]) / np.max(known[0][-2:]))

@@ -1,0 +1,153 @@
+"""What `camgraph inspect` tells of a model: its layers with what they see and cost, its score, a guess of its input."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx_ir as ir
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.cam.build import build
+from camgraph_exporter.cam.choose import choose_layer
+from camgraph_exporter.cam.layers import TargetLayer, candidate_layers
+from camgraph_exporter.cam.receptive_field import receptive_fields
+from camgraph_exporter.cam.score import Score, ScoreOptions, find_score
+from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.input_spec import InputOptions, make_input_spec
+from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.storage import load_engine, weights_folder
+from camgraph_exporter.vjp.driver import Path
+from camgraph_runtime.engine import Engine
+
+_PAIRS = 15
+_DEFAULT_SIZE = 224
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A layer that can be explained.
+
+    `receptive_field`: pixels of the image that one cell can see, infinite for all. `parameters_behind`: weights between
+    the layer and the score, which the layer's map does not show. `estimated_cost`: multiply-accumulates of the backward
+    part over those of the forward pass. `measured_cost`: extra time of the explainable graph over the trained model,
+    median of pairs; None where it was not measured.
+    """
+
+    layer: TargetLayer
+    is_chosen: bool
+    receptive_field: float
+    parameters_behind: int
+    estimated_cost: float
+    measured_cost: float | None = None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A model as the exporter sees it; the best candidate comes first, then back towards the image."""
+
+    score: Score
+    candidates: list[Candidate]
+    input_spec: pb.InputSpec
+
+
+def inspect_model(prepared: Prepared, options: ScoreOptions) -> Inspection:
+    """Find the score and rank the layers of a prepared model.
+
+    Raises:
+        ExportError: the model has no score or no feature map.
+
+    """
+    score = find_score(prepared, options)
+    chosen = choose_layer(prepared, score)
+    layers = candidate_layers(prepared, score)
+    others = [layer for layer in reversed(layers) if layer.name != chosen.name]
+    fields = receptive_fields(prepared, score.value)
+    behind = _parameters_behind(prepared, score.value)
+    candidates = [
+        Candidate(
+            layer=layer,
+            is_chosen=layer.name == chosen.name,
+            receptive_field=fields[layer.value].size if layer.value in fields else math.inf,
+            parameters_behind=behind.get(layer.value, 0),
+            estimated_cost=layer.extra_cost,
+        )
+        for layer in [chosen, *others]
+    ]
+    return Inspection(score, candidates, make_input_spec(prepared, InputOptions()))
+
+
+def _parameters_behind(prepared: Prepared, score: ir.Value) -> dict[ir.Value, int]:
+    """Count for each value the weights of the nodes that lie behind it on the path to the score."""
+    path = Path(prepared.graph, [prepared.image], [score])
+    behind: dict[ir.Value, int] = {}
+    seen: set[ir.Value] = set()
+    total = 0
+    for node in reversed(path.nodes):
+        behind.update(dict.fromkeys(node.outputs, total))
+        weights = {value for value in node.inputs if value is not None and value.is_initializer()} - seen
+        seen |= weights
+        total += sum(math.prod(int(dim) for dim in dims_of(value)) for value in weights if _is_real(value))
+    return behind
+
+
+def _is_real(value: ir.Value) -> bool:
+    return value.dtype is not None and value.dtype not in (ir.DataType.INT64, ir.DataType.BOOL, ir.DataType.STRING)
+
+
+def measure_costs(prepared: Prepared, inspection: Inspection) -> Iterator[Candidate]:
+    """Time each candidate's explainable graph against the trained model, in pairs on this machine."""
+    folder = weights_folder(prepared.model)
+    plain = load_engine(ir.to_proto(prepared.model), folder)
+    feeds = _feeds(prepared)
+    for candidate in inspection.candidates:
+        model = prepared.model.clone()
+        copy = Prepared(model, next(v for v in model.graph.inputs if v.name == prepared.image.name), prepared.probe)
+        layer = choose_layer(copy, find_score(copy, _same(inspection.score)), candidate.layer.name)
+        build(copy, find_score(copy, _same(inspection.score)), [layer])
+        explained = load_engine(ir.to_proto(model), folder)
+        yield replace(candidate, measured_cost=_median_ratio(plain, explained, feeds) - 1)
+
+
+def _same(score: Score) -> ScoreOptions:
+    names = {pb.TASK_CLASSIFICATION: "classification", pb.TASK_SEGMENTATION: "segmentation"}
+    names |= {pb.TASK_DETECTION: "detection", pb.TASK_EMBEDDING: "embedding"}
+    return ScoreOptions(tensor=score.name, task=names[score.task])
+
+
+def _feeds(prepared: Prepared) -> dict[str, np.ndarray]:
+    dims = dims_of(prepared.image)
+    shape = [dim if isinstance(dim, int) else (1 if axis == 0 else _DEFAULT_SIZE) for axis, dim in enumerate(dims)]
+    assert prepared.image.dtype is not None
+    image = np.random.default_rng(0).standard_normal(shape).astype(prepared.image.dtype.numpy())
+    return {str(prepared.image.name): image}
+
+
+def _median_ratio(plain: Engine, explained: Engine, feeds: dict[str, np.ndarray]) -> float:
+    """Return the median of the ratios of runs that take turns, after two rounds of warm-up."""
+    full = {**feeds, **_targets(explained, feeds)}
+    ratios = [_seconds(explained, full) / _seconds(plain, feeds) for _ in range(_PAIRS + 2)]
+    return statistics.median(ratios[2:])
+
+
+def _targets(engine: Engine, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Ask for the best class (and box) of every image; masks and directions are ones."""
+    batch = len(next(iter(feeds.values())))
+    made = {}
+    for name, info in engine.inputs.items():
+        if name in feeds:
+            continue
+        tail = [size if isinstance(size, int) else _DEFAULT_SIZE for size in info.shape[2:]]
+        fill = -1 if info.dtype == "int64" else 1
+        made[name] = np.full([batch, 1, *tail], fill, dtype=info.dtype)
+    return made
+
+
+def _seconds(engine: Engine, feeds: dict[str, np.ndarray]) -> float:
+    start = time.perf_counter()
+    engine.run(feeds)
+    return time.perf_counter() - start

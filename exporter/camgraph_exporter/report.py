@@ -1,0 +1,125 @@
+"""What the exporter's commands print: tables, JSON and summaries."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import click
+from google.protobuf import json_format
+from rich.table import Table
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.inspection import Candidate, Inspection
+
+
+def candidate_table(title: str, inspection: Inspection) -> Table:
+    """Return the candidate layers as a table, best first.
+
+    "sees": receptive field of a cell; "behind": weights between the layer and the score; "cost": extra time of the
+    explainable graph.
+    """
+    measured = any(candidate.measured_cost is not None for candidate in inspection.candidates)
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    table.add_column("layer", overflow="fold")
+    for name in ("K x h x w", "stride", "sees", "behind", "cost" if measured else "cost (est.)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for candidate in inspection.candidates:
+        layer = candidate.layer
+        stride = f"{layer.stride[0]:.3g}" if layer.stride else "?"
+        cost = candidate.estimated_cost if candidate.measured_cost is None else candidate.measured_cost
+        mark = "auto" if candidate.is_chosen else ""
+        sees = "all" if math.isinf(candidate.receptive_field) else f"{candidate.receptive_field:.0f} px"
+        table.add_row(mark, layer.name, cells(layer), stride, sees, _short(candidate.parameters_behind), f"{cost:+.0%}")
+    return table
+
+
+def cells(layer: Candidate | object) -> str:
+    """Return `K x h x w` of a layer; a question mark where a size depends on the image."""
+    sizes = (getattr(layer, name) for name in ("channels", "height", "width"))
+    return " x ".join(str(size or "?") for size in sizes)
+
+
+def inspection_json(inspection: Inspection) -> dict[str, object]:
+    """Return an inspection for programs."""
+    return {
+        "score": json_format.MessageToDict(inspection.score.head(), preserving_proto_field_name=True),
+        "task": pb.Task.Name(inspection.score.task).removeprefix("TASK_").lower(),
+        "auto_layer": next(candidate.layer.name for candidate in inspection.candidates if candidate.is_chosen),
+        "layers": [_candidate_json(candidate) for candidate in inspection.candidates],
+        "input": json_format.MessageToDict(inspection.input_spec, preserving_proto_field_name=True),
+    }
+
+
+def _candidate_json(candidate: Candidate) -> dict[str, object]:
+    layer, field = candidate.layer, candidate.receptive_field
+    return {
+        "name": layer.name,
+        "channels": layer.channels,
+        "height": layer.height,
+        "width": layer.width,
+        "stride": layer.stride,
+        "receptive_field": None if math.isinf(field) else field,
+        "parameters_behind": candidate.parameters_behind,
+        "extra_cost": candidate.estimated_cost,
+        "measured_cost": candidate.measured_cost,
+    }
+
+
+def describe_score(inspection: Inspection) -> str:
+    """Return one line on the score."""
+    score = inspection.score
+    head = pb.HeadKind.Name(score.kind).removeprefix("HEAD_KIND_").lower().replace("_", "-")
+    task = pb.Task.Name(score.task).removeprefix("TASK_").lower()
+    return f"Score  {score.name}: {task}, {score.num_classes} classes, head {head}, output {score.output.name}"
+
+
+def describe_input(spec: pb.InputSpec) -> str:
+    """Return one line on how a photo becomes the tensor."""
+    order = pb.ChannelOrder.Name(spec.channel_order).removeprefix("CHANNEL_ORDER_")
+    layout = pb.Layout.Name(spec.layout).removeprefix("LAYOUT_")
+    mean, std = (", ".join(f"{value:g}" for value in values) for values in (spec.mean, spec.std))
+    steps = ", ".join(str(step.WhichOneof("step")).replace("_", " ") for step in spec.steps) or "no resize"
+    return f"{order} {layout}, (x / {spec.divisor:g} - [{mean}]) / [{std}], {steps}"
+
+
+def check_table(certificate: pb.Certificate) -> Table:
+    """Return a certificate's checks as a table."""
+    table = Table(title="Certificate", title_justify="left")
+    table.add_column("check", overflow="fold")
+    table.add_column("error", justify="right")
+    table.add_column("allowed", justify="right")
+    table.add_column("verdict")
+    table.add_column("where", overflow="fold")
+    for check in certificate.checks:
+        verdict = "passed" if check.passed else "FAILED"
+        table.add_row(check.name, f"{check.error:.2e}", f"{check.tolerance:g}", verdict, check.location)
+    return table
+
+
+def summarise(output: Path, manifest: pb.Manifest) -> None:
+    """Print what was written, what was proven, and what the user should know (the last on stderr)."""
+    size, head = output.stat().st_size / 1e6, manifest.head
+    wide = f"{head.num_classes} classes" if head.num_classes else f"{head.embedding_size} dimensions"
+    for layer in manifest.layers:
+        click.echo(f"{output}: {layer.name} ({cells(layer)}), score {head.score_tensor}, {wide}, {size:.1f} MB")
+    checks = {check.name: check for check in manifest.certificate.checks}
+    gradient = next((check for name, check in checks.items() if name.startswith("gradient-f")), None)
+    accuracy = f"; gradients are right to {gradient.error:.1e}" if gradient is not None else ""
+    click.echo(f"Certificate: {len(checks)} checks passed{accuracy}.")
+    for note in manifest.notes:
+        click.echo(f"Note: {note}", err=True)
+    if not manifest.input.stated:
+        click.echo(
+            f"Note: the input was guessed ({describe_input(manifest.input)}). "
+            "State it with --preset or --mean and --std.",
+            err=True,
+        )
+
+
+def _short(count: int) -> str:
+    for unit, name in ((1e6, "M"), (1e3, "k")):
+        if count >= unit:
+            return f"{count / unit:.1f}{name}"
+    return str(count)
