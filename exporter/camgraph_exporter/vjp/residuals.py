@@ -1,7 +1,7 @@
 """Forward values as the backward part reads them: real numbers, in a type wide enough for gradients, and nothing that would disturb the forward.
 
-* A value that is quantised at once is read from behind its quantiser. The deployed runtime computes such a value and its integers in one step;
-  another reader would break that step apart and change the prediction.
+* A value that is quantised at once is not read: the deployed runtime computes it and its integers in one step, which another reader would
+  break apart, and the prediction would change. It is computed again where that is cheap, else taken from behind the quantiser.
 * Quantised weights become real numbers by arithmetic on the integers. Runtimes compute that once, when they load the file, which onnxruntime
   does not do for DequantizeLinear; and the file keeps one copy of the weights.
 * float16 and bfloat16 become float32, so that gradients neither overflow nor vanish.
@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.quantisation import (
+    MOVES,
     SMALL_INTEGERS,
     Quantisation,
     depends_on_no_input,
@@ -25,12 +27,17 @@ from camgraph_exporter.graph.quantisation import (
     quantisation_of,
     quantised_twin,
 )
+from camgraph_exporter.graph.ranges import Known
 
 if TYPE_CHECKING:
     from camgraph_exporter.vjp.backward import Backward
 
 _HALF = {ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
 _INTEGERS = SMALL_INTEGERS | {ir.DataType.INT32}
+# Operators that runtimes compute in integers, in one step with the quantiser behind them; their derivatives do not need the result.
+_COMPUTES = {"Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "Add", "Sub", "Mul", "BatchNormalization", "Sum"}
+_REARRANGES = MOVES | {"MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum", "Pad", "Resize"}
+_ABSORBED = {"Relu", "Clip"}
 # The standard DequantizeLinear takes 16-bit integers from this version on.
 _WIDE_DEQUANTISER = 21
 
@@ -48,7 +55,7 @@ class Residuals:
         """Return what stands for a forward value in the backward part."""
         twin = self._behind_quantiser.get(value)
         if twin is not None:
-            return _at_its_bounds(op, value, self.read(op, twin))
+            return self._before_quantiser(op, value, twin)
         node = value.producer()
         if node is not None and is_dequantiser(node) and _is_plain_constant(node):
             source = node.inputs[0]
@@ -56,6 +63,25 @@ class Residuals:
             assert source is not None
             return _scaled(op, source, quantisation)
         return op.Cast(value, to=int(ir.DataType.FLOAT)) if value.dtype in _HALF else value
+
+    def _before_quantiser(self, op: Backward, value: ir.Value, twin: ir.Value) -> ir.Value:
+        """Return a value that is quantised at once: computed again if that is cheap, else as it comes back from its quantiser."""
+        node = value.producer()
+        if node is None or node.domain or len(node.outputs) > 1 or node.op_type in _COMPUTES | _REARRANGES:
+            return self.read(op, twin)
+        if is_absorbed(node):
+            return _at_its_bounds(op, node, self.read(op, twin)) if node.op_type == "Clip" else self.read(op, twin)
+        inputs = [self._apart(op, x) if x is not None else None for x in node.inputs]
+        again = op.emit(node.op_type, inputs, {name: attribute.value for name, attribute in node.attributes.items()})[0]
+        again.shape = value.shape
+        return again
+
+    def _apart(self, op: Backward, value: ir.Value) -> ir.Value:
+        """Return a value in a form of its own: runtimes merge equal nodes, and a merged one would have a reader outside its quantised unit."""
+        node = value.producer()
+        if node is not None and is_dequantiser(node) and node.inputs[0] is not None and "block_size" not in node.attributes:
+            return _scaled(op, node.inputs[0], _of_dequantiser(node))
+        return self.read(op, value)
 
     def real(self, op: Backward, q: ir.Value, quantisation: Quantisation | None = None) -> ir.Value:
         """Return the real numbers that an integer value stands for, by the given scale or by the one that the graph gives."""
@@ -70,29 +96,35 @@ class Residuals:
         return self.read(op, result)
 
 
-def _at_its_bounds(op: Backward, value: ir.Value, twin: ir.Value) -> ir.Value:
+def is_absorbed(node: ir.Node) -> bool:
+    """Tell whether a runtime computes an activation in one step with the product or sum before it and the quantiser behind it."""
+    if node.domain or node.op_type not in _ABSORBED or node.inputs[0] is None:
+        return False
+    before = node.inputs[0].producer()
+    return before is not None and before.op_type in _COMPUTES and len(list(node.inputs[0].uses())) == 1
+
+
+def saturation(node: ir.Node, known: Known) -> tuple[float, float]:
+    """Return the bounds between which an absorbed activation passes its input on."""
+    if node.op_type == "Relu":
+        return 0.0, math.inf
+    bounds = [known(x) for x in (*node.inputs[1:3], None, None)[:2]]
+    low, high = (None if bound is None else float(bound.reshape(())) for bound in bounds)
+    return (-math.inf if low is None else low), (math.inf if high is None else high)
+
+
+def _at_its_bounds(op: Backward, node: ir.Node, twin: ir.Value) -> ir.Value:
     """Undo the rounding of a saturating activation's result at its bounds, by which its derivative is told."""
-    low, high = _saturation(op, value.producer())
-    found = quantisation_of(next(iter(value.uses())).node.outputs[0])
-    if (low is None and high is None) or found is None or len(found.scales) != 1:
+    found = quantisation_of(next(iter(node.outputs[0].uses())).node.outputs[0])
+    if found is None or len(found.scales) != 1:
         return twin
-    half = op.Mul(scale_along(op, found.scales[0], found.axis, len(dims_of(value))), 0.5)
-    if low is not None:
+    half = op.Mul(scale_along(op, found.scales[0], found.axis, len(dims_of(twin))), 0.5)
+    low, high = saturation(node, op.known)
+    if math.isfinite(low):
         twin = op.Where(op.LessOrEqual(op.Sub(twin, low), half), np.asarray(low, np.float32), twin)
-    if high is not None:
+    if math.isfinite(high):
         twin = op.Where(op.LessOrEqual(op.Sub(high, twin), half), np.asarray(high, np.float32), twin)
     return twin
-
-
-def _saturation(op: Backward, node: ir.Node | None) -> tuple[float | None, float | None]:
-    """Return the bounds at which an activation saturates; None where it does not."""
-    if node is None or node.domain or node.op_type not in {"Clip", "HardSigmoid"}:
-        return None, None
-    if node.op_type == "HardSigmoid":
-        return 0.0, 1.0
-    bounds = [op.known(x) for x in (*node.inputs[1:3], None, None)[:2]]
-    low, high = (float(bound.reshape(())) if bound is not None and bound.size == 1 else None for bound in bounds)
-    return low, high
 
 
 def scale_along(op: Backward, scale: ir.Value, axis: int, rank: int) -> ir.Value:

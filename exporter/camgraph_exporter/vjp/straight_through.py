@@ -31,6 +31,7 @@ from camgraph_exporter.graph.ranges import may_clip
 from camgraph_exporter.vjp.backward import Backward
 
 _KNOWS_INTEGERS = {*QUANTISERS, *DEQUANTISERS, *operators(), *(("", name) for name in KEEPS_SCALE)}
+_POOLS = {"AveragePool", "GlobalAveragePool"}
 _FORWARDS = MOVES | {"Cast"}
 
 
@@ -58,9 +59,14 @@ class RealView(NodeView):
         return operand.value if operand is not None else None
 
     def output(self, index: int) -> ir.Value:
-        """Return the result as real numbers."""
+        """Return the result as real numbers: before it is quantised where that is cheap to compute again, as for an activation."""
         value = self.node.outputs[index]
-        return self._op.real(value, self.form.output) if self.form.output is not None else self._op.residual(value)
+        if self.form.output is None:
+            return self._op.residual(value)
+        if len(self.form.operands) == 1 and self.form.op_type not in _POOLS:
+            attributes = {name: attribute.value for name, attribute in self.form.attributes.items()}
+            return self._op.emit(self.form.op_type, [self.x], attributes)[0]
+        return self._op.real(value, self.form.output)
 
     @property
     def num_inputs(self) -> int:
