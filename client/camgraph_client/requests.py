@@ -23,6 +23,7 @@ METHODS: Mapping[str, pb.Method] = {
     "grad-cam-elementwise": pb.METHOD_GRAD_CAM_ELEMENTWISE,
     "eigen-cam": pb.METHOD_EIGEN_CAM,
     "eigen-grad-cam": pb.METHOD_EIGEN_GRAD_CAM,
+    "guided-grad-cam": pb.METHOD_GUIDED_GRAD_CAM,
 }
 PROFILES: Mapping[str, pb.Profile] = {
     "pytorch-grad-cam": pb.PROFILE_PYTORCH_GRAD_CAM,
@@ -43,6 +44,8 @@ OUTPUTS: Mapping[str, pb.OutputKind] = {
     "input-heatmap": pb.OUTPUT_KIND_INPUT_HEATMAP,
     "weights": pb.OUTPUT_KIND_WEIGHTS,
     "activations": pb.OUTPUT_KIND_ACTIVATIONS,
+    "guided": pb.OUTPUT_KIND_GUIDED,
+    "guided-png": pb.OUTPUT_KIND_GUIDED_PNG,
 }
 
 ImageSource = bytes | str | Path | NDArray[np.uint8]
@@ -58,7 +61,7 @@ class ExplainOptions(TypedDict, total=False):
     version: str
     """Model version; the newest by default."""
     targets: Sequence[Target]
-    """Classes to explain, one explanation each."""
+    """What to explain, one explanation each; an embedding model needs at least one."""
     top_k: int
     """Also explains the k best classes, after `targets`; with neither, the best class is explained."""
     method: str
@@ -141,6 +144,10 @@ def _target_message(target: Target) -> pb.Target:
         rank=target.rank,
         contrast=_target_message(target.contrast) if target.contrast is not None else None,
         negative=target.negative,
+        mask=_tensor_message(target.mask) if target.mask is not None else None,
+        anchor_index=target.anchor,
+        anchor_rank=target.anchor_rank,
+        cotangent=_tensor_message(target.cotangent) if target.cotangent is not None else None,
     )
 
 

@@ -40,7 +40,7 @@ class RemoteExplanation:
     """The explanation of one target. An output that was not asked for is None, or empty if it comes by layer.
 
     Attributes:
-        target: the class that the target resolved to, with its score.
+        target: the class that the target resolved to, with its score; see `camgraph_runtime.ClassScore`.
         contrast: the class that it was held against.
         statistics: of the signed map before ReLU.
         layers: names of the layers that were used.
@@ -53,6 +53,8 @@ class RemoteExplanation:
         raw_maps: the signed map before ReLU, float32 [h, w], by layer.
         weights: the channel weights, float32 [K], by layer.
         activations: float32 [K, h, w], by layer.
+        guided: Guided Grad-CAM, signed float32 [H_in, W_in, 3], RGB, in the frame of the network's input.
+        guided_png: the same as PNG in the frame of the photo.
     """
 
     target: ClassScore
@@ -68,6 +70,8 @@ class RemoteExplanation:
     raw_maps: dict[str, NDArray[np.float32]]
     weights: dict[str, NDArray[np.float32]]
     activations: dict[str, NDArray[np.float32]]
+    guided: NDArray[np.float32] | None
+    guided_png: bytes | None
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ class RemoteResult:
     Attributes:
         model_name: the model that answered.
         model_version: its version.
-        predictions: the best classes by score, best first.
+        predictions: best first: classes by score; of a segmentation by area; of a detection the best boxes,
+            each with its best class; of an embedding none.
         explanations: one a target, in the order of the request.
         timings: where the time went on the server.
         warnings: remarks for the user, one sentence each.
@@ -170,6 +175,8 @@ def _explanation(message: pb.Explanation) -> RemoteExplanation:
         raw_maps=_by_layer(message, pb.OUTPUT_KIND_RAW_MAP),
         weights=_by_layer(message, pb.OUTPUT_KIND_WEIGHTS),
         activations=_by_layer(message, pb.OUTPUT_KIND_ACTIVATIONS),
+        guided=_array(once.get(pb.OUTPUT_KIND_GUIDED)),
+        guided_png=_encoded(once.get(pb.OUTPUT_KIND_GUIDED_PNG)),
     )
 
 
@@ -179,6 +186,8 @@ def _class_score(message: pb.ClassScore) -> ClassScore:
         label=message.label,
         score=message.score,
         probability=message.probability if message.HasField("probability") else math.nan,
+        anchor=message.anchor_index if message.HasField("anchor_index") else None,
+        area=message.area if message.HasField("area") else None,
     )
 
 

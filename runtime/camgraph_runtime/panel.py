@@ -67,7 +67,7 @@ def result_panel(result: Result, *, name: str = "photo", colormap: str = "jet", 
         picture = overlay(result.photo, explanation.heatmap, colormap=colormap, image_weight=image_weight)
         tiles.append(Tile(picture, explanation.title, explanation.note))
         if explanation.guided_picture is not None:
-            tiles.append(Tile(explanation.guided_picture, GUIDED_TITLE, explanation.title))
+            tiles.append(Tile(explanation.guided_picture, explanation.title, GUIDED_TITLE))
     return panel(tiles, colormap=colormap)
 
 

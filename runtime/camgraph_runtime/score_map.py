@@ -18,6 +18,7 @@ Size = tuple[int, int]
 
 # Input pixels a cell of the score map, the usual first; tried where the graph leaves the map's size open.
 _STRIDES = (1, 4, 8, 2, 16, 32)
+_MOST_SIZES = 1000  # of inputs, remembered
 
 
 class ScoreMap:
@@ -49,6 +50,8 @@ class ScoreMap:
             return height, width
         with self._lock:
             if tensor.shape not in self._sizes:
+                if len(self._sizes) >= _MOST_SIZES:
+                    self._sizes.clear()
                 self._sizes[tensor.shape] = self._try(tensor, run)
             return self._sizes[tensor.shape]
 

@@ -141,8 +141,8 @@ class Target:
             raise TargetError(f"Ranks of boxes start at 1, but the target says {self.anchor_rank}.")
 
 
-def parse_anchor(text: str) -> dict[str, int]:
-    """A box as written on a command line, as options of `Target`: ``17`` is an index, ``-2`` the rank 2.
+def parse_anchor(text: str) -> tuple[int | None, int | None]:
+    """Index and rank of a box as written on a command line: ``17`` is an index, ``-2`` the rank 2; one is None.
 
     Raises:
         TargetError: The text is neither.
@@ -150,9 +150,9 @@ def parse_anchor(text: str) -> dict[str, int]:
     """
     text = text.strip()
     if re.fullmatch(r"\d+", text):
-        return {"anchor": int(text)}
+        return int(text), None
     if re.fullmatch(r"-\d+", text):
-        return {"anchor_rank": -int(text)}
+        return None, -int(text)
     raise TargetError(f"The anchor {text!r} is no box; give its index, or -R for the box of rank R.")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from camgraph_runtime.errors import CamgraphError
+from camgraph_runtime.threads import limit_blas_threads
 from camgraph_server.config import ServerConfig
 from camgraph_server.lifecycle import Server
 from camgraph_server.observability import configure_logging
@@ -88,6 +89,7 @@ def serve(**settings: Any) -> None:
 
     Prints "listening on ADDRESS" on stdout once every model is loaded.
     """
+    limit_blas_threads()
     config = ServerConfig(**settings)
     configure_logging(config.log_format, config.log_level)
     if not asyncio.run(Server(config).run(_announce)):

@@ -21,10 +21,11 @@ from camgraph_server.messages import (
     statistics_message,
     targets_from,
 )
-from camgraph_server.rendering import OverlayStyle, asked_kinds, render
+from camgraph_server.rendering import OverlayStyle, asked_kinds, check_method, render
 
 _DEFAULT_PREDICTIONS = 5
 _HEATMAP_CELL_BYTES = 4
+_PICTURE_CELL_BYTES = 3
 
 
 def explain(explainer: Explainer, request: pb.ExplainRequest, max_bytes: int) -> pb.ExplainResponse:
@@ -40,8 +41,10 @@ def explain(explainer: Explainer, request: pb.ExplainRequest, max_bytes: int) ->
     """
     kinds, style = asked_kinds(request), OverlayStyle.of(request.overlay)
     plan = _plan(explainer, request)
+    check_method(kinds, plan.method)
     subject = _subject(explainer, request)
     _check_heatmaps(subject, plan, max_bytes)
+    plan = explainer.fit(plan, subject)
     [inference] = explainer.infer([subject], [plan])
     result = explainer.finish(plan, subject, inference)
     return _response(request, result, kinds, style)
@@ -72,7 +75,8 @@ def _check_heatmaps(subject: Subject, plan: Plan, max_bytes: int) -> None:
     if subject.prepared is None:
         return
     height, width = subject.prepared.photo.shape[:2]
-    needed = len(plan.targets) * height * width * _HEATMAP_CELL_BYTES
+    cell_bytes = _HEATMAP_CELL_BYTES + (_PICTURE_CELL_BYTES if plan.method.needs_image_gradient else 0)
+    needed = len(plan.targets) * height * width * cell_bytes
     if needed > max_bytes:
         raise TooLargeError(
             f"{len(plan.targets)} heatmaps of {width} x {height} pixels take {needed / MIB:.0f} MiB, more "

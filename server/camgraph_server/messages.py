@@ -37,6 +37,7 @@ METHODS = {
     pb.METHOD_GRAD_CAM_ELEMENTWISE: "grad-cam-elementwise",
     pb.METHOD_EIGEN_CAM: "eigen-cam",
     pb.METHOD_EIGEN_GRAD_CAM: "eigen-grad-cam",
+    pb.METHOD_GUIDED_GRAD_CAM: "guided-grad-cam",
 }
 METHOD_OF_NAME = {name: method for method, name in METHODS.items() if name is not None}
 
@@ -73,13 +74,23 @@ def _target(message: pb.Target) -> Target:
     if contrast.HasField("contrast"):
         raise InvalidInputError("A contrast cannot have a contrast of its own; name a plain class there.")
     selector = message.WhichOneof("selector")
+    anchor = message.WhichOneof("anchor_selector")
     return Target(
         class_index=message.class_index if selector == "class_index" else None,
         label=message.label if selector == "label" else None,
         rank=message.rank if selector == "rank" else None,
         contrast=_target(contrast) if message.HasField("contrast") else None,
         negative=message.negative,
+        mask=_given_array(message.mask),
+        anchor=message.anchor_index if anchor == "anchor_index" else None,
+        anchor_rank=message.anchor_rank if anchor == "anchor_rank" else None,
+        cotangent=_given_array(message.cotangent),
     )
+
+
+def _given_array(message: pb.Tensor) -> NDArray[Any] | None:
+    """The array of an optional tensor; None for an empty message."""
+    return array_from(message) if message.ByteSize() else None
 
 
 def array_from(message: pb.Tensor) -> NDArray[Any]:
@@ -116,6 +127,8 @@ def score_message(score: ClassScore) -> pb.ClassScore:
         label=score.label,
         score=score.score,
         probability=score.probability if math.isfinite(score.probability) else None,
+        anchor_index=score.anchor,
+        area=score.area,
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_runtime import Explanation
+from camgraph_runtime.cam import Method
 from camgraph_runtime.errors import InvalidInputError
 from camgraph_runtime.overlay import encode_jpeg, encode_png, heatmap_to_gray, overlay
 from camgraph_server.messages import COLORMAPS, PROFILES, lookup, tensor_message
@@ -59,6 +60,16 @@ class _Source:
             image_weight=self.style.image_weight,
         )
 
+    def guided(self) -> NDArray[np.float32]:
+        guided = self.explanation.guided
+        assert guided is not None, "checked by check_method"
+        return guided
+
+    def guided_picture(self) -> NDArray[np.uint8]:
+        picture = self.explanation.guided_picture
+        assert picture is not None, "checked by check_method"
+        return picture
+
 
 Value = NDArray[Any] | bytes
 Renderer = Callable[[_Source], Value]
@@ -69,6 +80,8 @@ _FUSED: dict[pb.OutputKind, Renderer] = {
     pb.OUTPUT_KIND_OVERLAY_PNG: lambda source: encode_png(source.overlay()),
     pb.OUTPUT_KIND_OVERLAY_JPEG: lambda source: encode_jpeg(source.overlay(), quality=source.style.jpeg_quality),
     pb.OUTPUT_KIND_INPUT_HEATMAP: lambda source: source.explanation.input_heatmap,
+    pb.OUTPUT_KIND_GUIDED: _Source.guided,
+    pb.OUTPUT_KIND_GUIDED_PNG: lambda source: encode_png(source.guided_picture()),
 }
 _OF_LAYER: dict[pb.OutputKind, Callable[[Explanation], Sequence[NDArray[np.float32]]]] = {
     pb.OUTPUT_KIND_RAW_MAP: lambda explanation: explanation.raw_maps,
@@ -77,6 +90,7 @@ _OF_LAYER: dict[pb.OutputKind, Callable[[Explanation], Sequence[NDArray[np.float
 }
 _NEEDS_UNIT_RANGE = frozenset({pb.OUTPUT_KIND_HEATMAP_PNG, pb.OUTPUT_KIND_OVERLAY_PNG, pb.OUTPUT_KIND_OVERLAY_JPEG})
 _NEEDS_PHOTO = frozenset({pb.OUTPUT_KIND_OVERLAY_PNG, pb.OUTPUT_KIND_OVERLAY_JPEG})
+_NEEDS_GUIDED = frozenset({pb.OUTPUT_KIND_GUIDED, pb.OUTPUT_KIND_GUIDED_PNG})
 
 
 def asked_kinds(request: pb.ExplainRequest) -> list[pb.OutputKind]:
@@ -94,6 +108,18 @@ def asked_kinds(request: pb.ExplainRequest) -> list[pb.OutputKind]:
         if kind in _NEEDS_UNIT_RANGE and lookup(PROFILES, request.profile, "profile") == "raw":
             raise InvalidInputError("The profile raw gives signed values, no picture; ask for the raw map.")
     return kinds
+
+
+def check_method(kinds: Sequence[pb.OutputKind], method: Method) -> None:
+    """Checks that a method gives the asked outputs.
+
+    Raises:
+        InvalidInputError: it does not.
+    """
+    if not method.needs_image_gradient and not _NEEDS_GUIDED.isdisjoint(kinds):
+        raise InvalidInputError(
+            f"The method {method.name} has no guided map; ask for METHOD_GUIDED_GRAD_CAM, or leave that output out."
+        )
 
 
 def render(

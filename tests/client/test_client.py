@@ -37,6 +37,7 @@ from camgraph_runtime.errors import (
     UnsupportedError,
     UsageError,
 )
+from camgraph_runtime.overlay import encode_png
 from support.serving import GatedLoader, photo, png, server_thread, write_certificate, write_model
 from support.tiny_graph import TinyGraph
 
@@ -85,9 +86,10 @@ def test_explain_gives_what_the_runtime_gives(call, source, graph):
 
 
 def test_every_output(call, graph):
-    result = call("explain", png(), outputs=list(OUTPUTS), method="layer-cam", layers=["conv"], num_predictions=2)
+    options = {"method": "guided-grad-cam", "layers": ["conv"]}
+    result = call("explain", png(), outputs=list(OUTPUTS), num_predictions=2, **options)
     [explanation] = result.explanations
-    [wanted] = Explainer(graph).explain(png(), method="layer-cam", layers=["conv"]).explanations
+    [wanted] = Explainer(graph).explain(png(), **options).explanations
     assert len(result.predictions) == 2
     np.testing.assert_array_equal(explanation.input_heatmap, wanted.input_heatmap)
     np.testing.assert_array_equal(explanation.raw_maps["conv"], wanted.raw_maps[0])
@@ -96,6 +98,8 @@ def test_every_output(call, graph):
     assert explanation.heatmap_png.startswith(b"\x89PNG")
     assert explanation.overlay_png.startswith(b"\x89PNG")
     assert explanation.overlay_jpeg.startswith(b"\xff\xd8")
+    np.testing.assert_array_equal(explanation.guided, wanted.guided)
+    assert explanation.guided_png == encode_png(wanted.guided_picture)
 
 
 def test_tensor_and_raw_profile(call, graph):

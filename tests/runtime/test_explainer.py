@@ -161,8 +161,6 @@ def test_every_method_at_the_layer_before_the_relu(explainer: Explainer) -> None
     gradients = truth.gradients_before_relu(2)
     maps = {}
     for name, method in METHODS.items():
-        if method.needs_image_gradient:
-            continue  # the graph has none
         result = explainer.explain(tensor=tensor(), targets=[Target.index(2)], method=name, layers=["conv"])
         explanation = result.explanations[0]
         assert explanation.method == name
@@ -176,6 +174,7 @@ def test_every_method_at_the_layer_before_the_relu(explainer: Explainer) -> None
         np.testing.assert_allclose(explanation.raw_map / scale, expected / scale, atol=2e-3)
         maps[name] = explanation.raw_map
     assert not np.allclose(maps["grad-cam"], maps["hires-cam"])
+    np.testing.assert_array_equal(maps["guided-grad-cam"], maps["grad-cam"])
 
 
 def test_two_layers_are_fused_and_an_alias_names_a_layer(explainer: Explainer) -> None:

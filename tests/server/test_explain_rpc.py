@@ -80,11 +80,12 @@ async def test_every_way_to_name_a_target_in_the_order_asked(stub, oracle):
 async def test_every_output_kind_in_the_order_asked(stub, oracle):
     kinds = [kind for kind in pb.OutputKind.values() if kind != pb.OUTPUT_KIND_UNSPECIFIED]
     request = ask(
+        method=pb.METHOD_GUIDED_GRAD_CAM,
         outputs=kinds,
         overlay=pb.OverlayOptions(colormap=pb.COLORMAP_VIRIDIS, image_weight=0.25, jpeg_quality=80),
     )
     response = await stub.Explain(request, timeout=PATIENCE)
-    [wanted] = oracle.explain(png()).explanations
+    [wanted] = oracle.explain(png(), method="guided-grad-cam").explanations
     picture = overlay(photo(), wanted.heatmap, colormap="viridis", image_weight=0.25)
     expected = {
         pb.OUTPUT_KIND_HEATMAP: wanted.heatmap,
@@ -95,6 +96,8 @@ async def test_every_output_kind_in_the_order_asked(stub, oracle):
         pb.OUTPUT_KIND_INPUT_HEATMAP: wanted.input_heatmap,
         pb.OUTPUT_KIND_WEIGHTS: wanted.weights[0],
         pb.OUTPUT_KIND_ACTIVATIONS: wanted.activations[0],
+        pb.OUTPUT_KIND_GUIDED: wanted.guided,
+        pb.OUTPUT_KIND_GUIDED_PNG: encode_png(wanted.guided_picture),
     }
     outputs = response.explanations[0].outputs
     assert [output.kind for output in outputs] == kinds

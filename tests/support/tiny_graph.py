@@ -40,6 +40,7 @@ class TinyGraph:
     layout: pb.Layout = pb.LAYOUT_NCHW
     head: pb.HeadKind = pb.HEAD_KIND_NONE
     gradients: bool = True
+    guided: bool = True
     explain_switch: bool = False
     batch: int | str = "N"
     seed: int = 7
@@ -94,6 +95,7 @@ class TinyGraph:
                 pb.TensorSpec(name=self._output_name, dtype="float32", shape=["N", str(len(self.labels))])
             ],
             certificate=pb.Certificate(passed=True),
+            image_gradient_tensor="image_gradient" if self.guided else "",
         )
         manifest.input.CopyFrom(self._input_spec())
         return manifest
@@ -205,7 +207,38 @@ class TinyGraph:
                 node("Shape", ["full_conv"], ["full_shape"]),
                 node("Expand", ["alpha_hw", "full_shape"], ["gradients"]),
             ]
-        return nodes
+        return [*nodes, *(self._guided() if self.guided else [])]
+
+    def _guided(self) -> list[onnx.NodeProto]:
+        """The image's gradient, with the Relu's backward signal rectified too; for inputs of even size."""
+        node = helper.make_node
+        channels_last = self.layout == pb.LAYOUT_NHWC
+        return [
+            node("Relu", ["alpha_hw"], ["rectified"]),
+            node("Mul", ["rectified", "gate_t"], ["guided"]),
+            node("Shape", ["guided"], ["guided_map"], start=2),
+            node("Concat", ["all_rows", "guided_map"], ["guided_rows_shape"], axis=0),
+            node("Reshape", ["guided", "guided_rows_shape"], ["guided_rows"]),
+            node(
+                "ConvTranspose",
+                ["guided_rows", "kernel"],
+                ["image_rows"],
+                kernel_shape=[3, 3],
+                strides=[STRIDE, STRIDE],
+                pads=[1, 1, 1, 1],
+                output_padding=[1, 1],
+            ),
+            node("Shape", ["target"], ["target_shape"]),
+            node("Shape", ["image_rows"], ["image_shape"], start=1),
+            node("Concat", ["target_shape", "image_shape"], ["by_target"], axis=0),
+            node("Reshape", ["image_rows", "by_target"], ["image_gradient_nchw"]),
+            node(
+                "Transpose",
+                ["image_gradient_nchw"],
+                ["image_gradient"],
+                perm=[0, 1, 3, 4, 2] if channels_last else [0, 1, 2, 3, 4],
+            ),
+        ]
 
     def _switched(self, value: str, output: str) -> list[onnx.NodeProto]:
         if not self.explain_switch:
@@ -223,6 +256,7 @@ class TinyGraph:
             "zero_float": np.array(0, np.float32),
             "hw_axes": np.array([3, 4], np.int64),
             "t_axis": np.array([1], np.int64),
+            "all_rows": np.array([-1], np.int64),
         }
         return [numpy_helper.from_array(value, name) for name, value in values.items()]
 
@@ -247,4 +281,6 @@ class TinyGraph:
             shapes[f"weights{suffix}"] = (TensorProto.FLOAT, [n, "T", k])
             if self.gradients:
                 shapes[f"gradients{suffix}"] = (TensorProto.FLOAT, [n, "T", k, "h", "w"])
+        if self.guided:
+            shapes["image_gradient"] = (TensorProto.FLOAT, [n, "T", *self._input_shape[1:]])
         return [helper.make_tensor_value_info(name, dtype, shape) for name, (dtype, shape) in shapes.items()]

@@ -15,6 +15,7 @@ from rich.progress import track
 from camgraph_client.cli.connection import open_client, server_options
 from camgraph_client.cli.report import print_report, unique_names, write_pictures
 from camgraph_client.cli.sources import GraphSource, ServerSource, Source, Wish
+from camgraph_client.cli.targets import targets_of
 from camgraph_client.errors import UnavailableError
 from camgraph_client.requests import COLORMAPS, METHODS
 from camgraph_runtime import Explainer, Target
@@ -26,6 +27,9 @@ from camgraph_runtime.errors import (
     UnsupportedError,
     UsageError,
 )
+from camgraph_runtime.threads import limit_blas_threads
+
+_READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 # These are about the whole run, not about one image: going on would only repeat them.
 _FATAL = (UsageError, TargetError, UnsupportedError, DeviceError, InvalidGraphError, UnavailableError)
@@ -68,6 +72,22 @@ class ListOfText(click.types.StringParamType):
 @click.option("--top-k", type=click.IntRange(min=0), default=0, help="Also explain the K best classes.")
 @click.option("--contrast", metavar="N|LABEL|-R", help="Hold each target against this class: why it, and not this one?")
 @click.option("--negative", is_flag=True, help="Show what speaks against each target.")
+@click.option(
+    "--mask",
+    type=_READABLE,
+    help="Segmentation: picture of the region to explain, as large as the photo; black is outside. "
+    "Default: where the class wins.",
+)
+@click.option(
+    "--anchor",
+    metavar="N|-R",
+    help="Detection: box to explain: index, or -R for the class's box of rank R. Default: its best.",
+)
+@click.option(
+    "--cotangent",
+    type=_READABLE,
+    help="Embedding: .npy file with a direction [D], or several [T, D], in place of targets.",
+)
 @click.option("--method", type=click.Choice(list(METHODS)), help="How the map is made; default: as the graph says.")
 @click.option(
     "--layer",
@@ -104,7 +124,8 @@ class ListOfText(click.types.StringParamType):
 def explain(images: tuple[Path, ...], output: Path, **options: Any) -> None:
     """Show where a model looked in each IMAGE, for the classes asked.
 
-    Prints the best classes and writes one overlay for each target and one side-by-side panel for each image.
+    Prints the best classes and writes one overlay for each target (with guided-grad-cam a second picture), and one
+    side-by-side panel for each image.
     Give either --graph, or --server with --model.
     """
     wish = _wish(options)
@@ -115,18 +136,18 @@ def explain(images: tuple[Path, ...], output: Path, **options: Any) -> None:
 
 
 def _wish(options: dict[str, Any]) -> Wish:
-    contrast = Target.parse(options["contrast"]) if options["contrast"] is not None else None
-    negative: bool = options["negative"]
-    named = [Target.parse(text) for text in options["target"]]
-    if (contrast is not None or negative) and not named:
-        ranks = range(1, max(options["top_k"], 1) + 1)
-        named, options["top_k"] = [Target.of_rank(rank) for rank in ranks], 0
-    targets = tuple(
-        Target(item.class_index, item.label, item.rank, contrast=contrast, negative=negative) for item in named
+    targets, top_k = targets_of(
+        named=[Target.parse(text) for text in options["target"]],
+        top_k=options["top_k"],
+        contrast=Target.parse(options["contrast"]) if options["contrast"] is not None else None,
+        negative=options["negative"],
+        mask=options["mask"],
+        anchor=options["anchor"],
+        cotangent=options["cotangent"],
     )
     return Wish(
         targets=targets,
-        top_k=options["top_k"],
+        top_k=top_k,
         method=options["method"],
         layers=tuple(options["layer"]),
         colormap=options["colormap"],
@@ -142,6 +163,7 @@ def _source(options: dict[str, Any]) -> Source:
     if graph is not None:
         if options["model"] or options["model_version"]:
             raise UsageError("--model and --model-version name a model on a server; leave them out with --graph.")
+        limit_blas_threads()
         return GraphSource(Explainer(graph, device=options["device"]))
     client = open_client(server, tls=options["tls"], tls_ca=options["tls_ca"], timeout=options["timeout"])
     return ServerSource(client, options["model"], options["model_version"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -14,13 +16,13 @@ from rich.table import Table
 from camgraph_client.cli.sources import Explained
 from camgraph_runtime import ClassScore
 from camgraph_runtime.overlay import encode_png
-from camgraph_runtime.panel import Tile, panel
+from camgraph_runtime.panel import GUIDED_TITLE, Tile, panel
 
 _LONGEST_SLUG = 40
 
 
 def write_pictures(explained: Explained, name: str, folder: Path, title: str, colormap: str) -> list[Path]:
-    """Writes one overlay for each target and one side-by-side panel.
+    """Writes one overlay for each target (with Guided Grad-CAM a second picture), and one side-by-side panel.
 
     Args:
         explained: what to draw.
@@ -33,20 +35,23 @@ def write_pictures(explained: Explained, name: str, folder: Path, title: str, co
         The files, the panel last.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = {
-        folder / f"{name}.{number}-{slug(overlay.title)}.png": overlay.png
-        for number, overlay in enumerate(explained.overlays, start=1)
-    }
-    pictures[folder / f"{name}.panel.png"] = encode_png(panel(_tiles(explained, title), colormap=colormap))
+    pictures = {}
+    for number, overlay in enumerate(explained.overlays, start=1):
+        stem = f"{name}.{number}-{slug(overlay.title)}"
+        pictures[folder / f"{stem}.png"] = overlay.drawing.png
+        if overlay.guided is not None:
+            pictures[folder / f"{stem}.guided.png"] = overlay.guided.png
+    pictures[folder / f"{name}.panel.png"] = encode_png(panel([*_tiles(explained, title)], colormap=colormap))
     for path, data in pictures.items():
         path.write_bytes(data)
     return list(pictures)
 
 
 def print_report(console: Console, title: str, explained: Explained, files: Iterable[Path]) -> None:
-    """Prints the best classes as a table, then warnings and files."""
+    """Prints the best classes as a table, if there are any, then warnings and files."""
     console.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)
-    console.print(_table(explained.predictions))
+    if explained.predictions:
+        console.print(_table(explained.predictions))
     for warning in explained.warnings:
         console.print(f"  note: {warning}", markup=False, highlight=False, soft_wrap=True)
     for path in files:
@@ -73,25 +78,43 @@ def slug(text: str) -> str:
     return re.sub(r"[^\w-]+", "_", text).strip("_")[:_LONGEST_SLUG] or "class"
 
 
-def _tiles(explained: Explained, title: str) -> list[Tile]:
+def _tiles(explained: Explained, title: str) -> Iterator[Tile]:
     height, width = explained.photo.shape[:2]
-    tiles = [Tile(overlay.picture, overlay.title, overlay.note) for overlay in explained.overlays]
-    return [Tile(explained.photo, title, f"{width} x {height}"), *tiles]
+    yield Tile(explained.photo, title, f"{width} x {height}")
+    for overlay in explained.overlays:
+        yield Tile(overlay.drawing.picture, overlay.title, overlay.note)
+        if overlay.guided is not None:
+            yield Tile(overlay.guided.picture, overlay.title, GUIDED_TITLE)
 
 
-def _table(predictions: Iterable[ClassScore]) -> Table:
+def _table(predictions: Sequence[ClassScore]) -> Table:
+    columns = [column for column in _COLUMNS if any(column.text(item) for item in predictions)]
     table = Table()
     table.add_column("rank", justify="right")
-    table.add_column("class", justify="right")
-    table.add_column("label", overflow="fold")
-    table.add_column("probability", justify="right")
-    table.add_column("score", justify="right")
+    for column in columns:
+        table.add_column(column.title, justify="left" if column.title == "label" else "right", overflow="fold")
     for rank, item in enumerate(predictions, start=1):
-        table.add_row(
-            str(rank),
-            str(item.class_index),
-            escape(item.label),
-            f"{item.probability:.4f}",
-            f"{item.score:.3f}",
-        )
+        table.add_row(str(rank), *(column.text(item) for column in columns))
     return table
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of the table; it is left out where it is empty for every class."""
+
+    title: str
+    text: Callable[[ClassScore], str]
+
+
+_COLUMNS = (
+    _Column("box", lambda item: "" if item.anchor is None else str(item.anchor)),
+    _Column("class", lambda item: str(item.class_index)),
+    _Column("label", lambda item: escape(item.label)),
+    _Column("area", lambda item: "" if item.area is None else f"{item.area:.4f}"),
+    _Column("probability", lambda item: _number(item.probability, 4)),
+    _Column("score", lambda item: _number(item.score, 3)),
+)
+
+
+def _number(value: float, digits: int) -> str:
+    return "" if math.isnan(value) else f"{value:.{digits}f}"

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from camgraph_client.requests import ExplainOptions
-from camgraph_runtime import ClassScore, Explainer, MapStatistics, Target
+from camgraph_runtime import ClassScore, Explainer, Target
 from camgraph_runtime.errors import InvalidInputError
 from camgraph_runtime.explainer import Limits
 from camgraph_runtime.overlay import encode_png, overlay
 from camgraph_runtime.preprocess import decode
+from camgraph_runtime.result import note_of, title_of
 from camgraph_runtime.types import ByteArray
 
 if TYPE_CHECKING:
     from camgraph_client.sync import Client
+
+GUIDED = "guided-grad-cam"
+"""The method that also draws the image's gradient."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +37,38 @@ class Wish:
 
 
 @dataclass(frozen=True, eq=False)
+class Drawing:
+    """A picture, uint8 [H, W, 3] RGB, and the same as PNG."""
+
+    picture: ByteArray
+    png: bytes
+
+    @classmethod
+    def of_picture(cls, picture: ByteArray) -> Self:
+        """The drawing of a picture."""
+        return cls(picture, encode_png(picture))
+
+    @classmethod
+    def of_png(cls, png: bytes) -> Self:
+        """The drawing of a PNG."""
+        return cls(_pixels(png), png)
+
+
+@dataclass(frozen=True, eq=False)
 class Overlay:
     """The overlay of one target.
 
     Attributes:
         title: the class in words.
-        note: its probability and score, and whether the map is empty or broken.
-        picture: uint8 [H, W, 3], RGB.
-        png: the same picture as PNG.
+        note: its numbers, and whether the map is empty or broken.
+        drawing: the heatmap on the photo.
+        guided: Guided Grad-CAM, where that was the method.
     """
 
     title: str
     note: str
-    picture: ByteArray
-    png: bytes
+    drawing: Drawing
+    guided: Drawing | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +116,8 @@ class GraphSource:
         overlays = []
         for item in result.explanations:
             picture = overlay(result.photo, item.heatmap, colormap=wish.colormap, image_weight=wish.image_weight)
-            note = _note(item.target, item.statistics)
-            overlays.append(Overlay(item.title, note, picture, encode_png(picture)))
+            guided = None if item.guided_picture is None else Drawing.of_picture(item.guided_picture)
+            overlays.append(Overlay(item.title, item.note, Drawing.of_picture(picture), guided))
         return Explained(result.photo, result.predictions, overlays, result.warnings)
 
     def close(self) -> None:
@@ -119,7 +140,7 @@ class ServerSource:
             "targets": wish.targets,
             "top_k": wish.top_k,
             "layers": wish.layers,
-            "outputs": ["overlay-png"],
+            "outputs": ["overlay-png", "guided-png"] if wish.method == GUIDED else ["overlay-png"],
             "colormap": wish.colormap,
             "image_weight": wish.image_weight,
             "num_predictions": wish.num_predictions,
@@ -129,9 +150,10 @@ class ServerSource:
         result = self._client.explain(path, **options)
         overlays = []
         for item, target in zip(result.explanations, _asked(wish, len(result.explanations)), strict=True):
-            png = item.overlay_png or b""
-            title = _title(item.target, item.contrast, negative=target.negative)
-            overlays.append(Overlay(title, _note(item.target, item.statistics), _pixels(png), png))
+            title = title_of(item.target, item.contrast, negative=target.negative)
+            guided = None if item.guided_png is None else Drawing.of_png(item.guided_png)
+            drawing = Drawing.of_png(item.overlay_png or b"")
+            overlays.append(Overlay(title, note_of(item.target, item.statistics), drawing, guided))
         return Explained(_pixels(path), result.predictions, overlays, result.warnings)
 
     def close(self) -> None:
@@ -146,18 +168,3 @@ def _asked(wish: Wish, count: int) -> Sequence[Target]:
 
 def _pixels(source: Path | bytes) -> ByteArray:
     return decode(source, max_pixels=Limits().max_pixels)
-
-
-def _title(target: ClassScore, contrast: ClassScore | None, *, negative: bool) -> str:
-    name = target.name if contrast is None else f"{target.name}, not {contrast.name}"
-    return f"against {name}" if negative else name
-
-
-def _note(target: ClassScore, statistics: MapStatistics) -> str:
-    parts = [f"{target.probability:.1%}"] if math.isfinite(target.probability) else []
-    parts.append(f"score {target.score:.2f}")
-    if statistics.nonfinite:
-        parts.append("map broken")
-    elif statistics.all_nonpositive or statistics.constant:
-        parts.append("map empty")
-    return "  ·  ".join(parts)

@@ -8,12 +8,12 @@ import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_runtime.errors import InvalidInputError, UnsupportedError
-from camgraph_runtime.preprocess.decode import ImageSource, decode
+from camgraph_runtime.preprocess.decode import ImageSource, decode, decode_mask
 from camgraph_runtime.preprocess.geometry import Frame, apply_steps
 from camgraph_runtime.preprocess.tensor import check_spec, to_tensor
 from camgraph_runtime.types import AnyArray, ByteArray
 
-__all__ = ["Frame", "ImageSource", "Prepared", "Preprocessor", "decode"]
+__all__ = ["Frame", "ImageSource", "Prepared", "Preprocessor", "decode", "decode_mask"]
 
 
 @dataclass(frozen=True)

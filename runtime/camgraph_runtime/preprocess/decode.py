@@ -57,6 +57,41 @@ def decode(source: ImageSource, *, max_pixels: int) -> ByteArray:
         ) from error
 
 
+def decode_mask(source: bytes | str | Path, *, max_pixels: int) -> ByteArray:
+    """Decodes a picture of a mask: zeros and ones, uint8 [H, W].
+
+    A pixel is inside unless it is black, transparent, or of the palette's first colour. EXIF rotation is applied.
+
+    Args:
+        source: Encoded bytes, or the path of a file.
+        max_pixels: Largest number of pixels, checked on the header before anything is decoded.
+
+    Raises:
+        InvalidInputError: Not an image, a damaged one, or one with too many pixels.
+
+    """
+    image = _open(source, max_pixels)
+    try:
+        pixels = _mask_channels(ImageOps.exif_transpose(image))
+    except Exception as error:  # as above
+        raise InvalidInputError(
+            f"The mask is damaged or incomplete ({_reason(error)}). Send the whole file."
+        ) from error
+    return np.asarray((pixels != 0).all(axis=2), np.uint8)
+
+
+def _mask_channels(image: Image.Image) -> AnyArray:
+    """What must not be zero inside, [H, W, 1 or 2]: a grey value or palette index, and the alpha value if any."""
+    if image.mode == "P":
+        return np.asarray(image)[:, :, None]
+    if image.mode in ("RGBA", "LA", "La", "RGBa", "PA"):
+        alpha = np.asarray(image.getchannel("A"))
+        colour = np.asarray(image.convert("RGB")).max(axis=2)
+        return np.stack([colour, alpha], axis=2)
+    pixels = np.asarray(image)
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels.max(axis=2, keepdims=True)
+
+
 def _open(source: bytes | str | Path, max_pixels: int) -> Image.Image:
     data = source if isinstance(source, bytes) else _read(Path(source))
     name = "The image" if isinstance(source, bytes) else str(source)

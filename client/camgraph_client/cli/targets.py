@@ -1,0 +1,83 @@
+"""From the options of `camgraph explain` to targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from camgraph_runtime import Target
+from camgraph_runtime.errors import InvalidInputError, UsageError
+from camgraph_runtime.explainer import Limits
+from camgraph_runtime.preprocess import decode_mask
+from camgraph_runtime.target import parse_anchor
+from camgraph_runtime.types import AnyArray
+
+
+def targets_of(
+    *,
+    named: Sequence[Target],
+    top_k: int,
+    contrast: Target | None,
+    negative: bool,
+    mask: Path | None,
+    anchor: str | None,
+    cotangent: Path | None,
+) -> tuple[tuple[Target, ...], int]:
+    """The targets of a run, and how many best classes come after them.
+
+    What is said once holds for every target. Without named ones it holds for the best classes, which then are targets
+    by rank.
+
+    Args:
+        named: the classes that were named.
+        top_k: number of best classes asked for.
+        contrast: the class to hold each target against.
+        negative: whether to show what speaks against each target.
+        mask: picture of the region.
+        anchor: the box, as written on the command line.
+        cotangent: `.npy` file with directions.
+
+    Raises:
+        UsageError: options that do not go together.
+        InvalidInputError: a file cannot be used.
+        TargetError: the anchor is no box.
+    """
+    if cotangent is not None:
+        if named or top_k or contrast is not None:
+            raise UsageError("--cotangent takes the place of --target, --top-k and --contrast; leave those out.")
+        return tuple(Target.direction(row, negative=negative) for row in read_directions(cotangent)), 0
+    box, box_rank = parse_anchor(anchor) if anchor is not None else (None, None)
+    shared = Target(
+        contrast=contrast,
+        negative=negative,
+        mask=decode_mask(mask, max_pixels=Limits().max_pixels) if mask is not None else None,
+        anchor=box,
+        anchor_rank=box_rank,
+    )
+    if shared == Target():
+        return tuple(named), top_k
+    if not named:
+        named, top_k = [Target.of_rank(rank) for rank in range(1, max(top_k, 1) + 1)], 0
+    return (
+        tuple(replace(shared, class_index=item.class_index, label=item.label, rank=item.rank) for item in named),
+        top_k,
+    )
+
+
+def read_directions(path: Path) -> AnyArray:
+    """Directions [T, D] of a `.npy` file with the shape [D] or [T, D].
+
+    Raises:
+        InvalidInputError: it is no such file.
+    """
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InvalidInputError(f"{path} cannot be read as a NumPy file: {error}. Write it with numpy.save.") from error
+    if not isinstance(array, np.ndarray) or array.ndim not in (1, 2):
+        shape = list(array.shape) if isinstance(array, np.ndarray) else "an archive"
+        raise InvalidInputError(f"{path} is {shape}; a cotangent is an array [D], or several [T, D].")
+    return np.atleast_2d(array)
