@@ -133,7 +133,7 @@ def _match(
             f"{', '.join(str(value.name) for value in list(errors)[:5])}. Name one of these tensors instead."
         )
     raise LayerError(
-        f"The exported model has no tensor that equals the output of module {name!r}: it was merged with its neighbours. "
+        f"No tensor of the exported model equals the output of module {name!r}: it was merged with its neighbours. "
         "Name a neighbouring module."
     )
 

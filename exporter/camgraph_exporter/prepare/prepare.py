@@ -10,10 +10,12 @@ import onnx_ir as ir
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.batch import free_batch
+from camgraph_exporter.prepare.casts import settle_casts
 from camgraph_exporter.prepare.integer_maps import show_integer_maps
 from camgraph_exporter.prepare.normalise import LOWEST_OPSET, normalise
 from camgraph_exporter.prepare.probe import BATCH, Probe, annotate, probe
 from camgraph_exporter.prepare.screen import screen
+from camgraph_exporter.prepare.sequences import unpack_sequences
 
 
 @dataclass
@@ -57,6 +59,8 @@ def prepare(model: ir.Model, *, opset: int = LOWEST_OPSET, sizes: Sequence[int] 
     _name_batch(image)
     result = probe(model, image=image, sizes=sizes)
     annotate(model, result)
+    settle_casts(model)
+    unpack_sequences(model)
     show_integer_maps(model)
     return Prepared(model, image, result, notes)
 

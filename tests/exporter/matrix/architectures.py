@@ -1,0 +1,103 @@
+"""The model matrix: one row an architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from exporter.matrix.convolutional import (
+    Dense,
+    FullyConvolutional,
+    Inception,
+    InvertedResidual,
+    Lenet,
+    Residual,
+    Shuffle,
+)
+from exporter.matrix.dense_prediction import PyramidDetector, UNet
+from exporter.matrix.transformers import ChannelsLast, ConvNext, Swin, VisionTransformer
+
+# Constants are rounded to float32 as they are written: the 1/6 of a hard sigmoid, the scale of a batch normalisation.
+_ROUNDED_CONSTANTS = 1e-6
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One row.
+
+    `shape`: of an image [C, H, W]. `auto`: the module whose output is the layer that `auto` must choose; empty for the
+    last candidate. `prefix`: tokens in front of the map there. `tolerance`: relative L2 distance from autograd, both in
+    float64. `scores`: the task.
+    """
+
+    id: str
+    build: Callable[[], nn.Module]
+    shape: tuple[int, int, int]
+    auto: str
+    prefix: int = 0
+    scores: str = "classification"
+    dynamic_size: bool = False
+    tolerance: float = 1e-8
+
+
+ARCHITECTURES = [
+    Architecture("lenet", Lenet, (1, 28, 28), auto="features.4"),
+    Architecture("residual", Residual, (3, 64, 48), auto="blocks.2", tolerance=_ROUNDED_CONSTANTS),
+    Architecture("dense", Dense, (3, 32, 32), auto="", tolerance=_ROUNDED_CONSTANTS),
+    Architecture("inception", Inception, (3, 48, 40), auto="blocks.1", tolerance=_ROUNDED_CONSTANTS),
+    Architecture(
+        "se-hard-swish",
+        lambda: InvertedResidual(nn.Hardswish, excite=True),
+        (3, 32, 32),
+        auto="last",
+        tolerance=_ROUNDED_CONSTANTS,
+    ),
+    Architecture(
+        "inverted-residual",
+        lambda: InvertedResidual(nn.ReLU6, excite=False),
+        (3, 32, 32),
+        auto="last",
+        tolerance=_ROUNDED_CONSTANTS,
+    ),
+    Architecture("shuffle", Shuffle, (3, 48, 32), auto="last", tolerance=_ROUNDED_CONSTANTS),
+    Architecture("convnext", ConvNext, (3, 32, 32), auto="blocks.2"),
+    Architecture("channels-last", ChannelsLast, (3, 24, 16), auto=""),
+    Architecture("vit-class-token", lambda: VisionTransformer("class"), (3, 32, 24), auto="blocks.1", prefix=1),
+    Architecture(
+        "vit-fused-attention", lambda: VisionTransformer("class", fused=True), (3, 32, 24), auto="blocks.1", prefix=1
+    ),
+    Architecture("vit-registers", lambda: VisionTransformer("class", registers=3), (3, 32, 24), "blocks.1", prefix=4),
+    Architecture("vit-mean", lambda: VisionTransformer("mean", registers=2), (3, 32, 24), auto=""),
+    Architecture("swin", lambda: Swin(rows=False), (3, 32, 32), auto="norm"),
+    Architecture("swin-rows", lambda: Swin(rows=True), (3, 32, 32), auto="norm"),
+    Architecture("u-net", UNet, (3, 32, 24), auto="bottleneck", scores="segmentation", tolerance=_ROUNDED_CONSTANTS),
+    Architecture(
+        "pyramid-detector",
+        PyramidDetector,
+        (3, 32, 32),
+        auto="lateral.1",
+        scores="detection",
+        tolerance=_ROUNDED_CONSTANTS,
+    ),
+    Architecture("fully-convolutional", FullyConvolutional, (3, 32, 40), auto="", dynamic_size=True),
+]
+
+
+def build(architecture: Architecture) -> nn.Module:
+    """Build the module with random weights and statistics, so that no branch is zero and no normalisation idle."""
+    torch.manual_seed(sum(map(ord, architecture.id)))
+    module = architecture.build().eval()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            fan_in = max(parameter[0].numel(), 1) if parameter.ndim > 1 else 1
+            spread = fan_in**-0.5 if parameter.ndim > 1 else 0.2
+            shift = 1.0 if parameter.ndim == 1 and float(parameter.mean()) > 0.5 else 0.0
+            parameter.copy_(shift + spread * torch.randn_like(parameter))
+        for part in module.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.running_mean.normal_(0.0, 0.2)
+                part.running_var.uniform_(0.5, 1.5)
+    return module
