@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import Dim, dims_of, unknown
@@ -63,7 +62,5 @@ def one_hot_rows(op: Backward, indices: ir.Value, count: ir.Value, like: ir.Valu
 
 def identity_matrix(op: Backward, count: ir.Value, like: ir.Value) -> ir.Value:
     """Return the unit matrix [n, n] in the element type of `like`; `count` is n as int64 [1]."""
-    known = op.known(count)
-    if known is not None:
-        return op.constant(np.eye(int(known[0]), dtype=dtype_of(like).numpy()))
-    return one_hot_rows(op, op.arange(count), count, like)
+    places = op.arange(count)
+    return op.cast(op.Equal(op.Unsqueeze(places, op.ints(1)), places), dtype_of(like))
