@@ -61,8 +61,8 @@ def _fold(
 ) -> ir.Value:
     """Add the borders of one axis to the elements that they are copies of.
 
-    Negative pads cut the input first; `size` is what remains, to which the positive ones are applied. onnxruntime allows
-    reflections up to size - 1, so that no element is reflected twice.
+    Negative pads cut the input first; `size` is what remains, to which the positive ones are applied. onnxruntime
+    allows reflections up to size - 1, so that no element is reflected twice.
     """
     zero, place = op.ints(0), axis + 1
     cut_before, cut_after = op.Min(before, zero), op.Min(after, zero)
