@@ -10,6 +10,7 @@ from camgraph_exporter.cam.heads.head import (
     add_target_input,
     class_sign,
     one_hot,
+    pick,
     resolve_ranks,
     targets_first,
 )
@@ -26,7 +27,7 @@ def attach_classification(op: Backward, interface: Interface, score: Score) -> H
     logits = score.value if len(dims) == 2 else op.Reshape(score.value, op.ints(-1, score.logits))
     scores = op.Concat(op.Neg(logits), logits, axis=1) if score.single_logit else logits
     index = resolve_ranks(op, scores, target, score.num_classes)
-    target_score = op.cast(op.GatherElements(scores, index, axis=1), ir.DataType.FLOAT)
+    target_score = op.cast(pick(op, scores, index), ir.DataType.FLOAT)
     by_target = targets_first(op, index)
     if score.single_logit:
         seed = op.Unsqueeze(class_sign(op, by_target, dtype), op.ints(2))

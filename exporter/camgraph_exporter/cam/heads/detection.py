@@ -5,10 +5,9 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.cam.heads.head import Head, add_target_input, resolve_ranks, targets_first
+from camgraph_exporter.cam.heads.head import Head, add_target_input, pick, resolve_ranks, targets_first
 from camgraph_exporter.cam.interface import Interface
 from camgraph_exporter.cam.score import Score
-from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.vjp.backward import TARGETS, Backward, dtype_of
 
 
@@ -22,9 +21,9 @@ def attach_detection(op: Backward, interface: Interface, score: Score) -> Head:
     best = op.reduce("ReduceMax", by_class, [2], keepdims=False)
     index = resolve_ranks(op, best, target, score.num_classes)
 
-    boxes = op.GatherElements(by_class, op.Expand(op.Unsqueeze(index, op.ints(2)), _with_boxes(op, index, by_class)), axis=1)
+    boxes = pick(op, by_class, index)
     box = _resolve_boxes(op, boxes, anchor, count)
-    target_score = op.Squeeze(op.GatherElements(boxes, op.Unsqueeze(box, op.ints(2)), axis=2), op.ints(2))
+    target_score = pick(op, boxes, box, batch_dims=2)
 
     classes = op.Unsqueeze(targets_first(op, index), op.ints(2, 3))
     places = op.Unsqueeze(targets_first(op, box), op.ints(2, 3))
@@ -40,11 +39,6 @@ def attach_detection(op: Backward, interface: Interface, score: Score) -> Head:
         target_score_output=interface.add_output("target_score", op.cast(target_score, ir.DataType.FLOAT)),
     )
     return Head(seed, tensors)
-
-
-def _with_boxes(op: Backward, index: ir.Value, by_class: ir.Value) -> ir.Value:
-    """Return the shape [N, T, boxes]."""
-    return op.join([op.size_vector(index, axis) for axis in range(len(dims_of(index)))] + [op.size_vector(by_class, 2)])
 
 
 def _resolve_boxes(op: Backward, boxes: ir.Value, anchor: ir.Value, count: ir.Value) -> ir.Value:

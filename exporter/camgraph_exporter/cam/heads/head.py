@@ -30,15 +30,33 @@ def add_target_input(op: Backward, interface: Interface) -> ir.Value:
 def resolve_ranks(op: Backward, scores: ir.Value, target: ir.Value, size: int | ir.Value) -> ir.Value:
     """Turn -r into the index of rank r along the last axis of `scores`.
 
-    scores: [N, C]; target: int64 [N, T]; size: C. Only as many ranks are sorted as the lowest target asks for. A rank beyond C
-    is out of range for GatherElements, and an error at run time.
+    scores: [N, C]; target: int64 [N, T]; size: C. A rank beyond C is out of range for the gather, an error at run time.
     """
     zero = scalar(op, 0)
-    lowest = op.Neg(op.reduce_all("ReduceMin", op.Concat(op.Reshape(target, op.ints(-1)), op.ints(-1), axis=0)))
-    count = op.Reshape(op.Min(lowest, scalar(op, size) if isinstance(size, int) else size), op.ints(1))
-    ranked = op.emit("TopK", (scores, count), {"axis": -1}, outputs=2)[1]
+    ranked = op.emit("TopK", (scores, _ranks(op, target, size)), {"axis": -1}, outputs=2)[1]
     rank = op.Max(op.Sub(op.Neg(target), scalar(op, 1)), zero)
-    return op.Where(op.Less(target, zero), op.GatherElements(ranked, rank, axis=1), target)
+    return op.Where(op.Less(target, zero), pick(op, ranked, rank), target)
+
+
+def _ranks(op: Backward, target: ir.Value, size: int | ir.Value) -> ir.Value:
+    """Return how many ranks to sort, int64 [1]: as many as the lowest target asks for, or in the portable form all.
+
+    Compilers that plan memory ahead want to know the number.
+    """
+    if op.portable and isinstance(size, int):
+        return op.ints(size)
+    # The padding stands in where there is no target: at least one rank is sorted.
+    padded = op.Pad(target, op.ints(0, 0, 1, 1), scalar(op, -1))
+    lowest = op.Neg(op.reduce_all("ReduceMin", padded))
+    return op.Reshape(op.Min(lowest, scalar(op, size) if isinstance(size, int) else size), op.ints(1))
+
+
+def pick(op: Backward, values: ir.Value, index: ir.Value, *, batch_dims: int = 1) -> ir.Value:
+    """Return `values` at `index` along the axis behind the first `batch_dims`, which both have.
+
+    GatherND, as the reference evaluator's GatherElements fails with more than 32 places.
+    """
+    return op.GatherND(values, op.Unsqueeze(index, op.ints(-1)), batch_dims=batch_dims)
 
 
 def one_hot(op: Backward, index: ir.Value, size: int, dtype: ir.DataType) -> ir.Value:
