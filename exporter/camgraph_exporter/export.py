@@ -14,7 +14,7 @@ from camgraph_exporter.cam.build import BuildOptions, Built, build
 from camgraph_exporter.cam.choose import choose_layer
 from camgraph_exporter.cam.layers import TargetLayer
 from camgraph_exporter.cam.score import Score, ScoreOptions, find_score
-from camgraph_exporter.errors import Problems, ScoreError
+from camgraph_exporter.errors import Problems
 from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx
 from camgraph_exporter.input_spec import InputOptions, make_input_spec
 from camgraph_exporter.manifest import make_manifest
@@ -26,6 +26,7 @@ from camgraph_exporter.verify.subject import Subject
 from camgraph_exporter.vjp.driver import Path as GradientPath
 from camgraph_exporter.vjp.driver import Step
 from camgraph_runtime.engine import Engine
+from camgraph_runtime.errors import UsageError
 from camgraph_runtime.manifest import METADATA_KEY, manifest_to_json
 
 # From IR version 4 on, initializers need not be listed as inputs, and runtimes may fold them.
@@ -124,8 +125,9 @@ def _choose(prepared: Prepared, loaded: LoadedModel, options: ExportOptions) -> 
 
 def _check_labels(labels: Sequence[str], num_classes: int) -> None:
     if labels and len(labels) != num_classes:
-        raise ScoreError(
-            f"The labels file has {len(labels)} lines, but the score has {num_classes} classes. Give one label a line, in the order of the classes."
+        raise UsageError(
+            f"The labels file has {len(labels)} lines, but the score has {num_classes} classes. "
+            "Give one label a line, in the order of the classes."
         )
 
 
