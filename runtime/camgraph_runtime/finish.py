@@ -64,6 +64,7 @@ class Finish:
             statistics=MapStatistics.of(*raw_maps),
             layers=tuple(layer.name for layer in plan.layers),
             method=plan.method.name,
+            mask=plan.targets[number].mask,
             guided=guided,
             guided_picture=None if guided is None else guided_picture(guided, self.frame),
         )

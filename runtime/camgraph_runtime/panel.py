@@ -8,7 +8,7 @@ from functools import cache
 from typing import cast
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from camgraph_runtime.overlay import colorize, overlay
 from camgraph_runtime.result import Result
@@ -32,15 +32,25 @@ _TITLE_HEIGHT = 56  # the two lines above a tile
 _BAR_WIDTH = 12
 _BAR_SPACE = 64  # the bar, its gap and its numbers
 _MAX_COLUMNS = 4
+_LINE = 3  # the outline of a mask; odd, as the filters want it
 
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """A picture, uint8 [H, W, 3] RGB, with a title line and a fainter line below it."""
+    """A picture with a title line and a fainter line below it.
+
+    Attributes:
+        picture: uint8 [H, W, 3], RGB.
+        title: The title line.
+        note: The line below.
+        mask: A region to outline, [H, W], non-zero is inside; one of another size is left out.
+
+    """
 
     picture: ByteArray
     title: str
     note: str = ""
+    mask: ByteArray | None = None
 
 
 def result_panel(result: Result, *, name: str = "photo", colormap: str = "jet", image_weight: float = 0.5) -> ByteArray:
@@ -65,9 +75,9 @@ def result_panel(result: Result, *, name: str = "photo", colormap: str = "jet", 
     tiles = [Tile(result.photo, name, f"{width} x {height} px")]
     for explanation in result.explanations:
         picture = overlay(result.photo, explanation.heatmap, colormap=colormap, image_weight=image_weight)
-        tiles.append(Tile(picture, explanation.title, explanation.note))
+        tiles.append(Tile(picture, explanation.title, explanation.note, explanation.mask))
         if explanation.guided_picture is not None:
-            tiles.append(Tile(explanation.guided_picture, explanation.title, GUIDED_TITLE))
+            tiles.append(Tile(explanation.guided_picture, explanation.title, GUIDED_TITLE, explanation.mask))
     return panel(tiles, colormap=colormap)
 
 
@@ -114,6 +124,8 @@ def _draw_tile(canvas: Image.Image, tile: Tile, left: int, top: int, width: int)
     draw.text((left, top), shorten(tile.title, title, width), font=title, fill=_INK)
     draw.text((left, top + _TITLE_SIZE + 8), shorten(tile.note, note, width), font=note, fill=_FAINT)
     picture = _fit(tile.picture, width)
+    if tile.mask is not None and tile.mask.shape == tile.picture.shape[:2]:
+        picture = _outlined(picture, tile.mask)
     canvas.paste(
         picture,
         (left + (width - picture.width) // 2, top + _TITLE_HEIGHT + (_TILE_HEIGHT - picture.height) // 2),
@@ -126,6 +138,17 @@ def _fit(picture: ByteArray, width: int) -> Image.Image:
     factor = min(width / image.width, _TILE_HEIGHT / image.height)
     size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
     return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _outlined(picture: Image.Image, mask: ByteArray) -> Image.Image:
+    """The picture with a white line, dark on both sides, around the mask."""
+    region = Image.fromarray(np.asarray(mask != 0, np.uint8) * 255).resize(picture.size, Image.Resampling.BOX)
+    inside = region.point(lambda value: 255 if value >= 128 else 0)
+    for width, ink in ((_LINE + 4, _INK), (_LINE, _PAPER)):
+        grown = np.asarray(inside.filter(ImageFilter.MaxFilter(width)))
+        shrunk = np.asarray(inside.filter(ImageFilter.MinFilter(width)))
+        picture = Image.composite(Image.new("RGB", picture.size, ink), picture, Image.fromarray(grown - shrunk))
+    return picture
 
 
 def _draw_bar(canvas: Image.Image, colormap: str, left: int, top: int) -> None:

@@ -11,6 +11,8 @@ from camgraph_runtime.types import ByteArray, FloatArray
 NO_CLASS = -1
 """Class index of a direction in an embedding space, which has no classes."""
 
+_LARGE = 1e5  # sums over many pixels
+
 
 @dataclass(frozen=True)
 class ClassScore:
@@ -52,7 +54,7 @@ class ClassScore:
         if math.isfinite(self.probability):
             parts.append(f"{self.probability:.1%}" if self.area is None else f"mean {self.probability:.1%}")
         if not math.isnan(self.score):
-            parts.append(f"score {self.score:.2f}")
+            parts.append(f"score {self.score:.2f}" if abs(self.score) < _LARGE else f"score {self.score:.3g}")
         return "  ·  ".join(parts)
 
 
@@ -98,6 +100,7 @@ class Explanation:
         statistics: Statistics of the raw maps.
         layers: Names of the layers.
         method: Name of the method.
+        mask: The target's mask, uint8 [H, W], as it was given; None without one.
         guided: Guided Grad-CAM, float32 [h_in, w_in, 3], signed, RGB, in the frame of the network's input;
             None with other methods.
         guided_picture: The same as a picture, uint8 [H, W, 3] RGB, in the frame of ``heatmap``; see
@@ -116,6 +119,7 @@ class Explanation:
     statistics: MapStatistics
     layers: tuple[str, ...]
     method: str
+    mask: ByteArray | None = None
     guided: FloatArray | None = None
     guided_picture: ByteArray | None = None
 

@@ -82,9 +82,9 @@ def _tiles(explained: Explained, title: str) -> Iterator[Tile]:
     height, width = explained.photo.shape[:2]
     yield Tile(explained.photo, title, f"{width} x {height}")
     for overlay in explained.overlays:
-        yield Tile(overlay.drawing.picture, overlay.title, overlay.note)
+        yield Tile(overlay.drawing.picture, overlay.title, overlay.note, overlay.mask)
         if overlay.guided is not None:
-            yield Tile(overlay.guided.picture, overlay.title, GUIDED_TITLE)
+            yield Tile(overlay.guided.picture, overlay.title, GUIDED_TITLE, overlay.mask)
 
 
 def _table(predictions: Sequence[ClassScore]) -> Table:

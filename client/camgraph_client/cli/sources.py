@@ -63,12 +63,14 @@ class Overlay:
         note: its numbers, and whether the map is empty or broken.
         drawing: the heatmap on the photo.
         guided: Guided Grad-CAM, where that was the method.
+        mask: the region that was explained, [H, W], if one was given.
     """
 
     title: str
     note: str
     drawing: Drawing
-    guided: Drawing | None = None
+    guided: Drawing | None
+    mask: ByteArray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +119,7 @@ class GraphSource:
         for item in result.explanations:
             picture = overlay(result.photo, item.heatmap, colormap=wish.colormap, image_weight=wish.image_weight)
             guided = None if item.guided_picture is None else Drawing.of_picture(item.guided_picture)
-            overlays.append(Overlay(item.title, item.note, Drawing.of_picture(picture), guided))
+            overlays.append(Overlay(item.title, item.note, Drawing.of_picture(picture), guided, item.mask))
         return Explained(result.photo, result.predictions, overlays, result.warnings)
 
     def close(self) -> None:
@@ -153,7 +155,7 @@ class ServerSource:
             title = title_of(item.target, item.contrast, negative=target.negative)
             guided = None if item.guided_png is None else Drawing.of_png(item.guided_png)
             drawing = Drawing.of_png(item.overlay_png or b"")
-            overlays.append(Overlay(title, note_of(item.target, item.statistics), drawing, guided))
+            overlays.append(Overlay(title, note_of(item.target, item.statistics), drawing, guided, target.mask))
         return Explained(_pixels(path), result.predictions, overlays, result.warnings)
 
     def close(self) -> None:

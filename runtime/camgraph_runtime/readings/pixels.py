@@ -69,7 +69,8 @@ class PixelReading:
                 return self._class_score(index, wins, float(self._scores[column]))
         scores = self._values.scores if self._values else None
         score = math.nan if scores is None else float(scores[index][wins].sum(dtype=np.float64))
-        return self._class_score(index, wins, score)
+        # A probability that was rounded to 1 hides its score.
+        return self._class_score(index, wins, score if math.isfinite(score) else math.nan)
 
     def _counted(self, index: int, mask: AnyArray | None) -> AnyArray | None:
         if mask is not None and mask.any():
