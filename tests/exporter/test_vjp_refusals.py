@@ -70,6 +70,14 @@ REFUSED = [
     _refused("Input 1 of Conv node 'node'", "Conv", _IMAGE, Input((2, 3, 1, 1))),
     _refused("Input 2 of ConvTranspose node 'node'", "ConvTranspose", _IMAGE, _w(3, 2, 1, 1), Input((2,))),
     _refused(
+        "computes its block shape",
+        "Col2Im",
+        Input(("N", 12, 6)),
+        np.array([3, 4]),
+        fed(np.array([2, 2])),
+        opset=18,
+    ),
+    _refused(
         "overlapping windows",
         "MaxUnpool",
         Input((1, 1, 2, 2)),

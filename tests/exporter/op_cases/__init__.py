@@ -23,6 +23,7 @@ from exporter.op_cases import (
     scatter,
     slicing,
     softmax,
+    spectral,
 )
 from exporter.op_cases.case import OpCase
 
@@ -46,6 +47,7 @@ _FAMILIES = [
     scatter,
     slicing,
     softmax,
+    spectral,
 ]
 
 ALL_CASES: list[OpCase] = [case for family in _FAMILIES for case in family.CASES]

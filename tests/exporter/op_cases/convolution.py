@@ -35,6 +35,12 @@ def _transpose(name: str, weights: tuple[int, ...], size: tuple[int, ...], **opt
     return OpCase(f"ConvTranspose-{name}", "ConvTranspose", inputs, options, **row)
 
 
+def _fold(name: str, channels: int, count: int, image: list[int], block: list[int], **options: Any) -> OpCase:
+    columns = channels * int(np.prod(block))
+    inputs = [Input(("N", columns, count)), np.array(image), np.array(block)]
+    return OpCase(f"Col2Im-{name}", "Col2Im", inputs, options, opset=18)
+
+
 CASES = [
     _conv("1x1", (6, 4, 1, 1), (5, 6)),
     _conv("1x1-grouped", (6, 2, 1, 1), (5, 6), group=2),
@@ -125,4 +131,10 @@ CASES = [
     _transpose("dynamic-size-same-lower", (4, 6, 5, 3), (4, 5), strides=[2, 2], auto_pad="SAME_LOWER", dynamic=True),
     _transpose("opset-13", (4, 6, 2, 2), (4, 5), strides=[2, 2], opset=13),
     _transpose("opset-22", (4, 6, 2, 2), (4, 5), strides=[2, 2], opset=22),
+    _fold("blocks", 3, 6, [4, 6], [2, 2], strides=[2, 2]),
+    _fold("overlapping", 2, 6, [4, 5], [3, 3]),
+    _fold("pads-strides", 2, 6, [5, 4], [3, 3], pads=[1, 1, 1, 1], strides=[2, 2]),
+    _fold("dilated", 2, 6, [4, 5], [2, 3], dilations=[2, 1]),
+    _fold("1d", 3, 4, [7], [4]),
+    _fold("3d", 2, 8, [3, 3, 3], [2, 2, 2]),
 ]

@@ -22,6 +22,7 @@ from camgraph_exporter.vjp.rules import (
     scatter,
     slicing,
     softmax,
+    spectral,
     stops,
 )
 
@@ -47,5 +48,6 @@ __all__ = [
     "scatter",
     "slicing",
     "softmax",
+    "spectral",
     "stops",
 ]

@@ -6,12 +6,16 @@ Dumoulin and Visin, A guide to convolution arithmetic for deep learning (2016).
 from __future__ import annotations
 
 import dataclasses
+import math
 
+import numpy as np
 import onnx_ir as ir
 
+from camgraph_exporter.errors import GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
-from camgraph_exporter.vjp.backward import Backward
+from camgraph_exporter.vjp.axes import reshape_to
+from camgraph_exporter.vjp.backward import Backward, dtype_of
 from camgraph_exporter.vjp.registry import Cotangents, refuse_inputs, vjp
 from camgraph_exporter.vjp.window import Window, fold_windows, spatial_shape, window_of
 
@@ -110,6 +114,25 @@ def _window_input(op: Backward, node: NodeView, window: Window, flat: ir.Value) 
     end = op.Sub(reach, op.Add(begin, out))
     zeros = op.ints(0, 0)
     return op.Pad(flat, op.Concat(zeros, begin, zeros, end, axis=0))
+
+
+@vjp("Col2Im", opset=18)
+def col2im(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
+    """dx = the windows of g, each as a column: a convolution with a unit matrix for a kernel."""
+    block = node.const(2)
+    if block is None:
+        raise GradientError(
+            f"Col2Im node {node.name!r} computes its block shape at run time, and there is no derivative for that. "
+            "Choose a layer behind it with --layer."
+        )
+    kernel, rank = [int(size) for size in block], len(block)
+    spatial = dims_of(node.y)[2:]
+    sizes = [op.ints(-1, 1), *(op.size_vector(node.y, axis) for axis in range(2, 2 + rank))]
+    maps = reshape_to(op, op.full(g, node.y), sizes, ("maps", 1, *spatial))
+    count = math.prod(kernel)
+    unit = op.constant(np.eye(count, dtype=dtype_of(g).numpy()).reshape(count, 1, *kernel))
+    window = {name: node.attr(name) for name in ("dilations", "pads", "strides")}
+    return op.shaped(op.Conv(maps, unit, **window), node.x)
 
 
 def _swapped(op: Backward, w: ir.Value, group: int) -> ir.Value:

@@ -9,6 +9,15 @@ from __future__ import annotations
 from camgraph_exporter.vjp.registry import nondifferentiable
 
 nondifferentiable("Shape", "Size", why="The result depends on the shape alone.")
+nondifferentiable("SequenceLength", "OptionalHasElement", why="The result depends on what is there, not on its values.")
+nondifferentiable("Constant", "RandomNormal", "RandomUniform", "SequenceEmpty", why="There is no input.")
+nondifferentiable(
+    *("BlackmanWindow", "HammingWindow", "HannWindow", "MelWeightMatrix"), why="The inputs are counts and sizes."
+)
+nondifferentiable(
+    *("ImageDecoder", "RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit", "TfIdfVectorizer"),
+    why="The inputs are bytes, text or word numbers.",
+)
 nondifferentiable(
     *("ArgMax", "ArgMin", "Hardmax", "NonMaxSuppression", "NonZero", "Unique"),
     why="The result is an index or a choice.",
@@ -24,5 +33,6 @@ nondifferentiable(
 )
 nondifferentiable("Bernoulli", "Multinomial", why="The result is drawn at random.")
 nondifferentiable(
-    *("BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor"), why="The operands are bit patterns."
+    *("BitCast", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor"),
+    why="The operands are bit patterns.",
 )
