@@ -16,6 +16,7 @@ class Interface:
 
     def __init__(self, prepared: Prepared) -> None:
         self.graph = prepared.graph
+        self.image = prepared.image
         self.source_outputs = list(prepared.graph.outputs)
         self.batch: Dim = BATCH if prepared.probe.batch_is_symbolic else int(dims_of(prepared.image)[0])
         self._taken = set(prepared.values()) | set(prepared.graph.initializers)

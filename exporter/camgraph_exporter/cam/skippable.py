@@ -36,7 +36,7 @@ def make_skippable(interface: Interface, outputs: Sequence[str]) -> str:
     for value in guarded:
         value.name = f"{value.name}/on"
     taken = ir.Graph(inputs=[], outputs=guarded, nodes=body, name="explain")
-    skipped = _no_targets(guarded)
+    skipped = _no_targets(guarded, interface.image)
     results = [ir.Value(name=name, shape=value.shape, type=value.type) for name, value in zip(names, guarded, strict=True)]
     branches = {"then_branch": taken, "else_branch": skipped}
     graph.append(ir.node("If", [switch], branches, outputs=results, name="camgraph/explain"))
@@ -66,18 +66,35 @@ def _constant_nodes(nodes: Sequence[ir.Node]) -> set[ir.Node]:
     return constant
 
 
-def _no_targets(outputs: Sequence[ir.Value]) -> ir.Graph:
-    """Return a branch that yields the outputs with an empty axis of targets."""
-    nodes, results = [], []
+def _no_targets(outputs: Sequence[ir.Value], image: ir.Value) -> ir.Graph:
+    """Return a branch that yields the outputs with an empty axis of targets, and of height and width that are dynamic."""
+    nodes, results = _batch_size(image), []
+    batch = nodes[-1].outputs[0]
     for value in outputs:
-        dims = dims_of(value)
-        sizes = np.array([dim if isinstance(dim, int) and axis != 1 else 0 for axis, dim in enumerate(dims)], dtype=np.int64)
-        shape = ir.node("Constant", [], {"value": ir.tensor(sizes)}, name=f"{value.name}/off_shape")
+        rest = [0, *(dim if isinstance(dim, int) else 0 for dim in dims_of(value)[2:])]
+        sizes = ir.node("Constant", [], {"value": ir.tensor(np.array(rest, dtype=np.int64))})
+        shape = ir.node("Concat", [batch, *sizes.outputs], {"axis": 0})
         assert value.dtype is not None
         zero = ir.tensor(np.zeros(1, dtype=value.dtype.numpy()))
-        empty = ir.node("ConstantOfShape", shape.outputs, {"value": zero}, name=f"{value.name}/off")
-        shape.outputs[0].name, empty.outputs[0].name = f"{value.name}_shape", str(value.name).replace("/on", "/off")
-        empty.outputs[0].type, empty.outputs[0].shape = value.type, ir.Shape(dims)
-        nodes += [shape, empty]
+        empty = ir.node("ConstantOfShape", shape.outputs, {"value": zero})
+        _name(str(value.name).replace("/on", "/off"), sizes, shape, empty)
+        empty.outputs[0].type, empty.outputs[0].shape = value.type, ir.Shape([dims_of(value)[0], *rest])
+        nodes += [sizes, shape, empty]
         results.append(empty.outputs[0])
     return ir.Graph(inputs=[], outputs=results, nodes=nodes, name="predict")
+
+
+def _batch_size(image: ir.Value) -> list[ir.Node]:
+    """Return nodes of which the last yields the number of images as int64 [1]."""
+    first = ir.node("Constant", [], {"value": ir.tensor(np.zeros(1, dtype=np.int64))})
+    shape = ir.node("Shape", [image])
+    size = ir.node("Gather", [shape.outputs[0], first.outputs[0]], {"axis": 0})
+    _name("camgraph/batch", first, shape, size)
+    return [first, shape, size]
+
+
+def _name(stem: str, *nodes: ir.Node) -> None:
+    """Name nodes and their outputs: the last one's output is the stem itself."""
+    for node in nodes:
+        node.name = stem if node is nodes[-1] else f"{stem}/{node.op_type}"
+        node.outputs[0].name = node.name
