@@ -65,6 +65,7 @@ def load_module(
     model, aliases = find_layers([exported.model, *exported.unoptimised], recorded)
     _check_names(layers, module, model)
     _forget_origins(model)
+    _own_weights(model)
     source = pb.Source(
         file_name=name or type(module).__name__,
         sha256=_digest(module),
@@ -219,6 +220,13 @@ def _forget_origins(model: ir.Model) -> None:
         node.metadata_props.clear()
         for value in node.outputs:
             value.metadata_props.clear()
+
+
+def _own_weights(model: ir.Model) -> None:
+    """Copy the weights: the exporter's tensors are views of the module's parameters, which may change later."""
+    for value in model.graph.initializers.values():
+        if value.const_value is not None:
+            value.const_value = ir.tensor(value.const_value.numpy().copy(), name=value.name)
 
 
 def _random_like(example: torch.Tensor, *, batch: int) -> torch.Tensor:

@@ -65,7 +65,7 @@ class Autograd:
 
     def __init__(self, module: nn.Module, built: Built, feeds: Mapping[str, np.ndarray]) -> None:
         tensors = built.target
-        recorder = _Recorder()
+        recorder = Recorder()
         with recorder:
             y = module.double()(torch.from_numpy(feeds[str(built.prepared.image.name)]))
         self.tensors = recorder.tensors
@@ -92,7 +92,7 @@ class Autograd:
         ]
 
 
-class _Recorder(TorchFunctionMode):
+class Recorder(TorchFunctionMode):
     """Keeps the result of every function that is called on tensors."""
 
     def __init__(self) -> None:

@@ -1,0 +1,220 @@
+"""Exports one model of torchvision or timm with random weights and compares its gradients with PyTorch's autograd.
+
+Prints one line of JSON. `sweep_models.py` runs this in a process of its own for each model.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import onnx_ir as ir
+import torch
+from torch import nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from camgraph_exporter.cam.build import BuildOptions, Built, build
+from camgraph_exporter.cam.choose import choose_layer
+from camgraph_exporter.cam.layers import TargetLayer, candidate_layers
+from camgraph_exporter.cam.score import Score, find_score
+from camgraph_exporter.export import ExportOptions, export
+from camgraph_exporter.frontends.torch_module import default_example, load_module
+from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.prepare.prepare import Prepared, prepare
+from camgraph_exporter.verify.float64 import Float64Evaluator
+from camgraph_exporter.vjp.driver import Path as GradientPath
+from camgraph_runtime.engine import Engine
+from camgraph_runtime.errors import CamgraphError
+from exporter.matrix.compare import Recorder, channels_first, distance
+
+# Models that take any size are run on small images.
+_SMALL = 160
+_TARGETS = np.asarray([[0, 3, 7]], dtype=np.int64)
+# Gates near zero may flip where constants were rounded to float32; a wrong rule is off by far more.
+_TOLERANCE = 1e-3
+_SAME_TENSOR = 1e-3
+
+
+@dataclass
+class Result:
+    """What became of one model. `errors`: layer to relative L2 distance of its gradients from autograd."""
+
+    library: str
+    model: str
+    verdict: str = "pass"
+    reason: str = ""
+    auto: str = ""
+    shape: str = ""
+    errors: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    parameters: int = 0
+    seconds: float = 0.0
+    memory_gb: float = 0.0
+
+
+@click.command(help=__doc__.partition("\n")[0])
+@click.option("--library", type=click.Choice(["torchvision", "timm"]), required=True)
+@click.option("--model", required=True)
+@click.option("--max-parameters", type=float, default=400e6, show_default=True)
+def main(library: str, model: str, max_parameters: float) -> None:
+    """Prints the result as JSON."""
+    torch.set_num_threads(1)
+    started = time.monotonic()
+    result = Result(library, model)
+    try:
+        _judge(result, max_parameters)
+    except CamgraphError as error:
+        result.verdict, result.reason = "refused", f"{type(error).__name__}: {error}"
+    except Exception as error:  # a model that cannot be built or a fault of the exporter: the table shows which
+        result.verdict, result.reason = (
+            "fault",
+            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+        )
+    result.seconds = round(time.monotonic() - started, 1)
+    result.memory_gb = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 1)
+    click.echo(json.dumps(asdict(result)))
+
+
+def _judge(result: Result, max_parameters: float) -> None:
+    module = _build(result.library, result.model)
+    result.parameters = sum(parameter.numel() for parameter in module.parameters())
+    if result.parameters > max_parameters:
+        result.verdict, result.reason = "skipped", f"more than {max_parameters / 1e6:.0f} million parameters"
+        return
+    loaded = load_module(module, default_example(module, _size(module, result.library, result.model)))
+    built = _explain(loaded.model)
+    chosen = choose_layer(built.prepared, built.score)
+    result.auto, result.notes = chosen.name, [*loaded.notes, *filter(None, [chosen.note])]
+    result.shape = f"{chosen.channels} x {chosen.height} x {chosen.width}"
+    result.errors = _errors(module, built)
+    if not all(error <= _TOLERANCE for error in result.errors.values()):
+        result.verdict, result.reason = "wrong", "gradients differ from autograd"
+        return
+    export(loaded, ExportOptions(layers=(chosen.name,)))
+
+
+def _build(library: str, name: str) -> nn.Module:
+    torch.manual_seed(0)
+    if library == "timm":
+        import timm  # noqa: PLC0415 - only one of the two is needed
+
+        module: nn.Module = timm.create_model(name, pretrained=False, num_classes=10)
+    else:
+        from torchvision import models  # noqa: PLC0415 - as above
+
+        options: dict[str, Any] = {"init_weights": True} if name in {"googlenet", "inception_v3"} else {}
+        module = models.get_model(name, weights=None, num_classes=10, **options)
+    return _wake(module.eval())
+
+
+def _wake(module: nn.Module) -> nn.Module:
+    """Randomise what is zero or one at the start: idle branches would prove nothing."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.ndim <= 1 or float(parameter.abs().max()) < 1e-3:
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+        for part in module.modules():
+            if isinstance(part, nn.BatchNorm2d) and part.running_var is not None and part.running_mean is not None:
+                part.running_mean.add_(0.1 * torch.randn(part.running_mean.shape, generator=generator))
+                part.running_var.mul_(1 + 0.2 * torch.rand(part.running_var.shape, generator=generator))
+            if getattr(part, "inplace", False) is True:
+                part.inplace = False
+    return module
+
+
+def _size(module: nn.Module, library: str, name: str) -> tuple[int, int] | None:
+    """Return a small size for models that take any, None for the model's own."""
+    if library == "torchvision":
+        fixed = name.startswith(("vit", "swin", "maxvit"))
+        return (224, 224) if fixed or name == "alexnet" else (_SMALL, _SMALL)
+    config = module.pretrained_cfg
+    if config.get("fixed_input_size") or config["input_size"][-1] <= _SMALL:
+        return None
+    return _SMALL, _SMALL
+
+
+def _explain(model: ir.Model) -> Built:
+    """Build one graph with the layer that `auto` takes, a middle and an early one."""
+    prepared, score, layers = _layers(prepare(model.clone()))
+    needed = GradientPath(prepared.graph, [layer.value for layer in layers], [score.value]).opset()
+    if needed > prepared.model.opset_imports[""]:
+        prepared, score, layers = _layers(prepare(prepared.model, opset=needed))
+    return build(prepared, score, layers, BuildOptions(gradients=True))
+
+
+def _layers(prepared: Prepared) -> tuple[Prepared, Score, list[TargetLayer]]:
+    score = find_score(prepared)
+    auto, candidates = choose_layer(prepared, score), candidate_layers(prepared, score)
+    picked = [auto, candidates[len(candidates) // 2], candidates[min(1, len(candidates) - 1)]]
+    return prepared, score, list({layer.name: layer for layer in picked}.values())
+
+
+def _errors(module: nn.Module, built: Built) -> dict[str, float]:
+    """Compare the gradients of each layer in float64, both sides from the same activations."""
+    image = str(built.prepared.image.name)
+    generator = torch.Generator().manual_seed(1)
+    shape = [1, *(int(dim) for dim in dims_of(built.prepared.image)[1:])]
+    x = torch.randn(shape, generator=generator)
+    feeds = {image: x.numpy(), built.target.target_input: _TARGETS}
+    proto = ir.to_proto(built.prepared.model)
+    found = Engine(proto.SerializeToString()).run(feeds)
+    recorder = Recorder()
+    with recorder:
+        y = module.double()(x.double())
+    evaluator = Float64Evaluator(proto)
+    errors = {}
+    for layer, tensors in zip(built.layers, built.layer_tensors, strict=True):
+        matches = _equal_tensors(recorder.tensors, layer, found[tensors.activations_tensor])
+        if not matches:
+            errors[layer.name] = float("inf")
+            continue
+        at_layer = {**feeds, layer.name: matches[0].detach().numpy()}
+        got = evaluator.run([tensors.gradients_tensor], at_layer)[0]
+        errors[layer.name] = min(distance(got, _autograd(y, tensor, layer)) for tensor in matches)
+    return errors
+
+
+def _equal_tensors(tensors: list[torch.Tensor], layer: TargetLayer, activations: np.ndarray) -> list[torch.Tensor]:
+    """Return the tensors of PyTorch's forward pass that the layer's activations show, nearest first."""
+    rank = len(dims_of(layer.value))
+    distances = {}
+    for i, tensor in enumerate(tensors):
+        if tensor.ndim == rank and tensor.shape[-1 if rank == 3 else 1] is not None:
+            array = channels_first(layer, tensor.detach().numpy()) if _fits(tensor, layer) else None
+            if array is not None and array.shape == activations.shape:
+                distances[i] = distance(activations, array)
+    near = sorted((error, i) for i, error in distances.items() if error <= _SAME_TENSOR)
+    return [tensors[i] for error, i in near if error <= 2 * near[0][0]]
+
+
+def _fits(tensor: torch.Tensor, layer: TargetLayer) -> bool:
+    return all(
+        not isinstance(dim, int) or dim == size for dim, size in zip(dims_of(layer.value), tensor.shape, strict=True)
+    )
+
+
+def _autograd(y: torch.Tensor, tensor: torch.Tensor, layer: TargetLayer) -> np.ndarray:
+    rows = [torch.autograd.grad(y[:, c].sum(), tensor, retain_graph=True)[0] for c in _TARGETS[0]]
+    return channels_first(layer, torch.stack(rows, 1).numpy())
+
+
+def _load_torchvision() -> None:
+    """Declare two operators that torchvision's wheel expects of PyTorch's own build, before it is imported."""
+    library = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    # The declarations live as long as the library object.
+    _load_torchvision.library = library  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    _load_torchvision()
+    main()
