@@ -70,6 +70,13 @@ def test_the_documents_were_found() -> None:
     assert sum(line.startswith("camgraph ") for line in shell_lines(readme)) >= 5
 
 
+def test_the_index_has_every_page() -> None:
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    pages = [path.name for path in (ROOT / "docs").glob("*.md") if path.name != "README.md"]
+    assert len(pages) >= 5
+    assert [name for name in pages if f"]({name})" not in index] == []
+
+
 def test_every_call_of_the_service_is_documented() -> None:
     proto = (ROOT / "proto/camgraph/v1/explanation.proto").read_text(encoding="utf-8")
     page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
