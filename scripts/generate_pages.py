@@ -1,0 +1,37 @@
+"""Generates the pages of docs/ that say what the code has: operators and options.
+
+With --check it writes nothing and says whether the committed pages are current.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import cli_page
+import operator_page
+
+_DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGES = {"operators.md": operator_page.make, "cli.md": cli_page.make}
+
+
+def main() -> int:
+    """Runs the command; returns 0 if the pages are current in the end."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page is stale")
+    parser.add_argument("--docs", type=Path, default=_DOCS, help="folder of the pages")
+    options = parser.parse_args()
+    pages = {options.docs / name: make() for name, make in PAGES.items()}
+    stale = {path: text for path, text in pages.items() if not path.is_file() or path.read_text("utf-8") != text}
+    for path, text in stale.items():
+        if options.check:
+            print(f"{path} is stale. Run `.venv/bin/python scripts/generate_pages.py`.", file=sys.stderr)
+        else:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path}")
+    return 1 if options.check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
