@@ -1,0 +1,313 @@
+"""Every task, through graphs that the exporter wrote: weights, methods, contrast, sign, fusion, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from camgraph_runtime import Explainer, Target
+from camgraph_runtime.cam import METHODS
+from camgraph_runtime.errors import InvalidInputError, TargetError, UnsupportedError, UsageError
+from camgraph_runtime.profiles import pytorch_grad_cam
+from support.tasks import BOXES, EMBEDDING, SIDE, TASKS, Score, Tail, assert_close, export_task, load
+
+IMAGE = np.random.default_rng(0).normal(size=(1, 3, SIDE, SIDE)).astype(np.float32)
+RANDOM = np.random.default_rng(1)
+MASK = np.zeros((SIDE, SIDE), np.uint8)
+MASK[4:15, 10:30] = 1
+ONE, TWO = (RANDOM.normal(size=EMBEDDING).astype(np.float32) for _ in range(2))
+
+# For each task: two targets, and what their scores are.
+TARGETS: dict[str, tuple[tuple[dict[str, Any], Score], tuple[dict[str, Any], Score]]] = {
+    "segmentation": (
+        ({"class_index": 1, "mask": MASK}, lambda y: float(y[1][MASK == 1].sum())),
+        ({"class_index": 2}, lambda y: float(y[2][MASK == 1].sum())),
+    ),
+    "detection": (
+        ({"class_index": 3, "anchor": 77}, lambda y: float(y[77, 3])),
+        ({"class_index": 0}, lambda y: float(y[77, 0])),
+    ),
+    "embedding": (
+        ({"cotangent": ONE}, lambda y: float(y @ ONE.astype(np.float64))),
+        ({"cotangent": TWO}, lambda y: float(y @ TWO.astype(np.float64))),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tasks")
+
+
+@pytest.fixture(scope="module")
+def graphs(folder: Path) -> dict[str, Explainer]:
+    return {name: load(export_task(name, folder)) for name in TASKS}
+
+
+@pytest.fixture(params=TASKS)
+def task(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def explainer(task: str, graphs: dict[str, Explainer]) -> Explainer:
+    return graphs[task]
+
+
+@pytest.fixture
+def tail(task: str, folder: Path) -> Callable[[str], Tail]:
+    return lambda layer: Tail(folder / f"{task}.source.onnx", layer, TASKS[task].score, IMAGE)
+
+
+def targets_of(task: str) -> tuple[Target, Target, Target, Target]:
+    """Plain; negative; against the other; against the other and negative. The other takes over mask and anchor."""
+    (one, _), (two, _) = TARGETS[task]
+    other = Target(**two)
+    return (
+        Target(**one),
+        Target(**one, negative=True),
+        Target(**one, contrast=other),
+        Target(**one, contrast=other, negative=True),
+    )
+
+
+def scores_of(task: str) -> list[Score]:
+    (_, one), (_, two) = TARGETS[task]
+    return [one, lambda y: -one(y), lambda y: one(y) - two(y), lambda y: two(y) - one(y)]
+
+
+def test_weights_and_gradients_are_the_slopes_of_the_scores(
+    task: str, explainer: Explainer, tail: Callable[[str], Tail]
+) -> None:
+    for layer in TASKS[task].layers:
+        result = explainer.explain(tensor=IMAGE, targets=targets_of(task), layers=[layer], method="hires-cam")
+        cut = tail(layer)
+        for explanation, score in zip(result.explanations, scores_of(task), strict=True):
+            activations = explanation.activations[0]
+            assert_close(explanation.weights[0], cut.weights(activations, score))
+            # Along A itself the slope is the sum of the HiResCAM map.
+            along = cut.slope(activations, activations.astype(np.float64), score)
+            assert explanation.raw_map.sum(dtype=np.float64) == pytest.approx(along, rel=1e-3, abs=1e-4)
+
+
+def test_scores_are_those_of_the_model(task: str, explainer: Explainer, tail: Callable[[str], Tail]) -> None:
+    result = explainer.explain(tensor=IMAGE, targets=targets_of(task))
+    values = tail(TASKS[task].layers[0]).scores(result.explanations[0].activations[0])
+    (_, one), (_, two) = TARGETS[task]
+    for explanation in result.explanations:
+        assert explanation.target.score == pytest.approx(one(values), rel=1e-4)
+    for explanation in result.explanations[2:]:
+        assert explanation.contrast is not None
+        assert explanation.contrast.score == pytest.approx(two(values), rel=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_on_the_exported_gradients(task: str, explainer: Explainer, method: str) -> None:
+    plain, negative, contrast, both = targets_of(task)
+    targets = [plain] if method == "guided-grad-cam" else [plain, negative, contrast, both]
+    layers = list(TASKS[task].layers)
+    result = explainer.explain(tensor=IMAGE, targets=targets, method=method, layers=layers)
+    for layer_number, layer in enumerate(explainer.manifest.layers):
+        gradients = _gradients(explainer, targets, layer.gradients_tensor)
+        for explanation, g in zip(result.explanations, gradients, strict=True):
+            a = explanation.activations[layer_number]
+            expected = METHODS[method](a, g.mean(axis=(1, 2)), g)
+            scale = np.abs(expected).max()
+            np.testing.assert_allclose(explanation.raw_maps[layer_number], expected, rtol=0, atol=1e-4 * scale)
+    for explanation in result.explanations:
+        assert explanation.layers == tuple(layers)
+        np.testing.assert_array_equal(explanation.heatmap, pytorch_grad_cam(explanation.raw_maps, (SIDE, SIDE)))
+
+
+def _gradients(explainer: Explainer, targets: list[Target], tensor: str) -> list[np.ndarray]:
+    """Gradients of the targets' scores: of the graph's own output, put together by hand."""
+    subject = explainer.accept(IMAGE)
+    plan = explainer.fit(explainer.plan(targets=targets, method="hires-cam"), subject)
+    names = explainer.manifest.target
+    feeds: dict[str, np.ndarray] = {"image": IMAGE}
+    for name, field, dtype in (
+        (names.target_input, "code", np.int64),
+        (names.anchor_input, "anchor", np.int64),
+        (names.mask_input, "mask", np.uint8),
+        (names.cotangent_input, "cotangent", np.float32),
+    ):
+        if name:
+            feeds[name] = np.array([[getattr(column, field) for column in plan.columns]], dtype)
+    whole = explainer.engine.run(feeds, [tensor])[tensor][0]
+    assert len(whole) == len({pair for pairs in plan.pairs for pair in pairs if pair is not None})
+    one = whole[0]
+    return [one, -one, one - whole[-1], whole[-1] - one][: len(targets)]
+
+
+def test_linear_methods_subtract_the_maps_of_a_contrast(task: str, explainer: Explainer) -> None:
+    (one, _), (two, _) = TARGETS[task]
+    shared = {name: one[name] for name in ("mask", "anchor") if name in one}
+    alone = [Target(**one), Target(**{**shared, **two}), Target(**one, contrast=Target(**two))]
+    for method in ("grad-cam", "hires-cam"):
+        first, second, difference = explainer.explain(tensor=IMAGE, targets=alone, method=method).explanations
+        scale = np.abs(first.raw_map).max()
+        np.testing.assert_allclose(difference.raw_map, first.raw_map - second.raw_map, rtol=0, atol=1e-5 * scale)
+
+
+def test_many_targets_equal_single_runs(task: str, explainer: Explainer) -> None:
+    targets = targets_of(task)
+    together = explainer.explain(tensor=IMAGE, targets=targets, method="layer-cam").explanations
+    for target, explanation in zip(targets, together, strict=True):
+        [alone] = explainer.explain(tensor=IMAGE, targets=[target], method="layer-cam").explanations
+        np.testing.assert_allclose(alone.raw_map, explanation.raw_map, rtol=1e-4, atol=1e-6)
+        assert alone.title == explanation.title
+
+
+def test_a_batch_of_images_with_their_own_targets(task: str, explainer: Explainer) -> None:
+    other = RANDOM.normal(size=IMAGE.shape).astype(np.float32)
+    wishes = [(IMAGE, targets_of(task)[:1]), (other, targets_of(task)[2:])]
+    subjects = [explainer.accept(tensor) for tensor, _ in wishes]
+    plans = [
+        explainer.fit(explainer.plan(targets=targets), subject)
+        for (_, targets), subject in zip(wishes, subjects, strict=True)
+    ]
+    inferences = explainer.infer(subjects, plans)
+    for (tensor, targets), plan, subject, inference in zip(wishes, plans, subjects, inferences, strict=True):
+        together = explainer.finish(plan, subject, inference)
+        alone = explainer.explain(tensor=tensor, targets=targets)
+        assert len(together.explanations) == len(targets)
+        for one, two in zip(together.explanations, alone.explanations, strict=True):
+            assert one.target.class_index == two.target.class_index
+            np.testing.assert_allclose(one.raw_map, two.raw_map, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("task", "wrong"),
+    [
+        ("segmentation", "anchor"),
+        ("segmentation", "cotangent"),
+        ("detection", "mask"),
+        ("detection", "cotangent"),
+        ("embedding", "mask"),
+        ("embedding", "anchor"),
+        ("embedding", "class_index"),
+    ],
+)
+def test_what_a_task_does_not_take_is_refused(task: str, explainer: Explainer, wrong: str) -> None:
+    value: Any = {"mask": MASK, "anchor": 3, "cotangent": ONE, "class_index": 1}[wrong]
+    with pytest.raises(UnsupportedError, match=rf"which takes a graph for \w+; this graph is for {task}"):
+        explainer.explain(tensor=IMAGE, targets=[Target(**{wrong: value})])
+
+
+def test_graphs_without_gradients_say_what_they_lack(folder: Path) -> None:
+    bare = load(export_task("segmentation", _made(folder / "bare"), "--preset", "zero-one"))
+    with pytest.raises(UnsupportedError, match=r"needs the full gradients of mid, .* --gradients"):
+        bare.explain(tensor=IMAGE, method="layer-cam")
+    with pytest.raises(UnsupportedError, match=r"needs the guided image gradient, .* --guided"):
+        bare.explain(tensor=IMAGE, method="guided-grad-cam")
+
+
+def test_predictions_alone_cost_no_gradients(folder: Path) -> None:
+    path = export_task("detection", _made(folder / "skippable"), "--preset", "zero-one", "--skippable")
+    skippable = load(path)
+    assert skippable.manifest.explain_switch
+    seen: list[bool] = []
+    run = skippable.engine.run
+
+    def watched(feeds: dict[str, np.ndarray], outputs: list[str]) -> dict[str, np.ndarray]:
+        seen.append(bool(feeds[skippable.manifest.explain_switch]))
+        return run(feeds, outputs)
+
+    skippable.engine.run = watched  # type: ignore[method-assign, assignment]
+    predicted = skippable.predict(tensor=IMAGE, num_predictions=3)
+    explained = skippable.explain(tensor=IMAGE, num_predictions=3)
+    assert seen == [False, True]
+    assert predicted.predictions == explained.predictions
+    assert predicted.explanations == []
+
+
+def test_an_embedding_needs_directions(graphs: dict[str, Explainer]) -> None:
+    explainer = graphs["embedding"]
+    with pytest.raises(TargetError, match="give every target and contrast a cotangent of 6 numbers"):
+        explainer.explain(tensor=IMAGE)
+    with pytest.raises(TargetError, match="give every target and contrast"):
+        explainer.explain(tensor=IMAGE, targets=[Target.direction(ONE, contrast=Target())])
+    with pytest.raises(TargetError, match="has 5 numbers, but the embedding has 6"):
+        explainer.explain(tensor=IMAGE, targets=[Target.direction(ONE[:5])])
+    with pytest.raises(UnsupportedError, match="no best classes"):
+        explainer.explain(tensor=IMAGE, top_k=1)
+    with pytest.raises(UnsupportedError, match="predicts no classes"):
+        explainer.predict(tensor=IMAGE)
+    result = explainer.explain(tensor=IMAGE, targets=[Target.direction(ONE)])
+    assert result.predictions == []
+    assert result.explanations[0].title == "direction"
+    assert np.isnan(result.explanations[0].target.probability)
+
+
+def test_boxes_are_named_by_index_and_rank(graphs: dict[str, Explainer], folder: Path) -> None:
+    explainer = graphs["detection"]
+    scores = explainer.engine.run(
+        {"image": IMAGE, "target": np.zeros((1, 1), np.int64), "anchor": np.zeros((1, 1), np.int64)}, ["scores"]
+    )["scores"][0].astype(np.float64)
+    logits = np.log(scores) - np.log1p(-scores)
+    targets = [
+        Target.of_label("bus"),
+        Target.of_label("bus", anchor_rank=4),
+        Target.index(2, anchor=BOXES - 1),
+        Target.of_rank(2),
+    ]
+    result = explainer.explain(tensor=IMAGE, targets=targets, num_predictions=6)
+    by_bus = np.argsort(-logits[:, 1], kind="stable")
+    second = int(np.argsort(-logits.max(axis=0))[1])
+    expected = [(1, by_bus[0]), (1, by_bus[3]), (2, BOXES - 1), (second, logits[:, second].argmax())]
+    for explanation, (index, box) in zip(result.explanations, expected, strict=True):
+        assert (explanation.target.class_index, explanation.target.anchor) == (index, box)
+        assert explanation.target.score == pytest.approx(logits[box, index], abs=1e-4)
+        assert explanation.target.probability == pytest.approx(scores[box, index], abs=1e-6)
+    assert result.explanations[0].title == f"bus, box {by_bus[0]}"
+
+    best = np.argsort(-scores.max(axis=1), kind="stable")[:6]
+    assert [(p.anchor, p.class_index) for p in result.predictions] == [(b, scores[b].argmax()) for b in best]
+    np.testing.assert_allclose([p.score for p in result.predictions], logits[best].max(axis=1), atol=1e-4)
+    assert result.warnings == []
+
+    with pytest.raises(TargetError, match=f"no box {BOXES}: the model has {BOXES} boxes"):
+        explainer.explain(tensor=IMAGE, targets=[Target.index(0, anchor=BOXES)])
+    with pytest.raises(TargetError, match="no box of rank 129"):
+        explainer.explain(tensor=IMAGE, targets=[Target.index(0, anchor_rank=BOXES + 1)])
+
+
+def test_guided_grad_cam_takes_no_contrast_sign_or_raw_profile(graphs: dict[str, Explainer]) -> None:
+    explainer = graphs["segmentation"]
+    for target in (Target.index(0, negative=True), Target.index(0, contrast=Target.index(1))):
+        with pytest.raises(UsageError, match="takes neither contrast nor negative"):
+            explainer.explain(tensor=IMAGE, targets=[target], method="guided-grad-cam")
+    with pytest.raises(UsageError, match="leave the profile raw out"):
+        explainer.explain(tensor=IMAGE, method="guided-grad-cam", profile="raw")
+
+
+def test_a_target_is_checked_and_compared_by_its_arrays() -> None:
+    assert Target(mask=MASK) == Target(mask=MASK.astype(bool))
+    assert hash(Target(mask=MASK)) == hash(Target(mask=255 * MASK))
+    assert Target(mask=MASK) != Target(mask=MASK.T.copy())
+    assert Target.direction(ONE) != Target.direction(TWO)
+    assert Target(mask=MASK) != "a mask"
+    with pytest.raises(ValueError, match="read-only"):
+        Target(mask=MASK).mask[0, 0] = 1  # type: ignore[index]
+    with pytest.raises(TargetError, match=r"A mask is an array \[H, W\]"):
+        Target(mask=np.zeros((2, 2, 3)))
+    with pytest.raises(TargetError, match="finite numbers"):
+        Target.direction(np.array([1, np.nan]))
+    with pytest.raises(TargetError, match="by its index or by its rank"):
+        Target(anchor=1, anchor_rank=1)
+    with pytest.raises(TargetError, match="is not negative"):
+        Target(anchor=-1)
+    with pytest.raises(TargetError, match="start at 1"):
+        Target(anchor_rank=0)
+    with pytest.raises(InvalidInputError, match="contrast"):
+        Target(contrast=Target(negative=True))
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
