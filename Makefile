@@ -11,12 +11,12 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 
-.PHONY: demo test lint types imports proto-check proto bench clean help
+.PHONY: demo test lint proto pages bench clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "make lint   the checks of make test without the tests; make proto, make bench, make clean: see CONTRIBUTING.md"
+	@echo "make lint, make proto, make pages, make bench, make clean: see CONTRIBUTING.md"
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/python examples/demo.py
@@ -28,7 +28,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy benchmarks deploy examples scripts
+	$(BIN)/mypy benchmarks/export_vs_forward.py benchmarks/gpu.py deploy examples scripts
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/buf lint
 	$(BIN)/python scripts/generate_stubs.py --check
@@ -37,6 +37,10 @@ lint: $(VENV)/.installed-dev
 # Regenerates the committed stubs of proto/.
 proto: $(VENV)/.installed-dev
 	$(BIN)/python scripts/generate_stubs.py
+
+# Regenerates the pages of docs/ that say what the code has.
+pages: $(VENV)/.installed-dev
+	$(BIN)/python scripts/generate_pages.py
 
 # Explainable graph against plain forward pass; minutes.
 bench: $(VENV)/.installed-demo
