@@ -152,3 +152,10 @@ def test_an_operator_that_does_not_exist(tmp_path: Path) -> None:
     model.graph.node[4].op_type = "Convolute"
     onnx.save(model, tmp_path / "net.onnx")
     assert "Convolute" in refused(tmp_path / "net.onnx", tmp_path)
+
+
+def test_nodes_in_a_circle(tmp_path: Path) -> None:
+    model = classifier()
+    model.graph.node[0].input[0] = "last"
+    onnx.save(model, tmp_path / "net.onnx")
+    assert "form a cycle" in refused(tmp_path / "net.onnx", tmp_path)

@@ -44,6 +44,7 @@ def load_onnx(path: Path) -> LoadedModel:
     _check_content(proto, path)
     _check_external_data(proto, path)
     model = ir.from_proto(proto)
+    _sort(model, path)
     ir.external_data.set_base_dir(model.graph, path.parent)
     embed_weights(model)
     return LoadedModel(model, _source_of(proto, path))
@@ -86,6 +87,16 @@ def _check_content(proto: onnx.ModelProto, path: Path) -> None:
         raise ModelFileError(
             f"{str(path)!r} uses {len(lost)} tensor(s) that nothing produces ({', '.join(lost[:3])}): it is damaged or truncated. Export it again."
         )
+
+
+def _sort(model: ir.Model, path: Path) -> None:
+    """Bring the nodes into an order in which they can run; runtimes do so by themselves."""
+    try:
+        model.graph.sort()
+    except ValueError as error:
+        raise ModelFileError(
+            f"The nodes of {str(path)!r} form a cycle, so they cannot run. Export it again."
+        ) from error
 
 
 def _check_external_data(proto: onnx.ModelProto, path: Path) -> None:

@@ -58,6 +58,7 @@ def prepare(model: ir.Model, *, opset: int = LOWEST_OPSET, sizes: Sequence[int] 
     image = _image_input(model)
     _name_batch(image)
     result = probe(model, image=image, sizes=sizes)
+    _fix_sizes(image, result)
     annotate(model, result)
     settle_casts(model)
     unpack_sequences(model)
@@ -84,6 +85,16 @@ def _image_input(model: ir.Model) -> ir.Value:
         )
         raise ModelFileError(f"The model must have one image input and no other, but its inputs are: {listed}.")
     return images[0]
+
+
+def _fix_sizes(image: ir.Value, result: Probe) -> None:
+    """Declare sizes that the model leaves open although it takes one only."""
+    known = result.shapes[str(image.name)]
+    dims = [
+        have if isinstance(have, int) or isinstance(want, str) else want
+        for have, want in zip(dims_of(image), known, strict=True)
+    ]
+    image.shape = ir.Shape(dims)
 
 
 def _name_batch(image: ir.Value) -> None:

@@ -6,6 +6,7 @@ fact. Two runs with different batch sizes (and image sizes, where the model take
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from camgraph_runtime.errors import CamgraphError
 
 BATCH = "N"
 _DEFAULT_SIZE = 224
+_GROWTH = 64
 _CONSTANT_LIMIT = 1 << 20  # elements; larger constant values stay in the graph and are not copied
 
 
@@ -69,8 +71,10 @@ def _runs(engine: Engine, image: ir.Value, rng: np.random.Generator, sizes: Sequ
     open_axes = [axis for axis in range(1, len(dims)) if not isinstance(dims[axis], int)]
     batches = (2, 3) if not isinstance(dims[0], int) else (dims[0], dims[0])
     runs = [_run(engine, image, rng, batch, open_axes, sizes, growth=0) for batch in batches]
-    if open_axes and sizes is None:
-        runs.append(_run(engine, image, rng, batches[0], open_axes, sizes, growth=64))
+    if open_axes:
+        # A model that declares its size open but takes one size only is a model of that size.
+        with contextlib.suppress(ModelFileError):
+            runs.append(_run(engine, image, rng, batches[0], open_axes, sizes, growth=_GROWTH))
     return runs
 
 
@@ -85,14 +89,15 @@ def _run(
 ) -> _Run:
     shape = [batch, *dims_of(image)[1:]]
     for i, axis in enumerate(open_axes):
-        shape[axis] = sizes[i % len(sizes)] if sizes else _DEFAULT_SIZE + growth * (i + 1)
+        shape[axis] = (sizes[i % len(sizes)] if sizes else _DEFAULT_SIZE) + growth * (i + 1)
     assert image.dtype is not None
     feeds = {str(image.name): random_input(rng, [int(dim) for dim in shape], image.dtype)}
     try:
         return _Run(batch, feeds, engine.run(feeds))
     except CamgraphError as error:
+        advice = " The model leaves the size of its input open; state it with --input-size." if open_axes else ""
         raise ModelFileError(
-            f"onnxruntime cannot run the model on an input of shape {list(shape)}: {_reason(error)}"
+            f"onnxruntime cannot run the model on an input of shape {list(shape)}: {_reason(error)}{advice}"
         ) from error
 
 
@@ -162,9 +167,15 @@ def _compare(model: ir.Model, image: ir.Value, values: Sequence[ir.Value], runs:
             result.shapes[name] = tuple(
                 _dim(sizes, symbols) for sizes in zip(*(array.shape for array in arrays), strict=True)
             )
-        if value not in dependent and arrays[0].size <= _CONSTANT_LIMIT:
+        if value not in dependent and arrays[0].size <= _CONSTANT_LIMIT and _all_same(arrays):
             result.constants[name] = arrays[0]
+    images = [run.feeds[str(image.name)].shape for run in runs]
+    result.shapes[str(image.name)] = tuple(_dim(sizes, symbols) for sizes in zip(*images, strict=True))
     return result
+
+
+def _all_same(arrays: Sequence[np.ndarray]) -> bool:
+    return all(np.array_equal(array, arrays[0], equal_nan=array.dtype.kind == "f") for array in arrays[1:])
 
 
 def _dim(sizes: tuple[int, ...], symbols: dict[tuple[int, ...], Dim]) -> Dim:
@@ -175,8 +186,14 @@ def _dim(sizes: tuple[int, ...], symbols: dict[tuple[int, ...], Dim]) -> Dim:
 
 
 def _depends_on(model: ir.Model, image: ir.Value) -> set[ir.Value]:
+    """Return the values that depend on the image's pixels, or on chance.
+
+    What depends on the image's shape alone is constant if it is the same in all runs, which differ in every open size.
+    """
     dependent = {image}
     for node in model.graph:
+        if node.domain == "" and node.op_type in {"Shape", "Size"}:
+            continue
         if any(value in dependent for value in reads(node)) or node.op_type.startswith("Random"):
             dependent.update(node.outputs)
     return dependent
