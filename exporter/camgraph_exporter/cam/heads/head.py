@@ -54,7 +54,7 @@ def _ranks(op: Backward, target: ir.Value, size: int | ir.Value) -> ir.Value:
 def pick(op: Backward, values: ir.Value, index: ir.Value, *, batch_dims: int = 1) -> ir.Value:
     """Return `values` at `index` along the axis behind the first `batch_dims`, which both have.
 
-    GatherND, as the reference evaluator's GatherElements fails with more than 32 places.
+    GatherND, as the GatherElements of ONNX's reference evaluator fails beyond a few dozen places.
     """
     return op.GatherND(values, op.Unsqueeze(index, op.ints(-1)), batch_dims=batch_dims)
 
