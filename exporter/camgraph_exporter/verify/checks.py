@@ -10,14 +10,13 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.verify.operators import operators_portable, operators_standard
 from camgraph_exporter.verify.outcome import make_check
 from camgraph_exporter.verify.subject import Arrays, Subject
-
-# From activations [N, K, h, w] to scores [N, T].
-Scores = Callable[[np.ndarray], np.ndarray]
+from camgraph_exporter.verify.tail import Scores, is_quantised, straight_through, tail_of
 
 _OUTPUT_TOLERANCE = 1e-6
 _GRADIENT_TOLERANCE = 1e-4
 _FLOAT32_TOLERANCE = 1e-2
 _BATCH_TOLERANCE = 1e-3
+_INTEGER_TOLERANCE = 0.5
 _DIRECTIONS = 2
 # Relative to the size of the activations. A kink between two evaluations spoils a difference; a smaller step misses it, while a wrong
 # gradient stays wrong at every step.
@@ -41,8 +40,8 @@ def outputs_unchanged(subject: Subject) -> pb.Check:
 def gradients_right(subject: Subject) -> pb.Check:
     """(b) The channel weights are the derivative of the score: float64 finite differences of the part behind each layer.
 
-    Directions are random mixtures of channels, single channels, and with full gradients also random elements. The base point is a little off the real
-    activations: exact zeros behind a ReLU tie in a following max-pooling, where no derivative exists.
+    Directions are random mixtures of channels, single channels, and with full gradients also random elements. Differences
+    of a quantised model are those of its surrogate, which does not round.
     """
     errors: dict[str, float] = {}
     for layer in subject.manifest.layers:
@@ -61,10 +60,15 @@ def float32_close(subject: Subject) -> pb.Check:
     feeds = subject.feeds(subject.batch if not subject.batch_is_symbolic else 1, 2)
     found = subject.engine.run(feeds)
     for layer in subject.manifest.layers:
+        name = layer.weights_tensor
+        if is_quantised(subject):
+            held = straight_through(subject, layer)
+            exact = held.outputs([name], activations=held.activations)[name]
+            errors[layer.name] = relative_l2(held.deployed.found[name], exact)
+            continue
         at_layer = subject.at_layer(layer, feeds)
-        activations = found[layer.activations_tensor]
-        exact = subject.evaluator.run([layer.weights_tensor], {**feeds, layer.name: at_layer(activations)})[0]
-        errors[layer.name] = relative_l2(found[layer.weights_tensor], exact)
+        exact = subject.evaluator.run([name], {**feeds, layer.name: at_layer(found[layer.activations_tensor])})[0]
+        errors[layer.name] = relative_l2(found[name], exact)
     return make_check(
         "gradient-float32",
         "Relative L2 distance of float32 weights from float64 weights at the same activations.",
@@ -93,7 +97,7 @@ def batch_consistent(subject: Subject) -> pb.Check:
     feeds = subject.feeds(subject.batch, 3)
     whole = subject.engine.run(feeds)
     errors: dict[str, float] = {}
-    singles = range(subject.batch) if subject.batch_is_symbolic else []
+    singles = range(subject.batch) if subject.batch_is_symbolic and not _quantises_by_batch(subject) else []
     for n in singles:
         single = subject.engine.run(subject.one_image(feeds, n))
         _worst(errors, {name: relative_l2(single[name], whole[name][n : n + 1]) for name in _compared(subject, whole)})
@@ -108,6 +112,20 @@ def batch_consistent(subject: Subject) -> pb.Check:
         "Relative L2 distance between a batch with three targets and its single runs.",
         errors,
         _BATCH_TOLERANCE,
+    )
+
+
+def integers_stand_for_reals(subject: Subject) -> pb.Check:
+    """The integers of a quantised model are those that its surrogate, whose derivative is exported, rounds to."""
+    errors = {"graph": 0.0}
+    if is_quantised(subject):
+        for layer in subject.manifest.layers:
+            _worst(errors, straight_through(subject, layer).distance())
+    return make_check(
+        "quantised-surrogate",
+        "Mean distance of an operator's integers from those of its real form, in steps; rounding alone makes about 1/4.",
+        errors,
+        _INTEGER_TOLERANCE,
     )
 
 
@@ -132,6 +150,7 @@ ALL: list[Callable[[Subject], pb.Check]] = [
     switch_works,
     gradients_right,
     float32_close,
+    integers_stand_for_reals,
 ]
 
 
@@ -145,32 +164,21 @@ def relative_l2(a: np.ndarray, b: np.ndarray) -> float:
 
 def _finite_differences(subject: Subject, layer: pb.Layer) -> list[float]:
     rng = subject.rng
-    batch = subject.batch if not subject.batch_is_symbolic else 1
-    feeds = subject.feeds(batch, 2)
-    found = subject.engine.run(feeds)
-    real = found[layer.activations_tensor].astype(np.float64)
-    scale = float(np.sqrt(np.mean(real**2))) or 1.0
-    base = real + 1e-3 * scale * np.abs(rng.standard_normal(real.shape))
-    feeds = subject.resolved(feeds, found)
     wanted = [layer.weights_tensor] + ([layer.gradients_tensor] if layer.gradients_tensor else [])
-    at_layer = subject.at_layer(layer, feeds)
-    exact = dict(zip(wanted, subject.evaluator.run(wanted, {**feeds, layer.name: at_layer(base)}), strict=True))
+    tail = tail_of(subject, layer, wanted)
+    base, exact, scores = tail.base, tail.exact, tail.scores
+    scale = float(np.sqrt(np.mean(base**2))) or 1.0
     weights = exact[layer.weights_tensor]
-    places = float(np.prod(real.shape[2:]))
-
-    def scores(activations: np.ndarray) -> np.ndarray:
-        name = subject.manifest.target.target_score_output
-        found = subject.evaluator.run([name], {**feeds, layer.name: at_layer(activations)})[0]
-        return np.asarray(found, dtype=np.float64)
+    places = float(np.prod(base.shape[2:]))
 
     errors = []
     for mixture in _channel_directions(rng, weights):
-        direction = np.broadcast_to(mixture[None, :, None, None], real.shape)
+        direction = np.broadcast_to(mixture[None, :, None, None], base.shape)
         typical = np.linalg.norm(weights, axis=2) * places * np.linalg.norm(mixture)
         errors.append(_slope_error(scores, base, direction, scale, weights @ mixture * places, typical))
     if layer.gradients_tensor:
         full = exact[layer.gradients_tensor]
-        direction = rng.standard_normal(real.shape)
+        direction = rng.standard_normal(base.shape)
         got, typical = (full * direction[:, None]).sum(axis=(2, 3, 4)), np.sqrt((full**2).sum(axis=(2, 3, 4)))
         errors.append(_slope_error(scores, base, direction, scale, got, typical))
     return errors
@@ -226,6 +234,11 @@ def _compared(subject: Subject, found: Arrays) -> list[str]:
         for name, array in found.items()
         if np.issubdtype(array.dtype, np.floating) and array.shape[:1] == (subject.batch,)
     ]
+
+
+def _quantises_by_batch(subject: Subject) -> bool:
+    """Tell whether the trained model itself rounds an image by the range of the whole batch."""
+    return any(node.op_type == "DynamicQuantizeLinear" for node in subject.model.graph.node)
 
 
 def _worst(errors: dict[str, float], new: dict[str, float]) -> None:

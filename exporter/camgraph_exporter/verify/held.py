@@ -1,0 +1,158 @@
+"""What a certificate needs to know of the integers of a quantised model: where they lie, what they stand for, where they may have been clipped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from camgraph_exporter.graph.quantisation import (
+    KEEPS_SCALE,
+    SMALL_INTEGERS,
+    Quantisation,
+    clips,
+    depends_on_no_input,
+    is_dequantiser,
+    is_quantiser,
+    quantisation_of,
+    quantised_twin,
+)
+from camgraph_exporter.graph.ranges import may_clip
+from camgraph_exporter.vjp.residuals import is_absorbed, saturation
+from camgraph_exporter.vjp.straight_through import integers_of
+
+Array = np.ndarray
+_CHOOSES = {"MaxPool", "GlobalMaxPool", "ReduceMax"}
+
+
+@dataclass(frozen=True)
+class Held:
+    """One integer value of the model, and its names in the surrogate.
+
+    `low`, `high`: whether the integers at that end of the type may have been clipped. `between`: bounds of an activation that is computed in
+    one step with the quantiser. `is_chosen_from`: a maximum is taken of it, where equal integers would tie.
+    """
+
+    name: str
+    quantisation: Quantisation
+    clips: bool
+    low: bool
+    high: bool
+    between: tuple[float, float] | None
+    is_chosen_from: bool
+
+    @property
+    def real(self) -> str:
+        """The real numbers r."""
+        return f"{self.name}/real"
+
+    @property
+    def rounded(self) -> str:
+        """The real numbers x that the deployed model rounds."""
+        return f"{self.name}/rounded"
+
+    @property
+    def base(self) -> str:
+        """r0."""
+        return f"{self.name}/base"
+
+    @property
+    def mask(self) -> str:
+        """One where nothing was clipped, else zero."""
+        return f"{self.name}/mask"
+
+    @property
+    def origin(self) -> str:
+        """x0."""
+        return f"{self.name}/origin"
+
+    @property
+    def step(self) -> str:
+        """The scale, so shaped that it broadcasts."""
+        return f"{self.name}/step"
+
+
+def describe_integers(forward: list[ir.Node], score: ir.Value) -> dict[ir.Value, Held]:
+    """Describe every integer value that depends on the image."""
+    _set_types(forward)
+    unclipped, described = integers_of([score]), dict[ir.Value, Held]()
+    for node in forward:
+        sources = [value for value in node.inputs if value is not None and value.producer() is None]
+        for value in (*sources, *node.outputs):
+            if value.dtype not in SMALL_INTEGERS or value in described or depends_on_no_input(value):
+                continue
+            found = quantisation_of(value)
+            if found is None or not found.scales:
+                continue
+            maker = value.producer()
+            ends = may_clip(maker, known) if maker is not None and clips(maker) and value not in unclipped else (False, False)
+            activation = absorbed(maker) if maker is not None else None
+            described[value] = Held(
+                str(value.name),
+                found,
+                maker is not None and clips(maker),
+                *ends,
+                saturation(activation, known) if activation is not None else None,
+                any(node.op_type in _CHOOSES for node in _readers(value)),
+            )
+    return described
+
+
+def _set_types(forward: list[ir.Node]) -> None:
+    """Set the element types of integers, which the file does not hold: those of their zero points."""
+    for node in forward:
+        found = quantisation_of(node.outputs[0]) if is_quantiser(node) or clips(node) else None
+        if found is not None:
+            declared = found.zero_point.dtype if found.zero_point is not None else None
+            node.outputs[0].dtype = declared or ir.DataType(_default_type(node))
+        elif node.op_type in KEEPS_SCALE and node.domain == "" and node.inputs[0] is not None:
+            for value in node.outputs if node.op_type == "Split" else node.outputs[:1]:
+                value.type = node.inputs[0].type or value.type
+        elif is_dequantiser(node):
+            node.outputs[0].dtype = ir.DataType.FLOAT
+
+
+def _default_type(node: ir.Node) -> int:
+    attribute = node.attributes.get("output_dtype")
+    return int(attribute.value) if attribute is not None and attribute.value else int(ir.DataType.UINT8)
+
+
+def mask_of(held: Held, q: Array, real: Array, step: Array) -> Array:
+    """Return where integers pass a gradient on to what they were rounded from."""
+    limits, inside = np.iinfo(q.dtype), np.ones(q.shape, bool)
+    if held.low:
+        inside &= q > limits.min
+    if held.high:
+        inside &= q < limits.max
+    if held.between is not None:
+        low, high = held.between
+        # A rectifier's zero is an integer; other bounds are known to half a step.
+        inside &= (real > 0) if (low, high) == (0.0, np.inf) else (real - low > step / 2) & (high - real > step / 2)
+    return inside.astype(np.float64)
+
+
+def absorbed(node: ir.Node) -> ir.Node | None:
+    """Return the activation that is computed in one step with a quantiser, if there is one."""
+    source = node.inputs[0] if is_quantiser(node) else None
+    before = source.producer() if source is not None and quantised_twin(source) is not None else None
+    return before if before is not None and is_absorbed(before) else None
+
+
+def _readers(value: ir.Value) -> list[ir.Node]:
+    """Return the nodes that read integers or the real numbers that the graph makes of them."""
+    readers = [use.node for use in value.uses()]
+    return readers + [use.node for node in readers if is_dequantiser(node) for use in node.outputs[0].uses()]
+
+
+def known(value: ir.Value | None) -> Array | None:
+    """Return the elements of an initializer, None for any other value."""
+    return value.const_value.numpy() if value is not None and value.const_value is not None else None
+
+
+def spread(vector: Array, rank: int, axis: int) -> Array:
+    """Shape a scale or zero point so that it broadcasts along `axis` of an array of `rank` axes."""
+    vector = np.asarray(vector, np.float64)
+    if vector.size == 1:
+        return vector.reshape(())
+    return vector.reshape([-1 if i == axis % rank else 1 for i in range(rank)]) if vector.ndim == 1 else vector

@@ -1,0 +1,152 @@
+"""Checks a quantised graph against its surrogate, at the integers of a run of the deployed model (docs/straight-through.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.storage import load_engine, with_weights
+from camgraph_exporter.verify.float64 import Float64Evaluator
+from camgraph_exporter.verify.held import Held, mask_of, spread
+from camgraph_exporter.verify.subject import Arrays, Subject
+from camgraph_exporter.verify.surrogate import make_surrogate
+
+# A little below the deployed values, in steps: kinks at zero count as the rules count them, and of equal integers the first is the largest.
+_BELOW = 1e-4
+_RAMP = 0.4
+_NUDGE = 1e-3
+
+
+@dataclass
+class Deployed:
+    """One run of the explainable graph: `found` are its outputs, `integers` all that a repetition needs to be the same run."""
+
+    feeds: Arrays
+    found: Arrays
+    integers: Arrays
+
+
+class StraightThrough:
+    """A quantised graph, its surrogate for one layer, and a run of both from the same integers."""
+
+    def __init__(self, subject: Subject, layer: pb.Layer) -> None:
+        self._subject = subject
+        self._layer = layer
+        model = with_weights(subject.model, subject.folder)
+        self._surrogate = make_surrogate(model, layer.name, subject.manifest.head.score_tensor)
+        self._evaluator = Float64Evaluator(self._surrogate.model)
+        self.deployed = self._run()
+        self._held = self._linearise()
+
+    def outputs(self, names: Sequence[str], *, activations: np.ndarray) -> Arrays:
+        """Compute outputs of the explainable graph itself in float64, from the deployed integers.
+
+        `activations` [N, K, h, w] are taken by a layer that is not made of integers.
+        """
+        feeds = {**self.deployed.feeds, **self.deployed.integers}
+        if self._surrogate.layer_integers is None:
+            feeds[self._layer.name] = self._subject.at_layer(self._layer, self.deployed.feeds)(activations)
+        return dict(zip(names, self._subject.evaluator.run(names, feeds), strict=True))
+
+    def scores(self, activations: np.ndarray) -> np.ndarray:
+        """Return the surrogate's scores [N, T] at activations [N, K, h, w] near the deployed ones."""
+        name = self._subject.manifest.target.target_score_output
+        feeds = {**self.deployed.feeds, **self._held, **self._layer_feed(activations)}
+        return np.asarray(self._evaluator.run([name], feeds)[0], dtype=np.float64)
+
+    def distance(self) -> dict[str, float]:
+        """Return how far integers are from the real form of their operators, in steps: about 1/4 on average for honest rounding."""
+        errors = {}
+        for held in self._surrogate.held:
+            if held.clips and held.between is None:
+                q, step = self.deployed.integers[held.name], self._held[held.step]
+                limits = np.iinfo(q.dtype)
+                offset = self._held[f"{held.name}/offset"]
+                wanted = np.clip(self._held[held.origin] / step + offset, limits.min, limits.max)
+                errors[held.name] = float(np.abs(wanted - q).mean())
+        return errors
+
+    @property
+    def activations(self) -> np.ndarray:
+        """Activations [N, K, h, w] of the deployed run, float64."""
+        return self.deployed.found[self._layer.activations_tensor].astype(np.float64)
+
+    @property
+    def base(self) -> np.ndarray:
+        """The point [N, K, h, w] at which derivatives are compared: the deployed one, with ties broken if the layer is not made of integers."""
+        real = self.activations
+        if self._surrogate.layer_integers is not None:
+            return real
+        return real - _NUDGE * float(np.sqrt(np.mean(real**2))) * (1 + _ramp(real.shape))
+
+    def _run(self) -> Deployed:
+        """Run the graph as it is deployed, with its integers as further outputs."""
+        subject, surrogate = self._subject, self._surrogate
+        model = onnx.ModelProto()
+        model.CopyFrom(subject.model)
+        names = [held.name for held in (*surrogate.held, *surrogate.fixed)] + surrogate.observed
+        known = {value.name for value in (*model.graph.output, *model.graph.input)}
+        for name in dict.fromkeys(names):
+            if name not in known:
+                model.graph.output.add(name=name)
+        feeds = subject.feeds(subject.batch if not subject.batch_is_symbolic else 1, 2)
+        found = load_engine(model, subject.folder).run(feeds)
+        integers = {name: found[name] if name in found else feeds[name] for name in names}
+        return Deployed(subject.resolved(feeds, found), found, integers)
+
+    def _linearise(self) -> Arrays:
+        """Return what the surrogate is fed with: r0, the masks, and x0, which one evaluation at r0 gives."""
+        surrogate = self._surrogate
+        held: Arrays = dict(self._quantities())
+        at_base = {x.real: held[x.base] for x in surrogate.held}
+        self._base = held.get(f"{surrogate.layer_integers}/base", np.zeros(()))
+        names = [x.rounded for x in surrogate.held]
+        layer = self._layer_feed(self.base)
+        found = self._evaluator.run(names, {**self.deployed.feeds, **held, **at_base, **layer})
+        return {**held, **{x.origin: value for x, value in zip(surrogate.held, found, strict=True)}}
+
+    def _quantities(self) -> Iterator[tuple[str, np.ndarray]]:
+        surrogate, run = self._surrogate, self.deployed
+        for name in surrogate.observed:
+            yield name, run.integers[name]
+        for held in (*surrogate.held, *surrogate.fixed):
+            q = run.integers[held.name]
+            step, offset = self._step(held, q.ndim)
+            real = (q.astype(np.float64) - offset) * step
+            below = _BELOW + (_RAMP * _ramp(q.shape) if held.is_chosen_from else 0.0)
+            yield held.step, np.asarray(step)
+            yield f"{held.name}/offset", np.asarray(offset)
+            yield held.mask, mask_of(held, q, real, step)
+            yield held.base, real - below * step
+            if held in surrogate.fixed:
+                yield held.real, real - below * step
+
+    def _step(self, held: Held, rank: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return scale and zero point of an integer value, so shaped that they broadcast."""
+        found, axis = held.quantisation, held.quantisation.axis
+        scales = [self._number(str(scale.name)) for scale in found.scales]
+        step = np.prod([spread(scale, rank, axis) for scale in scales], axis=0) * found.factor
+        offset = self._number(str(found.zero_point.name)) if found.zero_point is not None else np.zeros(())
+        return step, spread(offset, rank, axis)
+
+    def _number(self, name: str) -> np.ndarray:
+        observed = self.deployed.integers.get(name)
+        return observed if observed is not None else self._subject.evaluator.run([name], self.deployed.feeds)[0]
+
+    def _layer_feed(self, activations: np.ndarray) -> Arrays:
+        """Feed the layer: deployed values plus the change of its activations, which leaves tokens outside the map alone."""
+        at_layer = self._subject.at_layer(self._layer, self.deployed.feeds)
+        if self._surrogate.layer_integers is None:
+            return {self._surrogate.layer: at_layer(activations)}
+        return {self._surrogate.layer: self._base + (at_layer(activations) - at_layer(self.activations))}
+
+
+def _ramp(shape: tuple[int, ...]) -> np.ndarray:
+    """Return numbers from 0 to 1 that rise along each map [h, w] in scan order."""
+    places = shape[2:] or shape[-1:]
+    count = int(np.prod(places))
+    return (np.arange(count) / max(count, 1)).reshape(places)

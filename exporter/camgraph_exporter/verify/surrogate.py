@@ -1,0 +1,198 @@
+"""The surrogate of a quantised model: the same network on real numbers, linear in every quantiser, at the values of one deployed run.
+
+Where the model rounds a value x to the integers q, which stand for the real numbers r, the surrogate has
+
+    r(x) = r0 + mask * (x - x0)
+
+with r0, and the mask of what was not clipped, taken from the integers of the deployed run, and x0 what the surrogate itself computes when
+every integer is held at r0. Its derivative is the straight-through gradient by definition; finite differences of it need no rule for any operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from camgraph_exporter.graph.quantisation import (
+    SMALL_INTEGERS,
+    Quantisation,
+    RealForm,
+    is_dequantiser,
+    is_quantiser,
+    real_form,
+)
+from camgraph_exporter.verify.held import Array, Held, absorbed, describe_integers, known, spread
+from camgraph_exporter.vjp.registry import is_nondifferentiable
+
+
+@dataclass
+class Surrogate:
+    """The rewritten model. `held`: integers behind the layer, which move; `fixed`: all others, which do not.
+
+    `observed`: further values of the deployed run that it takes as they are. `layer`: the name under which the layer is fed.
+    """
+
+    model: onnx.ModelProto
+    held: list[Held]
+    fixed: list[Held]
+    observed: list[str]
+    layer: str
+    layer_integers: str | None
+
+
+@dataclass
+class _Rewriter:
+    """State of the rewriting: which real value stands for which integers."""
+
+    graph: ir.Graph
+    path: set[ir.Value]
+    held: dict[ir.Value, Held]
+    real: dict[ir.Value, ir.Value] = field(default_factory=dict)
+
+
+def make_surrogate(model: onnx.ModelProto, layer: str, score: str) -> Surrogate:
+    """Rewrite an explainable graph for one layer. `layer` and `score` are names of tensors of the trained model."""
+    copy = ir.from_proto(model)
+    graph = copy.graph
+    values = {str(value.name): value for node in graph for value in node.outputs}
+    start, end = values[layer], values[score]
+    forward = _leading_to([end, start])
+    described = describe_integers(forward, end)
+    producer = start.producer()
+    integers = producer.inputs[0] if producer is not None and is_dequantiser(producer) else None
+    path = _between(forward, integers or start)
+    rewriter = _Rewriter(graph, path, described)
+    observed = [str(value.name) for node in forward if node.op_type == "DynamicQuantizeLinear" for value in node.outputs]
+    for value in rewriter.held:
+        rewriter.real[value] = ir.Value(name=rewriter.held[value].real)
+    for node in forward:
+        _rewrite(rewriter, node)
+    moving = [hold for value, hold in rewriter.held.items() if value in path and value is not integers]
+    fixed = [hold for value, hold in rewriter.held.items() if value not in path or value is integers]
+    name = rewriter.held[integers].real if integers is not None else layer
+    return Surrogate(ir.to_proto(copy), moving, fixed, observed, name, None if integers is None else str(integers.name))
+
+
+def _leading_to(values: list[ir.Value]) -> list[ir.Node]:
+    """Return the nodes that values are computed by, in the order of the graph."""
+    wanted: set[ir.Node] = set()
+    stack = [node for value in values if (node := value.producer()) is not None]
+    while stack:
+        node = stack.pop()
+        if node not in wanted:
+            wanted.add(node)
+            stack += [before for value in node.inputs if value is not None and (before := value.producer()) is not None]
+    graph = values[0].producer().graph  # type: ignore[union-attr]
+    return [node for node in graph or () if node in wanted]
+
+
+def _between(forward: list[ir.Node], start: ir.Value) -> set[ir.Value]:
+    reached = {start}
+    for node in forward:
+        if any(value in reached for value in node.inputs) and not is_nondifferentiable(node):
+            reached.update(node.outputs[:1] if node.op_type == "DynamicQuantizeLinear" else node.outputs)
+    return reached
+
+
+def _rewrite(rewriter: _Rewriter, node: ir.Node) -> None:
+    """Put the real form of one node beside it."""
+    form = real_form(node)
+    y = node.outputs[0]
+    if is_dequantiser(node):
+        if node.inputs[0] in rewriter.real:
+            y.replace_all_uses_with(rewriter.real[node.inputs[0]], replace_graph_outputs=True)
+        return
+    if form is not None and not rewriter.path.isdisjoint(node.outputs):
+        operands = [_operand(rewriter, node, form, i) for i in range(len(form.operands))]
+        attributes = {name: attribute.value for name, attribute in form.attributes.items()}
+        result = _insert(rewriter, node, form.op_type, operands, attributes)
+        if y in rewriter.held:
+            _hold(rewriter, node, y, result)
+        else:
+            y.replace_all_uses_with(result, replace_graph_outputs=True)
+    elif y in rewriter.held and y in rewriter.path:
+        _hold(rewriter, node, y, _rounded(rewriter, node))
+
+
+def _rounded(rewriter: _Rewriter, node: ir.Node) -> ir.Value:
+    """Return the real numbers that a quantiser rounds, or the real form of an operator that moves or chooses integers."""
+    source = node.inputs[0]
+    assert source is not None
+    if is_quantiser(node):
+        activation = absorbed(node)
+        inner = activation.inputs[0] if activation is not None and node.outputs[0] in rewriter.held and rewriter.held[node.outputs[0]].between else source
+        assert inner is not None
+        return _insert(rewriter, node, "Identity", [inner])
+    inputs = [_in_place(rewriter, x, rewriter.held.get(source)) for x in node.inputs]
+    if node.op_type == "Relu":
+        return _insert(rewriter, node, "Max", [inputs[0], _real_constant(np.zeros(()), rewriter.held[source].quantisation)])
+    return _insert(rewriter, node, node.op_type, inputs, {name: attribute.value for name, attribute in node.attributes.items()})
+
+
+def _in_place(rewriter: _Rewriter, x: ir.Value | None, held: Held | None) -> ir.Value | None:
+    """Return the real form of an input of an operator on integers; indices and shapes are what they are."""
+    if x is None or x in rewriter.real:
+        return rewriter.real[x] if x is not None else None
+    array = known(x)
+    if array is not None and held is not None and x.dtype in SMALL_INTEGERS:
+        return _real_constant(array, held.quantisation)
+    return x
+
+
+def _hold(rewriter: _Rewriter, node: ir.Node, value: ir.Value, rounded: ir.Value) -> None:
+    """Emit r = base + mask * (rounded - origin)."""
+    held = rewriter.held[value]
+    rounded.name = held.rounded
+    base, mask, origin = (ir.Value(name=name) for name in (held.base, held.mask, held.origin))
+    change = _insert(rewriter, node, "Mul", [mask, _insert(rewriter, node, "Sub", [rounded, origin])])
+    _insert(rewriter, node, "Add", [base, change], output=rewriter.real[value])
+
+
+def _operand(rewriter: _Rewriter, node: ir.Node, form: RealForm, index: int) -> ir.Value:
+    operand = form.operands[index]
+    array = known(operand.value)
+    if array is not None:
+        return _real_constant(array, operand.quantisation)
+    real = rewriter.real[operand.value]
+    if operand.quantisation.scales:
+        return real
+    # The integers themselves, less their zero point.
+    return _insert(rewriter, node, "Div", [real, ir.Value(name=rewriter.held[operand.value].step)])
+
+
+def _real_constant(array: Array, quantisation: Quantisation) -> ir.Value:
+    """Return constant integers as real numbers, in float64."""
+    scales = [known(scale) for scale in quantisation.scales]
+    zero_point = known(quantisation.zero_point)
+    real = array.astype(np.float64)
+    if zero_point is not None:
+        real -= spread(zero_point, real.ndim, quantisation.axis)
+    for scale in scales:
+        assert scale is not None, "The scales of constant integers are constants."
+        real = real * spread(scale, real.ndim, quantisation.axis)
+    tensor = ir.tensor(real * quantisation.factor)
+    node = ir.node("Constant", [], {"value": tensor})
+    return node.outputs[0]
+
+
+def _insert(
+    rewriter: _Rewriter,
+    place: ir.Node,
+    op_type: str,
+    inputs: Sequence[ir.Value | None],
+    attributes: Mapping[str, object] | None = None,
+    output: ir.Value | None = None,
+) -> ir.Value:
+    """Put a new node, and constants among its inputs, in front of a node of the graph."""
+    constants = [x.producer() for x in inputs if x is not None and x.producer() is not None and x.producer().graph is None]  # type: ignore[union-attr]
+    for number, constant in enumerate(constants):
+        assert constant is not None
+        constant.outputs[0].name = f"{place.outputs[0].name}/{op_type}/constant{number}"
+    results = [output] if output is not None else [ir.Value(name=f"{place.outputs[0].name}/{op_type}/{len(rewriter.graph)}")]
+    node = ir.node(op_type, inputs, dict(attributes or {}), outputs=results)  # type: ignore[arg-type]
+    rewriter.graph.insert_before(place, [c for c in constants if c is not None] + [node])
+    return results[0]
