@@ -37,4 +37,7 @@ class Interface:
         return str(output.name)
 
     def _free(self, name: str) -> str:
-        return name if name not in self._taken else f"camgraph_{name}"
+        while name in self._taken:
+            name = f"camgraph_{name}"
+        self._taken.add(name)
+        return name
