@@ -1,0 +1,57 @@
+"""Draws one class at the last, a middle and an early layer of the example model: where it looks, and how finely.
+
+    python examples/compare_layers.py docs/images/layers.jpg
+
+Above Grad-CAM, below LayerCAM, which weighs each cell by its own gradient; first below, the three layers fused. The
+graph is exported on the way. Needs `camgraph[cpu,export]`.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from camgraph_exporter.cam.build import BuildOptions
+from camgraph_exporter.export import ExportOptions, export_file
+from camgraph_exporter.input_spec import InputOptions
+from camgraph_runtime import Explainer, Target
+from camgraph_runtime.overlay import encode_jpeg, overlay
+from camgraph_runtime.panel import Tile, panel
+
+EXAMPLES = Path(__file__).resolve().parent
+LAYERS = {
+    "/_swish_1/Clip_output_0": "last, 7 x 7",
+    "/_blocks.10/Add_output_0": "middle, 14 x 14",
+    "/_blocks.2/Add_output_0": "early, 56 x 56",
+}
+TIGER_CAT = 282
+
+
+def main(picture: str) -> None:
+    """Exports the model, explains the cat and writes the picture."""
+    explainer = export()
+    photo = (EXAMPLES / "photos/chelsea.png").read_bytes()
+    tiles = []
+    for method, title in (("grad-cam", "Grad-CAM"), ("layer-cam", "LayerCAM")):
+        first = [] if method == "grad-cam" else [list(LAYERS)]
+        for layers in [*first, *([layer] for layer in LAYERS)]:
+            result = explainer.explain(photo, targets=[Target.index(TIGER_CAT)], method=method, layers=layers)
+            assert result.photo is not None  # it is None only where a tensor was explained
+            note = LAYERS[layers[0]] if len(layers) == 1 else "all three layers"
+            tiles.append(Tile(overlay(result.photo, result.explanations[0].heatmap), title, note))
+    photo_tile = Tile(result.photo, "tiger cat", "EfficientNet-Lite0")
+    Path(picture).write_bytes(encode_jpeg(panel([photo_tile, *tiles]), quality=80))
+
+
+def export() -> Explainer:
+    """An explainer of the example model at the three layers, with full gradients."""
+    options = ExportOptions(
+        layers=tuple(LAYERS), build=BuildOptions(gradients=True), input=InputOptions(preset="efficientnet-lite")
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        graph = Path(folder) / "efficientnet_lite0.onnx"
+        export_file(EXAMPLES / "models/efficientnet_lite0.onnx", graph, options)
+        return Explainer(graph)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
