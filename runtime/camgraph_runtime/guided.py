@@ -40,9 +40,9 @@ def guided_picture(guided: FloatArray, frame: Frame) -> ByteArray:
     """A guided map as a picture in the photo's frame.
 
     The values, with the mean taken away, are divided by (standard deviation + 1e-5), scaled by 0.1, shifted
-    by 0.5 and cut to 0..1, as ``deprocess_image`` of grad-cam 1.5.7 does; mean and standard deviation are those
-    of all pixels and channels of the network's input. What lies outside the input is 0.5. Values that are not
-    finite count as 0.
+    by 0.5 and cut to 0..1, as ``deprocess_image`` of grad-cam 1.5.7 does, bit for bit where the photo is the
+    input; mean and standard deviation are those of all pixels and channels of the network's input. What lies
+    outside the input is 0.5. Values that are not finite count as 0.
 
     Args:
         guided: float32 [h_in, w_in, 3], signed.

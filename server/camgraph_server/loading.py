@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from camgraph_runtime import Explainer, Limits
+from camgraph_runtime import Explainer, Limits, Target
 from camgraph_runtime.threads import Threads, available_cores
 from camgraph_server.config import ServerConfig
 
@@ -42,4 +42,11 @@ def _warm_up(explainer: Explainer) -> None:
     image_axes = [axis for axis in info.shape[1:] if isinstance(axis, int)]
     if len(image_axes) == 3:
         subject = explainer.accept(np.zeros((1, *image_axes), info.dtype))
-        explainer.infer([subject], [explainer.plan()])
+        plan = explainer.plan(targets=_any_targets(explainer))
+        explainer.infer([subject], [explainer.fit(plan, subject)])
+
+
+def _any_targets(explainer: Explainer) -> list[Target]:
+    """Targets that every image has: an embedding model wants a direction, others take their best class."""
+    size = explainer.manifest.head.embedding_size
+    return [Target.direction(np.ones(size, np.float32))] if size else []

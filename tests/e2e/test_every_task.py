@@ -1,0 +1,216 @@
+"""Segmentation, detection and embedding the whole way: export, serve, explain through gRPC and on the command line."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from PIL import Image
+
+from camgraph.v1 import explanation_pb2 as pb
+from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
+from camgraph_client import Client
+from camgraph_runtime import Explainer, Target
+from camgraph_runtime.cam import METHODS
+from camgraph_runtime.errors import InvalidInputError, UnsupportedError
+from camgraph_runtime.overlay import encode_png
+from support.compare import assert_same
+from support.serving import PATIENCE, png, run_camgraph, server_process
+from support.tasks import EMBEDDING, TASKS, export_task, load
+
+OUTPUTS = ["heatmap", "weights", "raw-map"]
+PHOTO = png(48, 40, seed=5)
+MASK = np.zeros((40, 48), np.uint8)
+MASK[8:30, 10:25] = 1
+ONE, TWO = np.random.default_rng(1).normal(size=(2, EMBEDDING)).astype(np.float32)
+WISHES: dict[str, Sequence[Target]] = {
+    "segmentation": (
+        Target.index(1, mask=MASK),
+        Target.of_label("cow"),
+        Target.index(1, mask=MASK, contrast=Target.of_rank(1)),
+        Target.index(1, mask=MASK, negative=True),
+    ),
+    "detection": (
+        Target.index(3, anchor=77),
+        Target.of_label("bus", anchor_rank=3),
+        Target.index(3, anchor=77, contrast=Target.index(0)),
+        Target.of_rank(2, negative=True),
+    ),
+    "embedding": (
+        Target.direction(ONE),
+        Target.direction(ONE, contrast=Target.direction(TWO)),
+        Target.direction(TWO, negative=True),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made, served = tmp_path_factory.mktemp("made"), tmp_path_factory.mktemp("served")
+    for name in TASKS:
+        shutil.move(export_task(name, made), served / f"{name}.onnx")
+    return served
+
+
+@pytest.fixture(scope="module")
+def explainers(models: Path) -> dict[str, Explainer]:
+    return {name: load(models / f"{name}.onnx") for name in TASKS}
+
+
+@pytest.fixture(scope="module")
+def address(models: Path) -> Iterator[str]:
+    with server_process(models) as process:
+        yield process.address
+
+
+@pytest.fixture(scope="module")
+def client(address: str) -> Iterator[Client]:
+    with Client(address) as connected:
+        yield connected
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_server_answers_like_the_runtime(client: Client, explainers: dict[str, Explainer], task: str) -> None:
+    options: dict[str, Any] = {"targets": WISHES[task], "layers": TASKS[task].layers, "num_predictions": 4}
+    remote = client.explain(PHOTO, model=task, outputs=OUTPUTS, **options)
+    assert_same(remote, explainers[task].explain(PHOTO, **options))
+    assert len(remote.predictions) == {"segmentation": 3, "detection": 4, "embedding": 0}[task]
+    assert any(explanation.heatmap.any() for explanation in remote.explanations if explanation.heatmap is not None)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("task", TASKS)
+def test_every_method_through_the_server(
+    client: Client, explainers: dict[str, Explainer], task: str, method: str
+) -> None:
+    options: dict[str, Any] = {"targets": WISHES[task][:1], "layers": TASKS[task].layers, "method": method}
+    guided = method == "guided-grad-cam"
+    outputs = [*OUTPUTS, "guided", "guided-png"] if guided else OUTPUTS
+    remote = client.explain(PHOTO, model=task, outputs=outputs, **options)
+    local = explainers[task].explain(PHOTO, **options)
+    assert_same(remote, local)
+    if guided:
+        [got], [wanted] = remote.explanations, local.explanations
+        assert wanted.guided_picture is not None
+        np.testing.assert_array_equal(got.guided, wanted.guided)
+        assert got.guided_png == encode_png(wanted.guided_picture)
+
+
+def test_what_a_graph_lacks_is_a_failed_precondition(address: str, client: Client) -> None:
+    mask = pb.Tensor(dtype="uint8", shape=MASK.shape, data=MASK.tobytes())
+    cotangent = pb.Tensor(dtype="float32", shape=ONE.shape, data=ONE.tobytes())
+    refused = [
+        ("detection", pb.Target(mask=mask)),
+        ("segmentation", pb.Target(anchor_index=1)),
+        ("segmentation", pb.Target(cotangent=cotangent)),
+        ("embedding", pb.Target(class_index=1)),
+    ]
+    with grpc.insecure_channel(address) as channel:
+        stub = ExplanationServiceStub(channel)
+        for model, target in refused:
+            request = pb.ExplainRequest(model_name=model, image=pb.EncodedImage(data=PHOTO), targets=[target])
+            with pytest.raises(grpc.RpcError) as failure:
+                stub.Explain(request, timeout=PATIENCE)
+            assert failure.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+            assert f"this graph is for {model}" in failure.value.details()
+    with pytest.raises(UnsupportedError, match="this graph is for detection"):
+        client.explain(PHOTO, model="detection", targets=[Target(mask=MASK)])
+
+
+@pytest.mark.parametrize(
+    ("model", "target", "text"),
+    [
+        ("segmentation", pb.Target(mask=pb.Tensor(dtype="uint8", shape=[2], data=b"ab")), r"A mask is an array"),
+        ("segmentation", pb.Target(mask=pb.Tensor(dtype="uint8", shape=[1, 2], data=b"ab")), r"The mask is 2 x 1, but"),
+        ("segmentation", pb.Target(mask=pb.Tensor(dtype="uint8", shape=[9, 9], data=b"")), r"takes 81 bytes"),
+        ("detection", pb.Target(anchor_index=-1), "is not negative"),
+        ("detection", pb.Target(anchor_index=128), "no box 128"),
+        ("detection", pb.Target(anchor_rank=0), "start at 1"),
+        ("embedding", pb.Target(), "give every target and contrast a cotangent"),
+        ("embedding", pb.Target(cotangent=pb.Tensor(dtype="float32", shape=[1], data=b"1234")), "has 1 numbers"),
+    ],
+)
+def test_what_cannot_be_used_is_an_invalid_argument(address: str, model: str, target: pb.Target, text: str) -> None:
+    request = pb.ExplainRequest(model_name=model, image=pb.EncodedImage(data=PHOTO), targets=[target])
+    with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError) as failure:
+        ExplanationServiceStub(channel).Explain(request, timeout=PATIENCE)
+    assert failure.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert text in failure.value.details()
+
+
+def test_a_guided_output_needs_the_guided_method(client: Client) -> None:
+    with pytest.raises(InvalidInputError, match="The method grad-cam has no guided map"):
+        client.explain(PHOTO, model="detection", outputs=["guided"])
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> dict[str, str]:
+    """Files for the command line."""
+    (tmp_path / "photo.png").write_bytes(PHOTO)
+    Image.fromarray(MASK * 255).save(tmp_path / "mask.png")
+    np.save(tmp_path / "one.npy", ONE)
+    np.save(tmp_path / "both.npy", np.stack([ONE, TWO]))
+    np.save(tmp_path / "cube.npy", np.zeros((2, 2, 2)))
+    (tmp_path / "text.npy").write_text("no array")
+    return {path.name: str(path) for path in tmp_path.iterdir()}
+
+
+COMMANDS: list[tuple[str, list[str], list[str]]] = [
+    ("segmentation", ["--target", "cow", "--mask", "mask.png"], ["1-cow"]),
+    ("segmentation", ["--mask", "mask.png", "--top-k", "2"], ["1-", "2-"]),
+    (
+        "segmentation",
+        ["--target", "cow", "--method", "guided-grad-cam", "--mask", "mask.png"],
+        ["1-cow.png", "1-cow.guided.png"],
+    ),
+    ("detection", ["--target", "3", "--anchor", "77", "--negative"], ["1-against_van_box_77"]),
+    ("detection", ["--target", "bus", "--anchor", "-2", "--contrast", "car"], ["1-bus_box"]),
+    ("embedding", ["--cotangent", "both.npy"], ["1-direction", "2-direction"]),
+]
+
+
+@pytest.mark.parametrize(("model", "options", "files"), COMMANDS)
+def test_command_line_with_graph_and_server(
+    models: Path, address: str, inputs: dict[str, str], tmp_path: Path, model: str, options: list[str], files: list[str]
+) -> None:
+    words = [inputs.get(word, word) for word in options]
+    pictures = []
+    for place in (["--graph", str(models / f"{model}.onnx")], ["--server", address, "--model", model]):
+        out = tmp_path / place[0].strip("-")
+        result = run_camgraph("explain", inputs["photo.png"], *place, *words, "-o", str(out))
+        assert result.returncode == 0, result.stderr
+        pictures.append({path.name: path.read_bytes() for path in out.iterdir()})
+        table = {"segmentation": "area", "detection": "box", "embedding": ""}[model]
+        assert table in result.stdout
+        assert ("rank" in result.stdout) == bool(table)
+    assert pictures[0] == pictures[1]
+    assert len(pictures[0]) == len(files) + 1
+    for start in files:
+        assert any(name.startswith(f"photo.{start}") for name in pictures[0])
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "code", "text"),
+    [
+        ("embedding", ["--cotangent", "one.npy", "--target", "1"], 2, "--cotangent takes the place of --target"),
+        ("embedding", ["--cotangent", "text.npy"], 1, "cannot be read as a NumPy file"),
+        ("embedding", ["--cotangent", "cube.npy"], 1, "a cotangent is an array [D]"),
+        ("embedding", [], 2, "give every target and contrast a cotangent"),
+        ("detection", ["--anchor", "first"], 2, "The anchor 'first' is no box"),
+        ("detection", ["--mask", "mask.png"], 1, "names a mask, which takes a graph for segmentation"),
+        ("segmentation", ["--mask", "text.npy"], 1, "is not an image that can be read"),
+    ],
+)
+def test_command_line_refuses(
+    models: Path, inputs: dict[str, str], model: str, options: list[str], code: int, text: str
+) -> None:
+    words = [inputs.get(word, word) for word in options]
+    result = run_camgraph("explain", inputs["photo.png"], "--graph", str(models / f"{model}.onnx"), *words)
+    assert result.returncode == code
+    assert text in result.stderr
+    assert "Traceback" not in result.stderr
