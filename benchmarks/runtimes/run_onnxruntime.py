@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import onnxruntime
-from exchange import Run, Tensors, serve
+from runtimes.exchange import Run, Tensors, serve
 
 
 def load(graph: str) -> Run:

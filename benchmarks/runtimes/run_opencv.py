@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import cv2
-from exchange import Run, Tensors, serve
+from runtimes.exchange import Run, Tensors, serve
 
 
 def load(graph: str) -> Run:

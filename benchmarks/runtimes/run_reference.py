@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import onnx
-from exchange import Run, Tensors, serve
 from onnx.reference import ReferenceEvaluator
+from runtimes.exchange import Run, Tensors, serve
 
 
 def load(graph: str) -> Run:

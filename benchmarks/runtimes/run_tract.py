@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import onnx
 import tract
-from exchange import Run, Tensors, serve
+from runtimes.exchange import Run, Tensors, serve
 
 
 def load(graph: str) -> Run:
