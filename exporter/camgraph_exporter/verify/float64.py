@@ -190,11 +190,11 @@ class Float64Evaluator:
             produced = needed.intersection(node.output)
             if not produced:
                 continue
-            reads = set(_reads(node.onnx_node))
-            release = (reads | set(node.output)) - keep
+            read = set(reads(node.onnx_node))
+            release = (read | set(node.output)) - keep
             steps.append(_Step(node, tuple(release)))
             keep |= release
-            needed = (needed - produced) | (reads - known)
+            needed = (needed - produced) | (read - known)
         if needed:
             raise ExportError(
                 f"The values {', '.join(sorted(needed))} are neither fed nor computed by the model. "
@@ -203,7 +203,7 @@ class Float64Evaluator:
         return steps[::-1]
 
 
-def _reads(node: NodeProto) -> Iterator[str]:
+def reads(node: NodeProto) -> Iterator[str]:
     """Names that a node reads, including those that its subgraphs take from outside."""
     yield from node.input
     for attribute in node.attribute:
@@ -214,7 +214,7 @@ def _reads(node: NodeProto) -> Iterator[str]:
 def _free_names(graph: GraphProto) -> Iterable[str]:
     own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
     for node in graph.node:
-        yield from (name for name in _reads(node) if name not in own)
+        yield from (name for name in reads(node) if name not in own)
         own.update(node.output)
     yield from (value.name for value in graph.output if value.name not in own)
 
