@@ -144,12 +144,7 @@ def test_first_frame_of_an_animation() -> None:
 
 def test_a_bomb_is_refused_by_its_header_alone() -> None:
     header = struct.pack(">IIBBBBB", 9000, 9000, 8, 2, 0, 0, 0)
-    bomb = (
-        b"\x89PNG\r\n\x1a\n"
-        + _chunk(b"IHDR", header)
-        + _chunk(b"IDAT", b"never decoded")
-        + _chunk(b"IEND", b"")
-    )
+    bomb = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", b"never decoded") + _chunk(b"IEND", b"")
     with pytest.raises(InvalidInputError, match=r"9000 x 9000 = 81000000 pixels, but the limit is 1000000"):
         decode(bomb, max_pixels=LIMIT)
 
@@ -157,12 +152,7 @@ def test_a_bomb_is_refused_by_its_header_alone() -> None:
 @pytest.mark.parametrize("side", [10_000, 30_000])
 def test_a_bomb_beyond_pillows_own_limits_is_refused_too(side: int) -> None:
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    bomb = (
-        b"\x89PNG\r\n\x1a\n"
-        + _chunk(b"IHDR", header)
-        + _chunk(b"IDAT", b"never decoded")
-        + _chunk(b"IEND", b"")
-    )
+    bomb = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", b"never decoded") + _chunk(b"IEND", b"")
     with pytest.raises(InvalidInputError, match="limit is 1000000"):
         decode(bomb, max_pixels=LIMIT)
 

@@ -200,9 +200,7 @@ def test_optimisation_off_and_thread_counts_reach_the_session() -> None:
         backend=backend,
     )
     [request] = backend.requests
-    assert request.settings == SessionSettings(
-        Threads(3, 2, spinning=True), optimize=False, config={"k": "v"}
-    )
+    assert request.settings == SessionSettings(Threads(3, 2, spinning=True), optimize=False, config={"k": "v"})
     assert Engine(adder().SerializeToString(), threads=Threads(2, 2), optimize=False).run(feeds())
 
 
@@ -237,9 +235,7 @@ class Request:
 class FakeBackend:
     """``starts``: providers that really work; the others fail loudly, or are silently left out."""
 
-    def __init__(
-        self, available: Sequence[str], starts: Sequence[str] = (CPU,), *, loud: bool = True
-    ) -> None:
+    def __init__(self, available: Sequence[str], starts: Sequence[str] = (CPU,), *, loud: bool = True) -> None:
         self._available, self._starts, self._loud = available, starts, loud
         self.requests: list[Request] = []
         self.preloaded = 0
@@ -250,9 +246,7 @@ class FakeBackend:
     def preload_cuda(self) -> None:
         self.preloaded += 1
 
-    def create_session(
-        self, _: str | bytes, options: SessionSettings, providers: ProviderList
-    ) -> FakeSession:
+    def create_session(self, _: str | bytes, options: SessionSettings, providers: ProviderList) -> FakeSession:
         self.requests.append(Request(options, providers))
         names = [name for name, _ in providers]
         if self._loud and not set(names) <= set(self._starts):
@@ -305,9 +299,7 @@ def test_cuda_that_starts_gets_exact_arithmetic_unless_told_otherwise() -> None:
     ("available", "starts", "provider"),
     [([CPU], [CPU], CPU), ([CUDA, CPU], [CPU], CPU), ([CUDA, CPU], [CUDA, CPU], CUDA)],
 )
-def test_auto_takes_what_works_and_says_so(
-    available: list[str], starts: list[str], provider: str, loud: bool
-) -> None:
+def test_auto_takes_what_works_and_says_so(available: list[str], starts: list[str], provider: str, loud: bool) -> None:
     backend = FakeBackend(available, starts, loud=loud)
     assert Engine(b"graph", device="auto", backend=backend).execution_provider == provider
 

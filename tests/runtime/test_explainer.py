@@ -144,12 +144,8 @@ def test_contrast_and_sign(explainer: Explainer) -> None:
     ).explanations
     np.testing.assert_array_equal(negative.raw_map, -plain.raw_map)
     np.testing.assert_allclose(against.weights[0], truth.weights(0) - truth.weights(1), rtol=1e-5, atol=1e-8)
-    np.testing.assert_allclose(
-        against.raw_map, truth.raw(truth.weights(0) - truth.weights(1)), rtol=1e-4, atol=1e-5
-    )
-    np.testing.assert_allclose(
-        both.weights[0], truth.weights(truth.ranked[0]) - truth.weights(0), rtol=1e-5, atol=1e-8
-    )
+    np.testing.assert_allclose(against.raw_map, truth.raw(truth.weights(0) - truth.weights(1)), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(both.weights[0], truth.weights(truth.ranked[0]) - truth.weights(0), rtol=1e-5, atol=1e-8)
     assert against.contrast is not None
     assert against.contrast.label == "dog"
     assert against.title == "cat, not dog"
@@ -203,9 +199,7 @@ def test_scores_are_restored_behind_every_head(head: pb.HeadKind) -> None:
     truth = Truth(graph, tensor())
     result = load(graph).explain(tensor=tensor(), targets=[Target.of_rank(3)])
     assert [p.class_index for p in result.predictions] == truth.ranked
-    np.testing.assert_allclose(
-        [p.score for p in result.predictions], truth.scores[truth.ranked], rtol=1e-4, atol=1e-5
-    )
+    np.testing.assert_allclose([p.score for p in result.predictions], truth.scores[truth.ranked], rtol=1e-4, atol=1e-5)
     total = sum(p.probability for p in result.predictions)
     assert total == pytest.approx(1) or head == pb.HEAD_KIND_SIGMOID
 

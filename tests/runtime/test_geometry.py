@@ -54,9 +54,7 @@ def test_sizes(steps: list[pb.GeometryStep], size: tuple[int, int]) -> None:
     down=st.floats(0, 1),
     across=st.floats(0, 1),
 )
-def test_a_bright_spot_comes_back_to_its_place(
-    name: str, height: int, width: int, down: float, across: float
-) -> None:
+def test_a_bright_spot_comes_back_to_its_place(name: str, height: int, width: int, down: float, across: float) -> None:
     """The network's own picture, taken as a heatmap, must land on the photo that it was made from."""
     assume(max(height, width) < 2.5 * min(height, width))
     radius = max(4, min(height, width) // 12)

@@ -65,9 +65,7 @@ def test_every_method_is_compared() -> None:
 @pytest.mark.parametrize("method", BITWISE)
 @pytest.mark.parametrize("target", ["top1", "top2"])
 @pytest.mark.parametrize("layer", ["last", "mid"])
-def test_maps_heatmaps_and_overlays_are_bit_identical(
-    golden: Arrays, layer: str, target: str, method: str
-) -> None:
+def test_maps_heatmaps_and_overlays_are_bit_identical(golden: Arrays, layer: str, target: str, method: str) -> None:
     raw = _raw(golden, layer, target, method)
     assert raw.dtype == np.float32
     np.testing.assert_array_equal(raw, golden[_key(layer, target, "raw", method)])

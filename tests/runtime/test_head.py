@@ -15,9 +15,7 @@ SIGMOID = 1 / (1 + np.exp(-SCORES))
 
 
 def head(kind: pb.HeadKind, *, output: str = "out", num_classes: int = 4, single: bool = False) -> pb.Head:
-    return pb.Head(
-        score_tensor="y", output_name=output, kind=kind, num_classes=num_classes, single_logit=single
-    )
+    return pb.Head(score_tensor="y", output_name=output, kind=kind, num_classes=num_classes, single_logit=single)
 
 
 @pytest.mark.parametrize(
@@ -32,9 +30,7 @@ def head(kind: pb.HeadKind, *, output: str = "out", num_classes: int = 4, single
         (pb.HEAD_KIND_SIGMOID, SCORES, "y", SIGMOID),
     ],
 )
-def test_scores_and_probabilities(
-    kind: pb.HeadKind, output: np.ndarray, name: str, probabilities: np.ndarray
-) -> None:
+def test_scores_and_probabilities(kind: pb.HeadKind, output: np.ndarray, name: str, probabilities: np.ndarray) -> None:
     values = read_head(output[None, :, None, None].astype(np.float32)[0], head(kind, output=name), {3: 0.5})
     np.testing.assert_allclose(values.scores, SCORES, rtol=1e-5)
     np.testing.assert_allclose(values.probabilities, probabilities, rtol=1e-6)

@@ -18,9 +18,7 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 
 
 def test_importing_brings_neither_torch_nor_onnx_nor_grpc() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _PROBE], capture_output=True, text=True, check=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, text=True, check=True, timeout=60)
     loaded = set(done.stdout.split())
     assert {"numpy", "cv2", "PIL", "google"} <= loaded
     assert not loaded & {"torch", "onnx", "onnx_ir", "grpc", "onnxruntime", "click", "rich"}

@@ -42,17 +42,13 @@ def test_several_layers_are_taken_together() -> None:
 )
 def test_flags(cells: np.ndarray, flags: set[str]) -> None:
     statistics = MapStatistics.of(cells)
-    assert {
-        name for name in ("all_nonpositive", "constant", "nonfinite") if getattr(statistics, name)
-    } == flags
+    assert {name for name in ("all_nonpositive", "constant", "nonfinite") if getattr(statistics, name)} == flags
     assert len(statistics.warnings()) == (1 if flags else 0)
 
 
 @pytest.mark.parametrize("value", [0.0, 5.0, -5.0])
 def test_zero_and_constant_maps_look_alike_so_flags_are_needed(value: float) -> None:
-    np.testing.assert_array_equal(
-        pytorch_grad_cam([np.full((3, 3), value, np.float32)], (6, 6)), np.zeros((6, 6))
-    )
+    np.testing.assert_array_equal(pytorch_grad_cam([np.full((3, 3), value, np.float32)], (6, 6)), np.zeros((6, 6)))
 
 
 @pytest.mark.parametrize("method", METHODS)

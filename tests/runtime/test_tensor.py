@@ -43,9 +43,7 @@ def test_bgr_takes_mean_and_std_in_its_own_order() -> None:
 def test_nhwc() -> None:
     tensor = pb.TensorSpec(name="x", dtype="float32", shape=["N", "6", "8", "3"])
     value = (
-        Preprocessor(
-            pb.InputSpec(tensor=tensor, layout=pb.LAYOUT_NHWC, channel_order=pb.CHANNEL_ORDER_RGB, divisor=1)
-        )
+        Preprocessor(pb.InputSpec(tensor=tensor, layout=pb.LAYOUT_NHWC, channel_order=pb.CHANNEL_ORDER_RGB, divisor=1))
         .prepare(PHOTO)
         .tensor
     )
@@ -55,9 +53,7 @@ def test_nhwc() -> None:
 def test_grey_is_itu_r_601_luma() -> None:
     tensor = pb.TensorSpec(name="x", dtype="float32", shape=["N", "1", "6", "8"])
     value = (
-        Preprocessor(
-            pb.InputSpec(tensor=tensor, layout=pb.LAYOUT_NCHW, channel_order=pb.CHANNEL_ORDER_GRAY, divisor=1)
-        )
+        Preprocessor(pb.InputSpec(tensor=tensor, layout=pb.LAYOUT_NCHW, channel_order=pb.CHANNEL_ORDER_GRAY, divisor=1))
         .prepare(PHOTO)
         .tensor
     )
@@ -74,9 +70,7 @@ def test_element_types(dtype: str, divisor: float) -> None:
 
 
 def test_whole_numbers_are_rounded_and_kept_in_range() -> None:
-    value = Preprocessor(spec(tensor=pb.TensorSpec(dtype="int8"), divisor=1, mean=[128], std=[0.5])).prepare(
-        PHOTO
-    )
+    value = Preprocessor(spec(tensor=pb.TensorSpec(dtype="int8"), divisor=1, mean=[128], std=[0.5])).prepare(PHOTO)
     expected = np.clip((PHOTO.astype(int) - 128) * 2, -128, 127)
     np.testing.assert_array_equal(value.tensor[0], expected.transpose(2, 0, 1))
 

@@ -58,9 +58,7 @@ def test_a_machine_without_control_groups_has_no_quota(tmp_path: Path) -> None:
     assert cgroup_quota(tmp_path) == math.inf
 
 
-@pytest.mark.parametrize(
-    ("affinity", "quota", "cores"), [(8, 2.5, 2), (8, 0.5, 1), (2, math.inf, 2), (4, 16.0, 4)]
-)
+@pytest.mark.parametrize(("affinity", "quota", "cores"), [(8, 2.5, 2), (8, 0.5, 1), (2, math.inf, 2), (4, 16.0, 4)])
 def test_cores_are_the_smaller_of_affinity_and_quota(
     monkeypatch: pytest.MonkeyPatch, affinity: int, quota: float, cores: int
 ) -> None:

@@ -78,9 +78,7 @@ class TinyGraph:
             task=pb.TASK_CLASSIFICATION,
             default_method="grad-cam",
             explain_switch=switch,
-            source=pb.Source(
-                file_name="tiny.onnx", sha256=hashlib.sha256(b"tiny").hexdigest(), opset_version=17
-            ),
+            source=pb.Source(file_name="tiny.onnx", sha256=hashlib.sha256(b"tiny").hexdigest(), opset_version=17),
             head=pb.Head(
                 score_tensor="scores",
                 kind=self.head,
@@ -91,9 +89,7 @@ class TinyGraph:
                 target_input="target", target_index_output="target_index", target_score_output="target_score"
             ),
             layers=[self._layer("features", "", "last"), self._layer("conv", "_1", "")],
-            source_outputs=[
-                pb.TensorSpec(name=self._output_name, dtype="float32", shape=["N", str(len(self.labels))])
-            ],
+            source_outputs=[pb.TensorSpec(name=self._output_name, dtype="float32", shape=["N", str(len(self.labels))])],
             certificate=pb.Certificate(passed=True),
             image_gradient_tensor="image_gradient" if self.guided else "",
         )
@@ -107,19 +103,13 @@ class TinyGraph:
     @property
     def _input_shape(self) -> list[int | str]:
         height, width = (self.size, self.size) if self.size else ("H", "W")
-        return (
-            [self.batch, 3, height, width]
-            if self.layout == pb.LAYOUT_NCHW
-            else [self.batch, height, width, 3]
-        )
+        return [self.batch, 3, height, width] if self.layout == pb.LAYOUT_NCHW else [self.batch, height, width, 3]
 
     def _input_spec(self) -> pb.InputSpec:
         side = self.size or 16
         steps = [pb.GeometryStep(resize_to=pb.ResizeTo(height=side, width=side, filter=pb.FILTER_BILINEAR))]
         return pb.InputSpec(
-            tensor=pb.TensorSpec(
-                name="image", dtype="float32", shape=[str(axis) for axis in self._input_shape]
-            ),
+            tensor=pb.TensorSpec(name="image", dtype="float32", shape=[str(axis) for axis in self._input_shape]),
             layout=self.layout,
             channel_order=pb.CHANNEL_ORDER_RGB,
             divisor=255,
