@@ -10,6 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from camgraph_exporter.cam.build import BuildOptions
 from camgraph_exporter.export import ExportOptions, export_file
 from camgraph_exporter.input_spec import InputOptions
@@ -29,17 +32,16 @@ TIGER_CAT = 282
 def main(picture: str) -> None:
     """Exports the model, explains the cat and writes the picture."""
     explainer = export()
-    photo = (EXAMPLES / "photos/chelsea.png").read_bytes()
-    tiles = []
+    with Image.open(EXAMPLES / "photos/chelsea.png") as file:
+        photo = np.asarray(file.convert("RGB"))
+    tiles = [Tile(photo, "tiger cat", "EfficientNet-Lite0")]
     for method, title in (("grad-cam", "Grad-CAM"), ("layer-cam", "LayerCAM")):
         first = [] if method == "grad-cam" else [list(LAYERS)]
         for layers in [*first, *([layer] for layer in LAYERS)]:
             result = explainer.explain(photo, targets=[Target.index(TIGER_CAT)], method=method, layers=layers)
-            assert result.photo is not None  # it is None only where a tensor was explained
             note = LAYERS[layers[0]] if len(layers) == 1 else "all three layers"
-            tiles.append(Tile(overlay(result.photo, result.explanations[0].heatmap), title, note))
-    photo_tile = Tile(result.photo, "tiger cat", "EfficientNet-Lite0")
-    Path(picture).write_bytes(encode_jpeg(panel([photo_tile, *tiles]), quality=80))
+            tiles.append(Tile(overlay(photo, result.explanations[0].heatmap), title, note))
+    Path(picture).write_bytes(encode_jpeg(panel(tiles), quality=80))
 
 
 def export() -> Explainer:

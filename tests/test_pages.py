@@ -1,7 +1,8 @@
-"""The generated pages are what the code gives: operators, and every way to set an option."""
+"""Pages that say what the code has are current: operators, every way to set an option, CAM methods."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -17,6 +18,9 @@ import operator_page
 from camgraph_client.cli.config_file import public_name, read_defaults
 from camgraph_client.main import cli
 from camgraph_exporter.vjp import registry
+from camgraph_runtime.cam import METHODS
+from camgraph_runtime.profiles import PROFILES
+from camgraph_runtime.statistics import MapStatistics
 from page_text import paragraph, table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -158,3 +162,27 @@ def test_tables_are_aligned_and_bars_escaped() -> None:
 
 def test_paragraphs_are_broken_between_words() -> None:
     assert paragraph("one two\nthree", width=7) == "one two\nthree"
+
+
+# --- methods ------------------------------------------------------------------------------------------------------
+
+
+def test_every_method_stands_on_its_page_with_what_it_needs_and_its_source() -> None:
+    page = (ROOT / "docs/methods.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w+-]+)` +\|.*\| +(`--\w+`)? +\| (.+?) +\|$", page, re.MULTILINE)
+    needs = {(True, False): "`--gradients`", (False, True): "`--guided`", (False, False): ""}
+    expected = [
+        (method.name, needs[method.needs_gradients, method.needs_image_gradient], method.source)
+        for method in METHODS.values()
+    ]
+    assert sorted(rows) == sorted(expected)
+
+
+def test_every_statistic_stands_on_the_page_of_methods() -> None:
+    page = (ROOT / "docs/methods.md").read_text(encoding="utf-8")
+    assert [field.name for field in dataclasses.fields(MapStatistics) if f"`{field.name}`" not in page] == []
+
+
+def test_every_profile_stands_on_the_page_of_methods() -> None:
+    page = (ROOT / "docs/methods.md").read_text(encoding="utf-8")
+    assert [name for name in PROFILES if f"profile `{name}`" not in " ".join(page.split())] == []
