@@ -97,7 +97,7 @@ def export(
 
 @dataclass(frozen=True)
 class _Choice:
-    """What the options mean for a prepared model. `opset`: the lowest one at which the rules on the path can be written."""
+    """What the options mean for a prepared model. `opset`: the lowest at which the rules on the path can be written."""
 
     score: Score
     layers: list[TargetLayer]
