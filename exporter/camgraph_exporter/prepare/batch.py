@@ -18,7 +18,7 @@ _TOLERANCE = 1e-4
 
 
 def free_batch(model: ir.Model, *, sizes: Sequence[int] | None = None) -> ir.Model | None:
-    """Return a copy that takes any batch, or None where the model gives other results for a batch than for single images.
+    """Return a copy that takes any batch, or None where a batch gives other results than its single images.
 
     Args:
         model: normalised model with one image input, whose batch is one.
