@@ -1,4 +1,4 @@
-"""Brings the many spellings of ONNX files to one: constants as initializers, one opset floor, no model-local functions."""
+"""Brings the many spellings of ONNX files to one: constants as initializers, one opset floor, no local functions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from camgraph_exporter.prepare.branches import inline_constant_branches
 from camgraph_exporter.prepare.resizes import LAST_WITHOUT_ATTRIBUTES, state_old_coordinates
 from camgraph_exporter.storage import weights_folder
 
-# From this version on, axes of Squeeze, Unsqueeze and ReduceSum are inputs and Softmax works on one axis: rules need to know one spelling.
+# From this version on, axes of Squeeze, Unsqueeze and ReduceSum are inputs and Softmax works on one axis: rules need to
+# know one spelling.
 LOWEST_OPSET = 13
 
 
 def normalise(model: ir.Model, *, opset: int = LOWEST_OPSET) -> ir.Model:
-    """Return the model with constants as initializers, initializers no longer inputs, nodes sorted, at `opset` or higher.
+    """Return the model at `opset` or higher, with constants as initializers, which are no inputs, and nodes sorted.
 
     Raises:
         ModelFileError: the model cannot be lifted to the opset.
@@ -51,7 +52,7 @@ def _use_short_domain(model: ir.Model) -> None:
 
 
 def _lift_opset(model: ir.Model, opset: int) -> ir.Model:
-    """Convert to a newer opset with ONNX's own converter. The certificate shows later that the outputs did not change."""
+    """Convert to a newer opset with ONNX's own converter. The certificate shows later that no output changed."""
     version = model.opset_imports[""]
     try:
         proto = onnx.version_converter.convert_version(ir.to_proto(model), opset)
@@ -61,7 +62,8 @@ def _lift_opset(model: ir.Model, opset: int) -> ir.Model:
             r"^.*` failed: ", "", str(error).strip().splitlines()[-1] if str(error).strip() else "no reason"
         )
         raise ModelFileError(
-            f"The model uses opset {version}, which ONNX's converter could not lift to {opset} ({reason}). Export it again with opset {opset} or newer."
+            f"The model uses opset {version}, which ONNX's converter could not lift to {opset} ({reason}). "
+            f"Export it again with opset {opset} or newer."
         ) from error
     lifted = ir.from_proto(proto)
     folder = weights_folder(model)
