@@ -57,7 +57,8 @@ def _parse(path: Path) -> onnx.ModelProto:
         return onnx.load(path, load_external_data=False, format="protobuf")
     except (DecodeError, ValueError) as error:
         raise ModelFileError(
-            f"{str(path)!r} is not an ONNX file, or it is damaged or truncated ({error}). Export or download the model again."
+            f"{str(path)!r} is not an ONNX file, or it is damaged or truncated ({error}). "
+            "Export or download the model again."
         ) from error
 
 
@@ -65,11 +66,13 @@ def _check_content(proto: onnx.ModelProto, path: Path) -> None:
     # Garbage can parse as an empty message, and a truncated file can lose its end without breaking the wire format.
     if not proto.graph.node or not proto.graph.output:
         raise ModelFileError(
-            f"{str(path)!r} holds no graph: it is not an ONNX model, or it is truncated. Export or download the model again."
+            f"{str(path)!r} holds no graph: it is not an ONNX model, or it is truncated. "
+            "Export or download the model again."
         )
     if not any(opset.domain in ("", "ai.onnx") for opset in proto.opset_import):
         raise ModelFileError(
-            f"{str(path)!r} imports no version of the standard operators, so its nodes have no meaning. Export it again."
+            f"{str(path)!r} imports no version of the standard operators, so its nodes have no meaning. "
+            "Export it again."
         )
     newest = onnx.defs.onnx_opset_version()
     opset = next(opset.version for opset in proto.opset_import if opset.domain in ("", "ai.onnx"))
@@ -85,7 +88,8 @@ def _check_content(proto: onnx.ModelProto, path: Path) -> None:
     lost += sorted({value.name for value in proto.graph.output} - known)
     if lost:
         raise ModelFileError(
-            f"{str(path)!r} uses {len(lost)} tensor(s) that nothing produces ({', '.join(lost[:3])}): it is damaged or truncated. Export it again."
+            f"{str(path)!r} uses {len(lost)} tensor(s) that nothing produces ({', '.join(lost[:3])}): "
+            "it is damaged or truncated. Export it again."
         )
 
 
@@ -116,7 +120,8 @@ def _check_external_data(proto: onnx.ModelProto, path: Path) -> None:
     if problems:
         unique = list(dict.fromkeys(problems))
         raise ModelFileError(
-            f"The external data of {str(path)!r} is not complete: {'; '.join(unique[:5])}. Put the data files beside the model."
+            f"The external data of {str(path)!r} is not complete: {'; '.join(unique[:5])}. "
+            "Put the data files beside the model."
         )
 
 
