@@ -1,7 +1,7 @@
 """The driver: walks from the score back to the target layers and applies the rules on the way.
 
-Reverse mode (Griewank and Walther, Evaluating Derivatives, ch. 3): each value on a path between layer and score gets one
-cotangent, the sum over its uses; a node is visited once, after all its consumers.
+Reverse mode (Griewank and Walther, Evaluating Derivatives, ch. 3): each value on a path between layer and score gets
+one cotangent, the sum over its uses; a node is visited once, after all its consumers.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Path:
 
 
 def _carriers(node: ir.Node, inputs: Sequence[ir.Value]) -> list[ir.Value]:
-    """Return the outputs that carry a gradient: real numbers, small integers that stand for them, and sums of their products."""
+    """Return the outputs that carry a gradient: real numbers, small integers that stand for them, sums of products."""
     if node.op_type == "DynamicQuantizeLinear":
         # Its scale and zero point follow the input's range; straight-through estimation holds them.
         return [node.outputs[0]]
@@ -90,14 +90,19 @@ def check_rules(path: Path, *, layer: str, score: str) -> None:
     missing = path.without_rule()
     if not missing:
         return
-    named = "; ".join(
-        f"{node.domain + '.' if node.domain else ''}{node.op_type} (opset {node.version or '?'}) at node {node.name or node.outputs[0].name!r}"
-        for node in missing
-    )
+    named = "; ".join(map(_describe, missing))
     raise GradientError(
-        f"There is no derivative for {len(missing)} node(s) on the path from layer {layer!r} to score {score!r}: {named}. "
+        f"There is no derivative for {len(missing)} node(s) on the path from layer {layer!r} to score {score!r}: "
+        f"{named}. "
         "Choose a layer behind them with --layer, or add a rule as docs/adding-an-operator.md shows."
     )
+
+
+def _describe(node: ir.Node) -> str:
+    """Name operator, opset and node: `com.microsoft.QuickGelu (opset 1) at node 'gelu'`."""
+    domain = f"{node.domain}." if node.domain else ""
+    version = node.version or (node.graph.opset_imports.get(node.domain) if node.graph is not None else None) or "?"
+    return f"{domain}{node.op_type} (opset {version}) at node {node.name or node.outputs[0].name!r}"
 
 
 def differentiate(
@@ -144,9 +149,7 @@ def differentiate(
     return {value: cotangents[value] for value in wrt if value in cotangents}
 
 
-def _zeros(
-    op: Backward, needed: Sequence[ir.Value], gs: Sequence[ir.Value | None]
-) -> list[tuple[ir.Value, ir.Value]]:
+def _zeros(op: Backward, needed: Sequence[ir.Value], gs: Sequence[ir.Value | None]) -> list[tuple[ir.Value, ir.Value]]:
     """Let the walk go on behind a node that failed, so that one error names every such node."""
     like = next(g for g in gs if g is not None)
     return [(x, op.zeros_like(x, like)) for x in needed]
@@ -157,7 +160,8 @@ def _apply(
 ) -> list[tuple[ir.Value, ir.Value]]:
     """Apply the rule of one node; return the needed inputs with their cotangents, in the shapes of the inputs."""
     entry = registry.find(view.node)
-    assert entry is not None and entry.rule is not None, f"{view.op_type} has no rule: check_rules comes first."
+    assert entry is not None, f"{view.op_type} has no rule: check_rules comes first."
+    assert entry.rule is not None, f"{view.op_type} has no derivative: it is on no path."
     result = rules.get(view.op_type, entry.rule)(op, view, *gs)
     returned = [result] if isinstance(result, ir.Value) or result is None else list(result)
     pairs = []
@@ -166,7 +170,7 @@ def _apply(
             continue
         x = view.source(index)
         assert x is not None
-        g = op.unbroadcast(g, view.y, x) if entry.broadcasts else g
-        assert len(dims_of(g)) == len(dims_of(x)) + 1, f"The rule of {view.op_type} returned a cotangent of wrong rank."
-        pairs.append((x, g))
+        summed = op.unbroadcast(g, view.y, x) if entry.broadcasts else g
+        assert len(dims_of(summed)) == len(dims_of(x)) + 1, f"The rule of {view.op_type} returned a wrong rank."
+        pairs.append((x, summed))
     return pairs
