@@ -121,7 +121,8 @@ def test_every_operator_without_a_rule_is_named(tmp_path: Path, monkeypatch: pyt
     ):
         assert operator in said
         assert f"'node/{node}'" in said
-    assert "opset" in said
+    assert "Softplus (opset 17)" in said
+    assert "com.microsoft.QuickGelu (opset 1)" in said
     assert "from layer 'block' to score 'logits'" in said
     assert "--layer" in said
 
