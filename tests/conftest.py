@@ -16,9 +16,7 @@ def shared() -> Path:
     named = os.environ.get("CAMGRAPH_SHARED")
     folder = Path(named) if named else _REPOSITORY.parent / "shared"
     if not (folder / "reference").is_dir():
-        pytest.skip(
-            f"The models, photos and golden arrays are missing: {folder} is not there (see CAMGRAPH_SHARED)."
-        )
+        pytest.skip(f"The models, photos and golden arrays are missing: {folder} is not there (see CAMGRAPH_SHARED).")
     return folder
 
 

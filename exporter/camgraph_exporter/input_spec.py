@@ -28,7 +28,8 @@ RESIZES = ("shorter-side", "stretch", "letterbox", "center-square", "none")
 class InputOptions:
     """What the user says about the input; None where it was left to the preset or the guess.
 
-    `size`: (height, width) of the network's input where the model leaves it open. `shorter_side`: length before the crop.
+    `size`: (height, width) of the network's input where the model leaves it open. `shorter_side`: length before the
+    crop.
     """
 
     preset: str | None = None

@@ -12,9 +12,7 @@ from camgraph_exporter.cam.build import Built
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_runtime.manifest import FORMAT_VERSION
 
-_STRAIGHT_THROUGH = (
-    "The model computes with quantised integers: gradients pass its rounding unchanged, and not where it clips (straight-through estimation)."
-)
+_STRAIGHT_THROUGH = "The model computes with quantised integers: gradients pass its rounding unchanged, and not where it clips (straight-through estimation)."
 _TOOLS = ("camgraph", "onnx", "onnx-ir", "onnxruntime", "numpy")
 
 
@@ -36,7 +34,11 @@ def make_manifest(built: Built, source: pb.Source, input_spec: pb.InputSpec, lab
         portable=built.op.portable,
         gradient_rule=pb.GRADIENT_RULE_STRAIGHT_THROUGH if built.is_quantised else pb.GRADIENT_RULE_EXACT,
         default_method="grad-cam",
-        notes=[*built.prepared.notes, *([_STRAIGHT_THROUGH] if built.is_quantised else []), *(layer.note for layer in built.layers if layer.note)],
+        notes=[
+            *built.prepared.notes,
+            *([_STRAIGHT_THROUGH] if built.is_quantised else []),
+            *(layer.note for layer in built.layers if layer.note),
+        ],
     )
 
 

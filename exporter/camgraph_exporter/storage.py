@@ -1,7 +1,7 @@
 """Models on disk and in onnxruntime, of any size.
 
-A protobuf message holds less than 2 GiB. A model with more weights keeps them in external files: they stay where they are
-while the model is rewritten, and a copy is written next to the explainable graph.
+A protobuf message holds less than 2 GiB. A model with more weights keeps them in external files: they stay where they
+are while the model is rewritten, and a copy is written next to the explainable graph.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ def check_target(target: Path, source: Path | None = None) -> None:
 def write(model: onnx.ModelProto, target: Path, folder: Path | None = None) -> None:
     """Write the file in one step: a reader sees the whole new graph or none.
 
-    External weights, which lie in `folder`, are copied first, to a file that is named like the target with `.data` at the end.
+    External weights, which lie in `folder`, are copied first, to a file that is named like the target with `.data` at
+    the end.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:

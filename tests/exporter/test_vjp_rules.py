@@ -67,9 +67,7 @@ def test_float32_agrees_in_onnxruntime(case: OpCase) -> None:
         expected = harness.gradients(exact, rounded)
         for name, array in expected.items():
             assert found[name].shape == array.shape
-            assert np.linalg.norm(found[name] - array) <= case.float32_tolerance * max(
-                np.linalg.norm(array), 1e-12
-            )
+            assert np.linalg.norm(found[name] - array) <= case.float32_tolerance * max(np.linalg.norm(array), 1e-12)
 
 
 @cases
@@ -81,8 +79,7 @@ def test_unexpanded_cotangents_mean_the_same(case: OpCase) -> None:
         return
     lazy = harness.draw_seeds(case, outputs, 2, lazy=True)
     full = {
-        name: np.broadcast_to(seed, (2, *y.shape)).copy()
-        for (name, seed), y in zip(lazy.items(), outputs, strict=True)
+        name: np.broadcast_to(seed, (2, *y.shape)).copy() for (name, seed), y in zip(lazy.items(), outputs, strict=True)
     }
     got = harness.gradients(harness.gradient_model(case, np.float64, lazy=True), {**feeds, **lazy})
     expected = harness.gradients(harness.gradient_model(case, np.float64), {**feeds, **full})

@@ -46,9 +46,7 @@ def forward_model(case: OpCase, dtype: type[np.floating]) -> onnx.ModelProto:
     node = helper.make_node(case.op_type, names, outputs, name="node", domain=case.domain, **case.attributes)
     infos = [onnx.ValueInfoProto(name=name) for name in outputs]
     graph = helper.make_graph([node], "case", inputs, infos, constants)
-    opsets = [helper.make_opsetid("", case.opset)] + (
-        [helper.make_opsetid(case.domain, 1)] if case.domain else []
-    )
+    opsets = [helper.make_opsetid("", case.opset)] + ([helper.make_opsetid(case.domain, 1)] if case.domain else [])
     return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
@@ -86,8 +84,7 @@ def draw(case: OpCase, batch: int, seed: int = 0) -> Arrays:
 def in_precision(feeds: Mapping[str, np.ndarray], dtype: type[np.floating]) -> Arrays:
     """Cast the real arrays among the feeds."""
     return {
-        name: array.astype(dtype) if np.issubdtype(array.dtype, np.floating) else array
-        for name, array in feeds.items()
+        name: array.astype(dtype) if np.issubdtype(array.dtype, np.floating) else array for name, array in feeds.items()
     }
 
 
@@ -104,9 +101,7 @@ class Gradient:
     emitted: list[onnx.NodeProto]
 
 
-def gradient_model(
-    case: OpCase, dtype: type[np.floating], *, lazy: bool = False, portable: bool = False
-) -> Gradient:
+def gradient_model(case: OpCase, dtype: type[np.floating], *, lazy: bool = False, portable: bool = False) -> Gradient:
     """Differentiate the case's node: the graph takes the inputs and one seed an output, and returns dx of every Input."""
     model = ir.from_proto(forward_model(case, dtype))
     graph = model.graph
@@ -119,9 +114,7 @@ def gradient_model(
     wrt = [value for value in graph.inputs if value.name in differentiated(case)]
     path = Path(list(graph), wrt, [node.outputs[i] for i in case.used])
     assert not path.without_rule(), f"{case.op_type} has no rule"
-    cotangents = differentiate(
-        op, path, {node.outputs[i]: seed for i, seed in zip(case.used, seeds, strict=True)}, wrt
-    )
+    cotangents = differentiate(op, path, {node.outputs[i]: seed for i, seed in zip(case.used, seeds, strict=True)}, wrt)
     graph.outputs.clear()
     for value in wrt:
         identity = ir.node("Identity", [op.full(cotangents[value], value)], name=f"out_{value.name}")
@@ -144,9 +137,7 @@ def differentiated(case: OpCase) -> list[str]:
 
 def _annotate(case: OpCase, graph: ir.Graph, element: ir.DataType) -> None:
     """Set the shapes of the node's outputs: sizes that differ between two runs are symbols."""
-    runs = [
-        Float64Evaluator(forward_model(case, np.float64)).run(None, _grown(case, batch)) for batch in (2, 3)
-    ]
+    runs = [Float64Evaluator(forward_model(case, np.float64)).run(None, _grown(case, batch)) for batch in (2, 3)]
     for i, value in enumerate(next(iter(graph)).outputs):
         first, second = runs[0][i], runs[1][i]
         value.shape = ir.Shape(
@@ -199,12 +190,11 @@ def gradients(gradient: Gradient, feeds: Mapping[str, np.ndarray]) -> Arrays:
     return dict(zip(names, Float64Evaluator(gradient.model).run(names, dict(feeds)), strict=True))
 
 
-def finite_difference_error(
-    case: OpCase, found: Arrays, feeds: Arrays, seeds: Arrays, *, step: float = 1e-5
-) -> float:
+def finite_difference_error(case: OpCase, found: Arrays, feeds: Arrays, seeds: Arrays, *, step: float = 1e-5) -> float:
     """Compare gradients with central differences along random directions; return the largest relative error over targets and inputs.
 
-    d/dh sum(seed * y(x + h d)) at h = 0 must equal sum(dx * d). Fourth-order central differences keep the truncation error below the tolerance.
+    d/dh sum(seed * y(x + h d)) at h = 0 must equal sum(dx * d). Fourth-order central differences keep the truncation
+    error below the tolerance.
     """
     rng = np.random.default_rng(7)
     worst = 0.0
@@ -213,18 +203,13 @@ def finite_difference_error(
         for _ in range(3):
             direction = rng.standard_normal(x.shape)
             ys = {k: forward(case, {**feeds, name: x + k * step * direction}) for k in (-2, -1, 1, 2)}
-            slope = [
-                (ys[-2][i] - 8 * ys[-1][i] + 8 * ys[1][i] - ys[2][i]) / (12 * step)
-                for i in range(len(case.used))
-            ]
+            slope = [(ys[-2][i] - 8 * ys[-1][i] + 8 * ys[1][i] - ys[2][i]) / (12 * step) for i in range(len(case.used))]
             for t in range(next(iter(seeds.values())).shape[0]):
                 expected = sum(
                     float((seeds[f"{SEED}{index}"][t] * slope[i]).sum()) for i, index in enumerate(case.used)
                 )
                 got = float((found[f"d{name}"][t] * direction).sum())
-                scale = (
-                    np.linalg.norm(found[f"d{name}"][t]) * np.linalg.norm(direction) / np.sqrt(direction.size)
-                )
+                scale = np.linalg.norm(found[f"d{name}"][t]) * np.linalg.norm(direction) / np.sqrt(direction.size)
                 worst = max(worst, abs(got - expected) / max(scale, abs(expected), 1e-12))
     return worst
 

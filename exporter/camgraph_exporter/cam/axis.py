@@ -47,9 +47,7 @@ class Axis:
 # One entry a dimension; None where the meaning is lost.
 Axes = tuple[Axis | None, ...]
 
-BATCH, CHANNELS, HEIGHT, WIDTH = (
-    Axis(role) for role in (Role.BATCH, Role.CHANNELS, Role.HEIGHT, Role.WIDTH)
-)
+BATCH, CHANNELS, HEIGHT, WIDTH = (Axis(role) for role in (Role.BATCH, Role.CHANNELS, Role.HEIGHT, Role.WIDTH))
 CHANNELS_FIRST: Axes = (BATCH, CHANNELS, HEIGHT, WIDTH)
 CHANNELS_LAST: Axes = (BATCH, HEIGHT, WIDTH, CHANNELS)
 

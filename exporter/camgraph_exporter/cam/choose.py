@@ -24,8 +24,8 @@ def choose_layer(
 ) -> TargetLayer:
     """Return the layer that the user named, or for "auto" the one that Grad-CAM means.
 
-    That is the last feature map before pooling or flattening. Scores of pixels or boxes are feature maps themselves: there it is the
-    deepest map of the network, behind which the maps only grow.
+    That is the last feature map before pooling or flattening. Scores of pixels or boxes are feature maps themselves:
+    there it is the deepest map of the network, behind which the maps only grow.
 
     Names that a frontend gave to tensors (`aliases`) are understood, too.
 

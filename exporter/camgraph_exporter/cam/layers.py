@@ -30,10 +30,10 @@ _CONTINUATIONS = {
 class TargetLayer:
     """A feature map that can be explained: its tensor, how its axes become [K, h, w], and what explaining there costs.
 
-    `extra_cost` is an estimate: multiply-accumulates of the backward part over those of the whole forward pass. `grid` says where the
-    map lies in a row of tokens. `has_effect` is false where the score provably does not depend on the map's cells, as behind the last
-    attention of a transformer that pools its class token. `note` is a remark for the user on
-    why this layer was chosen, `alias` the name that the user gave, where it is not the tensor's.
+    `extra_cost` is an estimate: multiply-accumulates of the backward part over those of the whole forward pass. `grid`
+    says where the map lies in a row of tokens. `has_effect` is false where the score provably does not depend on the
+    map's cells, as behind the last attention of a transformer that pools its class token. `note` is a remark for the
+    user on why this layer was chosen, `alias` the name that the user gave, where it is not the tensor's.
     """
 
     value: ir.Value
@@ -58,7 +58,8 @@ class TargetLayer:
 def candidate_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
     """Return the ends of blocks, in the order of the model.
 
-    For scores of an image they are those through which all evidence passes; networks for pixels and boxes have side paths everywhere.
+    For scores of an image they are those through which all evidence passes; networks for pixels and boxes have side
+    paths everywhere.
     """
     layers = spatial_layers(prepared, score)
     names = {layer.name for layer in layers}

@@ -38,8 +38,8 @@ _PASS_THROUGH = {"Identity", "Dropout", "Cast", "Reshape", "Flatten", "Squeeze",
 class Score:
     """The tensor y of scores.
 
-    `class_axis`: where its classes are. `num_classes`: how many a target may name; two for a single logit. For an embedding it is
-    the length of the vector.
+    `class_axis`: where its classes are. `num_classes`: how many a target may name; two for a single logit. For an
+    embedding it is the length of the vector.
     """
 
     value: ir.Value
@@ -79,7 +79,8 @@ class Score:
 class ScoreOptions:
     """What the user says about the score; None where it is found by itself.
 
-    `tensor`: its name. `task`: one of `TASKS`. `head`: one of `HEADS`. `class_axis`: where the classes of a detector are.
+    `tensor`: its name. `task`: one of `TASKS`. `head`: one of `HEADS`. `class_axis`: where the classes of a detector
+    are.
     """
 
     tensor: str | None = None
@@ -224,5 +225,3 @@ def _shape_of(value: ir.Value) -> Dims:
     if value.shape is None:
         raise ScoreError(f"The shape of tensor {value.name!r} is not known. Name the class scores with --score.")
     return dims_of(value)
-
-

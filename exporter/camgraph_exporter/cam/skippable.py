@@ -19,8 +19,8 @@ SWITCH = "explain"
 def make_skippable(interface: Interface, outputs: Sequence[str]) -> str:
     """Move what only the named outputs need into the branch of an `If`; return the name of the boolean input.
 
-    Where the input is false these outputs have no targets: `[N, 0, ...]`. Operators on constants stay outside: runtimes fold them when they
-    load the graph, but not inside a branch.
+    Where the input is false these outputs have no targets: `[N, 0, ...]`. Operators on constants stay outside: runtimes
+    fold them when they load the graph, but not inside a branch.
     """
     graph = interface.graph
     switch = interface.add_input(SWITCH, ir.DataType.BOOL, [])
@@ -37,7 +37,9 @@ def make_skippable(interface: Interface, outputs: Sequence[str]) -> str:
         value.name = f"{value.name}/on"
     taken = ir.Graph(inputs=[], outputs=guarded, nodes=body, name="explain")
     skipped = _no_targets(guarded, interface.image)
-    results = [ir.Value(name=name, shape=value.shape, type=value.type) for name, value in zip(names, guarded, strict=True)]
+    results = [
+        ir.Value(name=name, shape=value.shape, type=value.type) for name, value in zip(names, guarded, strict=True)
+    ]
     branches = {"then_branch": taken, "else_branch": skipped}
     graph.append(ir.node("If", [switch], branches, outputs=results, name="camgraph/explain"))
     graph.outputs.extend(results)

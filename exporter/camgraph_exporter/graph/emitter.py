@@ -1,7 +1,8 @@
 """Appends standard ONNX operators to a graph: `op.Mul(g, x)` adds a node and returns its output.
 
-The emitter keeps what a rule author should not have to think about: the opset's spelling of axes, constants (shared, and folded
-when an operator has only constant inputs), shapes, names that tell where a node came from, and common subexpressions.
+The emitter keeps what a rule author should not have to think about: the opset's spelling of axes, constants (shared,
+and folded when an operator has only constant inputs), shapes, names that tell where a node came from, and common
+subexpressions.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from camgraph_exporter.graph.dims import Dim, Dims, dims_of, static, unknown
 
 Operand = ir.Value | np.ndarray[Any, Any] | float | int | None
 
-# Larger results of constant operators stay nodes: every runtime folds them at load, and the file keeps one copy of the weights.
+# Larger results of constant operators stay nodes: every runtime folds them at load, and the file keeps one copy of the
+# weights.
 _FOLD_LIMIT = 4096
 
 # Runtimes differ in how they round coordinates, so the one that runs the forward operator is to compute these.

@@ -1,7 +1,8 @@
 """How integers stand for real numbers: real = (q - zero point) * scale, and which operators compute on such integers.
 
-An operator on quantised integers, such as QLinearConv, does what an ordinary operator does to the real numbers that its operands stand
-for, and then quantises the result. `real_form` says which one, so that everything else needs to know the ordinary operator only.
+An operator on quantised integers, such as QLinearConv, does what an ordinary operator does to the real numbers that its
+operands stand for, and then quantises the result. `real_form` says which one, so that everything else needs to know the
+ordinary operator only.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class Operand:
 class RealForm:
     """The ordinary operator that an operator on quantised integers stands for.
 
-    `output`: how the result is quantised again; None where the operator's own output is not (float, or the integer sum itself).
+    `output`: how the result is quantised again; None where the operator's own output is not (float, or the integer sum
+    itself).
     """
 
     op_type: str
@@ -217,7 +219,9 @@ def _qgemm(node: ir.Node) -> RealForm:
     a = _triple(node, 0)
     b = _triple(node, 3, axis=0 if _attribute(node, "transB", 0) else 1)
     bias = _sum_operand(node, 6, a, b, factor=float(_attribute(node, "alpha", 1.0)))
-    return RealForm("Gemm", (a, b, *bias), _pair(node, 7) if _input(node, 7) is not None else None, dict(node.attributes))
+    return RealForm(
+        "Gemm", (a, b, *bias), _pair(node, 7) if _input(node, 7) is not None else None, dict(node.attributes)
+    )
 
 
 def _binary(op_type: str) -> Callable[[ir.Node], RealForm]:

@@ -1,8 +1,9 @@
 """Where a quantiser may have clipped: bounds that the values in front of it cannot leave (interval arithmetic).
 
-An integer at the end of its type may stand for anything beyond. Quantisation tools make use of that: they drop a ReLU or ReLU6 behind a convolution, a
-product or a sum, and let the quantiser clip instead. Behind a pooling or a mere move there is no activation to take the place of, and a
-sum of numbers that are not negative was not negative before it was quantised: there an integer at the end is an ordinary value.
+An integer at the end of its type may stand for anything beyond. Quantisation tools make use of that: they drop a ReLU
+or ReLU6 behind a convolution, a product or a sum, and let the quantiser clip instead. Behind a pooling or a mere move
+there is no activation to take the place of, and a sum of numbers that are not negative was not negative before it was
+quantised: there an integer at the end is an ordinary value.
 """
 
 from __future__ import annotations
@@ -32,7 +33,15 @@ UNKNOWN: Range = (-math.inf, math.inf)
 _DEPTH = 12
 
 # Each output element is a choice or a mean of input elements.
-_MEANS = MOVES | {"MaxPool", "GlobalMaxPool", "GlobalAveragePool", "AveragePool", "ReduceMean", "ReduceMax", "ReduceMin"}
+_MEANS = MOVES | {
+    "MaxPool",
+    "GlobalMaxPool",
+    "GlobalAveragePool",
+    "AveragePool",
+    "ReduceMean",
+    "ReduceMax",
+    "ReduceMin",
+}
 # In these an element may also be zero, or the padding's value.
 _PADDED = {"Pad", "AveragePool"}
 _BOUNDED: dict[str, Range] = {
@@ -40,7 +49,21 @@ _BOUNDED: dict[str, Range] = {
     "Exp": (0.0, math.inf), "Sqrt": (0.0, math.inf), "Abs": (0.0, math.inf), "Softplus": (0.0, math.inf),
 }  # fmt: skip
 _SEVERAL = {"Add", "Mul", "Sub", "Concat", "Sum", "Max", "Min"}
-_ACTIVATIONS = {"Relu", "Clip", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "HardSwish", "Mish", "Gelu", "Swish", "ThresholdedRelu", "LogSoftmax"}
+_ACTIVATIONS = {
+    "Relu",
+    "Clip",
+    "LeakyRelu",
+    "PRelu",
+    "Elu",
+    "Selu",
+    "Celu",
+    "HardSwish",
+    "Mish",
+    "Gelu",
+    "Swish",
+    "ThresholdedRelu",
+    "LogSoftmax",
+}
 # No tool lets the quantiser behind one of these take the place of an activation.
 _NEVER_CLIPPED = _MEANS | _PADDED | _BOUNDED.keys() | _ACTIVATIONS | {"Resize"}
 

@@ -1,7 +1,8 @@
 """Gives the integers between operators such as QLinearConv their real numbers, so that layers and scores can be found and named.
 
-A model of such operators holds real numbers at its ends only. While it is studied and differentiated, each integer map is turned to real
-numbers and back (which changes no integer); before the file is written, the operators read their integers directly again.
+A model of such operators holds real numbers at its ends only. While it is studied and differentiated, each integer map
+is turned to real numbers and back (which changes no integer); before the file is written, the operators read their
+integers directly again.
 """
 
 from __future__ import annotations
@@ -54,7 +55,13 @@ def hide_integer_maps(model: ir.Model) -> None:
 def _shown_by(value: ir.Value, opset: int) -> Quantisation | None:
     """Return how a value is to be shown; None if it is no integer map or real numbers follow it anyway."""
     node = value.producer()
-    if value.dtype not in SMALL_INTEGERS or value.shape is None or len(value.shape) < 2 or node is None or is_quantiser(node):
+    if (
+        value.dtype not in SMALL_INTEGERS
+        or value.shape is None
+        or len(value.shape) < 2
+        or node is None
+        or is_quantiser(node)
+    ):
         return None
     if (_readers(value) or (value.is_graph_output() and dequantised(value) is None)) and not depends_on_no_input(value):
         found = quantisation_of(value)
@@ -75,7 +82,9 @@ def _show(graph: ir.Graph, value: ir.Value, quantisation: Quantisation, taken: s
     real, added = dequantised(value), list[ir.Node]()
     if real is None:
         name = f"{_PREFIX}{value.name}/DequantizeLinear"
-        real = ir.Value(name=_real_name(str(value.name), taken), shape=value.shape, type=ir.TensorType(ir.DataType.FLOAT))
+        real = ir.Value(
+            name=_real_name(str(value.name), taken), shape=value.shape, type=ir.TensorType(ir.DataType.FLOAT)
+        )
         added.append(ir.node("DequantizeLinear", [value, *parameters], outputs=[real], name=name))
     if readers:
         again = ir.Value(name=f"{_PREFIX}{value.name}", shape=value.shape, type=value.type)

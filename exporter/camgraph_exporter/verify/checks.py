@@ -22,8 +22,8 @@ _FLOAT32_TOLERANCE = 1e-2
 _BATCH_TOLERANCE = 1e-3
 _INTEGER_TOLERANCE = 0.5
 _DIRECTIONS = 2
-# Relative to the size of the activations. A kink between two evaluations spoils a difference; a smaller step misses it, while a wrong
-# gradient stays wrong at every step.
+# Relative to the size of the activations. A kink between two evaluations spoils a difference; a smaller step misses it,
+# while a wrong gradient stays wrong at every step.
 _STEPS = (1e-6, 1e-7, 1e-8)
 
 
@@ -44,8 +44,8 @@ def outputs_unchanged(subject: Subject) -> pb.Check:
 def gradients_right(subject: Subject) -> pb.Check:
     """(b) The channel weights are the derivative of the score: float64 finite differences of the part behind each layer.
 
-    Directions are random mixtures of channels, single channels, and with full gradients also random elements. Differences
-    of a quantised model are those of its surrogate, which does not round.
+    Directions are random mixtures of channels, single channels, and with full gradients also random elements.
+    Differences of a quantised model are those of its surrogate, which does not round.
     """
     errors: dict[str, float] = {}
     for layer in subject.manifest.layers:
@@ -61,7 +61,8 @@ def gradients_right(subject: Subject) -> pb.Check:
 def float32_close(subject: Subject) -> pb.Check:
     """(b) The weights that onnxruntime computes in float32 are those of the same graph in float64, from the same activations.
 
-    Those of half precision are taken from the same forward values, and those of a quantised model from the same integers.
+    Those of half precision are taken from the same forward values, and those of a quantised model from the same
+    integers.
     """
     errors = {}
     for layer in subject.manifest.layers:
@@ -133,9 +134,16 @@ def switch_works(subject: Subject) -> pb.Check:
     if switch:
         feeds = subject.feeds(subject.batch, 2)
         on, off = subject.engine.run(feeds), subject.engine.run({**feeds, switch: np.array(False)})
-        errors = {spec.name: _relative_to_largest(off[spec.name], on[spec.name]) for spec in subject.manifest.source_outputs}
+        errors = {
+            spec.name: _relative_to_largest(off[spec.name], on[spec.name]) for spec in subject.manifest.source_outputs
+        }
         errors |= {layer.weights_tensor: float(off[layer.weights_tensor].size) for layer in subject.manifest.layers}
-    return make_check("switch", "Change of a source output when the gradients are switched off; weights left over.", errors, _OUTPUT_TOLERANCE)
+    return make_check(
+        "switch",
+        "Change of a source output when the gradients are switched off; weights left over.",
+        errors,
+        _OUTPUT_TOLERANCE,
+    )
 
 
 ALL: list[Callable[[Subject], pb.Check]] = [
@@ -251,7 +259,8 @@ def _compared(subject: Subject, found: Arrays) -> list[str]:
 def _output_tolerance(subject: Subject) -> float:
     """Return how far outputs may change: half precision is rounded elsewhere as soon as a value has one more reader.
 
-    onnxruntime has few kernels for it on CPU. It computes in float32 and rounds where a value is needed in its own type.
+    onnxruntime has few kernels for it on CPU. It computes in float32 and rounds where a value is needed in its own
+    type.
     """
     return max([_OUTPUT_TOLERANCE, *(_HALF_STEPS[dtype] for dtype in _half_types(subject))])
 

@@ -1,7 +1,7 @@
 """Runs an explainable graph together with the forward values that its backward part reads.
 
-Where the forward is rounded coarsely, its values in float64 are others: ReLU gates near zero flip, and comparing gradients says little. With
-the values of one run on both sides, gradients are comparable to the last digits.
+Where the forward is rounded coarsely, its values in float64 are others: ReLU gates near zero flip, and comparing
+gradients says little. With the values of one run on both sides, gradients are comparable to the last digits.
 """
 
 from __future__ import annotations

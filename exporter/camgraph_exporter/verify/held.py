@@ -30,8 +30,9 @@ _CHOOSES = {"MaxPool", "GlobalMaxPool", "ReduceMax"}
 class Held:
     """One integer value of the model, and its names in the surrogate.
 
-    `low`, `high`: whether the integers at that end of the type may have been clipped. `between`: bounds of an activation that is computed in
-    one step with the quantiser. `is_chosen_from`: a maximum is taken of it, where equal integers would tie.
+    `low`, `high`: whether the integers at that end of the type may have been clipped. `between`: bounds of an
+    activation that is computed in one step with the quantiser. `is_chosen_from`: a maximum is taken of it, where equal
+    integers would tie.
     """
 
     name: str
@@ -86,7 +87,11 @@ def describe_integers(forward: list[ir.Node], score: ir.Value) -> dict[ir.Value,
             if found is None or not found.scales:
                 continue
             maker = value.producer()
-            ends = may_clip(maker, known) if maker is not None and clips(maker) and value not in unclipped else (False, False)
+            ends = (
+                may_clip(maker, known)
+                if maker is not None and clips(maker) and value not in unclipped
+                else (False, False)
+            )
             activation = absorbed(maker) if maker is not None else None
             described[value] = Held(
                 str(value.name),

@@ -15,7 +15,8 @@ from camgraph_exporter.verify.held import Held, mask_of, spread
 from camgraph_exporter.verify.subject import Arrays, Subject
 from camgraph_exporter.verify.surrogate import make_surrogate
 
-# A little below the deployed values, in steps: kinks at zero count as the rules count them, and of equal integers the first is the largest.
+# A little below the deployed values, in steps: kinks at zero count as the rules count them, and of equal integers the
+# first is the largest.
 _BELOW = 1e-4
 _RAMP = 0.4
 _NUDGE = 1e-3

@@ -4,8 +4,9 @@ Where the model rounds a value x to the integers q, which stand for the real num
 
     r(x) = r0 + mask * (x - x0)
 
-with r0, and the mask of what was not clipped, taken from the integers of the deployed run, and x0 what the surrogate itself computes when
-every integer is held at r0. Its derivative is the straight-through gradient by definition; finite differences of it need no rule for any operator.
+with r0, and the mask of what was not clipped, taken from the integers of the deployed run, and x0 what the surrogate
+itself computes when every integer is held at r0. Its derivative is the straight-through gradient by definition; finite
+differences of it need no rule for any operator.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from camgraph_exporter.vjp.registry import is_nondifferentiable
 class Surrogate:
     """The rewritten model. `held`: integers behind the layer, which move; `fixed`: all others, which do not.
 
-    `observed`: further values of the deployed run that it takes as they are. `layer`: the name under which the layer is fed.
+    `observed`: further values of the deployed run that it takes as they are. `layer`: the name under which the layer is
+    fed.
     """
 
     model: onnx.ModelProto
@@ -66,7 +68,9 @@ def make_surrogate(model: onnx.ModelProto, layer: str, score: str) -> Surrogate:
     integers = producer.inputs[0] if producer is not None and is_dequantiser(producer) else None
     path = _between(forward, integers or start)
     rewriter = _Rewriter(graph, path, described)
-    observed = [str(value.name) for node in forward if node.op_type == "DynamicQuantizeLinear" for value in node.outputs]
+    observed = [
+        str(value.name) for node in forward if node.op_type == "DynamicQuantizeLinear" for value in node.outputs
+    ]
     for value in rewriter.held:
         rewriter.real[value] = ir.Value(name=rewriter.held[value].real)
     for node in forward:
@@ -124,13 +128,21 @@ def _rounded(rewriter: _Rewriter, node: ir.Node) -> ir.Value:
     assert source is not None
     if is_quantiser(node):
         activation = absorbed(node)
-        inner = activation.inputs[0] if activation is not None and node.outputs[0] in rewriter.held and rewriter.held[node.outputs[0]].between else source
+        inner = (
+            activation.inputs[0]
+            if activation is not None and node.outputs[0] in rewriter.held and rewriter.held[node.outputs[0]].between
+            else source
+        )
         assert inner is not None
         return _insert(rewriter, node, "Identity", [inner])
     inputs = [_in_place(rewriter, x, rewriter.held.get(source)) for x in node.inputs]
     if node.op_type == "Relu":
-        return _insert(rewriter, node, "Max", [inputs[0], _real_constant(np.zeros(()), rewriter.held[source].quantisation)])
-    return _insert(rewriter, node, node.op_type, inputs, {name: attribute.value for name, attribute in node.attributes.items()})
+        return _insert(
+            rewriter, node, "Max", [inputs[0], _real_constant(np.zeros(()), rewriter.held[source].quantisation)]
+        )
+    return _insert(
+        rewriter, node, node.op_type, inputs, {name: attribute.value for name, attribute in node.attributes.items()}
+    )
 
 
 def _in_place(rewriter: _Rewriter, x: ir.Value | None, held: Held | None) -> ir.Value | None:
@@ -188,11 +200,15 @@ def _insert(
     output: ir.Value | None = None,
 ) -> ir.Value:
     """Put a new node, and constants among its inputs, in front of a node of the graph."""
-    constants = [x.producer() for x in inputs if x is not None and x.producer() is not None and x.producer().graph is None]  # type: ignore[union-attr]
+    constants = [
+        x.producer() for x in inputs if x is not None and x.producer() is not None and x.producer().graph is None
+    ]  # type: ignore[union-attr]
     for number, constant in enumerate(constants):
         assert constant is not None
         constant.outputs[0].name = f"{place.outputs[0].name}/{op_type}/constant{number}"
-    results = [output] if output is not None else [ir.Value(name=f"{place.outputs[0].name}/{op_type}/{len(rewriter.graph)}")]
+    results = (
+        [output] if output is not None else [ir.Value(name=f"{place.outputs[0].name}/{op_type}/{len(rewriter.graph)}")]
+    )
     node = ir.node(op_type, inputs, dict(attributes or {}), outputs=results)  # type: ignore[arg-type]
     rewriter.graph.insert_before(place, [c for c in constants if c is not None] + [node])
     return results[0]

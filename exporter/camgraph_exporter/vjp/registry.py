@@ -6,8 +6,8 @@ A rule maps the cotangent of a node's output to the cotangents of its inputs (a 
     def matmul(op, node, g):
         return op.MatMul(g, transpose(b)), op.MatMul(transpose(a), g)
 
-It returns one cotangent an input (shorter is allowed: the rest get none), None where there is none. Operators with several outputs get one `g` an
-output, None where an output does not matter.
+It returns one cotangent an input (shorter is allowed: the rest get none), None where there is none. Operators with
+several outputs get one `g` an output, None where an output does not matter.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Rule(Protocol):
 class Entry:
     """What is known of one operator.
 
-    `broadcasts`: the driver sums the returned cotangents to the shapes of the inputs.
-    `opset`: the lowest ai.onnx version at which the rule's own operators exist; the source is lifted to it where needed.
+    `broadcasts`: the driver sums the returned cotangents to the shapes of the inputs. `opset`: the lowest ai.onnx
+    version at which the rule's own operators exist; the source is lifted to it where needed.
     """
 
     op_type: str

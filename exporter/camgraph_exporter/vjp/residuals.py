@@ -1,8 +1,11 @@
 """Forward values as the backward part reads them: real numbers, in a type wide enough for gradients, and nothing that would disturb the forward.
 
-* A value that is quantised at once is not read: the deployed runtime computes it and its integers in one step, which another reader would
-  break apart, and the prediction would change. It is computed again where that is cheap, else taken from behind the quantiser.
-* Quantised weights become real numbers by arithmetic on the integers. Runtimes compute that once, when they load the file, which onnxruntime
+* A value that is quantised at once is not read: the deployed runtime computes it and its integers in one step, which
+another reader would
+  break apart, and the prediction would change. It is computed again where that is cheap, else taken from behind the
+  quantiser.
+* Quantised weights become real numbers by arithmetic on the integers. Runtimes compute that once, when they load the
+file, which onnxruntime
   does not do for DequantizeLinear; and the file keeps one copy of the weights.
 * float16 and bfloat16 become float32, so that gradients neither overflow nor vanish.
 """
@@ -34,7 +37,8 @@ if TYPE_CHECKING:
 
 _HALF = {ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
 _INTEGERS = SMALL_INTEGERS | {ir.DataType.INT32}
-# Operators that runtimes compute in integers, in one step with the quantiser behind them; their derivatives do not need the result.
+# Operators that runtimes compute in integers, in one step with the quantiser behind them; their derivatives do not need
+# the result.
 _COMPUTES = {"Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "Add", "Sub", "Mul", "BatchNormalization", "Sum"}
 _REARRANGES = MOVES | {"MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum", "Pad", "Resize"}
 _ABSORBED = {"Relu", "Clip"}
@@ -79,7 +83,12 @@ class Residuals:
     def _apart(self, op: Backward, value: ir.Value) -> ir.Value:
         """Return a value in a form of its own: runtimes merge equal nodes, and a merged one would have a reader outside its quantised unit."""
         node = value.producer()
-        if node is not None and is_dequantiser(node) and node.inputs[0] is not None and "block_size" not in node.attributes:
+        if (
+            node is not None
+            and is_dequantiser(node)
+            and node.inputs[0] is not None
+            and "block_size" not in node.attributes
+        ):
             return _scaled(op, node.inputs[0], _of_dequantiser(node))
         return self.read(op, value)
 

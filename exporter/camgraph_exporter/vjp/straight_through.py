@@ -1,7 +1,8 @@
 """Straight-through estimation: gradients of a quantised model (Bengio et al. 2013, arXiv:1308.3432; docs/straight-through.md).
 
-The cotangent of quantised integers is the gradient with respect to the real numbers that they stand for, (q - zero point) * scale, so it needs
-no scaling on its way through integers. Rounding counts as the identity. Where the quantiser may have clipped, nothing passes.
+The cotangent of quantised integers is the gradient with respect to the real numbers that they stand for, (q - zero
+point) * scale, so it needs no scaling on its way through integers. Rounding counts as the identity. Where the quantiser
+may have clipped, nothing passes.
 """
 
 from __future__ import annotations
@@ -90,9 +91,10 @@ class RealView(NodeView):
 def inside_range(op: Backward, node: ir.Node, g: ir.Value) -> ir.Value:
     """Let a cotangent of quantised integers pass where the quantising `node` cannot have clipped.
 
-    That is where the integer is not at an end of its type. A quantiser that serves as ReLU or ReLU6, its zero point at the end of the
-    range, thus blocks exactly what those block. Where bounds of the operator's result rule clipping out, an integer at the end is an
-    ordinary value and passes; so do the integers of the score itself, as does a saturated softmax.
+    That is where the integer is not at an end of its type. A quantiser that serves as ReLU or ReLU6, its zero point at
+    the end of the range, thus blocks exactly what those block. Where bounds of the operator's result rule clipping out,
+    an integer at the end is an ordinary value and passes; so do the integers of the score itself, as does a saturated
+    softmax.
     """
     q = node.outputs[0]
     if q in op.score_integers:
@@ -116,7 +118,9 @@ def integers_of(scores: Iterable[ir.Value]) -> set[ir.Value]:
             if value.dtype in SMALL_INTEGERS:
                 found.add(value)
             node = value.producer()
-            moved = node is not None and ((node.domain == "" and node.op_type in _FORWARDS) or is_dequantiser(node) or is_quantiser(node))
+            moved = node is not None and (
+                (node.domain == "" and node.op_type in _FORWARDS) or is_dequantiser(node) or is_quantiser(node)
+            )
             value = node.inputs[0] if node is not None and moved and node.inputs else None
     return found
 
@@ -129,7 +133,9 @@ def check_integers(nodes: Iterable[ir.Node], values: set[ir.Value]) -> None:
 
     """
     for node in nodes:
-        small = [value for value in node.inputs if value in values and value is not None and value.dtype in SMALL_INTEGERS]
+        small = [
+            value for value in node.inputs if value in values and value is not None and value.dtype in SMALL_INTEGERS
+        ]
         if any(map(quantisation_of, small)) and (node.domain, node.op_type) not in _KNOWS_INTEGERS:
             raise GradientError(
                 f"{node.op_type} node {node.name or node.outputs[0].name!r} computes with quantised integers without their scale, which has no "

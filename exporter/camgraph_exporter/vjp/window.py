@@ -16,8 +16,8 @@ from camgraph_exporter.vjp.backward import Backward
 class Window:
     """A sliding window over the spatial axes of `x` that makes `y`.
 
-    `begin` and `end` are the pads in input elements; both are None where `auto_pad` makes them depend on a dynamic size. `extent` is the
-    length that a dilated kernel covers.
+    `begin` and `end` are the pads in input elements; both are None where `auto_pad` makes them depend on a dynamic
+    size. `extent` is the length that a dilated kernel covers.
     """
 
     kernel: tuple[int, ...]
@@ -81,8 +81,9 @@ def fold_windows(
 ) -> ir.Value:
     """Add windows up at their places in the input (the adjoint of sliding a window): one ConvTranspose.
 
-    patches: [B, M, *out]; kernel: [M, C / group, *kernel]; returns [B, C, *in] with the spatial sizes of `x`. Only spatial sizes matter, so the batch may be
-    dynamic; where spatial sizes are dynamic too, the result is made large enough and cut at run time.
+    patches: [B, M, *out]; kernel: [M, C / group, *kernel]; returns [B, C, *in] with the spatial sizes of `x`. Only
+    spatial sizes matter, so the batch may be dynamic; where spatial sizes are dynamic too, the result is made large
+    enough and cut at run time.
     """
     common = {"strides": list(window.strides), "dilations": list(window.dilations), "group": group}
     sizes, outs = static(dims_of(x)[2:]), static(dims_of(y)[2:])

@@ -39,9 +39,7 @@ CASES = [
     _prelu("scalar", ()),
     _prelu("everywhere", (3, 4, 5), opset=13),
     _prelu("like-x", _SHAPE),
-    OpCase(
-        "PRelu-constant", "PRelu", [Input(_SHAPE, avoiding(0)), np.array([0.25, -0.1, 2.0]).reshape(3, 1, 1)]
-    ),
+    OpCase("PRelu-constant", "PRelu", [Input(_SHAPE, avoiding(0)), np.array([0.25, -0.1, 2.0]).reshape(3, 1, 1)]),
     _row("Elu", 0),
     _row("Elu", 0, name="-alpha", alpha=0.5, opset=22),
     _row("Elu", 0, name="-negative-alpha", alpha=-0.5),

@@ -57,9 +57,7 @@ def _mostly_zero(zeros: int) -> Draw:
 
 
 def _product_with_zeros(zeros: int) -> OpCase:
-    return OpCase(
-        f"ReduceProd-{zeros}-zeros", "ReduceProd", [Input(("N", 3, 4), _mostly_zero(zeros))], {"axes": [-1]}
-    )
+    return OpCase(f"ReduceProd-{zeros}-zeros", "ReduceProd", [Input(("N", 3, 4), _mostly_zero(zeros))], {"axes": [-1]})
 
 
 def _running_sum(name: str, axis: Any, *, opset: int = 17, **attributes: int) -> OpCase:

@@ -173,9 +173,7 @@ def _kink(node: NodeView, alpha: float) -> ir.Value:
     return node.y if alpha >= 0 else node.x
 
 
-def _two_sided(
-    op: Backward, right: ir.Value, like: ir.Value, below: ir.Value | float, above: float = 1.0
-) -> ir.Value:
+def _two_sided(op: Backward, right: ir.Value, like: ir.Value, below: ir.Value | float, above: float = 1.0) -> ir.Value:
     """Return the slope `above` where the condition `right` holds and `below` elsewhere, each exactly."""
     mask = op.indicator(right, like)
     rest = op.Mul(op.Sub(1, mask), below)

@@ -156,9 +156,7 @@ def _weights(op: Backward, node: NodeView, scores: ir.Value) -> ir.Value:
     return op.gate(masked, allowed)
 
 
-def _mask(
-    op: Backward, node: NodeView, scores: ir.Value, lowest: float
-) -> tuple[ir.Value | None, ir.Value | None]:
+def _mask(op: Backward, node: NodeView, scores: ir.Value, lowest: float) -> tuple[ir.Value | None, ir.Value | None]:
     """Return what is added to the scores and which of them count; None where that is nothing or all."""
     bias = allowed = None
     mask = node.optional(3)

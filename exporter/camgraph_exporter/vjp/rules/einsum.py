@@ -47,8 +47,7 @@ def _read(node: NodeView) -> tuple[list[_Term], str, str]:
     values = [node.input(i) for i in range(node.num_inputs)]
     patterns = left.split(",")
     hidden = [
-        len(dims_of(value)) - len(pattern.replace("...", ""))
-        for value, pattern in zip(values, patterns, strict=True)
+        len(dims_of(value)) - len(pattern.replace("...", "")) for value, pattern in zip(values, patterns, strict=True)
     ]
     free = [letter for letter in string.ascii_letters if letter not in equation]
     if len(free) <= max(hidden):
@@ -91,9 +90,7 @@ def _without_ones(op: Backward, term: _Term, sizes: Mapping[str, Dim]) -> _Term:
     return _Term(op.Squeeze(term.value, op.ints(*ones)), letters)
 
 
-def _contract(
-    op: Backward, factors: Sequence[_Term], operand: _Term, targets: str, sizes: Mapping[str, Dim]
-) -> _Term:
+def _contract(op: Backward, factors: Sequence[_Term], operand: _Term, targets: str, sizes: Mapping[str, Dim]) -> _Term:
     """Multiply the factors, and sum over every letter but the targets and those of the operand."""
     carried = {letter for factor in factors for letter in factor.letters}
     own = zip(operand.letters, dims_of(operand.value), strict=True)

@@ -43,9 +43,7 @@ def instance_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotange
 
 
 @vjp("LayerNormalization")
-def layer_normalization(
-    op: Backward, node: NodeView, g: ir.Value | None, *statistics: ir.Value | None
-) -> Cotangents:
+def layer_normalization(op: Backward, node: NodeView, g: ir.Value | None, *statistics: ir.Value | None) -> Cotangents:
     """x_hat over the axes from `axis` on: dx as for x_hat with h = g scale; dscale = g x_hat, dbias = g."""
     refuse_outputs(node, statistics)
     assert g is not None

@@ -33,9 +33,7 @@ def dequantize_linear(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 
 @vjp("DynamicQuantizeLinear")
-def dynamic_quantize_linear(
-    op: Backward, node: NodeView, g: ir.Value | None, *_range: ir.Value | None
-) -> Cotangents:
+def dynamic_quantize_linear(op: Backward, node: NodeView, g: ir.Value | None, *_range: ir.Value | None) -> Cotangents:
     """dx = g: the range fits the tensor, so nothing is clipped; scale and zero point count as constants."""
     return g
 
