@@ -131,7 +131,8 @@ def _network_size(dims: Sequence[int | str], size: tuple[int, int] | None) -> tu
     for have, want in zip(known, asked, strict=True):
         if have is not None and want is not None and have != want:
             raise UsageError(
-                f"The model's input is {known[0]} x {known[1]} pixels, but --input-size says {asked[0]} x {asked[1]}. Leave the option out."
+                f"The model's input is {known[0]} x {known[1]} pixels, but --input-size says {asked[0]} x {asked[1]}. "
+                "Leave the option out."
             )
     height, width = (have or want or 224 for have, want in zip(known, asked, strict=True))
     return height, width

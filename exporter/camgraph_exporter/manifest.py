@@ -12,7 +12,10 @@ from camgraph_exporter.cam.build import Built
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_runtime.manifest import FORMAT_VERSION
 
-_STRAIGHT_THROUGH = "The model computes with quantised integers: gradients pass its rounding unchanged, and not where it clips (straight-through estimation)."
+_STRAIGHT_THROUGH = (
+    "The model computes with quantised integers: gradients pass its rounding unchanged, and not where it clips "
+    "(straight-through estimation)."
+)
 _TOOLS = ("camgraph", "onnx", "onnx-ir", "onnxruntime", "numpy")
 
 

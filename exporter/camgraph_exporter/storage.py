@@ -60,7 +60,7 @@ def with_weights(model: onnx.ModelProto, folder: Path | None) -> onnx.ModelProto
 
 
 def check_model(model: onnx.ModelProto) -> None:
-    """Check the model against the standard; external weights count as inputs, as the checker would look for their files.
+    """Check the model against the standard; external weights count as inputs, else the checker looks for their files.
 
     Raises:
         onnx.checker.ValidationError: the model is not valid ONNX.

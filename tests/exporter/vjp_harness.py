@@ -95,14 +95,17 @@ def forward(case: OpCase, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class Gradient:
-    """The gradient graph of a case: inputs x.. and seed.., outputs dx..; `lazy` seeds have size 1 on their spatial axes."""
+    """The gradient graph of a case: inputs x.. and seed.., outputs dx.., and the nodes that the rule emitted."""
 
     model: onnx.ModelProto
     emitted: list[onnx.NodeProto]
 
 
 def gradient_model(case: OpCase, dtype: type[np.floating], *, lazy: bool = False, portable: bool = False) -> Gradient:
-    """Differentiate the case's node: the graph takes the inputs and one seed an output, and returns dx of every Input."""
+    """Differentiate the case's node: a graph from the inputs and one seed an output to dx of every Input.
+
+    `lazy` seeds have size 1 on their spatial axes.
+    """
     model = ir.from_proto(forward_model(case, dtype))
     graph = model.graph
     element = ir.DataType.from_numpy(np.dtype(dtype))
@@ -191,7 +194,7 @@ def gradients(gradient: Gradient, feeds: Mapping[str, np.ndarray]) -> Arrays:
 
 
 def finite_difference_error(case: OpCase, found: Arrays, feeds: Arrays, seeds: Arrays, *, step: float = 1e-5) -> float:
-    """Compare gradients with central differences along random directions; return the largest relative error over targets and inputs.
+    """Compare gradients with central differences along random directions; return the largest relative error.
 
     d/dh sum(seed * y(x + h d)) at h = 0 must equal sum(dx * d). Fourth-order central differences keep the truncation
     error below the tolerance.

@@ -55,7 +55,7 @@ def choose_layer(
 
 
 def _twin(prepared: Prepared, name: str) -> str:
-    """Return the name of what a tensor becomes by quantisation, which the deployed model computes with; else its own."""
+    """Return the name of what quantisation makes of a tensor, which the deployed model computes with; else its own."""
     value = prepared.value(name)
     twin = quantised_twin(value) if value is not None else None
     return str(twin.name) if twin is not None else name
@@ -63,8 +63,8 @@ def _twin(prepared: Prepared, name: str) -> str:
 
 def _stepped_back(last: TargetLayer, chosen: TargetLayer) -> str:
     return (
-        f"The score reads only the class token of {last.name!r}, so the gradients of its map are zero; the target layer is {chosen.name!r}, "
-        "the last map in front of it that the score depends on."
+        f"The score reads only the class token of {last.name!r}, so the gradients of its map are zero; "
+        f"the target layer is {chosen.name!r}, the last map in front of it that the score depends on."
     )
 
 

@@ -1,4 +1,4 @@
-"""Guided backpropagation (Springenberg et al. 2015), the image-gradient half of Guided Grad-CAM (Selvaraju et al. 2017, section 3.2)."""
+"""Guided backpropagation (Springenberg et al. 2015), the gradient in Guided Grad-CAM (Selvaraju et al. 2017, 3.2)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from camgraph_exporter.prepare.probe import BATCH
 
 
 class Interface:
-    """Adds inputs and outputs to a prepared graph; a source that uses a name of the contract itself gets it prefixed."""
+    """Adds inputs and outputs to a prepared graph; a name that the source uses itself is given a prefix."""
 
     def __init__(self, prepared: Prepared) -> None:
         self.graph = prepared.graph

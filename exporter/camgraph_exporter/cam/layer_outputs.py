@@ -1,4 +1,4 @@
-"""What a target layer contributes to the graph's outputs: activations, channel weights, and on request full gradients."""
+"""What a target layer contributes to the graph's outputs: activations, channel weights, on request full gradients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from camgraph_exporter.vjp.backward import Backward
 def add_layer_outputs(
     op: Backward, interface: Interface, layer: TargetLayer, g: ir.Value, index: int, *, gradients: bool
 ) -> pb.Layer:
-    """Add the outputs of one layer and return the manifest's account of it. `g` is the cotangent of the layer's tensor."""
+    """Add the outputs of one layer and return the manifest's account of it; `g` is the layer's cotangent."""
     suffix = f"_{index}" if index else ""
     with op.scope(f"layer{suffix}"):
         activations = op.cast(_channels_first(op, layer, layer.value), ir.DataType.FLOAT)

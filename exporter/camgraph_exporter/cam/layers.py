@@ -21,8 +21,8 @@ from camgraph_exporter.vjp.driver import Path
 MOVES = {"Identity", "Dropout", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Pad"}
 # A map directly before one of these is not the end of its block.
 _CONTINUATIONS = {
-    "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Clip", "HardSigmoid", "HardSwish", "Mish", "Gelu", "Sigmoid", "Tanh", "Softplus",
-    "QuantizeLinear", "DequantizeLinear",
+    "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Clip", "HardSigmoid", "HardSwish",
+    "Mish", "Gelu", "Sigmoid", "Tanh", "Softplus", "QuantizeLinear", "DequantizeLinear",
 }  # fmt: skip
 
 

@@ -69,7 +69,7 @@ def _constant_nodes(nodes: Sequence[ir.Node]) -> set[ir.Node]:
 
 
 def _no_targets(outputs: Sequence[ir.Value], image: ir.Value) -> ir.Graph:
-    """Return a branch that yields the outputs with an empty axis of targets, and of height and width that are dynamic."""
+    """Return a branch that yields the outputs with an empty axis of targets; dynamic axes are empty, too."""
     nodes, results = _batch_size(image), []
     batch = nodes[-1].outputs[0]
     for value in outputs:

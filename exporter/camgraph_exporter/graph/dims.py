@@ -37,7 +37,7 @@ def static(dims: Sequence[Dim]) -> tuple[int, ...] | None:
 
 
 def matching_axes(y: Dims, x: Dims) -> list[tuple[list[int], list[int]]] | None:
-    """Split the axes of two shapes of one tensor into the smallest groups with equal products; None if symbols forbid it."""
+    """Split the axes of two shapes of a tensor into the smallest groups of equal product; None if symbols forbid it."""
     groups: list[tuple[list[int], list[int]]] = []
     i = j = 0
     while i < len(y) or j < len(x):

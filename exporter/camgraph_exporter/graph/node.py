@@ -61,7 +61,7 @@ class NodeView:
         return self._emitter.residual(value) if value is not None else None
 
     def source(self, index: int) -> ir.Value | None:
-        """Return the source's own value of an input, which `input` may give in another form; None where it was left out."""
+        """Return the source's own value of an input, which `input` may give in another form; None if left out."""
         return self.node.inputs[index] if index < len(self.node.inputs) else None
 
     def output(self, index: int) -> ir.Value:

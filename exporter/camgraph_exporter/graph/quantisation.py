@@ -18,8 +18,8 @@ SMALL_INTEGERS = frozenset({ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT
 # Operators that give each element of their first input a place, or drop it, and never compute with its value.
 MOVES = frozenset(
     {
-        "Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Tile", "Slice", "Split", "Gather", "GatherElements",
-        "GatherND", "Concat", "DepthToSpace", "SpaceToDepth",
+        "Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Tile", "Slice",
+        "Split", "Gather", "GatherElements", "GatherND", "Concat", "DepthToSpace", "SpaceToDepth",
     }
 )  # fmt: skip
 # Beside those, operators on integers whose results stand for real numbers by the same scale and zero point.
@@ -30,7 +30,10 @@ DEQUANTISERS = frozenset({("", "DequantizeLinear"), (MICROSOFT, "DequantizeLinea
 
 @dataclass(frozen=True)
 class Quantisation:
-    """real = (q - zero_point) * product of `scales` * factor; vectors lie along `axis`. No scales: the integers stand for themselves."""
+    """real = (q - zero_point) * product of `scales` * factor; vectors lie along `axis`.
+
+    No scales: the integers stand for themselves.
+    """
 
     scales: tuple[ir.Value, ...]
     zero_point: ir.Value | None = None
@@ -186,7 +189,8 @@ def _attribute(node: ir.Node, name: str, default: Any) -> Any:
 def _triple(node: ir.Node, index: int, axis: int = 1) -> Operand:
     """Read an operand that is given as value, scale, zero point."""
     value, scale = _input(node, index), _input(node, index + 1)
-    assert value is not None and scale is not None
+    assert value is not None
+    assert scale is not None
     return Operand(index, value, Quantisation((scale,), _input(node, index + 2), axis))
 
 
@@ -242,7 +246,7 @@ def _qlinear_concat(node: ir.Node) -> RealForm:
 
 
 def _integer_product(op_type: str) -> Callable[[ir.Node], RealForm]:
-    """ConvInteger and MatMulInteger: the operands less their zero points, with no scale; the graph scales the sum itself."""
+    """ConvInteger and MatMulInteger: the operands less their zero points; the graph scales the sum itself."""
 
     def form(node: ir.Node) -> RealForm:
         axes = (1, 0) if op_type == "Conv" else (-2, -1)

@@ -45,7 +45,8 @@ _MEANS = MOVES | {
 # In these an element may also be zero, or the padding's value.
 _PADDED = {"Pad", "AveragePool"}
 _BOUNDED: dict[str, Range] = {
-    "Sigmoid": (0.0, 1.0), "HardSigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0), "Erf": (-1.0, 1.0), "Softsign": (-1.0, 1.0),
+    "Sigmoid": (0.0, 1.0), "HardSigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0),
+    "Tanh": (-1.0, 1.0), "Erf": (-1.0, 1.0), "Softsign": (-1.0, 1.0),
     "Exp": (0.0, math.inf), "Sqrt": (0.0, math.inf), "Abs": (0.0, math.inf), "Softplus": (0.0, math.inf),
 }  # fmt: skip
 _SEVERAL = {"Add", "Mul", "Sub", "Concat", "Sum", "Max", "Min"}
@@ -69,7 +70,7 @@ _NEVER_CLIPPED = _MEANS | _PADDED | _BOUNDED.keys() | _ACTIVATIONS | {"Resize"}
 
 
 def may_clip(node: ir.Node, known: Known) -> tuple[bool, bool]:
-    """Tell whether a quantising node may have clipped its result at the lower and at the upper end of the integer type."""
+    """Tell whether a quantising node may have clipped its result at the lower and the upper end of the integer type."""
     q, found = node.outputs[0], quantisation_of(node.outputs[0])
     op_type, operands = _rounded(node)
     if op_type in _NEVER_CLIPPED:

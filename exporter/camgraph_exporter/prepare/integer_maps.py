@@ -1,4 +1,4 @@
-"""Gives the integers between operators such as QLinearConv their real numbers, so that layers and scores can be found and named.
+"""Gives the integers between operators such as QLinearConv their real numbers, to find and name layers and scores.
 
 A model of such operators holds real numbers at its ends only. While it is studied and differentiated, each integer map
 is turned to real numbers and back (which changes no integer); before the file is written, the operators read their
@@ -47,7 +47,8 @@ def hide_integer_maps(model: ir.Model) -> None:
         if (node.name or "").startswith(_PREFIX) and is_quantiser(node):
             real = node.inputs[0]
             dequantiser = real.producer() if real is not None else None
-            assert dequantiser is not None and dequantiser.inputs[0] is not None
+            assert dequantiser is not None
+            assert dequantiser.inputs[0] is not None
             node.outputs[0].replace_all_uses_with(dequantiser.inputs[0], replace_graph_outputs=True)
             model.graph.remove(node, safe=True)
 

@@ -1,4 +1,4 @@
-"""The checks of a certificate. Each returns one message: what was compared, how far off, how far is allowed, and where."""
+"""The checks of a certificate: each says what was compared, how far off it was, how far is allowed, and where."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def outputs_unchanged(subject: Subject) -> pb.Check:
 
 
 def gradients_right(subject: Subject) -> pb.Check:
-    """(b) The channel weights are the derivative of the score: float64 finite differences of the part behind each layer.
+    """(b) The channel weights are the derivative of the score, by float64 differences of the part behind each layer.
 
     Directions are random mixtures of channels, single channels, and with full gradients also random elements.
     Differences of a quantised model are those of its surrogate, which does not round.
@@ -52,14 +52,14 @@ def gradients_right(subject: Subject) -> pb.Check:
         errors[layer.name] = max(_finite_differences(subject, layer))
     return make_check(
         "gradient-finite-differences",
-        "Largest difference between directional derivatives by the exported weights and by central differences in float64, relative.",
+        "Largest relative difference between slopes by the exported weights and by central differences in float64.",
         errors,
         _GRADIENT_TOLERANCE,
     )
 
 
 def float32_close(subject: Subject) -> pb.Check:
-    """(b) The weights that onnxruntime computes in float32 are those of the same graph in float64, from the same activations.
+    """(b) The weights that onnxruntime computes in float32 are those of float64, from the same activations.
 
     Those of half precision are taken from the same forward values, and those of a quantised model from the same
     integers.
@@ -121,7 +121,7 @@ def integers_stand_for_reals(subject: Subject) -> pb.Check:
             _worst(errors, straight_through(subject, layer).distance())
     return make_check(
         "quantised-surrogate",
-        "Mean distance of an operator's integers from those of its real form, in steps; rounding alone makes about 1/4.",
+        "Mean distance of an operator's integers from its real form's, in steps; rounding alone makes about 1/4.",
         errors,
         _INTEGER_TOLERANCE,
     )
@@ -168,7 +168,7 @@ def relative_l2(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _in_both_precisions(subject: Subject, layer: pb.Layer) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weights in float32 and in float64, from the same forward values as far as float32 may have rounded them otherwise."""
+    """Return the weights in float32 and in float64, from the same forward values where rounding could matter."""
     name = layer.weights_tensor
     if is_quantised(subject):
         held = straight_through(subject, layer)
@@ -231,7 +231,7 @@ def _slope(scores: Scores, base: np.ndarray, direction: np.ndarray, step: float)
 
 
 def _error(got: np.ndarray, expected: np.ndarray, typical: np.ndarray) -> float:
-    """Compare slopes relative to their size, or to the size that slopes have along most directions where these ones nearly cancel."""
+    """Compare slopes relative to their size, or to that of slopes along most directions where these nearly cancel."""
     error = np.abs(got - expected) / np.maximum(np.maximum(np.abs(expected), 0.1 * typical), 1e-30)
     return float(np.max(error)) if np.isfinite(error).all() else float("inf")
 

@@ -1,4 +1,4 @@
-"""What a certificate needs to know of the integers of a quantised model: where they lie, what they stand for, where they may have been clipped."""
+"""What a certificate must know of a quantised model's integers: what they stand for, where they may be clipped."""
 
 from __future__ import annotations
 

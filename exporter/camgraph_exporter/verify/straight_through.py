@@ -1,4 +1,4 @@
-"""Checks a quantised graph against its surrogate, at the integers of a run of the deployed model (docs/straight-through.md)."""
+"""Checks a quantised graph against its surrogate, at the integers of a deployed run (docs/straight-through.md)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NUDGE = 1e-3
 
 @dataclass
 class Deployed:
-    """One run of the explainable graph: `found` are its outputs, `integers` all that a repetition needs to be the same run."""
+    """One run of the explainable graph: `found` are its outputs, `integers` all that makes another run the same."""
 
     feeds: Arrays
     found: Arrays
@@ -60,7 +60,7 @@ class StraightThrough:
         return np.asarray(self._evaluator.run([name], feeds)[0], dtype=np.float64)
 
     def distance(self) -> dict[str, float]:
-        """Return how far integers are from the real form of their operators, in steps: about 1/4 on average for honest rounding."""
+        """Return how far integers are from the real form of their operators, in steps; rounding alone makes 1/4."""
         errors = {}
         for held in self._surrogate.held:
             if held.clips and held.between is None:
@@ -78,7 +78,7 @@ class StraightThrough:
 
     @property
     def base(self) -> np.ndarray:
-        """The point [N, K, h, w] at which derivatives are compared: the deployed one, with ties broken if the layer is not made of integers."""
+        """The point [N, K, h, w] of comparison: the deployed one, with ties broken if the layer has no integers."""
         real = self.activations
         if self._surrogate.layer_integers is not None:
             return real
@@ -139,7 +139,7 @@ class StraightThrough:
         return observed if observed is not None else self._subject.evaluator.run([name], self.deployed.feeds)[0]
 
     def _layer_feed(self, activations: np.ndarray) -> Arrays:
-        """Feed the layer: deployed values plus the change of its activations, which leaves tokens outside the map alone."""
+        """Feed the layer: deployed values plus the change of its activations; tokens outside the map stay."""
         at_layer = self._subject.at_layer(self._layer, self.deployed.feeds)
         if self._surrogate.layer_integers is None:
             return {self._surrogate.layer: at_layer(activations)}

@@ -118,7 +118,7 @@ class Subject:
         return {self.image_name: self.images(count), **self.targets(count, number), **on}
 
     def targets(self, count: int, number: int) -> Arrays:
-        """Draw every input [count, number, ...] that names targets: the best class (and box) first, then random ones."""
+        """Draw every input [count, number, ...] that names targets: the best class (and box), then random ones."""
         names, head = self.manifest.target, self.manifest.head
         targets: Arrays = {}
         if names.target_input:
@@ -135,7 +135,7 @@ class Subject:
         return targets
 
     def resolved(self, feeds: Arrays, found: Arrays) -> Arrays:
-        """Replace ranks by the classes and boxes that they stood for, so that a small change of the image keeps them."""
+        """Replace ranks by the classes and boxes that they stood for: a small change must not change them."""
         names = self.manifest.target
         pairs = ((names.target_input, names.target_index_output), (names.anchor_input, names.anchor_index_output))
         return {**feeds, **{taken: found[given] for taken, given in pairs if given}}

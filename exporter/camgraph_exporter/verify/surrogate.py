@@ -1,4 +1,4 @@
-"""The surrogate of a quantised model: the same network on real numbers, linear in every quantiser, at the values of one deployed run.
+"""The surrogate of a quantised model: the same network on real numbers, linear in every quantiser, at a deployed run.
 
 Where the model rounds a value x to the integers q, which stand for the real numbers r, the surrogate has
 
@@ -123,7 +123,7 @@ def _rewrite(rewriter: _Rewriter, node: ir.Node) -> None:
 
 
 def _rounded(rewriter: _Rewriter, node: ir.Node) -> ir.Value:
-    """Return the real numbers that a quantiser rounds, or the real form of an operator that moves or chooses integers."""
+    """Return the real numbers that a quantiser rounds, or the real form of what moves or chooses integers."""
     source = node.inputs[0]
     assert source is not None
     if is_quantiser(node):
@@ -200,15 +200,13 @@ def _insert(
     output: ir.Value | None = None,
 ) -> ir.Value:
     """Put a new node, and constants among its inputs, in front of a node of the graph."""
-    constants = [
-        x.producer() for x in inputs if x is not None and x.producer() is not None and x.producer().graph is None
-    ]  # type: ignore[union-attr]
+    makers = [x.producer() for x in inputs if x is not None]
+    constants = [maker for maker in makers if maker is not None and maker.graph is None]
     for number, constant in enumerate(constants):
-        assert constant is not None
         constant.outputs[0].name = f"{place.outputs[0].name}/{op_type}/constant{number}"
     results = (
         [output] if output is not None else [ir.Value(name=f"{place.outputs[0].name}/{op_type}/{len(rewriter.graph)}")]
     )
     node = ir.node(op_type, inputs, dict(attributes or {}), outputs=results)  # type: ignore[arg-type]
-    rewriter.graph.insert_before(place, [c for c in constants if c is not None] + [node])
+    rewriter.graph.insert_before(place, [*constants, node])
     return results[0]

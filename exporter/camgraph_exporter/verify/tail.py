@@ -1,4 +1,4 @@
-"""The part of a graph behind a layer, at one point: where the exported derivatives are compared with differences of the score."""
+"""The part of a graph behind a layer, at the point where exported derivatives meet differences of the score."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _of_subject: WeakKeyDictionary[Subject, dict[str, StraightThrough]] = WeakKeyDic
 
 @dataclass(frozen=True)
 class Tail:
-    """`base`: activations [N, K, h, w]. `exact`: the exported outputs there, in float64. `scores`: the score near there, in float64."""
+    """`base`: activations [N, K, h, w]. `exact`: outputs there. `scores`: the score near there. In float64."""
 
     base: np.ndarray
     exact: Arrays
@@ -46,7 +46,10 @@ def straight_through(subject: Subject, layer: pb.Layer) -> StraightThrough:
 
 
 def _smooth_tail(subject: Subject, layer: pb.Layer, names: Sequence[str]) -> Tail:
-    """The graph itself. The base is a little off the real activations: exact zeros behind a ReLU tie in a following max-pooling."""
+    """The graph itself.
+
+    The base is a little off the real activations: exact zeros behind a ReLU tie in a following max-pooling.
+    """
     feeds = subject.feeds(subject.batch if not subject.batch_is_symbolic else 1, 2)
     found = subject.engine.run(feeds)
     real = found[layer.activations_tensor].astype(np.float64)

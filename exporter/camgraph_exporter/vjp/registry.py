@@ -28,7 +28,8 @@ Cotangents = Sequence[ir.Value | None] | ir.Value | None
 class Rule(Protocol):
     """A function from output cotangents to input cotangents."""
 
-    def __call__(self, op: Backward, node: NodeView, *cotangents: Any) -> Cotangents: ...
+    def __call__(self, op: Backward, node: NodeView, *cotangents: Any) -> Cotangents:
+        """Return the cotangents of the inputs; `cotangents` has one for each output, None where it does not matter."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,8 +118,8 @@ def refuse_inputs(node: NodeView, *indices: int) -> None:
     for index in indices:
         if node.needs(index):
             raise GradientError(
-                f"Input {index} of {node.op_type} node {node.name!r} depends on the target layer, and there is no derivative for that input. "
-                "Choose a layer behind this node with --layer."
+                f"Input {index} of {node.op_type} node {node.name!r} depends on the target layer, "
+                "and there is no derivative for that input. Choose a layer behind this node with --layer."
             )
 
 

@@ -1,4 +1,4 @@
-"""Forward values as the backward part reads them: real numbers, in a type wide enough for gradients, and nothing that would disturb the forward.
+"""Forward values as the backward part reads them: real numbers, in a type wide enough, and the forward undisturbed.
 
 * A value that is quantised at once is not read: the deployed runtime computes it and its integers in one step, which
 another reader would
@@ -69,7 +69,7 @@ class Residuals:
         return op.Cast(value, to=int(ir.DataType.FLOAT)) if value.dtype in _HALF else value
 
     def _before_quantiser(self, op: Backward, value: ir.Value, twin: ir.Value) -> ir.Value:
-        """Return a value that is quantised at once: computed again if that is cheap, else as it comes back from its quantiser."""
+        """Return a value that is quantised at once: computed again if that is cheap, else as its quantiser gives it."""
         node = value.producer()
         if node is None or node.domain or len(node.outputs) > 1 or node.op_type in _COMPUTES | _REARRANGES:
             return self.read(op, twin)
@@ -81,7 +81,7 @@ class Residuals:
         return again
 
     def _apart(self, op: Backward, value: ir.Value) -> ir.Value:
-        """Return a value in a form of its own: runtimes merge equal nodes, and a merged one would have a reader outside its quantised unit."""
+        """Return a value in a form of its own, lest a runtime merge it into a quantised unit with a reader outside."""
         node = value.producer()
         if (
             node is not None
@@ -93,7 +93,7 @@ class Residuals:
         return self.read(op, value)
 
     def real(self, op: Backward, q: ir.Value, quantisation: Quantisation | None = None) -> ir.Value:
-        """Return the real numbers that an integer value stands for, by the given scale or by the one that the graph gives."""
+        """Return the real numbers that an integer value stands for, by the given scale or the graph's own."""
         found = dequantised(q)
         if found is not None and (quantisation is None or _reads_by(found, quantisation)):
             return self.read(op, found)
@@ -106,7 +106,7 @@ class Residuals:
 
 
 def is_absorbed(node: ir.Node) -> bool:
-    """Tell whether a runtime computes an activation in one step with the product or sum before it and the quantiser behind it."""
+    """Tell whether a runtime computes an activation in one step with the sum before and the quantiser behind."""
     if node.domain or node.op_type not in _ABSORBED or node.inputs[0] is None:
         return False
     before = node.inputs[0].producer()
@@ -137,7 +137,7 @@ def _at_its_bounds(op: Backward, node: ir.Node, twin: ir.Value) -> ir.Value:
 
 
 def scale_along(op: Backward, scale: ir.Value, axis: int, rank: int) -> ir.Value:
-    """Return a scale or zero point as float32 that broadcasts: a vector lies along `axis` of a value with `rank` axes."""
+    """Return a scale or zero point as float32 that broadcasts: a vector lies along `axis` of `rank` axes."""
     scale = op.cast(scale, ir.DataType.FLOAT)
     dims = dims_of(scale)
     if len(dims) == 1 and dims[0] != 1:

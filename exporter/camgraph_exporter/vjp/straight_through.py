@@ -1,4 +1,4 @@
-"""Straight-through estimation: gradients of a quantised model (Bengio et al. 2013, arXiv:1308.3432; docs/straight-through.md).
+"""Straight-through estimation: gradients of a quantised model (Bengio et al. 2013; docs/straight-through.md).
 
 The cotangent of quantised integers is the gradient with respect to the real numbers that they stand for, (q - zero
 point) * scale, so it needs no scaling on its way through integers. Rounding counts as the identity. Where the quantiser
@@ -60,7 +60,7 @@ class RealView(NodeView):
         return operand.value if operand is not None else None
 
     def output(self, index: int) -> ir.Value:
-        """Return the result as real numbers: before it is quantised where that is cheap to compute again, as for an activation."""
+        """Return the result as real numbers: before it is quantised where that is cheap to compute again."""
         value = self.node.outputs[index]
         if self.form.output is None:
             return self._op.residual(value)
@@ -138,7 +138,8 @@ def check_integers(nodes: Iterable[ir.Node], values: set[ir.Value]) -> None:
         ]
         if any(map(quantisation_of, small)) and (node.domain, node.op_type) not in _KNOWS_INTEGERS:
             raise GradientError(
-                f"{node.op_type} node {node.name or node.outputs[0].name!r} computes with quantised integers without their scale, which has no "
+                f"{node.op_type} node {node.name or node.outputs[0].name!r} computes with quantised integers "
+                "without their scale, which has no "
                 "derivative. Choose a layer behind it with --layer."
             )
 
@@ -148,5 +149,6 @@ def refuse_channels_last(node: NodeView) -> None:
     attribute = node.node.attributes.get("channels_last")
     if node.node.domain == MICROSOFT and attribute is not None and attribute.value:
         raise GradientError(
-            f"{node.node.op_type} node {node.name!r} is in the channels-last form of an optimised file. Export from the model as it was before optimisation."
+            f"{node.node.op_type} node {node.name!r} is in the channels-last form of an optimised file. "
+            "Export from the model as it was before optimisation."
         )

@@ -12,7 +12,10 @@ from camgraph_exporter.vjp.backward import TARGETS, Backward, dtype_of
 
 
 def attach_detection(op: Backward, interface: Interface, score: Score) -> Head:
-    """Score: the class score of one box. Rank r of a class is by its best box; `anchor` -r is the class's r-th best box."""
+    """Score: the class score of one box.
+
+    Rank r of a class is by its best box; `anchor` -r is the class's r-th best box.
+    """
     target = add_target_input(op, interface)
     anchor = interface.add_input("anchor", ir.DataType.INT64, [interface.batch, TARGETS])
     dtype = dtype_of(score.value)

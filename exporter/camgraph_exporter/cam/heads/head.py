@@ -14,7 +14,7 @@ from camgraph_exporter.vjp.backward import TARGETS, Backward
 
 @dataclass(frozen=True)
 class Head:
-    """`seed`: the cotangent of the score tensor, [T, *score]. `tensors`: the names of the inputs and outputs that were added."""
+    """`seed`: the cotangent of the score tensor, [T, *score]. `tensors`: names of the added inputs and outputs."""
 
     seed: ir.Value
     tensors: pb.TargetTensors

@@ -24,7 +24,7 @@ def quantize_linear(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 
 def dequantize_linear(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g, as the cotangent of small integers is that of the real numbers they stand for; g scale for an int32 sum."""
+    """dx = g: small integers have the cotangent of the real numbers they stand for; g scale for an int32 sum."""
     refuse_inputs(node, 1, 2)
     if node.x.dtype != ir.DataType.INT32:
         return g
@@ -39,7 +39,7 @@ def dynamic_quantize_linear(op: Backward, node: NodeView, g: ir.Value | None, *_
 
 
 def by_real_form(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """What the ordinary operator does to the real numbers that the operands stand for, inside the range of the result."""
+    """As the ordinary operator on the real numbers that the operands stand for, inside the range of the result."""
     refuse_channels_last(node)
     form = real_form(node.node)
     assert form is not None
@@ -54,7 +54,8 @@ def by_real_form(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 def _ordinary(op: Backward, view: RealView, g: ir.Value) -> list[ir.Value | None]:
     """Apply the rule of the ordinary operator; return the cotangents of its operands, in their shapes."""
     entry = registry.named(view.op_type)
-    assert entry is not None and entry.rule is not None
+    assert entry is not None
+    assert entry.rule is not None
     result: Any = entry.rule(op, view, g)
     returned = [result] if isinstance(result, ir.Value) or result is None else list(result)
     if not entry.broadcasts:
@@ -66,13 +67,14 @@ def _ordinary(op: Backward, view: RealView, g: ir.Value) -> list[ir.Value | None
 
 
 def _in_real_units(op: Backward, node: NodeView, operand: Operand, g: ir.Value | None) -> ir.Value | None:
-    """Turn a cotangent of integers that stand for themselves, as in ConvInteger, into one of the real numbers behind them."""
+    """Turn a cotangent of integers that stand for themselves, as in ConvInteger, into one of the real numbers."""
     if g is None or operand.quantisation.scales or not node.needs(operand.index):
         return g
     found = quantisation_of(operand.value)
     if found is None:
         raise GradientError(
-            f"Nothing in the model says by which scale the integers {operand.value.name!r} of {node.op_type} node {node.name!r} stand for real numbers. "
+            f"Nothing in the model says by which scale the integers {operand.value.name!r} of {node.op_type} "
+            f"node {node.name!r} stand for real numbers. "
             "Choose a layer behind this node with --layer."
         )
     for scale in found.scales:
@@ -84,7 +86,8 @@ def _refuse_flattening_softmax(node: NodeView) -> None:
     opset = node.attr("opset", 13)
     if node.op_type == "QLinearSoftmax" and opset < 13 and node.attr("axis", -1) not in (-1, len(dims_of(node.y)) - 1):
         raise GradientError(
-            f"QLinearSoftmax node {node.name!r} runs over several axes at once, as opsets below 13 had it, which has no derivative here. "
+            f"QLinearSoftmax node {node.name!r} runs over several axes at once, as opsets below 13 had it, "
+            "which has no derivative here. "
             "Choose a layer behind it with --layer."
         )
 
