@@ -94,7 +94,8 @@ def make() -> str:
 _RULES = """
 `g` is the cotangent of the output `y`, `dx` that of the input `x`; other letters are the operator's own inputs. "From
 opset": the rule's own operators exist from there on, and a model with an older opset is lifted. "Rows": how many
-[operator cases](../tests/exporter/op_cases) check the rule.
+operator cases check the rule, [on real numbers](../tests/exporter/op_cases) or
+[on integers](../tests/exporter/quantised_cases.py).
 """
 
 _REFUSALS = """
@@ -120,12 +121,18 @@ def standard_operators() -> set[str]:
 
 
 def case_counts() -> Counter[tuple[str, str]]:
-    """Rows of the table of operator cases, by domain and operator."""
+    """Rows of the tables of operator cases, by domain and operator.
+
+    Quantisers have none of their own: every row on integers goes through them.
+    """
     tests = str(Path(__file__).resolve().parent.parent / "tests")
     if tests not in sys.path:
         sys.path.insert(0, tests)
-    cases = importlib.import_module("exporter.op_cases").ALL_CASES
-    return Counter((case.domain, case.op_type) for case in cases)
+    plain = importlib.import_module("exporter.op_cases").ALL_CASES
+    quantised = importlib.import_module("exporter.quantised_cases")
+    counts = Counter((case.domain, case.op_type) for case in (*plain, *quantised.CASES))
+    counts.update({key: len(quantised.CASES) for key in quantised.COVERED - counts.keys()})
+    return counts
 
 
 def _rules(entries: Iterable[Entry]) -> str:
