@@ -20,6 +20,7 @@ from camgraph_exporter.errors import LayerError
 from camgraph_exporter.graph.quantisation import is_quantiser, real_form
 from camgraph_exporter.prepare.integer_maps import hide_integer_maps
 from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.probe import BATCH
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.driver import Path, Step, check_rules, differentiate
 from camgraph_runtime.errors import UsageError
@@ -94,6 +95,8 @@ def build(
 
     interface = Interface(prepared)
     op = Backward(graph, portable=options.portable)
+    if prepared.probe.batch_is_symbolic:
+        op.read_size(BATCH, prepared.image, axis=0)
     for name, array in prepared.probe.constants.items():
         value = prepared.value(name)
         if value is not None:

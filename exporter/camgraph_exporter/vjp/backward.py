@@ -45,6 +45,7 @@ class Backward(Emitter):
         # Integers of the score itself: that they end somewhere must not end its gradient.
         self.score_integers: set[ir.Value] = set()
         self._targets: ir.Value | None = None
+        self._sizes: dict[str, ir.Value] = {}
         self._residuals = Residuals(graph)
         self._sources: dict[ir.Value, ir.Value] = {}
 
@@ -203,7 +204,16 @@ class Backward(Emitter):
     def size_vector(self, x: ir.Value, axis: int) -> ir.Value:
         """Return one dimension of `x` as int64 [1]; a constant where it is static."""
         dim = dims_of(x)[axis]
-        return self.ints(dim) if isinstance(dim, int) else self.Gather(self.Shape(x), self.ints(axis), axis=0)
+        if isinstance(dim, int):
+            return self.ints(dim)
+        return self._sizes[dim] if dim in self._sizes else self.Gather(self.Shape(x), self.ints(axis), axis=0)
+
+    def read_size(self, symbol: str, value: ir.Value, axis: int) -> None:
+        """Read a dynamic size off one value for the whole graph.
+
+        A Shape on an inner value is one more consumer of it, which keeps runtimes from fusing the node that made it.
+        """
+        self._sizes[symbol] = self.Gather(self.Shape(value), self.ints(axis), axis=0)
 
 
 def _merge_constants(op: Backward, pieces: Sequence[ir.Value]) -> list[ir.Value]:
