@@ -38,7 +38,11 @@ REFUSED = {
         *("CausalConvWithState", "GRU", "LSTM", "LinearAttention", "RNN", "TensorScatter"),
     ),
     "Losses of training": ("NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"),
-    "Regions or offsets that the network itself predicts": ("DeformConv", "MaxRoiPool", "RoiAlign"),
+    "Samples at places that the network predicts: the gradient by those places is needed as well": (
+        "DeformConv",
+        "MaxRoiPool",
+        "RoiAlign",
+    ),
     "Not seen in vision models": ("CumProd", "Det", "STFT"),
     "onnxruntime does not run it yet": ("SwiGLU",),
 }
