@@ -1,4 +1,4 @@
-"""Appends the explanation to the source graph: targets in, activations and channel weights out (contract, section 1)."""
+"""Appends the explanation to the source graph: targets in, activations and channel weights out."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ from camgraph_runtime.errors import UsageError
 class BuildOptions:
     """What to add beside activations and weights.
 
-    `gradients`: the full gradients, for the element-wise methods. `guided`: the guided image gradient. `skippable`: a boolean input that turns the
-    backward part off. `portable`: only operators that every runtime is known to take (docs/portability.md).
+    `gradients`: the full gradients, for the element-wise methods. `guided`: the guided image gradient. `skippable`: a
+    boolean input that turns the backward part off. `portable`: only operators that every runtime is known to take
+    (docs/portability.md).
 
     Raises:
         UsageError: both `skippable` and `portable`.

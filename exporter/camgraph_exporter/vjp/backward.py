@@ -1,9 +1,10 @@
 """The emitter of the backward part: what every vjp rule needs to handle cotangents.
 
-A cotangent of a value with the shape `[N, ...]` has the axes `[T, N, ...]`: one leading axis of targets. It may have size 1
-on an axis where the value is larger; it then stands for a tensor that is constant along that axis ("un-expanded"). NumPy
-broadcasting makes element-wise arithmetic with the forward values right without expanding; `full` expands where an operator needs all
-elements, and `flat` also merges the targets into the batch, the form that Conv and pooling take.
+A cotangent of a value with the shape `[N, ...]` has the axes `[T, N, ...]`: one leading axis of targets. It may have
+size 1 on an axis where the value is larger; it then stands for a tensor that is constant along that axis
+("un-expanded"). NumPy broadcasting makes element-wise arithmetic with the forward values right without expanding;
+`full` expands where an operator needs all elements, and `flat` also merges the targets into the batch, the form that
+Conv and pooling take.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Backward(Emitter):
     def emit(
         self, op_type: str, inputs: Sequence[Operand], attributes: dict[str, Any] | None = None, *, outputs: int = 1
     ) -> tuple[ir.Value, ...]:
-        """Append one node; a shape is read from the forward value itself, not from what the backward part makes of it."""
+        """Append one node; a shape is read off the forward value, not off what the backward part makes of it."""
         if op_type == "Shape":
             inputs = [self._sources.get(x, x) if isinstance(x, ir.Value) else x for x in inputs]
         return super().emit(op_type, inputs, attributes, outputs=outputs)
@@ -122,7 +123,7 @@ class Backward(Emitter):
         return self._reshape_to(rows, x, [])
 
     def _reshape_to(self, rows: ir.Value, x: ir.Value, lazy: Sequence[int]) -> ir.Value:
-        """Reshape to `[T, *x]`, with size 1 on the axes `lazy` of x; the shape is noted where inference cannot see it."""
+        """Reshape to `[T, *x]`, with size 1 on the axes `lazy` of x; its shape is noted, as inference may not see it."""
         want = dims_of(x)
         sizes = [self.ints(1) if axis in lazy else self.size_vector(x, axis) for axis in range(len(want))]
         result = self.Reshape(rows, self.join([self.targets, *sizes]))
