@@ -83,7 +83,7 @@ def inspect(model: Path, score: ScoreOptions, measure: bool, as_json: bool) -> N
     if as_json:
         click.echo(json.dumps(inspection_json(inspection), indent=2))
         return
-    console = Console()
+    console = _console()
     console.print(candidate_table(f"Layers of {model.name} that can be explained", inspection))
     spec = inspection.input_spec
     console.print(describe_score(inspection), highlight=False)
@@ -215,7 +215,7 @@ def verify(graph: Path, as_json: bool, device: str, seed: int) -> None:
     if as_json:
         click.echo(json_format.MessageToJson(certificate, preserving_proto_field_name=True))
     else:
-        Console().print(check_table(certificate))
+        _console().print(check_table(certificate))
     if not certificate.passed:
         failed = ", ".join(check.name for check in certificate.checks if not check.passed)
         raise CertificateError(f"{graph} did not pass: {failed}.")
@@ -248,6 +248,11 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if len(parts) not in (1, 2) or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise UsageError(f"--input-size is HxW in pixels, such as 224x224, not {text!r}.")
     return int(parts[0]), int(parts[-1])
+
+
+def _console() -> Console:
+    """Return the console for tables; a pipe has no width, and names of layers are long."""
+    return Console() if sys.stdout.isatty() else Console(width=160)
 
 
 @contextmanager

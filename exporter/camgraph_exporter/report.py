@@ -16,13 +16,14 @@ from camgraph_exporter.inspection import Candidate, Inspection
 def candidate_table(title: str, inspection: Inspection) -> Table:
     """Return the candidate layers as a table, best first.
 
-    "sees": receptive field of a cell; "behind": weights between the layer and the score; "cost": extra time of the
+    "sees": receptive field of a cell, "all" where it is as large as the image; "behind": weights between the layer and the score; "cost": extra time of the
     explainable graph.
     """
+    image_side = _longer_side(inspection.input_spec)
     measured = any(candidate.measured_cost is not None for candidate in inspection.candidates)
     table = Table(title=title, title_justify="left")
     table.add_column("")
-    table.add_column("layer", overflow="fold")
+    table.add_column("layer", overflow="fold", min_width=24)
     for name in ("K x h x w", "stride", "sees", "behind", "cost" if measured else "cost (est.)"):
         table.add_column(name, justify="right", no_wrap=True)
     for candidate in inspection.candidates:
@@ -30,7 +31,7 @@ def candidate_table(title: str, inspection: Inspection) -> Table:
         stride = f"{layer.stride[0]:.3g}" if layer.stride else "?"
         cost = candidate.estimated_cost if candidate.measured_cost is None else candidate.measured_cost
         mark = "auto" if candidate.is_chosen else ""
-        sees = "all" if math.isinf(candidate.receptive_field) else f"{candidate.receptive_field:.0f} px"
+        sees = f"{candidate.receptive_field:.0f} px" if candidate.receptive_field < image_side else "all"
         table.add_row(mark, layer.name, cells(layer), stride, sees, _short(candidate.parameters_behind), f"{cost:+.0%}")
     return table
 
@@ -116,6 +117,12 @@ def summarise(output: Path, manifest: pb.Manifest) -> None:
             "State it with --preset or --mean and --std.",
             err=True,
         )
+
+
+def _longer_side(spec: pb.InputSpec) -> float:
+    """Return the longer side of the network's input in pixels; infinite where it is open."""
+    sizes = [int(text) for text in spec.tensor.shape[1:] if text.isdecimal()]
+    return max(sizes) if len(sizes) == len(spec.tensor.shape) - 1 else math.inf
 
 
 def _short(count: int) -> str:
