@@ -1,4 +1,4 @@
-"""The graph's new inputs and outputs, under the names of the contract."""
+"""The graph's new inputs and outputs, under the names of docs/explainable-graph.md."""
 
 from __future__ import annotations
 

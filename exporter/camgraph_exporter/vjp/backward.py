@@ -123,7 +123,7 @@ class Backward(Emitter):
         return self._reshape_to(rows, x, [])
 
     def _reshape_to(self, rows: ir.Value, x: ir.Value, lazy: Sequence[int]) -> ir.Value:
-        """Reshape to `[T, *x]`, with size 1 on the axes `lazy` of x; its shape is noted, as inference may not see it."""
+        """Reshape to `[T, *x]`, with size 1 on the axes `lazy` of x; its shape is noted; inference may not see it."""
         want = dims_of(x)
         sizes = [self.ints(1) if axis in lazy else self.size_vector(x, axis) for axis in range(len(want))]
         result = self.Reshape(rows, self.join([self.targets, *sizes]))
