@@ -16,8 +16,8 @@ from camgraph_exporter.inspection import Candidate, Inspection
 def candidate_table(title: str, inspection: Inspection) -> Table:
     """Return the candidate layers as a table, best first.
 
-    "sees": receptive field of a cell, "all" where it is as large as the image; "behind": weights between the layer and the score; "cost": extra time of the
-    explainable graph.
+    "sees": receptive field of a cell, "all" where it is as large as the image; "behind": weights between the layer and
+    the score; "cost": extra time of the explainable graph.
     """
     image_side = _longer_side(inspection.input_spec)
     measured = any(candidate.measured_cost is not None for candidate in inspection.candidates)
