@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import onnx
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.verify.forward_values import run_with_forward_values
@@ -13,10 +12,9 @@ from camgraph_exporter.verify.operators import operators_portable, operators_sta
 from camgraph_exporter.verify.outcome import make_check
 from camgraph_exporter.verify.subject import Arrays, Subject
 from camgraph_exporter.verify.tail import Scores, is_quantised, straight_through, tail_of
+from camgraph_exporter.verify.tolerance import half_types, output_tolerance
 
 _OUTPUT_TOLERANCE = 1e-6
-# One step of a number near one.
-_HALF_STEPS: dict[int, float] = {onnx.TensorProto.FLOAT16: 2.0**-10, onnx.TensorProto.BFLOAT16: 2.0**-7}
 _GRADIENT_TOLERANCE = 1e-4
 _FLOAT32_TOLERANCE = 1e-2
 _BATCH_TOLERANCE = 1e-3
@@ -37,7 +35,7 @@ def outputs_unchanged(subject: Subject) -> pb.Check:
         "source-outputs",
         "Largest change of a source output, relative to its largest element.",
         errors,
-        _output_tolerance(subject),
+        output_tolerance(subject.model),
     )
 
 
@@ -174,7 +172,7 @@ def _in_both_precisions(subject: Subject, layer: pb.Layer) -> tuple[np.ndarray, 
         held = straight_through(subject, layer)
         return held.deployed.found[name], held.outputs([name], activations=held.activations)[name]
     feeds = subject.feeds(subject.batch if not subject.batch_is_symbolic else 1, 2)
-    if _half_types(subject):
+    if half_types(subject.model):
         found, values = run_with_forward_values(subject, feeds)
         return found[name], subject.evaluator.run([name], {**feeds, **values})[0]
     found = subject.engine.run(feeds)
@@ -254,20 +252,6 @@ def _compared(subject: Subject, found: Arrays) -> list[str]:
         for name, array in found.items()
         if np.issubdtype(array.dtype, np.floating) and array.shape[:1] == (subject.batch,)
     ]
-
-
-def _output_tolerance(subject: Subject) -> float:
-    """Return how far outputs may change: half precision is rounded elsewhere as soon as a value has one more reader.
-
-    onnxruntime has few kernels for it on CPU. It computes in float32 and rounds where a value is needed in its own
-    type.
-    """
-    return max([_OUTPUT_TOLERANCE, *(_HALF_STEPS[dtype] for dtype in _half_types(subject))])
-
-
-def _half_types(subject: Subject) -> set[int]:
-    """Return the element types of half precision that the model's weights have."""
-    return {tensor.data_type for tensor in subject.model.graph.initializer} & _HALF_STEPS.keys()
 
 
 def _quantises_by_batch(subject: Subject) -> bool:
