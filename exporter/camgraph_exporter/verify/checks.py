@@ -22,7 +22,7 @@ _INTEGER_TOLERANCE = 0.5
 _DIRECTIONS = 2
 # Relative to the size of the activations. A kink between two evaluations spoils a difference; a smaller step misses it,
 # while a wrong gradient stays wrong at every step.
-_STEPS = (1e-6, 1e-7, 1e-8)
+_STEPS = (1e-6, 1e-7, 1e-8, 1e-9)
 
 
 def outputs_unchanged(subject: Subject) -> pb.Check:
