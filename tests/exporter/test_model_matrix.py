@@ -41,7 +41,7 @@ class Subject:
     @cached_property
     def built(self) -> Built:
         model = trace(build(self.architecture), self.architecture)
-        sizes = self.architecture.shape[1:]
+        sizes = None if self.architecture.dynamic_size else self.architecture.shape[1:]
         options = ScoreOptions(task=self.architecture.scores)
         prepared = prepare(model, sizes=sizes)
         score = find_score(prepared, options)
@@ -83,18 +83,24 @@ def test_every_candidate_layer_agrees_with_autograd(subject: Subject) -> None:
     for layer, tensors in subject.pairs():
         matches = subject.autograd.equal_to(subject.exact[layer.name])
         assert matches, f"PyTorch computes nothing equal to layer {layer.name} {layer.value.shape}"
-        gradients = [channels_first(layer, subject.autograd.gradient(tensor)) for tensor in matches]
-        found = subject.exact[tensors.gradients_tensor]
+        found, activations = subject.exact[tensors.gradients_tensor], subject.exact[tensors.activations_tensor]
+        size = activations.shape[-2:]
+        gradients = [channels_first(layer, subject.autograd.gradient(tensor), size) for tensor in matches]
         expected = min(gradients, key=lambda gradient: distance(found, gradient))
         errors[layer.name] = max(
             distance(found, expected),
             distance(subject.exact[tensors.weights_tensor], expected.mean((-2, -1))),
-            distance(subject.exact[tensors.activations_tensor], channels_first(layer, subject.exact[layer.name])),
+            distance(activations, channels_first(layer, subject.exact[layer.name], size)),
         )
         assert np.abs(expected).max() > 0, f"the gradient at {layer.name} is zero, which proves nothing"
     wrong = {name: error for name, error in errors.items() if not error <= subject.architecture.tolerance}
     assert len(errors) >= 2
     assert not wrong
+
+
+def test_dynamic_sizes_stay_dynamic(subject: Subject) -> None:
+    known = [layer.height is not None and layer.width is not None for layer in subject.built.layers]
+    assert all(known) if not subject.architecture.dynamic_size else not any(known)
 
 
 def test_scores_agree_with_pytorch(subject: Subject) -> None:
@@ -119,7 +125,7 @@ def test_auto_takes_the_layer_that_a_person_would(subject: Subject) -> None:
     chosen = choose_layer(built.prepared, built.score)
     prefix = chosen.grid.prefix if chosen.grid is not None else 0
     assert prefix == architecture.prefix
-    assert bool(chosen.note) == architecture.id.startswith(("vit-class", "vit-fused", "vit-registers"))
+    assert bool(chosen.note) == architecture.reads_class_token
     if not architecture.auto:
         assert chosen.name == built.layers[-1].name
         return

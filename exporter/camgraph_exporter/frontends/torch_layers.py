@@ -8,7 +8,7 @@ rounding, such as the input and the output of a block whose residual branch is n
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,7 +73,7 @@ class _Hook:
         self.recorded.outputs[self.name].append(tensor.detach().cpu().numpy().copy())
 
 
-def find_layers(models: Sequence[ir.Model], recorded: Recorded) -> tuple[ir.Model, dict[str, str]]:
+def find_layers(spellings: Sequence[Callable[[], ir.Model]], recorded: Recorded) -> tuple[ir.Model, dict[str, str]]:
     """Return the first of several spellings of a model that has a tensor for every recorded module, and their names.
 
     Raises:
@@ -81,7 +81,8 @@ def find_layers(models: Sequence[ir.Model], recorded: Recorded) -> tuple[ir.Mode
 
     """
     problem: LayerError | None = None
-    for model in models:
+    for spelling in spellings:
+        model = spelling()
         try:
             return model, _find_all(model, recorded)
         except LayerError as error:

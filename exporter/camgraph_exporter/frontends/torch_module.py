@@ -8,17 +8,11 @@ is run beside the module and must agree with it.
 from __future__ import annotations
 
 import hashlib
-import logging
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnx_ir as ir
 import torch
 
@@ -26,13 +20,12 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.choose import AUTO
 from camgraph_exporter.errors import LayerError, ModuleError, closest
 from camgraph_exporter.frontends.onnx_file import LoadedModel
+from camgraph_exporter.frontends.torch_exporters import EXPORTERS, Exported, quiet
 from camgraph_exporter.frontends.torch_layers import find_layers, record
-from camgraph_exporter.prepare.probe import BATCH, engine_with_outputs
+from camgraph_exporter.prepare.probe import engine_with_outputs
 from camgraph_runtime.errors import CamgraphError
 
 _OUTPUT_TOLERANCE = 1e-3
-# The newest opset that the recording exporter writes.
-_RECORDED_OPSET = 17
 
 
 def load_module(
@@ -42,6 +35,8 @@ def load_module(
     layers: Sequence[str] = (),
     name: str = "",
     dynamic_size: bool = False,
+    exporters: Sequence[str] = tuple(EXPORTERS),
+    merge: bool = True,
 ) -> LoadedModel:
     """Export a module and find the tensors of the named modules in the result.
 
@@ -51,6 +46,8 @@ def load_module(
         layers: names as in `module.named_modules()`; names that are none are left to the exporter of the graph.
         name: what to call the source in the manifest; default: the module's class.
         dynamic_size: also leave height and width open.
+        exporters: which of PyTorch's exporters to try, in order; names of `torch_exporters.EXPORTERS`.
+        merge: merge batch normalisation into convolutions and the like, where that leaves every named layer.
 
     Raises:
         ModuleError: the module does not run, or no exporter gives a model that agrees with it.
@@ -60,9 +57,10 @@ def load_module(
     """
     with _evaluating(module), torch.no_grad():
         _check_runs(module, example)
-        exported = _export(module, example, dynamic_size=dynamic_size)
+        exported = _export(module, example, exporters, dynamic_size=dynamic_size)
         recorded = record(module, _random_like(example, batch=exported.batch or 2), layers)
-    model, aliases = find_layers([exported.model, *exported.unoptimised], recorded)
+        spellings = [lambda: exported.model, exported.plain] if merge else [exported.plain]
+        model, aliases = find_layers(spellings, recorded)
     _check_names(layers, module, model)
     _forget_origins(model)
     _own_weights(model)
@@ -72,7 +70,7 @@ def load_module(
         producer=f"pytorch {torch.__version__}",
         opset_version=model.opset_imports[""],
     )
-    return LoadedModel(model, source, aliases=aliases, notes=exported.notes)
+    return LoadedModel(model, source, aliases=aliases, notes=(exported.note,) if exported.note else ())
 
 
 def default_example(module: torch.nn.Module, size: tuple[int, int] | None) -> torch.Tensor:
@@ -86,23 +84,15 @@ def default_example(module: torch.nn.Module, size: tuple[int, int] | None) -> to
     return torch.zeros(2, channels, int(height), int(width), dtype=like.dtype, device=like.device)
 
 
-@dataclass(frozen=True)
-class _Exported:
-    """What an exporter returned. `batch` is the fixed batch size, or None where it is dynamic."""
-
-    model: ir.Model
-    unoptimised: tuple[ir.Model, ...]
-    notes: tuple[str, ...]
-    batch: int | None
-
-
-def _export(module: torch.nn.Module, example: torch.Tensor, *, dynamic_size: bool) -> _Exported:
-    """Try the exporters from the best to the plainest, and return the first result that agrees with the module."""
+def _export(
+    module: torch.nn.Module, example: torch.Tensor, exporters: Sequence[str], *, dynamic_size: bool
+) -> Exported:
+    """Try the exporters in order, and return the first result that agrees with the module."""
     problems = []
-    for attempt in _ATTEMPTS:
+    for name in exporters:
         try:
-            with _quiet():
-                exported = attempt(module, example, dynamic_size)
+            with quiet():
+                exported = EXPORTERS[name](module, example, dynamic_size=dynamic_size)
             _check_agrees(module, example, exported)
         except ModuleError as error:
             problems.append(str(error))
@@ -115,60 +105,6 @@ def _export(module: torch.nn.Module, example: torch.Tensor, *, dynamic_size: boo
         f"PyTorch could not export {type(module).__name__} to ONNX: {reasons}. "
         "Export it to an .onnx file yourself and give that file."
     )
-
-
-def _trace(module: torch.nn.Module, example: torch.Tensor, dynamic_size: bool) -> _Exported:
-    """Export with `torch.export`, batch dynamic."""
-    dims: dict[int, Any] = {0: torch.export.Dim(BATCH, min=1)}
-    if dynamic_size:
-        # Networks with strides take sizes of their own liking only; which, the tracer finds out.
-        dims |= {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
-    return _traced(module, _random_like(example, batch=2), (dims,), notes=(), batch=None)
-
-
-def _record(module: torch.nn.Module, example: torch.Tensor, dynamic_size: bool) -> _Exported:
-    """Export with the recording exporter, batch dynamic."""
-    axes = {0: BATCH} | ({2: "height", 3: "width"} if dynamic_size else {})
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        torch.onnx.export(
-            module,
-            (_random_like(example, batch=2),),
-            str(path),
-            dynamo=False,
-            opset_version=_RECORDED_OPSET,
-            input_names=["input"],
-            dynamic_axes={"input": axes},
-        )
-        model = ir.from_proto(onnx.load(path))
-    note = (
-        "PyTorch's exporter could not trace the module, so its older exporter recorded one run of it: "
-        "control flow that depends on data is fixed."
-    )
-    return _Exported(model, (), (note,), batch=None)
-
-
-def _trace_fixed(module: torch.nn.Module, example: torch.Tensor, dynamic_size: bool) -> _Exported:
-    """Export with `torch.export`, one image at a time."""
-    if dynamic_size:
-        raise ModuleError("its batch cannot be dynamic, so neither can its size")
-    note = "The module allows no dynamic batch, so the graph takes one image at a time."
-    return _traced(module, _random_like(example, batch=1), None, notes=(note,), batch=1)
-
-
-_ATTEMPTS: tuple[Callable[[torch.nn.Module, torch.Tensor, bool], _Exported], ...] = (_trace, _record, _trace_fixed)
-
-
-def _traced(
-    module: torch.nn.Module, example: torch.Tensor, dims: Any, *, notes: tuple[str, ...], batch: int | None
-) -> _Exported:
-    program = torch.onnx.export(module, (example,), dynamo=True, dynamic_shapes=dims, optimize=False, verbose=False)
-    if program is None:
-        raise ModuleError("torch.onnx.export returned nothing")
-    plain = program.model.clone()
-    # Folds what the tracer left of shapes, and batch normalisation into convolutions; the plain graph keeps every map.
-    program.optimize()
-    return _Exported(program.model, (plain,), notes, batch)
 
 
 def _check_runs(module: torch.nn.Module, example: torch.Tensor) -> None:
@@ -188,8 +124,8 @@ def _check_runs(module: torch.nn.Module, example: torch.Tensor) -> None:
         )
 
 
-def _check_agrees(module: torch.nn.Module, example: torch.Tensor, exported: _Exported) -> None:
-    """Run the exported model beside the module, at several batch sizes."""
+def _check_agrees(module: torch.nn.Module, example: torch.Tensor, exported: Exported) -> None:
+    """Run a batch through the exported model, and its images one by one through the module."""
     engine = engine_with_outputs(exported.model, [])
     image = str(exported.model.graph.inputs[0].name)
     for batch in (exported.batch,) if exported.batch else (1, 3):
@@ -198,12 +134,17 @@ def _check_agrees(module: torch.nn.Module, example: torch.Tensor, exported: _Exp
             found = list(engine.run({image: x.cpu().numpy()}).values())
         except CamgraphError as error:
             raise ModuleError(f"the exported model does not run with a batch of {batch} ({error})") from error
-        for array, leaf in zip(found, _leaves(module(x)), strict=True):
-            expected = leaf.detach().cpu().numpy()
-            same_shape = array.shape == expected.shape
-            distance = np.linalg.norm(np.asarray(array, np.float64) - expected) if same_shape else np.inf
-            if not distance <= _OUTPUT_TOLERANCE * max(float(np.linalg.norm(expected)), 1e-30):
+        singles = [_leaves(module(x[i : i + 1])) for i in range(batch)]
+        for array, *leaves in zip(found, *singles, strict=True):
+            if not _agrees(array, torch.cat(leaves).cpu().numpy()):
                 raise ModuleError(f"the exported model's outputs differ from the module's with a batch of {batch}")
+
+
+def _agrees(found: np.ndarray, expected: np.ndarray) -> bool:
+    if found.shape != expected.shape:
+        return False
+    distance = np.linalg.norm(np.asarray(found, np.float64) - expected)
+    return bool(distance <= _OUTPUT_TOLERANCE * max(float(np.linalg.norm(expected)), 1e-30))
 
 
 def _check_names(layers: Sequence[str], module: torch.nn.Module, model: ir.Model) -> None:
@@ -250,20 +191,6 @@ def _evaluating(module: torch.nn.Module) -> Iterator[None]:
     finally:
         for part, training in modes.items():
             part.training = training
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporters' remarks to themselves: what matters comes back as an error or a note."""
-    logger = logging.getLogger("torch")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _cause(error: BaseException) -> str:

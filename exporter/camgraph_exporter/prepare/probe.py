@@ -1,7 +1,8 @@
 """Runs the source model with every intermediate value as an output, and reads shapes, types and constants off.
 
-Shape inference gives up on many real files (constant-computed pads, shape chains, custom operators). A run does not: every rank and every static size is a
-fact. Two runs with different batch sizes (and image sizes, where the model takes several) tell static dimensions from dynamic ones.
+Shape inference gives up on many real files (constant-computed pads, shape chains, custom operators). A run does not:
+every rank and every static size is a fact. Two runs with different batch sizes (and image sizes, where the model takes
+several) tell static dimensions from dynamic ones.
 """
 
 from __future__ import annotations
@@ -145,7 +146,9 @@ def _check_repeatable(engine: Engine, model: ir.Model, run: _Run) -> None:
         )
 
 
-def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+def _equal(a: np.ndarray | list[np.ndarray], b: np.ndarray | list[np.ndarray]) -> bool:
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_equal, a, b))
     if not isinstance(a, np.ndarray) or not np.issubdtype(a.dtype, np.floating):
         return bool(np.array_equal(a, b))
     return bool(np.allclose(a, b, rtol=1e-3, atol=1e-5, equal_nan=True))

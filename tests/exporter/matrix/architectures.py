@@ -30,7 +30,7 @@ class Architecture:
 
     `shape`: of an image [C, H, W]. `auto`: the module whose output is the layer that `auto` must choose; empty for the
     last candidate. `prefix`: tokens in front of the map there. `tolerance`: relative L2 distance from autograd, both in
-    float64. `scores`: the task.
+    float64. `scores`: the task. `reads_class_token`: the score depends on no other token behind the last attention.
     """
 
     id: str
@@ -40,6 +40,7 @@ class Architecture:
     prefix: int = 0
     scores: str = "classification"
     dynamic_size: bool = False
+    reads_class_token: bool = False
     tolerance: float = 1e-8
 
 
@@ -65,11 +66,23 @@ ARCHITECTURES = [
     Architecture("shuffle", Shuffle, (3, 48, 32), auto="last", tolerance=_ROUNDED_CONSTANTS),
     Architecture("convnext", ConvNext, (3, 32, 32), auto="blocks.2"),
     Architecture("channels-last", ChannelsLast, (3, 24, 16), auto=""),
-    Architecture("vit-class-token", lambda: VisionTransformer("class"), (3, 32, 24), auto="blocks.1", prefix=1),
-    Architecture(
-        "vit-fused-attention", lambda: VisionTransformer("class", fused=True), (3, 32, 24), auto="blocks.1", prefix=1
+    *(
+        Architecture(
+            name,
+            lambda options=options: VisionTransformer("class", **options),
+            (3, 32, 24),
+            auto="blocks.1",
+            prefix=1 + options.get("registers", 0),
+            dynamic_size="any_size" in options,
+            reads_class_token=True,
+        )
+        for name, options in {
+            "vit-class-token": {},
+            "vit-fused-attention": {"fused": True},
+            "vit-registers": {"registers": 3},
+            "vit-any-size": {"any_size": True},
+        }.items()
     ),
-    Architecture("vit-registers", lambda: VisionTransformer("class", registers=3), (3, 32, 24), "blocks.1", prefix=4),
     Architecture("vit-mean", lambda: VisionTransformer("mean", registers=2), (3, 32, 24), auto=""),
     Architecture("swin", lambda: Swin(rows=False), (3, 32, 32), auto="norm"),
     Architecture("swin-rows", lambda: Swin(rows=True), (3, 32, 32), auto="norm"),

@@ -93,18 +93,26 @@ class Autograd:
 
 
 class Recorder(TorchFunctionMode):
-    """Keeps the result of every function that is called on tensors."""
+    """Keeps the result of every function that is called on tensors; adds `shift` to the result number `index`."""
 
-    def __init__(self) -> None:
+    def __init__(self, index: int = -1, shift: Tensor | None = None) -> None:
         super().__init__()
         self.tensors: list[Tensor] = []
+        self._index, self._shift = index, shift
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        for item in result if isinstance(result, tuple | list) else (result,):
-            if isinstance(item, Tensor) and item.requires_grad and item.ndim >= 3:
-                self.tensors.append(item)
-        return result
+        if isinstance(result, tuple | list):
+            return type(result)(map(self._keep, result)) if type(result) in (tuple, list) else result
+        return self._keep(result)
+
+    def _keep(self, item: Any) -> Any:
+        if not (isinstance(item, Tensor) and item.requires_grad and item.ndim >= 3):
+            return item
+        if len(self.tensors) == self._index and self._shift is not None:
+            item = item + self._shift
+        self.tensors.append(item)
+        return item
 
 
 def _scores(y: Tensor, tensors: pb.TargetTensors, feeds: Mapping[str, np.ndarray]) -> Tensor:
@@ -118,16 +126,15 @@ def _scores(y: Tensor, tensors: pb.TargetTensors, feeds: Mapping[str, np.ndarray
     return y[images, classes]
 
 
-def channels_first(layer: TargetLayer, array: np.ndarray) -> np.ndarray:
-    """Turn a tensor [..., *layer] into [..., K, h, w]."""
+def channels_first(layer: TargetLayer, array: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Turn a tensor [..., *layer] into [..., K, h, w]; `size` is (h, w) of a map whose size is dynamic."""
     if layer.layout == pb.LAYER_LAYOUT_CHANNELS_LAST:
         return np.moveaxis(array, -1, -3)
     if layer.layout == pb.LAYER_LAYOUT_TOKENS:
         assert layer.grid is not None
-        assert layer.height is not None
-        assert layer.width is not None
-        cells = array[..., layer.grid.prefix : layer.grid.prefix + layer.height * layer.width, :]
-        return np.moveaxis(cells.reshape(*cells.shape[:-2], layer.height, layer.width, -1), -1, -3)
+        height, width = size or (layer.height or 0, layer.width or 0)
+        cells = array[..., layer.grid.prefix : layer.grid.prefix + height * width, :]
+        return np.moveaxis(cells.reshape(*cells.shape[:-2], height, width, -1), -1, -3)
     return array
 
 

@@ -43,15 +43,16 @@ class VisionTransformer(nn.Module):
     """Dosovitskiy et al. 2021. `pool`: "class" reads the class token, "mean" averages the patches.
 
     `registers`: further tokens in front that belong to no patch (Darcet et al. 2024). `fused`: PyTorch's own attention.
+    `any_size`: positions that do not depend on the size of the image.
     """
 
-    def __init__(self, pool: str, *, registers: int = 0, fused: bool = False) -> None:
+    def __init__(self, pool: str, *, registers: int = 0, fused: bool = False, any_size: bool = False) -> None:
         super().__init__()
         width = 16
         self.pool = pool
         self.embed = nn.Conv2d(3, width, 8, 8)
         self.prefix = nn.Parameter(torch.zeros(1, registers + (pool == "class"), width))
-        self.position = nn.Parameter(torch.zeros(1, 12, width))
+        self.position = nn.Parameter(torch.zeros(1, 1 if any_size else 12, width))
         self.blocks = nn.Sequential(*(TransformerBlock(width, 4, fused=fused) for _ in range(3)))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, 5)

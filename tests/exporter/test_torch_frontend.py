@@ -1,0 +1,219 @@
+"""PyTorch modules: exported, their layers found by module name, and everything that can go wrong said in a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="PyTorch is not installed (extra `torch`).")
+pytest.importorskip("onnxscript", reason="onnxscript is not installed (extra `torch`), so PyTorch cannot export.")
+
+import onnx
+import torch
+from click.testing import CliRunner
+from torch import nn
+
+from camgraph_client.main import cli
+from camgraph_exporter import ExportOptions, export_module
+from camgraph_exporter.cam.build import BuildOptions
+from camgraph_exporter.errors import ExportError, LayerError, ModuleError
+from camgraph_exporter.export_torch import load_factory
+from camgraph_exporter.frontends.factory import is_factory
+from camgraph_exporter.frontends.torch_module import load_module
+from camgraph_runtime.engine import Engine
+from camgraph_runtime.errors import UsageError
+from camgraph_runtime.manifest import manifest_from_metadata
+from exporter import torch_models
+
+_SIZE = (3, 32, 32)
+_SPEC = "exporter.torch_models:{}"
+
+
+def gradients_at(module: nn.Module, name: str, x: torch.Tensor, classes: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return what hooks on the named module see: its output, and d score / d output for each class, [N, T, ...]."""
+    kept: list[torch.Tensor] = []
+
+    def hook(_part: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
+        # Later operations work in place on a copy, not on what the hook has seen.
+        kept.append(output)
+        return output.clone()
+
+    handle = module.get_submodule(name).register_forward_hook(hook)
+    scores = module.eval()(x)
+    handle.remove()
+    rows = [torch.autograd.grad(scores[:, c].sum(), kept[0], retain_graph=True)[0] for c in classes]
+    return kept[0].detach().numpy(), torch.stack(rows, 1).numpy()
+
+
+@pytest.mark.parametrize("name", ["layer2", "layer2.1.relu", "layer1.0.conv", "layer1.0.drop", "layer1.1.norm", "stem"])
+def test_a_module_name_means_what_the_modules_hook_sees(name: str) -> None:
+    """`layer1.0.conv` is merged with its normalisation by the exporter's optimiser: the plain graph still has it."""
+    module = torch_models.network()
+    options = ExportOptions(layers=(name,), build=BuildOptions(gradients=True))
+    exported = export_module(module, torch.zeros(1, *_SIZE), options=options)
+    (layer,) = exported.manifest.layers
+    assert layer.alias == name
+    x = torch.randn(2, *_SIZE, generator=torch.Generator().manual_seed(3))
+    feeds = {exported.manifest.input.tensor.name: x.numpy(), "target": np.asarray([[0, 4], [1, 2]])}
+    found = Engine(exported.model.SerializeToString()).run(feeds)
+    for image, classes in enumerate(([0, 4], [1, 2])):
+        activations, gradients = gradients_at(module, name, x[image : image + 1], classes)
+        np.testing.assert_allclose(found[layer.activations_tensor][image], activations[0], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found[layer.gradients_tensor][image], gradients[0], rtol=1e-3, atol=1e-6)
+
+
+def test_modules_and_tensors_can_be_named_together() -> None:
+    loaded = load_module(torch_models.network(), torch.zeros(1, *_SIZE), layers=["layer1", "auto"])
+    tensor = loaded.aliases["layer1"]
+    exported = export_module(
+        torch_models.network(),
+        torch.zeros(1, *_SIZE),
+        options=ExportOptions(layers=("layer2.1", tensor, "auto")),
+    )
+    assert [(layer.alias, layer.name == tensor) for layer in exported.manifest.layers] == [
+        ("layer2.1", False),
+        ("", True),
+        ("", False),
+    ]
+
+
+def test_the_module_is_left_as_it_was() -> None:
+    module = torch_models.network().train()
+    module.layer1.eval()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    loaded = load_module(module, torch.zeros(2, *_SIZE), layers=["layer1"])
+    assert module.training
+    assert not module.layer1.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+    assert not any(part._forward_hooks for part in module.modules())
+    with torch.no_grad():
+        module.head.weight.zero_()
+    kept = [
+        value.const_value.numpy() for value in loaded.model.graph.initializers.values() if "head" in str(value.name)
+    ]
+    assert kept
+    assert all(np.abs(array).max() > 0 for array in kept)
+
+
+def test_the_file_tells_nothing_of_the_machine(tmp_path: Path) -> None:
+    export_module(torch_models.network(), torch.zeros(1, *_SIZE), tmp_path / "out.onnx")
+    content = (tmp_path / "out.onnx").read_bytes()
+    assert b"stack_trace" not in content
+    assert str(Path(__file__).parent).encode() not in content
+
+
+def test_the_source_is_identified_by_its_parameters() -> None:
+    module = torch_models.network()
+    first = load_module(module, torch.zeros(1, *_SIZE)).source
+    again = load_module(torch_models.network(), torch.zeros(1, *_SIZE)).source
+    with torch.no_grad():
+        module.head.bias[0] += 1e-3
+    changed = load_module(module, torch.zeros(1, *_SIZE)).source
+    assert first.sha256 == again.sha256 != changed.sha256
+    assert (first.file_name, first.producer) == ("Network", f"pytorch {torch.__version__}")
+
+
+def test_height_and_width_can_stay_open() -> None:
+    exported = export_module(torch_models.network(), torch.zeros(1, *_SIZE), dynamic_size=True)
+    engine, name = Engine(exported.model.SerializeToString()), exported.manifest.input.tensor.name
+    for height, width in ((32, 32), (48, 40)):
+        x = np.random.default_rng(0).standard_normal((2, 3, height, width)).astype(np.float32)
+        found = engine.run({name: x, "target": np.asarray([[-1], [-1]])})
+        assert found["activations"].shape[2:] == (height // 4, width // 4)
+
+
+def test_control_flow_is_recorded_and_the_manifest_says_so() -> None:
+    exported = export_module(torch_models.branches(), torch.zeros(1, *_SIZE))
+    assert any("recorded one run" in note for note in exported.manifest.notes)
+    assert exported.manifest.input.tensor.shape[0] == "N"
+
+
+def test_a_batch_that_cannot_vary_stays_one() -> None:
+    exported = export_module(torch_models.one_image(), torch.zeros(1, *_SIZE))
+    assert any("one image at a time" in note for note in exported.manifest.notes)
+    assert exported.manifest.input.tensor.shape[0] == "1"
+
+
+@pytest.mark.parametrize(
+    ("factory", "layer", "message"),
+    [
+        ("network", "layer2.2", "no module or tensor 'layer2.2'. Did you mean layer2.1"),
+        ("network", "spare", "'spare' does not run"),
+        ("network", "idle", "'idle' passes its input on unchanged"),
+        ("network", "head", "no feature map"),
+        ("shared", "relu", "'relu' runs 2 times in a forward pass. Name the tensor that is meant: "),
+        ("lists", "pyramid", "'pyramid' returns dict, not a tensor"),
+    ],
+)
+def test_layers_that_are_none(factory: str, layer: str, message: str) -> None:
+    module = getattr(torch_models, factory)()
+    with pytest.raises(LayerError, match=message):
+        export_module(module, torch.zeros(1, *_SIZE), options=ExportOptions(layers=(layer,)))
+
+
+def test_an_example_that_does_not_fit() -> None:
+    with pytest.raises(ModuleError, match=r"Network does not run on an input of shape \[1, 4, 8, 8\]: .*4 channels"):
+        export_module(torch_models.network(), torch.zeros(1, 4, 8, 8))
+
+
+def test_nothing_is_written_where_the_export_fails(tmp_path: Path) -> None:
+    with pytest.raises(ExportError):
+        export_module(
+            torch_models.network(),
+            torch.zeros(1, *_SIZE),
+            tmp_path / "out.onnx",
+            ExportOptions(layers=("layer2.2",)),
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "message"),
+    [
+        ("exporter.torch_modells:network", UsageError, "no Python module 'exporter.torch_modells'"),
+        (_SPEC.format("netwrk"), UsageError, "has no 'netwrk'. Did you mean network"),
+        (_SPEC.format("not_callable"), UsageError, "is not a function but int"),
+        ("no colon", UsageError, "does not name a factory"),
+        (_SPEC.format("failing"), ModuleError, "raised RuntimeError: the checkpoint is missing. It is called"),
+        (_SPEC.format("number"), ModuleError, "returned int, not a torch.nn.Module"),
+    ],
+)
+def test_factories_that_are_none(spec: str, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        load_factory(spec, ExportOptions())
+
+
+def test_a_file_is_not_a_factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "odd:name").touch()
+    assert is_factory("package.module:factory")
+    assert not is_factory("odd:name")
+    assert not is_factory("folder/model.onnx")
+
+
+@pytest.mark.parametrize("spelling", [["--torch", _SPEC.format("with_example")], [_SPEC.format("with_example")]])
+def test_the_command_takes_a_factory(spelling: list[str], tmp_path: Path) -> None:
+    target = tmp_path / "out.onnx"
+    ended = CliRunner().invoke(cli, ["export", *spelling, "-o", str(target), "--layer", "layer2.1"])
+    assert ended.exit_code == 0, ended.stderr
+    assert "5 classes" in ended.stdout
+    manifest = manifest_from_metadata({prop.key: prop.value for prop in onnx.load(target).metadata_props}, str(target))
+    assert manifest.source.file_name == _SPEC.format("with_example")
+    assert manifest.layers[0].alias == "layer2.1"
+    assert list(manifest.input.tensor.shape) == ["N", "3", "24", "40"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Give MODEL"),
+        (["model.onnx", "--torch", "a:b"], "not both"),
+        (["model.onnx", "--dynamic-size"], "--dynamic-size is for PyTorch modules"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], message: str, tmp_path: Path) -> None:
+    ended = CliRunner().invoke(cli, ["export", *arguments, "-o", str(tmp_path / "out.onnx")])
+    assert ended.exit_code == 2
+    assert message in ended.stderr
