@@ -69,9 +69,15 @@ def test_gradients_beyond_the_range_of_float16(tmp_path: Path) -> None:
     """Faint activations with a steep last layer: scores fit into float16, their gradients do not."""
     model = float_net(BRANCHES)
     for tensor in model.graph.initializer:
-        factor = {"w0": 2.0**-9, "b0": 2.0**-9, "b1": 2.0**-9, "b2": 2.0**-9, "b3": 2.0**-9, "w5": 2.0**15}.get(
-            tensor.name
-        )
+        factor = {
+            "w0": 2.0**-9,
+            "b0": 2.0**-9,
+            "b1": 2.0**-9,
+            "b2": 2.0**-9,
+            "w3": 2.0**4,
+            "b3": 2.0**-5,
+            "w5": 2.0**15,
+        }.get(tensor.name)
         if factor is not None:
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(factor), tensor.name))
     half = _halved(model, half_ends=True)
