@@ -94,20 +94,29 @@ def _judge(result: Result, exporter: str, max_parameters: float) -> None:
         return
     example = _example(module, result.library, result.model)
     loaded = load_module(module, example, exporters=[exporter])
-    built = _explain(loaded.model)
-    chosen = choose_layer(built.prepared, built.score)
-    result.auto, result.notes = chosen.name, [chosen.note] if chosen.note else []
-    result.shape = f"{chosen.channels} x {chosen.height} x {chosen.width}"
-    result.errors = _errors(module, built)
-    if not all(error <= _TOLERANCE for error in result.errors.values()):
+    _compare(result, module, loaded.model)
+    if result.verdict == "wrong":
         # Merging a batch normalisation rounds weights to float32, and a gate near zero may flip. Unmerged, none may.
-        result.notes.append(f"Merged normalisations differ by {max(result.errors.values()):.0e}.")
+        result.verdict = "pass"
+        merged = f"Merged normalisations differ by {max(result.errors.values()):.0e}."
         plain = load_module(module.float(), example, exporters=[exporter], merge=False)
-        result.errors = _errors(module, _explain(plain.model), doubts=result.notes)
+        _compare(result, module, plain.model, doubts=[merged])
+    if result.verdict == "pass":
+        del module  # the certificate's float64 needs the room
+        export(loaded, ExportOptions())
+
+
+def _compare(result: Result, module: nn.Module, model: ir.Model, doubts: list[str] | None = None) -> None:
+    """Compare the model's gradients with autograd, and note what was found."""
+    built = _explain(model)
+    chosen = choose_layer(built.prepared, built.score)
+    result.auto, result.shape = chosen.name, f"{chosen.channels} x {chosen.height} x {chosen.width}"
+    result.errors = _errors(module, built, doubts)
+    result.notes = [note for note in (chosen.note, *(doubts or ())) if note]
     if not all(error <= _TOLERANCE for error in result.errors.values()):
         result.verdict, result.reason = "wrong", "gradients differ from autograd"
-        return
-    export(loaded, ExportOptions(layers=(chosen.name,)))
+    else:
+        result.reason = ""
 
 
 def _build(library: str, name: str) -> nn.Module:
@@ -170,7 +179,7 @@ def _layers(prepared: Prepared) -> tuple[Prepared, Score, list[TargetLayer]]:
     return prepared, score, list({layer.name: layer for layer in picked}.values())
 
 
-def _errors(module: nn.Module, built: Built, *, doubts: list[str] | None = None) -> dict[str, float]:
+def _errors(module: nn.Module, built: Built, doubts: list[str] | None) -> dict[str, float]:
     """Compare the gradients of each layer in float64, both sides from the same activations.
 
     With `doubts`, where they differ and PyTorch's finite differences do not support its autograd either, the export is

@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.cam.layers import MOVES, TargetLayer, spatial_layers
+from camgraph_exporter.cam.layers import TargetLayer, is_moved, spatial_layers
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.errors import ExportError, LayerError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import dims_of
@@ -70,7 +70,7 @@ def _stepped_back(last: TargetLayer, chosen: TargetLayer) -> str:
 
 def _before_pooling(layer: TargetLayer, by_name: dict[str, TargetLayer]) -> TargetLayer:
     """Step back over a pooling or a mere move: the map in front has the same evidence at full resolution."""
-    while (node := maker(layer.value)) is not None and node.op_type in _POOLS | MOVES:
+    while (node := maker(layer.value)) is not None and (node.op_type in _POOLS or is_moved(layer)):
         source = shown(node.inputs[0]) if node.inputs[0] is not None else None
         if source is None or str(source.name) not in by_name:
             break

@@ -66,7 +66,7 @@ def candidate_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
     ends = [
         layer
         for layer in layers
-        if layer.has_effect and not _continues(layer.value, names) and not _is_moved(layer.value)
+        if layer.has_effect and not _continues(layer.value, names) and not is_moved(layer)
     ]
     dense = score.task in (pb.TASK_SEGMENTATION, pb.TASK_DETECTION)
     cuts = [] if dense else [layer for layer in ends if layer.is_cut]
@@ -148,9 +148,12 @@ def _continues(value: ir.Value, names: set[str]) -> bool:
     )
 
 
-def _is_moved(value: ir.Value) -> bool:
-    producer = maker(value)
-    return producer is not None and producer.op_type in MOVES and producer.domain == ""
+def is_moved(layer: TargetLayer) -> bool:
+    """Tell whether the map is another one in other words: reshaped, or its row of tokens without the class token."""
+    producer = maker(layer.value)
+    if producer is None or producer.domain != "":
+        return False
+    return producer.op_type in MOVES or (layer.grid is not None and producer.op_type == "Slice")
 
 
 def _macs_behind(path: Path) -> dict[ir.Value, float]:

@@ -83,7 +83,7 @@ ARCHITECTURES = [
             "vit-any-size": {"any_size": True},
         }.items()
     ),
-    Architecture("vit-mean", lambda: VisionTransformer("mean", registers=2), (3, 32, 24), auto=""),
+    Architecture("vit-mean", lambda: VisionTransformer("mean", registers=2), (3, 32, 24), auto="norm", prefix=2),
     Architecture("swin", lambda: Swin(rows=False), (3, 32, 32), auto="norm"),
     Architecture("swin-rows", lambda: Swin(rows=True), (3, 32, 32), auto="norm"),
     Architecture("u-net", UNet, (3, 32, 24), auto="bottleneck", scores="segmentation", tolerance=_ROUNDED_CONSTANTS),
