@@ -8,12 +8,12 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+
+from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.export import ExportOptions, export
 from camgraph_exporter.frontends.onnx_file import LoadedModel
 from camgraph_exporter.prepare.prepare import prepare
 from camgraph_runtime.engine import Engine
-
-from camgraph.v1 import manifest_pb2 as pb
 from support.nets import Net, trunk
 
 SHAPE = ("N", 3, 16, 16)
