@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.build import BuildOptions
-from camgraph_exporter.errors import CertificateError, LayerError
+from camgraph_exporter.errors import CertificateError, GradientError, LayerError
 from camgraph_exporter.export import Exported, ExportOptions, export_file
 from camgraph_runtime.engine import Engine
 from support.quantised_nets import (
@@ -223,6 +223,12 @@ def test_integers_as_a_layer_are_refused_with_the_real_numbers_named(
         LayerError, match=f"holds quantised integers. Name the real numbers that they stand for, '{real}'"
     ):
         _export(model, tmp_path, layer)
+
+
+@pytest.mark.parametrize("format_", ["QDQ", "QOperator"])
+def test_guided_gradients_of_quantised_models_are_refused(format_: str, tmp_path: Path) -> None:
+    with pytest.raises(GradientError, match="quantisation has put ReLUs into its rounding"):
+        _export(quantise(float_net(RESIDUAL), Quantiser(format_)), tmp_path, guided=True)
 
 
 @pytest.mark.parametrize("format_", ["QDQ", "QOperator"])

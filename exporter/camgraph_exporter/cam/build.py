@@ -9,7 +9,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.cam.guided import GUIDED_RULES
+from camgraph_exporter.cam.guided import GUIDED_RULES, check_guided
 from camgraph_exporter.cam.heads import attach_head
 from camgraph_exporter.cam.interface import Interface
 from camgraph_exporter.cam.layer_outputs import add_layer_outputs
@@ -93,6 +93,7 @@ def build(
     image_path = Path(graph, [prepared.image], [score.value])
     if options.guided:
         check_rules(image_path, layer=str(prepared.image.name), score=score.name)
+        check_guided(image_path)
 
     interface = Interface(prepared)
     op = Backward(graph, portable=options.portable)

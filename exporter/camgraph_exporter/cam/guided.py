@@ -7,8 +7,11 @@ from typing import Any
 
 import onnx_ir as ir
 
+from camgraph_exporter.errors import GradientError
 from camgraph_exporter.graph.node import NodeView
+from camgraph_exporter.graph.quantisation import clips
 from camgraph_exporter.vjp.backward import Backward
+from camgraph_exporter.vjp.driver import Path
 from camgraph_exporter.vjp.registry import Cotangents, Rule
 from camgraph_exporter.vjp.rules.activation import clip, relu
 
@@ -26,3 +29,19 @@ def _guided(exact: Rule) -> Rule:
 
 # Rectifiers whose backward signal is rectified too; every other operator keeps its own rule.
 GUIDED_RULES: Mapping[str, Rule] = {"Relu": _guided(relu), "Clip": _guided(clip)}
+
+
+def check_guided(path: Path) -> None:
+    """Raise for a quantised model, whose quantisers have taken the place of some of its rectifiers.
+
+    Raises:
+        GradientError: naming a node that clips.
+
+    """
+    clipping = next((node for node in path.nodes if clips(node)), None)
+    if clipping is not None:
+        raise GradientError(
+            "Guided Grad-CAM needs every ReLU of the model, and quantisation has put ReLUs into its rounding, as "
+            f"perhaps at node {clipping.name or clipping.outputs[0].name!r}. Leave --guided out, or export the float "
+            "model."
+        )
