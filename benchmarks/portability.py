@@ -36,6 +36,8 @@ _FORMS = ("flat", "skippable", "portable")
 _LOADS = ((1, 1), (2, 3))
 # Beyond this an output is wrong rather than rounded; single ReLU gates that flip stay well below it.
 _WRONG = 1e-2
+# Characters of a refusal that are quoted.
+_MESSAGE = 240
 _BEGIN, _END = "<!-- begin: portability.py -->", "<!-- end: portability.py -->"
 
 
@@ -165,12 +167,13 @@ def _difference(found: np.ndarray | None, expected: np.ndarray) -> float:
 
 
 def _reason(outcome: Outcome) -> str:
-    """Return a runtime's message as one line, without stack traces, colours and build paths."""
-    text = re.split(r"Stack (?:back)?trace", outcome.refusal)[0]
-    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    """Return a runtime's message as one line, without stack trace, node numbers and build paths; the end says most."""
+    text = outcome.refusal.rpartition("refused: ")[2]
+    text = re.split(r"Stack (?:back)?trace", text)[0]
+    text = re.sub(r"#\d+", "#…", text)
     text = re.sub(r"(?:/[\w.@+-]+){3,}/", "", text)
     text = " ".join(text.split())
-    return text if len(text) <= 400 else f"{text[:400]} …"
+    return text if len(text) <= _MESSAGE else f"… {text[-_MESSAGE:]}"
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -186,9 +189,13 @@ def _summary(
         for form in _FORMS:
             own = [row[i] for row, case in zip(results, cases, strict=True) if case.form == form]
             right = [result.difference for result in own if not result.refusal and not result.wrong]
-            cells.append(f"{_count(len(right), len(own))}{f', {max(right):.0e}' if right else ''}")
+            cells.append(f"{_count(len(right), len(own))}{f', {_figure(max(right))}' if right else ''}")
         lines.append(f"| {runtime.title} | {version} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _figure(difference: float) -> str:
+    return f"{difference:.0e}" if difference else "0"
 
 
 def _count(right: int, total: int) -> str:
@@ -212,7 +219,7 @@ def _cell(runtime: Runtime, result: Result, messages: dict[str, int]) -> str:
     if result.wrong:
         return f"**wrong**: {result.wrong}"
     if not result.refusal:
-        return f"{result.difference:.0e}"
+        return _figure(result.difference)
     message = f"{runtime.key}: `{result.refusal.replace('`', ' ')}`"
     return f"refused [{messages.setdefault(message, len(messages) + 1)}]"
 

@@ -3,8 +3,9 @@
 `tensors.json` lists name, NumPy element type and shape of each tensor; the elements of the i-th lie in `i.bin`,
 little-endian and row-major. Any language reads that without a library; here only NumPy is needed.
 
-Every program takes `GRAPH RUN...`. Each RUN is a folder with the folder `inputs`, beside which it writes `outputs`. It
-prints the runtime's version, or ends with exit code 1 and the runtime's own message on stderr.
+Every program takes `GRAPH RUN...`. Each RUN is a folder with the folder `inputs`, beside which it writes `outputs`.
+It prints the runtime's version; if the runtime refuses, it ends with exit code 1, and with "refused: " and the runtime's
+own message on stderr, behind whatever the runtime logs there.
 """
 
 from __future__ import annotations
@@ -52,4 +53,4 @@ def serve(version: str, load: Callable[[str], Run]) -> None:
             write_tensors(folder / "outputs", run(read_tensors(folder / "inputs")))
     # Whatever a runtime raises is its way to refuse; its message is the result.
     except Exception as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+        sys.exit(f"refused: {error}")

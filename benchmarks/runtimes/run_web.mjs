@@ -42,6 +42,6 @@ try {
     writeTensors(join(run, "outputs"), await session.run(readTensors(join(run, "inputs"))));
   }
 } catch (error) {
-  console.error(error.message ?? String(error));
+  console.error(`refused: ${error.message ?? error}`);
   process.exitCode = 1;
 }
