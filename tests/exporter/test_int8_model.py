@@ -1,4 +1,4 @@
-"""A trained int8 network: its prediction stays bit for bit, and its maps are those of the float model it was made from."""
+"""A trained int8 network: its prediction stays bit for bit, and its maps are those of the float model."""
 
 from __future__ import annotations
 
