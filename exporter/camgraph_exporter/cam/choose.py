@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.cam.layers import TargetLayer, is_moved, spatial_layers
+from camgraph_exporter.cam.layers import TargetLayer, is_moved, narrowest, spatial_layers
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.errors import ExportError, LayerError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import dims_of
@@ -49,8 +49,8 @@ def choose_layer(
     if score.task in (pb.TASK_SEGMENTATION, pb.TASK_DETECTION):
         return _deepest(prepared, layers, score)
     useful = [layer for layer in layers if layer.has_effect] or layers
-    chosen = _before_pooling(([layer for layer in useful if layer.is_cut] or useful)[-1], by_name)
-    last = ([layer for layer in layers if layer.is_cut] or layers)[-1]
+    chosen = _before_pooling(narrowest(useful)[-1], by_name)
+    last = narrowest(layers)[-1]
     return chosen if last.has_effect else replace(chosen, note=_stepped_back(last, chosen))
 
 

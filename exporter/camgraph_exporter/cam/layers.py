@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import onnx_ir as ir
@@ -24,6 +25,7 @@ _CONTINUATIONS = {
     "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Clip", "HardSigmoid", "HardSwish",
     "Mish", "Gelu", "Sigmoid", "Tanh", "Softplus", "QuantizeLinear", "DequantizeLinear",
 }  # fmt: skip
+_ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Pow"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class TargetLayer:
     """A feature map that can be explained: its tensor, how its axes become [K, h, w], and what explaining there costs.
 
     `extra_cost` is an estimate: multiply-accumulates of the backward part over those of the whole forward pass. `grid`
-    says where the map lies in a row of tokens. `has_effect` is false where the score provably does not depend on the
+    says where the map lies in a row of tokens. `is_cut`: all evidence passes here. `is_junction`: branches fork or join
+    here. `has_effect` is false where the score provably does not depend on the
     map's cells, as behind the last attention of a transformer that pools its class token. `note` is a remark for the
     user on why this layer was chosen, `alias` the name that the user gave, where it is not the tensor's.
     """
@@ -44,6 +47,7 @@ class TargetLayer:
     stride: tuple[float, float] | None
     extra_cost: float
     is_cut: bool
+    is_junction: bool = False
     grid: TokenGrid | None = None
     has_effect: bool = True
     note: str = ""
@@ -66,11 +70,16 @@ def candidate_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
     ends = [
         layer
         for layer in layers
-        if layer.has_effect and not _continues(layer.value, names) and not is_moved(layer)
+        if layer.has_effect and not _continues(layer.value, names, prepared) and not is_moved(layer)
     ]
     dense = score.task in (pb.TASK_SEGMENTATION, pb.TASK_DETECTION)
-    cuts = [] if dense else [layer for layer in ends if layer.is_cut]
-    return cuts or ends or layers
+    return (ends if dense else narrowest(ends)) or layers
+
+
+def narrowest(layers: Sequence[TargetLayer]) -> list[TargetLayer]:
+    """Return the layers that all evidence passes; in a network of parallel branches, where branches fork or join."""
+    cuts = [layer for layer in layers if layer.is_cut]
+    return cuts or [layer for layer in layers if layer.is_junction] or list(layers)
 
 
 def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
@@ -96,7 +105,14 @@ def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
             ):
                 layer = _layer(value, layout_from(value, axes.get(value, ())), prepared)
                 if layer is not None:
-                    layers.append(replace(layer, is_cut=value in cuts, has_effect=value not in idle))
+                    layers.append(
+                        replace(
+                            layer,
+                            is_cut=value in cuts,
+                            is_junction=_is_junction(value, path),
+                            has_effect=value not in idle,
+                        )
+                    )
     behind = _macs_behind(path)
     return [replace(layer, extra_cost=behind[layer.value] / total) for layer in layers]
 
@@ -139,13 +155,27 @@ def _cuts(path: Path) -> set[ir.Value]:
     return cuts
 
 
-def _continues(value: ir.Value, names: set[str]) -> bool:
+def _is_junction(value: ir.Value, path: Path) -> bool:
+    """Tell whether branches fork at a value, or are added or joined in it."""
+    node = value.producer()
+    joins = node is not None and node.op_type in {"Add", "Sum", "Concat"} and not node.domain
+    joined = [x for x in node.inputs if x in path.values] if node is not None and joins else []
+    consumers = {use.node for use in value.uses() if any(output in path.values for output in use.node.outputs)}
+    return len(consumers) > 1 or len(joined) > 1
+
+
+def _continues(value: ir.Value, names: set[str], prepared: Prepared) -> bool:
+    """Tell whether a map goes on into an activation, a normalisation or arithmetic with constants."""
     consumers = [use.node for use in value.uses()]
-    return (
-        len(consumers) == 1
-        and consumers[0].op_type in _CONTINUATIONS
-        and any(str(out.name) in names for out in consumers[0].outputs)
-    )
+    if len(consumers) != 1 or not any(str(out.name) in names for out in consumers[0].outputs):
+        return False
+    others = [x for x in consumers[0].inputs if x is not None and x is not value]
+    scales = consumers[0].op_type in _ARITHMETIC and all(_is_constant(x, prepared) for x in others)
+    return consumers[0].op_type in _CONTINUATIONS or scales
+
+
+def _is_constant(value: ir.Value, prepared: Prepared) -> bool:
+    return value.is_initializer() or value.name in prepared.probe.constants
 
 
 def is_moved(layer: TargetLayer) -> bool:
