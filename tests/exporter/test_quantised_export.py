@@ -156,12 +156,18 @@ def test_the_file_keeps_its_integer_weights_once(tmp_path: Path) -> None:
     assert max(copies, default=0) <= 4096
 
 
-def test_a_saturated_score_still_has_a_gradient(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("format_", ["QDQ", "QOperator"])
+def test_a_saturated_score_still_has_a_gradient(format_: str, bias: bool, tmp_path: Path) -> None:
     """Calibration on faint photos leaves the best scores at the end of their range, where the quantiser clips."""
-    model = quantise(float_net(BRANCHES), Quantiser("QDQ"), calibration=0.05 * photos(8, seed=2))
-    image = photos(2, seed=9)
-    found = _run(_export(model, tmp_path), image, ["logits_QuantizeLinear_Output"])
-    assert found["logits_QuantizeLinear_Output"].max() == 255
+    text = BRANCHES.replace("logits = MatMul (flat, w5)", "product = MatMul (flat, w5)\n logits = Add (product, shift)")
+    original = float_net(text if bias else BRANCHES)
+    if bias:
+        original.graph.initializer.append(numpy_helper.from_array(np.full(5, 0.01, np.float32), "shift"))
+    model = quantise(original, Quantiser(format_), calibration=0.05 * photos(8, seed=2))
+    integers = f"{'product' if bias else 'logits'}_{'QuantizeLinear_Output' if format_ == 'QDQ' else 'quantized'}"
+    found = _run(_export(model, tmp_path), photos(2, seed=9), [integers])
+    assert found[integers].max() == 255
     assert np.abs(found["weights"]).max(axis=2).min() > 0
 
 

@@ -20,6 +20,8 @@ _FLOAT32_TOLERANCE = 1e-2
 _BATCH_TOLERANCE = 1e-3
 _INTEGER_TOLERANCE = 0.5
 _DIRECTIONS = 2
+# Rounding errors of a difference, times the inverse of the tolerance.
+_NOISE = 1e6
 # Relative to the size of the activations. A kink between two evaluations spoils a difference; a smaller step misses it,
 # while a wrong gradient stays wrong at every step.
 _STEPS = (1e-6, 1e-7, 1e-8, 1e-9)
@@ -208,7 +210,8 @@ def _slope_error(
     """Return the error of `got` against the best of a few central differences."""
     best = float("inf")
     for step in _STEPS:
-        best = min(best, _error(got, _slope(scores, base, direction, step * scale), typical))
+        expected, noise = _slope(scores, base, direction, step * scale)
+        best = min(best, _error(got, expected, np.maximum(typical, noise)))
         if best <= _GRADIENT_TOLERANCE:
             break
     return best
@@ -222,10 +225,14 @@ def _channel_directions(rng: np.random.Generator, weights: np.ndarray) -> list[n
     return [rng.standard_normal(count) for _ in range(_DIRECTIONS)] + singles
 
 
-def _slope(scores: Scores, base: np.ndarray, direction: np.ndarray, step: float) -> np.ndarray:
-    """Differentiate the scores [N, T] along a direction by central differences of fourth order."""
+def _slope(scores: Scores, base: np.ndarray, direction: np.ndarray, step: float) -> tuple[np.ndarray, float]:
+    """Differentiate the scores [N, T] along a direction by central differences of fourth order.
+
+    The second number is the size below which a slope is lost in the rounding of the scores.
+    """
     at = {k: scores(base + k * step * direction) for k in (-2, -1, 1, 2)}
-    return np.asarray((at[-2] - 8 * at[-1] + 8 * at[1] - at[2]) / (12 * step))
+    noise = _NOISE * float(np.finfo(np.float64).eps * np.abs(at[1]).max(initial=0.0) / step)
+    return np.asarray((at[-2] - 8 * at[-1] + 8 * at[1] - at[2]) / (12 * step)), noise
 
 
 def _error(got: np.ndarray, expected: np.ndarray, typical: np.ndarray) -> float:

@@ -18,7 +18,7 @@ from camgraph_exporter.verify.surrogate import make_surrogate
 
 # A little below the deployed values, in steps: kinks at zero count as the rules count them, and of equal integers the
 # first is the largest.
-_BELOW = 1e-4
+_BELOW = 1e-6
 _RAMP = 0.4
 _NUDGE = 1e-3
 

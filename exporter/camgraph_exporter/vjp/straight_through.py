@@ -23,10 +23,12 @@ from camgraph_exporter.graph.quantisation import (
     SMALL_INTEGERS,
     Operand,
     RealForm,
+    depends_on_no_input,
     is_dequantiser,
     is_quantiser,
     operators,
     quantisation_of,
+    real_form,
 )
 from camgraph_exporter.graph.ranges import may_clip
 from camgraph_exporter.vjp.backward import Backward
@@ -34,6 +36,7 @@ from camgraph_exporter.vjp.backward import Backward
 _KNOWS_INTEGERS = {*QUANTISERS, *DEQUANTISERS, *operators(), *(("", name) for name in KEEPS_SCALE)}
 _POOLS = {"AveragePool", "GlobalAveragePool"}
 _FORWARDS = MOVES | {"Cast"}
+_SHIFTS = {"Add", "Sub"}
 
 
 class RealView(NodeView):
@@ -110,7 +113,7 @@ def inside_range(op: Backward, node: ir.Node, g: ir.Value) -> ir.Value:
 
 
 def integers_of(scores: Iterable[ir.Value]) -> set[ir.Value]:
-    """Return the integers that scores are mere copies of: those between the last computing operator and the score."""
+    """Return the integers that scores are copies of, but for a constant that is added: the scores' own quantisation."""
     found: set[ir.Value] = set()
     for score in scores:
         value: ir.Value | None = score
@@ -118,11 +121,19 @@ def integers_of(scores: Iterable[ir.Value]) -> set[ir.Value]:
             if value.dtype in SMALL_INTEGERS:
                 found.add(value)
             node = value.producer()
-            moved = node is not None and (
-                (node.domain == "" and node.op_type in _FORWARDS) or is_dequantiser(node) or is_quantiser(node)
-            )
-            value = node.inputs[0] if node is not None and moved and node.inputs else None
+            value = _shifted(node) if node is not None else None
     return found
+
+
+def _shifted(node: ir.Node) -> ir.Value | None:
+    """Return what a node moves, rounds or adds a constant to; None if it computes otherwise."""
+    form = real_form(node)
+    if (form.op_type if form is not None else node.op_type) in _SHIFTS:
+        terms = [operand.value for operand in form.operands] if form is not None else list(node.inputs)
+        varying = [x for x in terms if x is not None and not depends_on_no_input(x)]
+        return varying[0] if len(varying) == 1 else None
+    moved = (node.domain == "" and node.op_type in _FORWARDS) or is_dequantiser(node) or is_quantiser(node)
+    return node.inputs[0] if moved and node.inputs else None
 
 
 def check_integers(nodes: Iterable[ir.Node], values: set[ir.Value]) -> None:
