@@ -133,10 +133,8 @@ def _report(rows: list[Row]) -> str:
         worst = max((max(row["errors"].values(), default=0.0) for row in rows if row["verdict"] == "pass"), default=0.0)
         share = (counts["refused"] + counts["fault"]) / judged
         lines += [f"Refused: {share:.1%} of those judged. Largest error of a model that passed: {worst:.1e}.", ""]
-    lines += [
-        "| library | model | exporter | verdict | auto layer (K x h x w) | layers | largest error | s | remarks |"
-    ]
-    lines += ["|---|---|---|---|---|---:|---:|---:|---|"]
+    lines += ["| library | model | verdict | auto layer (K x h x w) | layers | largest error | s | remarks |"]
+    lines += ["|---|---|---|---|---:|---:|---:|---|"]
     return "\n".join(lines + [_line(row) for row in rows]) + "\n"
 
 
