@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,14 @@ def test_the_source_is_identified_by_its_parameters() -> None:
     changed = load_module(module, torch.zeros(1, *_SIZE)).source
     assert first.sha256 == again.sha256 != changed.sha256
     assert (first.file_name, first.producer) == ("Network", f"pytorch {torch.__version__}")
+
+
+def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "pytorch.md"
+    monkeypatch.chdir(tmp_path)
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        exec(compile(block, str(page), "exec"), {})
+    assert (tmp_path / "model.cam.onnx").exists()
 
 
 def test_height_and_width_can_stay_open() -> None:
