@@ -17,6 +17,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -80,10 +81,13 @@ def main(
         _parts(page)
     runtimes = [runtime for runtime in RUNTIMES if not keys or runtime.key in keys]
     places = [Environment(runtime, environments.resolve()) for runtime in runtimes]
+    cases, outcomes = [], []
     with tempfile.TemporaryDirectory() as folder:
         nets = write_random_nets(Path(folder)) if random_nets else []
-        cases = [case for model in [*(models or (EXAMPLE_MODEL,)), *nets] for case in _cases(model, Path(folder))]
-        outcomes = [[_try(place, case) for place in places] for case in cases]
+        for case in chain.from_iterable(_cases(model, Path(folder)) for model in [*(models or (EXAMPLE_MODEL,)), *nets]):
+            click.echo(f"{case.model}, {case.layer.name}, {case.form}", err=True)
+            cases.append(case)
+            outcomes.append([_try(place, case) for place in places])
     versions = [next((version for version, _ in row if version), "") for row in zip(*outcomes, strict=True)]
     results = [[result for _, result in row] for row in outcomes]
     tables = [_summary(runtimes, versions, cases, results), _details(runtimes, cases, results)]
@@ -108,7 +112,6 @@ def _cases(model: Path, folder: Path) -> Iterator[Case]:
                 camgraph("export", str(model), "--output", str(graph), "--layer", layer.name, *options)
             except CamgraphError as error:
                 raise click.ClickException(f"{model.name}, {layer.name}, {form}: {error}") from error
-            click.echo(f"{model.stem} {layer.label} {form}", err=True)
             yield _case(model.stem, layer, form, graph)
 
 
