@@ -84,7 +84,8 @@ def main(
     cases, outcomes = [], []
     with tempfile.TemporaryDirectory() as folder:
         nets = write_random_nets(Path(folder)) if random_nets else []
-        for case in chain.from_iterable(_cases(model, Path(folder)) for model in [*(models or (EXAMPLE_MODEL,)), *nets]):
+        tried = [*(models or (EXAMPLE_MODEL,)), *nets]
+        for case in chain.from_iterable(_cases(model, Path(folder)) for model in tried):
             click.echo(f"{case.model}, {case.layer.name}, {case.form}", err=True)
             cases.append(case)
             outcomes.append([_try(place, case) for place in places])

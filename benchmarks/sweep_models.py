@@ -147,8 +147,9 @@ def _preamble() -> str:
         "Every model has random weights and ten classes. The layer that `auto` takes and up to three in front of it "
         "are explained for three classes; the full gradients are compared with PyTorch's autograd in float64, both "
         "from the same activations (relative L2 distance; more than 1e-5 is *wrong*). Where they differ, central "
-        "differences of PyTorch's own forward pass decide between the two, and the remarks say so. A model passes if its "
-        "export at the `auto` layer is certified, too. Regenerate with `python benchmarks/sweep_models.py` (see its help)."
+        "differences of PyTorch's own forward pass decide between the two, and the remarks say so. A model passes if "
+        "its export at the `auto` layer is certified, too. Regenerate with `python benchmarks/sweep_models.py` (see "
+        "its help)."
     )
 
 
