@@ -12,6 +12,7 @@ import onnx_ir as ir
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.build import BuildOptions, Built, build
 from camgraph_exporter.cam.choose import choose_layer
+from camgraph_exporter.cam.direct_outputs import write_directly
 from camgraph_exporter.cam.layers import TargetLayer
 from camgraph_exporter.cam.score import Score, ScoreOptions, find_score
 from camgraph_exporter.errors import Problems
@@ -138,6 +139,7 @@ def _assemble(built: Built, manifest: pb.Manifest) -> onnx.ModelProto:
     proto = ir.to_proto(model)
     # Shapes of inner values served the differentiation; runtimes infer their own.
     del proto.graph.value_info[:]
+    write_directly(proto.graph, kept=[str(output.name) for output in built.source_outputs])
     _attach(proto, manifest)
     check_model(proto)
     return proto

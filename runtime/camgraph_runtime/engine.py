@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -22,6 +23,11 @@ from camgraph_runtime.threads import Threads
 __all__ = ["Backend", "Device", "Engine", "OnnxRuntime", "Session", "TensorInfo", "Threads"]
 
 _FATAL_ONLY = 4  # onnxruntime logs to stderr what it also raises; the raised error is enough
+
+_REMEMBERED = 256  # combinations of shapes whose check is remembered
+
+# Name, element type and shape of an array that is fed.
+Signature = tuple[str, np.dtype[Any], tuple[int, ...]]
 
 _NUMPY_NAMES = {"float": "float32", "double": "float64", "bfloat16": "bfloat16", "string": "str"}
 
@@ -168,6 +174,9 @@ class Engine:
         self.outputs = {info.name: info for info in map(_tensor_info, session.get_outputs())}
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
         self._session: Session | None = session
+        self._output_names = list(self.outputs)
+        # The same question comes with every run; asking it anew takes as long as a few operators.
+        self._check_feeds = lru_cache(maxsize=_REMEMBERED)(partial(_check_feeds, self.inputs))
 
     def run(self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """Runs the graph once; safe to call from several threads.
@@ -187,16 +196,19 @@ class Engine:
         session = self._session
         if session is None:
             raise InferenceError(f"The engine of {self.name} is closed. Load the graph again.")
-        names = list(self.outputs) if outputs is None else list(outputs)
-        unknown = [name for name in names if name not in self.outputs]
-        if unknown:
-            raise InferenceError(f"{self.name} has no output {unknown[0]!r}; it has {', '.join(self.outputs)}.")
-        check_feeds(self.inputs, feeds)
+        names = self._output_names if outputs is None else self._known(outputs)
+        self._check_feeds(tuple((name, value.dtype, value.shape) for name, value in feeds.items()))
         try:
             values = session.run(names, feeds)
         except Exception as error:
             raise InferenceError(f"Running {self.name} failed: {_reason(error)}") from error
         return dict(zip(names, values, strict=True))
+
+    def _known(self, outputs: Sequence[str]) -> list[str]:
+        for name in outputs:
+            if name not in self.outputs:
+                raise InferenceError(f"{self.name} has no output {name!r}; it has {', '.join(self.outputs)}.")
+        return list(outputs)
 
     def close(self) -> None:
         """Frees the session once the runs under way have ended. Later runs raise `InferenceError`."""
@@ -237,22 +249,18 @@ class Engine:
             return on_cpu
 
 
-def check_feeds(inputs: Mapping[str, TensorInfo], feeds: Mapping[str, np.ndarray]) -> None:
-    """Checks names, element types and shapes of a run's inputs, and that equal symbols have equal lengths.
-
-    Raises:
-        InvalidInputError: Something does not fit; the message names the input and what it wants.
-
-    """
+def _check_feeds(inputs: Mapping[str, TensorInfo], feeds: tuple[Signature, ...]) -> None:
+    """Checks names, element types and shapes of a run's inputs, and that equal symbols have equal lengths."""
+    given = [name for name, _, _ in feeds]
     for name in inputs:
-        if name not in feeds:
+        if name not in given:
             raise InvalidInputError(f"The input {name!r} is missing; the graph takes {', '.join(inputs)}.")
     lengths: dict[str, tuple[int, str]] = {}
-    for name, value in feeds.items():
+    for name, dtype, shape in feeds:
         if name not in inputs:
             raise InvalidInputError(f"The graph has no input {name!r}; it takes {', '.join(inputs)}.")
-        _check_value(inputs[name], value)
-        for axis, length in zip(inputs[name].shape, value.shape, strict=True):
+        _check_feed(inputs[name], dtype, shape)
+        for axis, length in zip(inputs[name].shape, shape, strict=True):
             if not isinstance(axis, str):
                 continue
             seen, where = lengths.setdefault(axis, (length, name))
@@ -263,16 +271,16 @@ def check_feeds(inputs: Mapping[str, TensorInfo], feeds: Mapping[str, np.ndarray
                 )
 
 
-def _check_value(info: TensorInfo, value: np.ndarray) -> None:
-    dtype = "str" if value.dtype.kind in "USO" else value.dtype.name
-    if dtype != info.dtype:
-        raise InvalidInputError(f"The input {info.name!r} is {dtype}, but the graph wants {info.dtype}.")
-    fits = len(info.shape) == value.ndim and all(
-        not isinstance(axis, int) or axis == length for axis, length in zip(info.shape, value.shape, strict=True)
+def _check_feed(info: TensorInfo, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    name = "str" if dtype.kind in "USO" else dtype.name
+    if name != info.dtype:
+        raise InvalidInputError(f"The input {info.name!r} is {name}, but the graph wants {info.dtype}.")
+    fits = len(info.shape) == len(shape) and all(
+        not isinstance(axis, int) or axis == length for axis, length in zip(info.shape, shape, strict=True)
     )
     if not fits:
         raise InvalidInputError(
-            f"The input {info.name!r} has the shape {_shape(value.shape)}, but the graph wants {_shape(info.shape)}."
+            f"The input {info.name!r} has the shape {_shape(shape)}, but the graph wants {_shape(info.shape)}."
         )
 
 

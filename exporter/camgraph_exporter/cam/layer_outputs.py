@@ -18,7 +18,7 @@ def add_layer_outputs(
     """Add the outputs of one layer and return the manifest's account of it; `g` is the layer's cotangent."""
     suffix = f"_{index}" if index else ""
     with op.scope(f"layer{suffix}"):
-        activations = op.cast(_channels_first(op, layer, _apart_from_pads(op, layer.value)), ir.DataType.FLOAT)
+        activations = op.cast(_channels_first(op, layer, layer.value), ir.DataType.FLOAT)
         channel_axis = 1 if layer.layout == pb.LAYER_LAYOUT_CHANNELS_FIRST else len(dims_of(layer.value)) - 1
         g = _channels_first(op, layer, op.full(g, layer.value, [0, channel_axis]))
         mean = op.mean(g, [axis for axis in (3, 4) if dims_of(g)[axis] != 1], keepdims=True)
@@ -41,16 +41,6 @@ def add_layer_outputs(
             by_image = op.Transpose(op.cast(full, ir.DataType.FLOAT), perm=[1, 0, 2, 3, 4])
             result.gradients_tensor = interface.add_output(f"gradients{suffix}", by_image)
     return result
-
-
-def _apart_from_pads(op: Backward, value: ir.Value) -> ir.Value:
-    """Copy a value that a Pad reads before it becomes an output.
-
-    onnxruntime 1.32 fuses such a Pad into its convolution, and at the same time gives the value the output's name: the
-    convolution then reads a name that is gone, and the file does not load.
-    """
-    read_by_pad = any(use.node.op_type == "Pad" for use in value.uses())
-    return op.Concat(value, axis=0) if read_by_pad else value
 
 
 def _channels_first(op: Backward, layer: TargetLayer, x: ir.Value) -> ir.Value:

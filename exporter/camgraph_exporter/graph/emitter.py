@@ -24,6 +24,8 @@ Operand = ir.Value | np.ndarray[Any, Any] | float | int | None
 # weights.
 _FOLD_LIMIT = 4096
 
+_ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Pow", "Min", "Max"}
+
 # Runtimes differ in how they round coordinates, so the one that runs the forward operator is to compute these.
 _LEFT_TO_THE_RUNTIME = {"AffineGrid", "GridSample", "Resize"}
 
@@ -65,6 +67,8 @@ class Emitter:
         """Append one node of `op_type` and return its outputs; an equal node that exists already is used again."""
         attributes = {name: value for name, value in (attributes or {}).items() if value is not None}
         values = self._as_values(inputs)
+        if op_type in _ARITHMETIC:
+            values = self._with_trailing_axes(values)
         key = (op_type, values, tuple(sorted((k, repr(v)) for k, v in attributes.items())), outputs)
         if key not in self._emitted:
             folded = self._fold(op_type, values, attributes, outputs)
@@ -103,6 +107,19 @@ class Emitter:
             return self.constant(operand)
         dtype = like.numpy() if like is not None else np.dtype(np.float32)
         return self.constant(np.asarray(operand, dtype=dtype))
+
+    def _with_trailing_axes(self, values: tuple[ir.Value | None, ...]) -> tuple[ir.Value | None, ...]:
+        """Give constant scalars the rank of what they meet where that ends in an axis of size 1.
+
+        onnxruntime walks [..., K, 1, 1] element by element against a scalar of lower rank, twelve times slower.
+        """
+        thin = [dims_of(x) for x in values if x is not None and x.shape is not None and self.known(x) is None]
+        rank = max((len(dims) for dims in thin if dims and dims[-1] == 1), default=0)
+        arrays = [self.known(x) if x is not None and _is_small(x) else None for x in values]
+        return tuple(
+            x if array is None or array.size != 1 or array.ndim >= rank else self.constant(array.reshape([1] * rank))
+            for x, array in zip(values, arrays, strict=True)
+        )
 
     def _unique(self, stem: str) -> str:
         count = self._counts.get(stem, 0)

@@ -32,23 +32,18 @@ def resolve_ranks(op: Backward, scores: ir.Value, target: ir.Value, size: int | 
 
     scores: [N, C]; target: int64 [N, T]; size: C. A rank beyond C is out of range for the gather, an error at run time.
     """
-    zero = scalar(op, 0)
-    ranked = op.emit("TopK", (scores, _ranks(op, target, size)), {"axis": -1}, outputs=2)[1]
-    rank = op.Max(op.Sub(op.Neg(target), scalar(op, 1)), zero)
-    return op.Where(op.Less(target, zero), pick(op, ranked, rank), target)
+    zero, rank = scalar(op, 0), op.Neg(target)
+    # Compilers that plan memory ahead want to know how many ranks there are: the portable form sorts all.
+    count = op.ints(size) if op.portable and isinstance(size, int) else _highest(op, rank)
+    ranked = op.emit("TopK", (scores, count), {"axis": -1}, outputs=2)[1]
+    by_rank = pick(op, ranked, op.Max(op.Sub(rank, scalar(op, 1)), zero))
+    return op.Where(op.Less(target, zero), by_rank, target)
 
 
-def _ranks(op: Backward, target: ir.Value, size: int | ir.Value) -> ir.Value:
-    """Return how many ranks to sort, int64 [1]: as many as the lowest target asks for, or in the portable form all.
-
-    Compilers that plan memory ahead want to know the number.
-    """
-    if op.portable and isinstance(size, int):
-        return op.ints(size)
-    # The padding stands in where there is no target: at least one rank is sorted.
-    padded = op.Pad(target, op.ints(0, 0, 1, 1), scalar(op, -1))
-    lowest = op.Neg(op.reduce_all("ReduceMin", padded))
-    return op.Reshape(op.Min(lowest, scalar(op, size) if isinstance(size, int) else size), op.ints(1))
+def _highest(op: Backward, rank: ir.Value) -> ir.Value:
+    """Return the highest of the ranks [N, T] as int64 [1], at least 1: there may be no target, or none by rank."""
+    padded = op.Pad(op.Reshape(rank, op.ints(-1)), op.ints(0, 1), scalar(op, 1))
+    return op.reduce("ReduceMax", padded, [0], keepdims=True)
 
 
 def pick(op: Backward, values: ir.Value, index: ir.Value, *, batch_dims: int = 1) -> ir.Value:
@@ -61,8 +56,7 @@ def pick(op: Backward, values: ir.Value, index: ir.Value, *, batch_dims: int = 1
 
 def one_hot(op: Backward, index: ir.Value, size: int, dtype: ir.DataType) -> ir.Value:
     """Return ones at `index` [...] along a new last axis: [..., size]."""
-    places = op.constant(np.arange(size, dtype=np.int64))
-    return op.cast(op.Equal(op.Unsqueeze(index, op.ints(-1)), places), dtype)
+    return op.cast(op.OneHot(index, scalar(op, size), op.constant(np.array([0, 1], dtype=np.float32))), dtype)
 
 
 def class_sign(op: Backward, index: ir.Value, dtype: ir.DataType) -> ir.Value:
