@@ -32,12 +32,14 @@ def resolve_ranks(op: Backward, scores: ir.Value, target: ir.Value, size: int | 
 
     scores: [N, C]; target: int64 [N, T]; size: C. A rank beyond C is out of range for the gather, an error at run time.
     """
-    zero, rank = scalar(op, 0), op.Neg(target)
+    zero = scalar(op, 0)
+    rank = op.Max(op.Neg(target), zero)
     # Compilers that plan memory ahead want to know how many ranks there are: the portable form sorts all.
     count = op.ints(size) if op.portable and isinstance(size, int) else _highest(op, rank)
     ranked = op.emit("TopK", (scores, count), {"axis": -1}, outputs=2)[1]
-    by_rank = pick(op, ranked, op.Max(op.Sub(rank, scalar(op, 1)), zero))
-    return op.Where(op.Less(target, zero), by_rank, target)
+    # A target that is an index has rank 0, for which there stands a zero: the larger of the two is the index.
+    by_rank = pick(op, op.Pad(ranked, op.ints(0, 1, 0, 0), zero), rank)
+    return op.Max(by_rank, target)
 
 
 def _highest(op: Backward, rank: ir.Value) -> ir.Value:
