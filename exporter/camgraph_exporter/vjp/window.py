@@ -76,32 +76,6 @@ def _resolve_pads(node: NodeView, window: Window) -> list[int] | None:
     return small + large if window.auto_pad == "SAME_UPPER" else large + small
 
 
-def fold_windows(
-    op: Backward, window: Window, patches: ir.Value, kernel: ir.Value, x: ir.Value, y: ir.Value, *, group: int = 1
-) -> ir.Value:
-    """Add windows up at their places in the input (the adjoint of sliding a window): one ConvTranspose.
-
-    patches: [B, M, *out]; kernel: [M, C / group, *kernel]; returns [B, C, *in] with the spatial sizes of `x`. Only
-    spatial sizes matter, so the batch may be dynamic; where spatial sizes are dynamic too, the result is made large
-    enough and cut at run time.
-    """
-    common = {"strides": list(window.strides), "dilations": list(window.dilations), "group": group}
-    sizes, outs = static(dims_of(x)[2:]), static(dims_of(y)[2:])
-    if sizes is not None and outs is not None and window.begin is not None and window.end is not None:
-        covered = [(o - 1) * s + e for o, s, e in zip(outs, window.strides, window.extent, strict=True)]
-        # Elements behind the last window (floor) are added; a last window that hangs over (ceil_mode) is cropped.
-        rest = [n + b - c for n, b, c in zip(sizes, window.begin, covered, strict=True)]
-        pads, room = [*window.begin, *(max(-r, 0) for r in rest)], [max(r, 0) for r in rest]
-        if all(r < max(s, d) for r, s, d in zip(room, window.strides, window.dilations, strict=True)):
-            return op.ConvTranspose(patches, kernel, pads=pads, output_padding=room, **common)
-    whole = op.ConvTranspose(patches, kernel, **common)
-    begin, size = begin_of(op, window, x, y), spatial_shape(op, x)
-    stop = op.Add(begin, size)
-    missing = op.Max(op.Sub(stop, spatial_shape(op, whole)), op.ints(0))
-    whole = op.Pad(whole, op.Concat(op.ints(*[0] * (window.rank + 4)), missing, axis=0))
-    return op.Slice(whole, begin, stop, op.ints(*range(2, 2 + window.rank)))
-
-
 def begin_of(op: Backward, window: Window, x: ir.Value, y: ir.Value) -> ir.Value:
     """Return the leading pads, int64 [rank]; computed at run time where auto_pad meets a dynamic size."""
     if window.begin is not None:

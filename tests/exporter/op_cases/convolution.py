@@ -95,6 +95,20 @@ CASES = [
     _conv("dynamic-size-strided-1x1", (6, 4, 1, 1), (6, 7), strides=[2, 2], dynamic=True),
     _conv("dynamic-size-3d", (5, 4, 3, 2, 3), (5, 4, 6), strides=[2, 1, 2], pads=[1, 0, 1, 1, 0, 1], dynamic=True),
     _conv("dynamic-size-1d", (6, 4, 3), (9,), strides=[2], pads=[1, 1], dynamic=True),
+    _conv("depthwise-strided-5x5", (4, 1, 5, 5), (7, 8), group=4, strides=[2, 2], pads=[2, 2, 2, 2]),
+    _conv("depthwise-strided-valid", (4, 1, 3, 3), (8, 9), group=4, strides=[3, 2]),
+    _conv(
+        "depthwise-strided-dilated", (4, 1, 3, 2), (9, 8), group=4, strides=[2, 2], dilations=[2, 3], pads=[2, 1, 1, 2]
+    ),
+    _conv("depthwise-strided-opset-12", (4, 1, 3, 3), (7, 6), group=4, strides=[2, 2], pads=[1, 1, 1, 1], opset=12),
+    # Many weights and small maps, as at the end of a residual network.
+    _conv("heavy-strided", (16, 3, 3, 3), (4, 4), channels=3, strides=[2, 2], pads=[1, 1, 1, 1], bias=True),
+    _conv("heavy-strided-5x5", (12, 3, 5, 5), (6, 4), channels=3, strides=[2, 2], pads=[2, 2, 2, 2]),
+    _conv("heavy-strided-asymmetric", (20, 3, 3, 4), (4, 4), channels=3, strides=[2, 2], pads=[0, 1, 1, 2]),
+    _conv("heavy-strided-valid", (20, 3, 3, 4), (4, 6), channels=3, strides=[2, 2]),
+    _conv("heavy-stride-3", (24, 2, 4, 4), (6, 3), channels=2, strides=[3, 3], pads=[1, 1, 1, 1]),
+    _conv("heavy-strided-1x1", (64, 3, 1, 1), (4, 2), channels=3, strides=[2, 2]),
+    _conv("heavy-tiles", (16, 3, 2, 2), (2, 4), channels=3, strides=[2, 2]),
     _transpose("2x2-stride-2", (4, 6, 2, 2), (4, 5), strides=[2, 2], bias=6),
     _transpose("stride-1", (4, 6, 3, 3), (4, 5)),
     _transpose("3x3-stride-2-padded", (4, 6, 3, 3), (4, 5), strides=[2, 2], pads=[1, 1, 1, 1]),

@@ -65,6 +65,8 @@ CASES = [
         strides=[1, 2],
         opset=19,
     ),
+    _pool("AveragePool", "tiles", (6, 8), normal, kernel_shape=[2, 4], strides=[2, 4]),
+    _pool("AveragePool", "tiles-with-a-rest", (7, 8), normal, kernel_shape=[2, 4], strides=[2, 4]),
     _pool(
         "AveragePool",
         "include-pad",

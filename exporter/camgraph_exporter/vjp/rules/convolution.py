@@ -16,8 +16,10 @@ from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.axes import reshape_to
 from camgraph_exporter.vjp.backward import Backward, dtype_of
+from camgraph_exporter.vjp.fold import fold_windows
+from camgraph_exporter.vjp.kernels import static_sizes, swapped
 from camgraph_exporter.vjp.registry import Cotangents, refuse_inputs, vjp
-from camgraph_exporter.vjp.window import Window, fold_windows, spatial_shape, window_of
+from camgraph_exporter.vjp.window import Window, spatial_shape, window_of
 
 
 @vjp("Conv")
@@ -30,34 +32,8 @@ def conv(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
         # A 1x1 convolution keeps a gradient that is constant over space constant.
         spatial = range(2, window.rank + 2)
         flat = op.flat(g, node.y, lazy=spatial)
-        return op.unflat(op.Conv(flat, _swapped(op, w, group), group=group), x)
-    flat = op.flat(g, node.y)
-    if _has_same_size_form(window):
-        dx = _convolve_flipped(op, flat, w, window, group)
-    else:
-        dx = fold_windows(op, window, flat, w, x, node.y, group=group)
-    return op.unflat(dx, x)
-
-
-def _has_same_size_form(window: Window) -> bool:
-    """Stride 1 with pads below the kernel's extent: then a Conv will do, 1.1 to 3.7 times faster than ConvTranspose."""
-    if window.begin is None or window.end is None or any(stride != 1 for stride in window.strides):
-        return False
-    return all(
-        pad < extent for pads in (window.begin, window.end) for pad, extent in zip(pads, window.extent, strict=True)
-    )
-
-
-def _convolve_flipped(op: Backward, flat: ir.Value, w: ir.Value, window: Window, group: int) -> ir.Value:
-    assert window.begin is not None
-    assert window.end is not None
-    pads = [
-        extent - 1 - pad for pads in (window.begin, window.end) for extent, pad in zip(window.extent, pads, strict=True)
-    ]
-    kernel = _flipped(op, _swapped(op, w, group))
-    return op.Conv(
-        flat, kernel, pads=pads, dilations=list(window.dilations), group=group, kernel_shape=list(window.kernel)
-    )
+        return op.unflat(op.Conv(flat, swapped(op, w, group), group=group), x)
+    return op.unflat(fold_windows(op, window, op.flat(g, node.y), w, x, node.y, group=group), x)
 
 
 @vjp("ConvTranspose")
@@ -135,35 +111,5 @@ def col2im(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     return op.shaped(op.Conv(maps, unit, **window), node.x)
 
 
-def _swapped(op: Backward, w: ir.Value, group: int) -> ir.Value:
-    """Swap input and output channels inside each group: [M, C/g, *k] to [C, M/g, *k].
-
-    Nodes on an initializer, not a second copy of it: runtimes fold them when they load the file.
-    """
-    m, c, *kernel = _ints(w)
-    axes = range(3, 3 + len(kernel))
-    if group == 1:
-        return op.Transpose(w, perm=[1, 0, *range(2, 2 + len(kernel))])
-    if c == 1 and m == group:
-        return w
-    grouped = op.Reshape(w, op.ints(group, m // group, c, *kernel))
-    return op.Reshape(op.Transpose(grouped, perm=[0, 2, 1, *axes]), op.ints(group * c, m // group, *kernel))
-
-
-def _flipped(op: Backward, w: ir.Value) -> ir.Value:
-    """Reverse the spatial axes."""
-    axes = [axis for axis, size in enumerate(_ints(w)) if axis >= 2 and size != 1]
-    if not axes:
-        return w
-    first, last = [-1] * len(axes), [-(2**31)] * len(axes)
-    return op.Slice(w, op.ints(*first), op.ints(*last), op.ints(*axes), op.ints(*[-1] * len(axes)))
-
-
 def _static_kernel(w: ir.Value) -> list[int]:
-    return _ints(w)[2:]
-
-
-def _ints(w: ir.Value) -> list[int]:
-    dims = [dim for dim in dims_of(w) if isinstance(dim, int)]
-    assert len(dims) == len(dims_of(w)), "A convolution's weights have a static shape."
-    return dims
+    return static_sizes(w)[2:]

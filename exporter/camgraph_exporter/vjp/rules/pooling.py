@@ -11,8 +11,9 @@ from camgraph_exporter.errors import GradientError
 from camgraph_exporter.graph.dims import dims_of, static
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.backward import Backward, dtype_of
+from camgraph_exporter.vjp.fold import fold_windows
 from camgraph_exporter.vjp.registry import Cotangents, vjp
-from camgraph_exporter.vjp.window import Window, begin_of, fold_windows, spatial_shape, window_of
+from camgraph_exporter.vjp.window import Window, begin_of, spatial_shape, window_of
 
 
 @vjp("GlobalAveragePool")
@@ -39,10 +40,8 @@ def average_pool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     window = window_of(node, node.attr("kernel_shape"))
     if _covers_everything(window, x, y):
         return op.Div(g, float(math.prod(window.kernel)))
-    g = op.Div(op.full(g, y), _elements_in_window(op, node, window, dtype_of(g)))
-    rows = op.Reshape(g, op.join([op.ints(-1, 1), spatial_shape(op, y)]))
-    kernel = op.constant(np.ones((1, 1, *window.kernel), dtype=dtype_of(g).numpy()))
-    return op.shaped(fold_windows(op, window, rows, kernel, x, y), x)
+    shares = op.Div(op.full(g, y), _elements_in_window(op, node, window, dtype_of(g)))
+    return _fold_ones(op, window, shares, x, y)
 
 
 @vjp("LpPool")
@@ -50,10 +49,17 @@ def lp_pool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """dx = sign(x) |x|^(p-1) times g / y^(p-1), added up where windows overlap."""
     x, y = node.x, node.y
     window = window_of(node, node.attr("kernel_shape"))
-    shares = op.full(_per_norm(op, node, g), y)
-    rows = op.Reshape(shares, op.join([op.ints(-1, 1), spatial_shape(op, y)]))
-    kernel = op.constant(np.ones((1, 1, *window.kernel), dtype=dtype_of(g).numpy()))
-    return op.Mul(op.shaped(fold_windows(op, window, rows, kernel, x, y), x), _signed_power(op, node))
+    shares = _fold_ones(op, window, op.full(_per_norm(op, node, g), y), x, y)
+    return op.Mul(shares, _signed_power(op, node))
+
+
+def _fold_ones(op: Backward, window: Window, shares: ir.Value, x: ir.Value, y: ir.Value) -> ir.Value:
+    """Give every element the sum of the shares of the windows that it lies in."""
+    channels = dims_of(x)[1]
+    group = channels if isinstance(channels, int) else 1
+    rows = op.Reshape(shares, op.join([op.ints(-1, group), spatial_shape(op, y)]))
+    kernel = op.constant(np.ones((group, 1, *window.kernel), dtype=dtype_of(shares).numpy()))
+    return op.shaped(fold_windows(op, window, rows, kernel, x, y, group=group), x)
 
 
 @vjp("GlobalLpPool")
