@@ -14,6 +14,10 @@ from camgraph_exporter.cam.interface import Interface
 from camgraph_exporter.graph.dims import dims_of
 
 SWITCH = "explain"
+_POINTWISE = {
+    "Add", "Celu", "Clip", "Div", "Elu", "Erf", "Exp", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Mul", "Neg",
+    "PRelu", "Reciprocal", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Sub", "Tanh", "ThresholdedRelu",
+}  # fmt: skip
 
 
 def make_skippable(interface: Interface, outputs: Sequence[str]) -> str:
@@ -31,6 +35,7 @@ def make_skippable(interface: Interface, outputs: Sequence[str]) -> str:
     for value in guarded:
         graph.outputs.remove(value)
     graph.remove(body)
+    body = _compute_again(graph, body) + body
 
     names = [str(value.name) for value in guarded]
     for value in guarded:
@@ -56,6 +61,43 @@ def _only_needed_by(graph: ir.Graph, outputs: Sequence[ir.Value]) -> list[ir.Nod
         else:
             inside.append(node)
     return inside[::-1]
+
+
+def _compute_again(graph: ir.Graph, body: Sequence[ir.Node]) -> list[ir.Node]:
+    """Let the body read copies of element-wise operators where it reads all that they are made of; return the copies.
+
+    What a branch reads is written out in every run: that takes the time of a copy, and keeps runtimes from fusing the
+    operators on both sides of it.
+    """
+    inside = {value for node in body for value in node.outputs}
+    read = {value for node in body for value in node.inputs if value is not None and value not in inside}
+    again = []
+    for node in reversed(graph):
+        value = node.outputs[0]
+        if (
+            node.op_type in _POINTWISE
+            and value in read
+            and all(x in read or x.is_initializer() for x in node.inputs if x)
+        ):
+            read.remove(value)
+            again.append(node)
+    copies: dict[ir.Value, ir.Value] = {}
+    for node in reversed(again):
+        value = node.outputs[0]
+        name = f"camgraph/again/{value.name}"
+        result = ir.Value(name=name, shape=value.shape, type=value.type)
+        copied = ir.node(
+            node.op_type, [_get(copies, x) for x in node.inputs], dict(node.attributes), outputs=[result], name=name
+        )
+        copies[value] = copied.outputs[0]
+    for node in body:
+        for i, x in enumerate(node.inputs):
+            node.replace_input_with(i, _get(copies, x))
+    return [node for node in (copy.producer() for copy in copies.values()) if node is not None]
+
+
+def _get(copies: dict[ir.Value, ir.Value], x: ir.Value | None) -> ir.Value | None:
+    return copies.get(x, x) if x is not None else None
 
 
 def _constant_nodes(nodes: Sequence[ir.Node]) -> set[ir.Node]:
