@@ -105,16 +105,16 @@ def tanh(op: Backward, node: NodeView) -> ir.Value:
 @elementwise("HardSigmoid")
 def hard_sigmoid(op: Backward, node: NodeView) -> ir.Value:
     """dy/dx = alpha where 0 < y < 1."""
-    inside = op.And(op.Greater(node.y, 0), op.Less(node.y, 1))
+    inside = op.And(_above_zero(op, node.y), op.Less(node.y, 1))
     return op.Mul(op.indicator(inside, node.y), float(node.attr("alpha", 0.2)))
 
 
 @elementwise("HardSwish", opset=14)
 def hard_swish(op: Backward, node: NodeView) -> ir.Value:
-    """dy/dx = (2 x + 3) / 6 where |x| < 3, 1 above, 0 below."""
-    x = node.x
-    slope = op.gate(op.Add(op.Mul(x, 1 / 3), 0.5), op.Less(op.Abs(x), 3))
-    return op.Add(slope, op.indicator(op.Not(op.Less(x, 3)), x))
+    """dy/dx = h + (h - 1/2) where 0 < h < 1, h elsewhere; h = clip(x / 6 + 1/2, 0, 1)."""
+    h = op.HardSigmoid(node.x, alpha=1 / 6, beta=0.5)
+    inside = _above_zero(op, op.Mul(h, op.Sub(1, h)))
+    return op.Add(h, op.gate(op.Sub(h, 0.5), inside))
 
 
 @elementwise("Swish", opset=24)
