@@ -65,6 +65,9 @@ def _save(name: str, path: Path) -> None:
 
     torch.manual_seed(0)
     module = getattr(torchvision.models, name)(weights=None).eval()
+    for parameter in module.parameters():
+        if parameter.ndim > 1 and not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.02)  # some heads start at zero, and so would every gradient
     axes = {"input": {0: "N"}, "logits": {0: "N"}}
     names: dict[str, Any] = {"input_names": ["input"], "output_names": ["logits"], "dynamic_axes": axes}
     torch.onnx.export(module, (torch.randn(1, 3, 224, 224),), str(path), opset_version=17, dynamo=False, **names)

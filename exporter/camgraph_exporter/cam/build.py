@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import onnx_ir as ir
@@ -119,8 +119,21 @@ def build(
     hide_integer_maps(prepared.model)
     common.RemoveUnusedNodesPass()(prepared.model)
     if options.skippable:
-        built.explain_switch = make_skippable(interface, built.gradient_outputs())
+        behind = {node for part in ([path, image_path] if options.guided else [path]) for node in part.nodes}
+        behind -= {node for layer in layers if (node := layer.value.producer()) is not None}
+        built.explain_switch = make_skippable(interface, built.gradient_outputs(), _repeatable(built, behind))
     return built
+
+
+def _repeatable(built: Built, nodes: Collection[ir.Node]) -> set[ir.Node]:
+    """Return the nodes that give the same values when they are computed twice, however a runtime fuses them.
+
+    Integers and half-precision values may round to a neighbour, and gates follow them: such a model's are read, all.
+    """
+    plain = {ir.DataType.FLOAT, ir.DataType.DOUBLE}
+    if built.is_quantised or any(value.dtype not in plain for node in nodes for value in node.outputs if value.uses()):
+        return set()
+    return {node for node in nodes if not any(a.type == ir.AttributeType.GRAPH for a in node.attributes.values())}
 
 
 def _check_connected(path: Path, layers: Sequence[TargetLayer], score: Score) -> None:

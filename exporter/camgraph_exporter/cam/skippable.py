@@ -5,7 +5,7 @@ Asking a runtime for fewer outputs does not reliably spare the rest of the graph
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -14,17 +14,14 @@ from camgraph_exporter.cam.interface import Interface
 from camgraph_exporter.graph.dims import dims_of
 
 SWITCH = "explain"
-_POINTWISE = {
-    "Add", "Celu", "Clip", "Div", "Elu", "Erf", "Exp", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Mul", "Neg",
-    "PRelu", "Reciprocal", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Sub", "Tanh", "ThresholdedRelu",
-}  # fmt: skip
 
 
-def make_skippable(interface: Interface, outputs: Sequence[str]) -> str:
+def make_skippable(interface: Interface, outputs: Sequence[str], behind: Collection[ir.Node]) -> str:
     """Move what only the named outputs need into the branch of an `If`; return the name of the boolean input.
 
     Where the input is false these outputs have no targets: `[N, 0, ...]`. Operators on constants stay outside: runtimes
-    fold them when they load the graph, but not inside a branch.
+    fold them when they load the graph, but not inside a branch. `behind`: the forward operators between the layers and
+    the score that the branch may compute again.
     """
     graph = interface.graph
     switch = interface.add_input(SWITCH, ir.DataType.BOOL, [])
@@ -35,7 +32,7 @@ def make_skippable(interface: Interface, outputs: Sequence[str]) -> str:
     for value in guarded:
         graph.outputs.remove(value)
     graph.remove(body)
-    body = _compute_again(graph, body) + body
+    body = _forward_again(graph, body, behind) + body
 
     names = [str(value.name) for value in guarded]
     for value in guarded:
@@ -63,41 +60,35 @@ def _only_needed_by(graph: ir.Graph, outputs: Sequence[ir.Value]) -> list[ir.Nod
     return inside[::-1]
 
 
-def _compute_again(graph: ir.Graph, body: Sequence[ir.Node]) -> list[ir.Node]:
-    """Let the body read copies of element-wise operators where it reads all that they are made of; return the copies.
+def _forward_again(graph: ir.Graph, body: Sequence[ir.Node], behind: Collection[ir.Node]) -> list[ir.Node]:
+    """Let the body read copies of the forward operators `behind` the layers, in order, that make what it needs.
 
-    What a branch reads is written out in every run: that takes the time of a copy, and keeps runtimes from fusing the
-    operators on both sides of it.
+    Whatever a branch reads from outside is written out in every run, which takes the time of a copy and keeps runtimes
+    from fusing the operators on both sides of it. So it reads the layers, which are outputs anyway.
     """
     inside = {value for node in body for value in node.outputs}
     read = {value for node in body for value in node.inputs if value is not None and value not in inside}
     again = []
     for node in reversed(graph):
-        value = node.outputs[0]
-        if (
-            node.op_type in _POINTWISE
-            and value in read
-            and all(x in read or x.is_initializer() for x in node.inputs if x)
-        ):
-            read.remove(value)
+        if node in behind and read.intersection(node.outputs) and not any(y.is_graph_output() for y in node.outputs):
+            read.update(value for value in node.inputs if value is not None)
             again.append(node)
     copies: dict[ir.Value, ir.Value] = {}
     for node in reversed(again):
-        value = node.outputs[0]
-        name = f"camgraph/again/{value.name}"
-        result = ir.Value(name=name, shape=value.shape, type=value.type)
-        copied = ir.node(
-            node.op_type, [_get(copies, x) for x in node.inputs], dict(node.attributes), outputs=[result], name=name
-        )
-        copies[value] = copied.outputs[0]
+        results = [ir.Value(name=f"camgraph/again/{y.name}", shape=y.shape, type=y.type) for y in node.outputs]
+        inputs = [_copied(copies, value) for value in node.inputs]
+        name = f"camgraph/again/{node.name or node.outputs[0].name}"
+        ir.node(node.op_type, inputs, dict(node.attributes), domain=node.domain, outputs=results, name=name)
+        copies.update(zip(node.outputs, results, strict=True))
     for node in body:
-        for i, x in enumerate(node.inputs):
-            node.replace_input_with(i, _get(copies, x))
-    return [node for node in (copy.producer() for copy in copies.values()) if node is not None]
+        for i, value in enumerate(node.inputs):
+            node.replace_input_with(i, _copied(copies, value))
+    made = [copies[node.outputs[0]].producer() for node in reversed(again)]
+    return [node for node in made if node is not None]
 
 
-def _get(copies: dict[ir.Value, ir.Value], x: ir.Value | None) -> ir.Value | None:
-    return copies.get(x, x) if x is not None else None
+def _copied(copies: dict[ir.Value, ir.Value], value: ir.Value | None) -> ir.Value | None:
+    return copies.get(value, value) if value is not None else None
 
 
 def _constant_nodes(nodes: Sequence[ir.Node]) -> set[ir.Node]:

@@ -19,6 +19,7 @@ from camgraph_exporter.graph.reads import reads
 from camgraph_exporter.vjp import registry
 from camgraph_exporter.vjp import rules as _rules  # noqa: F401  importing the rules registers them
 from camgraph_exporter.vjp.backward import Backward
+from camgraph_exporter.vjp.composites import gated_slope
 from camgraph_exporter.vjp.registry import Rule
 from camgraph_exporter.vjp.straight_through import check_integers, integers_of
 
@@ -133,20 +134,31 @@ def differentiate(
         view = NodeView(node, op, path.values)
         needed = list(dict.fromkeys(value for value in node.inputs if value is not None and value in path.values))
         with op.scope(f"{view.name}_grad"):
+            together = gated_slope(op, node, wrt) if not rules else None
             try:
-                pairs = _apply(op, view, gs, rules or {})
+                pairs = _apply(op, view, gs, rules or {}) if together is None else _chain(op, gs, *together)
             except GradientError as error:
                 problems.append(str(error))
                 pairs = _zeros(op, needed, gs)
             for value, g in pairs:
                 before = cotangents.get(value)
                 cotangents[value] = g if before is None else op.Add(before, g)
-        if trace is not None:
+        # The trace is of nodes that can be looked at alone.
+        if trace is not None and together is None:
             given = [(value, g) for value, g in zip(node.outputs, gs, strict=True) if g is not None]
             trace.append(Step(node, given, pairs, needed))
     if problems:
         raise GradientError(" ".join(problems))
     return {value: cotangents[value] for value in wrt if value in cotangents}
+
+
+def _chain(
+    op: Backward, gs: Sequence[ir.Value | None], x: ir.Value, slope: ir.Value
+) -> list[tuple[ir.Value, ir.Value]]:
+    """Multiply the cotangent of an element-wise function's one output by its slope."""
+    (g,) = gs
+    assert g is not None
+    return [(x, op.Mul(g, slope))]
 
 
 def _zeros(op: Backward, needed: Sequence[ir.Value], gs: Sequence[ir.Value | None]) -> list[tuple[ir.Value, ir.Value]]:
