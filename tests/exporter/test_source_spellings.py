@@ -244,3 +244,16 @@ def test_a_stated_size_leaves_other_sizes_possible(tmp_path: Path) -> None:
     exported(classifier(shape=("N", 3, 24, 20)), tmp_path, layers=("block",))
     expected = run_graph(tmp_path / "cam.onnx", other, TARGETS)
     np.testing.assert_allclose(found["weights"], expected["weights"], rtol=1e-5, atol=1e-8)
+
+
+def test_weights_may_be_standardised_by_a_normalisation_in_training_mode(tmp_path: Path) -> None:
+    """It is of the weights alone, so every run and every image gives the same; timm's networks without norms have it."""
+    net = Net(seed=8)
+    x = net.node("Relu", net.conv(net.image(), (3, 8)), name="layer")
+    rows = net.node("Reshape", net.random(8, 8, 3, 3), net.ints(1, 8, -1))
+    ones, zeros = net.weight(np.ones(8, np.float32)), net.weight(np.zeros(8, np.float32))
+    standard = net.node("BatchNormalization", rows, ones, zeros, zeros, ones, training_mode=1, outputs=3)
+    kernel = net.node("Reshape", standard, net.ints(8, 8, 3, 3))
+    y = net.node("Relu", net.node("Conv", x, kernel, pads=[1, 1, 1, 1], kernel_shape=[3, 3]))
+    made = exported(net.model(net.pooled_head(y, 8)), tmp_path, layers=["layer"], gradients=True)
+    assert made.manifest.certificate.passed

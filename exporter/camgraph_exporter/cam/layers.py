@@ -15,6 +15,7 @@ from camgraph_exporter.cam.cost import macs
 from camgraph_exporter.cam.layouts import MapLayout, image_size, layout_from
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.cam.tokens import without_effect
+from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.quantisation import maker, quantised_twin
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.vjp.driver import Path
@@ -102,6 +103,8 @@ def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
                 and value.dtype is not None
                 and value.dtype.is_floating_point()
                 and value.shape is not None
+                # Windows and patches are often counted in with the images, one map each.
+                and dims_of(value)[:1] == dims_of(prepared.image)[:1]
             ):
                 layer = _layer(value, layout_from(value, axes.get(value, ())), prepared)
                 if layer is not None:

@@ -22,7 +22,9 @@ def screen(model: ir.Model) -> None:
 
     """
     nodes = contributing_nodes(model.graph)
-    training = [node for node in nodes if _is_training(node)]
+    # Standardised weights are often written as a normalisation in training mode: of weights, the same in every run.
+    dependent = _dependent_nodes(model.graph)
+    training = [node for node in nodes if _is_training(node) and node in dependent]
     random = [node for node in nodes if node.domain == "" and node.op_type in _RANDOM]
     broken = [value for value in _weights(nodes) if _has_nan(value)]
     problems = []
@@ -46,6 +48,17 @@ def contributing_nodes(graph: ir.Graph) -> list[ir.Node]:
             wanted.update(reads(node))
             nodes.append(node)
     return nodes[::-1]
+
+
+def _dependent_nodes(graph: ir.Graph) -> set[ir.Node]:
+    """Return the nodes that an input of the graph reaches."""
+    reached = {value for value in graph.inputs if not value.is_initializer()}
+    nodes = set()
+    for node in graph:
+        if any(value in reached for value in reads(node)):
+            reached.update(node.outputs)
+            nodes.add(node)
+    return nodes
 
 
 def describe(nodes: Iterable[ir.Node]) -> str:
