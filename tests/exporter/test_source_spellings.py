@@ -247,7 +247,7 @@ def test_a_stated_size_leaves_other_sizes_possible(tmp_path: Path) -> None:
 
 
 def test_weights_may_be_standardised_by_a_normalisation_in_training_mode(tmp_path: Path) -> None:
-    """It is of the weights alone, so every run and every image gives the same; timm's networks without norms have it."""
+    """It is of the weights alone, the same for every image; networks without norms have it."""
     net = Net(seed=8)
     x = net.node("Relu", net.conv(net.image(), (3, 8)), name="layer")
     rows = net.node("Reshape", net.random(8, 8, 3, 3), net.ints(1, 8, -1))
