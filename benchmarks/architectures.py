@@ -131,7 +131,8 @@ def _where(path: Path, threads: int) -> str:
             kind = str(event["args"]["op_name"]) if "camgraph" in event["name"] else "forward"
             spent[kind] += int(event["dur"])
     total = sum(spent.values())
-    return ", ".join(f"{kind} {100 * time / total:.0f}%" for kind, time in spent.most_common(6))
+    shares = [(kind, 100 * time / total) for kind, time in spent.most_common(6)]
+    return ", ".join(f"{kind} {share:.0f}%" for kind, share in shares if share >= 0.5)
 
 
 if __name__ == "__main__":
