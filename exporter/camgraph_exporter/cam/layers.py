@@ -27,6 +27,7 @@ _CONTINUATIONS = {
     "Mish", "Gelu", "Sigmoid", "Tanh", "Softplus", "QuantizeLinear", "DequantizeLinear",
 }  # fmt: skip
 _ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Pow"}
+_REARRANGEMENTS = {"Slice", "Split", "Concat", "Gather", "SpaceToDepth", "DepthToSpace", "Resize"}
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
     path = Path(prepared.graph, [prepared.image], [score.value])
     axes = axes_on(path, prepared.image, prepared.probe.constants)
     idle = without_effect(path, axes, prepared.probe.constants)
+    pixels = _pixels(path, prepared)
     cuts = _cuts(path)
     total = sum(macs(node) for node in prepared.graph) or 1
     layers = []
@@ -98,6 +100,7 @@ def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
         for value in node.outputs:
             if (
                 value in path.values
+                and value not in pixels
                 and value is not score.value
                 and quantised_twin(value) is None
                 and value.dtype is not None
@@ -139,6 +142,16 @@ def _layer(value: ir.Value, layout: MapLayout | None, prepared: Prepared) -> Tar
         is_cut=False,
         grid=layout.grid,
     )
+
+
+def _pixels(path: Path, prepared: Prepared) -> set[ir.Value]:
+    """Return the values that are the image itself, rearranged or rescaled: they show nothing that the model found."""
+    pixels = {prepared.image}
+    for node in path.nodes:
+        kept = node.op_type in MOVES | _REARRANGEMENTS | _ARITHMETIC and not node.domain
+        if kept and all(x is None or x in pixels or _is_constant(x, prepared) for x in node.inputs):
+            pixels.update(node.outputs)
+    return pixels
 
 
 def _cuts(path: Path) -> set[ir.Value]:
