@@ -305,3 +305,13 @@ def test_image_that_may_be_anything(tmp_path: Path) -> None:
     result = camgraph("export", tmp_path / "net.onnx", "-o", tmp_path / "cam.onnx")
     if result.exit_code != 0:
         complaint(result, exit_code=1)
+
+
+def test_a_rearranged_image_is_no_feature_map(tmp_path: Path) -> None:
+    """Patches of the rescaled image, which nothing has looked at yet."""
+    net = Net()
+    pixels = net.node("Mul", net.image(), net.weight(np.float32(2)))
+    patches = net.node("SpaceToDepth", pixels, blocksize=4)
+    rows = net.node("Flatten", patches, axis=1)
+    said = refused(net.model(net.linear(rows, 768, CLASSES, name="logits")), tmp_path)
+    assert "no spatial feature map" in said
