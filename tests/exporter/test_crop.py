@@ -49,3 +49,23 @@ def test_a_wider_border_than_the_kernel_is_cut_afterwards(tmp_path: Path) -> Non
     y = net.node("Relu", net.conv(padded, (4, 6), pads=[0, 0, 0, 0]))
     made = exported(net.model(net.pooled_head(y, 6)), tmp_path, layers=["layer"])
     assert made.manifest.certificate.passed
+
+
+@pytest.mark.parametrize(
+    ("pool", "options"),
+    [
+        ("MaxPool", {"kernel_shape": [3, 3], "strides": [2, 2]}),
+        ("MaxPool", {"kernel_shape": [3, 3], "strides": [1, 1]}),
+        ("AveragePool", {"kernel_shape": [3, 3], "strides": [2, 2]}),
+        ("AveragePool", {"kernel_shape": [3, 3], "strides": [1, 1]}),
+        ("AveragePool", {"kernel_shape": [2, 2], "strides": [2, 2]}),
+    ],
+)
+def test_a_padded_pooling(pool: str, options: dict[str, list[int]], tmp_path: Path) -> None:
+    """Its windows are folded with the channels in the batch, so that the border is cut off that, too."""
+    net = Net(seed=5)
+    x = net.node("Relu", net.conv(net.image(), (3, 4)), name="layer")
+    padded = net.node("Pad", x, net.ints(0, 0, 1, 0, 0, 0, 1, 2))
+    y = net.conv(net.node(pool, padded, **options), (4, 6))
+    made = exported(net.model(net.pooled_head(y, 6)), tmp_path, layers=["layer"], gradients=True)
+    assert made.manifest.certificate.passed

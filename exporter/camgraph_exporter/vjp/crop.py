@@ -35,4 +35,4 @@ def cut_by_convolving_less(
     attributes["pads"] = [pad + sign * count for pad, count in zip(pads, cut, strict=True)]
     if min(attributes["pads"]) < 0:
         return None
-    return op.unflat(op.emit(node.op_type, node.inputs, attributes)[0], x)
+    return op.shaped(op.emit(node.op_type, node.inputs, attributes)[0], x)
