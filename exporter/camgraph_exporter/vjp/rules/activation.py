@@ -113,7 +113,7 @@ def hard_sigmoid(op: Backward, node: NodeView) -> ir.Value:
 def hard_swish(op: Backward, node: NodeView) -> ir.Value:
     """dy/dx = h + (h - 1/2) where 0 < h < 1, h elsewhere; h = clip(x / 6 + 1/2, 0, 1)."""
     h = op.HardSigmoid(node.x, alpha=1 / 6, beta=0.5)
-    inside = _above_zero(op, op.Mul(h, op.Sub(1, h)))
+    inside = op.And(_above_zero(op, h), op.Less(h, 1))
     return op.Add(h, op.gate(op.Sub(h, 0.5), inside))
 
 
