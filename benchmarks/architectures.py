@@ -58,9 +58,9 @@ def main(models: tuple[str, ...], pairs: int, threads: int, cache: Path | None) 
 def _save(name: str, path: Path) -> None:
     """Export a torchvision classifier with random weights."""
     # Its compiled operators are not needed, but must be declared.
-    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
-    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
-    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
+    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]  # untyped in torch
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]  # as above
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]  # as above
     import torchvision  # type: ignore[import-untyped]  # noqa: PLC0415  after the declarations
 
     torch.manual_seed(0)

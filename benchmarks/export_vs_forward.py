@@ -80,7 +80,7 @@ def _measure(
     for batch, targets in loads:
         image = random_image(graph, manifest.input, batch)
         feeds = {**image, **ranks(manifest, batch, targets)}
-        timed = run_pairs(lambda x=image: source.run(x), lambda x=feeds: graph.run(x), pairs)  # type: ignore[misc]
+        timed = run_pairs(lambda x=image: source.run(x), lambda x=feeds: graph.run(x), pairs)  # type: ignore[misc]  # defaults bind
         forward, explain, ratio = timed.summary()
         floor = 1 + targets * layer.extra_cost
         click.echo(

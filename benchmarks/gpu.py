@@ -61,7 +61,7 @@ def _measure(
     click.echo("|---:|---:|---:|---:|---:|")
     for batch in batches:
         feeds = {**random_image(cpu, manifest.input, batch), **ranks(manifest, batch, targets)}
-        timed = run_pairs(lambda x=feeds: cpu.run(x), lambda x=feeds: other.run(x), pairs)  # type: ignore[misc]
+        timed = run_pairs(lambda x=feeds: cpu.run(x), lambda x=feeds: other.run(x), pairs)  # type: ignore[misc]  # defaults bind
         slow, fast, ratio = timed.summary()
         click.echo(f"| {batch} | {targets} | {slow:.2f} | {fast:.2f} | {ratio} |")
 

@@ -139,7 +139,7 @@ class _Exports:
     def quantised(self, photos: Sequence[Path]) -> Path:
         """The float model, quantised by onnxruntime with ranges from crops of the photos."""
         # Imported here: they bring onnx, which runs with --reduced do not need.
-        from onnxruntime.quantization import (  # noqa: PLC0415
+        from onnxruntime.quantization import (  # noqa: PLC0415 - slow to import
             CalibrationDataReader,
             QuantFormat,
             QuantType,

@@ -71,7 +71,7 @@ class Result:
 @click.option(
     "--environments", type=click.Path(path_type=Path), default=Path("build/runtimes"), show_default=True,
     help="Folder of the runtimes' environments.",
-)  # fmt: skip
+)  # fmt: skip  # a table, in rows of its own
 @click.option("--write", "page", type=click.Path(exists=True, path_type=Path), help="Put the tables into this page.")
 def main(
     models: tuple[Path, ...], random_nets: bool, keys: tuple[str, ...], environments: Path, page: Path | None

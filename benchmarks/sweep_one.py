@@ -289,7 +289,7 @@ def _load_torchvision() -> None:
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     # The declarations live as long as the library object.
-    _load_torchvision.library = library  # type: ignore[attr-defined]
+    _load_torchvision.library = library  # type: ignore[attr-defined]  # kept there
 
 
 if __name__ == "__main__":

@@ -48,10 +48,10 @@ class Session(Protocol):
     """What the engine needs of an ``onnxruntime.InferenceSession``."""
 
     def get_inputs(self) -> Sequence[Any]: ...  # noqa: D102 - onnxruntime's own names and meaning
-    def get_outputs(self) -> Sequence[Any]: ...  # noqa: D102
-    def get_providers(self) -> Sequence[str]: ...  # noqa: D102
-    def get_modelmeta(self) -> Any: ...  # noqa: D102
-    def run(self, output_names: Sequence[str], feeds: Mapping[str, np.ndarray]) -> Sequence[Any]: ...  # noqa: D102
+    def get_outputs(self) -> Sequence[Any]: ...  # noqa: D102 - as above
+    def get_providers(self) -> Sequence[str]: ...  # noqa: D102 - as above
+    def get_modelmeta(self) -> Any: ...  # noqa: D102 - as above
+    def run(self, output_names: Sequence[str], feeds: Mapping[str, np.ndarray]) -> Sequence[Any]: ...  # noqa: D102 - as above
 
 
 class Backend(Protocol):

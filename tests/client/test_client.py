@@ -249,7 +249,7 @@ def test_public_names_are_importable_and_no_others():
     for name in camgraph_client.__all__:
         assert getattr(camgraph_client, name).__name__ == name
     with pytest.raises(AttributeError):
-        camgraph_client.nothing  # noqa: B018
+        camgraph_client.nothing  # noqa: B018 - reading it must fail
 
 
 def test_the_package_loads_without_grpc():
@@ -261,7 +261,7 @@ class Flaky(explanation_pb2_grpc.ExplanationServiceServicer):
     def __init__(self, failures, status):
         self.failures, self.status, self.calls = failures, status, 0
 
-    def Explain(self, _, context):  # noqa: N802
+    def Explain(self, _, context):  # noqa: N802 - the protocol's name
         self.calls += 1
         if self.calls <= self.failures:
             context.abort(self.status, "not now")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F  # noqa: N812 - its usual name
 from onnx import helper, numpy_helper
 
 Arrays = dict[str, np.ndarray]

@@ -46,7 +46,7 @@ FREEABLE = {
             "Reshape", net.node("Transpose", x, perm=[1, 2, 3, 0]), net.ints(1, FEATURES)
         )
     ),
-}  # fmt: skip
+}  # fmt: skip  # a table, in rows of its own
 
 
 def _export(model: onnx.ModelProto, folder: Path) -> Exported:

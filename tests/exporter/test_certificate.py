@@ -25,7 +25,7 @@ from support.nets import Net, classifier, deep_classifier, trunk
 CHECKS = {
     "operators-standard", "source-outputs", "gradient-present", "batch-and-targets", "gradient-finite-differences",
     "gradient-float32",
-}  # fmt: skip
+}  # fmt: skip  # a table, in rows of its own
 
 
 @pytest.fixture

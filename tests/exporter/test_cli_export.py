@@ -74,7 +74,7 @@ def test_what_the_user_states_is_in_the_manifest(net: Path, tmp_path: Path) -> N
         "export", net, "-o", tmp_path / "cam.onnx", "--labels", tmp_path / "labels.txt", "--divisor", 255,
         "--mean", "0.5,0.4,0.3", "--std", 0.25, "--channel-order", "bgr", "--resize", "letterbox",
         "--layer", "block", "--layer", "stem", "--gradients",
-    )  # fmt: skip
+    )  # fmt: skip  # a table, in rows of its own
     assert done.exit_code == 0, done.output
     manifest = manifest_of(tmp_path / "cam.onnx")
     assert list(manifest.class_labels) == [f"class {i}" for i in range(CLASSES)]

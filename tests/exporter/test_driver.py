@@ -109,7 +109,7 @@ def _with_our_names() -> onnx.ModelProto:
         "block": "weights", "pooled": "target", "stem": "target_index", "last": "activations",
         "weight_0": "camgraph/constant",
         "Conv_2": "camgraph/target/Identity_output", "Flatten_11": "camgraph_weights", "logits": "target_score",
-    }  # fmt: skip
+    }  # fmt: skip  # a table, in rows of its own
     for node in model.graph.node:
         for names in (node.input, node.output):
             names[:] = [renamed.get(name, name) for name in names]

@@ -27,7 +27,7 @@ def _net() -> onnx.ModelProto:
 def _by_torch(model: onnx.ModelProto, image: np.ndarray, target: int) -> np.ndarray:
     torch: Any = pytest.importorskip("torch", reason="PyTorch is the independent oracle of this test")
 
-    class GuidedRelu(torch.autograd.Function):  # type: ignore[misc]
+    class GuidedRelu(torch.autograd.Function):  # type: ignore[misc]  # torch is Any here
         @staticmethod
         def forward(ctx: Any, x: Any) -> Any:
             ctx.save_for_backward(x)

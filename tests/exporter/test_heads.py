@@ -22,7 +22,7 @@ _IMAGE = images((2, 3, 16, 16))
 def _export(model: onnx.ModelProto, folder: Path, layer: str = "block", **score: str | int) -> tuple[Exported, Engine]:
     """Export at a layer; the certificate checks the weights of the head against finite differences of its own score."""
     onnx.save(model, folder / "source.onnx")
-    options = ExportOptions(layers=[layer], score=ScoreOptions(**score))  # type: ignore[arg-type]
+    options = ExportOptions(layers=[layer], score=ScoreOptions(**score))  # type: ignore[arg-type]  # from a table
     made = export_file(folder / "source.onnx", folder / "cam.onnx", options)
     return made, Engine(folder / "cam.onnx")
 

@@ -129,7 +129,7 @@ RANDOM_NETS: dict[str, Callable[[], onnx.ModelProto]] = {
     "pooled head": classifier,
     "hidden layer": deep_classifier,
     "gated": _gated,
-}  # fmt: skip
+}  # fmt: skip  # a table, in rows of its own
 
 
 @pytest.mark.parametrize("layer", ["stem", "block", "last"])
@@ -149,11 +149,11 @@ def test_agrees_with_torch_autograd(tmp_path: Path) -> None:
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     linears = [node for node in model.graph.node if node.op_type == "Gemm"]
 
-    def conv(x, index, **options):  # type: ignore[no-untyped-def]
+    def conv(x, index, **options):  # type: ignore[no-untyped-def]  # of torch's tensors, which may be missing
         kernel, bias = (weights[name] for name in convolutions[index].input[1:])
         return functional.conv2d(x, kernel, bias, padding=kernel.shape[-1] // 2, **options)
 
-    def linear(x, index):  # type: ignore[no-untyped-def]
+    def linear(x, index):  # type: ignore[no-untyped-def]  # as above
         return functional.linear(x, *(weights[name] for name in linears[index].input[1:]))
 
     values = _activations(tmp_path / "net.onnx", "block", seed=1)

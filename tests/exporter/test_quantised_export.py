@@ -96,8 +96,8 @@ def test_the_prediction_is_bit_identical(net: str, how: Quantiser, tmp_path: Pat
 @nets
 @quantisers
 def test_weights_are_those_of_autograd(net: str, how: Quantiser, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    from exporter.straight_through_oracle import straight_through_gradient  # noqa: PLC0415
+    pytest.importorskip("torch", reason="PyTorch is the independent oracle of this test")
+    from exporter.straight_through_oracle import straight_through_gradient  # noqa: PLC0415 - it needs torch
 
     model = quantise(float_net(NETS[net]), how)
     exported = _export(model, tmp_path, MIDDLE[net, how.format])
@@ -240,7 +240,7 @@ def test_guided_gradients_of_quantised_models_are_refused(format_: str, tmp_path
 @pytest.mark.parametrize("format_", ["QDQ", "QOperator"])
 def test_a_gate_left_out_is_caught(format_: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The certificate can fail: a backward part that passes gradients where the forward clips is not written."""
-    from camgraph_exporter.vjp.rules import quantisation  # noqa: PLC0415
+    from camgraph_exporter.vjp.rules import quantisation  # noqa: PLC0415 - only broken here
 
     monkeypatch.setattr(quantisation, "inside_range", lambda _op, _node, g: g)
     model = quantise(float_net(RESIDUAL), Quantiser(format_))
@@ -250,7 +250,7 @@ def test_a_gate_left_out_is_caught(format_: str, tmp_path: Path, monkeypatch: py
 
 def test_a_wrong_scale_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The certificate can fail: a surrogate that is not the model does not round to the model's integers."""
-    from camgraph_exporter.graph import quantisation  # noqa: PLC0415
+    from camgraph_exporter.graph import quantisation  # noqa: PLC0415 - only broken here
 
     right = quantisation._FORMS["", "QLinearConv"]
 

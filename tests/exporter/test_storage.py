@@ -22,7 +22,7 @@ def _save_external(path: Path, *, opset: int = 17) -> None:
     onnx.save(
         classifier(opset=opset), path, save_as_external_data=True, location="weights.bin", size_threshold=0,
         convert_attribute=True,
-    )  # fmt: skip
+    )  # fmt: skip  # a table, in rows of its own
 
 
 def _weights(path: Path) -> np.ndarray:

@@ -312,4 +312,4 @@ def test_cpu_never_asks_for_cuda() -> None:
 
 def test_an_unknown_device_is_named() -> None:
     with pytest.raises(DeviceError, match="no device 'tpu'; choose cpu, cuda or auto"):
-        Engine(b"graph", device="tpu", backend=FakeBackend([CPU]))  # type: ignore[arg-type]
+        Engine(b"graph", device="tpu", backend=FakeBackend([CPU]))  # type: ignore[arg-type]  # on purpose

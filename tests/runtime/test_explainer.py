@@ -332,7 +332,7 @@ def test_requests_that_make_no_sense(
 )
 def test_tensors_that_do_not_fit(explainer: Explainer, value: object, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        explainer.explain(tensor=value)  # type: ignore[arg-type]
+        explainer.explain(tensor=value)  # type: ignore[arg-type]  # on purpose
 
 
 def test_an_image_or_a_tensor_but_not_both(explainer: Explainer) -> None:

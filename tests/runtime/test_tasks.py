@@ -218,7 +218,7 @@ def test_predictions_alone_cost_no_gradients(folder: Path) -> None:
         seen.append(bool(feeds[skippable.manifest.explain_switch]))
         return run(feeds, outputs)
 
-    skippable.engine.run = watched  # type: ignore[method-assign, assignment]
+    skippable.engine.run = watched  # type: ignore[method-assign, assignment]  # a spy
     predicted = skippable.predict(tensor=IMAGE, num_predictions=3)
     explained = skippable.explain(tensor=IMAGE, num_predictions=3)
     assert seen == [False, True]
@@ -293,7 +293,7 @@ def test_a_target_is_checked_and_compared_by_its_arrays() -> None:
     assert Target.direction(ONE) != Target.direction(TWO)
     assert Target(mask=MASK) != "a mask"
     with pytest.raises(ValueError, match="read-only"):
-        Target(mask=MASK).mask[0, 0] = 1  # type: ignore[index]
+        Target(mask=MASK).mask[0, 0] = 1  # type: ignore[index]  # None has none
     with pytest.raises(TargetError, match=r"A mask is an array \[H, W\]"):
         Target(mask=np.zeros((2, 2, 3)))
     with pytest.raises(TargetError, match="finite numbers"):

@@ -64,7 +64,7 @@ def test_tensors_survive_the_way_there_and_back(dtype):
 def record(**facts: object) -> logging.LogRecord:
     caught: list[logging.LogRecord] = []
     logger = logging.Logger("test")
-    logger.handle = caught.append  # type: ignore[assignment]
+    logger.handle = caught.append  # type: ignore[assignment]  # the test's own handler
     log_event(logger, logging.INFO, "call", **facts)
     return caught[0]
 

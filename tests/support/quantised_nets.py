@@ -70,7 +70,7 @@ _SHAPES = {
         "w5": (5, 16),
     },
     "branches": {"w0": (8, 3, 3, 3), "w1": (8, 8, 3, 3), "w2": (4, 8, 3, 3), "w3": (16, 12, 1, 1), "w5": (16, 5)},
-}  # fmt: skip
+}  # fmt: skip  # a table, in rows of its own
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def photos(count: int, seed: int = 0) -> np.ndarray:
     return (coarse + 0.3 * rng.standard_normal((count, 3, SIZE, SIZE))).astype(np.float32)
 
 
-class _Reader(CalibrationDataReader):  # type: ignore[misc]
+class _Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
     def __init__(self, batches: np.ndarray) -> None:
         self._batches: Iterator[np.ndarray] = iter(batches[:, None])
 

@@ -49,7 +49,7 @@ def open_client(server: str, *, tls: bool, tls_ca: Path | None, timeout: float) 
         UsageError: an option's value cannot be used.
     """
     from camgraph_client.channel import Connection, Tls  # noqa: PLC0415 - grpc is an extra
-    from camgraph_client.sync import Client  # noqa: PLC0415
+    from camgraph_client.sync import Client  # noqa: PLC0415 - as above
 
     if not server:
         raise UsageError("The server's address is empty; give --server HOST:PORT.")

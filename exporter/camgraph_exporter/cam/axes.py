@@ -36,7 +36,7 @@ _SPATIAL = {
     "Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool",
     "GlobalMaxPool", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LRN", "DepthToSpace",
     "SpaceToDepth", "GridSample",
-}  # fmt: skip
+}  # fmt: skip  # a table, in rows of its own
 
 
 def image_is_channels_last(dims: Dims) -> bool:
@@ -284,4 +284,4 @@ _READERS: dict[str, Reader] = {
          "ReduceLogSum", "ReduceLogSumExp"),
         _reduce,
     ),
-}  # fmt: skip
+}  # fmt: skip  # a table, in rows of its own

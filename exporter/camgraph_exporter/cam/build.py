@@ -128,7 +128,7 @@ def build(
 def _repeatable(built: Built, nodes: Collection[ir.Node]) -> set[ir.Node]:
     """Return the nodes that give the same values when they are computed twice, however a runtime fuses them.
 
-    Integers and half-precision values may round to a neighbour, and gates follow them: such a model's are read, all.
+    Integers and half-precision values may round to a neighbour, and gates follow them: none where a path has such.
     """
     plain = {ir.DataType.FLOAT, ir.DataType.DOUBLE}
     if built.is_quantised or any(value.dtype not in plain for node in nodes for value in node.outputs if value.uses()):

@@ -25,7 +25,7 @@ MOVES = {"Identity", "Dropout", "Transpose", "Reshape", "Squeeze", "Unsqueeze", 
 _CONTINUATIONS = {
     "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Clip", "HardSigmoid", "HardSwish",
     "Mish", "Gelu", "Sigmoid", "Tanh", "Softplus", "QuantizeLinear", "DequantizeLinear",
-}  # fmt: skip
+}  # fmt: skip  # a table, in rows of its own
 _ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Pow"}
 _REARRANGEMENTS = {"Slice", "Split", "Concat", "Gather", "SpaceToDepth", "DepthToSpace", "Resize"}
 

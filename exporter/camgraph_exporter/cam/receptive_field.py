@@ -14,7 +14,7 @@ from camgraph_exporter.vjp.driver import Path
 _WHOLE_MAP = {
     "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "Gemm", "InstanceNormalization", "GroupNormalization",
     "Attention", "MeanVarianceNormalization", "Einsum", "GridSample", "CumSum", "LpNormalization",
-}  # fmt: skip
+}  # fmt: skip  # a table, in rows of its own
 _REDUCTIONS = {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL2", "ReduceL1", "ReduceProd"}
 
 

@@ -21,7 +21,7 @@ _ELEMENTWISE = {
     "Identity", "Dropout", "Cast", "Add", "Sub", "Mul", "Div", "Pow", "Neg", "Sqrt", "Exp", "Abs", "Reciprocal",
     "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Clip", "Gelu", "Erf", "Tanh", "Sigmoid", "Swish",
     "HardSigmoid", "HardSwish", "Mish", "Softplus", "Softsign", "Where", "Min", "Max", "Expand",
-}  # fmt: skip
+}  # fmt: skip  # a table, in rows of its own
 _MOVES = {"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Concat", "Slice", "Split"}
 _REDUCTIONS = {"ReduceMean", "ReduceSum", "ReduceSumSquare", "ReduceL2"}
 

@@ -257,6 +257,10 @@ class Emitter:
         assert like.dtype is not None
         return self.Cast(condition, to=int(like.dtype))
 
+    def above_zero(self, y: ir.Value) -> ir.Value:
+        """Tell where a value that is never negative is not zero: a cast to bool takes half the time of a comparison."""
+        return self.Cast(y, to=int(ir.DataType.BOOL))
+
     def gate(self, x: ir.Value, condition: ir.Value) -> ir.Value:
         """Keep `x` where the condition holds, zero elsewhere.
 

@@ -21,7 +21,7 @@ MOVES = frozenset(
         "Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Tile", "Slice",
         "Split", "Gather", "GatherElements", "GatherND", "Concat", "DepthToSpace", "SpaceToDepth",
     }
-)  # fmt: skip
+)  # fmt: skip  # a table, in rows of its own
 # Beside those, operators on integers whose results stand for real numbers by the same scale and zero point.
 KEEPS_SCALE = MOVES | {"MaxPool", "Pad", "Resize", "GlobalMaxPool", "ReduceMax", "ReduceMin", "Relu", "Clip"}
 QUANTISERS = frozenset({("", "QuantizeLinear"), (MICROSOFT, "QuantizeLinear"), ("", "DynamicQuantizeLinear")})

@@ -48,7 +48,7 @@ _BOUNDED: dict[str, Range] = {
     "Sigmoid": (0.0, 1.0), "HardSigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0),
     "Tanh": (-1.0, 1.0), "Erf": (-1.0, 1.0), "Softsign": (-1.0, 1.0),
     "Exp": (0.0, math.inf), "Sqrt": (0.0, math.inf), "Abs": (0.0, math.inf), "Softplus": (0.0, math.inf),
-}  # fmt: skip
+}  # fmt: skip  # a table, in rows of its own
 _SEVERAL = {"Add", "Mul", "Sub", "Concat", "Sum", "Max", "Min"}
 _ACTIVATIONS = {
     "Relu",

@@ -165,10 +165,10 @@ def _spread(value: Array, shape: Sequence[int], axis: int, block_size: int = 0) 
 def _to_quantised(scaled: Array, offset: Array | np.float64, dtype: np.dtype[Any], *, saturate: bool) -> Array:
     """Rounds into an integer type, or into a small float type, which has no zero point."""
     if _is_integer(dtype):
-        limits = ml_dtypes.iinfo(dtype)  # type: ignore[no-untyped-call]
+        limits = ml_dtypes.iinfo(dtype)  # type: ignore[no-untyped-call]  # it ships no types
         return (np.rint(scaled) + offset).clip(int(limits.min), int(limits.max)).astype(dtype)
     if saturate:
-        largest = float(ml_dtypes.finfo(dtype).max)  # type: ignore[no-untyped-call]
+        largest = float(ml_dtypes.finfo(dtype).max)  # type: ignore[no-untyped-call]  # it ships no types
         scaled = scaled.clip(-largest, largest)
     return scaled.astype(dtype)
 

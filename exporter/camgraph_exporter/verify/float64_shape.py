@@ -32,7 +32,7 @@ class Pad(Float64Op):
         x = x[tuple(slice(max(0, -b), n - max(0, -a)) for b, a, n in zip(before, after, x.shape, strict=True))]
         widths = [(max(0, b), max(0, a)) for b, a in zip(before, after, strict=True)]
         if mode != "constant":
-            return (np.pad(x, widths, mode=mode),)  # type: ignore[call-overload]
+            return (np.pad(x, widths, mode=mode),)  # type: ignore[call-overload]  # a mode by its name
         fill = value if constant is None else constant.reshape(())
         return (np.pad(x, widths, constant_values=x.dtype.type(fill)),)
 

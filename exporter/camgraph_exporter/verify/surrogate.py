@@ -90,7 +90,7 @@ def _leading_to(values: list[ir.Value]) -> list[ir.Node]:
         if node not in wanted:
             wanted.add(node)
             stack += [before for value in node.inputs if value is not None and (before := value.producer()) is not None]
-    graph = values[0].producer().graph  # type: ignore[union-attr]
+    graph = values[0].producer().graph  # type: ignore[union-attr]  # a node made it
     return [node for node in graph or () if node in wanted]
 
 
@@ -207,6 +207,6 @@ def _insert(
     results = (
         [output] if output is not None else [ir.Value(name=f"{place.outputs[0].name}/{op_type}/{len(rewriter.graph)}")]
     )
-    node = ir.node(op_type, inputs, dict(attributes or {}), outputs=results)  # type: ignore[arg-type]
+    node = ir.node(op_type, inputs, dict(attributes or {}), outputs=results)  # type: ignore[arg-type]  # any attribute
     rewriter.graph.insert_before(place, [*constants, node])
     return results[0]

@@ -25,10 +25,10 @@ def gated_slope(op: Backward, node: ir.Node, wrt: Collection[ir.Value]) -> tuple
             continue
         if s in wrt or len(s.uses()) != 1 or s.is_graph_output() or gate.op_type not in {"Sigmoid", "HardSigmoid"}:
             return None
-        value, view = op.residual(s), NodeView(gate, op)
+        value = op.residual(s)
         if gate.op_type == "Sigmoid":
             return x, op.Add(value, op.Mul(op.residual(node.outputs[0]), op.Sub(1, value)))
-        alpha = float(view.attr("alpha", 0.2))
-        inside = op.And(op.Greater(value, 0), op.Less(value, 1))
+        alpha = float(NodeView(gate, op).attr("alpha", 0.2))
+        inside = op.And(op.above_zero(value), op.Less(value, 1))
         return x, op.Add(value, op.gate(op.Mul(op.residual(x), alpha), inside))
     return None

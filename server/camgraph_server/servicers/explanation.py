@@ -31,7 +31,7 @@ class ExplanationServicer(explanation_pb2_grpc.ExplanationServiceServicer):
         self._pool = pool
         self._max_bytes = config.max_response_mib * MIB
 
-    async def Explain(  # noqa: N802
+    async def Explain(  # noqa: N802 - the protocol's name
         self, request: pb.ExplainRequest, context: ServicerContext[Any, Any]
     ) -> Encoded:
         """Classifies one image and explains the asked classes of it."""
@@ -48,13 +48,13 @@ class ExplanationServicer(explanation_pb2_grpc.ExplanationServiceServicer):
 
         return await self._pool.run(work, _deadline(context))
 
-    async def ListModels(  # noqa: N802
+    async def ListModels(  # noqa: N802 - the protocol's name
         self, _: pb.ListModelsRequest, __: ServicerContext[Any, Any]
     ) -> pb.ListModelsResponse:
         """Lists the models of the repository, sorted by name, then version."""
         return pb.ListModelsResponse(models=map(_model_info, self._repository.models))
 
-    async def GetModel(  # noqa: N802
+    async def GetModel(  # noqa: N802 - the protocol's name
         self, request: pb.GetModelRequest, _: ServicerContext[Any, Any]
     ) -> pb.GetModelResponse:
         """Returns one model with its whole manifest."""

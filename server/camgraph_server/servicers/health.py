@@ -38,13 +38,13 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self._stopping = True
         await self._update(dict.fromkeys(self._serving, False))
 
-    async def Check(self, request: _Check, context: ServicerContext[_Check, _Answer]) -> _Answer:  # noqa: N802
+    async def Check(self, request: _Check, context: ServicerContext[_Check, _Answer]) -> _Answer:  # noqa: N802 - the protocol's name
         """Answers with the status of a name; NOT_FOUND for an unknown one."""
         if request.service not in self._serving:
             await context.abort(StatusCode.NOT_FOUND, f"There is nothing called {request.service!r} here.")
         return _Answer(status=self._status(request.service))
 
-    async def Watch(  # noqa: N802
+    async def Watch(  # noqa: N802 - the protocol's name
         self, request: _Check, _: ServicerContext[_Check, _Answer]
     ) -> AsyncIterator[_Answer]:
         """Streams the status of a name: now, and on each change; ends when the server stops."""

@@ -44,7 +44,7 @@ class PyramidDetector(nn.Module):
         self.classes, self.anchors = 4, 2
         self.levels = nn.ModuleList([
             nn.Sequential(conv_norm(3, 8, 3, 4), nn.ReLU()), nn.Sequential(conv_norm(8, 12, 3, 2), nn.ReLU())
-        ])  # fmt: skip
+        ])  # fmt: skip  # a table, in rows of its own
         self.lateral = nn.ModuleList([nn.Conv2d(8, 8, 1), nn.Conv2d(12, 8, 1)])
         self.smooth = nn.ModuleList([nn.Conv2d(8, 8, 3, padding=1) for _ in range(2)])
         self.head = nn.Sequential(

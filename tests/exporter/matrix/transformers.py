@@ -125,7 +125,7 @@ class Swin(nn.Module):
         self.embed = nn.Conv2d(3, 8, 4, 4)
         self.blocks = nn.ModuleList([
             WindowBlock(8, 2, 8, 4, 0), WindowBlock(8, 2, 8, 4, 2), PatchMerging(8), WindowBlock(16, 2, 4, 2, 1)
-        ])  # fmt: skip
+        ])  # fmt: skip  # a table, in rows of its own
         self.norm = nn.LayerNorm(16)
         self.head = nn.Linear(16, 5)
 

@@ -30,7 +30,7 @@ def add_target_input(op: Backward, interface: Interface) -> ir.Value:
 def resolve_ranks(op: Backward, scores: ir.Value, target: ir.Value, size: int | ir.Value) -> ir.Value:
     """Turn -r into the index of rank r along the last axis of `scores`.
 
-    scores: [N, C]; target: int64 [N, T]; size: C. A rank beyond C is out of range for the gather, an error at run time.
+    scores: [N, C]; target: int64 [N, T]; size: C. A rank beyond C is more than TopK can give, an error at run time.
     """
     zero = scalar(op, 0)
     rank = op.Max(op.Neg(target), zero)

@@ -18,12 +18,7 @@ _SELU_GAMMA = 1.05070102214813232421875
 @vjp("Relu")
 def relu(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """dx = g where y > 0."""
-    return op.gate(g, _above_zero(op, node.y))
-
-
-def _above_zero(op: Backward, y: ir.Value) -> ir.Value:
-    """Tell where an output that is never negative is not zero: a cast to bool takes half the time of a comparison."""
-    return op.Cast(y, to=int(ir.DataType.BOOL))
+    return op.gate(g, op.above_zero(node.y))
 
 
 @elementwise("LeakyRelu")
@@ -83,7 +78,7 @@ def clip(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     inside = []
     if low is not None:
         zero = node.const(1)
-        inside += [_above_zero(op, node.y) if zero is not None and not zero.any() else op.Greater(node.y, low)]
+        inside += [op.above_zero(node.y) if zero is not None and not zero.any() else op.Greater(node.y, low)]
     inside += [op.Less(node.y, high)] if high is not None else []
     if not inside:
         return g
@@ -105,7 +100,7 @@ def tanh(op: Backward, node: NodeView) -> ir.Value:
 @elementwise("HardSigmoid")
 def hard_sigmoid(op: Backward, node: NodeView) -> ir.Value:
     """dy/dx = alpha where 0 < y < 1."""
-    inside = op.And(_above_zero(op, node.y), op.Less(node.y, 1))
+    inside = op.And(op.above_zero(node.y), op.Less(node.y, 1))
     return op.Mul(op.indicator(inside, node.y), float(node.attr("alpha", 0.2)))
 
 
@@ -113,7 +108,7 @@ def hard_sigmoid(op: Backward, node: NodeView) -> ir.Value:
 def hard_swish(op: Backward, node: NodeView) -> ir.Value:
     """dy/dx = h + (h - 1/2) where 0 < h < 1, h elsewhere; h = clip(x / 6 + 1/2, 0, 1)."""
     h = op.HardSigmoid(node.x, alpha=1 / 6, beta=0.5)
-    inside = op.And(_above_zero(op, h), op.Less(h, 1))
+    inside = op.And(op.above_zero(h), op.Less(h, 1))
     return op.Add(h, op.gate(op.Sub(h, 0.5), inside))
 
 

@@ -35,7 +35,7 @@ _REPEATS = {
     ("asymmetric", "floor"),
     *((mode, rounding) for mode in ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric")
       for rounding in ("round_prefer_floor", "round_prefer_ceil")),
-}  # fmt: skip
+}  # fmt: skip  # a table, in rows of its own
 
 
 @dataclass(frozen=True)
