@@ -111,7 +111,7 @@ class Emitter:
     def _with_trailing_axes(self, values: tuple[ir.Value | None, ...]) -> tuple[ir.Value | None, ...]:
         """Give constant scalars the rank of what they meet where that ends in an axis of size 1.
 
-        onnxruntime walks [..., K, 1, 1] element by element against a scalar of lower rank, twelve times slower.
+        onnxruntime walks [..., K, 1, 1] element by element against a scalar of lower rank, ten times slower.
         """
         thin = [dims_of(x) for x in values if x is not None and x.shape is not None and self.known(x) is None]
         rank = max((len(dims) for dims in thin if dims and dims[-1] == 1), default=0)
@@ -258,7 +258,7 @@ class Emitter:
         return self.Cast(condition, to=int(like.dtype))
 
     def above_zero(self, y: ir.Value) -> ir.Value:
-        """Tell where a value that is never negative is not zero: a cast to bool takes half the time of a comparison."""
+        """Tell where a value that is never negative is not zero: a cast to bool is cheaper than a comparison."""
         return self.Cast(y, to=int(ir.DataType.BOOL))
 
     def gate(self, x: ir.Value, condition: ir.Value) -> ir.Value:
