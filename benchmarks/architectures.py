@@ -3,8 +3,8 @@
 The networks are torchvision's with random weights: time does not depend on their values. Each is exported with its
 certificate at the end of every stage (the last layer of each resolution; for a transformer the automatic, a middle and
 an early block). Figures are medians of paired ratios against the plain model, as in export_vs_forward.py: with one
-target, with five, and with the gradients switched off in a graph exported with --skippable. The last column splits one
-explained run by kind of operator, from onnxruntime's own profile; "forward" is everything of the plain model.
+target, with five, and with the gradients switched off and on in a graph exported with --skippable. The last column
+splits one explained run by kind of operator, from onnxruntime's own profile; "forward" is all that the plain model has.
 
     pip install torchvision
     python benchmarks/architectures.py resnet50 vgg16
@@ -41,9 +41,10 @@ def main(models: tuple[str, ...], pairs: int, threads: int, cache: Path | None) 
     """Prints one line of a Markdown table for each layer."""
     click.echo(f"{environment(threads)}, {pairs} pairs, batch 1\n")
     click.echo(
-        "| model | layer | K x h x w | floor | 1 target | 5 targets | switched off | forward ms | where the time goes |"
+        "| model | layer | K x h x w | floor | 1 target | 5 targets | switched off | switched on | forward ms "
+        "| where the time goes |"
     )
-    click.echo("|---|---|---|---:|---:|---:|---:|---:|---|")
+    click.echo("|---|---|---|---:|---:|---:|---:|---:|---:|---|")
     with tempfile.TemporaryDirectory() as temporary:
         folder = cache or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,11 +94,11 @@ def _line(source: Path, layer: dict[str, object], pairs: int, threads: int) -> s
         camgraph("export", str(source), "-o", str(switched), "--layer", str(layer["name"]), "--skippable")
         plain = Engine(source, threads=Threads(threads))
         ratios = [_ratio(plain, flat, targets, pairs, threads) for targets in (1, 5)]
-        off = _ratio(plain, switched, 1, pairs, threads, explain=np.array(False))
+        ratios += [_ratio(plain, switched, 1, pairs, threads, explain=np.array(explain)) for explain in (False, True)]
         spent = _where(flat, threads)
     floor = 1 + float(str(layer["extra_cost"]))
     size = f"{layer['channels']} x {layer['height']} x {layer['width']}"
-    times = " | ".join(f"{ratio:.2f}" for ratio, _ in (*ratios, off))
+    times = " | ".join(f"{ratio:.2f}" for ratio, _ in ratios)
     return f"| {source.stem} | `{layer['name']}` | {size} | {floor:.2f} | {times} | {ratios[0][1]:.1f} | {spent} |"
 
 

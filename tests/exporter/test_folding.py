@@ -17,9 +17,13 @@ _ROWS = {case.id: case for case in ALL_CASES}
         ("Conv-3x3-same", {"Conv"}),
         ("Conv-depthwise-strided", {"Resize", "Mul", "Conv"}),
         ("Conv-depthwise-strided-dilated", {"Resize", "Mul", "Conv"}),
-        ("Conv-heavy-strided", {"Conv", "Concat", "DepthToSpace"}),
-        ("Conv-heavy-strided-1x1", {"Conv", "Resize", "Mul"}),
-        ("Conv-heavy-tiles", {"Conv", "DepthToSpace"}),
+        ("Conv-phases", {"Conv", "Concat"}),
+        ("Conv-phases-stride-4", {"Conv", "Concat"}),
+        ("Conv-phases-grouped", {"Conv", "Concat"}),
+        ("Conv-strided-1x1-many-weights", {"Conv", "Resize", "Mul"}),
+        ("Conv-phases-with-a-rest", {"ConvTranspose"}),
+        ("Conv-tiles", {"ConvTranspose"}),
+        ("Conv-strided-odd-many-maps", {"ConvTranspose"}),
         ("AveragePool-tiles", {"Resize", "Div"}),
         ("Conv-strided-even", {"ConvTranspose"}),
         ("Conv-grouped-strided", {"ConvTranspose"}),
@@ -30,7 +34,7 @@ _ROWS = {case.id: case for case in ALL_CASES}
 )
 def test_form(row: str, operators: set[str]) -> None:
     nodes = harness.gradient_model(_ROWS[row], np.float32).model.graph.node
-    folding = {"Conv", "ConvTranspose", "Resize", "DepthToSpace", "Concat", "Mul", "Div"}
+    folding = {"Conv", "ConvTranspose", "Resize", "Concat", "Mul", "Div"}
     found = {node.op_type for node in nodes if "_grad/" in node.name} & folding
     # Shapes are joined by Concat, too, where they are dynamic.
     assert found - {"Concat"} == operators - {"Concat"}

@@ -6,7 +6,6 @@ apply; benchmarks/operator_forms.py measures them.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +18,12 @@ from camgraph_exporter.vjp.backward import Backward, dtype_of
 from camgraph_exporter.vjp.kernels import flipped, static_sizes, swapped
 from camgraph_exporter.vjp.window import Window, begin_of, spatial_shape
 
-# ConvTranspose rearranges its weights at each run, which phases spare; they rearrange their result instead. From this
-# many weights for each element of the result on, phases win: at the end of a ResNet they take 0.8 to 0.9 of the time.
+# ConvTranspose rearranges its weights at each run, which a 1x1 convolution spares; the zeros that it then puts between
+# its results cost more on large maps. From this many weights for each element of the result on, it wins.
 _WEIGHTS_PER_ELEMENT = 1
+# Phases win from about this many maps on, for which runtimes have faster convolutions, and one convolution for each of
+# the stride^2 phases should stay few.
+_MAPS_FOR_PHASES, _LARGEST_STRIDE = 32, 4
 # The opset from which Resize takes scales alone.
 _RESIZE = 13
 _NEAREST = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
@@ -39,10 +41,10 @@ def fold_windows(
         return _convolve_flipped(op, window, patches, kernel, pads, group)
     fixed = _fixed(window, x, y)
     if fixed is not None and window.rank == 2 and op.opset >= _RESIZE:
-        result = _repeat(op, fixed, patches, kernel) or _fold_depthwise(op, fixed, patches, kernel, group)
-        result = result or _fold_by_phases(op, fixed, patches, kernel, group)
-        if result is not None:
-            return result
+        for fold in (_repeat, _fold_depthwise, _fold_pointwise, _fold_by_phases):
+            result = fold(op, fixed, patches, kernel, group)
+            if result is not None:
+                return result
     return _transposed(op, window, patches, kernel, x, y, group)
 
 
@@ -100,10 +102,10 @@ def _fixed(window: Window, x: ir.Value, y: ir.Value) -> _Fixed | None:
     return _Fixed(window, window.begin, size, out)
 
 
-def _repeat(op: Backward, fixed: _Fixed, patches: ir.Value, kernel: ir.Value) -> ir.Value | None:
+def _repeat(op: Backward, fixed: _Fixed, patches: ir.Value, kernel: ir.Value, group: int) -> ir.Value | None:
     """Sums over tiles, as average pooling makes them: every element of a tile gets the tile's cotangent."""
     array = op.known(kernel)
-    if array is None or array.shape[1] != 1 or (array != 1).any() or not fixed.tiles:
+    if array is None or (array.shape[1], group) != (1, array.shape[0]) or (array != 1).any() or not fixed.tiles:
         return None
     return _magnified(op, patches, fixed.window.strides)
 
@@ -135,58 +137,65 @@ class _Phase:
     pads: tuple[int, int]
 
 
+def _fold_pointwise(op: Backward, fixed: _Fixed, patches: ir.Value, kernel: ir.Value, group: int) -> ir.Value | None:
+    """Windows of one element each: a 1x1 convolution, and zeros between its results."""
+    m, _, *extent = static_sizes(kernel)
+    reached = [s * o - n for n, s, o in zip(fixed.size, fixed.window.strides, fixed.out, strict=True)]
+    if extent != [1, 1] or any(reached) or any(fixed.begin) or m < _WEIGHTS_PER_ELEMENT * math.prod(fixed.size):
+        return None
+    maps = op.Conv(patches, swapped(op, kernel, group), kernel_shape=extent, group=group)
+    return _spread(op, maps, fixed.window.strides)
+
+
 def _fold_by_phases(op: Backward, fixed: _Fixed, patches: ir.Value, kernel: ir.Value, group: int) -> ir.Value | None:
-    """One convolution of stride 1 for each place within a stride, their results in turn.
+    """Windows that overlap: one convolution of stride 1 for each place within a stride, their results in turn.
 
     Of y_i = sum_k x_(s i + k - p) w_k follows dx_(s q + a) = sum_m g_(q + c - m) w_(k0 + s m) with k0 = (a + p) mod s
     and c = (a + p - k0) / s: as many products in all as the ConvTranspose has.
     """
     window, stride = fixed.window, fixed.window.strides[0]
-    _, c, *_ = sizes = static_sizes(kernel)
-    if group != 1 or set(window.strides) != {stride} or set(window.dilations) != {1}:
+    maps = static_sizes(kernel)[1] * group
+    if set(window.strides) != {stride} or set(window.dilations) != {1} or min(window.kernel) <= stride:
         return None
-    if any(n % stride for n in fixed.size) or math.prod(sizes) < _WEIGHTS_PER_ELEMENT * c * math.prod(fixed.size):
+    if any(n % stride for n in fixed.size) or maps < _MAPS_FOR_PHASES or stride > _LARGEST_STRIDE:
         return None
     rows, columns = ([_phase(fixed, axis, a) for a in range(stride)] for axis in range(2))
-    if any(min(phase.pads) < 0 for phase in [*rows, *columns] if phase.taps):
+    if any(min(phase.pads) < 0 for phase in [*rows, *columns]):
         return None
     kernel = swapped(op, kernel, group)
-    if window.kernel == (1, 1) and rows[0].taps and columns[0].taps:
-        return _spread(op, op.Conv(patches, kernel, kernel_shape=[1, 1]), window.strides)
-    if any(phase.taps == 0 for phase in [*rows, *columns]):
-        return None
-    return _interleaved(op, patches, kernel, list(itertools.product(rows, columns)), stride)
+    phases = [[_convolve_phase(op, patches, kernel, group, row, column, stride) for column in columns] for row in rows]
+    return _interleaved(op, phases, fixed.size)
 
 
 def _phase(fixed: _Fixed, axis: int, a: int) -> _Phase:
     kernel, stride = fixed.window.kernel[axis], fixed.window.strides[axis]
     first = (a + fixed.begin[axis]) % stride
     shift = (a + fixed.begin[axis] - first) // stride
-    taps = -(-(kernel - first) // stride) if first < kernel else 0
+    taps = -(-(kernel - first) // stride)
     pads = (taps - 1 - shift, fixed.size[axis] // stride - fixed.out[axis] + shift)
     return _Phase(first + stride * (taps - 1), taps, pads)
 
 
-def _interleaved(
-    op: Backward, patches: ir.Value, kernel: ir.Value, phases: Sequence[tuple[_Phase, _Phase]], stride: int
+def _convolve_phase(
+    op: Backward, patches: ir.Value, kernel: ir.Value, group: int, row: _Phase, column: _Phase, stride: int
 ) -> ir.Value:
-    """Convolve for each phase and put the results in turn. kernel: [C, M, *kernel]."""
-    maps = []
-    # Phases of the same pads and taps are one convolution with more channels.
-    for (height, width), alike in itertools.groupby(phases, key=lambda phase: [(p.pads, p.taps) for p in phase]):
-        kernels = [_every(op, kernel, row, column, stride) for row, column in alike]
-        stacked = op.Concat(*kernels, axis=0) if len(kernels) > 1 else kernels[0]
-        pads = [height[0][0], width[0][0], height[0][1], width[0][1]]
-        maps.append(op.Conv(patches, stacked, pads=pads, kernel_shape=[height[1], width[1]]))
-    depth = op.Concat(*maps, axis=1) if len(maps) > 1 else maps[0]
-    return op.DepthToSpace(depth, blocksize=stride)
-
-
-def _every(op: Backward, kernel: ir.Value, row: _Phase, column: _Phase, stride: int) -> ir.Value:
-    """Return every stride-th element of the kernel, backwards."""
+    """kernel: [C, M / group, *kernel], of which the phase takes every stride-th element, backwards."""
     end = -(2**31)
     starts, ends, steps = op.ints(row.last, column.last), op.ints(end, end), op.ints(-stride, -stride)
-    return op.Slice(kernel, starts, ends, op.ints(2, 3), steps)
+    every = op.Slice(kernel, starts, ends, op.ints(2, 3), steps)
+    pads = [row.pads[0], column.pads[0], row.pads[1], column.pads[1]]
+    return op.Conv(patches, every, pads=pads, kernel_shape=[row.taps, column.taps], group=group)
+
+
+def _interleaved(op: Backward, maps: Sequence[Sequence[ir.Value]], size: Sequence[int]) -> ir.Value:
+    """Put the elements of maps [B, C, h, w], a list of rows of them, in turn: [B, C, *size].
+
+    Columns meet on a new last axis and rows on that of the columns, in 0.4 of the time of a Concat and a DepthToSpace.
+    """
+    rows = [op.Concat(*(op.Unsqueeze(x, op.ints(4)) for x in row), axis=4) for row in maps]
+    result = op.Reshape(op.Concat(*rows, axis=3), op.ints(0, 0, *size))
+    result.shape = ir.Shape([*dims_of(maps[0][0])[:2], *size])
+    return result
 
 
 def _spread(op: Backward, maps: ir.Value, strides: Sequence[int]) -> ir.Value:
