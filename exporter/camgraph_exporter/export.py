@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from camgraph_exporter.prepare.prepare import Prepared, prepare
 from camgraph_exporter.storage import check_model, check_target, load_engine, weights_folder, write
 from camgraph_exporter.verify.certificate import Progress, certify, require
 from camgraph_exporter.verify.locate import name_wrong_nodes
-from camgraph_exporter.verify.subject import Subject
+from camgraph_exporter.verify.subject import LoadSource, Subject
 from camgraph_exporter.vjp.driver import Path as GradientPath
 from camgraph_exporter.vjp.driver import Step
 from camgraph_runtime.engine import Engine
@@ -63,7 +63,10 @@ def export_file(source: Path, target: Path, options: ExportOptions, *, progress:
 
     """
     check_target(target, source)
-    exported = export(load_onnx(source), options, source_engine=lambda: Engine(source), progress=progress)
+    loaded = load_onnx(source)
+    exported = export(
+        loaded, options, load_source=lambda optimize: Engine(source, optimize=optimize), progress=progress
+    )
     write(exported.model, target, exported.weights_folder)
     return exported
 
@@ -72,10 +75,12 @@ def export(
     loaded: LoadedModel,
     options: ExportOptions,
     *,
-    source_engine: Callable[[], Engine] | None = None,
+    load_source: LoadSource | None = None,
     progress: Progress | None = None,
 ) -> Exported:
     """Rewrite a loaded model into the explainable graph and prove it.
+
+    `load_source` loads the trained model by itself, with or without optimisation of its graph.
 
     Raises:
         ExportError: the model cannot be made explainable, or the result did not pass its checks.
@@ -90,9 +95,10 @@ def export(
     manifest = make_manifest(built, loaded.source, choice.input, options.labels)
     manifest.notes.extend(loaded.notes)
     model = _assemble(built, manifest)
-    source = source_engine() if source_engine is not None else None
     folder = weights_folder(built.prepared.model)
-    subject = Subject(model, manifest, load_engine(model, folder), source=source, folder=folder, seed=options.seed)
+    subject = Subject(
+        model, manifest, load_engine(model, folder), load_source=load_source, folder=folder, seed=options.seed
+    )
     return _prove(subject, built.trace, progress)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from camgraph_exporter.frontends.factory import call_factory
 from camgraph_exporter.frontends.onnx_file import LoadedModel
 from camgraph_exporter.storage import check_target, load_engine, weights_folder, write
 from camgraph_exporter.verify.certificate import Progress
-from camgraph_runtime.engine import Engine
+from camgraph_exporter.verify.subject import LoadSource
 from camgraph_runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def export_module(
     if target is not None:
         check_target(target)
     loaded = _load(module, example_input, options, name, dynamic_size=dynamic_size)
-    exported = export(loaded, options, source_engine=_engine_of(loaded), progress=progress)
+    exported = export(loaded, options, load_source=_loader_of(loaded), progress=progress)
     if target is not None:
         write(exported.model, target, exported.weights_folder)
     return exported
@@ -76,7 +75,7 @@ def export_factory(
     """
     check_target(target)
     loaded = load_factory(factory, options, dynamic_size=dynamic_size)
-    exported = export(loaded, options, source_engine=_engine_of(loaded), progress=progress)
+    exported = export(loaded, options, load_source=_loader_of(loaded), progress=progress)
     write(exported.model, target, exported.weights_folder)
     return exported
 
@@ -105,8 +104,9 @@ def _load(
     return torch_module.load_module(module, example, layers=options.layers, name=name, dynamic_size=dynamic_size)
 
 
-def _engine_of(loaded: LoadedModel) -> Callable[[], Engine]:
-    return lambda: load_engine(ir.to_proto(loaded.model), weights_folder(loaded.model))
+def _loader_of(loaded: LoadedModel) -> LoadSource:
+    folder = weights_folder(loaded.model)
+    return lambda optimize: load_engine(ir.to_proto(loaded.model), folder, optimize=optimize)
 
 
 def _module_and_example(factory: str, built: object) -> tuple[torch.nn.Module, torch.Tensor | None]:

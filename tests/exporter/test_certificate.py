@@ -15,6 +15,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from camgraph_exporter.errors import CertificateError
+from camgraph_exporter.verify import checks
 from camgraph_exporter.verify.certificate import certify, require
 from camgraph_exporter.verify.subject import Subject
 from camgraph_exporter.vjp import registry
@@ -105,6 +106,23 @@ def test_a_changed_source_output_is_caught(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(export_module, "_assemble", changed)
     with pytest.raises(CertificateError, match=r"source-outputs is off by .* at 'logits', allowed is 1e-06"):
         exported(classifier(), tmp_path)
+
+
+def test_an_output_may_change_by_as_much_as_fusion_changes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = in_memory(classifier(softmax=True), tmp_path)
+    subject = _subject(result.model, result.manifest)
+    monkeypatch.setattr(checks, "output_tolerance", lambda _: -1.0)
+    monkeypatch.setattr(subject, "run_source_unoptimised", lambda images: _scaled(subject.run_source(images), 1.001))
+    assert checks.outputs_unchanged(subject).tolerance == pytest.approx(1e-3, rel=1e-3)
+    monkeypatch.undo()
+    feeds = subject.feeds(2, 1)
+    plain, fused = subject.run_source_unoptimised(feeds["image"]), subject.run_source(feeds["image"])
+    np.testing.assert_allclose(plain["probabilities"], fused["probabilities"], rtol=1e-5)
+    assert checks.outputs_unchanged(subject).tolerance == 1e-6
+
+
+def _scaled(found: dict[str, np.ndarray], factor: float) -> dict[str, np.ndarray]:
+    return {name: array * np.float32(factor) for name, array in found.items()}
 
 
 def test_a_graph_that_mixes_images_of_a_batch_is_caught_at_its_node(tmp_path: Path) -> None:

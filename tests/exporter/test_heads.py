@@ -48,13 +48,13 @@ def test_a_single_logit_counts_as_two_classes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["target_index"][:, 2], (found["probability"][:, 0] > 0.5).astype(int))
 
 
-def _segmenter(*, classes: int = 3, last: bool = False) -> onnx.ModelProto:
+def _segmenter(*, classes: int = 3, last: bool = False, size: tuple[int | str, ...] = (16, 16)) -> onnx.ModelProto:
     net = Net(seed=6)
-    x = trunk(net, net.image())
+    x = trunk(net, net.image(("N", 3, *size)))
     up = net.node("ConvTranspose", x, net.random(16, 8, 2, 2), kernel_shape=[2, 2], strides=[2, 2])
     logits = net.conv(net.node("Relu", up), (8, classes), kernel=1, name="map")
     out = net.node("Transpose", logits, perm=[0, 2, 3, 1], name="map_last") if last else logits
-    shape = ("N", 16, 16, classes) if last else ("N", classes, 16, 16)
+    shape = ("N", *size, classes) if last else ("N", classes, *size)
     return net.model(out, shapes={out: shape})
 
 
@@ -70,6 +70,14 @@ def test_a_segmentation_score_is_the_sum_under_the_mask(tmp_path: Path, last: bo
             assert found["target_score"][n, t] == pytest.approx((logits[n, c] * mask[n, t]).sum(), rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.parametrize("size", [(16, 16), ("H", "W")])
+def test_the_automatic_layer_of_a_segmenter_is_its_bottleneck(tmp_path: Path, size: tuple[int | str, ...]) -> None:
+    made, _ = _export(_segmenter(size=size), tmp_path, layer="auto")
+    layer = made.manifest.layers[0]
+    assert (layer.name, layer.stride_height, layer.stride_width) == ("last", 2, 2)
+    assert bool(layer.height) == (size == (16, 16))
+
+
 def test_an_empty_mask_means_where_the_class_wins(tmp_path: Path) -> None:
     _, engine = _export(_segmenter(), tmp_path)
     empty = np.zeros((2, 2, 16, 16), np.uint8)
@@ -83,8 +91,8 @@ def test_an_empty_mask_means_where_the_class_wins(tmp_path: Path) -> None:
             assert found["target_score"][n, t] == pytest.approx(found["map"][n, c][winner[n] == c].sum(), rel=1e-4)
 
 
-def _detector(*, boxes_first: bool) -> onnx.ModelProto:
-    net = Net(seed=7)
+def _detector(*, boxes_first: bool, opset: int = 17) -> onnx.ModelProto:
+    net = Net(seed=7, opset=opset)
     maps = net.conv(trunk(net, net.image()), (16, 4), kernel=1)
     by_class = net.node("Reshape", maps, net.ints(0, 4, 64))
     out = net.node("Transpose", by_class, perm=[0, 2, 1], name="boxes") if boxes_first else by_class
@@ -92,9 +100,10 @@ def _detector(*, boxes_first: bool) -> onnx.ModelProto:
     return net.model(net.node("Sigmoid", out, name="scores"), shapes={"scores": shape})
 
 
+@pytest.mark.parametrize("opset", [11, 17])
 @pytest.mark.parametrize("boxes_first", [True, False])
-def test_a_detection_target_is_a_class_and_a_box(tmp_path: Path, boxes_first: bool) -> None:
-    made, engine = _export(_detector(boxes_first=boxes_first), tmp_path)
+def test_a_detection_target_is_a_class_and_a_box(tmp_path: Path, boxes_first: bool, opset: int) -> None:
+    made, engine = _export(_detector(boxes_first=boxes_first, opset=opset), tmp_path)
     assert made.manifest.task == pb.TASK_DETECTION
     assert (made.manifest.head.num_classes, made.manifest.head.num_anchors) == (4, 64)
     target, anchor = _targets([2, -1, 3], [0, -1, 3]), _targets([5, -1, -2], [9, -1, -2])
@@ -108,6 +117,72 @@ def test_a_detection_target_is_a_class_and_a_box(tmp_path: Path, boxes_first: bo
         assert found["anchor_index"][n].tolist() == [anchor[n, 0], best[0][0], best[1][1]]
         expected = [logits[n, b, c] for b, c in zip(found["anchor_index"][n], found["target_index"][n], strict=True)]
         np.testing.assert_allclose(found["target_score"][n], expected, rtol=1e-3, atol=1e-4)
+
+
+def _joined_detector(*, boxes_first: bool) -> onnx.ModelProto:
+    """One output of four box coordinates and three class probabilities for each box, as the YOLOs have."""
+    net = Net(seed=7)
+    maps = net.node("Reshape", net.conv(trunk(net, net.image()), (16, 7), kernel=1), net.ints(0, 7, 64))
+    net.node("Split", maps, net.ints(4, 3), name="boxes", outputs=2, axis=1)
+    coordinates = net.node("Mul", "boxes", net.weight(np.float32(640)))
+    joined = net.node("Concat", coordinates, net.node("Sigmoid", "boxes:1"), axis=1, name="joined")
+    out = net.node("Transpose", joined, perm=[0, 2, 1], name="rows") if boxes_first else joined
+    return net.model(out, shapes={out: ("N", 64, 7) if boxes_first else ("N", 7, 64)})
+
+
+@pytest.mark.parametrize("boxes_first", [True, False])
+def test_the_classes_of_a_detector_are_found_beside_its_boxes(tmp_path: Path, boxes_first: bool) -> None:
+    made, engine = _export(_joined_detector(boxes_first=boxes_first), tmp_path)
+    head = made.manifest.head
+    assert (head.score_tensor, head.kind, head.num_classes) == ("boxes:1", pb.HEAD_KIND_SIGMOID, 3)
+    assert (head.class_slice.axis, head.class_slice.start) == (2 if boxes_first else 1, 4)
+    found = engine.run({"image": _IMAGE, "target": _targets([-1, 2], [-1, 2]), "anchor": _targets([-1, 7], [-1, 7])})
+    classes = found["rows"][:, :, 4:] if boxes_first else found["joined"].transpose(0, 2, 1)[:, :, 4:]
+    logits = np.log(classes / (1 - classes))
+    assert found["target_index"][:, 0].tolist() == logits.max(axis=1).argmax(axis=1).tolist()
+    np.testing.assert_allclose(found["target_score"][:, 0], logits.max(axis=(1, 2)), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found["target_score"][:, 1], logits[:, 7, 2], rtol=1e-3, atol=1e-4)
+
+
+def test_two_sigmoids_in_one_output_leave_it_as_it_is(tmp_path: Path) -> None:
+    net = Net(seed=7)
+    maps = net.node("Reshape", net.conv(trunk(net, net.image()), (16, 7), kernel=1), net.ints(0, 7, 64))
+    net.node("Split", maps, net.ints(4, 1, 2), name="boxes", outputs=3, axis=1)
+    sigmoids = [net.node("Sigmoid", f"boxes:{i}") for i in (1, 2)]
+    out = net.node("Concat", "boxes", *sigmoids, axis=1, name="joined")
+    made, _ = _export(net.model(out, shapes={out: ("N", 7, 64)}), tmp_path)
+    assert (made.manifest.head.score_tensor, made.manifest.head.num_classes) == ("joined", 7)
+    assert not made.manifest.head.HasField("class_slice")
+
+
+def _recogniser(*, opset: int, characters: int = 30) -> onnx.ModelProto:
+    """A row of 8 steps, each with a softmax over more characters than there are steps."""
+    net = Net(seed=4, opset=opset)
+    row = net.node("AveragePool", trunk(net, net.image()), kernel_shape=[8, 1], strides=[8, 1])
+    steps = net.node("Transpose", net.node("Reshape", row, net.ints(0, 16, 8)), perm=[0, 2, 1])
+    logits = net.node("MatMul", steps, net.random(16, characters), name="logits")
+    out = net.node("Softmax", logits, axis=2, name="text")
+    return net.model(out, shapes={out: ("N", 8, characters)})
+
+
+@pytest.mark.parametrize("opset", [12, 17])  # up to opset 12 a softmax counts the axes in front of its own in
+def test_a_softmax_says_where_the_classes_are(tmp_path: Path, opset: int) -> None:
+    made, engine = _export(_recogniser(opset=opset), tmp_path)
+    assert (made.manifest.head.num_classes, made.manifest.head.num_anchors) == (30, 8)
+    found = engine.run({"image": _IMAGE, "target": _targets([-1], [-1]), "anchor": _targets([-1], [-1])})
+    for n in range(2):
+        step, character = found["anchor_index"][n, 0], found["target_index"][n, 0]
+        logits = np.log(found["text"][n, step])
+        assert logits.argmax() == character
+
+
+def test_a_score_without_the_batch_in_front_is_refused(tmp_path: Path) -> None:
+    net = Net(seed=4)
+    row = net.node("Reshape", net.node("AveragePool", trunk(net, net.image()), kernel_shape=[8, 1]), net.ints(0, 16, 8))
+    steps = net.node("Transpose", row, perm=[2, 0, 1])
+    out = net.node("MatMul", steps, net.random(16, 6), name="logits")
+    with pytest.raises(ScoreError, match=r"\[8, 'N', 6\], whose first axis does not count the images"):
+        _export(net.model(out, shapes={out: (8, "N", 6)}), tmp_path)
 
 
 def test_an_embedding_is_explained_along_a_direction(tmp_path: Path) -> None:

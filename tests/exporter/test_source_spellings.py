@@ -161,6 +161,14 @@ def test_dynamic_height_and_width(tmp_path: Path) -> None:
         np.testing.assert_allclose(found["gradients"], expected["gradients"], rtol=1e-5, atol=1e-8)
 
 
+def test_a_free_batch_written_as_minus_one(tmp_path: Path) -> None:
+    model = classifier()
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = -1
+    check_same_explanation(model, tmp_path)
+    assert Engine(tmp_path / "cam.onnx").inputs["image"].shape[0] == "N"
+
+
 def test_unnamed_dynamic_axes(tmp_path: Path) -> None:
     model = classifier()
     model.graph.input[0].type.tensor_type.shape.dim[0].Clear()

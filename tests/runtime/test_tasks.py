@@ -7,13 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.cam import METHODS
 from camgraph_runtime.errors import InvalidInputError, TargetError, UnsupportedError, UsageError
 from camgraph_runtime.profiles import pytorch_grad_cam
-from support.tasks import BOXES, EMBEDDING, SIDE, TASKS, Score, Tail, assert_close, export_task, load
+from camgraph_runtime.result import ClassScore, Explanation
+from support.tasks import (
+    BOXES,
+    DETECT_LABELS,
+    EMBEDDING,
+    SIDE,
+    TASKS,
+    Score,
+    Tail,
+    assert_close,
+    detector,
+    export_model,
+    export_task,
+    load,
+)
 
 IMAGE = np.random.default_rng(0).normal(size=(1, 3, SIDE, SIDE)).astype(np.float32)
 RANDOM = np.random.default_rng(1)
@@ -275,6 +290,26 @@ def test_boxes_are_named_by_index_and_rank(graphs: dict[str, Explainer], folder:
         explainer.explain(tensor=IMAGE, targets=[Target.index(0, anchor=BOXES)])
     with pytest.raises(TargetError, match="no box of rank 129"):
         explainer.explain(tensor=IMAGE, targets=[Target.index(0, anchor_rank=BOXES + 1)])
+
+
+def test_boxes_in_one_output_with_their_coordinates(graphs: dict[str, Explainer], folder: Path) -> None:
+    onnx.save(detector(joined=True), folder / "joined.source.onnx")
+    (folder / "joined.txt").write_text("\n".join(DETECT_LABELS))
+    options = ("--layer", "last", "--labels", folder / "joined.txt", "--preset", "zero-one")
+    export_model(folder / "joined.source.onnx", folder / "joined.onnx", *options)
+    targets = [Target.of_label("bus"), Target.of_rank(1), Target.index(2, anchor=9)]
+    apart, joined = (
+        explainer.explain(tensor=IMAGE, targets=targets, num_predictions=6)
+        for explainer in (graphs["detection"], load(folder / "joined.onnx"))
+    )
+    assert joined.warnings == []
+    for found, expected in ((joined.predictions, apart.predictions), (joined.explanations, apart.explanations)):
+        assert [_named(item) for item in found] == [_named(item) for item in expected]
+
+
+def _named(item: ClassScore | Explanation) -> tuple[str, int, int, float, float]:
+    of = item.target if isinstance(item, Explanation) else item
+    return of.label, of.class_index, of.anchor, round(of.score, 4), round(of.probability, 5)
 
 
 def test_guided_grad_cam_takes_no_contrast_sign_or_raw_profile(graphs: dict[str, Explainer]) -> None:

@@ -56,8 +56,11 @@ def segmenter() -> onnx.ModelProto:
     return net.model(probabilities, shapes={probabilities: ("N", len(SEGMENT_LABELS), SIDE, SIDE)})
 
 
-def detector() -> onnx.ModelProto:
-    """Two candidate boxes a cell: image [N, 3, 32, 32] to `places` [N, 128, 4] and `scores` [N, 128, 4]."""
+def detector(*, joined: bool = False) -> onnx.ModelProto:
+    """Two candidate boxes a cell: image [N, 3, 32, 32] to `places` [N, 128, 4] and `scores` [N, 128, 4].
+
+    Joined, both are one output `boxes` [N, 128, 8].
+    """
     net, classes = Net(seed=5), len(DETECT_LABELS)
     first = net.node("Relu", net.conv(net.image(("N", 3, SIDE, SIDE)), (3, 8), strides=[2, 2]), name="first")
     last = net.node("Relu", net.conv(first, (8, 16), strides=[2, 2]), name="last")
@@ -66,6 +69,9 @@ def detector() -> onnx.ModelProto:
         head = net.node("Transpose", net.conv(last, (16, 2 * values)), perm=[0, 2, 3, 1])
         heads[name] = net.node("Reshape", head, net.ints(0, BOXES, values), name=name)
     scores = net.node("Sigmoid", heads["class_logits"], name="scores")
+    if joined:
+        boxes = net.node("Concat", "places", scores, axis=2, name="boxes")
+        return net.model(boxes, shapes={boxes: ("N", BOXES, 4 + classes)})
     return net.model("places", scores, shapes={"places": ("N", BOXES, 4), scores: ("N", BOXES, classes)})
 
 

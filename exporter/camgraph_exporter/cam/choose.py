@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -82,7 +83,7 @@ def _deepest(prepared: Prepared, layers: list[TargetLayer], score: Score) -> Tar
     """Return the last of the coarsest maps that a finer map is made from (the bottleneck of an encoder and decoder)."""
 
     def area(layer: TargetLayer) -> float:
-        return (layer.height or 1 << 20) * (layer.width or 1 << 20)
+        return math.prod(layer.seen) if layer.seen is not None else math.inf
 
     smallest = min(area(layer) for layer in layers)
     coarsest = [layer for layer in layers if area(layer) == smallest]

@@ -12,7 +12,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.axes import axes_on
 from camgraph_exporter.cam.axis import TokenGrid
 from camgraph_exporter.cam.cost import macs
-from camgraph_exporter.cam.layouts import MapLayout, image_size, layout_from
+from camgraph_exporter.cam.layouts import MapLayout, image_seen, layout_from, seen
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.cam.tokens import without_effect
 from camgraph_exporter.graph.dims import dims_of
@@ -34,11 +34,12 @@ _REARRANGEMENTS = {"Slice", "Split", "Concat", "Gather", "SpaceToDepth", "DepthT
 class TargetLayer:
     """A feature map that can be explained: its tensor, how its axes become [K, h, w], and what explaining there costs.
 
-    `extra_cost` is an estimate: multiply-accumulates of the backward part over those of the whole forward pass. `grid`
-    says where the map lies in a row of tokens. `is_cut`: all evidence passes here. `is_junction`: branches fork or join
-    here. `has_effect` is false where the score provably does not depend on the
-    map's cells, as behind the last attention of a transformer that pools its class token. `note` is a remark for the
-    user on why this layer was chosen, `alias` the name that the user gave, where it is not the tensor's.
+    `height` and `width` are None where they depend on the image; `seen` are the two in the probe's run, from which
+    `stride` is. `extra_cost` is an estimate: multiply-accumulates of the backward part over those of the whole
+    forward pass. `grid` says where the map lies in a row of tokens. `is_cut`: all evidence passes here. `is_junction`:
+    branches fork or join here. `has_effect` is false where the score provably does not depend on the map's cells, as
+    behind the last attention of a transformer that pools its class token. `note` is a remark for the user on why this
+    layer was chosen, `alias` the name that the user gave, where it is not the tensor's.
     """
 
     value: ir.Value
@@ -46,6 +47,7 @@ class TargetLayer:
     channels: int
     height: int | None
     width: int | None
+    seen: tuple[int, int] | None
     stride: tuple[float, float] | None
     extra_cost: float
     is_cut: bool
@@ -129,15 +131,15 @@ def _layer(value: ir.Value, layout: MapLayout | None, prepared: Prepared) -> Tar
     channels, height, width = layout.sizes(value)
     if not isinstance(channels, int) or (height == 1 and width == 1):
         return None
-    size = image_size(prepared)
-    known = isinstance(height, int) and isinstance(width, int) and size is not None
+    image, cells = image_seen(prepared), seen(prepared, height, width)
     return TargetLayer(
         value,
         layout.kind,
         channels,
         height if isinstance(height, int) else None,
         width if isinstance(width, int) else None,
-        stride=(size[0] / int(height), size[1] / int(width)) if known and size is not None else None,
+        seen=cells,
+        stride=(image[0] / cells[0], image[1] / cells[1]) if image is not None and cells is not None else None,
         extra_cost=math.nan,
         is_cut=False,
         grid=layout.grid,

@@ -31,12 +31,18 @@ class MapLayout:
         return dims[1], dims[2], dims[3]
 
 
-def image_size(prepared: Prepared) -> tuple[int, int] | None:
-    """Return height and width of the image input in pixels, or None where they are dynamic."""
-    dims = dims_of(prepared.image)
+def image_seen(prepared: Prepared) -> tuple[int, int] | None:
+    """Return height and width of the image in the probe's run, or None for an input that is no image of pixels."""
+    dims = prepared.probe.shapes[str(prepared.image.name)]
     sizes = {axis.role: dim for axis, dim in zip(image_axes(prepared.image), dims, strict=True) if axis is not None}
-    height, width = sizes.get(Role.HEIGHT), sizes.get(Role.WIDTH)
-    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+    return seen(prepared, sizes.get(Role.HEIGHT), sizes.get(Role.WIDTH))
+
+
+def seen(prepared: Prepared, height: Dim | None, width: Dim | None) -> tuple[int, int] | None:
+    """Return two sizes as they were in the probe's run, or None where that is not known."""
+    sizes = [prepared.probe.example(dim) if dim is not None else None for dim in (height, width)]
+    known = [size for size in sizes if size is not None]
+    return (known[0], known[1]) if len(known) == 2 else None
 
 
 def layout_from(value: ir.Value, axes: Axes) -> MapLayout | None:

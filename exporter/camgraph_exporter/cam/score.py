@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.cam.class_part import ClassPart, class_part
 from camgraph_exporter.cam.layouts import layout_of
 from camgraph_exporter.errors import ScoreError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import Dims, dims_of
@@ -39,7 +40,7 @@ class Score:
     """The tensor y of scores.
 
     `class_axis`: where its classes are. `num_classes`: how many a target may name; two for a single logit. For an
-    embedding it is the length of the vector.
+    embedding it is the length of the vector. `part`: where the output holds the classes, if it holds more than them.
     """
 
     value: ir.Value
@@ -50,6 +51,7 @@ class Score:
     class_axis: int
     single_logit: bool = False
     num_anchors: int = 0
+    part: ClassPart | None = None
 
     @property
     def name(self) -> str:
@@ -72,6 +74,7 @@ class Score:
             single_logit=self.single_logit,
             output_name=str(self.output.name),
             num_anchors=self.num_anchors,
+            class_slice=pb.ClassSlice(axis=self.part.axis, start=self.part.start) if self.part is not None else None,
         )
 
 
@@ -110,24 +113,36 @@ def _named(prepared: Prepared, options: ScoreOptions) -> Score:
             f"{closest(options.tensor, prepared.values())} Without --score it is found automatically."
         )
     for output in prepared.graph.outputs:
-        stripped, kind = _strip(output)
-        if value is output or value is stripped:
-            return _interpret(prepared, value, kind if value is stripped else pb.HEAD_KIND_NONE, output, options)
-    return _interpret(prepared, value, pb.HEAD_KIND_NONE, prepared.graph.outputs[0], options)
+        found = _strip(output)
+        if value is found.value:
+            return _interpret(prepared, found, output, options)
+        if value is output:
+            return _interpret(prepared, _Found(value), output, options)
+    return _interpret(prepared, _Found(value), prepared.graph.outputs[0], options)
 
 
 def _first(prepared: Prepared, options: ScoreOptions) -> Score:
     problems = []
     for output in prepared.graph.outputs:
-        value, kind = _strip(output)
+        part = class_part(output)
+        found = _strip(output if part is None else part.value)
         try:
-            return _interpret(prepared, value, kind, output, options)
+            return replace(_interpret(prepared, found, output, options), part=part)
         except ScoreError as error:
             problems.append(str(error))
     raise ScoreError(" ".join(problems))
 
 
-def _strip(output: ir.Value) -> tuple[ir.Value, pb.HeadKind]:
+@dataclass(frozen=True)
+class _Found:
+    """A tensor of scores and what is applied to it; `softmax_axis`: the axis that a softmax runs over."""
+
+    value: ir.Value
+    kind: pb.HeadKind = pb.HEAD_KIND_NONE
+    softmax_axis: int | None = None
+
+
+def _strip(output: ir.Value) -> _Found:
     """Walk back from an output to the input of its last softmax or sigmoid; the output itself if there is none.
 
     Integers are shown as the real numbers that they stand for.
@@ -140,18 +155,47 @@ def _strip(output: ir.Value) -> tuple[ir.Value, pb.HeadKind]:
         if source is None or operator not in _OPERATORS.keys() | _PASS_THROUGH:
             break
         if operator in _OPERATORS:
-            return shown(source) or source, _OPERATORS[operator]
+            before = shown(source) or source
+            value = _unflattened(before, output)
+            axis = None if operator == "Sigmoid" else _softmax_axis(node, before, value)
+            return _Found(value, _OPERATORS[operator], axis)
         value = source
-    return shown(output) or output, pb.HEAD_KIND_NONE
+    return _Found(shown(output) or output)
 
 
-def _interpret(
-    prepared: Prepared, value: ir.Value, kind: pb.HeadKind, output: ir.Value, options: ScoreOptions
-) -> Score:
+def _softmax_axis(node: ir.Node, source: ir.Value, value: ir.Value) -> int | None:
+    """Return the axis of `value` that a softmax of `source`, which is `value` or a flattened one, runs over."""
+    if source.shape is None or value.shape is None:
+        return None
+    axis = node.attributes.get_int("axis", -1) % len(source.shape)
+    if value is source:
+        return axis
+    return len(value.shape) - 1 if axis == len(source.shape) - 1 and source.shape[-1] == value.shape[-1] else None
+
+
+def _unflattened(source: ir.Value, output: ir.Value) -> ir.Value:
+    """Step back over reshapes in front of a softmax that count other axes in with the batch, as old opsets did."""
+    value = source
+    while value.shape is not None and output.shape is not None and dims_of(value)[:1] != dims_of(output)[:1]:
+        node = maker(value)
+        if node is None or node.op_type not in {"Reshape", "Flatten"} or node.inputs[0] is None:
+            return source
+        value = node.inputs[0]
+    return value
+
+
+def _interpret(prepared: Prepared, found: _Found, output: ir.Value, options: ScoreOptions) -> Score:
     """Read the shape of a tensor as scores of the asked task, or of the task that the shape suggests."""
+    value = found.value
     dims = _shape_of(value)
+    if dims[:1] != dims_of(prepared.image)[:1]:
+        raise ScoreError(
+            f"Tensor {value.name!r} has the shape {list(dims)}, whose first axis does not count the images of the "
+            "batch. Name scores that have the batch first with --score, or export the model with its batch first."
+        )
     task = TASKS[options.task] if options.task is not None else _suggested_task(dims)
-    return _READ[task](prepared, Score(value, kind, output, task, 0, 1), dims, options)
+    options = replace(options, class_axis=options.class_axis or found.softmax_axis)
+    return _READ[task](prepared, Score(value, found.kind, output, task, 0, 1), dims, options)
 
 
 def _suggested_task(dims: Dims) -> pb.Task:

@@ -24,6 +24,9 @@ Operand = ir.Value | np.ndarray[Any, Any] | float | int | None
 # weights.
 _FOLD_LIMIT = 4096
 
+# Before this opset the inference of these operators says nothing, not even a rank, of a shape computed at run time.
+_INFERS_FROM = {"Reshape": 14}
+
 _ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Pow", "Min", "Max"}
 
 # Runtimes differ in how they round coordinates, so the one that runs the forward operator is to compute these.
@@ -202,7 +205,8 @@ class Emitter:
                 data[name] = onnx.numpy_helper.from_array(array, name)
         proto = ir.to_proto(node)
         proto.input[:] = [names[value] if value is not None else "" for value in node.inputs]
-        schema = onnx.defs.get_schema(node.op_type, self.opset, node.domain)
+        version = max(self.opset, _INFERS_FROM.get(node.op_type, 0))
+        schema = onnx.defs.get_schema(node.op_type, version, node.domain)
         inferred = onnx.shape_inference.infer_node_outputs(
             schema, proto, types, data, opset_imports=[onnx.helper.make_opsetid("", self.opset)]
         )

@@ -26,6 +26,7 @@ def normalise(model: ir.Model, *, opset: int = LOWEST_OPSET) -> ir.Model:
 
     """
     _use_short_domain(model)
+    _open_sizes(model.graph)
     if model.functions:
         common.InlinePass()(model)
     inline_constant_branches(model)
@@ -49,6 +50,14 @@ def _use_short_domain(model: ir.Model) -> None:
     for node in model.graph.all_nodes():
         if node.domain == "ai.onnx":
             node.domain = ""
+
+
+def _open_sizes(graph: ir.Graph) -> None:
+    """Leave sizes open that toolkits write as -1, as PaddlePaddle did for a free batch."""
+    for value in [*graph.inputs, *graph.outputs]:
+        if value.shape is not None:
+            dims = [None if isinstance(dim, int) and dim < 0 else dim for dim in value.shape]
+            value.shape = ir.Shape(dims)
 
 
 def _lift_opset(model: ir.Model, opset: int) -> ir.Model:

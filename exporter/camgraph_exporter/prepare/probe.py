@@ -31,12 +31,17 @@ _CONSTANT_LIMIT = 1 << 20  # elements; larger constant values stay in the graph 
 
 @dataclass
 class Probe:
-    """What the runs showed. `feeds` and `arrays` are those of the first run, for later checks."""
+    """What the runs showed. `examples`: for each symbol in `shapes` its size in the first run."""
 
     shapes: dict[str, Dims] = field(default_factory=dict)
+    examples: dict[str, int] = field(default_factory=dict)
     dtypes: dict[str, ir.DataType] = field(default_factory=dict)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     batch_is_symbolic: bool = False
+
+    def example(self, dim: Dim) -> int | None:
+        """Return a size, or what a symbol stood for in the first run; None for one that no run has shown."""
+        return dim if isinstance(dim, int) else self.examples.get(dim)
 
 
 def probe(model: ir.Model, *, image: ir.Value, sizes: Sequence[int] | None = None, seed: int = 0) -> Probe:
@@ -174,6 +179,7 @@ def _compare(model: ir.Model, image: ir.Value, values: Sequence[ir.Value], runs:
             result.constants[name] = arrays[0]
     images = [run.feeds[str(image.name)].shape for run in runs]
     result.shapes[str(image.name)] = tuple(_dim(sizes, symbols) for sizes in zip(*images, strict=True))
+    result.examples = {str(symbol): sizes[0] for sizes, symbol in symbols.items()}
     return result
 
 

@@ -33,11 +33,17 @@ def outputs_unchanged(subject: Subject) -> pb.Check:
     before = subject.run_source(feeds[subject.image_name])
     after = subject.engine.run(feeds)
     errors = {name: _relative_to_largest(after[name], array) for name, array in before.items()}
+    tolerance = output_tolerance(subject.model)
+    if max(errors.values()) > tolerance:
+        # Further readers keep onnxruntime from some fusions; some models lose more than that to all of its fusions.
+        plain = subject.run_source_unoptimised(feeds[subject.image_name])
+        tolerance = max(tolerance, *(_relative_to_largest(plain[name], array) for name, array in before.items()))
     return make_check(
         "source-outputs",
-        "Largest change of a source output, relative to its largest element.",
+        "Largest change of a source output, relative to its largest element; allowed is what onnxruntime's own "
+        "optimisation changes, if that is more than rounding.",
         errors,
-        output_tolerance(subject.model),
+        tolerance,
     )
 
 

@@ -15,6 +15,7 @@ from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_runtime.engine import Engine
 
 Arrays = dict[str, np.ndarray]
+LoadSource = Callable[[bool], Engine]
 _BATCH = 3
 _DEFAULT_SIZE = 64
 
@@ -22,7 +23,8 @@ _DEFAULT_SIZE = 64
 class Subject:
     """An explainable graph with its manifest, an engine, a float64 evaluator, and random images.
 
-    `source` is the trained model's own engine where it is at hand; without it the file's forward part stands in.
+    `load_source` loads the trained model itself, with or without optimisation of its graph, where it is at hand;
+    without it the file's forward part stands in.
     `folder` holds the external weights, if any.
     """
 
@@ -32,7 +34,7 @@ class Subject:
         manifest: pb.Manifest,
         engine: Engine,
         *,
-        source: Engine | None = None,
+        load_source: LoadSource | None = None,
         folder: Path | None = None,
         seed: int = 0,
     ) -> None:
@@ -40,7 +42,7 @@ class Subject:
         self.manifest = manifest
         self.engine = engine
         self.folder = folder
-        self._source = source
+        self._load_source = load_source or self._load_forward_part
         self.seed = seed
         self.rng = np.random.default_rng(seed)
 
@@ -52,17 +54,26 @@ class Subject:
     @cached_property
     def source(self) -> Engine:
         """The trained model by itself."""
-        if self._source is not None:
-            return self._source
+        return self._load_source(True)
+
+    def _load_forward_part(self, optimize: bool) -> Engine:
         names = [spec.name for spec in self.manifest.source_outputs]
         extractor = onnx.utils.Extractor(self.model)
-        return load_engine(extractor.extract_model([self.image_name], names), self.folder)
+        return load_engine(extractor.extract_model([self.image_name], names), self.folder, optimize=optimize)
 
     def run_source(self, images: np.ndarray) -> Arrays:
+        """Run the trained model."""
+        return self._run_source(self.source, images)
+
+    def run_source_unoptimised(self, images: np.ndarray) -> Arrays:
+        """Run the trained model operator by operator, without what onnxruntime makes of its graph."""
+        return self._run_source(self._load_source(False), images)
+
+    def _run_source(self, source: Engine, images: np.ndarray) -> Arrays:
         """Run the trained model; one with a fixed batch gets the images in portions of that size."""
-        size = self.source.inputs[self.image_name].shape[0]
+        size = source.inputs[self.image_name].shape[0]
         step = size if isinstance(size, int) and len(images) % size == 0 else len(images)
-        runs = [self.source.run({self.image_name: images[i : i + step]}) for i in range(0, len(images), step)]
+        runs = [source.run({self.image_name: images[i : i + step]}) for i in range(0, len(images), step)]
         return runs[0] if len(runs) == 1 else {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}
 
     @property

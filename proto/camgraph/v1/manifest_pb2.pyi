@@ -232,7 +232,7 @@ class Letterbox(_message.Message):
     def __init__(self, height: _Optional[int] = ..., width: _Optional[int] = ..., filter: _Optional[_Union[Filter, str]] = ..., fill: _Optional[int] = ...) -> None: ...
 
 class Head(_message.Message):
-    __slots__ = ("score_tensor", "kind", "num_classes", "single_logit", "output_name", "num_anchors", "embedding_size")
+    __slots__ = ("score_tensor", "kind", "num_classes", "single_logit", "output_name", "num_anchors", "embedding_size", "class_slice")
     SCORE_TENSOR_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     NUM_CLASSES_FIELD_NUMBER: _ClassVar[int]
@@ -240,6 +240,7 @@ class Head(_message.Message):
     OUTPUT_NAME_FIELD_NUMBER: _ClassVar[int]
     NUM_ANCHORS_FIELD_NUMBER: _ClassVar[int]
     EMBEDDING_SIZE_FIELD_NUMBER: _ClassVar[int]
+    CLASS_SLICE_FIELD_NUMBER: _ClassVar[int]
     score_tensor: str
     kind: HeadKind
     num_classes: int
@@ -247,7 +248,16 @@ class Head(_message.Message):
     output_name: str
     num_anchors: int
     embedding_size: int
-    def __init__(self, score_tensor: _Optional[str] = ..., kind: _Optional[_Union[HeadKind, str]] = ..., num_classes: _Optional[int] = ..., single_logit: bool = ..., output_name: _Optional[str] = ..., num_anchors: _Optional[int] = ..., embedding_size: _Optional[int] = ...) -> None: ...
+    class_slice: ClassSlice
+    def __init__(self, score_tensor: _Optional[str] = ..., kind: _Optional[_Union[HeadKind, str]] = ..., num_classes: _Optional[int] = ..., single_logit: bool = ..., output_name: _Optional[str] = ..., num_anchors: _Optional[int] = ..., embedding_size: _Optional[int] = ..., class_slice: _Optional[_Union[ClassSlice, _Mapping]] = ...) -> None: ...
+
+class ClassSlice(_message.Message):
+    __slots__ = ("axis", "start")
+    AXIS_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    axis: int
+    start: int
+    def __init__(self, axis: _Optional[int] = ..., start: _Optional[int] = ...) -> None: ...
 
 class Layer(_message.Message):
     __slots__ = ("name", "channels", "height", "width", "stride_height", "stride_width", "activations_tensor", "weights_tensor", "gradients_tensor", "layout", "prefix_tokens", "alias")

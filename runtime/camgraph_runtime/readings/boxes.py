@@ -85,11 +85,13 @@ def read_boxes(output: AnyArray, head: pb.Head, known: dict[tuple[int, int], flo
     """Scores and probabilities from one image's output of a detector; None if it is of another shape.
 
     Args:
-        output: The head's output for one image, [boxes, C] or [C, boxes].
+        output: The head's output for one image, [boxes, C] or [C, boxes]; it may hold more than the C classes.
         head: The manifest's head.
         known: (box, class) to score y; they tell the two orders apart where both fit.
 
     """
+    if head.HasField("class_slice"):
+        output = _classes(output, head)
     values = _boxes_first(output, head)
     if values is None:
         return None
@@ -101,6 +103,13 @@ def read_boxes(output: AnyArray, head: pb.Head, known: dict[tuple[int, int], flo
         with np.errstate(divide="ignore"):
             return BoxValues(np.log(values) - np.log1p(-values), values)
     return BoxValues(None, np.exp(values) if head.kind == pb.HEAD_KIND_LOG_SOFTMAX else values)
+
+
+def _classes(output: AnyArray, head: pb.Head) -> AnyArray:
+    """Leave out what an output of one image holds beside the classes."""
+    axis, start = head.class_slice.axis - 1, head.class_slice.start
+    part: AnyArray = output[(slice(None),) * axis + (slice(start, start + head.num_classes),)]
+    return part
 
 
 def _boxes_first(output: AnyArray, head: pb.Head) -> AnyArray | None:

@@ -49,4 +49,6 @@ def _resolve_boxes(op: Backward, boxes: ir.Value, anchor: ir.Value, count: ir.Va
     wide = op.Unsqueeze(anchor, op.ints(2))
     rows = op.Reshape(boxes, op.join([op.ints(-1), op.size_vector(boxes, 2)]))
     resolved = resolve_ranks(op, rows, op.Reshape(wide, op.ints(-1, 1)), count)
-    return op.Reshape(resolved, op.Shape(anchor))
+    result = op.Reshape(resolved, op.Shape(anchor))
+    result.shape = anchor.shape
+    return result
