@@ -10,7 +10,7 @@ ConvTranspose.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -32,6 +32,7 @@ _FOLDS = [
     ("stride 1, 1024 to 256 x 14 x 14, 3 x 3", (256, 1024, 3, 3), (1024, 14, 14), {"pads": [1] * 4}),
     ("depthwise, stride 2, 144 x 56 x 56, 5 x 5", (144, 1, 5, 5), (144, 56, 56), {"pads": [2] * 4, "group": 144}),
     ("depthwise, stride 2, 240 x 28 x 28, 3 x 3", (240, 1, 3, 3), (240, 28, 28), {"pads": [1] * 4, "group": 240}),
+    ("stride 2, 128 x 56 x 56, 3 x 3", (128, 128, 3, 3), (128, 56, 56), {"pads": [1] * 4}),
     ("stride 2, 512 x 14 x 14, 3 x 3", (512, 512, 3, 3), (512, 14, 14), {"pads": [1] * 4}),
     ("stride 2, 1024 x 14 x 14 to 2048, 1 x 1", (2048, 1024, 1, 1), (1024, 14, 14), {}),
 ]
@@ -56,6 +57,18 @@ def main(pairs: int, threads: int) -> None:
         _line(
             f"gradient of a convolution: {name}", plain, harness.gradient_model(case, np.float32).model, pairs, threads
         )
+    apart = {name: ["N", 128, 28, 28] for name in ("00", "01", "10", "11")}
+    by_depth = [("Concat", list(apart), "depth", {"axis": 1}), ("DepthToSpace", ["depth"], "y_out", {"blocksize": 2})]
+    by_axis = [
+        *(("Unsqueeze", [name, "last"], f"{name}_last", {}) for name in apart),
+        ("Concat", ["00_last", "01_last"], "even", {"axis": 4}),
+        ("Concat", ["10_last", "11_last"], "odd", {"axis": 4}),
+        ("Concat", ["even", "odd"], "rows", {"axis": 3}),
+        ("Reshape", ["rows", "size"], "y_out", {}),
+    ]
+    constants = {"last": np.array([4]), "size": np.array([0, 0, 56, 56])}
+    made = (_graph(nodes, apart, ["N", 128, 56, 56], constants) for nodes in (by_depth, by_axis))
+    _line("four maps of 128 x 28 x 28 in turn: DepthToSpace", *made, pairs, threads)
     gate = [
         ("Cast", ["y"], {"to": TensorProto.BOOL}),
         ("Cast", ["0"], {"to": TensorProto.FLOAT}),
@@ -78,21 +91,30 @@ def _random(*shape: int) -> np.ndarray:
 def _chain(nodes: Sequence[tuple[str, list[str], dict[str, int]]], shape: tuple[int, ...]) -> onnx.ModelProto:
     """A graph of nodes in a row; node i writes the value i, the last one y_out. y: [N, ...]; g: [T, N, ...]."""
     names = [*map(str, range(len(nodes) - 1)), "y_out"]
-    made = [
-        helper.make_node(op_type, inputs, [name], **attributes)
-        for (op_type, inputs, attributes), name in zip(nodes, names, strict=True)
-    ]
+    made = [(op_type, inputs, name, given) for (op_type, inputs, given), name in zip(nodes, names, strict=True)]
     read = {name for _, inputs, _ in nodes for name in inputs}
     dims = {"y": ["N", *shape[1:]], "g": ["T", "N", *shape[1:]]}
-    inputs = [helper.make_tensor_value_info(x, TensorProto.FLOAT, dims[x]) for x in dims if x in read]
-    output = helper.make_tensor_value_info("y_out", TensorProto.FLOAT, dims["g"])
     constants = {
         "zero": np.float32(0),
         "scalar": np.float32(0.5),
         "full": np.full([1] * (len(shape) + 1), 0.5, np.float32),
     }
-    weights = [numpy_helper.from_array(array, name) for name, array in constants.items() if name in read]
-    graph = helper.make_graph(made, "forms", inputs, [output], weights)
+    used = {name: array for name, array in constants.items() if name in read}
+    return _graph(made, {name: dims[name] for name in dims if name in read}, dims["g"], used)
+
+
+def _graph(
+    nodes: Sequence[tuple[str, list[str], str, dict[str, int]]],
+    inputs: Mapping[str, list[int | str]],
+    output: list[int | str],
+    constants: Mapping[str, np.ndarray | np.generic],
+) -> onnx.ModelProto:
+    """A graph of nodes (operator, inputs, output, attributes); the result is y_out."""
+    made = [helper.make_node(op_type, read, [name], **given) for op_type, read, name, given in nodes]
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, dims) for name, dims in inputs.items()]
+    result = helper.make_tensor_value_info("y_out", TensorProto.FLOAT, output)
+    weights = [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
+    graph = helper.make_graph(made, "forms", infos, [result], weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
 
 

@@ -89,16 +89,17 @@ def export(
     prepared = prepare(loaded.model.clone(), sizes=options.input.size)
     choice = _choose(prepared, loaded, options)
     if choice.opset > prepared.model.opset_imports[""]:
-        prepared = prepare(prepared.model, opset=choice.opset, sizes=options.input.size)
+        prepared = prepare(loaded.model.clone(), opset=choice.opset, sizes=options.input.size)
         choice = _choose(prepared, loaded, options)
     built = build(prepared, choice.score, choice.layers, options.build)
     manifest = make_manifest(built, loaded.source, choice.input, options.labels)
     manifest.notes.extend(loaded.notes)
     model = _assemble(built, manifest)
     folder = weights_folder(built.prepared.model)
-    subject = Subject(
-        model, manifest, load_engine(model, folder), load_source=load_source, folder=folder, seed=options.seed
-    )
+    engine = load_engine(model, folder)
+    # Of a widened model only the graph's own forward part can be run.
+    source = None if prepared.is_widened else load_source
+    subject = Subject(model, manifest, engine, load_source=source, folder=folder, seed=options.seed)
     return _prove(subject, built.trace, progress)
 
 

@@ -10,7 +10,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.export import Exported, ExportOptions, export_file
 from camgraph_runtime.engine import Engine
 from support.quantised_nets import BRANCHES, RESIDUAL, float_net, photos
@@ -121,7 +120,20 @@ def test_bfloat16_weights_behind_casts(tmp_path: Path) -> None:
     assert np.linalg.norm(found - reference) <= 0.1 * np.linalg.norm(reference)
 
 
-def test_bfloat16_arithmetic_is_refused_where_the_runtime_has_none(tmp_path: Path) -> None:
-    model = _halved(float_net(BRANCHES), half_ends=False, element=TensorProto.BFLOAT16)
-    with pytest.raises(ModelFileError, match="onnxruntime cannot load the model"):
-        _export(model, tmp_path, "auto")
+@pytest.mark.parametrize("half_ends", [False, True])
+def test_bfloat16_arithmetic_is_lifted_to_float32(half_ends: bool, tmp_path: Path) -> None:
+    """onnxruntime has no kernels for it on the CPU; the same weights in float32 are the reference."""
+    model = float_net(BRANCHES)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            rounded = numpy_helper.to_array(tensor).astype(ml_dtypes.bfloat16).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(rounded, tensor.name))
+    narrow = _halved(model, half_ends=half_ends, element=TensorProto.BFLOAT16)
+    exported = _export(narrow, tmp_path, "joined")
+    assert any("computes in bfloat16" in note for note in exported.manifest.notes)
+    assert exported.manifest.input.tensor.dtype == "float32"
+    kept = {tensor.data_type for tensor in exported.model.graph.initializer}
+    assert TensorProto.BFLOAT16 in kept, "the weights are stored once, and as they were"
+    image = photos(2, seed=3)
+    found, reference = _weights(exported, image), _weights(_export(model, tmp_path, "joined"), image)
+    np.testing.assert_allclose(found, reference, rtol=1e-5, atol=1e-6 * np.abs(reference).max())

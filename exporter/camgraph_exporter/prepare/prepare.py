@@ -16,19 +16,22 @@ from camgraph_exporter.prepare.normalise import LOWEST_OPSET, normalise
 from camgraph_exporter.prepare.probe import BATCH, Probe, annotate, probe
 from camgraph_exporter.prepare.screen import screen
 from camgraph_exporter.prepare.sequences import unpack_sequences
+from camgraph_exporter.prepare.widen import NOTE, widen_bfloat16
 
 
 @dataclass
 class Prepared:
     """A normalised model whose values all carry shapes and types.
 
-    `notes`: what the user should know of it, one sentence each.
+    `notes`: what the user should know of it, one sentence each. `is_widened`: it computes in float32 what the source
+    computes in bfloat16, so that the source itself cannot be run beside it.
     """
 
     model: ir.Model
     image: ir.Value
     probe: Probe
     notes: list[str] = field(default_factory=list)
+    is_widened: bool = False
 
     @property
     def graph(self) -> ir.Graph:
@@ -54,6 +57,7 @@ def prepare(model: ir.Model, *, opset: int = LOWEST_OPSET, sizes: Sequence[int] 
     """
     model = normalise(model, opset=opset)
     screen(model)
+    is_widened = widen_bfloat16(model)
     model, notes = _with_any_batch(model, sizes)
     image = _image_input(model)
     _name_batch(image)
@@ -63,7 +67,7 @@ def prepare(model: ir.Model, *, opset: int = LOWEST_OPSET, sizes: Sequence[int] 
     settle_casts(model)
     unpack_sequences(model)
     show_integer_maps(model)
-    return Prepared(model, image, result, notes)
+    return Prepared(model, image, result, notes + [NOTE] * is_widened, is_widened)
 
 
 def _with_any_batch(model: ir.Model, sizes: Sequence[int] | None) -> tuple[ir.Model, list[str]]:

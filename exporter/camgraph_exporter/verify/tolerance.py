@@ -9,7 +9,7 @@ from onnx import TensorProto
 _FLOAT32 = 1e-6
 # One step of a number near one. onnxruntime has few kernels for half precision on CPU: it computes in float32 and
 # rounds where a value is read in its own type.
-_HALF: dict[int, float] = {TensorProto.FLOAT16: 2.0**-10, TensorProto.BFLOAT16: 2.0**-7}
+_HALF: dict[int, float] = {TensorProto.FLOAT16: 2.0**-10}
 # A few steps of 8 bits. On x86 onnxruntime turns signed 8-bit activations into unsigned ones, but only those with a
 # single reader; around the others it computes in float32, and roundings fall otherwise. So they do within the trained
 # model itself, with and without optimisation.
