@@ -91,6 +91,9 @@ def inspect(model: Path, score: ScoreOptions, measure: bool, as_json: bool) -> N
         f"Input  {prepared.image.name} {list(spec.tensor.shape)} {spec.tensor.dtype}; guessed: {describe_input(spec)}",
         highlight=False,
     )
+    for note in (*prepared.notes, inspection.score.note):
+        if note:
+            click.echo(f"Note: {note}", err=True)
 
 
 def _measured(prepared: Prepared, inspection: Inspection) -> Inspection:

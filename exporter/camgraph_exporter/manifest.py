@@ -39,6 +39,7 @@ def make_manifest(built: Built, source: pb.Source, input_spec: pb.InputSpec, lab
         default_method="grad-cam",
         notes=[
             *built.prepared.notes,
+            *([built.score.note] if built.score.note else []),
             *([_STRAIGHT_THROUGH] if built.is_quantised else []),
             *(layer.note for layer in built.layers if layer.note),
         ],

@@ -153,6 +153,7 @@ def test_two_sigmoids_in_one_output_leave_it_as_it_is(tmp_path: Path) -> None:
     made, _ = _export(net.model(out, shapes={out: ("N", 7, 64)}), tmp_path)
     assert (made.manifest.head.score_tensor, made.manifest.head.num_classes) == ("joined", 7)
     assert not made.manifest.head.HasField("class_slice")
+    assert any("all of its 7 values count as classes" in note for note in made.manifest.notes)
 
 
 def _recogniser(*, opset: int, characters: int = 30) -> onnx.ModelProto:

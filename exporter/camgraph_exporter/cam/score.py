@@ -41,6 +41,7 @@ class Score:
 
     `class_axis`: where its classes are. `num_classes`: how many a target may name; two for a single logit. For an
     embedding it is the length of the vector. `part`: where the output holds the classes, if it holds more than them.
+    `note`: a remark for the user on what was guessed.
     """
 
     value: ir.Value
@@ -52,6 +53,7 @@ class Score:
     single_logit: bool = False
     num_anchors: int = 0
     part: ClassPart | None = None
+    note: str = ""
 
     @property
     def name(self) -> str:
@@ -127,10 +129,21 @@ def _first(prepared: Prepared, options: ScoreOptions) -> Score:
         part = class_part(output)
         found = _strip(output if part is None else part.value)
         try:
-            return replace(_interpret(prepared, found, output, options), part=part)
+            score = replace(_interpret(prepared, found, output, options), part=part)
+            return replace(score, note=_doubt(score))
         except ScoreError as error:
             problems.append(str(error))
     raise ScoreError(" ".join(problems))
+
+
+def _doubt(score: Score) -> str:
+    if score.task != pb.TASK_DETECTION or score.kind != pb.HEAD_KIND_NONE:
+        return ""
+    return (
+        f"No sigmoid or softmax was found in front of output {score.output.name!r}, so that all of its "
+        f"{score.num_classes} values count as classes. If there are box coordinates among them, name the tensor of the "
+        "class scores with --score."
+    )
 
 
 @dataclass(frozen=True)
