@@ -177,6 +177,36 @@ def test_a_softmax_says_where_the_classes_are(tmp_path: Path, opset: int) -> Non
         assert logits.argmax() == character
 
 
+@pytest.mark.parametrize("softmax", [False, True])
+def test_the_index_of_the_best_class_leads_to_its_scores(tmp_path: Path, softmax: bool) -> None:
+    net = Net(seed=5)
+    logits = net.pooled_head(trunk(net, net.image()), 16, 5)
+    before = net.node("Softmax", logits, axis=1) if softmax else logits
+    label = net.node("Cast", net.node("ArgMax", before, axis=1, keepdims=0), to=onnx.TensorProto.FLOAT, name="label")
+    made, engine = _export(net.model(label, shapes={label: ("N",)}), tmp_path)
+    head = made.manifest.head
+    assert (head.score_tensor, head.num_classes, head.output_name) == ("logits", 5, "label")
+    assert head.kind == (pb.HEAD_KIND_SOFTMAX if softmax else pb.HEAD_KIND_NONE)
+    found = engine.run({"image": _IMAGE, "target": _targets([-1], [-1])})
+    assert found["target_index"][:, 0].tolist() == found["label"].tolist()
+
+
+def test_a_map_of_best_classes_leads_to_its_scores(tmp_path: Path) -> None:
+    segmenter = _segmenter()
+    del segmenter.graph.output[:]
+    argmax = onnx.helper.make_node("ArgMax", ["map"], ["classes"], axis=1, keepdims=0)
+    segmenter.graph.node.append(argmax)
+    output = onnx.helper.make_tensor_value_info("classes", onnx.TensorProto.INT64, ("N", 16, 16))
+    segmenter.graph.output.append(output)
+    made, engine = _export(segmenter, tmp_path)
+    assert made.manifest.task == pb.TASK_SEGMENTATION
+    assert (made.manifest.head.score_tensor, made.manifest.head.num_classes) == ("map", 3)
+    empty = np.zeros((2, 1, 16, 16), np.uint8)
+    found = engine.run({"image": _IMAGE, "target": _targets([-1], [-1]), "mask": empty})
+    areas = [np.bincount(classes.ravel(), minlength=3).argmax() for classes in found["classes"]]
+    assert found["target_index"][:, 0].tolist() == areas
+
+
 def test_a_score_without_the_batch_in_front_is_refused(tmp_path: Path) -> None:
     net = Net(seed=4)
     row = net.node("Reshape", net.node("AveragePool", trunk(net, net.image()), kernel_shape=[8, 1]), net.ints(0, 16, 8))

@@ -15,6 +15,7 @@ from camgraph_runtime.cam import METHODS
 from camgraph_runtime.errors import InvalidInputError, TargetError, UnsupportedError, UsageError
 from camgraph_runtime.profiles import pytorch_grad_cam
 from camgraph_runtime.result import ClassScore, Explanation
+from support.nets import Net, trunk
 from support.tasks import (
     BOXES,
     DETECT_LABELS,
@@ -305,6 +306,27 @@ def test_boxes_in_one_output_with_their_coordinates(graphs: dict[str, Explainer]
     assert joined.warnings == []
     for found, expected in ((joined.predictions, apart.predictions), (joined.explanations, apart.explanations)):
         assert [_named(item) for item in found] == [_named(item) for item in expected]
+
+
+def test_a_model_that_gives_only_the_index_of_the_best_class(folder: Path) -> None:
+    net = Net(seed=5)
+    logits = net.pooled_head(trunk(net, net.image()), 16, 5)
+    best = net.model(net.node("ArgMax", logits, axis=1, name="best"), shapes={"best": ("N", 1)})
+    best.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    tensor = np.random.default_rng(3).normal(size=(1, 3, 16, 16)).astype(np.float32)
+    results = []
+    for name, model in (("best", best), ("scores", net.model(logits))):
+        onnx.save(model, folder / f"{name}.source.onnx")
+        export_model(folder / f"{name}.source.onnx", folder / f"{name}.onnx", "--layer", "last")
+        results.append(load(folder / f"{name}.onnx").explain(tensor=tensor, top_k=2, num_predictions=3))
+    found, expected = results
+    assert [p.class_index for p in found.predictions] == [expected.predictions[0].class_index]
+    assert "the best classes cannot be listed" in found.warnings[0]
+    for one, other in zip(found.explanations, expected.explanations, strict=True):
+        assert one.target.class_index == other.target.class_index
+        assert one.target.score == pytest.approx(other.target.score, abs=1e-5)
+        assert np.isnan(one.target.probability)
+        np.testing.assert_allclose(one.heatmap, other.heatmap, atol=1e-5)
 
 
 def _named(item: ClassScore | Explanation) -> tuple[str, int, int, float, float]:

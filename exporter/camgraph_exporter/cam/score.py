@@ -148,23 +148,27 @@ def _doubt(score: Score) -> str:
 
 @dataclass(frozen=True)
 class _Found:
-    """A tensor of scores and what is applied to it; `softmax_axis`: the axis that a softmax runs over."""
+    """A tensor of scores and what is applied to it; `class_axis`: the axis that a softmax or an ArgMax runs over."""
 
     value: ir.Value
     kind: pb.HeadKind = pb.HEAD_KIND_NONE
-    softmax_axis: int | None = None
+    class_axis: int | None = None
 
 
 def _strip(output: ir.Value) -> _Found:
     """Walk back from an output to the input of its last softmax or sigmoid; the output itself if there is none.
 
-    Integers are shown as the real numbers that they stand for.
+    The index of the best class leads to what it is the best of. Integers are shown as the real numbers that they stand
+    for.
     """
     value = output
     while (node := maker(value)) is not None:
         form = real_form(node)
         operator = form.op_type if form is not None else node.op_type if node.domain == "" else ""
         source = node.inputs[0] if node.inputs else None
+        if source is not None and operator == "ArgMax":
+            found = _strip(source)
+            return found if found.kind != pb.HEAD_KIND_NONE else _Found(source, class_axis=_axis(node, source, 0))
         if source is None or operator not in _OPERATORS.keys() | _PASS_THROUGH:
             break
         if operator in _OPERATORS:
@@ -178,12 +182,15 @@ def _strip(output: ir.Value) -> _Found:
 
 def _softmax_axis(node: ir.Node, source: ir.Value, value: ir.Value) -> int | None:
     """Return the axis of `value` that a softmax of `source`, which is `value` or a flattened one, runs over."""
-    if source.shape is None or value.shape is None:
-        return None
-    axis = node.attributes.get_int("axis", -1) % len(source.shape)
-    if value is source:
+    axis = _axis(node, source, -1)
+    if axis is None or source.shape is None or value.shape is None or value is source:
         return axis
     return len(value.shape) - 1 if axis == len(source.shape) - 1 and source.shape[-1] == value.shape[-1] else None
+
+
+def _axis(node: ir.Node, source: ir.Value, default: int) -> int | None:
+    axis = node.attributes.get_int("axis", default)
+    return axis % len(source.shape) if source.shape is not None else None
 
 
 def _unflattened(source: ir.Value, output: ir.Value) -> ir.Value:
@@ -207,7 +214,7 @@ def _interpret(prepared: Prepared, found: _Found, output: ir.Value, options: Sco
             "batch. Name scores that have the batch first with --score, or export the model with its batch first."
         )
     task = TASKS[options.task] if options.task is not None else _suggested_task(dims)
-    options = replace(options, class_axis=options.class_axis or found.softmax_axis)
+    options = replace(options, class_axis=options.class_axis or found.class_axis)
     return _READ[task](prepared, Score(value, found.kind, output, task, 0, 1), dims, options)
 
 

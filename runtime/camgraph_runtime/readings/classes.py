@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from camgraph.v1.manifest_pb2 import Manifest
+from camgraph.v1 import manifest_pb2 as pb
 from camgraph_runtime.columns import Column
 from camgraph_runtime.head import read_head
-from camgraph_runtime.readings.reading import Outputs, label_of
+from camgraph_runtime.readings.reading import Outputs, label_of, unlisted
 from camgraph_runtime.result import ClassScore
 
 
 class ClassReading:
-    """Scores of the classes of an image."""
+    """Scores of the classes of an image; of a model that gives only the index of the best class, those of targets."""
 
-    warnings: Sequence[str] = ()
-
-    def __init__(self, manifest: Manifest, _: Sequence[Column], outputs: Outputs) -> None:
+    def __init__(self, manifest: pb.Manifest, _: Sequence[Column], outputs: Outputs) -> None:
         self._manifest = manifest
         self._indices = outputs[manifest.target.target_index_output]
         scores = outputs[manifest.target.target_score_output]
-        known = {int(index): float(score) for index, score in zip(self._indices, scores, strict=False)}
-        self._values = read_head(outputs[manifest.head.output_name], manifest.head, known)
+        self._known = {int(index): float(score) for index, score in zip(self._indices, scores, strict=False)}
+        output, head = outputs[manifest.head.output_name], manifest.head
+        only_winner = output.size == 1 < head.num_classes and not head.single_logit
+        self._winner = int(output.item()) if only_winner else None
+        self._values = None if self._winner is not None else read_head(output, head, self._known)
+        self.warnings = [] if self._values else [unlisted(manifest, output, f"{head.num_classes} classes")]
 
     def best(self, count: int) -> list[ClassScore]:
         """The best classes by score."""
+        if self._values is None:
+            return [self._class_score(self._winner)][:count] if self._winner is not None else []
         return [self._class_score(index) for index in self._values.best(count)]
 
     def target(self, column: int) -> ClassScore:
@@ -32,9 +37,10 @@ class ClassReading:
         return self._class_score(int(self._indices[column]))
 
     def _class_score(self, index: int) -> ClassScore:
+        values = self._values
         return ClassScore(
             class_index=index,
             label=label_of(self._manifest, index),
-            score=float(self._values.scores[index]),
-            probability=float(self._values.probabilities[index]),
+            score=self._known.get(index, math.nan) if values is None else float(values.scores[index]),
+            probability=math.nan if values is None else float(values.probabilities[index]),
         )
