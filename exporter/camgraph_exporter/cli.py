@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.export import Exported, ExportOptions, export_file
 from camgraph_exporter.export_torch import export_factory, load_factory
 from camgraph_exporter.frontends.factory import is_factory
+from camgraph_exporter.frontends.fixed_inputs import fix_inputs
 from camgraph_exporter.frontends.onnx_file import load_onnx
 from camgraph_exporter.input_spec import CHANNEL_ORDERS, FILTERS, PRESETS, RESIZES, InputOptions
 from camgraph_exporter.inspection import Inspection, inspect_model, measure_costs
@@ -64,19 +65,46 @@ def _score_options(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
+def _model_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say what a file leaves open: `size` and `fixed` of the command."""
+
+    @click.option("--input-size", metavar="HxW", help="Size of the input where the model leaves it open.")
+    @click.option(
+        "--set",
+        "settings",
+        metavar="NAME=NUMBER[,NUMBER]",
+        multiple=True,
+        help="Fix an input that is no image, such as a scale factor; repeat for several.",
+    )
+    @functools.wraps(command)
+    def wrapped(*args: Any, input_size: str | None, settings: Sequence[str], **options: Any) -> None:
+        command(*args, size=_size(input_size), fixed=_settings(settings), **options)
+
+    return wrapped
+
+
 @click.command()
 @click.argument("model", type=_FILE)
 @_score_options
+@_model_options
 @click.option("--measure", is_flag=True, help="Time every layer on this machine instead of estimating its cost.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def inspect(model: Path, score: ScoreOptions, measure: bool, as_json: bool) -> None:
+def inspect(
+    model: Path,
+    score: ScoreOptions,
+    size: tuple[int, int] | None,
+    fixed: Mapping[str, Sequence[float]],
+    measure: bool,
+    as_json: bool,
+) -> None:
     """List the layers of MODEL that can be explained, its head, and a guess of its input.
 
     MODEL is an .onnx file, or package.module:factory for a PyTorch module.
     """
     factory = str(model)
-    loaded = load_factory(factory, ExportOptions()) if is_factory(factory) else load_onnx(model)
-    prepared = prepare(loaded.model)
+    options = ExportOptions(input=InputOptions(size=size), fixed=fixed)
+    loaded = load_factory(factory, options) if is_factory(factory) else fix_inputs(load_onnx(model), fixed)
+    prepared = prepare(loaded.model, sizes=size)
     inspection = inspect_model(prepared, score)
     if measure:
         inspection = _measured(prepared, inspection)
@@ -131,7 +159,7 @@ def _measured(prepared: Prepared, inspection: Inspection) -> Inspection:
 @click.option("--resize", type=click.Choice(RESIZES), help="How a photo gets the input's size.")
 @click.option("--shorter-side", type=click.IntRange(1), help="Length of the shorter side before the crop.")
 @click.option("--filter", "filter_", type=click.Choice(list(FILTERS)), help="Resampling filter.")
-@click.option("--input-size", metavar="HxW", help="Size of the input where the model leaves it open.")
+@_model_options
 @click.option("--dynamic-size", is_flag=True, help="Leave height and width of a PyTorch module's input open.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the certificate's random inputs.")
 def export(
@@ -153,7 +181,8 @@ def export(
     resize: str | None,
     shorter_side: int | None,
     filter_: str | None,
-    input_size: str | None,
+    size: tuple[int, int] | None,
+    fixed: Mapping[str, Sequence[float]],
     dynamic_size: bool,
     seed: int,
 ) -> None:
@@ -170,10 +199,10 @@ def export(
         resize=resize,
         shorter_side=shorter_side,
         filter=filter_,
-        size=_size(input_size),
+        size=size,
     )
     options = ExportOptions(
-        tuple(layers), score, BuildOptions(gradients, guided, skippable, portable), _labels(labels), stated, seed
+        tuple(layers), score, BuildOptions(gradients, guided, skippable, portable), _labels(labels), stated, seed, fixed
     )
     with _progress_bar("Checking") as report:
         exported = _export(model, factory, output, options, dynamic_size, report)
@@ -242,6 +271,16 @@ def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
         return tuple(float(part) for part in str(text).split(","))
     except ValueError as error:
         raise UsageError(f"{option} is a list of numbers such as 0.485,0.456,0.406, not {text!r}.") from error
+
+
+def _settings(texts: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    settings = {}
+    for text in texts:
+        name, equals, numbers = text.partition("=")
+        if not (name and equals and numbers):
+            raise UsageError(f"--set is NAME=NUMBER[,NUMBER], such as scale_factor=1,1, not {text!r}.")
+        settings[name] = _numbers("--set", numbers) or ()
+    return settings
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

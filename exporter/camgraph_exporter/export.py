@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from camgraph_exporter.cam.direct_outputs import write_directly
 from camgraph_exporter.cam.layers import TargetLayer
 from camgraph_exporter.cam.score import Score, ScoreOptions, find_score
 from camgraph_exporter.errors import Problems
+from camgraph_exporter.frontends.fixed_inputs import fix_inputs
 from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx
 from camgraph_exporter.input_spec import InputOptions, make_input_spec
 from camgraph_exporter.manifest import make_manifest
@@ -23,7 +24,7 @@ from camgraph_exporter.prepare.prepare import Prepared, prepare
 from camgraph_exporter.storage import check_model, check_target, load_engine, weights_folder, write
 from camgraph_exporter.verify.certificate import Progress, certify, require
 from camgraph_exporter.verify.locate import name_wrong_nodes
-from camgraph_exporter.verify.subject import LoadSource, Subject
+from camgraph_exporter.verify.subject import LoadSource, Subject, loader_of
 from camgraph_exporter.vjp.driver import Path as GradientPath
 from camgraph_exporter.vjp.driver import Step
 from camgraph_runtime.engine import Engine
@@ -36,7 +37,11 @@ _LOWEST_IR_VERSION = 8
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What to export. `layers`: tensor names, or "auto" for the last feature map before pooling or flattening."""
+    """What to export.
+
+    `layers`: tensor names, or "auto" for the last feature map before pooling or flattening. `fixed`: numbers for inputs
+    that are no images.
+    """
 
     layers: Sequence[str] = ("auto",)
     score: ScoreOptions = field(default_factory=ScoreOptions)
@@ -44,6 +49,7 @@ class ExportOptions:
     labels: Sequence[str] = ()
     input: InputOptions = field(default_factory=InputOptions)
     seed: int = 0
+    fixed: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,12 +69,15 @@ def export_file(source: Path, target: Path, options: ExportOptions, *, progress:
 
     """
     check_target(target, source)
-    loaded = load_onnx(source)
-    exported = export(
-        loaded, options, load_source=lambda optimize: Engine(source, optimize=optimize), progress=progress
-    )
+    loaded = fix_inputs(load_onnx(source), options.fixed)
+    exported = export(loaded, options, load_source=_loader(source, loaded, options), progress=progress)
     write(exported.model, target, exported.weights_folder)
     return exported
+
+
+def _loader(source: Path, loaded: LoadedModel, options: ExportOptions) -> LoadSource:
+    """Return what loads the file itself, or with inputs fixed the model that it becomes."""
+    return loader_of(loaded.model) if options.fixed else lambda optimize: Engine(source, optimize=optimize)
 
 
 def export(

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import onnx_ir as ir
-
 from camgraph_exporter.errors import ModuleError
 from camgraph_exporter.export import Exported, ExportOptions, export
 from camgraph_exporter.frontends.factory import call_factory
+from camgraph_exporter.frontends.fixed_inputs import fix_inputs
 from camgraph_exporter.frontends.onnx_file import LoadedModel
-from camgraph_exporter.storage import check_target, load_engine, weights_folder, write
+from camgraph_exporter.storage import check_target, write
 from camgraph_exporter.verify.certificate import Progress
-from camgraph_exporter.verify.subject import LoadSource
+from camgraph_exporter.verify.subject import loader_of
 from camgraph_runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def export_module(
     if target is not None:
         check_target(target)
     loaded = _load(module, example_input, options, name, dynamic_size=dynamic_size)
-    exported = export(loaded, options, load_source=_loader_of(loaded), progress=progress)
+    exported = export(loaded, options, load_source=loader_of(loaded.model), progress=progress)
     if target is not None:
         write(exported.model, target, exported.weights_folder)
     return exported
@@ -75,7 +74,7 @@ def export_factory(
     """
     check_target(target)
     loaded = load_factory(factory, options, dynamic_size=dynamic_size)
-    exported = export(loaded, options, load_source=_loader_of(loaded), progress=progress)
+    exported = export(loaded, options, load_source=loader_of(loaded.model), progress=progress)
     write(exported.model, target, exported.weights_folder)
     return exported
 
@@ -101,12 +100,8 @@ def _load(
         raise _not_installed(error) from error
     if example is None:
         example = torch_module.default_example(module, options.input.size)
-    return torch_module.load_module(module, example, layers=options.layers, name=name, dynamic_size=dynamic_size)
-
-
-def _loader_of(loaded: LoadedModel) -> LoadSource:
-    folder = weights_folder(loaded.model)
-    return lambda optimize: load_engine(ir.to_proto(loaded.model), folder, optimize=optimize)
+    loaded = torch_module.load_module(module, example, layers=options.layers, name=name, dynamic_size=dynamic_size)
+    return fix_inputs(loaded, options.fixed)
 
 
 def _module_and_example(factory: str, built: object) -> tuple[torch.nn.Module, torch.Tensor | None]:

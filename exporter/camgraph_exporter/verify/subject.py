@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.storage import load_engine, with_weights
+from camgraph_exporter.storage import load_engine, weights_folder, with_weights
 from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_runtime.engine import Engine
 
@@ -192,6 +193,12 @@ class Subject:
             return np.concatenate([whole[:, :begin], cells, whole[:, end:]], axis=1)
 
         return as_tokens
+
+
+def loader_of(model: ir.Model) -> LoadSource:
+    """Return what loads a model that is in memory."""
+    folder = weights_folder(model)
+    return lambda optimize: load_engine(ir.to_proto(model), folder, optimize=optimize)
 
 
 def _smooth_noise(rng: np.random.Generator, shape: list[int], *, channels_last: bool) -> np.ndarray:
