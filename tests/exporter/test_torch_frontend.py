@@ -133,6 +133,18 @@ def test_height_and_width_can_stay_open() -> None:
         assert found["activations"].shape[2:] == (height // 4, width // 4)
 
 
+def test_attention_within_windows_is_traced() -> None:
+    module = torch_models.window_attention().eval()
+    attention = torch.nn.functional.scaled_dot_product_attention
+    exported = export_module(module, torch.zeros(1, 3, 32, 32), options=ExportOptions(layers=("stem",)))
+    assert torch.nn.functional.scaled_dot_product_attention is attention
+    assert not any("recorded one run" in note for note in exported.manifest.notes)
+    x = np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype(np.float32)
+    feeds = {exported.manifest.input.tensor.name: x, "target": np.asarray([[-1], [-1]])}
+    found = Engine(exported.model.SerializeToString()).run(feeds)[exported.manifest.head.output_name]
+    np.testing.assert_allclose(found, module(torch.from_numpy(x)).detach().numpy(), atol=1e-5)
+
+
 def test_control_flow_is_recorded_and_the_manifest_says_so() -> None:
     exported = export_module(torch_models.branches(), torch.zeros(1, *_SIZE))
     assert any("recorded one run" in note for note in exported.manifest.notes)

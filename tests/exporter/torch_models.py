@@ -93,6 +93,22 @@ class OneImage(nn.Module):
         return self.head(maps.reshape(1, 8, -1).mean(2))
 
 
+class WindowAttention(nn.Module):
+    """Attends within windows, whose queries have five axes; half of the windows see half of their cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(3, 24, 8, 8), nn.BatchNorm2d(8)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.stem(x).flatten(2).unflatten(2, (2, 8)).unflatten(1, (3, 2, 4)).permute(1, 0, 2, 4, 5, 3)
+        mask = torch.ones(2, 1, 8, dtype=torch.bool)
+        mask[1, :, 4:] = False
+        y = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.head(self.norm(y.permute(0, 1, 4, 2, 3).reshape(len(x), 8, 4, 4)).mean((2, 3)))
+
+
 def _seeded(kind: type[nn.Module]) -> nn.Module:
     torch.manual_seed(0)
     module = kind()
@@ -127,6 +143,10 @@ def branches() -> nn.Module:
 
 def one_image() -> nn.Module:
     return _seeded(OneImage)
+
+
+def window_attention() -> nn.Module:
+    return _seeded(WindowAttention)
 
 
 def failing() -> nn.Module:

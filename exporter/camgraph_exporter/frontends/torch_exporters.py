@@ -90,12 +90,44 @@ def quiet() -> Iterator[None]:
 
 
 def _traced(module: torch.nn.Module, example: torch.Tensor, dims: Any) -> tuple[ir.Model, Callable[[], ir.Model]]:
-    program = torch.onnx.export(module, (example,), dynamo=True, dynamic_shapes=dims, optimize=False, verbose=False)
+    with _attention_of_any_rank():
+        program = torch.onnx.export(module, (example,), dynamo=True, dynamic_shapes=dims, optimize=False, verbose=False)
     if program is None:
         raise ModuleError("torch.onnx.export returned nothing")
     plain = program.model.clone()
     program.optimize()
     return program.model, lambda: plain
+
+
+@contextmanager
+def _attention_of_any_rank() -> Iterator[None]:
+    """Write attention out where its heads lie in windows: the exporter knows queries [N, heads, L, E] alone."""
+    functions = torch.nn.functional
+    original = functions.scaled_dot_product_attention
+
+    def attend(
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attn_mask: torch.Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+        **more: Any,
+    ) -> torch.Tensor:
+        if query.dim() == 4 or is_causal or more.get("enable_gqa"):
+            return original(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, **more)
+        logits = (query @ key.transpose(-2, -1)) * (scale if scale is not None else query.shape[-1] ** -0.5)
+        if attn_mask is not None:
+            masked = attn_mask.dtype == torch.bool
+            logits = logits.masked_fill(~attn_mask, -torch.inf) if masked else logits + attn_mask
+        return logits.softmax(-1) @ value
+
+    functions.scaled_dot_product_attention = attend
+    try:
+        yield
+    finally:
+        functions.scaled_dot_product_attention = original
 
 
 def _recorded(module: torch.nn.Module, example: torch.Tensor, axes: dict[int, str], *, merge: bool) -> ir.Model:
