@@ -63,6 +63,16 @@ def test_initializers_that_are_listed_as_inputs(tmp_path: Path) -> None:
     assert list(Engine(tmp_path / "cam.onnx").inputs) == ["image", "target"]
 
 
+def test_a_weight_that_nothing_reads(tmp_path: Path) -> None:
+    """In files of IR version 3 it is an input as well, which is all that such a weight is known by."""
+    model = classifier(ir_version=3, opset=8, shape=(1, *IMAGE[1:]))
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros((2, 3), np.float32), "queue"))
+    for tensor in model.graph.initializer:
+        model.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    check_same_explanation(model, tmp_path)
+    assert Engine(tmp_path / "cam.onnx").inputs["image"].shape[0] == "N", "its batch of one is freed"
+
+
 def test_weights_as_constant_nodes(tmp_path: Path) -> None:
     model = classifier()
     for tensor in model.graph.initializer:

@@ -16,6 +16,8 @@ from camgraph_exporter.storage import weights_folder
 # From this version on, axes of Squeeze, Unsqueeze and ReduceSum are inputs and Softmax works on one axis: rules need to
 # know one spelling.
 LOWEST_OPSET = 13
+# In files of older IR versions every initializer is listed as an input as well.
+_WEIGHTS_ARE_NO_INPUTS = 4
 
 
 def normalise(model: ir.Model, *, opset: int = LOWEST_OPSET) -> ir.Model:
@@ -38,6 +40,7 @@ def normalise(model: ir.Model, *, opset: int = LOWEST_OPSET) -> ir.Model:
     common.TopologicalSortPass()(model)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     common.RemoveInitializersFromInputsPass()(model)
+    model.ir_version = max(model.ir_version, _WEIGHTS_ARE_NO_INPUTS)
     return model
 
 
