@@ -16,6 +16,9 @@ from camgraph_exporter.verify.operators import is_portable, operators_portable
 from camgraph_exporter.verify.subject import Subject
 from camgraph_runtime.engine import Engine
 from camgraph_runtime.errors import UsageError
+from exporter import vjp_harness as harness
+from exporter.op_cases import ALL_CASES
+from exporter.op_cases.case import Input, OpCase
 from support.nets import Net, trunk
 
 _KEPT = 10
@@ -87,3 +90,19 @@ def test_portable_and_skippable_exclude_each_other(tmp_path: Path) -> None:
     outcome = CliRunner().invoke(cli, arguments)
     assert outcome.exit_code == 2
     assert not (tmp_path / "out.onnx").exists()
+
+
+_CUTTING = [case for case in ALL_CASES if case.op_type in {"Pad", "Slice", "Split"} and not case.dynamic]
+
+
+@pytest.mark.parametrize("case", _CUTTING, ids=str)
+def test_zeros_are_put_around_and_elements_cut_by_slices(case: OpCase) -> None:
+    """OpenCV pads five axes at most, and ONNX's reference evaluator none by a negative number."""
+    gradient = harness.gradient_model(case, np.float32)
+    known = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in gradient.model.graph.initializer}
+    axes = max(len(item.shape) for item in case.inputs if isinstance(item, Input)) + 1  # targets come first
+    for node in gradient.emitted:
+        counts = known.get(node.input[1]) if node.op_type == "Pad" else None
+        if counts is not None:
+            assert counts.min() >= 0
+            assert len(counts) <= 2 * axes

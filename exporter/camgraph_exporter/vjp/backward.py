@@ -159,8 +159,17 @@ class Backward(Emitter):
 
     def pad_axis(self, g: ir.Value, axis: int, before: ir.Value, after: ir.Value) -> ir.Value:
         """Pad one axis with zeros (int64 [1] counts; negative counts cut)."""
-        known = self.known(before), self.known(after)
-        if all(count is not None and not count.any() for count in known):
+        known = [self.known(count) for count in (before, after)]
+        counts = [int(count[0]) if count is not None else None for count in known]
+        if any(count is not None and count < 0 for count in counts):
+            # Not every runtime takes negative pads.
+            g = self._cut_axis(g, axis, *(-min(count or 0, 0) for count in counts))
+            before, after = (
+                self.ints(0) if count is not None and count < 0 else pad
+                for count, pad in zip(counts, (before, after), strict=True)
+            )
+            counts = [count if count is None else max(count, 0) for count in counts]
+        if counts == [0, 0]:
             return g
         rank = len(dims_of(g))
         front, back = self.ints(*[0] * axis), self.ints(*[0] * (rank - axis - 1))
@@ -168,6 +177,13 @@ class Backward(Emitter):
         result = self.Pad(g, self.join([piece for piece in pieces if dims_of(piece) != (0,)]))
         padded = dims_of(result)[axis]
         result.shape = ir.Shape([padded if i == axis else dim for i, dim in enumerate(dims_of(g))])
+        return result
+
+    def _cut_axis(self, g: ir.Value, axis: int, before: int, after: int) -> ir.Value:
+        end = -after if after else 2**31 - 1
+        result = self.Slice(g, self.ints(before), self.ints(end), self.ints(axis))
+        left = dims_of(result)[axis]
+        result.shape = ir.Shape([left if i == axis else dim for i, dim in enumerate(dims_of(g))])
         return result
 
     def unbroadcast(self, g: ir.Value, y: ir.Value, x: ir.Value) -> ir.Value:
