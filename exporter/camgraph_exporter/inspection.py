@@ -17,15 +17,16 @@ from camgraph_exporter.cam.choose import choose_layer
 from camgraph_exporter.cam.layers import TargetLayer, candidate_layers
 from camgraph_exporter.cam.receptive_field import receptive_fields
 from camgraph_exporter.cam.score import Score, ScoreOptions, find_score
-from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.dims import Dim, dims_of
 from camgraph_exporter.input_spec import InputOptions, make_input_spec
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.storage import load_engine, weights_folder
 from camgraph_exporter.vjp.driver import Path
 from camgraph_runtime.engine import Engine
 
+Arrays = dict[str, np.ndarray]
+
 _PAIRS = 15
-_DEFAULT_SIZE = 224
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ def measure_costs(prepared: Prepared, inspection: Inspection) -> Iterator[Candid
         layer = choose_layer(copy, find_score(copy, _same(inspection.score)), candidate.layer.name)
         build(copy, find_score(copy, _same(inspection.score)), [layer])
         explained = load_engine(ir.to_proto(model), folder)
-        yield replace(candidate, measured_cost=_median_ratio(plain, explained, feeds) - 1)
+        full = {**feeds, **_targets(prepared, explained, feeds)}
+        yield replace(candidate, measured_cost=_median_ratio(plain, explained, feeds, full) - 1)
 
 
 def _same(score: Score) -> ScoreOptions:
@@ -119,35 +121,41 @@ def _same(score: Score) -> ScoreOptions:
     return ScoreOptions(tensor=score.name, task=names[score.task])
 
 
-def _feeds(prepared: Prepared) -> dict[str, np.ndarray]:
-    dims = dims_of(prepared.image)
-    shape = [dim if isinstance(dim, int) else (1 if axis == 0 else _DEFAULT_SIZE) for axis, dim in enumerate(dims)]
+def _feeds(prepared: Prepared) -> Arrays:
+    """Draw one image, of the probe's size where the model takes several."""
+    dims = prepared.probe.shapes[str(prepared.image.name)]
+    shape = [1 if axis == 0 and isinstance(dim, str) else _size(prepared, dim) for axis, dim in enumerate(dims)]
     assert prepared.image.dtype is not None
     image = np.random.default_rng(0).standard_normal(shape).astype(prepared.image.dtype.numpy())
     return {str(prepared.image.name): image}
 
 
-def _median_ratio(plain: Engine, explained: Engine, feeds: dict[str, np.ndarray]) -> float:
+def _size(prepared: Prepared, dim: Dim) -> int:
+    size = prepared.probe.example(dim)
+    assert size is not None, "Dimensions of the image and of the score are the probe's."
+    return size
+
+
+def _median_ratio(plain: Engine, explained: Engine, feeds: Arrays, full: Arrays) -> float:
     """Return the median of the ratios of runs that take turns, after two rounds of warm-up."""
-    full = {**feeds, **_targets(explained, feeds)}
     ratios = [_seconds(explained, full) / _seconds(plain, feeds) for _ in range(_PAIRS + 2)]
     return statistics.median(ratios[2:])
 
 
-def _targets(engine: Engine, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _targets(prepared: Prepared, engine: Engine, feeds: Arrays) -> Arrays:
     """Ask for the best class (and box) of every image; masks and directions are ones."""
     batch = len(next(iter(feeds.values())))
     made = {}
     for name, info in engine.inputs.items():
         if name in feeds:
             continue
-        tail = [size if isinstance(size, int) else _DEFAULT_SIZE for size in info.shape[2:]]
+        tail = [_size(prepared, size if size is not None else "") for size in info.shape[2:]]
         fill = -1 if info.dtype == "int64" else 1
         made[name] = np.full([batch, 1, *tail], fill, dtype=info.dtype)
     return made
 
 
-def _seconds(engine: Engine, feeds: dict[str, np.ndarray]) -> float:
+def _seconds(engine: Engine, feeds: Arrays) -> float:
     start = time.perf_counter()
     engine.run(feeds)
     return time.perf_counter() - start
