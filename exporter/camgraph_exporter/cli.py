@@ -36,7 +36,7 @@ from camgraph_exporter.report import (
     inspection_json,
     summarise,
 )
-from camgraph_exporter.storage import weights_folder
+from camgraph_exporter.storage import weights_folder, written_bytes
 from camgraph_exporter.verify.certificate import Progress as Report
 from camgraph_exporter.verify.certificate import certify
 from camgraph_exporter.verify.subject import Subject
@@ -206,7 +206,7 @@ def export(
     )
     with _progress_bar("Checking") as report:
         exported = _export(model, factory, output, options, dynamic_size, report)
-    summarise(output, exported.manifest)
+    summarise(output, written_bytes(output, exported.weights_folder), exported.manifest)
 
 
 def _export(

@@ -99,12 +99,12 @@ def check_table(certificate: pb.Certificate) -> Table:
     return table
 
 
-def summarise(output: Path, manifest: pb.Manifest) -> None:
-    """Print what was written, what was proven, and what the user should know (the last on stderr)."""
-    size, head = output.stat().st_size / 1e6, manifest.head
+def summarise(output: Path, size: int, manifest: pb.Manifest) -> None:
+    """Print what was written (`size` in bytes), what was proven, and what the user should know (the last on stderr)."""
+    megabytes, head = size / 1e6, manifest.head
     wide = f"{head.num_classes} classes" if head.num_classes else f"{head.embedding_size} dimensions"
     for layer in manifest.layers:
-        click.echo(f"{output}: {layer.name} ({cells(layer)}), score {head.score_tensor}, {wide}, {size:.1f} MB")
+        click.echo(f"{output}: {layer.name} ({cells(layer)}), score {head.score_tensor}, {wide}, {megabytes:.1f} MB")
     checks = {check.name: check for check in manifest.certificate.checks}
     gradient = next((check for name, check in checks.items() if name.startswith("gradient-f")), None)
     accuracy = f"; gradients are right to {gradient.error:.1e}" if gradient is not None else ""

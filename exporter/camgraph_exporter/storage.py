@@ -115,7 +115,16 @@ def write(model: onnx.ModelProto, target: Path, folder: Path | None = None) -> N
 def _save_with_data(model: onnx.ModelProto, folder: Path, path: Path) -> None:
     with_data = ir.from_proto(model)
     ir.external_data.set_base_dir(with_data.graph, folder)
-    ir.save(with_data, path, external_data=f"{path.name}.data", size_threshold_bytes=_SMALLEST_EXTERNAL)
+    ir.save(with_data, path, external_data=_data_file(path).name, size_threshold_bytes=_SMALLEST_EXTERNAL)
+
+
+def written_bytes(target: Path, folder: Path | None) -> int:
+    """Return the size of what `write` wrote: the file, and with weights in `folder` the one beside it."""
+    return target.stat().st_size + (_data_file(target).stat().st_size if folder is not None else 0)
+
+
+def _data_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.data")
 
 
 def _external_bytes(model: ir.Model) -> int:

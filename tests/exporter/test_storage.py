@@ -65,7 +65,10 @@ def test_weights_beyond_the_limit_lie_beside_the_graph(tmp_path: Path, embedded:
     proto = onnx.load(out, load_external_data=False)
     external = [t for t in proto.graph.initializer if onnx.external_data_helper.uses_external_data(t)]
     assert {{e.key: e.value for e in t.external_data}["location"] for t in external} == {"net.cam.onnx.data"}
-    assert (out.parent / "net.cam.onnx.data").stat().st_size < 1.2 * (sum(4 * np.prod(t.dims) for t in external) + 4096)
+    data = (out.parent / "net.cam.onnx.data").stat().st_size
+    assert storage.written_bytes(out, out.parent) == out.stat().st_size + data
+    assert storage.written_bytes(out, None) == out.stat().st_size
+    assert data < 1.2 * (sum(4 * np.prod(t.dims) for t in external) + 4096)
     onnx.checker.check_model(str(out))
 
 
