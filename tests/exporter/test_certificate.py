@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -112,8 +113,10 @@ def test_an_output_may_change_by_as_much_as_fusion_changes_it(tmp_path: Path, mo
     result = in_memory(classifier(softmax=True), tmp_path)
     subject = _subject(result.model, result.manifest)
     monkeypatch.setattr(checks, "output_tolerance", lambda _: -1.0)
-    monkeypatch.setattr(subject, "run_source_unoptimised", lambda images: _scaled(subject.run_source(images), 1.001))
-    assert checks.outputs_unchanged(subject).tolerance == pytest.approx(1e-3, rel=1e-3)
+    for change, allowed in ((5e-5, 5e-5), (1e-2, 1e-4)):
+        fused = functools.partial(_scaled, factor=1 + change)
+        monkeypatch.setattr(subject, "run_source_unoptimised", lambda x, fused=fused: fused(subject.run_source(x)))
+        assert checks.outputs_unchanged(subject).tolerance == pytest.approx(allowed, rel=1e-2)
     monkeypatch.undo()
     feeds = subject.feeds(2, 1)
     plain, fused = subject.run_source_unoptimised(feeds["image"]), subject.run_source(feeds["image"])

@@ -144,6 +144,26 @@ def test_the_classes_of_a_detector_are_found_beside_its_boxes(tmp_path: Path, bo
     np.testing.assert_allclose(found["target_score"][:, 1], logits[:, 7, 2], rtol=1e-3, atol=1e-4)
 
 
+def test_a_joined_classifier_keeps_all_its_classes(tmp_path: Path) -> None:
+    """Only a detector's output is taken apart: the classes of a classifier are all of its values."""
+    net = Net(seed=5)
+    x = trunk(net, net.image())
+    plain, probable = (
+        net.pooled_head(x, 16, 2, name="plain"),
+        net.node("Sigmoid", net.pooled_head(x, 16, 3, name="some")),
+    )
+    out = net.node("Concat", plain, probable, axis=1, name="joined")
+    made, _ = _export(net.model(out), tmp_path)
+    assert (made.manifest.head.score_tensor, made.manifest.head.num_classes) == ("joined", 5)
+    assert not made.manifest.head.HasField("class_slice")
+
+
+def test_naming_the_scores_that_are_found_changes_nothing(tmp_path: Path) -> None:
+    found, _ = _export(_joined_detector(boxes_first=True), tmp_path)
+    named, _ = _export(_joined_detector(boxes_first=True), tmp_path, tensor="boxes:1")
+    assert named.manifest.head == found.manifest.head
+
+
 def test_two_sigmoids_in_one_output_leave_it_as_it_is(tmp_path: Path) -> None:
     net = Net(seed=7)
     maps = net.node("Reshape", net.conv(trunk(net, net.image()), (16, 7), kernel=1), net.ints(0, 7, 64))

@@ -115,9 +115,9 @@ def _named(prepared: Prepared, options: ScoreOptions) -> Score:
             f"{closest(options.tensor, prepared.values())} Without --score it is found automatically."
         )
     for output in prepared.graph.outputs:
-        found = _strip(output)
+        part, found = _found_behind(output)
         if value is found.value:
-            return _interpret(prepared, found, output, options)
+            return replace(_interpret(prepared, found, output, options), part=part)
         if value is output:
             return _interpret(prepared, _Found(value), output, options)
     return _interpret(prepared, _Found(value), prepared.graph.outputs[0], options)
@@ -126,8 +126,7 @@ def _named(prepared: Prepared, options: ScoreOptions) -> Score:
 def _first(prepared: Prepared, options: ScoreOptions) -> Score:
     problems = []
     for output in prepared.graph.outputs:
-        part = class_part(output)
-        found = _strip(output if part is None else part.value)
+        part, found = _found_behind(output)
         try:
             score = replace(_interpret(prepared, found, output, options), part=part)
             return replace(score, note=_doubt(score))
@@ -153,6 +152,12 @@ class _Found:
     value: ir.Value
     kind: pb.HeadKind = pb.HEAD_KIND_NONE
     class_axis: int | None = None
+
+
+def _found_behind(output: ir.Value) -> tuple[ClassPart | None, _Found]:
+    """Return the scores that an output shows, and the part of it that they are in a detector's joined output."""
+    part = class_part(output) if output.shape is not None and len(output.shape) == 3 else None
+    return part, _strip(output if part is None else part.value)
 
 
 def _strip(output: ir.Value) -> _Found:

@@ -124,6 +124,16 @@ def _fold_depthwise(op: Backward, fixed: _Fixed, patches: ir.Value, kernel: ir.V
     return _convolve_flipped(op, window, _spread(op, patches, window.strides), kernel, [*begin, *end], group)
 
 
+def _fold_pointwise(op: Backward, fixed: _Fixed, patches: ir.Value, kernel: ir.Value, group: int) -> ir.Value | None:
+    """Windows of one element each: a 1x1 convolution, and zeros between its results."""
+    m, _, *extent = static_sizes(kernel)
+    reached = [s * o - n for n, s, o in zip(fixed.size, fixed.window.strides, fixed.out, strict=True)]
+    if extent != [1, 1] or any(reached) or any(fixed.begin) or m < _WEIGHTS_PER_ELEMENT * math.prod(fixed.size):
+        return None
+    maps = op.Conv(patches, swapped(op, kernel, group), kernel_shape=extent, group=group)
+    return _spread(op, maps, fixed.window.strides)
+
+
 @dataclass(frozen=True)
 class _Phase:
     """What the elements j = stride * q + a of one axis are made of, for one a.
@@ -135,16 +145,6 @@ class _Phase:
     last: int
     taps: int
     pads: tuple[int, int]
-
-
-def _fold_pointwise(op: Backward, fixed: _Fixed, patches: ir.Value, kernel: ir.Value, group: int) -> ir.Value | None:
-    """Windows of one element each: a 1x1 convolution, and zeros between its results."""
-    m, _, *extent = static_sizes(kernel)
-    reached = [s * o - n for n, s, o in zip(fixed.size, fixed.window.strides, fixed.out, strict=True)]
-    if extent != [1, 1] or any(reached) or any(fixed.begin) or m < _WEIGHTS_PER_ELEMENT * math.prod(fixed.size):
-        return None
-    maps = op.Conv(patches, swapped(op, kernel, group), kernel_shape=extent, group=group)
-    return _spread(op, maps, fixed.window.strides)
 
 
 def _fold_by_phases(op: Backward, fixed: _Fixed, patches: ir.Value, kernel: ir.Value, group: int) -> ir.Value | None:
