@@ -260,7 +260,7 @@ class ClassSlice(_message.Message):
     def __init__(self, axis: _Optional[int] = ..., start: _Optional[int] = ...) -> None: ...
 
 class Layer(_message.Message):
-    __slots__ = ("name", "channels", "height", "width", "stride_height", "stride_width", "activations_tensor", "weights_tensor", "gradients_tensor", "layout", "prefix_tokens", "alias")
+    __slots__ = ("name", "channels", "height", "width", "stride_height", "stride_width", "activations_tensor", "weights_tensor", "gradients_tensor", "layout", "prefix_tokens", "alias", "placement")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -273,6 +273,7 @@ class Layer(_message.Message):
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
     PREFIX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     ALIAS_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     name: str
     channels: int
     height: int
@@ -285,7 +286,28 @@ class Layer(_message.Message):
     layout: LayerLayout
     prefix_tokens: int
     alias: str
-    def __init__(self, name: _Optional[str] = ..., channels: _Optional[int] = ..., height: _Optional[int] = ..., width: _Optional[int] = ..., stride_height: _Optional[float] = ..., stride_width: _Optional[float] = ..., activations_tensor: _Optional[str] = ..., weights_tensor: _Optional[str] = ..., gradients_tensor: _Optional[str] = ..., layout: _Optional[_Union[LayerLayout, str]] = ..., prefix_tokens: _Optional[int] = ..., alias: _Optional[str] = ...) -> None: ...
+    placement: Placement
+    def __init__(self, name: _Optional[str] = ..., channels: _Optional[int] = ..., height: _Optional[int] = ..., width: _Optional[int] = ..., stride_height: _Optional[float] = ..., stride_width: _Optional[float] = ..., activations_tensor: _Optional[str] = ..., weights_tensor: _Optional[str] = ..., gradients_tensor: _Optional[str] = ..., layout: _Optional[_Union[LayerLayout, str]] = ..., prefix_tokens: _Optional[int] = ..., alias: _Optional[str] = ..., placement: _Optional[_Union[Placement, _Mapping]] = ...) -> None: ...
+
+class Placement(_message.Message):
+    __slots__ = ("rows", "columns", "transposed")
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    TRANSPOSED_FIELD_NUMBER: _ClassVar[int]
+    rows: AxisPlacement
+    columns: AxisPlacement
+    transposed: bool
+    def __init__(self, rows: _Optional[_Union[AxisPlacement, _Mapping]] = ..., columns: _Optional[_Union[AxisPlacement, _Mapping]] = ..., transposed: bool = ...) -> None: ...
+
+class AxisPlacement(_message.Message):
+    __slots__ = ("start", "stride", "from_end")
+    START_FIELD_NUMBER: _ClassVar[int]
+    STRIDE_FIELD_NUMBER: _ClassVar[int]
+    FROM_END_FIELD_NUMBER: _ClassVar[int]
+    start: float
+    stride: float
+    from_end: bool
+    def __init__(self, start: _Optional[float] = ..., stride: _Optional[float] = ..., from_end: bool = ...) -> None: ...
 
 class TargetTensors(_message.Message):
     __slots__ = ("target_input", "target_index_output", "target_score_output", "mask_input", "anchor_input", "cotangent_input", "anchor_index_output")
