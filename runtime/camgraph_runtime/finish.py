@@ -8,6 +8,7 @@ import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_runtime.guided import guided_grad_cam, guided_picture
+from camgraph_runtime.placement import Placement
 from camgraph_runtime.plan import Plan
 from camgraph_runtime.preprocess import Frame
 from camgraph_runtime.readings import Outputs, Reading
@@ -49,7 +50,11 @@ class Finish:
             plan.method(a, w, self._gradients(layer, number))
             for a, w, layer in zip(activations, weights, plan.layers, strict=True)
         )
-        input_heatmap = plan.profile(raw_maps, self.frame.network_size)
+        size = self.frame.network_size
+        placements = [
+            Placement.of_layer(layer, size, raw.shape) for layer, raw in zip(plan.layers, raw_maps, strict=True)
+        ]
+        input_heatmap = plan.profile(raw_maps, size, placements)
         in_frame = plan.profile.in_input_frame
         guided = self._guided(column, input_heatmap)
         return Explanation(

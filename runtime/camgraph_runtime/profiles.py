@@ -1,8 +1,8 @@
 """Post-processing profiles: from the raw maps of the layers to one heatmap.
 
-A profile takes the raw maps [h, w] (one a layer) and the size of the network's input, and returns the
-heatmap. ``pytorch-grad-cam`` repeats the package grad-cam 1.5.7 bit for bit; ``raw`` returns the map as it
-is.
+A profile takes the raw maps [h, w] (one per layer), the size of the network's input and where each map lies
+on it, and returns the heatmap. ``pytorch-grad-cam`` repeats the package grad-cam 1.5.7 bit for bit; ``raw``
+returns the map as it is.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import cv2
 import numpy as np
 
 from camgraph_runtime.errors import UsageError
+from camgraph_runtime.placement import Placement
 from camgraph_runtime.types import FloatArray
 
 DEFAULT_PROFILE = "pytorch-grad-cam"
 
-ProfileFunction = Callable[[Sequence[FloatArray], tuple[int, int]], FloatArray]
+Placements = Sequence[Placement]
+ProfileFunction = Callable[[Sequence[FloatArray], tuple[int, int], Placements], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,22 @@ class Profile:
     in_input_frame: bool
     _function: ProfileFunction
 
-    def __call__(self, raw_maps: Sequence[FloatArray], size: tuple[int, int]) -> FloatArray:
-        """Heatmap of the raw maps [h, w], one a layer; ``size`` is (height, width) of the network's input.
+    def __call__(
+        self, raw_maps: Sequence[FloatArray], size: tuple[int, int], placements: Placements = ()
+    ) -> FloatArray:
+        """Heatmap of the raw maps [h, w], one per layer.
+
+        Args:
+            raw_maps: Signed maps [h, w].
+            size: Height and width of the network's input.
+            placements: Where each map lies on the input; without them every map covers the whole of it.
 
         Raises:
             UsageError: The profile takes one layer and there are several.
 
         """
-        return self._function(raw_maps, size)
+        places = placements or [Placement.over_input(size, cells.shape) for cells in raw_maps]
+        return self._function(raw_maps, size, places)
 
 
 PROFILES: dict[str, Profile] = {}
@@ -65,16 +75,22 @@ def get_profile(name: str) -> Profile:
 
 
 @profile(DEFAULT_PROFILE)
-def pytorch_grad_cam(raw_maps: Sequence[FloatArray], size: tuple[int, int]) -> FloatArray:
-    """ReLU, min-max and bilinear resize of each layer, mean over layers, min-max again: float32 in 0..1."""
-    height, width = size
-    layers = [cv2.resize(min_max(np.maximum(raw, 0)), (width, height)) for raw in raw_maps]
+def pytorch_grad_cam(raw_maps: Sequence[FloatArray], size: tuple[int, int], placements: Placements) -> FloatArray:
+    """ReLU, min-max and bilinear resize of each layer, mean over layers, min-max again: float32 in 0..1.
+
+    A map that lies elsewhere than over the whole input is laid there; 0 where it does not reach.
+    """
+    scaled = (min_max(np.maximum(raw, 0)) for raw in raw_maps)
+    layers = [
+        cv2.resize(cells, size[::-1]) if placement.covers_input else placement.lay(cells)
+        for cells, placement in zip(scaled, placements, strict=True)
+    ]
     stacked = np.maximum(np.stack(layers).astype(np.float32, copy=False), 0)
     return min_max(np.mean(stacked, axis=0))
 
 
 @profile("raw", in_input_frame=False)
-def raw(raw_maps: Sequence[FloatArray], _: tuple[int, int]) -> FloatArray:
+def raw(raw_maps: Sequence[FloatArray], _: tuple[int, int], __: Placements) -> FloatArray:
     """The signed map [h, w] of one layer, unchanged."""
     if len(raw_maps) != 1:
         raise UsageError(

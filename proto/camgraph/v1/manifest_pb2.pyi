@@ -300,14 +300,16 @@ class Placement(_message.Message):
     def __init__(self, rows: _Optional[_Union[AxisPlacement, _Mapping]] = ..., columns: _Optional[_Union[AxisPlacement, _Mapping]] = ..., transposed: bool = ...) -> None: ...
 
 class AxisPlacement(_message.Message):
-    __slots__ = ("start", "stride", "from_end")
+    __slots__ = ("start", "stride", "start_share", "stride_share")
     START_FIELD_NUMBER: _ClassVar[int]
     STRIDE_FIELD_NUMBER: _ClassVar[int]
-    FROM_END_FIELD_NUMBER: _ClassVar[int]
+    START_SHARE_FIELD_NUMBER: _ClassVar[int]
+    STRIDE_SHARE_FIELD_NUMBER: _ClassVar[int]
     start: float
     stride: float
-    from_end: bool
-    def __init__(self, start: _Optional[float] = ..., stride: _Optional[float] = ..., from_end: bool = ...) -> None: ...
+    start_share: float
+    stride_share: float
+    def __init__(self, start: _Optional[float] = ..., stride: _Optional[float] = ..., start_share: _Optional[float] = ..., stride_share: _Optional[float] = ...) -> None: ...
 
 class TargetTensors(_message.Message):
     __slots__ = ("target_input", "target_index_output", "target_score_output", "mask_input", "anchor_input", "cotangent_input", "anchor_index_output")

@@ -1,0 +1,131 @@
+"""Where a layer's map lies on the network's input, and the map laid there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_runtime.preprocess.geometry import Axis, Frame
+from camgraph_runtime.types import FloatArray
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """A rectangle on the network's input, in pixels; pixel p reaches from p to p + 1.
+
+    It may reach over the input's edges, where a network pads.
+    """
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+
+
+@dataclass(frozen=True)
+class CellAxis:
+    """The cells along one axis of a map, on an axis of the input.
+
+    Attributes:
+        cells: How many there are.
+        start: Outer edge of cell 0, in input pixels.
+        stride: Input pixels per cell; negative if the cells run against the input.
+
+    """
+
+    cells: int
+    start: float
+    stride: float
+
+    @classmethod
+    def of_manifest(cls, axis: pb.AxisPlacement, cells: int, length: int) -> CellAxis:
+        """The axis that a manifest states, for an input of `length` pixels."""
+        start, stride = axis.start + axis.start_share * length, axis.stride + axis.stride_share * length
+        return cls(cells, start, stride)
+
+    @classmethod
+    def over(cls, cells: int, length: int) -> CellAxis:
+        """Cells that cover the whole axis of `length` pixels."""
+        return cls(cells, 0.0, length / cells)
+
+    def edges(self) -> NDArray[np.float64]:
+        """The cells' edges, float64 [cells + 1], in input pixels, in the order of the map."""
+        return self.start + self.stride * np.arange(self.cells + 1, dtype=np.float64)
+
+    def span(self, cell: int) -> tuple[float, float]:
+        """The smaller and the greater edge of one cell, in input pixels."""
+        near, far = self.start + self.stride * cell, self.start + self.stride * (cell + 1)
+        return min(near, far), max(near, far)
+
+    def on(self, length: int) -> Axis:
+        """The way from the `length` pixels of the input to the cells."""
+        return Axis(length, self.cells, 1 / self.stride, -self.start / self.stride)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a map [h, w] lies on the network's input.
+
+    Attributes:
+        rows: The map's rows; they lie along the input's height, or along its width if `transposed`.
+        columns: The map's columns; they lie along the other axis.
+        transposed: True if rows lie along the width.
+        network_size: Height and width of the network's input.
+        covers_input: True if the manifest states no place: the map is stretched over the whole input.
+
+    """
+
+    rows: CellAxis
+    columns: CellAxis
+    transposed: bool
+    network_size: Size
+    covers_input: bool
+
+    @classmethod
+    def of_layer(cls, layer: pb.Layer, network_size: Size, map_size: Size) -> Placement:
+        """The placement of a layer's map.
+
+        Args:
+            layer: The manifest's account of the layer.
+            network_size: Height and width of the network's input, in pixels.
+            map_size: Height and width of the map, in cells.
+
+        """
+        if not layer.HasField("placement"):
+            return cls.over_input(network_size, map_size)
+        height, width = network_size
+        stated = layer.placement
+        along_rows, along_columns = (width, height) if stated.transposed else (height, width)
+        return cls(
+            CellAxis.of_manifest(stated.rows, map_size[0], along_rows),
+            CellAxis.of_manifest(stated.columns, map_size[1], along_columns),
+            stated.transposed,
+            network_size,
+            covers_input=False,
+        )
+
+    @classmethod
+    def over_input(cls, network_size: Size, map_size: Size) -> Placement:
+        """The placement of a map [h, w] that is stretched over the whole input."""
+        rows, columns = (CellAxis.over(*sizes) for sizes in zip(map_size, network_size, strict=True))
+        return cls(rows, columns, False, network_size, covers_input=True)
+
+    def rectangle(self, row: int, column: int) -> Rectangle:
+        """The rectangle of one cell."""
+        vertical, horizontal = self.rows.span(row), self.columns.span(column)
+        if self.transposed:
+            vertical, horizontal = horizontal, vertical
+        return Rectangle(vertical[0], horizontal[0], vertical[1], horizontal[1])
+
+    def lay(self, cells: FloatArray) -> FloatArray:
+        """A map [h, w] laid onto the input: float32 [H, W], bilinear between centres of cells, 0 outside the map."""
+        vertical, horizontal = (self.columns, self.rows) if self.transposed else (self.rows, self.columns)
+        height, width = self.network_size
+        # A map lies in the network's input as the network's input lies in the photo.
+        frame = Frame(vertical.on(height), horizontal.on(width))
+        return frame.to_photo(cells.T if self.transposed else cells)
