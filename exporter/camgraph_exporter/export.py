@@ -61,13 +61,16 @@ class Exported:
     weights_folder: Path | None = None
 
 
-def export_file(source: Path, target: Path, options: ExportOptions, *, progress: Progress | None = None) -> Exported:
+def export_file(
+    source: str | Path, target: str | Path, options: ExportOptions | None = None, *, progress: Progress | None = None
+) -> Exported:
     """Export the model at `source` to `target`; nothing is written unless every check of the certificate passes.
 
     Raises:
         ExportError: the model cannot be made explainable, or the result did not pass its checks.
 
     """
+    source, target, options = Path(source), Path(target), options or ExportOptions()
     check_target(target, source)
     loaded = fix_inputs(load_onnx(source), options.fixed)
     exported = export(loaded, options, load_source=_loader(source, loaded, options), progress=progress)
@@ -82,7 +85,7 @@ def _loader(source: Path, loaded: LoadedModel, options: ExportOptions) -> LoadSo
 
 def export(
     loaded: LoadedModel,
-    options: ExportOptions,
+    options: ExportOptions | None = None,
     *,
     load_source: LoadSource | None = None,
     progress: Progress | None = None,
@@ -95,6 +98,7 @@ def export(
         ExportError: the model cannot be made explainable, or the result did not pass its checks.
 
     """
+    options = options or ExportOptions()
     prepared = prepare(loaded.model.clone(), sizes=options.input.size)
     choice = _choose(prepared, loaded, options)
     if choice.opset > prepared.model.opset_imports[""]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def export_module(
     module: torch.nn.Module,
     example_input: torch.Tensor | None = None,
-    target: Path | None = None,
+    target: str | Path | None = None,
     options: ExportOptions | None = None,
     *,
     name: str = "",
@@ -47,7 +47,7 @@ def export_module(
         UsageError: PyTorch or onnxscript is not installed, or the target cannot be written to.
 
     """
-    options = options or ExportOptions()
+    options, target = options or ExportOptions(), None if target is None else Path(target)
     if target is not None:
         check_target(target)
     loaded = _load(module, example_input, options, name, dynamic_size=dynamic_size)
@@ -59,7 +59,7 @@ def export_module(
 
 def export_factory(
     factory: str,
-    target: Path,
+    target: str | Path,
     options: ExportOptions,
     *,
     dynamic_size: bool = False,
@@ -72,6 +72,7 @@ def export_factory(
         UsageError: there is no such factory, PyTorch is not installed, or the target cannot be written to.
 
     """
+    target = Path(target)
     check_target(target)
     loaded = load_factory(factory, options, dynamic_size=dynamic_size)
     exported = export(loaded, options, load_source=loader_of(loaded.model), progress=progress)

@@ -29,13 +29,14 @@ class LoadedModel:
     notes: tuple[str, ...] = ()
 
 
-def load_onnx(path: Path) -> LoadedModel:
+def load_onnx(path: str | Path) -> LoadedModel:
     """Read the model at `path`, with its external weights unless they are too large for one file.
 
     Raises:
         ModelFileError: the file is missing, empty, truncated, not ONNX, or its external data is missing or too short.
 
     """
+    path = Path(path)
     if path.is_dir():
         raise ModelFileError(f"{str(path)!r} is a folder. Give the path of an .onnx file.")
     if not path.is_file():

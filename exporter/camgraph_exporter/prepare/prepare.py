@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import onnx_ir as ir
@@ -33,19 +33,22 @@ class Prepared:
     notes: list[str] = field(default_factory=list)
     is_widened: bool = False
 
+    def __post_init__(self) -> None:
+        found = [*self.graph.inputs, *(value for node in self.graph for value in node.outputs)]
+        self._values = {str(value.name): value for value in found if value.name}
+
     @property
     def graph(self) -> ir.Graph:
         """The main graph."""
         return self.model.graph
 
     def value(self, name: str) -> ir.Value | None:
-        """Return a value of the main graph by name."""
-        return self.values().get(name)
+        """Return a value of the model, as it was prepared, by name."""
+        return self._values.get(name)
 
-    def values(self) -> dict[str, ir.Value]:
-        """Return the inputs and all node outputs by name, in topological order."""
-        values = [*self.graph.inputs, *(value for node in self.graph for value in node.outputs)]
-        return {str(value.name): value for value in values if value.name}
+    def values(self) -> Mapping[str, ir.Value]:
+        """Return the model's inputs and all node outputs by name, in topological order, without what is added later."""
+        return self._values
 
 
 def prepare(model: ir.Model, *, opset: int = LOWEST_OPSET, sizes: Sequence[int] | None = None) -> Prepared:
