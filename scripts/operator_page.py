@@ -56,7 +56,8 @@ _KINDS = """
 - a **rule**: its derivative, checked row by row ([how](adding-an-operator.md#2-write-its-rows));
 - a **stop**: no gradient passes it by its nature. That is not an error unless every way to the score is stopped;
 - a form that is **rewritten** to other operators first;
-- or nothing: the model is **refused**, with the names of all such nodes at once. A layer behind them can be explained.
+- or nothing: the model is **refused**, with the names of all such nodes at once. A layer after
+  them (closer to the output) can be explained.
 """
 
 

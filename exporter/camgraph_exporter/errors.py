@@ -21,6 +21,9 @@ from contextlib import contextmanager
 
 from camgraph_runtime.errors import CamgraphError
 
+# What helps where a node between the layer and the score has no derivative.
+LATER_LAYER = "Choose a layer after it (closer to the output) with --layer"
+
 
 class ExportError(CamgraphError):
     """The trained model cannot be made explainable."""

@@ -16,15 +16,15 @@ from camgraph_exporter.inspection import Candidate, Inspection
 def candidate_table(title: str, inspection: Inspection) -> Table:
     """Return the candidate layers as a table, best first.
 
-    "sees": receptive field of a cell, "all" where it is as large as the image; "behind": weights between the layer and
-    the score; "cost": extra time of the explainable graph.
+    "sees": receptive field of a cell, "all" where it is as large as the image; "weights after": weights between the
+    layer and the score; "cost": extra time of the explainable graph.
     """
     image_side = _longer_side(inspection.input_spec)
     measured = any(candidate.measured_cost is not None for candidate in inspection.candidates)
     table = Table(title=title, title_justify="left")
     table.add_column("")
     table.add_column("layer", overflow="fold", min_width=24)
-    for name in ("K x h x w", "stride", "sees", "behind", "cost" if measured else "cost (est.)"):
+    for name in ("K x h x w", "stride", "sees", "weights after", "cost" if measured else "cost (est.)"):
         table.add_column(name, justify="right", no_wrap=True)
     for candidate in inspection.candidates:
         layer = candidate.layer

@@ -163,7 +163,7 @@ def test_a_batch_that_cannot_vary_stays_one() -> None:
         ("network", "layer2.2", "no module or tensor 'layer2.2'. Did you mean layer2.1"),
         ("network", "spare", "'spare' does not run"),
         ("network", "idle", "'idle' passes its input on unchanged"),
-        ("network", "head", "no feature map"),
+        ("network", "head", "not a feature map"),
         ("shared", "relu", "'relu' runs 2 times in a forward pass. Name the tensor that is meant: "),
         ("lists", "pyramid", "'pyramid' returns dict, not a tensor"),
     ],

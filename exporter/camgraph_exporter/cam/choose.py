@@ -65,7 +65,7 @@ def _twin(prepared: Prepared, name: str) -> str:
 def _stepped_back(last: TargetLayer, chosen: TargetLayer) -> str:
     return (
         f"The score reads only the class token of {last.name!r}, so the gradients of its map are zero; "
-        f"the target layer is {chosen.name!r}, the last map in front of it that the score depends on."
+        f"the target layer is {chosen.name!r}, the last map before it that the score depends on."
     )
 
 
@@ -107,4 +107,4 @@ def _unknown(prepared: Prepared, score: Score, name: str, by_name: dict[str, Tar
     if value not in Path(prepared.graph, [prepared.image], [score.value]).values:
         return LayerError(f"The score {score.name!r} does not depend on layer {name!r}. {hint}")
     shape = list(dims_of(value)) if value.shape is not None else "unknown"
-    return LayerError(f"Layer {name!r} has the shape {shape}, which is no feature map [N, K, h, w]. {hint}")
+    return LayerError(f"Layer {name!r} has the shape {shape}, which is not a feature map [N, K, h, w]. {hint}")

@@ -139,7 +139,7 @@ def _doubt(score: Score) -> str:
     if score.task != pb.TASK_DETECTION or score.kind != pb.HEAD_KIND_NONE:
         return ""
     return (
-        f"No sigmoid or softmax was found in front of output {score.output.name!r}, so that all of its "
+        f"No sigmoid or softmax was found before output {score.output.name!r}, so that all of its "
         f"{score.num_classes} values count as classes. If there are box coordinates among them, name the tensor of the "
         "class scores with --score."
     )

@@ -95,7 +95,8 @@ def check_rules(path: Path, *, layer: str, score: str) -> None:
     raise GradientError(
         f"There is no derivative for {len(missing)} node(s) on the path from layer {layer!r} to score {score!r}: "
         f"{named}. "
-        "Choose a layer behind them with --layer, or add a rule as docs/adding-an-operator.md shows."
+        "Choose a layer after them (closer to the output) with --layer, or add a rule as "
+        "docs/adding-an-operator.md shows."
     )
 
 

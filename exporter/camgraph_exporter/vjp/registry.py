@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import onnx_ir as ir
 
-from camgraph_exporter.errors import GradientError
+from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.backward import Backward
 
@@ -119,7 +119,7 @@ def refuse_inputs(node: NodeView, *indices: int) -> None:
         if node.needs(index):
             raise GradientError(
                 f"Input {index} of {node.op_type} node {node.name!r} depends on the target layer, "
-                "and there is no derivative for that input. Choose a layer behind this node with --layer."
+                f"and there is no derivative for that input. {LATER_LAYER}."
             )
 
 
@@ -129,5 +129,5 @@ def refuse_outputs(node: NodeView, cotangents: Sequence[ir.Value | None]) -> Non
         if g is not None:
             raise GradientError(
                 f"The score depends on output {index} of {node.op_type} node {node.name!r}, and there is no derivative "
-                "for that output. Choose a layer behind this node with --layer."
+                f"for that output. {LATER_LAYER}."
             )

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 import onnx_ir as ir
 
-from camgraph_exporter.errors import GradientError
+from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.graph.quantisation import (
     DEQUANTISERS,
@@ -151,7 +151,7 @@ def check_integers(nodes: Iterable[ir.Node], values: set[ir.Value]) -> None:
             raise GradientError(
                 f"{node.op_type} node {node.name or node.outputs[0].name!r} computes with quantised integers "
                 "without their scale, which has no "
-                "derivative. Choose a layer behind it with --layer."
+                f"derivative. {LATER_LAYER}."
             )
 
 

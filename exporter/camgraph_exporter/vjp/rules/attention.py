@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from camgraph_exporter.errors import GradientError
+from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.axes import reshape_to, sizes_of
@@ -69,7 +69,7 @@ def _refuse_caches(node: NodeView, others: tuple[ir.Value | None, ...]) -> None:
     if any(node.optional(i) is not None for i in (4, 5, 6)):
         raise GradientError(
             f"Attention node {node.name!r} works on a cache of keys and values, which has no derivative here. "
-            "Choose a layer behind it with --layer, or export the model without the cache."
+            f"{LATER_LAYER}, or export the model without the cache."
         )
 
 
@@ -79,8 +79,7 @@ def _heads(node: NodeView) -> _Heads:
     query, key = dims_of(node.x)[1], dims_of(node.input(1))[1]
     if not isinstance(query, int) or not isinstance(key, int):
         raise GradientError(
-            f"The number of heads of Attention node {node.name!r} is not known before it runs. "
-            "Choose a layer behind it with --layer."
+            f"The number of heads of Attention node {node.name!r} is not known before it runs. {LATER_LAYER}."
         )
     return _Heads(query, key)
 
@@ -125,8 +124,7 @@ def _scale(node: NodeView, q: ir.Value) -> float:
     scale, size = node.attr("scale"), dims_of(q)[-1]
     if scale is None and not isinstance(size, int):
         raise GradientError(
-            f"The head size of Attention node {node.name!r} is not known before it runs. "
-            "Choose a layer behind it with --layer."
+            f"The head size of Attention node {node.name!r} is not known before it runs. {LATER_LAYER}."
         )
     return float(scale) if scale is not None else 1 / math.sqrt(float(size))
 
@@ -181,5 +179,5 @@ def _refuse_short_mask(node: NodeView, mask: ir.Value, scores: ir.Value) -> None
     if isinstance(have, int) and isinstance(want, int) and have != want:
         raise GradientError(
             f"The mask of Attention node {node.name!r} covers {have} of {want} keys, which has no derivative here. "
-            "Choose a layer behind it with --layer, or export the model with a mask for all keys."
+            f"{LATER_LAYER}, or export the model with a mask for all keys."
         )

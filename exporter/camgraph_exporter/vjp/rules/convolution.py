@@ -11,7 +11,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
-from camgraph_exporter.errors import GradientError
+from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.axes import reshape_to
@@ -99,7 +99,7 @@ def col2im(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     if block is None:
         raise GradientError(
             f"Col2Im node {node.name!r} computes its block shape at run time, and there is no derivative for that. "
-            "Choose a layer behind it with --layer."
+            f"{LATER_LAYER}."
         )
     kernel, rank = [int(size) for size in block], len(block)
     spatial = dims_of(node.y)[2:]

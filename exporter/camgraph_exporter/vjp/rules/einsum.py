@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from camgraph_exporter.errors import GradientError
+from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import Dim, dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.axes import identity_matrix
@@ -52,8 +52,7 @@ def _read(node: NodeView) -> tuple[list[_Term], str, str]:
     free = [letter for letter in string.ascii_letters if letter not in equation]
     if len(free) <= max(hidden):
         raise GradientError(
-            f"The equation of Einsum node {node.name!r} uses more letters than there are. "
-            "Choose a layer behind it with --layer."
+            f"The equation of Einsum node {node.name!r} uses more letters than there are. {LATER_LAYER}."
         )
     dots = "".join(free[: max(hidden)])
     terms = [

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from camgraph_exporter.errors import GradientError
+from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of, static
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.axes import multiply_axis, one_hot_rows, reshape_to, sizes_of
@@ -52,7 +52,7 @@ def compress(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     if condition is None:
         raise GradientError(
             f"Compress node {node.name!r} has a condition that depends on the image, and there is no derivative for "
-            "that. Choose a layer behind it with --layer."
+            f"that. {LATER_LAYER}."
         )
     indices = np.flatnonzero(condition)
     axis = node.attr("axis")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from camgraph_exporter.errors import GradientError
+from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.axes import reshape_to
@@ -26,7 +26,7 @@ def dropout(op: Backward, node: NodeView, g: ir.Value | None, _mask: ir.Value | 
     if node.optional(2) is not None and (training is None or bool(training)):
         raise GradientError(
             f"Dropout node {node.name!r} is in training mode, where it drops elements at random. "
-            "Export the model in evaluation mode, or choose a layer behind this node with --layer."
+            f"{LATER_LAYER}, or export the model in evaluation mode."
         )
     return g
 

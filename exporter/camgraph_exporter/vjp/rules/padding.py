@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from camgraph_exporter.errors import GradientError
+from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.axes import slice_axis
@@ -47,7 +47,7 @@ def _axes(node: NodeView) -> list[int]:
     if known is None:
         raise GradientError(
             f"{node.op_type} node {node.name!r} computes its axes at run time, and there is no derivative for that. "
-            "Choose a layer behind it with --layer."
+            f"{LATER_LAYER}."
         )
     return [int(axis) % node.rank for axis in known]
 
@@ -108,7 +108,7 @@ def _check_reach(
     if any(width is not None and int(width[0]) > limit for width in widths):
         raise GradientError(
             f"Pad node {node.name!r} pads axis {axis} by more elements than it has (mode {mode!r}), and there is no "
-            "derivative for that. Choose a layer behind it with --layer."
+            f"derivative for that. {LATER_LAYER}."
         )
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
-from camgraph_exporter.errors import GradientError
+from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of, static
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.backward import Backward, dtype_of
@@ -92,7 +92,7 @@ def max_unpool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     if node.optional(2) is not None or any(s < k for s, k in zip(window.strides, window.kernel, strict=True)):
         raise GradientError(
             f"MaxUnpool node {node.name!r} has overlapping windows or an output_shape, which may overwrite or move "
-            "elements, and there is no derivative for that. Choose a layer behind it with --layer."
+            f"elements, and there is no derivative for that. {LATER_LAYER}."
         )
     rows = op.Reshape(op.full(g, node.y), op.ints(0, -1))
     return op.shaped(op.Gather(rows, op.Reshape(node.input(1), op.ints(-1)), axis=1), node.x)

@@ -6,7 +6,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from camgraph_exporter.errors import GradientError
+from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.graph.quantisation import MICROSOFT, Operand, quantisation_of, real_form
@@ -75,7 +75,7 @@ def _in_real_units(op: Backward, node: NodeView, operand: Operand, g: ir.Value |
         raise GradientError(
             f"Nothing in the model says by which scale the integers {operand.value.name!r} of {node.op_type} "
             f"node {node.name!r} stand for real numbers. "
-            "Choose a layer behind this node with --layer."
+            f"{LATER_LAYER}."
         )
     for scale in found.scales:
         g = op.Div(g, scale_along(op, scale, found.axis, len(dims_of(operand.value))))
@@ -88,7 +88,7 @@ def _refuse_flattening_softmax(node: NodeView) -> None:
         raise GradientError(
             f"QLinearSoftmax node {node.name!r} runs over several axes at once, as opsets below 13 had it, "
             "which has no derivative here. "
-            "Choose a layer behind it with --layer."
+            f"{LATER_LAYER}."
         )
 
 

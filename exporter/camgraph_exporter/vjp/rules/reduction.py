@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from camgraph_exporter.errors import GradientError
+from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.registry import Cotangents, vjp
@@ -120,5 +120,5 @@ def _restored_output(op: Backward, node: NodeView, axes: list[int]) -> ir.Value:
 def _at_run_time(node: NodeView, what: str) -> GradientError:
     return GradientError(
         f"The {what} of {node.op_type} node {node.name!r} depends on the image, so its derivative cannot be written "
-        "down at export time. Choose a layer behind it with --layer."
+        f"down at export time. {LATER_LAYER}."
     )

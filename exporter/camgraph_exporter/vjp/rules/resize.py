@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from camgraph_exporter.errors import GradientError
+from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.axes import identity_matrix, multiply_axis
@@ -192,6 +192,4 @@ def _factor_differs_from_ratio(node: NodeView, item: _Axis) -> bool:
 
 
 def _refusal(node: NodeView, what: str) -> GradientError:
-    return GradientError(
-        f"Resize node {node.name!r} {what}, and there is no derivative for that. Choose a layer behind it with --layer."
-    )
+    return GradientError(f"Resize node {node.name!r} {what}, and there is no derivative for that. {LATER_LAYER}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from camgraph_exporter.errors import GradientError
+from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.backward import Backward
@@ -37,8 +37,7 @@ def _head_size(node: NodeView) -> int:
     features = dims_of(node.x)[-1]
     if not isinstance(features, int):
         raise GradientError(
-            f"The head size of RotaryEmbedding node {node.name!r} is not known before it runs. "
-            "Choose a layer behind it with --layer."
+            f"The head size of RotaryEmbedding node {node.name!r} is not known before it runs. {LATER_LAYER}."
         )
     return features if node.rank == 4 else features // int(node.attr("num_heads"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from camgraph_exporter.errors import GradientError
+from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import Dim, dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.axes import identity_matrix, reshape_to, sizes_of, slice_axis
@@ -70,7 +70,7 @@ def _through_grid(op: Backward, node: NodeView, g: ir.Value) -> ir.Value:
     if node.attr("mode", "linear") not in _LINEAR:
         raise GradientError(
             f"The grid of GridSample node {node.name!r} depends on the target layer, and there is a derivative for "
-            f"linear sampling only, not for {node.attr('mode')!r}. Choose a layer behind this node with --layer."
+            f"linear sampling only, not for {node.attr('mode')!r}. {LATER_LAYER}."
         )
     slopes = []
     for axis in range(node.rank - 1, 1, -1):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from camgraph_exporter.errors import GradientError
+from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.backward import Backward, dtype_of
@@ -45,7 +45,7 @@ def _adds(node: NodeView) -> bool:
     if reduction not in {"none", "add"}:
         raise GradientError(
             f"{node.op_type} node {node.name!r} has the reduction {reduction!r}, and there is no derivative for that. "
-            "Choose a layer behind it with --layer."
+            f"{LATER_LAYER}."
         )
     return bool(reduction == "add")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from camgraph_exporter.errors import GradientError
+from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of, unknown
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.axes import reshape_to, sizes_of, slice_axis
@@ -76,7 +76,7 @@ def _constant_list(node: NodeView, index: int) -> list[int] | None:
     if known is None:
         raise GradientError(
             f"Slice node {node.name!r} computes its {'axes' if index == 3 else 'steps'} at run time, and there is no "
-            "derivative for that. Choose a layer behind it with --layer."
+            f"derivative for that. {LATER_LAYER}."
         )
     return [int(number) for number in known]
 
