@@ -27,6 +27,7 @@ from camgraph_exporter.frontends.fixed_inputs import fix_inputs
 from camgraph_exporter.frontends.onnx_file import load_onnx
 from camgraph_exporter.input_spec import CHANNEL_ORDERS, FILTERS, PRESETS, RESIZES, InputOptions
 from camgraph_exporter.inspection import Inspection, inspect_model, measure_costs
+from camgraph_exporter.labels import read_labels
 from camgraph_exporter.prepare.prepare import Prepared, prepare
 from camgraph_exporter.report import (
     candidate_table,
@@ -150,7 +151,7 @@ def _measured(prepared: Prepared, inspection: Inspection) -> Inspection:
 @click.option("--skippable", is_flag=True, help="Add a boolean input that turns the gradients off.")
 @click.option("--portable", is_flag=True, help="Leave out the operators that some runtimes refuse.")
 @click.option("--guided", is_flag=True, help="Also output the guided image gradient, for Guided Grad-CAM.")
-@click.option("--labels", type=_FILE, help="Text file with one class label a line.")
+@click.option("--labels", type=_FILE, help="File with one class label per line, or JSON.")
 @click.option("--preset", type=click.Choice(sorted(PRESETS)), help="How photos were prepared in training.")
 @click.option("--divisor", type=float, help="Pixels 0..255 are divided by this first.")
 @click.option("--mean", metavar="M[,M,M]", help="Then this is subtracted, a channel.")
@@ -202,7 +203,13 @@ def export(
         size=size,
     )
     options = ExportOptions(
-        tuple(layers), score, BuildOptions(gradients, guided, skippable, portable), _labels(labels), stated, seed, fixed
+        tuple(layers),
+        score,
+        BuildOptions(gradients, guided, skippable, portable),
+        read_labels(labels) if labels else (),
+        stated,
+        seed,
+        fixed,
     )
     with _progress_bar("Checking") as report:
         exported = _export(model, factory, output, options, dynamic_size, report)
@@ -251,17 +258,6 @@ def verify(graph: Path, as_json: bool, device: str, seed: int) -> None:
     if not certificate.passed:
         failed = ", ".join(check.name for check in certificate.checks if not check.passed)
         raise CertificateError(f"{graph} did not pass: {failed}.")
-
-
-def _labels(path: Path | None) -> tuple[str, ...]:
-    if path is None:
-        return ()
-    if not path.is_file():
-        raise UsageError(f"There is no labels file {str(path)!r}.")
-    try:
-        return tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
-    except UnicodeDecodeError as error:
-        raise UsageError(f"The labels file {str(path)!r} is not UTF-8 text: {error.reason}.") from error
 
 
 def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:

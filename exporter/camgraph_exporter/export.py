@@ -19,6 +19,7 @@ from camgraph_exporter.errors import Problems
 from camgraph_exporter.frontends.fixed_inputs import fix_inputs
 from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx
 from camgraph_exporter.input_spec import InputOptions, make_input_spec
+from camgraph_exporter.labels import labels_in_metadata
 from camgraph_exporter.manifest import make_manifest
 from camgraph_exporter.prepare.prepare import Prepared, prepare
 from camgraph_exporter.storage import check_model, check_target, load_engine, weights_folder, write
@@ -105,8 +106,8 @@ def export(
         prepared = prepare(loaded.model.clone(), opset=choice.opset, sizes=options.input.size)
         choice = _choose(prepared, loaded, options)
     built = build(prepared, choice.score, choice.layers, options.build)
-    manifest = make_manifest(built, loaded.source, choice.input, options.labels)
-    manifest.notes.extend(loaded.notes)
+    manifest = make_manifest(built, loaded.source, choice.input, choice.labels)
+    manifest.notes.extend([*loaded.notes, *choice.notes])
     model = _assemble(built, manifest)
     folder = weights_folder(built.prepared.model)
     engine = load_engine(model, folder)
@@ -118,12 +119,17 @@ def export(
 
 @dataclass(frozen=True)
 class _Choice:
-    """What the options mean for a prepared model. `opset`: the lowest at which the rules on the path can be written."""
+    """What the options mean for a prepared model.
+
+    `opset`: the lowest at which the rules on the path can be written. `notes`: what the user should know of it.
+    """
 
     score: Score
     layers: list[TargetLayer]
     input: pb.InputSpec
+    labels: Sequence[str]
     opset: int
+    notes: Sequence[str]
 
 
 def _choose(prepared: Prepared, loaded: LoadedModel, options: ExportOptions) -> _Choice:
@@ -141,14 +147,17 @@ def _choose(prepared: Prepared, loaded: LoadedModel, options: ExportOptions) -> 
         spec = make_input_spec(prepared, options.input)
     problems.raise_all()
     path = GradientPath(prepared.graph, [layer.value for layer in layers], [score.value])
-    return _Choice(score, layers, spec, path.opset())
+    labels, note = (options.labels, "")
+    if not labels:
+        labels, note = labels_in_metadata(loaded.model.metadata_props, score.num_classes)
+    return _Choice(score, layers, spec, labels, path.opset(), [note] if note else [])
 
 
 def _check_labels(labels: Sequence[str], num_classes: int) -> None:
     if labels and len(labels) != num_classes:
         raise UsageError(
-            f"The labels file has {len(labels)} lines, but the score has {num_classes} classes. "
-            "Give one label a line, in the order of the classes."
+            f"The labels file has {len(labels)} labels, but the score has {num_classes} classes. "
+            "Give one label per class, in the order of the classes."
         )
 
 

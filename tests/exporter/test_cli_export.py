@@ -101,7 +101,7 @@ def test_the_environment_and_a_file_say_the_same(net: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("content", "complaint_about"),
     [
-        (b"cat\ndog\n", "2 lines, but the score has 5 classes"),
+        (b"cat\ndog\n", "2 labels, but the score has 5 classes"),
         ("Löwe\n".encode("latin-1") * CLASSES, "is not UTF-8 text"),
         (None, "There is no labels file"),
     ],
