@@ -108,7 +108,7 @@ def inspect(
     prepared = prepare(loaded.model, sizes=size)
     inspection = inspect_model(prepared, score)
     if measure:
-        inspection = _measured(prepared, inspection)
+        inspection = _measured(prepared, inspection, score)
     if as_json:
         click.echo(json.dumps(inspection_json(inspection), indent=2))
         return
@@ -125,10 +125,10 @@ def inspect(
             click.echo(f"Note: {note}", err=True)
 
 
-def _measured(prepared: Prepared, inspection: Inspection) -> Inspection:
+def _measured(prepared: Prepared, inspection: Inspection, score: ScoreOptions) -> Inspection:
     candidates = []
     with _progress_bar("Measuring") as report:
-        for done, candidate in enumerate(measure_costs(prepared, inspection), start=1):
+        for done, candidate in enumerate(measure_costs(prepared, inspection, score), start=1):
             candidates.append(candidate)
             report(candidate.layer.name, done, len(inspection.candidates))
     return replace(inspection, candidates=candidates)
@@ -162,7 +162,9 @@ def _measured(prepared: Prepared, inspection: Inspection) -> Inspection:
 @click.option("--filter", "filter_", type=click.Choice(list(FILTERS)), help="Resampling filter.")
 @_model_options
 @click.option("--dynamic-size", is_flag=True, help="Leave height and width of a PyTorch module's input open.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the certificate's random inputs.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the certificate's random inputs."
+)
 def export(
     model: Path | None,
     factory: str | None,
@@ -242,7 +244,7 @@ def _export(
     show_default=True,
     help="Where to run the float32 checks.",
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the random inputs.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of the random inputs.")
 def verify(graph: Path, as_json: bool, device: str, seed: int) -> None:
     """Run the certificate's checks on GRAPH again, here. Exit code 1 if one fails."""
     loaded = load_onnx(graph)

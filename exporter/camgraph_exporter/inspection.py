@@ -100,25 +100,22 @@ def _is_real(value: ir.Value) -> bool:
     return value.dtype is not None and value.dtype not in (ir.DataType.INT64, ir.DataType.BOOL, ir.DataType.STRING)
 
 
-def measure_costs(prepared: Prepared, inspection: Inspection) -> Iterator[Candidate]:
-    """Time each candidate's explainable graph against the trained model, in pairs on this machine."""
+def measure_costs(prepared: Prepared, inspection: Inspection, options: ScoreOptions) -> Iterator[Candidate]:
+    """Time each candidate's explainable graph against the trained model, in pairs on this machine.
+
+    `options` say which score the inspection is about.
+    """
     folder = weights_folder(prepared.model)
     plain = load_engine(ir.to_proto(prepared.model), folder)
     feeds = _feeds(prepared)
     for candidate in inspection.candidates:
         model = prepared.model.clone()
         copy = Prepared(model, next(v for v in model.graph.inputs if v.name == prepared.image.name), prepared.probe)
-        layer = choose_layer(copy, find_score(copy, _same(inspection.score)), candidate.layer.name)
-        build(copy, find_score(copy, _same(inspection.score)), [layer])
+        score = find_score(copy, options)
+        build(copy, score, [choose_layer(copy, score, candidate.layer.name)])
         explained = load_engine(ir.to_proto(model), folder)
         full = {**feeds, **_targets(prepared, explained, feeds)}
         yield replace(candidate, measured_cost=_median_ratio(plain, explained, feeds, full) - 1)
-
-
-def _same(score: Score) -> ScoreOptions:
-    names = {pb.TASK_CLASSIFICATION: "classification", pb.TASK_SEGMENTATION: "segmentation"}
-    names |= {pb.TASK_DETECTION: "detection", pb.TASK_EMBEDDING: "embedding"}
-    return ScoreOptions(tensor=score.name, task=names[score.task])
 
 
 def _feeds(prepared: Prepared) -> Arrays:

@@ -15,6 +15,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 import camgraph_exporter.export as export_module
+from camgraph_exporter.cam.build import BuildOptions
 from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.verify import checks
 from camgraph_exporter.verify.certificate import certify, require
@@ -117,7 +118,7 @@ def test_an_output_may_change_by_as_much_as_fusion_changes_it(tmp_path: Path, mo
         monkeypatch.setattr(subject, "run_source_unoptimised", lambda x, fused=fused: fused(subject.run_source(x)))
         assert checks.outputs_unchanged(subject).tolerance == pytest.approx(allowed, rel=1e-2)
     monkeypatch.undo()
-    feeds = subject.feeds(2, 1)
+    feeds = subject.samples("source-outputs").feeds(2, 1)
     plain, fused = subject.run_source_unoptimised(feeds["image"]), subject.run_source(feeds["image"])
     np.testing.assert_allclose(plain["probabilities"], fused["probabilities"], rtol=1e-5)
     assert checks.outputs_unchanged(subject).tolerance == 1e-6
@@ -127,13 +128,47 @@ def _scaled(found: dict[str, np.ndarray], factor: float) -> dict[str, np.ndarray
     return {name: array * np.float32(factor) for name, array in found.items()}
 
 
-def test_a_graph_that_mixes_images_of_a_batch_is_caught_at_its_node(tmp_path: Path) -> None:
-    net = Net()
-    last = trunk(net, net.image())
+def _over_the_batch(net: Net, last: str) -> str:
     mean = net.node("ReduceMean", last, axes=[0], keepdims=1, name="over_the_batch")
-    model = net.model(net.pooled_head(net.node("Sub", last, net.node("Mul", mean, net.weight(np.float32(0.5)))), 16))
-    with pytest.raises(CertificateError, match=r"batch-and-targets is off by .* at 'node/.* \((Sub|ReduceMean|Mul)\)'"):
-        exported(model, tmp_path)
+    return net.node("Sub", last, net.node("Mul", mean, net.weight(np.float32(0.5))))
+
+
+def _turned_around(net: Net, last: str) -> str:
+    """Every image gets a share of its neighbour in the batch, as a reshape of the wrong axes would give it."""
+    neighbour = net.node("Slice", last, net.ints(-1), net.ints(-(2**31)), net.ints(0), net.ints(-1), name="turned")
+    return net.node("Add", last, net.node("Mul", neighbour, net.weight(np.float32(0.5))))
+
+
+@pytest.mark.parametrize("skippable", [False, True])
+@pytest.mark.parametrize("mix", [_over_the_batch, _turned_around])
+def test_a_graph_that_mixes_images_of_a_batch_is_caught_at_its_node(
+    mix: Callable[[Net, str], str], skippable: bool, tmp_path: Path
+) -> None:
+    net = Net()
+    model = net.model(net.pooled_head(mix(net, trunk(net, net.image())), 16))
+    expected = r"batch-and-targets is off by .* at 'node/.* \((Sub|Add|ReduceMean|Mul|Slice)\)'"
+    with pytest.raises(CertificateError, match=expected):
+        in_memory(model, tmp_path, build=BuildOptions(skippable=skippable))
+
+
+@pytest.mark.parametrize("check", checks.ALL)
+def test_a_check_does_not_depend_on_those_before_it(check: Callable[[Subject], Any], tmp_path: Path) -> None:
+    """The same figures come out alone, after other checks, and again; another seed gives others."""
+    result = in_memory(deep_classifier(), tmp_path, layers=("block", "stem"))
+    recorded = {entry.name: entry for entry in result.manifest.certificate.checks}
+    alone = check(_subject(result.model, result.manifest))
+    assert (alone.error, alone.location) == (recorded[alone.name].error, recorded[alone.name].location)
+
+
+def test_each_check_and_each_seed_draws_its_own_images(tmp_path: Path) -> None:
+    result = in_memory(classifier(), tmp_path)
+    drawn = [
+        Subject(result.model, result.manifest, Engine(result.model.SerializeToString()), seed=seed).samples(name)
+        for seed, name in ((0, "switch"), (0, "switch"), (1, "switch"), (0, "source-outputs"))
+    ]
+    first, again, *others = [samples.feeds(2, 2)["image"] for samples in drawn]
+    np.testing.assert_array_equal(first, again)
+    assert not any(np.array_equal(first, other) for other in others)
 
 
 def test_an_operator_outside_the_standard_is_caught(tmp_path: Path) -> None:

@@ -10,10 +10,14 @@ import onnx
 import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.cam.build import Built, build
+from camgraph_exporter.cam.layers import TargetLayer
+from camgraph_exporter.cam.score import HEADS, Score
+from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_runtime.engine import Engine
 from camgraph_runtime.manifest import manifest_from_metadata
 from support.exporting import camgraph, complaint
-from support.nets import CLASSES, classifier
+from support.nets import CLASSES, Net, classifier, trunk
 from support.serving import run_camgraph
 
 
@@ -178,3 +182,32 @@ def test_inspect_lists_layers_head_and_input(net: Path) -> None:
 def test_what_inspect_lists_can_be_exported(name: str, net: Path, tmp_path: Path) -> None:
     assert camgraph("export", net, "-o", tmp_path / "cam.onnx", "--layer", name).exit_code == 0
     assert manifest_of(tmp_path / "cam.onnx").layers[0].name == name
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--task", "detection", "--class-axis", "2", "--head", "sigmoid"), (pb.TASK_DETECTION, 2, 64)),
+        (("--task", "detection", "--class-axis", "1", "--head", "softmax"), (pb.TASK_DETECTION, 1, 6)),
+    ],
+)
+def test_measured_is_the_score_that_was_named(
+    options: tuple[str, ...], expected: tuple[int, int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores [N, 6, 64] whose classes and boxes only the user can tell apart."""
+    net = Net()
+    maps = net.conv(trunk(net, net.image()), (16, 6), kernel=1)
+    scores = net.node("Reshape", maps, net.ints(0, 6, 64), name="scores")
+    onnx.save(net.model(scores, shapes={"scores": ("N", 6, 64)}), tmp_path / "source.onnx")
+    measured = []
+
+    def noting(prepared: Prepared, score: Score, layers: list[TargetLayer]) -> Built:
+        measured.append((score.task, score.class_axis, score.num_classes, score.kind))
+        return build(prepared, score, layers)
+
+    monkeypatch.setattr("camgraph_exporter.inspection.build", noting)
+    result = camgraph("inspect", tmp_path / "source.onnx", "--measure", "--json", *options)
+    assert result.exit_code == 0, result.output
+    layers = json.loads(result.stdout)["layers"]
+    assert measured == [(*expected, HEADS[options[-1]])] * len(layers)
+    assert all(layer["measured_cost"] is not None for layer in layers)

@@ -10,7 +10,8 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.verify.forward_values import run_with_forward_values
 from camgraph_exporter.verify.operators import operators_portable, operators_standard
 from camgraph_exporter.verify.outcome import make_check
-from camgraph_exporter.verify.subject import Arrays, Subject
+from camgraph_exporter.verify.samples import Arrays
+from camgraph_exporter.verify.subject import Subject
 from camgraph_exporter.verify.tail import Scores, is_quantised, straight_through, tail_of
 from camgraph_exporter.verify.tolerance import half_types, output_tolerance
 
@@ -31,7 +32,7 @@ _STEPS = (1e-6, 1e-7, 1e-8, 1e-9)
 
 def outputs_unchanged(subject: Subject) -> pb.Check:
     """(a) The trained model's outputs are what they were, in the same runtime with the same options."""
-    feeds = subject.feeds(subject.batch, 2)
+    feeds = subject.samples("source-outputs").feeds(subject.batch, 2)
     before = subject.run_source(feeds[subject.image_name])
     after = subject.engine.run(feeds)
     errors = {name: _relative_to_largest(after[name], array) for name, array in before.items()}
@@ -86,7 +87,7 @@ def float32_close(subject: Subject) -> pb.Check:
 
 def gradients_present(subject: Subject) -> pb.Check:
     """The gradient is finite, and not zero everywhere: a graph whose maps are always empty explains nothing."""
-    found = subject.engine.run(subject.feeds(subject.batch, 3))
+    found = subject.engine.run(subject.samples("gradient-present").feeds(subject.batch, 3))
     errors = {}
     for layer in subject.manifest.layers:
         weights = found[layer.weights_tensor]
@@ -101,7 +102,7 @@ def gradients_present(subject: Subject) -> pb.Check:
 
 def batch_consistent(subject: Subject) -> pb.Check:
     """(c) A batch of N equals N batches of one, and T targets equal T runs."""
-    feeds = subject.feeds(subject.batch, 3)
+    feeds = subject.samples("batch-and-targets").feeds(subject.batch, 3)
     whole = subject.engine.run(feeds)
     errors: dict[str, float] = {}
     singles = range(subject.batch) if subject.batch_is_symbolic and not _quantises_by_batch(subject) else []
@@ -141,7 +142,7 @@ def switch_works(subject: Subject) -> pb.Check:
     errors = {"graph": 0.0}
     switch = subject.manifest.explain_switch
     if switch:
-        feeds = subject.feeds(subject.batch, 2)
+        feeds = subject.samples("switch").feeds(subject.batch, 2)
         on, off = subject.engine.run(feeds), subject.engine.run({**feeds, switch: np.array(False)})
         errors = {
             spec.name: _relative_to_largest(off[spec.name], on[spec.name]) for spec in subject.manifest.source_outputs
@@ -182,7 +183,7 @@ def _in_both_precisions(subject: Subject, layer: pb.Layer) -> tuple[np.ndarray, 
     if is_quantised(subject):
         held = straight_through(subject, layer)
         return held.deployed.found[name], held.outputs([name], activations=held.activations)[name]
-    feeds = subject.feeds(subject.batch if not subject.batch_is_symbolic else 1, 2)
+    feeds = subject.samples("gradient-float32").feeds(subject.smallest_batch, 2)
     if half_types(subject.model):
         found, values = run_with_forward_values(subject, feeds)
         return found[name], subject.evaluator.run([name], {**feeds, **values})[0]
@@ -192,22 +193,22 @@ def _in_both_precisions(subject: Subject, layer: pb.Layer) -> tuple[np.ndarray, 
 
 
 def _finite_differences(subject: Subject, layer: pb.Layer) -> list[float]:
-    rng = subject.rng
+    samples = subject.samples("gradient-finite-differences")
     wanted = [layer.weights_tensor] + ([layer.gradients_tensor] if layer.gradients_tensor else [])
-    tail = tail_of(subject, layer, wanted)
+    tail = tail_of(subject, layer, wanted, samples)
     base, exact, scores = tail.base, tail.exact, tail.scores
     scale = float(np.sqrt(np.mean(base**2))) or 1.0
     weights = exact[layer.weights_tensor]
     places = float(np.prod(base.shape[2:]))
 
     errors = []
-    for mixture in _channel_directions(rng, weights):
+    for mixture in _channel_directions(samples.rng, weights):
         direction = np.broadcast_to(mixture[None, :, None, None], base.shape)
         typical = np.linalg.norm(weights, axis=2) * places * np.linalg.norm(mixture)
         errors.append(_slope_error(scores, base, direction, scale, weights @ mixture * places, typical))
     if layer.gradients_tensor:
         full = exact[layer.gradients_tensor]
-        direction = rng.standard_normal(base.shape)
+        direction = samples.rng.standard_normal(base.shape)
         got, typical = (full * direction[:, None]).sum(axis=(2, 3, 4)), np.sqrt((full**2).sum(axis=(2, 3, 4)))
         errors.append(_slope_error(scores, base, direction, scale, got, typical))
     return errors

@@ -10,7 +10,8 @@ import onnx
 
 from camgraph_exporter.storage import load_engine
 from camgraph_exporter.verify.float64 import reads
-from camgraph_exporter.verify.subject import Arrays, Subject
+from camgraph_exporter.verify.samples import Arrays
+from camgraph_exporter.verify.subject import Subject
 
 
 def run_with_forward_values(subject: Subject, feeds: Arrays) -> tuple[Arrays, Arrays]:

@@ -9,7 +9,8 @@ import onnx
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.verify.subject import Arrays, Subject
+from camgraph_exporter.verify.samples import Arrays
+from camgraph_exporter.verify.subject import Subject
 from camgraph_exporter.verify.tail import is_quantised
 from camgraph_exporter.vjp.driver import Step
 
@@ -41,7 +42,7 @@ def first_wrong_gradient(subject: Subject, steps: Sequence[Step]) -> str | None:
     Every node is taken alone: the cotangents that its rule returned, times a random direction, must be the cotangents
     of its outputs times the central differences of the outputs along that direction (float64).
     """
-    feeds = subject.feeds(1 if subject.batch_is_symbolic else subject.batch, 2)
+    feeds = subject.samples("gradient-finite-differences").feeds(subject.smallest_batch, 2)
     seeds = _pruned_seeds(subject, steps, feeds)
     present = _names(subject.model) | seeds.keys()
     checkable = [step for step in steps if set(_step_names(step)) <= present and _is_real(step)]
@@ -56,11 +57,11 @@ def first_wrong_gradient(subject: Subject, steps: Sequence[Step]) -> str | None:
 
 def first_batch_dependent(subject: Subject) -> str | None:
     """Return the first node that treats an image differently within a batch than alone, though its inputs agree."""
-    feeds = subject.feeds(2, 2)
+    feeds = subject.samples("batch-and-targets").feeds(2, 2)
     nodes = [node for node in subject.model.graph.node if any(node.output)]
     names = [name for node in nodes for name in node.output if name]
     whole = _values(subject, names, feeds)
-    singles = [_values(subject, names, {key: array[n : n + 1] for key, array in feeds.items()}) for n in range(2)]
+    singles = [_values(subject, names, subject.one_image(feeds, n)) for n in range(2)]
     differing = {name for name in names if _differs(whole[name], [single[name] for single in singles])}
     for node in nodes:
         if differing.intersection(node.output) and not differing.intersection(node.input):

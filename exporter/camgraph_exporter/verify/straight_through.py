@@ -13,7 +13,8 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.storage import load_engine, with_weights
 from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_exporter.verify.held import Held, mask_of, spread
-from camgraph_exporter.verify.subject import Arrays, Subject
+from camgraph_exporter.verify.samples import Arrays
+from camgraph_exporter.verify.subject import Subject
 from camgraph_exporter.verify.surrogate import make_surrogate
 
 # A little below the deployed values, in steps: kinks at zero count as the rules count them, and of equal integers the
@@ -98,7 +99,7 @@ class StraightThrough:
         for name in dict.fromkeys(names):
             if name not in known:
                 model.graph.output.add(name=name)
-        feeds = subject.feeds(subject.batch if not subject.batch_is_symbolic else 1, 2)
+        feeds = subject.samples("quantised-surrogate").feeds(subject.smallest_batch, 2)
         found = load_engine(model, subject.folder).run(feeds)
         integers = {name: found[name] if name in found else feeds[name] for name in names}
         return Deployed(subject.resolved(feeds, found), found, integers)

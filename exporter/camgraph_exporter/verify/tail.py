@@ -9,8 +9,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.verify.samples import Arrays, Samples
 from camgraph_exporter.verify.straight_through import StraightThrough
-from camgraph_exporter.verify.subject import Arrays, Subject
+from camgraph_exporter.verify.subject import Subject
 
 # From activations [N, K, h, w] to scores [N, T].
 Scores = Callable[[np.ndarray], np.ndarray]
@@ -27,9 +28,11 @@ class Tail:
     scores: Scores
 
 
-def tail_of(subject: Subject, layer: pb.Layer, names: Sequence[str]) -> Tail:
+def tail_of(subject: Subject, layer: pb.Layer, names: Sequence[str], samples: Samples) -> Tail:
     """Return the tail behind a layer at the activations of a random image, with the named outputs."""
-    return _held_tail(subject, layer, names) if is_quantised(subject) else _smooth_tail(subject, layer, names)
+    if is_quantised(subject):
+        return _held_tail(subject, layer, names)
+    return _smooth_tail(subject, layer, names, samples)
 
 
 def is_quantised(subject: Subject) -> bool:
@@ -45,16 +48,16 @@ def straight_through(subject: Subject, layer: pb.Layer) -> StraightThrough:
     return made[layer.name]
 
 
-def _smooth_tail(subject: Subject, layer: pb.Layer, names: Sequence[str]) -> Tail:
+def _smooth_tail(subject: Subject, layer: pb.Layer, names: Sequence[str], samples: Samples) -> Tail:
     """The graph itself.
 
     The base is a little off the real activations: exact zeros behind a ReLU tie in a following max-pooling.
     """
-    feeds = subject.feeds(subject.batch if not subject.batch_is_symbolic else 1, 2)
+    feeds = samples.feeds(subject.smallest_batch, 2)
     found = subject.engine.run(feeds)
     real = found[layer.activations_tensor].astype(np.float64)
     scale = float(np.sqrt(np.mean(real**2))) or 1.0
-    base = real + 1e-3 * scale * np.abs(subject.rng.standard_normal(real.shape))
+    base = real + 1e-3 * scale * np.abs(samples.rng.standard_normal(real.shape))
     feeds = subject.resolved(feeds, found)
     at_layer = subject.at_layer(layer, feeds)
 

@@ -1,0 +1,106 @@
+"""Draws what a check of the certificate runs on: images like prepared photos, and targets.
+
+Every check draws from a generator of its own, seeded by the certificate's seed and the check's name. So a check's
+figures do not depend on which checks ran before it, and a reader can repeat one check alone.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+
+from camgraph.v1 import manifest_pb2 as pb
+
+Arrays = dict[str, np.ndarray]
+_DEFAULT_SIZE = 64
+
+
+class Samples:
+    """The random inputs of one check.
+
+    `rng` draws whatever else the check needs. `map_size` returns height and width of the score map, where masks are
+    drawn on it, for some images.
+    """
+
+    def __init__(
+        self, manifest: pb.Manifest, seed: int, check: str, *, map_size: Callable[[np.ndarray], tuple[int, int]]
+    ) -> None:
+        self._manifest = manifest
+        self._map_size = map_size
+        self.rng = np.random.default_rng([seed, zlib.crc32(check.encode())])
+
+    def images(self, count: int) -> np.ndarray:
+        """Draw input tensors that look like prepared photos: smooth noise over the whole range of pixel values."""
+        spec = self._manifest.input
+        shape = [count, *self._sizes()]
+        channels_last = spec.layout == pb.LAYOUT_NHWC
+        pixels = _smooth_noise(self.rng, shape, channels_last=channels_last)
+        axis = -1 if channels_last else 1
+        wide = [1] * len(shape)
+        wide[axis] = -1
+        mean, std = (
+            np.reshape(np.asarray(values or [default]), wide) for values, default in ((spec.mean, 0.0), (spec.std, 1.0))
+        )
+        images: np.ndarray = ((pixels / (spec.divisor or 1.0) - mean) / std).astype(np.dtype(spec.tensor.dtype))
+        return images
+
+    def _sizes(self) -> list[int]:
+        steps = self._manifest.input.steps
+        size = None
+        for step in steps:
+            chosen = getattr(step, step.WhichOneof("step"))
+            size = (chosen.height, chosen.width) if hasattr(chosen, "height") else size
+        open_sizes = iter(size or (_DEFAULT_SIZE, _DEFAULT_SIZE))
+        sizes = []
+        for axis, text in enumerate(self._manifest.input.tensor.shape[1:]):
+            spatial = axis != (2 if self._manifest.input.layout == pb.LAYOUT_NHWC else 0)
+            known = text.isdecimal()
+            given = next(open_sizes, _DEFAULT_SIZE) if spatial else 3
+            sizes.append(int(text) if known else given)
+        return sizes
+
+    def feeds(self, count: int, number: int) -> Arrays:
+        """Draw a complete set of inputs for `count` images with `number` targets each."""
+        images = self.images(count)
+        switch = self._manifest.explain_switch
+        on = {switch: np.array(True)} if switch else {}
+        return {self._manifest.input.tensor.name: images, **self._targets(images, number), **on}
+
+    def _targets(self, images: np.ndarray, number: int) -> Arrays:
+        """Draw every input [count, number, ...] that names targets: the best class (and box), then random ones."""
+        names, head, count = self._manifest.target, self._manifest.head, len(images)
+        targets: Arrays = {}
+        if names.target_input:
+            targets[names.target_input] = self._choices(count, number, head.num_classes)
+        if names.anchor_input:
+            targets[names.anchor_input] = self._choices(count, number, head.num_anchors or 1)
+        if names.mask_input:
+            size = self._map_size(images)
+            targets[names.mask_input] = self.rng.integers(0, 2, (count, number, *size)).astype(np.uint8)
+        if names.cotangent_input:
+            length = head.embedding_size
+            targets[names.cotangent_input] = self.rng.standard_normal((count, number, length), dtype=np.float32)
+        return targets
+
+    def _choices(self, count: int, number: int, size: int) -> np.ndarray:
+        choices = self.rng.integers(0, size, size=(count, number))
+        choices[:, 0] = -1
+        return choices.astype(np.int64)
+
+
+def _smooth_noise(rng: np.random.Generator, shape: list[int], *, channels_last: bool) -> np.ndarray:
+    """Return blotches of many sizes, 0..255: white noise alone drives real networks into a corner."""
+    spatial = [axis for axis in range(1, len(shape)) if axis != (len(shape) - 1 if channels_last else 1)]
+    total = np.zeros(shape)
+    for cells in (4, 16, 64):
+        coarse = list(shape)
+        for axis in spatial:
+            coarse[axis] = min(cells, shape[axis])
+        noise = rng.standard_normal(coarse)
+        for axis in spatial:
+            index = np.arange(shape[axis]) * noise.shape[axis] // shape[axis]
+            noise = np.take(noise, index, axis=axis)
+        total += noise
+    return np.clip(127.5 + 50 * total, 0, 255)
