@@ -120,7 +120,7 @@ def inspect(
         f"Input  {prepared.image.name} {list(spec.tensor.shape)} {spec.tensor.dtype}; guessed: {describe_input(spec)}",
         highlight=False,
     )
-    for note in (*prepared.notes, inspection.score.note):
+    for note in (*loaded.notes, *prepared.notes, inspection.score.note):
         if note:
             click.echo(f"Note: {note}", err=True)
 

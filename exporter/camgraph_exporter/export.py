@@ -74,14 +74,14 @@ def export_file(
     source, target, options = Path(source), Path(target), options or ExportOptions()
     check_target(target, source)
     loaded = fix_inputs(load_onnx(source), options.fixed)
-    exported = export(loaded, options, load_source=_loader(source, loaded, options), progress=progress)
+    exported = export(loaded, options, load_source=_loader(source, loaded), progress=progress)
     write(exported.model, target, exported.weights_folder)
     return exported
 
 
-def _loader(source: Path, loaded: LoadedModel, options: ExportOptions) -> LoadSource:
-    """Return what loads the file itself, or with inputs fixed the model that it becomes."""
-    return loader_of(loaded.model) if options.fixed else lambda optimize: Engine(source, optimize=optimize)
+def _loader(source: Path, loaded: LoadedModel) -> LoadSource:
+    """Return what loads the file itself, or the model that it becomes with inputs fixed or outputs left out."""
+    return (lambda optimize: Engine(source, optimize=optimize)) if loaded.is_as_stored else loader_of(loaded.model)
 
 
 def export(

@@ -34,7 +34,8 @@ def fix_inputs(loaded: LoadedModel, values: Mapping[str, Sequence[float]]) -> Lo
             _fix(model.graph, inputs[name], numbers)
     problems.raise_all()
     fixed = ", ".join(f"{name!r} at {_text(numbers)}" for name, numbers in values.items())
-    return replace(loaded, model=model, notes=(*loaded.notes, f"The model's input is fixed: {fixed}."))
+    notes = (*loaded.notes, f"The model's input is fixed: {fixed}.")
+    return replace(loaded, model=model, notes=notes, is_as_stored=False)
 
 
 def _fix(graph: ir.Graph, value: ir.Value, numbers: Sequence[float]) -> None:

@@ -13,6 +13,8 @@ from google.protobuf.message import DecodeError
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import ModelFileError
+from camgraph_exporter.frontends.sparse_weights import fill_sparse_weights
+from camgraph_exporter.frontends.tensor_outputs import keep_tensor_outputs
 from camgraph_exporter.storage import embed_weights
 
 
@@ -21,12 +23,14 @@ class LoadedModel:
     """A model in memory with the facts about where it came from.
 
     `aliases`: names that the user gave to layers, and the tensors that they stand for. `notes`: remarks for the user.
+    `is_as_stored`: its inputs and outputs are those of the file, so that the file itself can be run beside it.
     """
 
     model: ir.Model
     source: pb.Source
     aliases: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    is_as_stored: bool = True
 
 
 def load_onnx(path: str | Path) -> LoadedModel:
@@ -44,11 +48,14 @@ def load_onnx(path: str | Path) -> LoadedModel:
     proto = _parse(path)
     _check_content(proto, path)
     _check_external_data(proto, path)
+    source = _source_of(proto, path)
+    fill_sparse_weights(proto, str(path.parent))
+    notes = keep_tensor_outputs(proto)
     model = ir.from_proto(proto)
     _sort(model, path)
     ir.external_data.set_base_dir(model.graph, path.parent)
     embed_weights(model)
-    return LoadedModel(model, _source_of(proto, path))
+    return LoadedModel(model, source, notes=notes, is_as_stored=not notes)
 
 
 def _parse(path: Path) -> onnx.ModelProto:

@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.errors import ModelFileError
+from camgraph_exporter.graph.constants import add_constant
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.probe import BATCH, Probe, probe, random_input
 from camgraph_exporter.storage import load_engine, weights_folder
@@ -56,12 +57,7 @@ def _keep_batch(graph: ir.Graph, node: ir.Node, known: Probe) -> None:
     if not copies and -1 in shape:
         return
     array = np.array([0 if copies else -1, *shape[1:]], dtype=np.int64)
-    tensor = ir.tensor(array, name=f"{node.outputs[0].name}_shape")
-    value = ir.Value(
-        name=tensor.name, shape=ir.Shape(array.shape), type=ir.TensorType(ir.DataType.INT64), const_value=tensor
-    )
-    graph.register_initializer(value)
-    node.replace_input_with(1, value)
+    node.replace_input_with(1, add_constant(graph, f"{node.outputs[0].name}_shape", array))
 
 
 def _same_results(model: ir.Model, freed: ir.Model, sizes: Sequence[int] | None) -> bool:

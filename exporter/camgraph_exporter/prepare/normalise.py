@@ -32,6 +32,7 @@ def normalise(model: ir.Model, *, opset: int = LOWEST_OPSET) -> ir.Model:
     if model.functions:
         common.InlinePass()(model)
     inline_constant_branches(model)
+    _list_no_weights(model)
     version = model.opset_imports[""]
     if version < opset:
         model = _lift_opset(model, opset)
@@ -39,9 +40,18 @@ def normalise(model: ir.Model, *, opset: int = LOWEST_OPSET) -> ir.Model:
         state_old_coordinates(model)
     common.TopologicalSortPass()(model)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    _list_no_weights(model)
+    return model
+
+
+def _list_no_weights(model: ir.Model) -> None:
+    """Take the weights off the list of inputs.
+
+    Up to IR version 3 each had to be there. onnxruntime reads such files also where they are not, ONNX's converter does
+    not, and its results list them again.
+    """
     common.RemoveInitializersFromInputsPass()(model)
     model.ir_version = max(model.ir_version, _WEIGHTS_ARE_NO_INPUTS)
-    return model
 
 
 def _use_short_domain(model: ir.Model) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from camgraph_exporter.graph.constants import add_constant
 from camgraph_exporter.graph.dims import dims_of
 
 
@@ -29,7 +30,7 @@ def _unpack(model: ir.Model, node: ir.Node) -> None:
     assert x is not None
     split = ir.node(
         "Split",
-        [x, _constant(model, f"{node.outputs[0].name}_sizes", np.asarray(sizes, dtype=np.int64))],
+        [x, add_constant(model.graph, f"{node.outputs[0].name}_sizes", np.asarray(sizes, dtype=np.int64))],
         {"axis": axis},
         num_outputs=len(sizes),
         name=node.name,
@@ -51,7 +52,7 @@ def _replace_reader(model: ir.Model, reader: ir.Node, piece: ir.Value, squeezed:
     if squeezed is None:
         new = ir.node("Identity", [piece], name=reader.name)
     else:
-        axes = _constant(model, f"{reader.outputs[0].name}_axes", np.asarray([squeezed], dtype=np.int64))
+        axes = add_constant(model.graph, f"{reader.outputs[0].name}_axes", np.asarray([squeezed], dtype=np.int64))
         new = ir.node("Squeeze", [piece, axes], name=reader.name)
     old, output = reader.outputs[0], new.outputs[0]
     output.name, output.type, output.shape = old.name, old.type, old.shape
@@ -90,10 +91,3 @@ def _axis(node: ir.Node) -> int:
 
 def _scalar(value: ir.Value | None) -> int | None:
     return int(value.const_value.numpy()) if value is not None and value.const_value is not None else None
-
-
-def _constant(model: ir.Model, name: str, array: np.ndarray) -> ir.Value:
-    tensor = ir.tensor(array, name=name)
-    value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
-    model.graph.register_initializer(value)
-    return value
