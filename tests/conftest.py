@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from support.saturating_cpu import SaturatingCpu, saturating_cpu
+
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -24,3 +26,11 @@ def shared() -> Path:
 def data() -> Path:
     """Folder with the golden arrays that the repository has."""
     return _REPOSITORY / "tests" / "data"
+
+
+@pytest.fixture
+def saturating(monkeypatch: pytest.MonkeyPatch) -> type[SaturatingCpu]:
+    """Every engine of this test runs on a CPU whose default 8-bit kernels saturate."""
+    played = saturating_cpu()
+    monkeypatch.setattr("camgraph_runtime.engine.OnnxRuntime", played)
+    return played

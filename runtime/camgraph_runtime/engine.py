@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -15,9 +15,10 @@ from camgraph_runtime.errors import (
     DeviceError,
     InferenceError,
     InvalidGraphError,
-    InvalidInputError,
 )
+from camgraph_runtime.int8 import EXACT_KERNELS, PROBE_MODEL, refusal_note, saturates
 from camgraph_runtime.providers import Device, ProviderList, active_provider, requested_providers
+from camgraph_runtime.tensor_info import TensorInfo, check_feeds
 from camgraph_runtime.threads import Threads
 
 __all__ = ["Backend", "Device", "Engine", "OnnxRuntime", "Session", "TensorInfo", "Threads"]
@@ -26,22 +27,7 @@ _FATAL_ONLY = 4  # onnxruntime logs to stderr what it also raises; the raised er
 
 _REMEMBERED = 256  # combinations of shapes whose check is remembered
 
-# Name, element type and shape of an array that is fed.
-Signature = tuple[str, np.dtype[Any], tuple[int, ...]]
-
 _NUMPY_NAMES = {"float": "float32", "double": "float64", "bfloat16": "bfloat16", "string": "str"}
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """A graph's input or output: name, NumPy name of the element type, and shape.
-
-    An axis is a number, a symbol such as "N" where it varies, or None where the graph says nothing.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int | str | None, ...]
 
 
 class Session(Protocol):
@@ -65,6 +51,9 @@ class Backend(Protocol):
 
     def create_session(self, model: str | bytes, options: SessionSettings, providers: ProviderList) -> Session:
         """Loads a model; a provider that cannot start raises, or is left out of ``get_providers()``."""
+
+    def saturates_int8(self) -> bool:
+        """Tells whether the default kernels saturate on this CPU where uint8 and int8 are multiplied."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +100,10 @@ class OnnxRuntime:
         )
         return session
 
+    def saturates_int8(self) -> bool:
+        """Tells whether the default kernels saturate on this CPU where uint8 and int8 are multiplied."""
+        return _saturates_int8()
+
     def _session_options(self, settings: SessionSettings) -> Any:
         ort = self._ort
         options = ort.SessionOptions()
@@ -130,6 +123,15 @@ class OnnxRuntime:
         return options
 
 
+@cache
+def _saturates_int8() -> bool:
+    """Runs the probe model once per process: the CPU stays the same."""
+    session = OnnxRuntime().create_session(
+        PROBE_MODEL, SessionSettings(Threads(1), optimize=False, config={}), requested_providers("cpu", ())
+    )
+    return saturates(lambda feeds: session.run(["y"], feeds)[0])
+
+
 class Engine:
     """One loaded graph, of any kind, ready to run from several threads at once.
 
@@ -139,6 +141,9 @@ class Engine:
             works. `execution_provider` says what was taken.
         threads: Thread counts; by default `Threads.latency`.
         optimize: Whether onnxruntime may rewrite the graph (fusion, constant folding).
+        exact_int8: Whether to take exact kernels where the CPU's default ones saturate in sums of uint8 x int8
+            products. They need ``optimize``. `exact_int8` says whether such sums are exact, and `notes` has a
+            sentence where onnxruntime cannot load the graph with exact kernels.
         session_config: onnxruntime's config entries, for example ``{"session.set_denormal_as_zero": "1"}``.
         cuda_options: Options of the CUDA provider, laid over the defaults ``use_tf32=0`` and
             ``cudnn_conv_algo_search=HEURISTIC``.
@@ -157,6 +162,7 @@ class Engine:
         device: Device = "cpu",
         threads: Threads | None = None,
         optimize: bool = True,
+        exact_int8: bool = True,
         session_config: Mapping[str, str] | None = None,
         cuda_options: Mapping[str, str] | None = None,
         backend: Backend | None = None,
@@ -168,7 +174,10 @@ class Engine:
         providers = requested_providers(device, backend.available_providers(), cuda_options)
         if len(providers) > 1:
             backend.preload_cuda()
-        session = self._load(backend, model, settings, providers, device)
+        self.notes: tuple[str, ...] = ()
+        self.exact_int8 = not backend.saturates_int8()
+        load = self._load_exact if exact_int8 and optimize and not self.exact_int8 else self._load
+        session = load(backend, model, settings, providers, device)
         self.execution_provider = active_provider(device, session.get_providers())
         self.inputs = {info.name: info for info in map(_tensor_info, session.get_inputs())}
         self.outputs = {info.name: info for info in map(_tensor_info, session.get_outputs())}
@@ -176,7 +185,7 @@ class Engine:
         self._session: Session | None = session
         self._output_names = list(self.outputs)
         # The same question comes with every run; asking it anew takes as long as a few operators.
-        self._check_feeds = lru_cache(maxsize=_REMEMBERED)(partial(_check_feeds, self.inputs))
+        self._check_feeds = lru_cache(maxsize=_REMEMBERED)(partial(check_feeds, self.inputs))
 
     def run(self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """Runs the graph once; safe to call from several threads.
@@ -220,6 +229,25 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _load_exact(
+        self,
+        backend: Backend,
+        model: str | Path | bytes,
+        settings: SessionSettings,
+        providers: ProviderList,
+        device: Device,
+    ) -> Session:
+        """Loads the graph with exact kernels; where onnxruntime cannot, with its default ones and a note."""
+        exact = replace(settings, config={**EXACT_KERNELS, **settings.config})
+        try:
+            session = self._load(backend, model, exact, providers, device)
+        except InvalidGraphError:
+            session = self._load(backend, model, settings, providers, device)
+            self.notes = (refusal_note(self.name),)
+            return session
+        self.exact_int8 = True
+        return session
+
     def _load(
         self,
         backend: Backend,
@@ -247,45 +275,6 @@ class Engine:
                     "Check the driver and the CUDA and cuDNN libraries, or choose the device cpu or auto."
                 ) from error
             return on_cpu
-
-
-def _check_feeds(inputs: Mapping[str, TensorInfo], feeds: tuple[Signature, ...]) -> None:
-    """Checks names, element types and shapes of a run's inputs, and that equal symbols have equal lengths."""
-    given = [name for name, _, _ in feeds]
-    for name in inputs:
-        if name not in given:
-            raise InvalidInputError(f"The input {name!r} is missing; the graph takes {', '.join(inputs)}.")
-    lengths: dict[str, tuple[int, str]] = {}
-    for name, dtype, shape in feeds:
-        if name not in inputs:
-            raise InvalidInputError(f"The graph has no input {name!r}; it takes {', '.join(inputs)}.")
-        _check_feed(inputs[name], dtype, shape)
-        for axis, length in zip(inputs[name].shape, shape, strict=True):
-            if not isinstance(axis, str):
-                continue
-            seen, where = lengths.setdefault(axis, (length, name))
-            if seen != length:
-                raise InvalidInputError(
-                    f"The axis {axis} is {seen} long in the input {where!r} but {length} long in {name!r}; "
-                    "give both the same length."
-                )
-
-
-def _check_feed(info: TensorInfo, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-    name = "str" if dtype.kind in "USO" else dtype.name
-    if name != info.dtype:
-        raise InvalidInputError(f"The input {info.name!r} is {name}, but the graph wants {info.dtype}.")
-    fits = len(info.shape) == len(shape) and all(
-        not isinstance(axis, int) or axis == length for axis, length in zip(info.shape, shape, strict=True)
-    )
-    if not fits:
-        raise InvalidInputError(
-            f"The input {info.name!r} has the shape {_shape(shape)}, but the graph wants {_shape(info.shape)}."
-        )
-
-
-def _shape(shape: Sequence[int | str | None]) -> str:
-    return "[" + ", ".join("?" if axis is None else str(axis) for axis in shape) + "]"
 
 
 def _check_file(path: Path) -> None:

@@ -76,6 +76,7 @@ class Explainer:
         graph: Path or bytes of an explainable ``.onnx`` file, or an engine that has loaded one.
         device: "cpu"; "cuda", which raises instead of falling back; or "auto". Not used with an engine.
         threads: Thread counts; by default `Threads.latency`. Not used with an engine.
+        exact_int8: Whether 8-bit sums are exact where the CPU's default kernels are not. Not used with an engine.
         limits: What one request may ask for.
 
     Raises:
@@ -91,9 +92,12 @@ class Explainer:
         *,
         device: Device = "cpu",
         threads: Threads | None = None,
+        exact_int8: bool = True,
         limits: Limits | None = None,
     ) -> None:
-        self.engine = graph if isinstance(graph, Engine) else Engine(graph, device=device, threads=threads)
+        self.engine = (
+            graph if isinstance(graph, Engine) else Engine(graph, device=device, threads=threads, exact_int8=exact_int8)
+        )
         self.manifest = manifest_from_metadata(self.engine.metadata, self.engine.name)
         self.limits = limits or Limits()
         check_graph(self.manifest, self.engine)

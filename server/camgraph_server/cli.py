@@ -38,6 +38,12 @@ _READABLE_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Where graphs run. cuda does not start without CUDA; auto takes CUDA if it is to be had.",
 )
 @click.option(
+    "--fast-int8",
+    is_flag=True,
+    default=_DEFAULT.fast_int8,
+    help="Keep onnxruntime's default 8-bit kernels, also where they saturate on this CPU.",
+)
+@click.option(
     "--workers",
     type=int,
     default=_DEFAULT.workers,

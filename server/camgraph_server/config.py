@@ -29,6 +29,8 @@ class ServerConfig:
     """File that gets the bound port once the server is ready."""
     device: Device = "cpu"
     """Where graphs run. `auto` takes CUDA if it is to be had."""
+    fast_int8: bool = False
+    """Whether to keep onnxruntime's default 8-bit kernels, also where they saturate on this CPU."""
     workers: int = 0
     """Requests that are worked on at the same time; 0 means the CPUs that this process may use."""
     queue_capacity: int = 64

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,9 @@ import numpy as np
 from camgraph_runtime import Explainer, Limits, Target
 from camgraph_runtime.threads import Threads, available_cores
 from camgraph_server.config import ServerConfig
+from camgraph_server.observability import log_event
+
+_log = logging.getLogger("camgraph.loading")
 
 
 def worker_count(config: ServerConfig) -> int:
@@ -28,7 +32,9 @@ def load_explainer(config: ServerConfig, path: Path) -> Explainer:
     """
     threads = Threads.throughput() if worker_count(config) > 1 else Threads.latency()
     limits = Limits(max_pixels=int(config.max_megapixels * 1e6), max_targets=config.max_targets)
-    explainer = Explainer(path, device=config.device, threads=threads, limits=limits)
+    explainer = Explainer(path, device=config.device, threads=threads, exact_int8=not config.fast_int8, limits=limits)
+    for note in explainer.engine.notes:
+        log_event(_log, logging.WARNING, note, path=str(path))
     _warm_up(explainer)
     return explainer
 

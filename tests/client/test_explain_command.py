@@ -14,6 +14,7 @@ from camgraph_client.cli.report import slug, unique_names
 from camgraph_client.main import cli
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.overlay import encode_png, overlay
+from support.saturating_cpu import asks_for_exact
 from support.serving import PATIENCE, camgraph_command, photo, png, run_camgraph, server_thread, write_model
 from support.tiny_graph import TinyGraph
 
@@ -258,3 +259,24 @@ def test_names_of_files(tmp_path):
     assert slug("日本") == "日本"
     assert slug("///") == "class"
     assert len(slug("x" * 100)) == 40
+
+
+@pytest.mark.parametrize("options", [[], ["--fast-int8"]], ids=str)
+def test_8_bit_kernels_are_exact_unless_told_otherwise(options, run, image, graph, saturating):
+    result = run(image, "--graph", graph, *options)
+    assert result.exit_code == 0, result.stderr
+    assert [asks_for_exact(settings) for settings in saturating.settings] == [not options]
+    assert "Note" not in result.stderr
+
+
+def test_a_graph_that_exact_kernels_do_not_take_is_explained_with_a_note(run, image, graph, saturating):
+    saturating.refuses_exact = True
+    result = run(image, "--graph", graph)
+    assert result.exit_code == 0, result.stderr
+    assert "Note: On this CPU" in result.stderr
+
+
+def test_fast_int8_is_no_option_of_a_request(run, image, address):
+    result = run(image, "--server", address, "--fast-int8")
+    assert result.exit_code == 2
+    assert "--fast-int8 goes with --graph" in result.stderr

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -14,7 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from camgraph_runtime.engine import Engine, SessionSettings, Threads
 from camgraph_runtime.errors import DeviceError, InferenceError, InvalidGraphError, InvalidInputError
-from camgraph_runtime.providers import CPU, CUDA, ProviderList
+from camgraph_runtime.providers import CPU, CUDA
+from support.fake_backend import FakeBackend
 from support.tiny_graph import TinyGraph
 
 ONE = Threads(intra_op=1)
@@ -205,53 +204,6 @@ def test_optimisation_off_and_thread_counts_reach_the_session() -> None:
 
 
 # A machine with or without a GPU, played by a backend.
-
-
-class FakeSession:
-    def __init__(self, providers: Sequence[str]) -> None:
-        self._providers = providers
-
-    def get_inputs(self) -> Sequence[Any]:
-        return []
-
-    def get_outputs(self) -> Sequence[Any]:
-        return []
-
-    def get_providers(self) -> Sequence[str]:
-        return self._providers
-
-    def get_modelmeta(self) -> Any:
-        return type("Meta", (), {"custom_metadata_map": {}})()
-
-    def run(self, _: Sequence[str], __: Mapping[str, np.ndarray]) -> Sequence[Any]:
-        return []
-
-
-class Request:
-    def __init__(self, settings: SessionSettings, providers: ProviderList) -> None:
-        self.settings, self.providers = settings, providers
-
-
-class FakeBackend:
-    """``starts``: providers that really work; the others fail loudly, or are silently left out."""
-
-    def __init__(self, available: Sequence[str], starts: Sequence[str] = (CPU,), *, loud: bool = True) -> None:
-        self._available, self._starts, self._loud = available, starts, loud
-        self.requests: list[Request] = []
-        self.preloaded = 0
-
-    def available_providers(self) -> Sequence[str]:
-        return self._available
-
-    def preload_cuda(self) -> None:
-        self.preloaded += 1
-
-    def create_session(self, _: str | bytes, options: SessionSettings, providers: ProviderList) -> FakeSession:
-        self.requests.append(Request(options, providers))
-        names = [name for name, _ in providers]
-        if self._loud and not set(names) <= set(self._starts):
-            raise RuntimeError("CUDA failure 100: no CUDA-capable device is detected")
-        return FakeSession([name for name in names if name in self._starts])
 
 
 def test_cuda_is_refused_by_this_machines_onnxruntime_or_works() -> None:

@@ -10,6 +10,7 @@ from camgraph_server.config import ServerConfig
 from camgraph_server.errors import NotFoundError, NotReadyError, UnavailableError
 from camgraph_server.loading import load_explainer
 from camgraph_server.repository import ModelRepository, ModelState
+from support.saturating_cpu import asks_for_exact
 from support.serving import write_model
 from support.tiny_graph import TinyGraph
 
@@ -141,3 +142,17 @@ def test_a_graph_that_does_not_run_is_found_at_the_start(tmp_path):
     path = write_model(tmp_path, graph=Liar())
     with pytest.raises((InvalidGraphError, InvalidInputError)):
         load_explainer(ServerConfig(tmp_path), path)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_8_bit_kernels_are_exact_unless_told_otherwise(fast, tmp_path, saturating):
+    load_explainer(ServerConfig(tmp_path, fast_int8=fast), write_model(tmp_path)).close()
+    assert [asks_for_exact(settings) for settings in saturating.settings] == [not fast]
+
+
+def test_a_graph_that_exact_kernels_do_not_take_is_logged(tmp_path, saturating, caplog):
+    saturating.refuses_exact = True
+    load_explainer(ServerConfig(tmp_path), write_model(tmp_path)).close()
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    assert "with exact kernels" in record.getMessage()

@@ -115,6 +115,11 @@ class ListOfText(click.types.StringParamType):
     help="Where --graph runs.",
 )
 @click.option(
+    "--fast-int8",
+    is_flag=True,
+    help="With --graph: keep onnxruntime's default 8-bit kernels, also where they saturate on this CPU.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
@@ -164,7 +169,12 @@ def _source(options: dict[str, Any]) -> Source:
         if options["model"] or options["model_version"]:
             raise UsageError("--model and --model-version name a model on a server; leave them out with --graph.")
         limit_blas_threads()
-        return GraphSource(Explainer(graph, device=options["device"]))
+        explainer = Explainer(graph, device=options["device"], exact_int8=not options["fast_int8"])
+        for note in explainer.engine.notes:
+            click.echo(f"Note: {note}", err=True)
+        return GraphSource(explainer)
+    if options["fast_int8"]:
+        raise UsageError("--fast-int8 goes with --graph; a server is told by its own option at its start.")
     client = open_client(server, tls=options["tls"], tls_ca=options["tls_ca"], timeout=options["timeout"])
     return ServerSource(client, options["model"], options["model_version"])
 

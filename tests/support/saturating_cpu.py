@@ -1,0 +1,60 @@
+"""This machine's onnxruntime as it is on a CPU whose default 8-bit kernels saturate, on every CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from camgraph_runtime.engine import OnnxRuntime, Session, SessionSettings
+from camgraph_runtime.int8 import EXACT_KERNELS
+from camgraph_runtime.providers import ProviderList
+
+Spoil = Callable[[np.ndarray], np.ndarray]
+
+
+class SaturatingCpu(OnnxRuntime):
+    """Stands in for `OnnxRuntime`: graphs that are optimised without exact kernels give spoiled float outputs.
+
+    `settings`: those of every session so far. `spoil`: what the default kernels make of an output. `refuses_exact`:
+    whether the exact kernels take no graph.
+    """
+
+    settings: ClassVar[list[SessionSettings]]
+    spoil: ClassVar[dict[str, Spoil]]
+    refuses_exact: ClassVar[bool]
+
+    def saturates_int8(self) -> bool:
+        return True
+
+    def create_session(self, model: str | bytes, options: SessionSettings, providers: ProviderList) -> Session:
+        self.settings.append(options)
+        exact = asks_for_exact(options)
+        if exact and self.refuses_exact:
+            raise RuntimeError("Attempt to replace the existing tensor")
+        session = super().create_session(model, options, providers)
+        return session if exact or not options.optimize else _Spoiled(session, self.spoil)
+
+
+def asks_for_exact(settings: SessionSettings) -> bool:
+    """Whether a session's settings ask for the exact kernels."""
+    return EXACT_KERNELS.items() <= settings.config.items()
+
+
+def saturating_cpu() -> type[SaturatingCpu]:
+    """Return a fresh one, so that tests do not see each other's sessions."""
+    return type("SaturatingCpu", (SaturatingCpu,), {"settings": [], "spoil": {}, "refuses_exact": False})
+
+
+class _Spoiled:
+    def __init__(self, session: Session, spoil: Mapping[str, Spoil]) -> None:
+        self._session, self._spoil = session, spoil
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def run(self, output_names: Sequence[str], feeds: Mapping[str, np.ndarray]) -> Sequence[Any]:
+        values = self._session.run(output_names, feeds)
+        same: Spoil = np.asarray
+        return [self._spoil.get(name, same)(value) for name, value in zip(output_names, values, strict=True)]
