@@ -82,7 +82,7 @@ class RemoteResult:
         model_name: the model that answered.
         model_version: its version.
         predictions: best first: classes by score; of a segmentation by area; of a detection the best boxes,
-            each with its best class; of an embedding none.
+            each with its best class; of a regression the model's numbers; of an embedding none.
         explanations: one a target, in the order of the request.
         timings: where the time went on the server.
         warnings: remarks for the user, one sentence each.
@@ -188,6 +188,7 @@ def _class_score(message: pb.ClassScore) -> ClassScore:
         probability=message.probability if message.HasField("probability") else math.nan,
         anchor=message.anchor_index if message.HasField("anchor_index") else None,
         area=message.area if message.HasField("area") else None,
+        value=message.value if message.HasField("value") else None,
     )
 
 

@@ -10,7 +10,7 @@ from camgraph_runtime.engine import Engine
 from camgraph_runtime.errors import InvalidGraphError, UnsupportedError
 from camgraph_runtime.manifest import Manifest
 
-_CLASSES = (pb.TASK_CLASSIFICATION, pb.TASK_SEGMENTATION, pb.TASK_DETECTION)
+_CLASSES = (pb.TASK_CLASSIFICATION, pb.TASK_SEGMENTATION, pb.TASK_DETECTION, pb.TASK_REGRESSION)
 
 
 def check_graph(manifest: Manifest, engine: Engine) -> None:

@@ -132,9 +132,20 @@ def _direction_column(target: Target, manifest: pb.Manifest) -> Column:
     return Column(cotangent=target.cotangent)
 
 
+def _value_column(target: Target, manifest: pb.Manifest) -> Column:
+    head = manifest.head
+    index = target.class_index
+    if index is not None and index >= head.num_classes:
+        wanted = "1 for more of it, or 0 for less" if head.single_logit else f"an index from 0 to {head.num_classes - 1}"
+        count = "one number" if head.single_logit else f"{head.num_classes} numbers"
+        raise TargetError(f"There is no target {index}: the model gives {count}; give {wanted}.")
+    return _class_column(target, manifest)
+
+
 _COLUMN_OF: dict[pb.Task, Callable[[Target, pb.Manifest], Column]] = {
     pb.TASK_CLASSIFICATION: _class_column,
     pb.TASK_SEGMENTATION: _region_column,
     pb.TASK_DETECTION: _box_column,
     pb.TASK_EMBEDDING: _direction_column,
+    pb.TASK_REGRESSION: _value_column,
 }

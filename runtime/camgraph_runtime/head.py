@@ -28,17 +28,38 @@ class ClassValues:
         return [int(index) for index in order[:count]]
 
 
+def shows_scores(head: pb.Head) -> bool:
+    """Whether the output is the score itself, to which probabilities are still to be worked out."""
+    plain = (pb.HEAD_KIND_NONE, pb.HEAD_KIND_UNSPECIFIED)
+    return head.kind in plain or (head.output_name == head.score_tensor and head.kind != pb.HEAD_KIND_PROBABILITY)
+
+
+def shown_probabilities(output: AnyArray, head: pb.Head) -> AnyArray:
+    """The probabilities that an output of any shape shows; of a single logit those of class 1."""
+    values = _unscaled(output, head)
+    return np.exp(values) if _is_logarithmic(head) else values
+
+
+def log_odds(probabilities: AnyArray) -> AnyArray:
+    """The scores before a sigmoid; infinite where a probability was rounded to 0 or 1."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        odds: AnyArray = np.log(probabilities) - np.log1p(-probabilities)
+    return odds
+
+
 def read_head(output: AnyArray, head: pb.Head, known: dict[int, float]) -> ClassValues:
     """Scores and probabilities from one image's output of the trained model.
 
     An output that is the score itself is read as softmax, or as sigmoid if the head says so or has a single
-    logit. Otherwise the output has the probabilities, and the scores are worked out backwards: a softmax
-    hides a constant, which the score of the likeliest known class restores. A score is infinite where a
-    probability underflowed to 0 (or a sigmoid's was rounded to 1), and not a number where that leaves no
-    class to restore the constant from; scores of known classes are always exact.
+    logit. Otherwise the output has the probabilities, which are taken as they are, and the scores are worked out
+    backwards: a softmax hides a constant, which the score of the likeliest known class restores. A score is
+    infinite where a probability underflowed to 0 (or a sigmoid's was rounded to 1), and not a number where that
+    leaves no class to restore the constant from, or where the head is none of these; scores of known classes are
+    always exact.
 
     Args:
-        output: The head's output for one image; its elements are the classes.
+        output: The head's output for one image; its elements are the classes. Of a single logit they are class 1
+            alone, or both classes.
         head: The manifest's head.
         known: Class index to score y, as the graph gave them for its targets; at least one.
 
@@ -47,22 +68,26 @@ def read_head(output: AnyArray, head: pb.Head, known: dict[int, float]) -> Class
 
     """
     values = output.astype(np.float64).ravel()
-    expected = 1 if head.single_logit else head.num_classes
-    if values.size != expected:
+    if values.size != head.num_classes and not (head.single_logit and values.size == 1):
         raise InvalidGraphError(
             f"The output {head.output_name!r} has {values.size} values an image, but the manifest speaks of "
-            f"{expected} classes. Export the model again."
+            f"{1 if head.single_logit else head.num_classes} classes. Export the model again."
         )
-    if _is_score(head):
+    if shows_scores(head):
         return _from_scores(values, head)
-    if head.kind == pb.HEAD_KIND_SIGMOID:
-        return _from_sigmoid(values, head, known)
-    return _from_softmax(values, head, known)
+    probabilities = shown_probabilities(values, head)
+    if values.size == 1:
+        probabilities = np.concatenate([1 - probabilities, probabilities])
+    return ClassValues(_with_known(_scores_behind(values, probabilities, head, known), known), probabilities)
 
 
-def _is_score(head: pb.Head) -> bool:
-    plain = (pb.HEAD_KIND_NONE, pb.HEAD_KIND_UNSPECIFIED)
-    return head.kind in plain or head.output_name == head.score_tensor
+def _is_logarithmic(head: pb.Head) -> bool:
+    return head.output_is_logarithm or head.kind == pb.HEAD_KIND_LOG_SOFTMAX
+
+
+def _unscaled(output: AnyArray, head: pb.Head) -> AnyArray:
+    values: AnyArray = (output - head.output_offset) / (head.output_scale or 1.0)
+    return values
 
 
 def _from_scores(scores: Float64Array, head: pb.Head) -> ClassValues:
@@ -74,24 +99,28 @@ def _from_scores(scores: Float64Array, head: pb.Head) -> ClassValues:
     return ClassValues(scores, powers / powers.sum())
 
 
-def _from_sigmoid(values: Float64Array, head: pb.Head, known: dict[int, float]) -> ClassValues:
+def _scores_behind(
+    values: Float64Array, probabilities: Float64Array, head: pb.Head, known: dict[int, float]
+) -> Float64Array:
+    """Work the scores out of what an output shows; not a number where nothing says how."""
+    if head.kind == pb.HEAD_KIND_SIGMOID:
+        scores = log_odds(probabilities)
+        # The odds of class 0 are those of class 1 turned over, and more exact where one of the two was rounded.
+        return np.array([-scores[1], scores[1]]) if values.size == 1 else scores
+    if head.kind == pb.HEAD_KIND_PROBABILITY:
+        if head.output_name != head.score_tensor:
+            return np.full(probabilities.shape, np.nan)
+        return np.concatenate([-values, values]) if values.size == 1 else values
     with np.errstate(divide="ignore"):
-        scores = np.log(values) - np.log1p(-values)
-    if head.single_logit:
-        scores, values = np.concatenate([-scores, scores]), np.concatenate([1 - values, values])
-    return ClassValues(_with_known(scores, known), values)
-
-
-def _from_softmax(values: Float64Array, head: pb.Head, known: dict[int, float]) -> ClassValues:
-    logarithmic = head.kind == pb.HEAD_KIND_LOG_SOFTMAX
-    with np.errstate(divide="ignore"):
-        logs = values if logarithmic else np.log(values)
+        logs = _unscaled(values, head) if _is_logarithmic(head) else np.log(probabilities)
     likeliest = max(known, key=lambda index: float(logs[index]))
     constant = known[likeliest] - logs[likeliest] if np.isfinite(logs[likeliest]) else np.nan
-    return ClassValues(_with_known(logs + constant, known), np.exp(values) if logarithmic else values)
+    scores_of_all: Float64Array = logs + constant
+    return scores_of_all
 
 
 def _with_known(scores: Float64Array, known: dict[int, float]) -> Float64Array:
+    scores = scores.copy()
     for index, score in known.items():
         scores[index] = score
     return scores

@@ -139,7 +139,8 @@ def _all_targets(targets: Sequence[Target], top_k: int, manifest: Manifest, max_
             "The graph is for an embedding model, which has no best classes; give targets with a cotangent."
         )
     if not 0 <= top_k <= num_classes:
-        raise TargetError(f"top_k is {top_k}, but the model has {num_classes} classes; give 0 to {num_classes}.")
+        kind = "targets" if task_of(manifest) == pb.TASK_REGRESSION else "classes"
+        raise TargetError(f"top_k is {top_k}, but the model has {num_classes} {kind}; give 0 to {num_classes}.")
     wanted = (*targets, *(Target.of_rank(rank) for rank in range(1, top_k + 1))) or (Target(),)
     if len(wanted) > max_targets:
         raise InvalidInputError(

@@ -9,7 +9,7 @@ from camgraph_runtime.statistics import MapStatistics
 from camgraph_runtime.types import ByteArray, FloatArray
 
 NO_CLASS = -1
-"""Class index of a direction in an embedding space, which has no classes."""
+"""Class index of what has no classes: a direction in an embedding space, the one number of a regression."""
 
 _LARGE = 1e5  # sums over many pixels
 
@@ -19,16 +19,17 @@ class ClassScore:
     """A class with its score.
 
     Attributes:
-        class_index: Index of the class; `NO_CLASS` for an embedding.
+        class_index: Index of the class; `NO_CLASS` for an embedding and for the one number of a regression.
         label: Its label; empty if the manifest has none.
         score: y before softmax or sigmoid: of a segmentation summed over the pixels that were counted, of a
-            detection that of the box, of an embedding its inner product with the cotangent. Not a number in
-            predictions where the model's own output hides it.
+            detection that of the box, of an embedding its inner product with the cotangent, of a regression
+            the number, negated for "less". Not a number in predictions where the model's own output hides it.
         probability: By the head's softmax or sigmoid, 0..1; of a segmentation the mean over the pixels that
             were counted. Not a number without such a head.
         anchor: Detection: index of the box.
         area: Segmentation: share of the score map that was counted, 0..1: under the mask, or where the class
             wins.
+        value: Regression: the number that the model gives.
 
     """
 
@@ -38,24 +39,32 @@ class ClassScore:
     probability: float
     anchor: int | None = None
     area: float | None = None
+    value: float | None = None
 
     @property
     def name(self) -> str:
-        """The label, or "class 3" without one; with the box, if there is one."""
+        """The label, or "class 3" ("value 3" of a regression) without one; with the box, if there is one."""
+        kind = "class" if self.value is None else "value"
         if self.class_index == NO_CLASS:
-            return "direction"
-        name = self.label or f"class {self.class_index}"
+            return self.label or ("direction" if self.value is None else kind)
+        name = self.label or f"{kind} {self.class_index}"
         return name if self.anchor is None else f"{name}, box {self.anchor}"
 
     @property
     def note(self) -> str:
-        """Area, probability and score in words, as far as they are known: "38.6%  ·  score 7.25"."""
+        """Area, probability and score in words, as far as they are known: "38.6%  ·  score 7.25"; or the value."""
+        if self.value is not None:
+            return f"value {_number(self.value)}"
         parts = [f"{self.area:.1%} of the area"] if self.area is not None else []
         if math.isfinite(self.probability):
             parts.append(f"{self.probability:.1%}" if self.area is None else f"mean {self.probability:.1%}")
         if not math.isnan(self.score):
-            parts.append(f"score {self.score:.2f}" if abs(self.score) < _LARGE else f"score {self.score:.3g}")
+            parts.append(f"score {_number(self.score)}")
         return "  ·  ".join(parts)
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if abs(value) < _LARGE else f"{value:.3g}"
 
 
 def title_of(target: ClassScore, contrast: ClassScore | None, *, negative: bool) -> str:
@@ -145,7 +154,8 @@ class Result:
 
     Attributes:
         predictions: Best first: classes by score; of a segmentation by area; of a detection the best boxes,
-            each with its best class; of an embedding none.
+            each with its best class; of a regression the model's numbers, in its own order; of an embedding
+            none.
         explanations: One a target, in the order asked.
         photo: The upright photo, uint8 [H, W, 3], RGB; None where a tensor was given.
         timings: Where the time went.

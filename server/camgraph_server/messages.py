@@ -129,6 +129,7 @@ def score_message(score: ClassScore) -> pb.ClassScore:
         probability=score.probability if math.isfinite(score.probability) else None,
         anchor_index=score.anchor,
         area=score.area,
+        value=score.value,
     )
 
 

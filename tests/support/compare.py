@@ -18,7 +18,7 @@ def numbers(score: ClassScore | None) -> list[Any]:
     if score is None:
         return []
     rounded = float(np.float32(score.score))
-    values = [score.class_index, score.label, rounded, score.probability, score.anchor, score.area]
+    values = [score.class_index, score.label, rounded, score.probability, score.anchor, score.area, score.value]
     return ["nan" if isinstance(value, float) and math.isnan(value) else value for value in values]
 
 

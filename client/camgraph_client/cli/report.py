@@ -90,11 +90,13 @@ def _tiles(explained: Explained, title: str) -> Iterator[Tile]:
 def _table(predictions: Sequence[ClassScore]) -> Table:
     columns = [column for column in _COLUMNS if any(column.text(item) for item in predictions)]
     table = Table()
-    table.add_column("rank", justify="right")
+    ranked = all(item.value is None for item in predictions)  # numbers of a regression have no order
+    if ranked:
+        table.add_column("rank", justify="right")
     for column in columns:
         table.add_column(column.title, justify="left" if column.title == "label" else "right", overflow="fold")
     for rank, item in enumerate(predictions, start=1):
-        table.add_row(str(rank), *(column.text(item) for column in columns))
+        table.add_row(*([str(rank)] if ranked else []), *(column.text(item) for column in columns))
     return table
 
 
@@ -108,8 +110,10 @@ class _Column:
 
 _COLUMNS = (
     _Column("box", lambda item: "" if item.anchor is None else str(item.anchor)),
-    _Column("class", lambda item: str(item.class_index)),
+    _Column("class", lambda item: str(item.class_index) if item.value is None else ""),
+    _Column("number", lambda item: str(item.class_index) if item.value is not None and item.class_index >= 0 else ""),
     _Column("label", lambda item: escape(item.label)),
+    _Column("value", lambda item: "" if item.value is None else _number(item.value, 3)),
     _Column("area", lambda item: "" if item.area is None else f"{item.area:.4f}"),
     _Column("probability", lambda item: _number(item.probability, 4)),
     _Column("score", lambda item: _number(item.score, 3)),

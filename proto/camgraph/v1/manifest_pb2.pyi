@@ -14,6 +14,7 @@ class Task(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_SEGMENTATION: _ClassVar[Task]
     TASK_DETECTION: _ClassVar[Task]
     TASK_EMBEDDING: _ClassVar[Task]
+    TASK_REGRESSION: _ClassVar[Task]
 
 class GradientRule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -50,6 +51,7 @@ class HeadKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     HEAD_KIND_SOFTMAX: _ClassVar[HeadKind]
     HEAD_KIND_LOG_SOFTMAX: _ClassVar[HeadKind]
     HEAD_KIND_SIGMOID: _ClassVar[HeadKind]
+    HEAD_KIND_PROBABILITY: _ClassVar[HeadKind]
 
 class LayerLayout(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -62,6 +64,7 @@ TASK_CLASSIFICATION: Task
 TASK_SEGMENTATION: Task
 TASK_DETECTION: Task
 TASK_EMBEDDING: Task
+TASK_REGRESSION: Task
 GRADIENT_RULE_UNSPECIFIED: GradientRule
 GRADIENT_RULE_EXACT: GradientRule
 GRADIENT_RULE_STRAIGHT_THROUGH: GradientRule
@@ -83,6 +86,7 @@ HEAD_KIND_NONE: HeadKind
 HEAD_KIND_SOFTMAX: HeadKind
 HEAD_KIND_LOG_SOFTMAX: HeadKind
 HEAD_KIND_SIGMOID: HeadKind
+HEAD_KIND_PROBABILITY: HeadKind
 LAYER_LAYOUT_UNSPECIFIED: LayerLayout
 LAYER_LAYOUT_CHANNELS_FIRST: LayerLayout
 LAYER_LAYOUT_CHANNELS_LAST: LayerLayout
@@ -232,7 +236,7 @@ class Letterbox(_message.Message):
     def __init__(self, height: _Optional[int] = ..., width: _Optional[int] = ..., filter: _Optional[_Union[Filter, str]] = ..., fill: _Optional[int] = ...) -> None: ...
 
 class Head(_message.Message):
-    __slots__ = ("score_tensor", "kind", "num_classes", "single_logit", "output_name", "num_anchors", "embedding_size", "class_slice")
+    __slots__ = ("score_tensor", "kind", "num_classes", "single_logit", "output_name", "num_anchors", "embedding_size", "class_slice", "output_scale", "output_offset", "output_is_logarithm")
     SCORE_TENSOR_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     NUM_CLASSES_FIELD_NUMBER: _ClassVar[int]
@@ -241,6 +245,9 @@ class Head(_message.Message):
     NUM_ANCHORS_FIELD_NUMBER: _ClassVar[int]
     EMBEDDING_SIZE_FIELD_NUMBER: _ClassVar[int]
     CLASS_SLICE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_SCALE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_IS_LOGARITHM_FIELD_NUMBER: _ClassVar[int]
     score_tensor: str
     kind: HeadKind
     num_classes: int
@@ -249,7 +256,10 @@ class Head(_message.Message):
     num_anchors: int
     embedding_size: int
     class_slice: ClassSlice
-    def __init__(self, score_tensor: _Optional[str] = ..., kind: _Optional[_Union[HeadKind, str]] = ..., num_classes: _Optional[int] = ..., single_logit: bool = ..., output_name: _Optional[str] = ..., num_anchors: _Optional[int] = ..., embedding_size: _Optional[int] = ..., class_slice: _Optional[_Union[ClassSlice, _Mapping]] = ...) -> None: ...
+    output_scale: float
+    output_offset: float
+    output_is_logarithm: bool
+    def __init__(self, score_tensor: _Optional[str] = ..., kind: _Optional[_Union[HeadKind, str]] = ..., num_classes: _Optional[int] = ..., single_logit: bool = ..., output_name: _Optional[str] = ..., num_anchors: _Optional[int] = ..., embedding_size: _Optional[int] = ..., class_slice: _Optional[_Union[ClassSlice, _Mapping]] = ..., output_scale: _Optional[float] = ..., output_offset: _Optional[float] = ..., output_is_logarithm: bool = ...) -> None: ...
 
 class ClassSlice(_message.Message):
     __slots__ = ("axis", "start")

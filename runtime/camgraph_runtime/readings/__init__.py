@@ -1,4 +1,4 @@
-"""What a run says about classes, pixels, boxes or directions: scores and probabilities for people to read."""
+"""What a run says about classes, pixels, boxes, directions or numbers: scores and probabilities for people to read."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from camgraph_runtime.readings.classes import ClassReading
 from camgraph_runtime.readings.directions import DirectionReading
 from camgraph_runtime.readings.pixels import PixelReading
 from camgraph_runtime.readings.reading import Outputs, Reading
+from camgraph_runtime.readings.values import ValueReading
 
 __all__ = ["Outputs", "Reading", "read"]
 
@@ -19,6 +20,7 @@ _READERS: dict[pb.Task, Callable[[pb.Manifest, Sequence[Column], Outputs], Readi
     pb.TASK_SEGMENTATION: PixelReading,
     pb.TASK_DETECTION: BoxReading,
     pb.TASK_EMBEDDING: DirectionReading,
+    pb.TASK_REGRESSION: ValueReading,
 }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_runtime.columns import Column
+from camgraph_runtime.head import log_odds, shown_probabilities, shows_scores
 from camgraph_runtime.readings.reading import Outputs, label_of, unlisted
 from camgraph_runtime.result import ClassScore
 from camgraph_runtime.types import AnyArray
@@ -97,12 +98,10 @@ def read_boxes(output: AnyArray, head: pb.Head, known: dict[tuple[int, int], flo
         return None
     if output.ndim == 2 and output.shape[0] == output.shape[1] and head.output_name == head.score_tensor:
         values = min(values, values.T, key=lambda order: _distance(order, known))
-    if head.output_name == head.score_tensor or head.kind in (pb.HEAD_KIND_NONE, pb.HEAD_KIND_UNSPECIFIED):
+    if shows_scores(head):
         return BoxValues(values, _probabilities(values, head))
-    if head.kind == pb.HEAD_KIND_SIGMOID:
-        with np.errstate(divide="ignore"):
-            return BoxValues(np.log(values) - np.log1p(-values), values)
-    return BoxValues(None, np.exp(values) if head.kind == pb.HEAD_KIND_LOG_SOFTMAX else values)
+    probabilities = shown_probabilities(values, head)
+    return BoxValues(log_odds(probabilities) if head.kind == pb.HEAD_KIND_SIGMOID else None, probabilities)
 
 
 def _classes(output: AnyArray, head: pb.Head) -> AnyArray:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_runtime.columns import Column
+from camgraph_runtime.head import log_odds, shown_probabilities, shows_scores
 from camgraph_runtime.readings.reading import Outputs, label_of, unlisted
 from camgraph_runtime.result import ClassScore
 from camgraph_runtime.types import AnyArray, FloatArray
@@ -94,16 +95,20 @@ def read_pixels(output: AnyArray, manifest: pb.Manifest, size: tuple[int, int]) 
     head = manifest.head
     if output.dtype.kind in "iu" and output.squeeze().shape == size:
         return PixelValues(output.reshape(size).astype(np.int64), None, None)
-    logits = 1 if head.single_logit else head.num_classes
-    values = _classes_first(output, (logits, *size), channels_last=manifest.input.layout == pb.LAYOUT_NHWC)
+    last = manifest.input.layout == pb.LAYOUT_NHWC
+    values = _classes_first(output, (head.num_classes, *size), channels_last=last)
+    if values is None and head.single_logit:
+        values = _classes_first(output, (1, *size), channels_last=last)
     if values is None:
         return None
-    if head.output_name == head.score_tensor or head.kind in (pb.HEAD_KIND_NONE, pb.HEAD_KIND_UNSPECIFIED):
+    if shows_scores(head):
         return _from_scores(values, head)
-    if head.kind == pb.HEAD_KIND_SIGMOID:
-        return _from_sigmoid(values, head)
-    probabilities = np.exp(values) if head.kind == pb.HEAD_KIND_LOG_SOFTMAX else values
-    return PixelValues(values.argmax(axis=0), None, probabilities)
+    probabilities = shown_probabilities(values, head)
+    scores = log_odds(probabilities) if head.kind == pb.HEAD_KIND_SIGMOID else None
+    if len(values) == 1:
+        probabilities = np.concatenate([1 - probabilities, probabilities])
+        scores = None if scores is None else np.concatenate([-scores, scores])
+    return PixelValues(probabilities.argmax(axis=0), scores, probabilities)
 
 
 def _classes_first(output: AnyArray, shape: tuple[int, ...], *, channels_last: bool) -> FloatArray | None:
@@ -129,11 +134,3 @@ def _from_scores(values: FloatArray, head: pb.Head) -> PixelValues:
         return PixelValues(scores.argmax(axis=0), scores, np.exp(-np.logaddexp(np.float32(0), -scores)))
     powers = np.exp(scores - scores.max(axis=0))
     return PixelValues(scores.argmax(axis=0), scores, powers / powers.sum(axis=0))
-
-
-def _from_sigmoid(values: FloatArray, head: pb.Head) -> PixelValues:
-    with np.errstate(divide="ignore"):
-        scores = np.log(values) - np.log1p(-values)
-    if head.single_logit:
-        scores, values = np.concatenate([-scores, scores]), np.concatenate([1 - values, values])
-    return PixelValues(values.argmax(axis=0), scores, values)

@@ -10,6 +10,7 @@ from camgraph_exporter.cam.heads.classification import attach_classification
 from camgraph_exporter.cam.heads.detection import attach_detection
 from camgraph_exporter.cam.heads.embedding import attach_embedding
 from camgraph_exporter.cam.heads.head import Head
+from camgraph_exporter.cam.heads.regression import attach_regression
 from camgraph_exporter.cam.heads.segmentation import attach_segmentation
 from camgraph_exporter.cam.interface import Interface
 from camgraph_exporter.cam.score import Score
@@ -20,6 +21,7 @@ _ATTACH: dict[pb.Task, Callable[[Backward, Interface, Score], Head]] = {
     pb.TASK_SEGMENTATION: attach_segmentation,
     pb.TASK_DETECTION: attach_detection,
     pb.TASK_EMBEDDING: attach_embedding,
+    pb.TASK_REGRESSION: attach_regression,
 }
 
 
