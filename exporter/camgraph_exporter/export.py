@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import onnx
@@ -13,6 +13,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.build import BuildOptions, Built, build
 from camgraph_exporter.cam.choose import choose_layer
 from camgraph_exporter.cam.direct_outputs import write_directly
+from camgraph_exporter.cam.heads.regression import LABELS as REGRESSION_LABELS
 from camgraph_exporter.cam.layers import TargetLayer
 from camgraph_exporter.cam.score import Score, ScoreOptions, find_score
 from camgraph_exporter.errors import Problems
@@ -134,7 +135,7 @@ class _Choice:
 
 def _choose(prepared: Prepared, loaded: LoadedModel, options: ExportOptions) -> _Choice:
     """Find what the options name; whatever is wrong with them is told at once."""
-    score = find_score(prepared, options.score)
+    score = find_score(prepared, replace(options.score, num_labels=_num_labels(loaded, options)))
     layers: list[TargetLayer] = []
     spec = pb.InputSpec()
     problems = Problems()
@@ -147,10 +148,22 @@ def _choose(prepared: Prepared, loaded: LoadedModel, options: ExportOptions) -> 
         spec = make_input_spec(prepared, options.input)
     problems.raise_all()
     path = GradientPath(prepared.graph, [layer.value for layer in layers], [score.value])
-    labels, note = (options.labels, "")
-    if not labels:
-        labels, note = labels_in_metadata(loaded.model.metadata_props, score.num_classes)
+    labels, note = _labels(loaded, options, score)
     return _Choice(score, layers, spec, labels, path.opset(), [note] if note else [])
+
+
+def _num_labels(loaded: LoadedModel, options: ExportOptions) -> int:
+    """Return how many labels are known before the score is: those of the user, or two in the file's metadata."""
+    return len(options.labels) or len(labels_in_metadata(loaded.model.metadata_props, 2)[0])
+
+
+def _labels(loaded: LoadedModel, options: ExportOptions, score: Score) -> tuple[Sequence[str], str]:
+    """Return the label of each target, and a note on where they come from."""
+    if options.labels:
+        return options.labels, ""
+    if score.task == pb.TASK_REGRESSION and score.single_logit:
+        return REGRESSION_LABELS, ""
+    return labels_in_metadata(loaded.model.metadata_props, score.num_classes)
 
 
 def _check_labels(labels: Sequence[str], num_classes: int) -> None:

@@ -73,7 +73,15 @@ def describe_score(inspection: Inspection) -> str:
     score = inspection.score
     head = pb.HeadKind.Name(score.kind).removeprefix("HEAD_KIND_").lower().replace("_", "-")
     task = pb.Task.Name(score.task).removeprefix("TASK_").lower()
-    return f"Score  {score.name}: {task}, {score.num_classes} classes, head {head}, output {score.output.name}"
+    wide = _extent(score.head(), score.task)
+    return f"Score  {score.name}: {task}, {wide}, head {head}, output {score.output.name}"
+
+
+def _extent(head: pb.Head, task: pb.Task) -> str:
+    """Return in words what a target may name."""
+    if task == pb.TASK_REGRESSION:
+        return "one number" if head.single_logit else f"{head.num_classes} numbers"
+    return f"{head.num_classes} classes" if head.num_classes else f"{head.embedding_size} dimensions"
 
 
 def describe_input(spec: pb.InputSpec) -> str:
@@ -102,7 +110,7 @@ def check_table(certificate: pb.Certificate) -> Table:
 def summarise(output: Path, size: int, manifest: pb.Manifest) -> None:
     """Print what was written (`size` in bytes), what was proven, and what the user should know (the last on stderr)."""
     megabytes, head = size / 1e6, manifest.head
-    wide = f"{head.num_classes} classes" if head.num_classes else f"{head.embedding_size} dimensions"
+    wide = _extent(head, manifest.task)
     for layer in manifest.layers:
         click.echo(f"{output}: {layer.name} ({cells(layer)}), score {head.score_tensor}, {wide}, {megabytes:.1f} MB")
     checks = {check.name: check for check in manifest.certificate.checks}

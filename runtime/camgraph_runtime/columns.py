@@ -136,7 +136,9 @@ def _value_column(target: Target, manifest: pb.Manifest) -> Column:
     head = manifest.head
     index = target.class_index
     if index is not None and index >= head.num_classes:
-        wanted = "1 for more of it, or 0 for less" if head.single_logit else f"an index from 0 to {head.num_classes - 1}"
+        wanted = (
+            "1 for more of it, or 0 for less" if head.single_logit else f"an index from 0 to {head.num_classes - 1}"
+        )
         count = "one number" if head.single_logit else f"{head.num_classes} numbers"
         raise TargetError(f"There is no target {index}: the model gives {count}; give {wanted}.")
     return _class_column(target, manifest)

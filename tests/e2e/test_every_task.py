@@ -46,6 +46,7 @@ WISHES: dict[str, Sequence[Target]] = {
         Target.direction(ONE, contrast=Target.direction(TWO)),
         Target.direction(TWO, negative=True),
     ),
+    "regression": (Target(), Target.of_label("less"), Target.index(1, negative=True)),
 }
 
 
@@ -79,7 +80,7 @@ def test_the_server_answers_like_the_runtime(client: Client, explainers: dict[st
     options: dict[str, Any] = {"targets": WISHES[task], "layers": TASKS[task].layers, "num_predictions": 4}
     remote = client.explain(PHOTO, model=task, outputs=OUTPUTS, **options)
     assert_same(remote, explainers[task].explain(PHOTO, **options))
-    assert len(remote.predictions) == {"segmentation": 3, "detection": 4, "embedding": 0}[task]
+    assert len(remote.predictions) == {"segmentation": 3, "detection": 4, "embedding": 0, "regression": 1}[task]
     assert any(explanation.heatmap.any() for explanation in remote.explanations if explanation.heatmap is not None)
 
 
@@ -171,6 +172,8 @@ COMMANDS: list[tuple[str, list[str], list[str]]] = [
     ("detection", ["--target", "3", "--anchor", "77", "--negative"], ["1-against_van_box_77"]),
     ("detection", ["--target", "bus", "--anchor", "-2", "--contrast", "car"], ["1-bus_box"]),
     ("embedding", ["--cotangent", "both.npy"], ["1-direction", "2-direction"]),
+    ("regression", ["--negative"], ["1-against_more"]),
+    ("regression", ["--target", "more", "--target", "0"], ["1-more", "2-less"]),
 ]
 
 
@@ -185,9 +188,10 @@ def test_command_line_with_graph_and_server(
         result = run_camgraph("explain", inputs["photo.png"], *place, *words, "-o", str(out))
         assert result.returncode == 0, result.stderr
         pictures.append({path.name: path.read_bytes() for path in out.iterdir()})
-        table = {"segmentation": "area", "detection": "box", "embedding": ""}[model]
+        table = {"segmentation": "area", "detection": "box", "embedding": "", "regression": "value"}[model]
         assert table in result.stdout
-        assert ("rank" in result.stdout) == bool(table)
+        assert ("rank" in result.stdout) == (model in ("segmentation", "detection"))
+        assert model != "regression" or not {"class", "probability", "score"} & set(result.stdout.split())
     assert pictures[0] == pictures[1]
     assert len(pictures[0]) == len(files) + 1
     for start in files:

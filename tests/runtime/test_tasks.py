@@ -51,6 +51,10 @@ TARGETS: dict[str, tuple[tuple[dict[str, Any], Score], tuple[dict[str, Any], Sco
         ({"cotangent": ONE}, lambda y: float(y @ ONE.astype(np.float64))),
         ({"cotangent": TWO}, lambda y: float(y @ TWO.astype(np.float64))),
     ),
+    "regression": (
+        ({"label": "more"}, lambda y: float(y[0])),
+        ({"class_index": 0}, lambda y: -float(y[0])),
+    ),
 }
 
 
@@ -207,6 +211,9 @@ def test_a_batch_of_images_with_their_own_targets(task: str, explainer: Explaine
         ("embedding", "mask"),
         ("embedding", "anchor"),
         ("embedding", "class_index"),
+        ("regression", "mask"),
+        ("regression", "anchor"),
+        ("regression", "cotangent"),
     ],
 )
 def test_what_a_task_does_not_take_is_refused(task: str, explainer: Explainer, wrong: str) -> None:
@@ -368,3 +375,49 @@ def test_a_target_is_checked_and_compared_by_its_arrays() -> None:
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder
+
+
+def test_a_regression_shows_a_value_and_neither_classes_nor_probabilities(graphs: dict[str, Explainer]) -> None:
+    explainer = graphs["regression"]
+    result = explainer.explain(tensor=IMAGE, targets=[Target(), Target.of_label("less")], num_predictions=5)
+    [value] = explainer.engine.run({"image": IMAGE, "target": np.array([[-1]])}, ["years"])["years"]
+    [prediction] = result.predictions
+    assert prediction.value == pytest.approx(float(value))
+    assert prediction.name == "value"
+    assert prediction.note == f"value {value:.2f}"
+    assert np.isnan(prediction.probability)
+    more, less = result.explanations
+    assert (more.title, less.title) == ("more", "less")
+    assert more.note == f"value {value:.2f}"
+    assert more.target.score == pytest.approx(float(value))
+    assert less.target.score == pytest.approx(-float(value))
+    np.testing.assert_array_equal(less.weights[0], -more.weights[0])
+    assert explainer.predict(tensor=IMAGE).predictions == result.predictions
+
+
+def test_one_number_has_two_targets_and_no_ranks(graphs: dict[str, Explainer]) -> None:
+    explainer = graphs["regression"]
+    ranked = explainer.explain(tensor=-IMAGE, top_k=2).explanations
+    assert [explanation.title for explanation in ranked] == ["more", "less"], "whatever the number is"
+    with pytest.raises(TargetError, match="There is no target 2: the model gives one number; give 1 for more of it"):
+        explainer.explain(tensor=IMAGE, targets=[Target.index(2)])
+    with pytest.raises(TargetError, match="top_k is 3, but the model has 2 targets"):
+        explainer.explain(tensor=IMAGE, top_k=3)
+
+
+def test_several_numbers_are_shown_in_their_own_order(folder: Path) -> None:
+    net = Net(seed=3)
+    pose = net.pooled_head(trunk(net, net.image()), 16, 3, name="pose")
+    onnx.save(net.model(pose, shapes={pose: ("N", 3)}), folder / "pose.onnx")
+    (folder / "pose.txt").write_text("yaw\npitch\nroll")
+    options = ("--task", "regression", "--labels", folder / "pose.txt", "--preset", "raw")
+    export_model(folder / "pose.onnx", folder / "pose.cam.onnx", *options)
+    explainer, tensor = load(folder / "pose.cam.onnx"), np.ones((1, 3, 16, 16), np.float32)
+    result = explainer.explain(tensor=tensor, targets=[Target.of_label("roll"), Target(), Target.of_rank(2)])
+    numbers = explainer.engine.run({"image": tensor, "target": np.array([[0]])}, ["pose"])["pose"][0]
+    assert [item.label for item in result.predictions] == ["yaw", "pitch", "roll"]
+    assert [item.value for item in result.predictions] == pytest.approx(numbers.tolist())
+    assert [item.title for item in result.explanations] == ["roll", "yaw", "pitch"]
+    assert [item.target.score for item in result.explanations] == pytest.approx([numbers[i] for i in (2, 0, 1)])
+    with pytest.raises(TargetError, match="no target 3: the model gives 3 numbers; give an index from 0 to 2"):
+        explainer.explain(tensor=tensor, targets=[Target.index(3)])

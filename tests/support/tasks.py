@@ -85,12 +85,25 @@ def embedder() -> onnx.ModelProto:
     return net.model(embedding, shapes={embedding: ("N", EMBEDDING)})
 
 
+def regressor() -> onnx.ModelProto:
+    """One number about 37: image [N, 3, 32, 32] to `years` [N]."""
+    net = Net(seed=9)
+    first = net.node("Relu", net.conv(net.image(("N", 3, SIDE, SIDE)), (3, 8), strides=[4, 4]), name="first")
+    last = net.node("Relu", net.conv(first, (8, 16), strides=[2, 2]), name="last")
+    hidden = net.node("Tanh", net.linear(net.node("Flatten", last, axis=1), 16 * 16, 12))
+    bias = net.weight(np.array([37], np.float32))
+    age = net.node("Gemm", hidden, net.random(1, 12), bias, name="age", transB=1)
+    years = net.node("Squeeze", age, net.ints(1), name="years")
+    return net.model(years, shapes={years: ("N",)})
+
+
 TASKS = {
     "segmentation": Task(segmenter, "logits", ("mid", "enc"), labels=SEGMENT_LABELS),
     "detection": Task(
         detector, "class_logits", ("last", "first"), ("--score", "class_logits", "--class-axis", "2"), DETECT_LABELS
     ),
     "embedding": Task(embedder, "embedding", ("last", "first"), ("--task", "embedding")),
+    "regression": Task(regressor, "age", ("last", "first")),
 }
 
 

@@ -41,6 +41,4 @@ class ValueReading:
         """The number of a column, and which way it is explained."""
         index = int(self._indices[column])
         value = math.nan if self._values is None else float(self._values[0 if self._single else index])
-        return ClassScore(
-            index, label_of(self._manifest, index), float(self._scores[column]), math.nan, value=value
-        )
+        return ClassScore(index, label_of(self._manifest, index), float(self._scores[column]), math.nan, value=value)

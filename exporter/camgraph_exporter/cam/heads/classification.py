@@ -29,13 +29,10 @@ def attach_classification(op: Backward, interface: Interface, score: Score) -> H
     index = resolve_ranks(op, scores, target, score.num_classes)
     target_score = op.cast(pick(op, scores, index), ir.DataType.FLOAT)
     by_target = targets_first(op, index)
-    if score.single_logit:
-        seed = op.Unsqueeze(class_sign(op, by_target, dtype), op.ints(2))
-    else:
-        seed = one_hot(op, by_target, score.num_classes, dtype)
-    if len(dims) > 2:
+    seed = class_sign(op, by_target, dtype) if score.single_logit else one_hot(op, by_target, score.num_classes, dtype)
+    if len(dims) > 2 or score.single_logit:
         seed = op.Reshape(seed, op.ints(0, 0, *(int(dim) for dim in dims[1:])))
-    elif not score.single_logit:
+    else:
         op.one_hots[seed] = OneHot(by_target)
     tensors = pb.TargetTensors(
         target_input=str(target.name),

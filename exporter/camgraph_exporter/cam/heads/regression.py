@@ -38,10 +38,7 @@ def attach_regression(op: Backward, interface: Interface, score: Score) -> Head:
     index = op.Where(op.Less(target, scalar(op, 0)), by_order, target)
     index.shape = target.shape
     by_target = targets_first(op, index)
-    if score.single_logit:
-        seed = class_sign(op, by_target, dtype)
-    else:
-        seed = one_hot(op, by_target, score.num_classes, dtype)
+    seed = class_sign(op, by_target, dtype) if score.single_logit else one_hot(op, by_target, score.num_classes, dtype)
     tensors = pb.TargetTensors(
         target_input=str(target.name),
         target_index_output=interface.add_output("target_index", index),

@@ -1,0 +1,42 @@
+"""Decides what a model means that gives one number without a sigmoid: the logit of two classes, or a quantity.
+
+The graphs look alike. A name that speaks of logits or classes, or two labels, say that it is a classifier. Otherwise
+the number is taken as a quantity: that claims less, and its map of "more" is the same as that of class 1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_OF_A_CLASSIFIER = {"logit", "prob", "class", "cls", "sigmoid", "softmax", "label", "binary", "positive"}
+_OF_A_QUANTITY = {"regress", "age", "value", "count", "depth", "distance", "angle", "quantity", "price", "rating"}
+
+
+def is_quantity(names: Iterable[str], num_labels: int) -> tuple[bool, str]:
+    """Tell whether one number is a quantity, and why, as part of a sentence.
+
+    `names`: of the output and of the tensor that it shows. `num_labels`: labels that are known, zero for none.
+    """
+    words = {word for name in names for word in words_of(name)}
+    classifying, quantifying = _hit(words, _OF_A_CLASSIFIER), _hit(words, _OF_A_QUANTITY)
+    if num_labels == 2:
+        return False, "there are two labels"
+    if classifying and not quantifying:
+        return False, f"its name speaks of {classifying!r}"
+    return True, f"its name speaks of {quantifying!r}" if quantifying else "nothing says that it is a logit"
+
+
+def words_of(name: str) -> list[str]:
+    """Split the name of a tensor into its words, in lower case."""
+    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
+    return [word.lower() for word in re.split(r"[^A-Za-z]+", spaced) if word]
+
+
+def _hit(words: Iterable[str], known: Iterable[str]) -> str:
+    """Return the word that is, in singular or plural or as the start of a longer one, among the known ones."""
+    return next((word for word in sorted(words) for start in known if _is(word, start)), "")
+
+
+def _is(word: str, start: str) -> bool:
+    return word.startswith(start) if len(start) > 4 else word in (start, f"{start}s")
