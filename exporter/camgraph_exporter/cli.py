@@ -120,7 +120,8 @@ def inspect(
         f"Input  {prepared.image.name} {list(spec.tensor.shape)} {spec.tensor.dtype}; guessed: {describe_input(spec)}",
         highlight=False,
     )
-    for note in (*loaded.notes, *prepared.notes, inspection.score.note):
+    layer = inspection.candidates[0].layer
+    for note in (*loaded.notes, *prepared.notes, inspection.score.note, layer.note):
         if note:
             click.echo(f"Note: {note}", err=True)
 

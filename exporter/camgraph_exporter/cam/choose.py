@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.cam.box_groups import BoxGroups
 from camgraph_exporter.cam.layers import TargetLayer, is_moved, narrowest, spatial_layers
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.errors import ExportError, LayerError, UnknownTensorError, closest
@@ -26,7 +27,8 @@ def choose_layer(
     """Return the layer that the user named, or for "auto" the one that Grad-CAM means.
 
     That is the last feature map before pooling or flattening. Scores of pixels or boxes are feature maps themselves:
-    there it is the deepest map of the network, behind which the maps only grow.
+    there it is the deepest map of the network, after which the maps only grow; for boxes the deepest one that all of
+    them depend on.
 
     Names that a frontend gave to tensors (`aliases`) are understood, too.
 
@@ -40,15 +42,18 @@ def choose_layer(
     if name != AUTO:
         tensor = _twin(prepared, aliases.get(name, name))
         if tensor in by_name:
-            return replace(by_name[tensor], alias=name if tensor != name else "")
+            note = _reach_of(prepared, score, by_name[tensor])
+            return replace(by_name[tensor], alias=name if tensor != name else "", note=note)
         raise _unknown(prepared, score, tensor, by_name)
     if not layers:
         raise LayerError(
             "The model has no spatial feature map between its image input and the score, so there is nothing to draw a "
             "heatmap on. Grad-CAM needs a convolutional or token map; check --score."
         )
-    if score.task in (pb.TASK_SEGMENTATION, pb.TASK_DETECTION):
-        return _deepest(prepared, layers, score)
+    if score.task == pb.TASK_SEGMENTATION:
+        return _deepest(prepared, layers, layers, score)
+    if score.task == pb.TASK_DETECTION:
+        return _deepest_of_all_boxes(prepared, layers, score)
     useful = [layer for layer in layers if layer.has_effect] or layers
     chosen = _before_pooling(narrowest(useful)[-1], by_name)
     last = narrowest(layers)[-1]
@@ -79,15 +84,45 @@ def _before_pooling(layer: TargetLayer, by_name: dict[str, TargetLayer]) -> Targ
     return layer
 
 
-def _deepest(prepared: Prepared, layers: list[TargetLayer], score: Score) -> TargetLayer:
-    """Return the last of the coarsest maps that a finer map is made from (the bottleneck of an encoder and decoder)."""
+def _deepest_of_all_boxes(prepared: Prepared, layers: list[TargetLayer], score: Score) -> TargetLayer:
+    """Return the deepest map that every box depends on: a map of one scale is empty for the boxes of the others."""
+    groups = BoxGroups(prepared, score)
+    shared = groups.most_shared([layer.value for layer in layers if layer.has_effect])
+    common = [layer for layer in layers if layer.value in shared]
+    ends = [layer for layer in common if not is_moved(layer)]
+    chosen = _deepest(prepared, ends or common or layers, layers, score)
+    note = _reach_note(groups, chosen)
+    if len(groups.groups) > 1 and not note:
+        note = (
+            f"The scores of the boxes come from {len(groups.groups)} maps; the target layer is {chosen.name!r}, the "
+            "deepest map that all boxes depend on."
+        )
+    return replace(chosen, note=note)
+
+
+def _reach_of(prepared: Prepared, score: Score, layer: TargetLayer) -> str:
+    return _reach_note(BoxGroups(prepared, score), layer) if score.task == pb.TASK_DETECTION else ""
+
+
+def _reach_note(groups: BoxGroups, layer: TargetLayer) -> str:
+    boxes = groups.partly(layer.value)
+    if boxes is None:
+        return ""
+    return f"{boxes} boxes depend on layer {layer.name!r}; the heatmaps of the others are empty."
+
+
+def _deepest(prepared: Prepared, layers: list[TargetLayer], others: list[TargetLayer], score: Score) -> TargetLayer:
+    """Return the last of the coarsest `layers` that a finer map, one of `others`, is made from.
+
+    That is the bottleneck of an encoder and decoder. Without a decoder it is the last of the coarsest.
+    """
 
     def area(layer: TargetLayer) -> float:
         return math.prod(layer.seen) if layer.seen is not None else math.inf
 
     smallest = min(area(layer) for layer in layers)
     coarsest = [layer for layer in layers if area(layer) == smallest]
-    finer = {layer.value for layer in layers if area(layer) > smallest}
+    finer = {layer.value for layer in others if area(layer) > smallest}
     for layer in reversed(coarsest):
         if finer & Path(prepared.graph, [layer.value], [score.value]).values:
             return layer

@@ -1,0 +1,123 @@
+"""The layer of `auto` in detectors of several scales is one that every box depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+
+from camgraph_exporter.cam.choose import choose_layer
+from camgraph_exporter.cam.layers import TargetLayer
+from camgraph_exporter.cam.score import Score, find_score
+from camgraph_exporter.prepare.prepare import Prepared, prepare
+from camgraph_exporter.verify.float64 import Float64Evaluator
+from support import detectors
+from support.exporting import camgraph
+from support.nets import Net
+
+Build = Callable[[], onnx.ModelProto]
+
+
+def only_scale() -> onnx.ModelProto:
+    """One map; what follows its head only rearranges and rescales the scores."""
+    net = Net(seed=4)
+    x = detectors.backbone(net, 3)[-1]
+    rows = detectors.head(net, x, 3, name="class_head")
+    out = net.node("Sigmoid", net.node("Mul", rows, net.weight(np.float32(2))), name="scores")
+    return net.model(out, shapes={out: ("N", 64, 3)})
+
+
+def separate_backbones() -> onnx.ModelProto:
+    """Two scales with nothing but the image in common: 256 boxes of the one, 16 of the other."""
+    net = Net(seed=5)
+    image = net.image(("N", 3, 64, 64))
+    rows = []
+    for i, stride in enumerate((4, 16)):
+        x = net.node("Relu", net.conv(image, (3, 8), strides=[stride, stride]), name=f"own{i}")
+        rows.append(detectors.head(net, x, 3))
+    out = net.node("Sigmoid", net.node("Concat", *rows, axis=1), name="scores")
+    return net.model(out, shapes={out: ("N", 272, 3)})
+
+
+def classes_last_joined() -> onnx.ModelProto:
+    """A constant score for the background is joined to each box's scores, which is no box of its own."""
+    net = Net(seed=6)
+    rows = net.node("Concat", *(detectors.head(net, x, 3) for x in detectors.backbone(net, 4)[2:]), axis=1)
+    background = net.node("Expand", net.weight(np.zeros((1, 1, 1), np.float32)), net.ints(1, 80, 1))
+    tiled = net.node("Mul", net.node("Slice", rows, net.ints(0), net.ints(1), net.ints(2)), net.weight(np.float32(0)))
+    joined = net.node("Concat", net.node("Add", tiled, background), rows, axis=2, name="logits")
+    return net.model(net.node("Softmax", joined, axis=2, name="scores"), shapes={"scores": ("N", 80, 4)})
+
+
+# The network, the layer of `auto`, how many maps its note speaks of, and what the note says of another layer.
+CASES: dict[str, tuple[Build, str, int, tuple[str, str]]] = {
+    "one way": (detectors.one_way, "C2", 3, ("C4", "32 of 672 boxes depend on layer 'C4'")),
+    "one way, many classes": (
+        lambda: detectors.one_way(classes=7, softmax=False), "C2", 3, ("C3", "160 of 672 boxes depend on layer 'C3'")
+    ),
+    "pyramid": (detectors.pyramid, "C5", 4, ("P4", "80 of 85 boxes depend on layer 'P4'")),
+    "two ways, split": (detectors.two_way, "C4", 2, ("D4", "16 of 80 boxes depend on layer 'D4'")),
+    "two ways, sliced": (
+        lambda: detectors.two_way(cut_by="Slice", classes=5), "C4", 2, ("N4", "16 of 80 boxes depend on layer 'N4'")
+    ),
+    "one scale": (only_scale, "C3", 1, ("C2", "")),
+    "background": (classes_last_joined, "C3", 2, ("C4", "Not all boxes depend on layer 'C4'")),
+}  # fmt: skip  # a table, in rows of its own
+
+
+def read(build: Build) -> tuple[Prepared, Score]:
+    prepared = prepare(ir.from_proto(build()))
+    return prepared, find_score(prepared)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_auto_takes_a_map_that_all_boxes_depend_on(name: str) -> None:
+    build, expected, heads, (other, said) = CASES[name]
+    prepared, score = read(build)
+    layer = choose_layer(prepared, score)
+    assert layer.name == expected
+    assert (f"come from {heads} maps" in layer.note) == (heads > 1), layer.note
+    named = choose_layer(prepared, score, other)
+    assert named.note.startswith(said)
+    assert bool(named.note) == bool(said)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_scores_move_where_the_reach_says_so(name: str) -> None:
+    """An oracle that knows nothing of the graph: push the layer, and see which boxes' scores move."""
+    build, _, _, (other, _) = CASES[name]
+    prepared, score = read(build)
+    for layer in (choose_layer(prepared, score), choose_layer(prepared, score, other)):
+        moved = _moved_boxes(build(), score, layer)
+        words = layer.note.split(" boxes depend on")[0]
+        if words.endswith(f"of {score.num_anchors}"):
+            assert int(words.split()[0]) == moved.sum()
+        else:
+            assert moved.all() == (words != "Not all")
+
+
+def _moved_boxes(model: onnx.ModelProto, score: Score, layer: TargetLayer) -> np.ndarray:
+    """Tell for each box whether a push of the whole layer moves its scores; bool [boxes]."""
+    rng = np.random.default_rng(0)
+    image = rng.standard_normal((1, 3, detectors.SIDE, detectors.SIDE))
+    evaluator = Float64Evaluator(model)
+    before, activations = evaluator.run([score.name, layer.name], {"image": image})
+    pushed = activations + np.abs(rng.standard_normal(activations.shape))
+    after = evaluator.run([score.name], {"image": image, layer.name: pushed})[0]
+    return np.asarray((before != after)[0].any(axis=score.class_axis - 1))
+
+
+def test_inspect_says_which_map_was_taken(tmp_path: Path) -> None:
+    onnx.save(detectors.one_way(), tmp_path / "model.onnx")
+    said = camgraph("inspect", tmp_path / "model.onnx").stderr
+    assert "the target layer is 'C2', the deepest map that all boxes depend on" in said
+
+
+def test_without_a_common_map_the_note_says_how_many_boxes_have_one() -> None:
+    prepared, score = read(separate_backbones)
+    layer = choose_layer(prepared, score)
+    assert layer.note == "256 of 272 boxes depend on layer 'own0'; the heatmaps of the others are empty."
