@@ -94,7 +94,7 @@ def test_the_scores_move_where_the_reach_says_so(name: str) -> None:
     for layer in (choose_layer(prepared, score), choose_layer(prepared, score, other)):
         moved = _moved_boxes(build(), score, layer)
         words = layer.note.split(" boxes depend on")[0]
-        if words.endswith(f"of {score.num_anchors}"):
+        if words.endswith(f"of {score.shape.num_anchors}"):
             assert int(words.split()[0]) == moved.sum()
         else:
             assert moved.all() == (words != "Not all")

@@ -40,7 +40,7 @@ class BoxGroups:
         path = Path(prepared.graph, [prepared.image], [score.value])
         sources = _sources(score.value, path, prepared.probe.constants)
         self.groups = [_group(piece, score, path) for piece in sources]
-        total = score.num_anchors
+        total = score.shape.num_anchors
         counts = [group.count for group in self.groups if group.count is not None]
         self._counted = total if len(counts) == len(self.groups) and sum(counts) == total else None
 
