@@ -42,7 +42,7 @@ def break_rule(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[Any,
             assert entry.rule is not None
             result = entry.rule(op, node, *gs)
             parts = [result] if isinstance(result, ir.Value) else list(result)
-            first = next(i for i, g in enumerate(parts) if g is not None and node.needs(i))
+            first = next(i for i, g in enumerate(parts) if isinstance(g, ir.Value) and node.needs(i))
             parts[first] = change(op, parts[first])
             return parts
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 
+from camgraph_exporter.errors import CertificateError, GradientError
 from camgraph_exporter.verify.checks import relative_l2
 from camgraph_exporter.verify.float64 import Float64Evaluator
+from camgraph_exporter.vjp import registry
 from camgraph_runtime.engine import Engine
 from support.exporting import exported, images, run_graph
 from support.nets import CLASSES, IMAGE, Net, classifier, deep_classifier, trunk
@@ -185,3 +190,41 @@ def test_targets_outside_the_classes_are_refused_at_run_time(tmp_path: Path) -> 
     for target in (CLASSES, -CLASSES - 1):
         with pytest.raises(Exception, match=r"(?i)index|indices|greater than"):
             run_graph(tmp_path / "cam.onnx", images((1, *IMAGE[1:])), [target])
+
+
+@pytest.mark.parametrize(
+    ("forgetful", "index"),
+    [
+        (lambda rule: lambda *given: [*rule(*given)][:1], 1),
+        (lambda rule: lambda *given: [None, *rule(*given)][:2], 0),
+        (lambda _: lambda *_: (), 0),
+    ],
+    ids=["the last input", "the first input", "every input"],
+)
+@pytest.mark.parametrize("op_type", ["Add", "Mul", "Concat"])
+def test_a_rule_that_forgets_an_input_is_refused_at_its_node(
+    op_type: str, forgetful: Callable[[Any], Any], index: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = registry._entries["", op_type]
+    monkeypatch.setitem(registry._entries, ("", op_type), dataclasses.replace(entry, rule=forgetful(entry.rule)))
+    with pytest.raises(GradientError, match=f"Input {index} of {op_type} node 'node/both' .* no derivative"):
+        exported(_joined(op_type), tmp_path, layers=("last",))
+
+
+def test_a_rule_may_say_that_nothing_flows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the driver believes it, and the certificate does not."""
+    entry = registry._entries["", "Mul"]
+    assert entry.rule is not None
+    silent = dataclasses.replace(entry, rule=lambda *given: [next(iter(entry.rule(*given))), registry.NO_FLOW])
+    monkeypatch.setitem(registry._entries, ("", "Mul"), silent)
+    with pytest.raises(CertificateError, match=r"gradient-finite-differences .* at 'node/both \(Mul\)'"):
+        exported(_joined("Mul"), tmp_path, layers=("last",))
+
+
+def _joined(op_type: str) -> onnx.ModelProto:
+    """Two branches of one layer that meet in a node of two inputs."""
+    net = Net()
+    last = trunk(net, net.image())
+    attributes = {"axis": 1} if op_type == "Concat" else {}
+    both = net.node(op_type, net.node("Sigmoid", last), net.node("Tanh", last), name="both", **attributes)
+    return net.model(net.pooled_head(both, 32 if op_type == "Concat" else 16))

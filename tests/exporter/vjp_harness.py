@@ -221,3 +221,8 @@ def standard_operators_only(gradient: Gradient) -> bool:
     """Tell whether every emitted node is of ai.onnx and known to the checker."""
     onnx.checker.check_model(gradient.model)
     return all(node.domain == "" for node in gradient.emitted)
+
+
+def may_lose_sums(node: onnx.NodeProto) -> bool:
+    """Tell whether onnxruntime may lose some of what a node adds up: its ScatterND adds from several threads."""
+    return node.op_type == "ScatterND" and any(attribute.name == "reduction" for attribute in node.attribute)

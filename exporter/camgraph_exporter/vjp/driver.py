@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from camgraph_exporter.errors import GradientError
+from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.graph.quantisation import SMALL_INTEGERS
@@ -20,7 +20,7 @@ from camgraph_exporter.vjp import registry
 from camgraph_exporter.vjp import rules as _rules  # noqa: F401  importing the rules registers them
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.composites import gated_slope
-from camgraph_exporter.vjp.registry import Rule
+from camgraph_exporter.vjp.registry import Cotangent, Cotangents, NoFlow, Rule
 from camgraph_exporter.vjp.straight_through import check_integers, integers_of
 
 _REAL = {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
@@ -175,15 +175,31 @@ def _apply(
     entry = registry.find(view.node)
     assert entry is not None, f"{view.op_type} has no rule: check_rules comes first."
     assert entry.rule is not None, f"{view.op_type} has no derivative: it is on no path."
-    result = rules.get(view.op_type, entry.rule)(op, view, *gs)
-    returned = [result] if isinstance(result, ir.Value) or result is None else list(result)
+    returned = _returned(view, rules.get(view.op_type, entry.rule)(op, view, *gs))
     pairs = []
     for index, g in enumerate(returned):
-        if g is None or not view.needs(index):
+        if not view.needs(index) or isinstance(g, NoFlow):
             continue
         x = view.source(index)
         assert x is not None
+        if g is None:
+            raise _not_derived(view, index)
         summed = op.unbroadcast(g, view.y, x) if entry.broadcasts else g
         assert len(dims_of(summed)) == len(dims_of(x)) + 1, f"The rule of {view.op_type} returned a wrong rank."
         pairs.append((x, summed))
     return pairs
+
+
+def _returned(view: NodeView, result: Cotangents) -> list[Cotangent]:
+    """Return what a rule gave as one cotangent for each input of the node."""
+    given = list(result) if isinstance(result, Sequence) else [result]
+    surplus = [g for g in given[view.num_inputs :] if isinstance(g, ir.Value)]
+    assert not surplus, f"The rule of {view.op_type} returned a cotangent for an input that the node does not have."
+    return given[: view.num_inputs] + [None] * (view.num_inputs - len(given))
+
+
+def _not_derived(view: NodeView, index: int) -> GradientError:
+    return GradientError(
+        f"Input {index} of {view.op_type} node {view.name!r} depends on the target layer, "
+        f"and there is no derivative for that input. {LATER_LAYER}."
+    )

@@ -6,8 +6,10 @@ A rule maps the cotangent of a node's output to the cotangents of its inputs (a 
     def matmul(op, node, g):
         return op.MatMul(g, transpose(b)), op.MatMul(transpose(a), g)
 
-It returns one cotangent an input (shorter is allowed: the rest get none), None where there is none. Operators with
-several outputs get one `g` an output, None where an output does not matter.
+It returns one cotangent per input; None stands for an input whose cotangent is not wanted (`node.needs(i)`), and may be
+left out at the end. An input whose cotangent is wanted and zero by nature, such as a number that only decides a shape,
+gets `NO_FLOW`. None there means that the rule does not derive that input: the driver refuses the node. Operators with
+several outputs get one `g` per output, None where an output does not matter.
 """
 
 from __future__ import annotations
@@ -22,7 +24,17 @@ from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.backward import Backward
 
-Cotangents = Sequence[ir.Value | None] | ir.Value | None
+
+class NoFlow:
+    """The cotangent of an input that the output does not depend on smoothly: zero, said on purpose."""
+
+    def __repr__(self) -> str:
+        return "NO_FLOW"
+
+
+NO_FLOW = NoFlow()
+Cotangent = ir.Value | NoFlow | None
+Cotangents = Sequence[Cotangent] | Cotangent
 
 
 class Rule(Protocol):
@@ -111,16 +123,6 @@ def _add(entry: Entry) -> None:
     if key in _entries:
         raise ValueError(f"{entry.op_type} has two rules.")
     _entries[key] = entry
-
-
-def refuse_inputs(node: NodeView, *indices: int) -> None:
-    """Raise if the cotangent of an input is wanted that the rule does not derive, rather than leave it out silently."""
-    for index in indices:
-        if node.needs(index):
-            raise GradientError(
-                f"Input {index} of {node.op_type} node {node.name!r} depends on the target layer, "
-                f"and there is no derivative for that input. {LATER_LAYER}."
-            )
 
 
 def refuse_outputs(node: NodeView, cotangents: Sequence[ir.Value | None]) -> None:

@@ -1,9 +1,12 @@
 """Adding elements up at indices that are known at run time only: the adjoint of a gather.
 
-By default one ScatterElements or ScatterND with the reduction "add", the cheapest form. TensorRT and other compilers
-refuse it, so the portable form multiplies by a one-hot matrix instead: `Equal` of the indices and a `Range`, then
-`MatMul`. Its matrix has as many elements as there are indices times places, in exchange for operators that every
-runtime has.
+By default one ScatterElements with the reduction "add", the cheapest form that is right: onnxruntime's ScatterND adds
+slices from several threads without a lock, so that sums at an index that occurs twice get lost now and then (seen with
+1.32 on two threads, in one run of 300).
+
+TensorRT and other compilers refuse that reduction, so the portable form multiplies by a one-hot matrix instead: `Equal`
+of the indices and a `Range`, then `MatMul`. Its matrix has as many elements as there are indices times places, in
+exchange for operators that every runtime has.
 """
 
 from __future__ import annotations
@@ -49,18 +52,18 @@ def add_slices(op: Backward, g: ir.Value, indices: ir.Value, x: ir.Value, batch_
     g: [T, *batch, *entries, *slice], all elements; indices: int64 [*batch, *entries, k], a tuple for the k axes of x
     behind the first `batch_dims`; the slice has the remaining axes of x.
     """
-    if not op.portable:
-        tuples = _with_batch_indices(op, indices, x, batch_dims)
-        zeros, updates = targets_last(op, op.zeros_like(x, g)), targets_last(op, g)
-        return targets_first(op, op.ScatterND(zeros, tuples, updates, reduction="add"))
     count = int(dims_of(indices)[-1])
     batch, indexed = range(batch_dims), range(batch_dims, batch_dims + count)
-    slices = range(batch_dims + count, len(dims_of(x)))
-    chosen = one_hot_rows(op, _flat_places(op, indices, x, batch_dims), _product(op, x, indexed), g)
-    slice_size = _product(op, x, slices)
+    places = _flat_places(op, indices, x, batch_dims)
+    slice_size = _product(op, x, range(batch_dims + count, len(dims_of(x))))
     sizes = [op.ints(*[0] * (batch_dims + 1)), op.ints(-1), slice_size]
-    batch_dimensions = [dims_of(x)[axis] for axis in batch]
-    rows = reshape_to(op, g, sizes, (TARGETS, *batch_dimensions, _ENTRIES, _known(op, slice_size, _SLICE)))
+    leading, width = (TARGETS, *(dims_of(x)[axis] for axis in batch)), _known(op, slice_size, _SLICE)
+    rows = reshape_to(op, g, sizes, (*leading, _ENTRIES, width))
+    if not op.portable:
+        zeros = reshape_to(op, op.zeros_like(x, g), sizes, (*leading, _PLACES, width))
+        repeated = op.Expand(op.Unsqueeze(places, op.ints(-1)), op.shape_of(rows))
+        return op.shaped(op.ScatterElements(zeros, repeated, rows, axis=batch_dims + 1, reduction="add"), x)
+    chosen = one_hot_rows(op, places, _product(op, x, indexed), g)
     swapped = op.Transpose(chosen, perm=[*batch, batch_dims + 1, batch_dims])
     return op.shaped(op.MatMul(swapped, rows), x)
 
@@ -89,19 +92,6 @@ def _product(op: Backward, x: ir.Value, axes: Sequence[int]) -> ir.Value:
 def _known(op: Backward, size: ir.Value, otherwise: str) -> Dim:
     known = op.known(size)
     return otherwise if known is None else int(known[0])
-
-
-def _with_batch_indices(op: Backward, indices: ir.Value, x: ir.Value, batch_dims: int) -> ir.Value:
-    """Put the place on each of the leading `batch_dims` axes in front of every index tuple."""
-    rank = len(dims_of(indices))
-    columns = []
-    for axis in range(batch_dims):
-        places = op.Reshape(op.arange(op.size_vector(x, axis)), op.ints(*[1] * axis, -1, *[1] * (rank - axis - 1)))
-        shape = op.join([*sizes_of(op, indices, range(rank - 1)), op.ints(1)])
-        column = op.Expand(places, shape)
-        column.shape = ir.Shape([*dims_of(indices)[:-1], 1])
-        columns.append(column)
-    return op.Concat(*columns, op.cast(indices, ir.DataType.INT64), axis=rank - 1) if columns else indices
 
 
 # --- the axis of targets beside indices, which have none ---------------------------------------------------------

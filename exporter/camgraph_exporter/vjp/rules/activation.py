@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.backward import Backward
-from camgraph_exporter.vjp.registry import Cotangents, elementwise, refuse_inputs, vjp
+from camgraph_exporter.vjp.registry import Cotangents, elementwise, vjp
 
 # The constants of Klambauer et al., Self-Normalizing Neural Networks, as the standard rounds them.
 _SELU_ALPHA = 1.67326319217681884765625
@@ -73,7 +73,6 @@ def shrink(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 @vjp("Clip")
 def clip(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """dx = g where min < y < max: exclusive at the bounds, as ReLU6 has it."""
-    refuse_inputs(node, 1, 2)
     low, high = node.optional(1), node.optional(2)
     inside = []
     if low is not None:

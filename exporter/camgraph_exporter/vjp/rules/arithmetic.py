@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.backward import Backward, dtype_of
-from camgraph_exporter.vjp.registry import Cotangents, vjp
+from camgraph_exporter.vjp.registry import NO_FLOW, Cotangents, vjp
 
 
 @vjp("Add", broadcasts=True)
@@ -108,4 +108,4 @@ def range_(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """y_i = start + i delta: dstart = sum(g), ddelta = sum(i g); the limit only decides how many there are."""
     full = op.full(g, node.y)
     places = op.cast(op.arange(op.size_vector(node.y, 0)), dtype_of(g))
-    return op.sum(full, [1]), None, op.sum(op.Mul(full, places), [1]) if node.needs(2) else None
+    return op.sum(full, [1]), NO_FLOW, op.sum(op.Mul(full, places), [1]) if node.needs(2) else None

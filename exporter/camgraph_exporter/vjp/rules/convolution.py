@@ -18,14 +18,13 @@ from camgraph_exporter.vjp.axes import reshape_to
 from camgraph_exporter.vjp.backward import Backward, dtype_of
 from camgraph_exporter.vjp.fold import fold_windows
 from camgraph_exporter.vjp.kernels import static_sizes, swapped
-from camgraph_exporter.vjp.registry import Cotangents, refuse_inputs, vjp
+from camgraph_exporter.vjp.registry import Cotangents, vjp
 from camgraph_exporter.vjp.window import Window, spatial_shape, window_of
 
 
 @vjp("Conv")
 def conv(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """dx = g convolved with the flipped kernel, its input and output channels swapped."""
-    refuse_inputs(node, 1, 2)
     x, w, group = node.x, node.input(1), int(node.attr("group", 1))
     window = window_of(node, _static_kernel(w))
     if window.is_pointwise:
@@ -39,7 +38,6 @@ def conv(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 @vjp("ConvTranspose")
 def conv_transpose(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """dx = g convolved with the same kernel, strides and dilations: the transpose of the transpose."""
-    refuse_inputs(node, 1, 2)
     w = node.input(1)
     kernel = _static_kernel(w)
     window = _output_window(node, kernel)

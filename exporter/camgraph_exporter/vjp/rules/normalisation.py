@@ -16,7 +16,7 @@ from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.axes import reshape_to, sizes_of
 from camgraph_exporter.vjp.backward import Backward
-from camgraph_exporter.vjp.registry import Cotangents, refuse_inputs, refuse_outputs, vjp
+from camgraph_exporter.vjp.registry import Cotangents, refuse_outputs, vjp
 
 
 @vjp("BatchNormalization")
@@ -26,7 +26,6 @@ def batch_normalization(op: Backward, node: NodeView, g: ir.Value, *_running: ir
         raise GradientError(
             f"BatchNormalization node {node.name!r} is in training mode; export the model in evaluation mode."
         )
-    refuse_inputs(node, 1, 2, 3, 4)
     scale, variance = node.input(1), node.input(4)
     slope = op.Div(scale, op.Sqrt(op.Add(variance, float(node.attr("epsilon", 1e-5)))))
     return op.Mul(g, _per_channel(op, node, slope))
@@ -35,7 +34,6 @@ def batch_normalization(op: Backward, node: NodeView, g: ir.Value, *_running: ir
 @vjp("InstanceNormalization")
 def instance_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """x_hat over space: dx = (h - mean(h) - x_hat mean(h x_hat)) / std with h = g scale."""
-    refuse_inputs(node, 1, 2)
     axes = range(2, node.rank)
     x_hat, inverse = _standardise(op, node.x, axes, float(node.attr("epsilon", 1e-5)))
     h = op.Mul(g, _per_channel(op, node, node.input(1)))
@@ -58,7 +56,6 @@ def layer_normalization(op: Backward, node: NodeView, g: ir.Value | None, *stati
 @vjp("GroupNormalization", opset=18)
 def group_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """x_hat over the elements of a group of channels; scale is one a group before opset 21, one a channel since."""
-    refuse_inputs(node, 1, 2)
     x, groups = node.x, int(node.attr("num_groups"))
     rows = op.Reshape(x, op.ints(0, groups, -1))
     x_hat, inverse = _standardise(op, rows, [2], float(node.attr("epsilon", 1e-5)))

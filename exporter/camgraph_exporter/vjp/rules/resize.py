@@ -18,7 +18,7 @@ from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.axes import identity_matrix, multiply_axis
 from camgraph_exporter.vjp.backward import Backward, dtype_of
-from camgraph_exporter.vjp.registry import Cotangents, refuse_inputs, vjp
+from camgraph_exporter.vjp.registry import Cotangents, vjp
 
 _ROI, _SCALES, _SIZES = 1, 2, 3
 # What decides how an axis is resized; the unit matrix is resized with the same.
@@ -50,7 +50,6 @@ class _Axis:
 @vjp("Resize")
 def resize(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """dx = M^T g along each resized axis, where M is the resized unit matrix; repeated elements sum over blocks."""
-    refuse_inputs(node, _ROI, _SCALES, _SIZES)
     resized = _resized_axes(node)
     blocks = _blocks(node, resized)
     if blocks is not None:

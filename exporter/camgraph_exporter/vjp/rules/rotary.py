@@ -8,7 +8,7 @@ from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.backward import Backward
-from camgraph_exporter.vjp.registry import Cotangents, refuse_inputs, vjp
+from camgraph_exporter.vjp.registry import Cotangents, vjp
 
 # Cuts to the end of an axis of any length.
 _END = 2**31 - 1
@@ -17,7 +17,6 @@ _END = 2**31 - 1
 @vjp("RotaryEmbedding", opset=23)
 def rotary_embedding(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """dx = g turned back: dx1 = cos g1 + sin g2, dx2 = cos g2 - sin g1; features behind the rotary ones pass."""
-    refuse_inputs(node, 1, 2)
     partial, interleaved = int(node.attr("rotary_embedding_dim", 0)), bool(node.attr("interleaved", 0))
     cosine, sine = _per_token(op, node, 1), _per_token(op, node, 2)
     # The angles differ from token to token, so what is turned has all tokens; what is not turned must match it.

@@ -9,7 +9,7 @@ from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.backward import Backward, dtype_of
-from camgraph_exporter.vjp.registry import Cotangents, refuse_inputs, vjp
+from camgraph_exporter.vjp.registry import NO_FLOW, Cotangents, vjp
 from camgraph_exporter.vjp.scatter import for_each_target, targets_first, targets_last
 
 
@@ -71,13 +71,12 @@ def top_k(op: Backward, node: NodeView, g: ir.Value, _indices: ir.Value | None =
 @vjp("OneHot")
 def one_hot(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """dvalues = [g summed where cold, g summed where hot]; the indices have no derivative, the result is a step."""
-    refuse_inputs(node, 1)
     if not node.needs(2):
-        return ()
+        return NO_FLOW
     unit = op.constant(np.asarray([0, 1], dtype=dtype_of(g).numpy()))
     hot = op.OneHot(node.input(0), node.input(1), unit, axis=int(node.attr("axis", -1)))
     hot.shape = node.y.shape
     axes = range(len(dims_of(node.y)))
     shares = [op.sum_over(op.Mul(g, mask), node.y, axes) for mask in (op.Sub(1, hot), hot)]
     flat = [op.Reshape(share, op.ints(0, 1)) for share in shares]
-    return None, None, op.Concat(*flat, axis=1)
+    return NO_FLOW, None, op.Concat(*flat, axis=1)

@@ -9,7 +9,7 @@ from camgraph_exporter.graph.dims import dims_of, unknown
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.vjp.axes import reshape_to, sizes_of, slice_axis
 from camgraph_exporter.vjp.backward import Backward
-from camgraph_exporter.vjp.registry import Cotangents, vjp
+from camgraph_exporter.vjp.registry import NO_FLOW, Cotangent, Cotangents, vjp
 
 
 @vjp("Concat")
@@ -17,8 +17,8 @@ def concat(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Each input gets its part of g."""
     axis = int(node.attr("axis")) % len(dims_of(node.y))
     if node.num_inputs == 1 or not op.is_full(g, node.y, [axis]):
-        return [g if dims_of(node.input(i))[axis] != 0 else None for i in range(node.num_inputs)]
-    parts: list[ir.Value | None] = []
+        return [g if dims_of(node.input(i))[axis] != 0 else NO_FLOW for i in range(node.num_inputs)]
+    parts: list[Cotangent] = []
     start = op.ints(0)
     for i in range(node.num_inputs):
         stop = op.Add(start, op.size_vector(node.input(i), axis))
