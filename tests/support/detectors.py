@@ -93,3 +93,159 @@ def cut(net: Net, x: str, sizes: Sequence[int], *, axis: int, by: str = "Split")
         net.node("Slice", x, net.ints(start), net.ints(stop), net.ints(axis))
         for start, stop in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
     ]
+
+
+def candidates(net: Net, classes: int, *, levels: int = 3) -> tuple[str, str]:
+    """Boxes `places` [N, 64, 4] and class scores `class_rows` [N, 64, classes] of one map of 8 x 8 cells."""
+    x = backbone(net, levels)[-1]
+    places = net.node("Identity", head(net, x, 4, name="box_head"), name="places")
+    return places, net.node("Identity", head(net, x, classes, name="class_head"), name="class_rows")
+
+
+def pick_rows(net: Net, rows: str, places: str, width: int) -> str:
+    """The rows [N, k, width] at the places [N, k]."""
+    wide = net.node("Tile", net.node("Unsqueeze", places, net.ints(2)), net.ints(1, 1, width))
+    return net.node("GatherElements", rows, wide, axis=1)
+
+
+def top(net: Net, scores: str, count: int, *, name: str = "") -> tuple[str, str]:
+    """Values and places of the best elements along axis 1."""
+    values = net.node("TopK", scores, net.ints(count), axis=1, outputs=2, name=name)
+    return values, f"{values}:1"
+
+
+def best_class(net: Net, scores: str, *, axis: int = 2) -> tuple[str, str]:
+    """The best class's score and its index, for each box."""
+    return (
+        net.node("ReduceMax", scores, axes=[axis], keepdims=0),
+        net.node("ArgMax", scores, axis=axis, keepdims=0),
+    )
+
+
+def rows_of(net: Net, boxes: str, scores: str, labels: str, *, name: str = "output0") -> str:
+    """Joins boxes [N, k, 4], scores [N, k] and int labels [N, k] to rows of six numbers."""
+    wide = [
+        net.node("Unsqueeze", x, net.ints(2)) for x in (scores, net.node("Cast", labels, to=onnx.TensorProto.FLOAT))
+    ]
+    return net.node("Concat", boxes, *wide, axis=2, name=name)
+
+
+def topk_of_joined(*, classes: int = 3) -> onnx.ModelProto:
+    """As YOLOv10: boxes and probabilities joined, turned, split; the best boxes first, then their best classes."""
+    net = Net(seed=11)
+    places, rows = candidates(net, classes)
+    turned = [net.node("Transpose", x, perm=[0, 2, 1]) for x in (places, rows)]
+    joined = net.node("Concat", turned[0], net.node("Sigmoid", turned[1]), axis=1)
+    boxes, scores = cut(net, net.node("Transpose", joined, perm=[0, 2, 1]), (4, classes), axis=2)
+    _, places = top(net, net.node("ReduceMax", scores, axes=[2], keepdims=0), 10)
+    boxes, scores = pick_rows(net, boxes, places, 4), pick_rows(net, scores, places, classes)
+    best, flat = top(net, net.node("Flatten", scores, axis=1), 10, name="best")
+    labels = net.node("Mod", flat, net.ints(classes))
+    boxes = pick_rows(net, boxes, net.node("Div", flat, net.ints(classes)), 4)
+    return net.model(rows_of(net, boxes, best, labels), shapes={"output0": ("N", 10, 6)})
+
+
+def topk_of_flat(*, classes: int = 5) -> onnx.ModelProto:
+    """As RT-DETR: box and class are sorted at once; three outputs, the labels first."""
+    net = Net(seed=12)
+    places, rows = candidates(net, classes)
+    flat = net.node("Reshape", net.node("Sigmoid", rows), net.ints(0, -1))
+    scores, index = top(net, flat, 10, name="scores")
+    box = net.node("Div", index, net.ints(classes))
+    labels = net.node("Sub", index, net.node("Mul", box, net.ints(classes)), name="labels")
+    scaled = net.node("Mul", pick_rows(net, places, box, 4), net.weight(np.float32(64)), name="boxes")
+    model = net.model(labels, scaled, scores, shapes={"labels": ("N", 10), "boxes": ("N", 10, 4), "scores": ("N", 10)})
+    model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    return model
+
+
+def tensorflow_style(*, classes: int = 4) -> onnx.ModelProto:
+    """Four outputs with TensorFlow's names; the first class is a background that is cut off before the sorting."""
+    net = Net(seed=13)
+    places, rows = candidates(net, classes)
+    softmax = net.node("Softmax", rows, axis=2)
+    objects = net.node("Slice", softmax, net.ints(1), net.ints(classes), net.ints(2))
+    best, labels = best_class(net, objects)
+    scores, index = top(net, best, 10, name="detection_scores")
+    boxes = net.node("Identity", pick_rows(net, places, index, 4), name="detection_boxes")
+    classes_of = net.node("GatherElements", labels, index, axis=1)
+    net.node("Cast", classes_of, to=onnx.TensorProto.FLOAT, name="detection_classes")
+    likely = net.node("Cast", net.node("Greater", scores, net.weight(np.float32(0.5))), to=onnx.TensorProto.FLOAT)
+    net.node("ReduceSum", likely, net.ints(1), keepdims=0, name="num_detections")
+    names = {"detection_boxes": ("N", 10, 4), "detection_scores": ("N", 10), "detection_classes": ("N", 10)}
+    return net.model(boxes, scores, "detection_classes", "num_detections", shapes={**names, "num_detections": ("N",)})
+
+
+def suppressed(*, classes: int = 3, objectness: bool = False) -> onnx.ModelProto:
+    """Non-maximum suppression by ONNX's own operator; the output is the rows (image, class, box) that it keeps."""
+    net = Net(seed=14)
+    places, rows = candidates(net, classes + objectness)
+    scores = net.node("Sigmoid", rows)
+    if objectness:
+        some, scores = cut(net, scores, (1, classes), axis=2)
+        scores = net.node("Mul", scores, some)
+    turned = net.node("Transpose", scores, perm=[0, 2, 1], name="by_class")
+    kept = net.node(
+        "NonMaxSuppression", places, turned, net.ints(5), net.weight(np.float32([0.5])), net.weight(np.float32([0.1])),
+        name="kept",
+    )  # fmt: skip  # the operator's inputs in one line
+    model = net.model(kept, shapes={"kept": ("M", 3)})
+    model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    return model
+
+
+def best_of_each(*, classes: int = 6) -> onnx.ModelProto:
+    """Boxes, the best class's probability and its index for every box, unsorted, as three outputs."""
+    net = Net(seed=15)
+    places, rows = candidates(net, classes)
+    best, labels = best_class(net, net.node("Sigmoid", rows))
+    net.node("Identity", best, name="scores")
+    model = net.model(places, "scores", labels, shapes={places: ("N", 64, 4), "scores": ("N", 64), labels: ("N", 64)})
+    model.graph.output[2].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    return model
+
+
+def head_after_sorting(*, classes: int = 3) -> onnx.ModelProto:
+    """Logits are sorted, and only those that are kept go through the sigmoid."""
+    net = Net(seed=16)
+    places, rows = candidates(net, classes)
+    best, labels = best_class(net, rows)
+    logits, index = top(net, best, 10, name="best")
+    boxes = pick_rows(net, places, index, 4)
+    labels = net.node("GatherElements", labels, index, axis=1)
+    return net.model(rows_of(net, boxes, net.node("Sigmoid", logits), labels), shapes={"output0": ("N", 10, 6)})
+
+
+def one_class() -> onnx.ModelProto:
+    """A detector of faces: one score a box, without an axis of classes when it is sorted."""
+    net = Net(seed=17)
+    places, rows = candidates(net, 1)
+    scores, index = top(net, net.node("Squeeze", net.node("Sigmoid", rows), net.ints(2)), 10, name="scores")
+    boxes = net.node("Identity", pick_rows(net, places, index, 4), name="boxes")
+    return net.model(scores, boxes, shapes={scores: ("N", 10), boxes: ("N", 10, 4)})
+
+
+def heads_per_scale(*, classes: int = 3) -> onnx.ModelProto:
+    """Two scales, each with its own sigmoid before they are joined: no tensor has all logits."""
+    net = Net(seed=18)
+    maps = backbone(net, 4)[2:]
+    places = net.node("Concat", *(head(net, x, 4) for x in maps), axis=1)
+    scores = net.node("Concat", *(net.node("Sigmoid", head(net, x, classes)) for x in maps), axis=1, name="joined")
+    best, labels = best_class(net, scores)
+    values, index = top(net, best, 10, name="best")
+    labels = net.node("GatherElements", labels, index, axis=1)
+    return net.model(rows_of(net, pick_rows(net, places, index, 4), values, labels), shapes={"output0": ("N", 10, 6)})
+
+
+def peaks(*, classes: int = 3) -> onnx.ModelProto:
+    """As CenterNet: the peaks of class maps [N, C, h, w] are sorted; there are no candidate boxes."""
+    net = Net(seed=19)
+    x = backbone(net, 3)[-1]
+    heat = net.node("Sigmoid", net.conv(x, (8, classes)), name="heat")
+    pooled = net.node("MaxPool", heat, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    is_peak = net.node("Cast", net.node("Equal", heat, pooled), to=onnx.TensorProto.FLOAT)
+    flat = net.node("Reshape", net.node("Mul", heat, is_peak), net.ints(0, -1))
+    scores, index = top(net, flat, 10, name="scores")
+    sizes = net.node("Reshape", net.node("Transpose", net.conv(x, (8, 4)), perm=[0, 2, 3, 1]), net.ints(0, -1, 4))
+    boxes = net.node("Identity", pick_rows(net, sizes, net.node("Mod", index, net.ints(64)), 4), name="boxes")
+    return net.model(scores, boxes, shapes={scores: ("N", 10), boxes: ("N", 10, 4)})

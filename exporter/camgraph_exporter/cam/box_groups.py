@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
-from camgraph_exporter.cam.pieces import Constants, Piece, constant, elements, step_back
+from camgraph_exporter.cam.pieces import Constants, Piece, constant, step_back, whole
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.quantisation import maker
@@ -74,7 +74,7 @@ def _group(piece: Piece, score: Score, path: Path) -> BoxGroup:
 def _sources(score: ir.Value, path: Path, constants: Constants) -> list[Piece]:
     """Return the outputs of the heads that the score is made of: each the last value that weights were applied to."""
     done: dict[ir.Value, Piece] = {}
-    open_pieces = [Piece(score, tuple(range(len(dims_of(score)))), joined=elements(score))]
+    open_pieces = [whole(score)]
     while open_pieces:
         piece = open_pieces.pop()
         before = step_back(piece, constants) or _unscaled(piece, path, constants)
@@ -96,4 +96,4 @@ def _unscaled(piece: Piece, path: Path, constants: Constants) -> list[Piece] | N
     if len(operands) != 1 or operands[0].shape is None or any(constant(x, constants) is None for x in fixed):
         return None
     same = dims_of(operands[0]) == dims_of(piece.value)
-    return [Piece(operands[0], piece.axes, piece.cut, piece.joined)] if same else None
+    return [replace(piece, value=operands[0])] if same else None

@@ -24,8 +24,9 @@ class OutputHead:
     """A tensor of scores, and what the model makes of it: scale * F(scores) + offset, where `kind` says what F is.
 
     `is_logarithm`: it is the logarithm of F that is scaled. `class_axis`: the axis of the scores that a softmax or an
-    ArgMax runs over. `part`: where the output holds the classes, if it holds more than them. `note`: what the user
-    should know of it.
+    ArgMax runs over. `part`: where the output holds the classes, if it holds more than them. `is_ranked`: the output
+    holds only the best of them, sorted. `task`: what the scores are, if the graph tells. `note`: what the user should
+    know of it.
     """
 
     value: ir.Value
@@ -35,6 +36,8 @@ class OutputHead:
     scale: float = 1.0
     offset: float = 0.0
     is_logarithm: bool = False
+    is_ranked: bool = False
+    task: pb.Task = pb.TASK_UNSPECIFIED
     note: str = ""
 
 

@@ -36,26 +36,24 @@ class Piece:
 
     `axes`: for each axis where the walk began the one of `value` that it is, None where a reshape mixed it with others.
     `joined`: how many of its elements an image has in the last join that was passed, None where sizes are dynamic.
+    `is_exact`: false where only more than the moved elements can be named.
     """
 
     value: ir.Value
     axes: tuple[int | None, ...]
     cut: Cut | None = None
     joined: int | None = None
+    is_exact: bool = True
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether all elements of the value are meant."""
+        return self.is_exact and self.cut is None
 
 
-def pieces_of(value: ir.Value, constants: Constants) -> list[Piece]:
-    """Return what a value of known shape is made of: itself if it is computed, the parts if they are only joined."""
-    whole = Piece(value, tuple(range(len(dims_of(value)))), joined=elements(value))
-    done, open_pieces = [], [whole]
-    while open_pieces:
-        piece = open_pieces.pop()
-        before = step_back(piece, constants)
-        if before is None:
-            done.append(piece)
-        else:
-            open_pieces += reversed(before)
-    return done
+def whole(value: ir.Value) -> Piece:
+    """Return the piece of a value of known shape that is all of it."""
+    return Piece(value, tuple(range(len(dims_of(value)))), joined=elements(value))
 
 
 def step_back(piece: Piece, constants: Constants) -> list[Piece] | None:
@@ -111,7 +109,8 @@ def _renamed(piece: Piece, source: ir.Value, order: Sequence[int | None]) -> Pie
     axes = tuple(None if axis is None else order[axis] for axis in piece.axes)
     cut_axis = order[piece.cut.axis] if piece.cut is not None else None
     cut = replace(piece.cut, axis=cut_axis) if piece.cut is not None and cut_axis is not None else None
-    return replace(piece, value=source, axes=axes, cut=cut)
+    lost = piece.cut is not None and cut is None
+    return replace(piece, value=source, axes=axes, cut=cut, is_exact=piece.is_exact and not lost)
 
 
 def _permutation(node: ir.Node, rank: int) -> list[int | None]:
@@ -165,8 +164,10 @@ def _cut(piece: Piece, source: ir.Value, cut: Cut) -> Piece:
     inner = piece.cut
     if inner is not None and inner.axis == cut.axis:
         cut = Cut(cut.axis, cut.start + inner.start, cut.start + inner.stop)
-    whole = dims_of(source)[cut.axis] == cut.stop - cut.start
-    return replace(piece, value=source, cut=inner if whole and (inner is None or inner.axis != cut.axis) else cut)
+    if dims_of(source)[cut.axis] == cut.stop - cut.start and (inner is None or inner.axis != cut.axis):
+        return replace(piece, value=source)
+    lost = inner is not None and inner.axis != cut.axis
+    return replace(piece, value=source, cut=cut, is_exact=piece.is_exact and not lost)
 
 
 def _split_at(node: ir.Node, value: ir.Value) -> Cut | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 
 import onnx_ir as ir
@@ -9,6 +10,7 @@ import onnx_ir as ir
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.one_number import is_quantity
 from camgraph_exporter.cam.output_head import OutputHead, head_of
+from camgraph_exporter.cam.ranking import ranked_scores, sorts
 from camgraph_exporter.cam.score_shape import ScoreShape, is_one_number, read_shape, score_dims, suggested_task
 from camgraph_exporter.errors import ScoreError, UnknownTensorError, closest
 from camgraph_exporter.prepare.prepare import Prepared
@@ -88,6 +90,7 @@ class Score:
             class_slice=pb.ClassSlice(axis=part.axis, start=part.start) if part is not None else None,
             output_scale=self.shown.scale if self.shown.scale != 1 else 0,
             output_offset=self.shown.offset,
+            output_is_ranked=self.shown.is_ranked,
             output_is_logarithm=self.shown.is_logarithm and self.kind != pb.HEAD_KIND_LOG_SOFTMAX,
         )
 
@@ -132,18 +135,37 @@ def _named(prepared: Prepared, options: ScoreOptions) -> Score:
             return _interpret(prepared, found, output, options)
         if value is output:
             return _interpret(prepared, OutputHead(value), output, options)
-    return _interpret(prepared, OutputHead(value), prepared.graph.outputs[0], options)
+    output, ranked = prepared.graph.outputs[0], None
+    with contextlib.suppress(ScoreError):
+        ranked = ranked_scores(prepared, output)
+    if ranked is not None and ranked.value is value:
+        return _interpret(prepared, ranked, output, options)
+    return _interpret(prepared, OutputHead(value, is_ranked=ranked is not None), output, options)
 
 
 def _first(prepared: Prepared, options: ScoreOptions) -> Score:
     problems = []
-    for output in prepared.graph.outputs:
+    for output in _headed_first(prepared):
         try:
-            score = _interpret(prepared, head_of(output), output, options)
+            score = _interpret(prepared, _shown_by(prepared, output), output, options)
             return replace(score, note=" ".join(filter(None, (score.note, _doubt(score)))))
         except ScoreError as error:
             problems.append(str(error))
-    raise ScoreError(" ".join(problems))
+    raise ScoreError(" ".join(dict.fromkeys(problems)))
+
+
+def _headed_first(prepared: Prepared) -> list[ir.Value]:
+    """Return the outputs; those of a model that sorts its boxes first, if no head marks the first one as scores."""
+    outputs = list(prepared.graph.outputs)
+    if outputs and head_of(outputs[0]).kind == pb.HEAD_KIND_NONE:
+        outputs.sort(key=lambda output: not sorts(prepared, output))
+    return outputs
+
+
+def _shown_by(prepared: Prepared, output: ir.Value) -> OutputHead:
+    """Return the scores that an output shows in their own order, or holds the best of."""
+    ranked = ranked_scores(prepared, output)
+    return ranked if ranked is not None else head_of(output)
 
 
 def _doubt(score: Score) -> str:
@@ -174,6 +196,8 @@ def _task(prepared: Prepared, shown: OutputHead, output: ir.Value, options: Scor
     dims = score_dims(prepared, value)
     if options.task is not None:
         return TASKS[options.task], ""
+    if shown.task != pb.TASK_UNSPECIFIED:
+        return shown.task, ""
     bare = shown.kind == pb.HEAD_KIND_NONE and options.head is None
     if not bare or not is_one_number(dims):
         return suggested_task(dims), ""

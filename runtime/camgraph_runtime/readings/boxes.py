@@ -49,7 +49,8 @@ class BoxReading:
         self._anchors = outputs[tensors.anchor_index_output]
         self._scores = outputs[tensors.target_score_output]
         output = outputs[manifest.head.output_name]
-        self._values = read_boxes(output, manifest.head, self._known())
+        ranked = manifest.head.output_is_ranked
+        self._values = None if ranked else read_boxes(output, manifest.head, self._known())
         self.warnings = [] if self._values else [unlisted(manifest, output, "a score for each box and class")]
 
     def best(self, count: int) -> list[ClassScore]:

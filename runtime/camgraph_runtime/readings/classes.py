@@ -21,9 +21,10 @@ class ClassReading:
         scores = outputs[manifest.target.target_score_output]
         self._known = {int(index): float(score) for index, score in zip(self._indices, scores, strict=False)}
         output, head = outputs[manifest.head.output_name], manifest.head
-        only_winner = output.size == 1 < head.num_classes and not head.single_logit
+        only_winner = not head.output_is_ranked and output.size == 1 < head.num_classes and not head.single_logit
         self._winner = int(output.item()) if only_winner else None
-        self._values = None if self._winner is not None else read_head(output, head, self._known)
+        unreadable = self._winner is not None or head.output_is_ranked
+        self._values = None if unreadable else read_head(output, head, self._known)
         self.warnings = [] if self._values else [unlisted(manifest, output, f"{head.num_classes} classes")]
 
     def best(self, count: int) -> list[ClassScore]:

@@ -34,6 +34,11 @@ def label_of(manifest: Manifest, index: int) -> str:
 
 def unlisted(manifest: Manifest, output: AnyArray, wanted: str) -> str:
     """The warning that the source's output is of another shape than the predictions need."""
+    if manifest.head.output_is_ranked:
+        return (
+            f"The model's output {manifest.head.output_name!r} holds only what the model itself selected, not "
+            f"{wanted}: the best classes cannot be listed. Explanations do not need it."
+        )
     return (
         f"The model's output {manifest.head.output_name!r} is {list(output.shape)} for an image, not {wanted}: "
         "the best classes cannot be listed. Explanations do not need it."
