@@ -35,6 +35,7 @@ def make_manifest(built: Built, source: pb.Source, input_spec: pb.InputSpec, lab
         image_gradient_tensor=built.image_gradient_tensor,
         explain_switch=built.explain_switch,
         portable=built.op.portable,
+        batch_size=0 if built.prepared.probe.batch_is_symbolic else int(dims_of(built.prepared.image)[0]),
         gradient_rule=pb.GRADIENT_RULE_STRAIGHT_THROUGH if built.is_quantised else pb.GRADIENT_RULE_EXACT,
         default_method="grad-cam",
         notes=[

@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 
+from camgraph_runtime.batch import fill_up, portions
 from camgraph_runtime.cam import METHODS
 from camgraph_runtime.check import check_graph
 from camgraph_runtime.columns import Column
@@ -120,7 +121,7 @@ class Explainer:
 
     @property
     def batch_size(self) -> int | None:
-        """The one batch size that the graph takes, or None if it takes any."""
+        """The one batch size that the graph takes, or None if it takes any. Smaller batches are filled up."""
         axis = self.engine.inputs[self.manifest.input.tensor.name].shape[0]
         return axis if isinstance(axis, int) else None
 
@@ -256,7 +257,8 @@ class Explainer:
     def infer(self, subjects: Sequence[Subject], plans: Sequence[Plan]) -> list[Inference]:
         """Runs the graph once for a batch of images, each with its own plan, which was fitted to it.
 
-        Plans with fewer columns are filled up with their first one; what that adds is never read.
+        Plans with fewer columns are filled up with their first one; what that adds is never read. A graph that
+        takes one size of batch only is run as often as it takes, the last time with copies of the last image.
 
         Raises:
             InvalidInputError: A tensor does not fit the graph, or the images have different sizes.
@@ -265,18 +267,8 @@ class Explainer:
         """
         if len({subject.tensor.shape for subject in subjects}) > 1:
             raise InvalidInputError("The images of a batch have different sizes; run them one by one.")
-        feeds = {
-            self.manifest.input.tensor.name: np.concatenate([subject.tensor for subject in subjects]),
-            **target_feeds(self.manifest, [plan.columns for plan in plans]),
-            **switch_feed(self.manifest, explain=any(plan.targets for plan in plans)),
-        }
-        wanted = dict.fromkeys(name for plan in plans for name in plan.outputs)
-        started = time.perf_counter()
-        outputs = self.engine.run(feeds, list(wanted))
-        elapsed = _ms(time.perf_counter() - started)
-        return [
-            Inference({name: outputs[name][row] for name in plan.outputs}, elapsed) for row, plan in enumerate(plans)
-        ]
+        runs = (self._infer(subjects[part], plans[part]) for part in portions(len(subjects), self.batch_size))
+        return [inference for run in runs for inference in run]
 
     def finish(self, plan: Plan, subject: Subject, inference: Inference) -> Result:
         """Turns one image's outputs into predictions and heatmaps."""
@@ -315,13 +307,28 @@ class Explainer:
         [inference] = self.infer([subject], [plan])
         return self.finish(plan, subject, inference)
 
+    def _infer(self, subjects: Sequence[Subject], plans: Sequence[Plan]) -> list[Inference]:
+        """Runs the graph once, for no more images than it takes."""
+        feeds = {
+            self.manifest.input.tensor.name: np.concatenate([subject.tensor for subject in subjects]),
+            **target_feeds(self.manifest, [plan.columns for plan in plans]),
+            **switch_feed(self.manifest, explain=any(plan.targets for plan in plans)),
+        }
+        wanted = dict.fromkeys(name for plan in plans for name in plan.outputs)
+        started = time.perf_counter()
+        outputs = self.engine.run(fill_up(feeds, self.batch_size), list(wanted))
+        elapsed = _ms(time.perf_counter() - started)
+        return [
+            Inference({name: outputs[name][row] for name in plan.outputs}, elapsed) for row, plan in enumerate(plans)
+        ]
+
     def _run_forward(self, tensor: AnyArray, mask: ByteArray) -> None:
         feeds = {
             self.manifest.input.tensor.name: tensor,
             **target_feeds(self.manifest, [[Column(mask=mask[0, 0])]]),
             **switch_feed(self.manifest, explain=False),
         }
-        self.engine.run(feeds, [self.manifest.target.target_score_output])
+        self.engine.run(fill_up(feeds, self.batch_size), [self.manifest.target.target_score_output])
 
     @cached_property
     def _preprocessor(self) -> Preprocessor:

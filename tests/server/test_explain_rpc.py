@@ -174,3 +174,13 @@ async def test_empty_map_comes_with_a_warning(connect, tmp_path):
         response = await ExplanationServiceStub(connect(server.address)).Explain(ask(), timeout=PATIENCE)
     assert response.explanations[0].statistics.all_nonpositive
     assert len(response.warnings) == 1
+
+
+async def test_a_graph_of_fixed_batch_gets_its_one_image_filled_up(connect, tmp_path, oracle):
+    """The oracle has the same weights and takes any batch."""
+    write_model(tmp_path / "fixed", graph=TinyGraph(batch=3))
+    async with running_server(tmp_path / "fixed") as server:
+        response = await ExplanationServiceStub(connect(server.address)).Explain(ask(), timeout=PATIENCE)
+    [explanation] = response.explanations
+    expected = oracle.explain(png()).explanations[0].heatmap
+    np.testing.assert_allclose(array(explanation.outputs[0].tensor), expected, atol=1e-5)

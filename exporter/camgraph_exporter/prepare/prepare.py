@@ -77,9 +77,12 @@ def _with_any_batch(model: ir.Model, sizes: Sequence[int] | None) -> tuple[ir.Mo
     batch = dims_of(_image_input(model))[0]
     if not isinstance(batch, int):
         return model, []
-    freed = free_batch(model, sizes=sizes) if batch == 1 else None
+    freed = free_batch(model, sizes=sizes)
+    if freed is not None:
+        return freed, []
     note = f"The model takes batches of exactly {batch}, and so does the explainable graph."
-    return (model, [note]) if freed is None else (freed, [])
+    filled = " A smaller batch is filled up with copies of its last image, which takes the time of a whole one."
+    return model, [note + filled * (batch > 1)]
 
 
 def _image_input(model: ir.Model) -> ir.Value:

@@ -57,12 +57,13 @@ def first_wrong_gradient(subject: Subject, steps: Sequence[Step]) -> str | None:
 
 def first_batch_dependent(subject: Subject) -> str | None:
     """Return the first node that treats an image differently within a batch than alone, though its inputs agree."""
-    feeds = subject.samples("batch-and-targets").feeds(2, 2)
+    count = 2 if subject.batch_is_symbolic else subject.batch
+    feeds = subject.samples("batch-and-targets").feeds(count, 2)
     nodes = [node for node in subject.model.graph.node if any(node.output)]
     names = [name for node in nodes for name in node.output if name]
     whole = _values(subject, names, feeds)
     singles = [_values(subject, names, subject.one_image(feeds, n)) for n in range(2)]
-    differing = {name for name in names if _differs(whole[name], [single[name] for single in singles])}
+    differing = {name for name in names if _differs(whole[name], [single[name] for single in singles], count)}
     for node in nodes:
         if differing.intersection(node.output) and not differing.intersection(node.input):
             return _label(node.name or node.output[0], node.op_type)
@@ -144,13 +145,14 @@ def _is_real(step: Step) -> bool:
     return all(value.dtype is not None and value.dtype.is_floating_point() for value in values)
 
 
-def _differs(whole: np.ndarray, singles: Sequence[np.ndarray]) -> bool:
+def _differs(whole: np.ndarray, singles: Sequence[np.ndarray], count: int) -> bool:
+    """Tell whether the first rows of a batch of `count` are not those of the images alone, or among copies."""
     if not isinstance(whole, np.ndarray) or whole.ndim == 0 or not np.issubdtype(whole.dtype, np.floating):
         return False
-    if whole.shape[0] != 2 or any(single.shape != (1, *whole.shape[1:]) for single in singles):
+    if whole.shape[0] != count or any(single.shape[1:] != whole.shape[1:] for single in singles):
         return False
-    alone = np.concatenate(list(singles))
-    return bool(np.abs(whole - alone).max(initial=0) > _TOLERANCE * np.abs(alone).max(initial=0))
+    alone = np.concatenate([single[:1] for single in singles])
+    return bool(np.abs(whole[: len(alone)] - alone).max(initial=0) > _TOLERANCE * np.abs(alone).max(initial=0))
 
 
 def _names(model: onnx.ModelProto) -> set[str]:

@@ -14,6 +14,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.storage import load_engine, weights_folder, with_weights
 from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_exporter.verify.samples import Arrays, Samples
+from camgraph_runtime.batch import fill_up, portions
 from camgraph_runtime.engine import Engine
 
 LoadSource = Callable[[bool], Engine]
@@ -73,11 +74,13 @@ class Subject:
         return self._run_source(self._load_source(False), images)
 
     def _run_source(self, source: Engine, images: np.ndarray) -> Arrays:
-        """Run the trained model; one with a fixed batch gets the images in portions of that size."""
-        size = source.inputs[self.image_name].shape[0]
-        step = size if isinstance(size, int) and len(images) % size == 0 else len(images)
-        runs = [source.run({self.image_name: images[i : i + step]}) for i in range(0, len(images), step)]
-        return runs[0] if len(runs) == 1 else {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}
+        """Run the trained model; one with a fixed batch gets the images in portions of that size, filled up."""
+        name, axis = self.image_name, source.inputs[self.image_name].shape[0]
+        size, count = axis if isinstance(axis, int) else None, len(images)
+        runs = [source.run(fill_up({name: images[part]}, size)) for part in portions(count, size)]
+        if size in (None, count):
+            return runs[0]
+        return {key: np.concatenate([run[key] for run in runs])[:count] for key in runs[0]}
 
     @property
     def image_name(self) -> str:
@@ -112,8 +115,9 @@ class Subject:
         return {name: array if name in whole else array[:, index : index + 1] for name, array in feeds.items()}
 
     def one_image(self, feeds: Arrays, index: int) -> Arrays:
-        """Keep a single image of a batch."""
-        return {name: array[index : index + 1] if array.ndim else array for name, array in feeds.items()}
+        """Keep a single image of a batch; a graph for one size of batch gets it filled up, as a reader fills it."""
+        single = {name: array[index : index + 1] if array.ndim else array for name, array in feeds.items()}
+        return fill_up(single, None if self.batch_is_symbolic else self.batch)
 
     def _map_size(self, images: np.ndarray) -> tuple[int, int]:
         """Return height and width of the score map; a run on the images tells where they are dynamic."""
