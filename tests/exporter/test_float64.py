@@ -14,6 +14,7 @@ from float64_math_cases import ACTIVATIONS, ARITHMETIC, ATTENTIONS, NORMALISATIO
 from float64_quant_cases import QUANTISATIONS
 
 from camgraph_exporter.verify.float64 import OPERATORS, Float64Evaluator
+from camgraph_runtime.int8 import EXACT_KERNELS
 
 CASES = [
     *CONVOLUTIONS,
@@ -55,11 +56,25 @@ def feeds_of(case: Case) -> dict[str, Array]:
 
 
 def run_onnxruntime(model: onnx.ModelProto, feeds: dict[str, Array]) -> list[Array]:
+    """Runs a model with kernels that compute the standard's integers, also where the CPU's default ones saturate.
+
+    They take weights that are constants.
+    """
+    takes_weights = model.graph.node[0].op_type == "QLinearConv"
+    constant = onnx.ModelProto()
+    constant.CopyFrom(model)
+    inputs = [info for info in model.graph.input if not takes_weights or info.name == "in0"]
+    del constant.graph.input[:]
+    constant.graph.input.extend(inputs)
+    names = [info.name for info in inputs]
+    constant.graph.initializer.extend(onnx.numpy_helper.from_array(a, n) for n, a in feeds.items() if n not in names)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
-    return session.run(None, feeds)
+    for key, value in EXACT_KERNELS.items():
+        options.add_session_config_entry(key, value)
+    session = onnxruntime.InferenceSession(constant.SerializeToString(), options, ["CPUExecutionProvider"])
+    return session.run(None, {name: feeds[name] for name in names})
 
 
 def assert_close(actual: Array, expected: Array, relative: float) -> None:

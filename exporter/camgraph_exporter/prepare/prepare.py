@@ -11,6 +11,7 @@ from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.batch import free_batch
 from camgraph_exporter.prepare.casts import settle_casts
+from camgraph_exporter.prepare.exact_weights import store_exactly
 from camgraph_exporter.prepare.integer_maps import show_integer_maps
 from camgraph_exporter.prepare.normalise import LOWEST_OPSET, normalise
 from camgraph_exporter.prepare.probe import BATCH, Probe, annotate, probe
@@ -61,6 +62,7 @@ def prepare(model: ir.Model, *, opset: int = LOWEST_OPSET, sizes: Sequence[int] 
     model = normalise(model, opset=opset)
     screen(model)
     is_widened = widen_bfloat16(model)
+    stored = store_exactly(model)
     model, notes = _with_any_batch(model, sizes)
     image = _image_input(model)
     _name_batch(image)
@@ -70,7 +72,7 @@ def prepare(model: ir.Model, *, opset: int = LOWEST_OPSET, sizes: Sequence[int] 
     settle_casts(model)
     unpack_sequences(model)
     show_integer_maps(model)
-    return Prepared(model, image, result, notes + [NOTE] * is_widened, is_widened)
+    return Prepared(model, image, result, notes + stored + [NOTE] * is_widened, is_widened)
 
 
 def _with_any_batch(model: ir.Model, sizes: Sequence[int] | None) -> tuple[ir.Model, list[str]]:

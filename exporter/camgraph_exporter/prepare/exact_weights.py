@@ -1,0 +1,162 @@
+"""Stores 8-bit weights so that onnxruntime's exact kernels take them (docs/int8.md).
+
+Where those kernels are asked for, onnxruntime turns int8 weights w into the uint8 weights w + 128 as it loads the file.
+It refuses a file in which two nodes share a zero point or the weights themselves, or whose zero points of several
+scales are left out. It overlooks QLinearMatMul from opset 21 on. Here every node gets a zero point of its own; shared
+and overlooked weights become uint8 already in the file, once. All of this stands for the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from camgraph_exporter.graph.constants import add_constant
+from camgraph_exporter.graph.quantisation import is_dequantiser, real_form
+
+_PRODUCTS = {"Conv", "MatMul", "Gemm"}
+_OVERLOOKED_FROM_OPSET = 21
+# Sums of two products with smaller weights fit into 16 bits, so onnxruntime leaves these as they are.
+_HARMLESS = 64
+_HALF_RANGE = 128
+
+_NOTE = (
+    "The int8 weights {} are stored as uint8 with a zero point that is 128 larger, which stands for the same numbers: "
+    "onnxruntime's exact kernels do not take them as int8."
+)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """A node that understands int8 weights by a zero point. `zero_point_index`: the input that it is, or would be."""
+
+    node: ir.Node
+    weights: ir.Value
+    zero_point_index: int
+
+    @property
+    def zero_point(self) -> ir.Value | None:
+        index = self.zero_point_index
+        return self.node.inputs[index] if index < len(self.node.inputs) else None
+
+
+def store_exactly(model: ir.Model) -> list[str]:
+    """Change how zero points and weights are stored, in place; return a note if weights are uint8 now."""
+    groups: defaultdict[ir.Value, list[_Reader]] = defaultdict(list)
+    for node in model.graph:
+        reader = _reader(node)
+        if reader is not None:
+            groups[reader.weights].append(reader)
+    changed = []
+    for weights, readers in groups.items():
+        if not _is_large(weights):
+            continue
+        if _is_refused(readers, model.opset_imports[""]) and _may_be_unsigned(weights, readers):
+            _make_unsigned(model.graph, weights, readers)
+            changed.append(str(weights.name))
+        else:
+            for reader in readers:
+                _give_own_zero_point(model.graph, reader)
+    return [_NOTE.format(", ".join(map(repr, changed)))] if changed else []
+
+
+def _reader(node: ir.Node) -> _Reader | None:
+    form = real_form(node)
+    weights: ir.Value | None
+    if form is not None and form.op_type in _PRODUCTS:
+        weights, index = form.operands[1].value, form.operands[1].index
+    elif is_dequantiser(node):
+        weights, index = node.inputs[0], 0
+    else:
+        return None
+    if weights is None or weights.const_value is None or weights.const_value.dtype != ir.DataType.INT8:
+        return None
+    reader = _Reader(node, weights, index + 2)
+    known = reader.zero_point is None or reader.zero_point.const_value is not None
+    return reader if known else None
+
+
+def _is_large(weights: ir.Value) -> bool:
+    array = _array(weights).astype(np.int16)
+    return bool(np.abs(array).max(initial=0) > _HARMLESS)
+
+
+def _is_refused(readers: Sequence[_Reader], opset: int) -> bool:
+    """Tell whether several products have the weights, or one that onnxruntime overlooks."""
+    products = 0
+    for reader in readers:
+        products += len(list(reader.node.outputs[0].uses())) if is_dequantiser(reader.node) else 1
+        if reader.node.op_type == "QLinearMatMul" and opset >= _OVERLOOKED_FROM_OPSET:
+            return True
+    return products > 1
+
+
+def _may_be_unsigned(weights: ir.Value, readers: Sequence[_Reader]) -> bool:
+    """Tell whether all readers are known and have kernels for uint8 weights: with int8 activations few have."""
+    known = {reader.node for reader in readers}
+    return not weights.is_graph_output() and all(
+        use.node in known and _takes_unsigned(use.node) for use in weights.uses()
+    )
+
+
+def _takes_unsigned(node: ir.Node) -> bool:
+    form = real_form(node)
+    if form is None or form.output is None:
+        return True
+    zero_point = form.operands[0].quantisation.zero_point
+    return zero_point is not None and zero_point.const_value is not None and zero_point.dtype == ir.DataType.UINT8
+
+
+def _make_unsigned(graph: ir.Graph, weights: ir.Value, readers: Sequence[_Reader]) -> None:
+    unsigned = add_constant(graph, str(weights.name), _moved(_array(weights)))
+    for reader in readers:
+        zero_point = reader.zero_point
+        array = _array(zero_point) if zero_point is not None else _zeros(reader)
+        _set_zero_point(reader, add_constant(graph, f"{weights.name}_zero_point", _moved(array)))
+    weights.replace_all_uses_with(unsigned)
+    _drop_unused(graph, weights)
+
+
+def _moved(array: np.ndarray) -> np.ndarray:
+    """Return int8 numbers plus 128 as uint8."""
+    return (array.astype(np.int16) + _HALF_RANGE).astype(np.uint8)
+
+
+def _zeros(reader: _Reader) -> np.ndarray:
+    """Return the zero points that an absent input stands for: of a dequantiser, as many as there are scales."""
+    scale = reader.node.inputs[1] if is_dequantiser(reader.node) else None
+    shape = scale.const_value.shape.numpy() if scale is not None and scale.const_value is not None else ()
+    return np.zeros(shape, np.int8)
+
+
+def _give_own_zero_point(graph: ir.Graph, reader: _Reader) -> None:
+    """Copy a zero point that other nodes read too; write one down where it is absent and there are many scales."""
+    zero_point = reader.zero_point
+    shared = zero_point is not None and len(list(zero_point.uses())) > 1
+    absent = zero_point is None and _zeros(reader).ndim > 0
+    if shared or absent:
+        array = _array(zero_point) if zero_point is not None else _zeros(reader)
+        _set_zero_point(reader, add_constant(graph, f"{reader.weights.name}_zero_point", array))
+
+
+def _set_zero_point(reader: _Reader, value: ir.Value) -> None:
+    node, index, old = reader.node, reader.zero_point_index, reader.zero_point
+    if index >= len(node.inputs):
+        node.resize_inputs(index + 1)
+    node.replace_input_with(index, value)
+    if old is not None and node.graph is not None:
+        _drop_unused(node.graph, old)
+
+
+def _drop_unused(graph: ir.Graph, value: ir.Value) -> None:
+    if not list(value.uses()) and not value.is_graph_output() and str(value.name) in graph.initializers:
+        del graph.initializers[str(value.name)]
+
+
+def _array(value: ir.Value) -> np.ndarray:
+    assert value.const_value is not None
+    return value.const_value.numpy()
