@@ -14,6 +14,7 @@ from camgraph_exporter.prepare.casts import settle_casts
 from camgraph_exporter.prepare.exact_weights import store_exactly
 from camgraph_exporter.prepare.integer_maps import show_integer_maps
 from camgraph_exporter.prepare.normalise import LOWEST_OPSET, normalise
+from camgraph_exporter.prepare.poolings import settle_poolings
 from camgraph_exporter.prepare.probe import BATCH, Probe, annotate, probe
 from camgraph_exporter.prepare.screen import screen
 from camgraph_exporter.prepare.sequences import unpack_sequences
@@ -70,6 +71,7 @@ def prepare(model: ir.Model, *, opset: int = LOWEST_OPSET, sizes: Sequence[int] 
     _fix_sizes(image, result)
     annotate(model, result)
     settle_casts(model)
+    settle_poolings(model)
     unpack_sequences(model)
     show_integer_maps(model)
     return Prepared(model, image, result, notes + stored + [NOTE] * is_widened, is_widened)
