@@ -24,6 +24,7 @@ from camgraph_exporter.export import Exported, ExportOptions, export_file
 from camgraph_exporter.export_torch import export_factory, load_factory
 from camgraph_exporter.frontends.factory import is_factory
 from camgraph_exporter.frontends.fixed_inputs import fix_inputs
+from camgraph_exporter.frontends.input_values import Values, parse_values
 from camgraph_exporter.frontends.onnx_file import load_onnx
 from camgraph_exporter.input_spec import CHANNEL_ORDERS, FILTERS, PRESETS, RESIZES, InputOptions
 from camgraph_exporter.inspection import Inspection, inspect_model, measure_costs
@@ -73,9 +74,9 @@ def _model_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--set",
         "settings",
-        metavar="NAME=NUMBER[,NUMBER]",
+        metavar="NAME=VALUES",
         multiple=True,
-        help="Fix an input that is no image, such as a scale factor; repeat for several.",
+        help="Fix an input beside the image: NAME=1,0,3, rows as NAME=1,2;3,4, or NAME=FILE.npy; repeat for several.",
     )
     @functools.wraps(command)
     def wrapped(*args: Any, input_size: str | None, settings: Sequence[str], **options: Any) -> None:
@@ -94,7 +95,7 @@ def inspect(
     model: Path,
     score: ScoreOptions,
     size: tuple[int, int] | None,
-    fixed: Mapping[str, Sequence[float]],
+    fixed: Mapping[str, Values],
     measure: bool,
     as_json: bool,
 ) -> None:
@@ -104,7 +105,7 @@ def inspect(
     """
     factory = str(model)
     options = ExportOptions(input=InputOptions(size=size), fixed=fixed)
-    loaded = load_factory(factory, options) if is_factory(factory) else fix_inputs(load_onnx(model), fixed)
+    loaded = load_factory(factory, options) if is_factory(factory) else fix_inputs(load_onnx(model), fixed, sizes=size)
     prepared = prepare(loaded.model, sizes=size)
     inspection = inspect_model(prepared, score)
     if measure:
@@ -186,7 +187,7 @@ def export(
     shorter_side: int | None,
     filter_: str | None,
     size: tuple[int, int] | None,
-    fixed: Mapping[str, Sequence[float]],
+    fixed: Mapping[str, Values],
     dynamic_size: bool,
     seed: int,
 ) -> None:
@@ -272,13 +273,13 @@ def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
         raise UsageError(f"{option} is a list of numbers such as 0.485,0.456,0.406, not {text!r}.") from error
 
 
-def _settings(texts: Sequence[str]) -> dict[str, tuple[float, ...]]:
+def _settings(texts: Sequence[str]) -> dict[str, Values]:
     settings = {}
     for text in texts:
-        name, equals, numbers = text.partition("=")
-        if not (name and equals and numbers):
-            raise UsageError(f"--set is NAME=NUMBER[,NUMBER], such as scale_factor=1,1, not {text!r}.")
-        settings[name] = _numbers("--set", numbers) or ()
+        name, equals, values = text.partition("=")
+        if not (name and equals and values):
+            raise UsageError(f"--set is NAME=NUMBER[,NUMBER] or NAME=FILE.npy, such as scale_factor=1,1, not {text!r}.")
+        settings[name] = parse_values(values)
     return settings
 
 

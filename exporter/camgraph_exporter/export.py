@@ -18,6 +18,7 @@ from camgraph_exporter.cam.layers import TargetLayer
 from camgraph_exporter.cam.score import Score, ScoreOptions, find_score
 from camgraph_exporter.errors import Problems
 from camgraph_exporter.frontends.fixed_inputs import fix_inputs
+from camgraph_exporter.frontends.input_values import Values
 from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx
 from camgraph_exporter.input_spec import InputOptions, make_input_spec
 from camgraph_exporter.labels import labels_in_metadata
@@ -41,8 +42,8 @@ _LOWEST_IR_VERSION = 8
 class ExportOptions:
     """What to export.
 
-    `layers`: tensor names, or "auto" for the last feature map before pooling or flattening. `fixed`: numbers for inputs
-    that are no images.
+    `layers`: tensor names, or "auto" for the last feature map before pooling or flattening. `fixed`: numbers or
+    arrays for the inputs beside the image.
     """
 
     layers: Sequence[str] = ("auto",)
@@ -51,7 +52,7 @@ class ExportOptions:
     labels: Sequence[str] = ()
     input: InputOptions = field(default_factory=InputOptions)
     seed: int = 0
-    fixed: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    fixed: Mapping[str, Values] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def export_file(
     """
     source, target, options = Path(source), Path(target), options or ExportOptions()
     check_target(target, source)
-    loaded = fix_inputs(load_onnx(source), options.fixed)
+    loaded = fix_inputs(load_onnx(source), options.fixed, sizes=options.input.size)
     exported = export(loaded, options, load_source=_loader(source, loaded), progress=progress)
     write(exported.model, target, exported.weights_folder)
     return exported

@@ -102,7 +102,7 @@ def _load(
     if example is None:
         example = torch_module.default_example(module, options.input.size)
     loaded = torch_module.load_module(module, example, layers=options.layers, name=name, dynamic_size=dynamic_size)
-    return fix_inputs(loaded, options.fixed)
+    return fix_inputs(loaded, options.fixed, sizes=options.input.size)
 
 
 def _module_and_example(factory: str, built: object) -> tuple[torch.nn.Module, torch.Tensor | None]:

@@ -20,7 +20,7 @@ _POOLINGS = {"MaxPool", "AveragePool", "LpPool"}
 def settle_poolings(model: ir.Model) -> None:
     """Give each pooling whose last window would start in the padding the pads of its other windows."""
     for node in model.graph:
-        if node.op_type in _POOLINGS and not node.domain and node.attributes.get_int("ceil_mode", 0):
+        if node.op_type in _POOLINGS and not node.domain and node.attributes.get_int("ceil_mode", 0) == 1:
             x, y = node.inputs[0], node.outputs[0]
             known = x is not None and x.shape is not None and y.shape is not None
             sizes, outs = (static(dims_of(v)[2:]) if v is not None and known else None for v in (x, y))
@@ -43,7 +43,7 @@ def _settle(node: ir.Node, sizes: Sequence[int], outs: Sequence[int]) -> None:
         return
     needed = [(outs[i] - 1) * strides[i] + extent[i] - size - pads[i] for i, size in enumerate(sizes)]
     overhangs = any(n > have for n, have in zip(needed, pads[rank:], strict=True))
-    if overhangs and node.attributes.get_int("count_include_pad", 0):
+    if overhangs and node.attributes.get_int("count_include_pad", 0) == 1:
         # Padding counts for the mean and what hangs over it does not, so that one cannot stand for the other: an axis
         # goes on rounding up.
         if any(n < 0 for n in needed):

@@ -97,7 +97,8 @@ def _image_input(model: ir.Model) -> ir.Value:
             ", ".join(f"{value.name} {list(dims_of(value)) if value.shape is not None else '[?]'}" for value in inputs)
             or "none"
         )
-        advice = " Give the others numbers with --set NAME=NUMBERS." if len(images) == 1 else ""
+        advice = " Give the others numbers with --set NAME=NUMBERS. Arrays go in with --set NAME=FILE.npy."
+        advice = advice if images else ""
         raise ModelFileError(f"The model must have one image input and no other, but its inputs are: {listed}.{advice}")
     return images[0]
 
