@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.cam.axes_reshape import reshaped_axes
@@ -26,10 +25,9 @@ from camgraph_exporter.cam.axis import (
     Role,
     is_role,
 )
+from camgraph_exporter.cam.node_reading import Constants, NodeReading
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of
 from camgraph_exporter.vjp.driver import Path
-
-Constants = Mapping[str, np.ndarray]
 
 # ONNX's own spatial operators take and return [N, C, ...].
 _SPATIAL = {
@@ -56,7 +54,7 @@ def axes_on(path: Path, image: ir.Value, constants: Constants) -> dict[ir.Value,
     """Return the axes of every value on a path that starts at the image."""
     known = {image: image_axes(image)}
     for node in path.nodes:
-        step = _Step(node, known, constants)
+        step = _Step(node, constants, known)
         read = _broadcast if node.domain else _READERS.get(node.op_type, _broadcast)
         for index, value in enumerate(node.outputs):
             if value.shape is not None:
@@ -65,12 +63,10 @@ def axes_on(path: Path, image: ir.Value, constants: Constants) -> dict[ir.Value,
 
 
 @dataclass(frozen=True)
-class _Step:
+class _Step(NodeReading):
     """One node with the axes of the values before it."""
 
-    node: ir.Node
     known: Mapping[ir.Value, Axes]
-    constants: Constants
 
     @property
     def x(self) -> Axes:
@@ -87,31 +83,6 @@ class _Step:
 
     def out(self, index: int) -> Dims:
         return dims_of(self.node.outputs[index])
-
-    def attribute(self, name: str, default: object = None) -> object:
-        attribute = self.node.attributes.get(name)
-        return default if attribute is None else attribute.value
-
-    def number(self, name: str, default: int) -> int:
-        value = self.attribute(name, default)
-        assert isinstance(value, int)
-        return value
-
-    def ints(self, name: str, index: int) -> list[int] | None:
-        """Return integers that are an attribute in old opsets and a constant input in new ones."""
-        value = self.attribute(name)
-        if isinstance(value, Sequence):
-            return [int(i) for i in value]
-        array = self.constant(index)
-        return None if array is None else [int(i) for i in np.atleast_1d(array)]
-
-    def constant(self, index: int) -> np.ndarray | None:
-        value = self.node.inputs[index] if index < len(self.node.inputs) else None
-        if value is None:
-            return None
-        if value.is_initializer() and value.const_value is not None:
-            return value.const_value.numpy()
-        return self.constants.get(str(value.name))
 
 
 def _spatial(step: _Step, index: int) -> Axes:
@@ -234,7 +205,11 @@ def _gather(step: _Step, index: int) -> Axes:
         return (None,) * len(step.out(index))
     axis = step.number("axis", 0) % len(x)
     rank = len(indices.shape)
-    picked: Axes = (x[axis],) if rank == 1 and is_role(x[axis], Role.CHANNELS) else (None,) * rank
+    # All tokens in another order still are the cells of a map; where they lie, `cam.placement` follows.
+    same = is_role(x[axis], Role.CHANNELS) or (
+        is_role(x[axis], Role.TOKENS) and step.out(index)[axis] == step.dims(0)[axis]
+    )
+    picked: Axes = (x[axis],) if rank == 1 and same else (None,) * rank
     return x[:axis] + picked + x[axis + 1 :]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from camgraph_exporter.cam.axis import HEIGHT, WIDTH, Axes, Axis, Role, TokenGrid, is_role
+from camgraph_exporter.cam.axis import HEIGHT, WIDTH, Axes, Axis, Role, TokenGrid, is_role, is_spatial_pair
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of, matching_axes
 
 Group = tuple[Sequence[int], Sequence[int]]
@@ -46,10 +46,12 @@ def _ends_and_middle(y: Dims, x: Dims) -> list[Group]:
 def _merged(x: ir.Value, axes: Axes, old: Sequence[int]) -> Axis | None:
     if len(old) == 1:
         return axes[old[0]]
-    if len(old) == 2 and is_role(axes[old[0]], Role.HEIGHT) and is_role(axes[old[1]], Role.WIDTH):
+    if len(old) == 2 and is_spatial_pair(axes[old[0]], axes[old[1]]):
         dims = dims_of(x)
         grid = TokenGrid(0, dims[old[0]], dims[old[1]], x, (old[0], old[1]))
         return Axis(Role.TOKENS, grid)
+    if is_role(axes[old[0]], Role.HEIGHT, Role.WIDTH) and all(axes[i] is None for i in old[1:]):
+        return axes[old[0]]  # cells and the pixels of a cell, as after a split
     return None
 
 

@@ -57,6 +57,11 @@ def is_role(axis: Axis | None, *roles: Role) -> bool:
     return axis is not None and axis.role in roles
 
 
+def is_spatial_pair(one: Axis | None, other: Axis | None) -> bool:
+    """Tell whether two axes are rows and columns of a map: height and width, or a transposed map's width and height."""
+    return one is not None and other is not None and {one.role, other.role} == {Role.HEIGHT, Role.WIDTH}
+
+
 def tokens_axis(axes: Sequence[Axis | None]) -> int | None:
     """Return the index of the axis of tokens, or None where there is none or more than one."""
     found = [i for i, axis in enumerate(axes) if is_role(axis, Role.TOKENS)]

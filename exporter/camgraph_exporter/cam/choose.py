@@ -42,6 +42,8 @@ def choose_layer(
     if name != AUTO:
         tensor = _twin(prepared, aliases.get(name, name))
         if tensor in by_name:
+            if by_name[tensor].place_unknown:
+                raise LayerError(_not_placed(by_name[tensor]))
             note = _reach_of(prepared, score, by_name[tensor])
             return replace(by_name[tensor], alias=name if tensor != name else "", note=note)
         raise _unknown(prepared, score, tensor, by_name)
@@ -50,14 +52,38 @@ def choose_layer(
             "The model has no spatial feature map between its image input and the score, so there is nothing to draw a "
             "heatmap on. Grad-CAM needs a convolutional or token map; check --score."
         )
+    placed = [layer for layer in layers if not layer.place_unknown]
+    if not placed:
+        raise LayerError(_not_placed(layers[-1]))
+    chosen = _best(prepared, placed, score)
+    meant = chosen if len(placed) == len(layers) else _best(prepared, layers, score)
+    return replace(chosen, note=_passed_over(meant, chosen)) if meant.place_unknown else chosen
+
+
+def _best(prepared: Prepared, layers: list[TargetLayer], score: Score) -> TargetLayer:
+    """Return the layer that Grad-CAM means among some."""
     if score.task == pb.TASK_SEGMENTATION:
         return _deepest(prepared, layers, layers, score)
     if score.task == pb.TASK_DETECTION:
         return _deepest_of_all_boxes(prepared, layers, score)
     useful = [layer for layer in layers if layer.has_effect] or layers
-    chosen = _before_pooling(narrowest(useful)[-1], by_name)
+    chosen = _before_pooling(narrowest(useful)[-1], {layer.name: layer for layer in layers})
     last = narrowest(layers)[-1]
     return chosen if last.has_effect else replace(chosen, note=_stepped_back(last, chosen))
+
+
+def _not_placed(layer: TargetLayer) -> str:
+    return (
+        f"Where the cells of layer {layer.name!r} lie on the image is not known: {layer.place_unknown}. "
+        "Take a layer before that with --layer; `camgraph inspect` lists the layers."
+    )
+
+
+def _passed_over(meant: TargetLayer, chosen: TargetLayer) -> str:
+    return (
+        f"Where the cells of layer {meant.name!r} lie on the image is not known: {meant.place_unknown}. "
+        f"The target layer is {chosen.name!r}, whose place is known."
+    )
 
 
 def _twin(prepared: Prepared, name: str) -> str:

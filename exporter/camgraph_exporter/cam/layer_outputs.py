@@ -33,6 +33,7 @@ def add_layer_outputs(
             stride_width=layer.stride[1] if layer.stride else 0,
             layout=layer.layout,
             prefix_tokens=layer.grid.prefix if layer.grid else 0,
+            placement=layer.placement,
             activations_tensor=interface.add_output(f"activations{suffix}", activations),
             weights_tensor=interface.add_output(f"weights{suffix}", weights),
         )

@@ -13,6 +13,8 @@ from camgraph_exporter.cam.axes import axes_on
 from camgraph_exporter.cam.axis import TokenGrid
 from camgraph_exporter.cam.cost import macs
 from camgraph_exporter.cam.layouts import MapLayout, image_seen, layout_from, seen
+from camgraph_exporter.cam.placement.law import PlaceError
+from camgraph_exporter.cam.placement.places import Places
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.cam.tokens import without_effect
 from camgraph_exporter.graph.dims import dims_of
@@ -27,7 +29,10 @@ _CONTINUATIONS = {
     "Mish", "Gelu", "Sigmoid", "Tanh", "Softplus", "QuantizeLinear", "DequantizeLinear",
 }  # fmt: skip  # a table, in rows of its own
 _ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Pow"}
-_REARRANGEMENTS = {"Slice", "Split", "Concat", "Gather", "SpaceToDepth", "DepthToSpace", "Resize"}
+_REARRANGEMENTS = {
+    "Slice", "Split", "Concat", "Gather", "SpaceToDepth", "DepthToSpace", "Resize", "CenterCropPad", "ReverseSequence",
+    "GatherND", "GatherElements", "GridSample", "Tile", "Expand",
+}  # fmt: skip  # a table, in rows of its own
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,8 @@ class TargetLayer:
     forward pass. `grid` says where the map lies in a row of tokens. `is_cut`: all evidence passes here. `is_junction`:
     branches fork or join here. `has_effect` is false where the score provably does not depend on the map's cells, as
     behind the last attention of a transformer that pools its class token. `note` is a remark for the user on why this
-    layer was chosen, `alias` the name that the user gave, where it is not the tensor's.
+    layer was chosen, `alias` the name that the user gave, where it is not the tensor's. `placement`: where the map lies
+    on the image, None if it covers the whole of it. `place_unknown`: a clause that says why nobody knows where it lies.
     """
 
     value: ir.Value
@@ -56,6 +62,8 @@ class TargetLayer:
     has_effect: bool = True
     note: str = ""
     alias: str = ""
+    placement: pb.Placement | None = None
+    place_unknown: str = ""
 
     @property
     def name(self) -> str:
@@ -74,7 +82,10 @@ def candidate_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
     ends = [
         layer
         for layer in layers
-        if layer.has_effect and not _continues(layer.value, names, prepared) and not is_moved(layer)
+        if layer.has_effect
+        and not layer.place_unknown
+        and not _continues(layer.value, names, prepared)
+        and not is_moved(layer)
     ]
     dense = score.task in (pb.TASK_SEGMENTATION, pb.TASK_DETECTION)
     return (ends if dense else narrowest(ends)) or layers
@@ -95,6 +106,7 @@ def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
     axes = axes_on(path, prepared.image, prepared.probe.constants)
     idle = without_effect(path, axes, prepared.probe.constants)
     pixels = _pixels(path, prepared)
+    places = Places(prepared, _front(path, pixels))
     cuts = _cuts(path)
     total = sum(macs(node) for node in prepared.graph) or 1
     layers = []
@@ -111,11 +123,12 @@ def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
                 # Windows and patches are often counted in with the images, one map each.
                 and dims_of(value)[:1] == dims_of(prepared.image)[:1]
             ):
-                layer = _layer(value, layout_from(value, axes.get(value, ())), prepared)
-                if layer is not None:
+                layout = layout_from(value, axes.get(value, ()))
+                layer = _layer(value, layout, prepared)
+                if layer is not None and layout is not None:
                     layers.append(
                         replace(
-                            layer,
+                            _placed(layer, layout, places),
                             is_cut=value in cuts,
                             is_junction=_is_junction(value, path),
                             has_effect=value not in idle,
@@ -144,6 +157,25 @@ def _layer(value: ir.Value, layout: MapLayout | None, prepared: Prepared) -> Tar
         is_cut=False,
         grid=layout.grid,
     )
+
+
+def _placed(layer: TargetLayer, layout: MapLayout, places: Places) -> TargetLayer:
+    try:
+        placement = places.placement(layer.value, layout)
+    except PlaceError as error:
+        return replace(layer, place_unknown=str(error))
+    return replace(layer, placement=placement)
+
+
+def _front(path: Path, pixels: set[ir.Value]) -> set[ir.Value]:
+    """Return the values that are still the image itself and go into something that looks at it."""
+    return {
+        value
+        for node in path.nodes
+        if not any(output in pixels for output in node.outputs)
+        for value in node.inputs
+        if value is not None and value in pixels
+    }
 
 
 def _pixels(path: Path, prepared: Prepared) -> set[ir.Value]:

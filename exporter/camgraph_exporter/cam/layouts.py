@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.axes import axes_on, image_axes
-from camgraph_exporter.cam.axis import Axes, Role, TokenGrid, is_role
+from camgraph_exporter.cam.axis import Axes, Role, TokenGrid, is_role, is_spatial_pair
 from camgraph_exporter.graph.dims import Dim, dims_of, is_static
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.vjp.driver import Path
@@ -48,9 +48,9 @@ def seen(prepared: Prepared, height: Dim | None, width: Dim | None) -> tuple[int
 def layout_from(value: ir.Value, axes: Axes) -> MapLayout | None:
     """Return the layout of a value, or None if it is no feature map with the batch in front."""
     if len(axes) == 4 and is_role(axes[0], Role.BATCH):
-        if is_role(axes[2], Role.HEIGHT) and is_role(axes[3], Role.WIDTH):
+        if is_spatial_pair(axes[2], axes[3]):
             return MapLayout(pb.LAYER_LAYOUT_CHANNELS_FIRST)
-        if is_role(axes[1], Role.HEIGHT) and is_role(axes[2], Role.WIDTH):
+        if is_spatial_pair(axes[1], axes[2]):
             return MapLayout(pb.LAYER_LAYOUT_CHANNELS_LAST)
     if len(axes) == 3 and is_role(axes[0], Role.BATCH) and is_role(axes[1], Role.TOKENS):
         return _token_layout(value, axes)

@@ -29,15 +29,31 @@ _GROWTH = 64
 _CONSTANT_LIMIT = 1 << 20  # elements; larger constant values stay in the graph and are not copied
 
 
+@dataclass(frozen=True)
+class Sighting:
+    """What one run showed beside shapes.
+
+    `sizes`: for each symbol of a shape its size. `constants`: the values that do not depend on the image's content, by
+    name, those included that depend on its size.
+    """
+
+    sizes: Mapping[str, int]
+    constants: Mapping[str, np.ndarray]
+
+
 @dataclass
 class Probe:
-    """What the runs showed. `examples`: for each symbol in `shapes` its size in the first run."""
+    """What the runs showed.
+
+    `examples`: for each symbol in `shapes` its size in the first run. `sightings`: one run for each size of image.
+    """
 
     shapes: dict[str, Dims] = field(default_factory=dict)
     examples: dict[str, int] = field(default_factory=dict)
     dtypes: dict[str, ir.DataType] = field(default_factory=dict)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     batch_is_symbolic: bool = False
+    sightings: list[Sighting] = field(default_factory=list)
 
     def example(self, dim: Dim) -> int | None:
         """Return a size, or what a symbol stood for in the first run; None for one that no run has shown."""
@@ -165,6 +181,7 @@ def _compare(model: ir.Model, image: ir.Value, values: Sequence[ir.Value], runs:
     if result.batch_is_symbolic:
         symbols[tuple(run.batch for run in runs)] = BATCH
     dependent = _depends_on(model, image)
+    fixed: list[str] = []
     for value in values:
         arrays = [run.arrays[str(value.name)] for run in runs]
         if not all(isinstance(array, np.ndarray) for array in arrays):
@@ -175,11 +192,17 @@ def _compare(model: ir.Model, image: ir.Value, values: Sequence[ir.Value], runs:
             result.shapes[name] = tuple(
                 _dim(sizes, symbols) for sizes in zip(*(array.shape for array in arrays), strict=True)
             )
-        if value not in dependent and arrays[0].size <= _CONSTANT_LIMIT and _all_same(arrays):
-            result.constants[name] = arrays[0]
+        if value not in dependent and arrays[0].size <= _CONSTANT_LIMIT:
+            fixed.append(name)
+            if _all_same(arrays):
+                result.constants[name] = arrays[0]
     images = [run.feeds[str(image.name)].shape for run in runs]
     result.shapes[str(image.name)] = tuple(_dim(sizes, symbols) for sizes in zip(*images, strict=True))
     result.examples = {str(symbol): sizes[0] for sizes, symbol in symbols.items()}
+    shown = {image: number for number, image in reversed(list(enumerate(shape[1:] for shape in images)))}
+    for number in sorted(shown.values()):
+        sizes = {str(symbol): of_runs[number] for of_runs, symbol in symbols.items()}
+        result.sightings.append(Sighting(sizes, {name: runs[number].arrays[name] for name in fixed}))
     return result
 
 

@@ -1,0 +1,1 @@
+"""Follows where the cells of every feature map lie on the image."""
