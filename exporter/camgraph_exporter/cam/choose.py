@@ -57,7 +57,9 @@ def choose_layer(
         raise LayerError(_not_placed(layers[-1]))
     chosen = _best(prepared, placed, score)
     meant = chosen if len(placed) == len(layers) else _best(prepared, layers, score)
-    return replace(chosen, note=_passed_over(meant, chosen)) if meant.place_unknown else chosen
+    if not meant.place_unknown:
+        return chosen
+    return replace(chosen, note=" ".join(filter(None, [_passed_over(meant, chosen), chosen.note])))
 
 
 def _best(prepared: Prepared, layers: list[TargetLayer], score: Score) -> TargetLayer:
