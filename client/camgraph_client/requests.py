@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
@@ -48,7 +49,7 @@ OUTPUTS: Mapping[str, pb.OutputKind] = {
     "guided-png": pb.OUTPUT_KIND_GUIDED_PNG,
 }
 
-ImageSource = bytes | str | Path | NDArray[np.uint8]
+ImageSource = bytes | str | Path | NDArray[Any]
 
 
 class ExplainOptions(TypedDict, total=False):
@@ -56,6 +57,8 @@ class ExplainOptions(TypedDict, total=False):
 
     tensor: NDArray[Any]
     """A ready input tensor [1, ...], instead of an image."""
+    window: tuple[float, float]
+    """The values of the image that become black and white, where it is not of 8 bits; by default its whole range."""
     model: str
     """Model name; may be left out if the server has exactly one."""
     version: str
@@ -88,7 +91,8 @@ def explain_request(image: ImageSource | None, options: ExplainOptions) -> pb.Ex
     """The request message.
 
     Args:
-        image: encoded bytes, the path of a file, or RGB pixels uint8 [H, W, 3] (sent as PNG).
+        image: encoded bytes, the path of a file, or pixels [H, W] or [H, W, C] (RGB uint8 are sent as PNG, others as
+            a NumPy file).
         options: the rest.
 
     Raises:
@@ -101,7 +105,7 @@ def explain_request(image: ImageSource | None, options: ExplainOptions) -> pb.Ex
     return pb.ExplainRequest(
         model_name=options.get("model", ""),
         model_version=options.get("version", ""),
-        image=pb.EncodedImage(data=_encoded(image)) if image is not None else None,
+        image=_image_message(image, options.get("window")) if image is not None else None,
         tensor=_tensor_message(tensor) if tensor is not None else None,
         targets=map(_target_message, options.get("targets", ())),
         top_k=options.get("top_k", 0),
@@ -119,17 +123,32 @@ def explain_request(image: ImageSource | None, options: ExplainOptions) -> pb.Ex
     )
 
 
+def _image_message(image: ImageSource, window: tuple[float, float] | None) -> pb.EncodedImage:
+    message = pb.EncodedImage(data=_encoded(image))
+    if window is not None:
+        message.window.low, message.window.high = window
+    return message
+
+
 def _encoded(image: ImageSource) -> bytes:
     if isinstance(image, bytes):
         return image
     if isinstance(image, np.ndarray):
-        from camgraph_runtime.overlay import encode_png  # noqa: PLC0415 - OpenCV, only where pixels are sent
-
-        return encode_png(image)
+        return _encoded_pixels(image)
     try:
         return Path(image).read_bytes()
     except OSError as error:
         raise InvalidInputError(f"{image} cannot be read: {error.strerror}.") from error
+
+
+def _encoded_pixels(pixels: NDArray[Any]) -> bytes:
+    if pixels.dtype == np.uint8 and (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
+        from camgraph_runtime.overlay import encode_png  # noqa: PLC0415 - OpenCV, only where pixels are sent
+
+        return encode_png(pixels)
+    buffer = io.BytesIO()
+    np.save(buffer, pixels, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def _tensor_message(array: NDArray[Any]) -> pb.Tensor:

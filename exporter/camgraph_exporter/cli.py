@@ -115,14 +115,14 @@ def inspect(
         return
     console = _console()
     console.print(candidate_table(f"Layers of {model.name} that can be explained", inspection))
-    spec = inspection.input_spec
+    spec = inspection.input.spec
     console.print(describe_score(inspection), highlight=False)
     console.print(
         f"Input  {prepared.image.name} {list(spec.tensor.shape)} {spec.tensor.dtype}; guessed: {describe_input(spec)}",
         highlight=False,
     )
     layer = inspection.candidates[0].layer
-    for note in (*loaded.notes, *prepared.notes, inspection.score.note, layer.note):
+    for note in (*loaded.notes, *prepared.notes, inspection.score.note, layer.note, *inspection.input.notes):
         if note:
             click.echo(f"Note: {note}", err=True)
 

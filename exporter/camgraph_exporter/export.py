@@ -20,7 +20,7 @@ from camgraph_exporter.errors import Problems
 from camgraph_exporter.frontends.fixed_inputs import fix_inputs
 from camgraph_exporter.frontends.input_values import Values
 from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx
-from camgraph_exporter.input_spec import InputOptions, make_input_spec
+from camgraph_exporter.input_spec import Input, InputOptions, make_input
 from camgraph_exporter.labels import labels_in_metadata
 from camgraph_exporter.manifest import make_manifest
 from camgraph_exporter.prepare.prepare import Prepared, prepare
@@ -138,7 +138,7 @@ def _choose(prepared: Prepared, loaded: LoadedModel, options: ExportOptions) -> 
     """Find what the options name; whatever is wrong with them is told at once."""
     score = find_score(prepared, replace(options.score, num_labels=_num_labels(loaded, options)))
     layers: list[TargetLayer] = []
-    spec = pb.InputSpec()
+    made = Input(pb.InputSpec())
     problems = Problems()
     for name in options.layers:
         with problems.collect():
@@ -146,11 +146,11 @@ def _choose(prepared: Prepared, loaded: LoadedModel, options: ExportOptions) -> 
     with problems.collect():
         _check_labels(options.labels, score.num_classes)
     with problems.collect():
-        spec = make_input_spec(prepared, options.input)
+        made = make_input(prepared, options.input)
     problems.raise_all()
     path = GradientPath(prepared.graph, [layer.value for layer in layers], [score.value])
     labels, note = _labels(loaded, options, score)
-    return _Choice(score, layers, spec, labels, path.opset(), [note] if note else [])
+    return _Choice(score, layers, made.spec, labels, path.opset(), [*made.notes, *([note] if note else [])])
 
 
 def _num_labels(loaded: LoadedModel, options: ExportOptions) -> int:

@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_ir as ir
 
-from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.build import build
 from camgraph_exporter.cam.choose import choose_layer
 from camgraph_exporter.cam.layers import TargetLayer, candidate_layers
 from camgraph_exporter.cam.receptive_field import receptive_fields
 from camgraph_exporter.cam.score import Score, ScoreOptions, find_score
 from camgraph_exporter.graph.dims import Dim, dims_of
-from camgraph_exporter.input_spec import InputOptions, make_input_spec
+from camgraph_exporter.input_spec import Input, InputOptions, make_input
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.storage import load_engine, weights_folder
 from camgraph_exporter.vjp.driver import Path
@@ -53,7 +52,7 @@ class Inspection:
 
     score: Score
     candidates: list[Candidate]
-    input_spec: pb.InputSpec
+    input: Input
 
 
 def inspect_model(prepared: Prepared, options: ScoreOptions) -> Inspection:
@@ -79,7 +78,7 @@ def inspect_model(prepared: Prepared, options: ScoreOptions) -> Inspection:
         )
         for layer in [chosen, *others]
     ]
-    return Inspection(score, candidates, make_input_spec(prepared, InputOptions()))
+    return Inspection(score, candidates, make_input(prepared, InputOptions()))
 
 
 def _parameters_behind(prepared: Prepared, score: ir.Value) -> dict[ir.Value, int]:

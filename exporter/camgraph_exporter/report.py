@@ -19,7 +19,7 @@ def candidate_table(title: str, inspection: Inspection) -> Table:
     "sees": receptive field of a cell, "all" where it is as large as the image; "weights after": weights between the
     layer and the score; "cost": extra time of the explainable graph.
     """
-    image_side = _longer_side(inspection.input_spec)
+    image_side = _longer_side(inspection.input.spec)
     measured = any(candidate.measured_cost is not None for candidate in inspection.candidates)
     table = Table(title=title, title_justify="left")
     table.add_column("")
@@ -49,7 +49,7 @@ def inspection_json(inspection: Inspection) -> dict[str, object]:
         "task": pb.Task.Name(inspection.score.task).removeprefix("TASK_").lower(),
         "auto_layer": next(candidate.layer.name for candidate in inspection.candidates if candidate.is_chosen),
         "layers": [_candidate_json(candidate) for candidate in inspection.candidates],
-        "input": json_format.MessageToDict(inspection.input_spec, preserving_proto_field_name=True),
+        "input": json_format.MessageToDict(inspection.input.spec, preserving_proto_field_name=True),
     }
 
 

@@ -12,19 +12,20 @@ from typing import Self
 import numpy as np
 
 from camgraph_runtime.batch import fill_up, portions
-from camgraph_runtime.cam import METHODS
 from camgraph_runtime.check import check_graph
 from camgraph_runtime.columns import Column
 from camgraph_runtime.engine import Device, Engine, Threads
-from camgraph_runtime.errors import InvalidInputError
+from camgraph_runtime.errors import InvalidInputError, UsageError
 from camgraph_runtime.feeds import switch_feed, target_feeds
 from camgraph_runtime.finish import Finish
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.plan import Plan, make_plan, make_prediction_plan
-from camgraph_runtime.preprocess import Frame, ImageSource, Prepared, Preprocessor, decode
+from camgraph_runtime.preprocess import Frame, ImageSource, Prepared, Preprocessor, Window
+from camgraph_runtime.preprocess.tensor import one_image
 from camgraph_runtime.profiles import DEFAULT_PROFILE
 from camgraph_runtime.readings import read
-from camgraph_runtime.result import Explanation, Result, Timings
+from camgraph_runtime.remarks import warnings_of
+from camgraph_runtime.result import Result, Timings
 from camgraph_runtime.score_map import ScoreMap, lay_mask
 from camgraph_runtime.target import Target
 from camgraph_runtime.types import AnyArray, ByteArray
@@ -130,6 +131,7 @@ class Explainer:
         image: ImageSource | None = None,
         *,
         tensor: AnyArray | None = None,
+        window: Window | None = None,
         targets: Sequence[Target] = (),
         top_k: int = 0,
         method: str | None = None,
@@ -140,8 +142,11 @@ class Explainer:
         """Classifies one image and explains classes of it.
 
         Args:
-            image: Encoded bytes, a file's path, a uint8 RGB array [H, W, 3], or a Pillow image.
+            image: Encoded bytes or a file's path (a picture, or a NumPy file), an array [H, W] or [H, W, C], or a
+                Pillow image.
             tensor: Instead of an image, a ready input tensor of shape [1, ...], as the manifest's input says.
+            window: The values of the image that become 0 and 255, where it is not of 8 bits; see
+                `camgraph_runtime.preprocess.window.spread` for what is done without.
             targets: What to explain. An embedding model needs at least one.
             top_k: Also explains the k best classes, after ``targets``; with neither, the best class.
             method: CAM method, see `camgraph_runtime.cam.METHODS`; by default the manifest's.
@@ -151,7 +156,8 @@ class Explainer:
 
         Raises:
             InvalidInputError: The image, the tensor or a target cannot be used.
-            UsageError: The layer, method or profile does not exist, or they do not go together.
+            UsageError: The layer, method or profile does not exist, or they do not go together; or the window
+                has no width.
             UnsupportedError: The graph lacks what the method, a target or a photo needs.
             InferenceError: onnxruntime failed.
 
@@ -164,26 +170,32 @@ class Explainer:
             profile=profile,
             num_predictions=num_predictions,
         )
-        return self._run(plan, self._subject(image, tensor))
+        return self._run(plan, self._subject(image, tensor, window))
 
     def predict(
-        self, image: ImageSource | None = None, *, tensor: AnyArray | None = None, num_predictions: int = 5
+        self,
+        image: ImageSource | None = None,
+        *,
+        tensor: AnyArray | None = None,
+        window: Window | None = None,
+        num_predictions: int = 5,
     ) -> Result:
         """Classifies one image and explains nothing; a skippable graph leaves its gradients out.
 
         Args:
             image: As for `explain`.
             tensor: As for `explain`.
+            window: As for `explain`.
             num_predictions: Number of best classes (of a detection, boxes) to list.
 
         Raises:
             InvalidInputError: The image or the tensor cannot be used.
-            UsageError: The number is negative.
+            UsageError: The number is negative, or the window has no width.
             UnsupportedError: The graph lacks what a photo needs, or is for an embedding model.
             InferenceError: onnxruntime failed.
 
         """
-        return self._run(make_prediction_plan(self.manifest, num_predictions), self._subject(image, tensor))
+        return self._run(make_prediction_plan(self.manifest, num_predictions), self._subject(image, tensor, window))
 
     def plan(
         self,
@@ -207,18 +219,19 @@ class Explainer:
             max_targets=self.limits.max_targets,
         )
 
-    def prepare(self, image: ImageSource) -> Subject:
+    def prepare(self, image: ImageSource, window: Window | None = None) -> Subject:
         """Decodes a photo and makes it ready for the network.
 
         Raises:
             InvalidInputError: The image cannot be used.
+            UsageError: The window cannot be used.
             UnsupportedError: The graph does not say how a photo becomes its input.
 
         """
         started = time.perf_counter()
-        photo = decode(image, max_pixels=self.limits.max_pixels)
+        picture = self._preprocessor.read(image, window)
         decoded = time.perf_counter()
-        prepared = self._preprocessor.prepare(photo)
+        prepared = self._preprocessor.prepare(picture)
         done = time.perf_counter()
         return Subject(prepared.tensor, prepared.frame, prepared, _ms(decoded - started), _ms(done - decoded))
 
@@ -226,15 +239,12 @@ class Explainer:
         """Takes a ready input tensor [1, ...]; its frame is that of the network's input.
 
         Raises:
-            InvalidInputError: The tensor is not one image of four axes.
+            InvalidInputError: The tensor is not one image with the axes of the input.
 
         """
-        if not isinstance(tensor, np.ndarray) or tensor.ndim != 4 or tensor.shape[0] != 1:
-            shape = list(tensor.shape) if isinstance(tensor, np.ndarray) else type(tensor).__name__
-            raise InvalidInputError(
-                f"An input tensor is an array of one image with four axes, [1, ...], but this is {shape}."
-            )
-        return Subject(tensor, Frame.of_input(tensor, self.manifest.input.layout))
+        layout = self.manifest.input.layout
+        array = one_image(tensor, layout)
+        return Subject(array, Frame.of_input(array, layout))
 
     def fit(self, plan: Plan, subject: Subject) -> Plan:
         """The plan with its masks on the score map of this image; of other tasks than segmentation unchanged.
@@ -283,8 +293,8 @@ class Explainer:
             inference.inference_ms,
             _ms(time.perf_counter() - started),
         )
-        photo = subject.prepared.photo if subject.prepared else None
-        warnings = [*(reading.warnings if plan.num_predictions else ()), *_warnings(explanations)]
+        photo, remarks = (subject.prepared.photo, subject.prepared.remarks) if subject.prepared else (None, ())
+        warnings = [*remarks, *(reading.warnings if plan.num_predictions else ()), *warnings_of(explanations)]
         return Result(predictions, explanations, photo, timings, warnings)
 
     def close(self) -> None:
@@ -297,10 +307,12 @@ class Explainer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _subject(self, image: ImageSource | None, tensor: AnyArray | None) -> Subject:
+    def _subject(self, image: ImageSource | None, tensor: AnyArray | None, window: Window | None) -> Subject:
         if (image is None) == (tensor is None):
             raise InvalidInputError("Give either an image or a tensor to explain.")
-        return self.prepare(image) if image is not None else self.accept(tensor)
+        if window is not None and image is None:
+            raise UsageError("A window is for the values of an image; a tensor goes in as it is.")
+        return self.prepare(image, window) if image is not None else self.accept(tensor)
 
     def _run(self, plan: Plan, subject: Subject) -> Result:
         plan = self.fit(plan, subject)
@@ -337,22 +349,3 @@ class Explainer:
 
 def _ms(seconds: float) -> float:
     return seconds * 1e3
-
-
-def _warnings(explanations: Sequence[Explanation]) -> list[str]:
-    """One sentence for each flag, the class in front; and where contrast or sign has nothing to act on."""
-    found = [
-        f"{explanation.target.name} wins no pixel of the image, and the target has no mask: its score is zero."
-        for explanation in explanations
-        if explanation.target.area == 0
-    ]
-    found += [
-        f"{explanation.title}: {warning}"
-        for explanation in explanations
-        for warning in explanation.statistics.warnings()
-    ]
-    for explanation in explanations:
-        if not METHODS[explanation.method].class_dependent and (explanation.contrast or explanation.negative):
-            found.append(f"{explanation.method} does not depend on the class: contrast and sign have no effect.")
-            break
-    return found

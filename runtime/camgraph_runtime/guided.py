@@ -18,22 +18,27 @@ def guided_grad_cam(image_gradient: AnyArray, heatmap: FloatArray, spec: pb.Inpu
 
     Args:
         image_gradient: Gradient of the score with respect to the input tensor by guided backpropagation,
-            [C, h_in, w_in] or [h_in, w_in, C] as ``spec`` says, C = 3 or 1.
+            [C, h_in, w_in], [h_in, w_in, C] or [h_in, w_in] as ``spec`` says.
         heatmap: Grad-CAM, float32 [h_in, w_in] in 0..1.
         spec: The input.
 
     Returns:
-        float32 [h_in, w_in, 3], signed, channels in the order RGB (grey repeated), in units of score per unit
-        of the input tensor.
+        float32 [h_in, w_in, 3], signed, channels in the order RGB (grey repeated; of other channels the first
+        three, or the first), in units of score per unit of the input tensor.
 
     """
-    gradient = image_gradient if spec.layout == pb.LAYOUT_NHWC else image_gradient.transpose(1, 2, 0)
+    gradient = _channels_last(image_gradient, spec.layout)
     if spec.channel_order == pb.CHANNEL_ORDER_BGR:
         gradient = gradient[:, :, ::-1]
-    if gradient.shape[2] == 1:
-        gradient = np.repeat(gradient, 3, axis=2)
+    gradient = gradient[:, :, :3] if gradient.shape[2] >= 3 else np.repeat(gradient[:, :, :1], 3, axis=2)
     product: FloatArray = heatmap[:, :, None] * gradient.astype(np.float32, copy=False)
     return product
+
+
+def _channels_last(gradient: AnyArray, layout: pb.Layout) -> AnyArray:
+    if layout == pb.LAYOUT_NHW:
+        return gradient[:, :, None]
+    return gradient if layout == pb.LAYOUT_NHWC else gradient.transpose(1, 2, 0)
 
 
 def guided_picture(guided: FloatArray, frame: Frame) -> ByteArray:

@@ -67,7 +67,9 @@ def _subject(explainer: Explainer, request: pb.ExplainRequest) -> Subject:
         raise InvalidInputError("The request has neither an image nor a tensor; set one of them.")
     if kind == "tensor":
         return explainer.accept(array_from(request.tensor))
-    return explainer.prepare(request.image.data)
+    image = request.image
+    window = (image.window.low, image.window.high) if image.HasField("window") else None
+    return explainer.prepare(image.data, window)
 
 
 def _check_heatmaps(subject: Subject, plan: Plan, max_bytes: int) -> None:

@@ -27,6 +27,7 @@ from camgraph_runtime.errors import (
     UnsupportedError,
     UsageError,
 )
+from camgraph_runtime.preprocess import Window
 from camgraph_runtime.threads import limit_blas_threads
 
 _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -95,6 +96,11 @@ class ListOfText(click.types.StringParamType):
     type=ListOfText(),
     help="Target layer; repeatable, several are fused. Default: the graph's first.",
 )
+@click.option(
+    "--window",
+    metavar="LOW,HIGH",
+    help="Values that are black and white in a picture of more than 8 bits, such as 0,4095. Default: its whole range.",
+)
 @click.option("--colormap", type=click.Choice(list(COLORMAPS)), default="jet", help="Colours of overlays.")
 @click.option(
     "--image-weight",
@@ -158,7 +164,18 @@ def _wish(options: dict[str, Any]) -> Wish:
         colormap=options["colormap"],
         image_weight=options["image_weight"],
         num_predictions=options["predictions"],
+        window=_window(options["window"]),
     )
+
+
+def _window(text: str | None) -> Window | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"--window is two numbers LOW,HIGH, such as 0,4095, not {text!r}.") from error
+    return low, high
 
 
 def _source(options: dict[str, Any]) -> Source:

@@ -12,7 +12,7 @@ from camgraph_runtime import ClassScore, Explainer, Target
 from camgraph_runtime.errors import InvalidInputError
 from camgraph_runtime.explainer import Limits
 from camgraph_runtime.overlay import encode_png, overlay
-from camgraph_runtime.preprocess import decode
+from camgraph_runtime.preprocess import Window, decode
 from camgraph_runtime.result import note_of, title_of
 from camgraph_runtime.types import ByteArray
 
@@ -34,6 +34,7 @@ class Wish:
     colormap: str
     image_weight: float
     num_predictions: int
+    window: Window | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +108,7 @@ class GraphSource:
         """Explains the image in a file."""
         result = self._explainer.explain(
             path,
+            window=wish.window,
             targets=wish.targets,
             top_k=wish.top_k,
             method=wish.method,
@@ -147,6 +149,8 @@ class ServerSource:
             "image_weight": wish.image_weight,
             "num_predictions": wish.num_predictions,
         }
+        if wish.window is not None:
+            options["window"] = wish.window
         if wish.method is not None:
             options["method"] = wish.method
         result = self._client.explain(path, **options)
@@ -156,7 +160,7 @@ class ServerSource:
             guided = None if item.guided_png is None else Drawing.of_png(item.guided_png)
             drawing = Drawing.of_png(item.overlay_png or b"")
             overlays.append(Overlay(title, note_of(item.target, item.statistics), drawing, guided, target.mask))
-        return Explained(_pixels(path), result.predictions, overlays, result.warnings)
+        return Explained(_pixels(path, wish.window), result.predictions, overlays, result.warnings)
 
     def close(self) -> None:
         """Closes the connection."""
@@ -168,5 +172,5 @@ def _asked(wish: Wish, count: int) -> Sequence[Target]:
     return [*wish.targets, *[Target()] * (count - len(wish.targets))]
 
 
-def _pixels(source: Path | bytes) -> ByteArray:
-    return decode(source, max_pixels=Limits().max_pixels)
+def _pixels(source: Path | bytes, window: Window | None = None) -> ByteArray:
+    return decode(source, max_pixels=Limits().max_pixels, window=window)

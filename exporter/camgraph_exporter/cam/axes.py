@@ -27,6 +27,7 @@ from camgraph_exporter.cam.axis import (
 )
 from camgraph_exporter.cam.node_reading import Constants, NodeReading
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of
+from camgraph_exporter.image.layout import channel_axis
 from camgraph_exporter.vjp.driver import Path
 
 # ONNX's own spatial operators take and return [N, C, ...].
@@ -37,16 +38,11 @@ _SPATIAL = {
 }  # fmt: skip  # a table, in rows of its own
 
 
-def image_is_channels_last(dims: Dims) -> bool:
-    """Tell whether an image input [N, ?, ?, ?] has its channels last."""
-    return len(dims) == 4 and dims[-1] in (1, 3, 4) and dims[1] not in (1, 3, 4)
-
-
 def image_axes(image: ir.Value) -> Axes:
     """Return the axes of the image input."""
     dims = dims_of(image)
     if len(dims) == 4:
-        return CHANNELS_LAST if image_is_channels_last(dims) else CHANNELS_FIRST
+        return CHANNELS_LAST if channel_axis(image) == 3 else CHANNELS_FIRST
     return (BATCH, HEIGHT, WIDTH) if len(dims) == 3 else (BATCH,) + (None,) * (len(dims) - 1)
 
 

@@ -17,6 +17,7 @@ from camgraph_exporter.cam.layers import TargetLayer
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.cam.skippable import make_skippable
 from camgraph_exporter.errors import LayerError
+from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.quantisation import is_quantiser, real_form
 from camgraph_exporter.prepare.integer_maps import hide_integer_maps
 from camgraph_exporter.prepare.prepare import Prepared
@@ -114,7 +115,8 @@ def build(
     if options.guided:
         with op.scope("guided"):
             g = differentiate(op, image_path, seeds, [prepared.image], rules=GUIDED_RULES)[prepared.image]
-            by_image = op.Transpose(op.cast(op.full(g, prepared.image), ir.DataType.FLOAT), perm=[1, 0, 2, 3, 4])
+            rest = range(2, len(dims_of(prepared.image)) + 1)
+            by_image = op.Transpose(op.cast(op.full(g, prepared.image), ir.DataType.FLOAT), perm=[1, 0, *rest])
             built.image_gradient_tensor = interface.add_output("image_gradient", by_image)
     hide_integer_maps(prepared.model)
     common.RemoveUnusedNodesPass()(prepared.model)

@@ -11,6 +11,7 @@ from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.batch import free_batch
 from camgraph_exporter.prepare.casts import settle_casts
+from camgraph_exporter.prepare.channels import settle_channels
 from camgraph_exporter.prepare.exact_weights import store_exactly
 from camgraph_exporter.prepare.integer_maps import show_integer_maps
 from camgraph_exporter.prepare.normalise import LOWEST_OPSET, normalise
@@ -64,6 +65,7 @@ def prepare(model: ir.Model, *, opset: int = LOWEST_OPSET, sizes: Sequence[int] 
     screen(model)
     is_widened = widen_bfloat16(model)
     stored = store_exactly(model)
+    settle_channels(model, _image_input(model), sizes)
     model, notes = _with_any_batch(model, sizes)
     image = _image_input(model)
     _name_batch(image)

@@ -24,7 +24,7 @@ from camgraph_runtime.engine import Engine
 from camgraph_runtime.errors import CamgraphError
 
 BATCH = "N"
-_DEFAULT_SIZE = 224
+DEFAULT_SIZE = 224
 _GROWTH = 64
 _CONSTANT_LIMIT = 1 << 20  # elements; larger constant values stay in the graph and are not copied
 
@@ -111,7 +111,7 @@ def _run(
 ) -> _Run:
     shape = [batch, *dims_of(image)[1:]]
     for i, axis in enumerate(open_axes):
-        shape[axis] = (sizes[i % len(sizes)] if sizes else _DEFAULT_SIZE) + growth * (i + 1)
+        shape[axis] = (sizes[i % len(sizes)] if sizes else DEFAULT_SIZE) + growth * (i + 1)
     assert image.dtype is not None
     feeds = {str(image.name): random_input(rng, [int(dim) for dim in shape], image.dtype)}
     try:

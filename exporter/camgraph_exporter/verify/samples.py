@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_runtime.preprocess.layout import channel_axis
 
 Arrays = dict[str, np.ndarray]
 _DEFAULT_SIZE = 64
@@ -35,11 +36,10 @@ class Samples:
         """Draw input tensors that look like prepared photos: smooth noise over the whole range of pixel values."""
         spec = self._manifest.input
         shape = [count, *self._sizes()]
-        channels_last = spec.layout == pb.LAYOUT_NHWC
-        pixels = _smooth_noise(self.rng, shape, channels_last=channels_last)
-        axis = -1 if channels_last else 1
+        axis = channel_axis(spec.layout)
+        pixels = _smooth_noise(self.rng, shape, channels=axis)
         wide = [1] * len(shape)
-        wide[axis] = -1
+        wide[axis or 0] = -1
         mean, std = (
             np.reshape(np.asarray(values or [default]), wide) for values, default in ((spec.mean, 0.0), (spec.std, 1.0))
         )
@@ -55,7 +55,7 @@ class Samples:
         open_sizes = iter(size or (_DEFAULT_SIZE, _DEFAULT_SIZE))
         sizes = []
         for axis, text in enumerate(self._manifest.input.tensor.shape[1:]):
-            spatial = axis != (2 if self._manifest.input.layout == pb.LAYOUT_NHWC else 0)
+            spatial = axis + 1 != channel_axis(self._manifest.input.layout)
             known = text.isdecimal()
             given = next(open_sizes, _DEFAULT_SIZE) if spatial else 3
             sizes.append(int(text) if known else given)
@@ -90,9 +90,9 @@ class Samples:
         return choices.astype(np.int64)
 
 
-def _smooth_noise(rng: np.random.Generator, shape: list[int], *, channels_last: bool) -> np.ndarray:
+def _smooth_noise(rng: np.random.Generator, shape: list[int], *, channels: int | None) -> np.ndarray:
     """Return blotches of many sizes, 0..255: white noise alone drives real networks into a corner."""
-    spatial = [axis for axis in range(1, len(shape)) if axis != (len(shape) - 1 if channels_last else 1)]
+    spatial = [axis for axis in range(1, len(shape)) if axis != channels]
     total = np.zeros(shape)
     for cells in (4, 16, 64):
         coarse = list(shape)

@@ -27,6 +27,7 @@ class Layout(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LAYOUT_UNSPECIFIED: _ClassVar[Layout]
     LAYOUT_NCHW: _ClassVar[Layout]
     LAYOUT_NHWC: _ClassVar[Layout]
+    LAYOUT_NHW: _ClassVar[Layout]
 
 class ChannelOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -34,6 +35,7 @@ class ChannelOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CHANNEL_ORDER_RGB: _ClassVar[ChannelOrder]
     CHANNEL_ORDER_BGR: _ClassVar[ChannelOrder]
     CHANNEL_ORDER_GRAY: _ClassVar[ChannelOrder]
+    CHANNEL_ORDER_STORED: _ClassVar[ChannelOrder]
 
 class Filter(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -71,10 +73,12 @@ GRADIENT_RULE_STRAIGHT_THROUGH: GradientRule
 LAYOUT_UNSPECIFIED: Layout
 LAYOUT_NCHW: Layout
 LAYOUT_NHWC: Layout
+LAYOUT_NHW: Layout
 CHANNEL_ORDER_UNSPECIFIED: ChannelOrder
 CHANNEL_ORDER_RGB: ChannelOrder
 CHANNEL_ORDER_BGR: ChannelOrder
 CHANNEL_ORDER_GRAY: ChannelOrder
+CHANNEL_ORDER_STORED: ChannelOrder
 FILTER_UNSPECIFIED: Filter
 FILTER_NEAREST: Filter
 FILTER_BILINEAR: Filter

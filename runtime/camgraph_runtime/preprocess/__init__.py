@@ -8,12 +8,16 @@ import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_runtime.errors import InvalidInputError, UnsupportedError
-from camgraph_runtime.preprocess.decode import ImageSource, decode, decode_mask
+from camgraph_runtime.preprocess.decode import decode, to_show
 from camgraph_runtime.preprocess.geometry import Frame, apply_steps
+from camgraph_runtime.preprocess.layout import spatial_axes
+from camgraph_runtime.preprocess.opening import ImageSource, decode_mask
+from camgraph_runtime.preprocess.picture import Picture, read_picture
 from camgraph_runtime.preprocess.tensor import check_spec, to_tensor
+from camgraph_runtime.preprocess.window import Window
 from camgraph_runtime.types import AnyArray, ByteArray
 
-__all__ = ["Frame", "ImageSource", "Prepared", "Preprocessor", "decode", "decode_mask"]
+__all__ = ["Frame", "ImageSource", "Picture", "Prepared", "Preprocessor", "Window", "decode", "decode_mask"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Prepared:
         network_image: The picture behind the tensor, uint8 [h_in, w_in, 3], RGB.
         frame: Where the photo lies in it.
         photo: The upright photo, uint8 [H, W, 3], RGB.
+        remarks: What the user should know of the photo's values, one sentence each.
 
     """
 
@@ -32,6 +37,7 @@ class Prepared:
     network_image: ByteArray
     frame: Frame
     photo: ByteArray
+    remarks: tuple[str, ...] = ()
 
 
 class Preprocessor:
@@ -57,20 +63,34 @@ class Preprocessor:
         self._spec = spec
         self._max_pixels = max_pixels
 
-    def prepare(self, photo: ByteArray) -> Prepared:
-        """Input tensor, picture and frame of an upright RGB photo uint8 [H, W, 3].
+    def read(self, image: ImageSource, window: Window | None = None) -> Picture:
+        """Decodes an image to the values that the network's channels take.
+
+        Raises:
+            InvalidInputError: The image cannot be read, or has another number of channels.
+            UsageError: The window cannot be used.
+
+        """
+        return read_picture(image, self._spec, max_pixels=self._max_pixels, window=window)
+
+    def prepare(self, picture: Picture | ByteArray) -> Prepared:
+        """Input tensor, picture and frame of an upright picture, or of an RGB photo uint8 [H, W, 3].
 
         Raises:
             InvalidInputError: The photo has a size that the spec cannot bring to the network's.
 
         """
-        image, frame = apply_steps(photo, self._spec.steps, max_pixels=self._max_pixels)
-        self._check_size(image.height, image.width)
-        return Prepared(to_tensor(image, self._spec), np.asarray(image), frame, photo)
+        if isinstance(picture, np.ndarray):
+            picture = Picture(picture)
+        canvas, frame = apply_steps(picture.pixels, self._spec.steps, max_pixels=self._max_pixels)
+        self._check_size(canvas.height, canvas.width)
+        pixels = canvas.pixels
+        tensor = to_tensor(pixels, self._spec)
+        return Prepared(tensor, to_show(pixels), frame, picture.photo, picture.remarks)
 
     def _check_size(self, height: int, width: int) -> None:
         shape = self._spec.tensor.shape
-        want = shape[2:4] if self._spec.layout == pb.LAYOUT_NCHW else shape[1:3]
+        want = [shape[axis] for axis in spatial_axes(self._spec.layout) if axis < len(shape)]
         if any(axis.isdecimal() and int(axis) != have for axis, have in zip(want, (height, width), strict=False)):
             raise InvalidInputError(
                 f"The photo is {width} x {height} pixels after the graph's geometry steps, "

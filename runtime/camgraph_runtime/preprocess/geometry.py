@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
+from numpy.typing import DTypeLike
 from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_runtime.errors import InvalidGraphError, InvalidInputError
+from camgraph_runtime.preprocess.layout import spatial_axes
 from camgraph_runtime.types import AnyArray, ByteArray, FloatArray
 
+_RGB_CHANNELS = 3
 _FILTERS = {
     pb.FILTER_UNSPECIFIED: Image.Resampling.BILINEAR,
     pb.FILTER_NEAREST: Image.Resampling.NEAREST,
@@ -76,8 +80,8 @@ class Frame:
     @classmethod
     def of_input(cls, tensor: AnyArray, layout: pb.Layout) -> Frame:
         """The frame of an input tensor [1, ...] that comes without a photo."""
-        height, width = tensor.shape[1:3] if layout == pb.LAYOUT_NHWC else tensor.shape[2:4]
-        return cls.identity(height, width)
+        rows, columns = spatial_axes(layout)
+        return cls.identity(tensor.shape[rows], tensor.shape[columns])
 
     @property
     def photo_size(self) -> tuple[int, int]:
@@ -116,8 +120,58 @@ class Frame:
         return photo
 
 
-def apply_steps(photo: ByteArray, steps: Iterable[pb.GeometryStep], *, max_pixels: int) -> tuple[Image.Image, Frame]:
-    """Runs the steps on an upright RGB photo uint8 [H, W, 3].
+@dataclass(frozen=True)
+class Canvas:
+    """A picture as Pillow can resize it: one RGB image, or one image for each channel, of bytes or floats."""
+
+    planes: tuple[Image.Image, ...]
+
+    @classmethod
+    def of(cls, pixels: AnyArray) -> Self:
+        """The canvas of pixels [H, W, C], uint8 or float32."""
+        if pixels.dtype == np.uint8 and pixels.shape[2] == _RGB_CHANNELS:
+            return cls((Image.fromarray(np.ascontiguousarray(pixels)),))
+        channels = np.moveaxis(pixels, 2, 0)
+        return cls(tuple(Image.fromarray(np.ascontiguousarray(channel)) for channel in channels))
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return self.planes[0].height
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return self.planes[0].width
+
+    @property
+    def pixels(self) -> AnyArray:
+        """The picture as an array [H, W, C]."""
+        arrays = [np.asarray(plane) for plane in self.planes]
+        return arrays[0] if arrays[0].ndim == 3 else np.stack(arrays, axis=2)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> AnyArray:
+        return np.array(self.pixels, dtype, copy=copy)
+
+    def resized(self, height: int, width: int, filter_: pb.Filter) -> Canvas:
+        """After a resize; as it is where the size stays."""
+        if (self.height, self.width) == (height, width):
+            return self
+        return Canvas(tuple(plane.resize((width, height), _FILTERS[filter_]) for plane in self.planes))
+
+    def placed(self, top: int, left: int, height: int, width: int, fill: int) -> Canvas:
+        """After a cut, or a padding with ``fill`` where it goes beyond the picture."""
+        return Canvas(tuple(_placed(plane, top, left, height, width, fill) for plane in self.planes))
+
+
+def _placed(plane: Image.Image, top: int, left: int, height: int, width: int, fill: int) -> Image.Image:
+    canvas = Image.new(plane.mode, (width, height), (fill,) * len(plane.getbands()) if plane.mode == "RGB" else fill)
+    canvas.paste(plane, (-left, -top))
+    return canvas
+
+
+def apply_steps(photo: AnyArray, steps: Iterable[pb.GeometryStep], *, max_pixels: int) -> tuple[Canvas, Frame]:
+    """Runs the steps on an upright photo [H, W, C], uint8 or float32.
 
     Args:
         photo: The photo.
@@ -134,7 +188,7 @@ def apply_steps(photo: ByteArray, steps: Iterable[pb.GeometryStep], *, max_pixel
 
     """
     height, width = photo.shape[:2]
-    image, frame = Image.fromarray(photo), Frame.identity(height, width)
+    image, frame = Canvas.of(photo), Frame.identity(height, width)
     for step in steps:
         image, frame = _Stage(image, frame, max_pixels).apply(step)
     return image, frame
@@ -142,13 +196,13 @@ def apply_steps(photo: ByteArray, steps: Iterable[pb.GeometryStep], *, max_pixel
 
 @dataclass(frozen=True)
 class _Stage:
-    image: Image.Image
+    image: Canvas
     frame: Frame
     max_pixels: int
 
-    def apply(self, step: pb.GeometryStep) -> tuple[Image.Image, Frame]:
+    def apply(self, step: pb.GeometryStep) -> tuple[Canvas, Frame]:
         kind = step.WhichOneof("step")
-        width, height = self.image.size
+        height, width = self.image.height, self.image.width
         match kind:
             case "resize_shorter_side":
                 size = step.resize_shorter_side.size
@@ -171,8 +225,8 @@ class _Stage:
             "The graph's manifest has a geometry step that this version does not know. Install a newer camgraph."
         )
 
-    def _letterbox(self, box: pb.Letterbox) -> tuple[Image.Image, Frame]:
-        width, height = self.image.size
+    def _letterbox(self, box: pb.Letterbox) -> tuple[Canvas, Frame]:
+        height, width = self.image.height, self.image.width
         factor = min(box.height / height, box.width / width)
         image, frame = self._resize(
             min(box.height, max(1, round(height * factor))),
@@ -182,22 +236,18 @@ class _Stage:
         top, left = -((box.height - image.height) // 2), -((box.width - image.width) // 2)
         return replace(self, image=image, frame=frame)._place(top, left, box.height, box.width, box.fill)
 
-    def _crop(self, height: int, width: int) -> tuple[Image.Image, Frame]:
+    def _crop(self, height: int, width: int) -> tuple[Canvas, Frame]:
         return self._place(_start(self.image.height, height), _start(self.image.width, width), height, width)
 
-    def _resize(self, height: int, width: int, filter_: pb.Filter) -> tuple[Image.Image, Frame]:
+    def _resize(self, height: int, width: int, filter_: pb.Filter) -> tuple[Canvas, Frame]:
         self._check(height, width)
         frame = Frame(self.frame.vertical.resized(height), self.frame.horizontal.resized(width))
-        if self.image.size == (width, height):
-            return self.image, frame
-        return self.image.resize((width, height), _FILTERS[filter_]), frame
+        return self.image.resized(height, width, filter_), frame
 
-    def _place(self, top: int, left: int, height: int, width: int, fill: int = 0) -> tuple[Image.Image, Frame]:
+    def _place(self, top: int, left: int, height: int, width: int, fill: int = 0) -> tuple[Canvas, Frame]:
         self._check(height, width)
         frame = Frame(self.frame.vertical.placed(top, height), self.frame.horizontal.placed(left, width))
-        canvas = Image.new("RGB", (width, height), (fill, fill, fill))
-        canvas.paste(self.image, (-left, -top))
-        return canvas, frame
+        return self.image.placed(top, left, height, width, fill), frame
 
     def _check(self, height: int, width: int) -> None:
         if height < 1 or width < 1:

@@ -9,28 +9,52 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime.errors import InvalidGraphError
+from camgraph_runtime.errors import InvalidGraphError, InvalidInputError
+from camgraph_runtime.preprocess.layout import channel_axis, channel_count
 from camgraph_runtime.types import AnyArray
 
-_CHANNELS = {pb.CHANNEL_ORDER_RGB: 3, pb.CHANNEL_ORDER_BGR: 3, pb.CHANNEL_ORDER_GRAY: 1}
+_RGB_CHANNELS = 3
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def to_tensor(image: Image.Image, spec: pb.InputSpec) -> AnyArray:
-    """Input tensor [1, ...] of an RGB picture: (pixel / divisor - mean) / std a channel.
+def to_tensor(pixels: AnyArray, spec: pb.InputSpec) -> AnyArray:
+    """Input tensor [1, ...] of a picture [H, W, C]: (pixel / divisor - mean) / std per channel.
 
     The quotient by the divisor is float32, mean and std are float64, and the result is rounded once to the
     element type of ``spec``; channel order and layout are those of ``spec`` too.
+
+    Args:
+        pixels: uint8 or float32; of colour orders C is 1 or 3, RGB.
+        spec: The input.
+
     """
-    pixels = _channels(image, spec.channel_order).astype(np.float32)
-    scaled = pixels / np.float32(spec.divisor)
+    scaled = _channels(pixels, spec.channel_order).astype(np.float32) / np.float32(spec.divisor)
     values = (scaled - _per_channel(spec.mean, default=0.0)) / _per_channel(spec.std, default=1.0)
     if spec.layout == pb.LAYOUT_NCHW:
         values = values.transpose(2, 0, 1)
+    elif spec.layout == pb.LAYOUT_NHW:
+        values = values[:, :, 0]
     dtype = np.dtype(spec.tensor.dtype)
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         values = np.clip(np.rint(values), limits.min, limits.max)
     return np.ascontiguousarray(values[None].astype(dtype, copy=False))
+
+
+def one_image(tensor: object, layout: pb.Layout) -> AnyArray:
+    """The tensor of one image, [1, ...], that a caller has made ready.
+
+    Raises:
+        InvalidInputError: It is not an array of one image with the axes of the layout.
+
+    """
+    axes, words = (3, "three") if channel_axis(layout) is None else (4, "four")
+    if isinstance(tensor, np.ndarray) and tensor.ndim == axes and tensor.shape[0] == 1:
+        return tensor
+    shape = list(tensor.shape) if isinstance(tensor, np.ndarray) else type(tensor).__name__
+    raise InvalidInputError(
+        f"An input tensor is an array of one image with {words} axes, [1, ...], but this is {shape}."
+    )
 
 
 def check_spec(spec: pb.InputSpec) -> None:
@@ -41,11 +65,11 @@ def check_spec(spec: pb.InputSpec) -> None:
             fit.
 
     """
-    channels = _CHANNELS[spec.channel_order]
+    channels = channel_count(spec)
     if not spec.divisor > 0 or not all(value > 0 for value in spec.std):
         raise InvalidGraphError("The graph's manifest has an input divisor or std that is not positive. Export again.")
     for name, values in (("mean", spec.mean), ("std", spec.std)):
-        if len(values) not in (0, 1, channels):
+        if channels and len(values) not in (0, 1, channels):
             raise InvalidGraphError(
                 f"The graph's manifest has {len(values)} values of input {name} for {channels} channels. "
                 "Export the model again."
@@ -58,11 +82,22 @@ def check_spec(spec: pb.InputSpec) -> None:
         ) from error
 
 
-def _channels(image: Image.Image, order: pb.ChannelOrder) -> AnyArray:
+def _channels(pixels: AnyArray, order: pb.ChannelOrder) -> AnyArray:
+    if order == pb.CHANNEL_ORDER_STORED:
+        return pixels
     if order == pb.CHANNEL_ORDER_GRAY:
-        return np.asarray(image.convert("L"))[:, :, None]
-    pixels = np.asarray(image)
-    return pixels[:, :, ::-1] if order == pb.CHANNEL_ORDER_BGR else pixels
+        return _luma(pixels)
+    colours = pixels if pixels.shape[2] == _RGB_CHANNELS else np.repeat(pixels, _RGB_CHANNELS, axis=2)
+    return colours[:, :, ::-1] if order == pb.CHANNEL_ORDER_BGR else colours
+
+
+def _luma(pixels: AnyArray) -> AnyArray:
+    """ITU-R 601 luma [H, W, 1]; of bytes rounded as Pillow does."""
+    if pixels.shape[2] == 1:
+        return pixels
+    if pixels.dtype == np.uint8:
+        return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).convert("L"))[:, :, None]
+    return (pixels @ _LUMA)[:, :, None]
 
 
 def _per_channel(values: Sequence[float], *, default: float) -> NDArray[np.float64]:

@@ -1,0 +1,161 @@
+"""Which axis of the image holds the channels: told by the first operator that works on them, else by the sizes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+import onnx_ir as ir
+
+from camgraph_exporter.graph.dims import Dims, dims_of
+
+# For each dimension of a value on the image's way the axis of the image that it comes from; None for a new one.
+Origins = tuple[int | None, ...]
+
+# ONNX's own spatial operators take [N, C, ...].
+_CHANNELS_SECOND = {
+    "Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool",
+    "GlobalMaxPool", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LRN", "DepthToSpace",
+    "SpaceToDepth",
+}  # fmt: skip  # a table, in rows of its own
+_SAME_AXES = {
+    "Identity", "Cast", "Add", "Sub", "Mul", "Div", "Neg", "Clip", "Pad", "Resize", "Upsample", "Slice", "Split",
+    "Concat", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Relu", "Sigmoid", "Round", "Floor",
+    "Dropout", "Min", "Max", "Pow", "Sqrt", "Expand", "Tile", "Where",
+}  # fmt: skip  # as above
+_PER_CHANNEL = {"Add", "Sub", "Mul", "Div"}
+_MOST_CONSTANTS = 64  # of a constant per channel; more are one per pixel
+_USUAL_COUNTS = (3, 1, 4, 2)
+_WEIGHTS_AT = {"Conv": 1, "ConvTranspose": 1, "ConvInteger": 1, "QLinearConv": 3}
+
+
+def channel_axis(image: ir.Value) -> int | None:
+    """Return the axis of the channels of an image [N, ?, ?, ?]; None for [N, H, W], whose one channel has no axis."""
+    dims = dims_of(image)
+    if len(dims) != 4:
+        return None
+    told = [axis for axis, _ in _tellers(image)]
+    return told[0] if told else 3 if _looks_channels_last(dims) else 1
+
+
+def possible_shapes(image: ir.Value) -> list[Dims]:
+    """Return the shapes that an image [N, ?, ?, ?] whose channels are open may have, the likeliest first.
+
+    Of an image whose channels are known that is its own shape.
+    """
+    dims = dims_of(image)
+    axis = channel_axis(image)
+    if axis is None or isinstance(dims[axis], int):
+        return [dims]
+    told = list(dict.fromkeys(_tellers(image)))
+    counts = [count for _, count in told if count is not None]
+    axes = [axis] if told else [axis, 4 - axis]
+    return [
+        (*dims[:axis], count, *dims[axis + 1 :])
+        for axis in axes
+        for count in dict.fromkeys((*counts, *_USUAL_COUNTS))
+        if isinstance(dims[axis], str)
+    ]
+
+
+def _names_channels(dim: int | str) -> bool:
+    return isinstance(dim, str) and (dim.lower() in {"c", "ch"} or "chan" in dim.lower())
+
+
+def _looks_channels_last(dims: Sequence[int | str]) -> bool:
+    return (dims[-1] in (1, 3, 4) and dims[1] not in (1, 3, 4)) or (
+        _names_channels(dims[-1]) and not _names_channels(dims[1])
+    )
+
+
+def _tellers(image: ir.Value) -> Iterator[tuple[int, int | None]]:
+    """Yield the channels' axis of the image, and their number, as the operators after it tell them; nearest first."""
+    seen = {image}
+    queue: deque[tuple[ir.Value, Origins]] = deque([(image, tuple(range(len(dims_of(image)))))])
+    while queue:
+        value, origins = queue.popleft()
+        for node, index in value.uses():
+            if node.domain not in ("", "com.microsoft"):
+                continue
+            if node.op_type in _CHANNELS_SECOND and index == 0:
+                if len(origins) == 4 and origins[1] in (1, 3) and origins[0] == 0:
+                    yield origins[1], _count(node)
+                continue
+            if node.op_type in _PER_CHANNEL:
+                yield from _told_by_constant(node, index, origins)
+            after = _after(node, index, origins)
+            for output in node.outputs:
+                if after is not None and output not in seen:
+                    seen.add(output)
+                    queue.append((output, after))
+
+
+def _told_by_constant(node: ir.Node, index: int, origins: Origins) -> Iterator[tuple[int, int]]:
+    """Yield what a constant per channel tells, such as a mean of shape [3, 1, 1]."""
+    other = node.inputs[1 - index]
+    if other is None or other.const_value is None:
+        return
+    shape = other.const_value.shape
+    wide = [i for i, dim in enumerate(shape) if dim != 1]
+    if len(wide) != 1 or len(shape) > len(origins):
+        return
+    origin, count = origins[wide[0] - len(shape)], shape[wide[0]]
+    if origin in (1, 3) and isinstance(count, int) and count <= _MOST_CONSTANTS:
+        yield origin, count
+
+
+def _count(node: ir.Node) -> int | None:
+    """Return the number of channels that a node's weights take; None where it takes any."""
+    if node.op_type == "BatchNormalization":
+        return _size(node, 1, 0)
+    if node.op_type not in _WEIGHTS_AT:
+        return None
+    index = _WEIGHTS_AT[node.op_type]
+    if node.op_type == "ConvTranspose":
+        return _size(node, index, 0)
+    per_group = _size(node, index, 1)
+    return None if per_group is None else per_group * node.attributes.get_int("group", 1)
+
+
+def _size(node: ir.Node, index: int, axis: int) -> int | None:
+    value = node.inputs[index] if index < len(node.inputs) else None
+    if value is None or value.const_value is None:
+        return None
+    shape = value.const_value.shape.numpy()
+    return int(shape[axis]) if len(shape) > axis else None
+
+
+def _after(node: ir.Node, index: int, origins: Origins) -> Origins | None:
+    """Return where the axes of a node's outputs come from; None where that is lost."""
+    kind = node.op_type
+    if kind in _SAME_AXES:
+        return origins
+    if kind == "Transpose":
+        order = node.attributes["perm"].as_ints() if "perm" in node.attributes else range(len(origins))[::-1]
+        return tuple(origins[i] for i in order) if len(order) == len(origins) else None
+    if kind == "Gather" and index == 0:
+        # One index for each element keeps the axis, as where channels are exchanged.
+        indices = node.inputs[1]
+        rank = len(indices.shape) if indices is not None and indices.shape is not None else None
+        return origins if rank == 1 else None
+    if kind in ("Unsqueeze", "Squeeze") and index == 0:
+        axes = _axes(node)
+        if axes is None:
+            return None
+        if kind == "Squeeze":
+            dropped = {axis % len(origins) for axis in axes}
+            return tuple(origin for i, origin in enumerate(origins) if i not in dropped)
+        rest = iter(origins)
+        rank = len(origins) + len(axes)
+        added = {axis % rank for axis in axes}
+        return tuple(None if i in added else next(rest) for i in range(rank))
+    return None
+
+
+def _axes(node: ir.Node) -> Sequence[int] | None:
+    if "axes" in node.attributes:
+        return node.attributes["axes"].as_ints()
+    value = node.inputs[1] if len(node.inputs) > 1 else None
+    if value is None or value.const_value is None:
+        return None
+    return [int(axis) for axis in value.const_value.numpy().reshape(-1)]

@@ -1,0 +1,157 @@
+"""What happens to each pixel by itself before the first operator that looks at several: scale and offset per channel.
+
+Preprocessing is written into graphs in many ways: as arithmetic with constants, as a batch normalisation, channel by
+channel with a Concat at the end. So the nodes are not read but run, on images that are one in one channel and zero in
+the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import onnx_ir as ir
+
+from camgraph_exporter.graph.reads import reads
+from camgraph_exporter.image.layout import channel_axis
+from camgraph_exporter.prepare.probe import Probe, engine_with_outputs
+from camgraph_runtime.engine import Engine
+
+# These take each element by itself or move elements about.
+_PIXELWISE = {
+    "Identity", "Cast", "CastLike", "Add", "Sub", "Mul", "Div", "Neg", "Clip", "Min", "Max", "Dropout", "Transpose",
+    "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Pad", "Resize", "Upsample", "Slice", "Split", "Gather", "Concat",
+    "Expand", "BatchNormalization", "DequantizeLinear", "SpaceToDepth", "DepthToSpace",
+}  # fmt: skip  # a table, in rows of its own
+_ABOUT_SHAPES = {"Shape", "Size"}
+_IR_VERSION = 10
+_SAMPLE = 1 << 16  # elements to look at
+_AGREE = 1e-3
+_MOST = 0.6  # of the elements of a channel; the rest may be padding that was scaled too
+
+
+@dataclass(frozen=True)
+class Affine:
+    """What a graph makes of a pixel x first: scale * x + offset, per channel in the image's own order."""
+
+    scale: tuple[float, ...]
+    offset: tuple[float, ...]
+
+    @property
+    def is_identity(self) -> bool:
+        """Tell whether pixels pass unchanged."""
+        return np.allclose(self.scale, 1, atol=1e-6) and np.allclose(self.offset, 0, atol=1e-6)
+
+
+def first_arithmetic(image: ir.Value, known: Probe) -> Affine | None:
+    """Return what the graph does to each pixel first; None where that is no scale and offset per channel.
+
+    Args:
+        image: the image input of a prepared model.
+        known: what the probe showed, for sizes.
+
+    """
+    graph = image.graph
+    assert isinstance(graph, ir.Graph)
+    end = _end_of_stem(graph, image)
+    if end is None or end is image:
+        return None
+    stem = _Stem.of(image, end, known)
+    zero = stem.run(None)
+    sample = np.random.default_rng(0).permutation(zero.size)[:_SAMPLE]
+    changes = np.stack([stem.run(channel)[sample] - zero[sample] for channel in range(stem.channels)])
+    return _affine(zero[sample], changes)
+
+
+@dataclass(frozen=True)
+class _Stem:
+    """The nodes from the image to the end of the stem, ready to run. `axis`: of the image's channels."""
+
+    engine: Engine
+    image: ir.Value
+    shape: Sequence[int]
+    axis: int | None
+
+    @classmethod
+    def of(cls, image: ir.Value, end: ir.Value, known: Probe) -> Self:
+        assert isinstance(image.graph, ir.Graph)
+        part = ir.Model(ir.convenience.extract(image.graph, [image], [end]), ir_version=_IR_VERSION)
+        part.opset_imports.update(image.graph.opset_imports)
+        sizes = [known.example(dim) for dim in known.shapes[str(image.name)]]
+        shape = [size for size in sizes if size is not None]
+        return cls(engine_with_outputs(part, []), image, shape, channel_axis(image))
+
+    @property
+    def channels(self) -> int:
+        return 1 if self.axis is None else self.shape[self.axis]
+
+    def run(self, channel: int | None) -> np.ndarray:
+        """Run on images that are one in a channel and zero in the others; return all elements in a row."""
+        assert self.image.dtype is not None
+        images = np.zeros(self.shape, self.image.dtype.numpy())
+        if channel is not None:
+            images[_at(self.axis, channel)] = 1
+        [result] = self.engine.run({str(self.image.name): images}).values()
+        return np.asarray(result, np.float64).reshape(-1)
+
+
+def _at(axis: int | None, channel: int) -> tuple[slice | int, ...]:
+    return () if axis is None else (*[slice(None)] * axis, channel)
+
+
+def _affine(zero: np.ndarray, changes: np.ndarray) -> Affine | None:
+    """Read scale and offset off the stem's elements for zero [E], and their changes by each channel [C, E]."""
+    moved = changes != 0
+    if (moved.sum(axis=0) > 1).any() or not moved.any(axis=1).all():
+        return None
+    scales, offsets = [], []
+    for change, mine in zip(changes, moved, strict=True):
+        scale, offset = np.median(change[mine]), np.median(zero[mine])
+        close = np.isclose(change[mine], scale, rtol=_AGREE) & np.isclose(zero[mine], offset, rtol=_AGREE, atol=1e-6)
+        if close.mean() < _MOST:
+            return None
+        scales.append(float(scale))
+        offsets.append(float(offset))
+    return Affine(tuple(scales), tuple(offsets))
+
+
+def _end_of_stem(graph: ir.Graph, image: ir.Value) -> ir.Value | None:
+    """Return the value that every operator after the stem reads; None where they read several."""
+    inside, outside = {image}, set[ir.Value]()
+    ends: dict[ir.Value, None] = {}
+    for node in graph:
+        values = reads(node)
+        mine = [value for value in values if value in inside]
+        beyond = any(value in outside for value in values)
+        if not (mine or beyond) or node.op_type in _ABOUT_SHAPES:
+            continue
+        if mine and not beyond and _is_pixelwise(node):
+            inside.update(node.outputs)
+        else:
+            outside.update(node.outputs)
+            ends.update(dict.fromkeys(mine))
+    return next(iter(ends)) if len(ends) == 1 else None
+
+
+def _is_pixelwise(node: ir.Node) -> bool:
+    if node.domain != "":
+        return False
+    return node.op_type in _PIXELWISE or (node.op_type == "Conv" and _takes_one_pixel(node))
+
+
+def _takes_one_pixel(node: ir.Node) -> bool:
+    """Tell whether each output of a convolution is one pixel of one channel, scaled, as toolkits normalise."""
+    weights = node.inputs[1]
+    if weights is None or weights.const_value is None or any(step != 1 for step in _ints(node, "strides")):
+        return False
+    kernel = weights.const_value.numpy()
+    if kernel.shape[0] != kernel.shape[1] * node.attributes.get_int("group", 1) or kernel[0, 0].size != 1:
+        return False
+    return bool(((kernel != 0).sum(axis=tuple(range(1, kernel.ndim))) == 1).all())
+
+
+def _ints(node: ir.Node, name: str) -> Iterator[int]:
+    if name in node.attributes:
+        yield from node.attributes[name].as_ints()

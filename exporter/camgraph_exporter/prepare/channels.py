@@ -1,0 +1,44 @@
+"""Settles how many channels an image has whose file leaves them open, as common exporters write by default."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from camgraph_exporter.errors import ModelFileError
+from camgraph_exporter.graph.dims import Dims
+from camgraph_exporter.image.layout import possible_shapes
+from camgraph_exporter.prepare.probe import DEFAULT_SIZE, engine_with_outputs, random_input
+from camgraph_runtime.engine import Engine
+from camgraph_runtime.errors import CamgraphError
+
+
+def settle_channels(model: ir.Model, image: ir.Value, sizes: Sequence[int] | None = None) -> None:
+    """Declare the channels of an image: of the shapes that its operators allow the first that runs.
+
+    Where none runs it is the likeliest, and the probe says why.
+    """
+    shapes = possible_shapes(image)
+    if len(shapes) == 1:
+        return
+    try:
+        engine = engine_with_outputs(model, [])
+    except ModelFileError:
+        return  # the probe says why
+    found = next((shape for shape in shapes if _runs(engine, image, shape, sizes)), shapes[0])
+    image.shape = ir.Shape([None if str(dim).startswith("?") else dim for dim in found])
+
+
+def _runs(engine: Engine, image: ir.Value, shape: Dims, sizes: Sequence[int] | None) -> bool:
+    assert image.dtype is not None
+    open_sizes = iter(sizes or ())
+    batch, *rest = shape
+    whole = [batch if isinstance(batch, int) else 1]
+    whole += [dim if isinstance(dim, int) else next(open_sizes, DEFAULT_SIZE) for dim in rest]
+    try:
+        engine.run({str(image.name): random_input(np.random.default_rng(0), whole, image.dtype)})
+    except CamgraphError:
+        return False
+    return True

@@ -1,0 +1,102 @@
+"""Reads NumPy files: an image [H, W] or [H, W, C] of any element type of numbers.
+
+The header is read first, and nothing is allocated that it does not pay for: a file may come from anybody.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from collections.abc import Sequence
+from typing import IO, Any
+
+import numpy as np
+
+from camgraph_runtime.errors import InvalidInputError
+from camgraph_runtime.types import AnyArray
+
+_NPY = b"\x93NUMPY"
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # the second is an empty archive
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+_USUAL_NAMES = ("image.npy", "arr_0.npy")
+_BYTES_PER_PIXEL = 4  # as many as a picture with transparency takes
+_MOST_NAMES = 5
+
+
+def is_numpy_file(data: bytes) -> bool:
+    """Whether bytes are those of a .npy or .npz file."""
+    return data.startswith((_NPY, *_ZIP))
+
+
+def read_numpy(data: bytes, name: str, *, max_pixels: int) -> AnyArray:
+    """The image in a .npy or .npz file, as it is stored.
+
+    Raises:
+        InvalidInputError: The file is damaged or holds no image, or one with too many pixels.
+
+    """
+    try:
+        if data.startswith(_NPY):
+            return _read(io.BytesIO(data), name, max_pixels)
+        with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(_member(archive.namelist(), name)) as file:
+            return _read(file, name, max_pixels)
+    except InvalidInputError:
+        raise
+    except Exception as error:  # zipfile, zlib and NumPy's reader of headers raise anything on hostile bytes
+        raise InvalidInputError(f"{name} is not a NumPy file that can be read, or it is damaged.") from error
+
+
+def check_array(shape: Sequence[int], dtype: np.dtype[Any], *, max_pixels: int) -> None:
+    """Checks that an array is an image of a size that is allowed.
+
+    Raises:
+        InvalidInputError: It has not the axes or elements of an image, no pixels, or too many.
+
+    """
+    if len(shape) not in (2, 3):
+        raise InvalidInputError(
+            f"An image array has the shape [H, W] or [H, W, C], but this is {str(dtype)[:60]} {list(shape)}. "
+            "A ready input tensor goes in by `tensor=`."
+        )
+    if dtype.hasobject or dtype.kind not in "buif":
+        raise InvalidInputError(f"An image has numbers, but the elements of this array are {str(dtype)[:60]}.")
+    height, width = shape[:2]
+    pixels, size = height * width, math.prod(shape) * dtype.itemsize
+    if min(shape) < 1:
+        raise InvalidInputError(f"The image has no pixels: its shape is {list(shape)}.")
+    if pixels > max_pixels:
+        raise InvalidInputError(
+            f"The image has {width} x {height} = {pixels} pixels, but the limit is {max_pixels}. Send a smaller image."
+        )
+    if size > _BYTES_PER_PIXEL * max_pixels:
+        raise InvalidInputError(
+            f"The image has {size} bytes of values, but the limit is {_BYTES_PER_PIXEL * max_pixels}. "
+            "Send a smaller image."
+        )
+
+
+def _member(names: Sequence[str], name: str) -> str:
+    arrays = [member for member in names if member.endswith(".npy")]
+    found = arrays if len(arrays) == 1 else [usual for usual in _USUAL_NAMES if usual in arrays]
+    if not found:
+        listed = ", ".join(member.removesuffix(".npy")[:40] for member in arrays[:_MOST_NAMES]) or "none"
+        raise InvalidInputError(f"{name} must hold one array, or one called 'image', but its arrays are: {listed}.")
+    return found[0]
+
+
+def _read(file: IO[bytes], name: str, max_pixels: int) -> AnyArray:
+    version = np.lib.format.read_magic(file)
+    if version not in _HEADERS:
+        raise InvalidInputError(f"{name} has version {version} of NumPy's format, which is not one for images.")
+    shape, by_columns, dtype = _HEADERS[version](file)
+    check_array(shape, dtype, max_pixels=max_pixels)
+    size = math.prod(shape) * dtype.itemsize
+    data = file.read(size)
+    if len(data) != size:
+        raise InvalidInputError(f"{name} is incomplete: it has {len(data)} of {size} bytes. Send the whole file.")
+    array = np.frombuffer(data, dtype)
+    return array.reshape(shape[::-1]).T if by_columns else array.reshape(shape)

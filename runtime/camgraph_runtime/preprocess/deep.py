@@ -1,0 +1,51 @@
+"""Pictures with 16 bits in each colour, of which Pillow keeps only the upper 8."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from PIL import ExifTags, Image
+
+from camgraph_runtime.types import AnyArray
+
+_CHANNELS = {"RGB": 3, "RGBA": 4}
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether a picture that was opened and not decoded yet has 16 bits in each of three or four channels."""
+    tiles = getattr(image, "tile", None)
+    arguments = tiles[0][3] if tiles else None
+    stored = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return image.mode in _CHANNELS and isinstance(stored, str) and ";16" in stored
+
+
+def read_deep(data: bytes, image: Image.Image) -> AnyArray:
+    """The upright pixels, uint16 [H, W, 3 or 4], RGB with alpha last.
+
+    Args:
+        data: The file.
+        image: The same, opened by Pillow, which is the stricter of the two about damage.
+
+    Raises:
+        ValueError: OpenCV reads something else in it.
+        Exception: What Pillow's decoder raises.
+
+    """
+    image.load()
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    channels = _CHANNELS[image.mode]
+    if pixels is None or pixels.shape != (image.height, image.width, channels) or pixels.dtype != np.uint16:
+        raise ValueError("its 16-bit values cannot be read")
+    order = [2, 1, 0, 3][:channels]
+    return _upright(pixels[:, :, order], image.getexif().get(ExifTags.Base.Orientation, 1))
+
+
+def _upright(pixels: AnyArray, orientation: int) -> AnyArray:
+    """Undoes a turn of the camera, which EXIF numbers from 1 to 8."""
+    if orientation in {5, 6, 7, 8}:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in {3, 4, 7, 8}:
+        pixels = pixels[::-1]
+    if orientation in {2, 3, 6, 7}:
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)

@@ -1,0 +1,26 @@
+"""Where the axes of an input tensor are."""
+
+from __future__ import annotations
+
+from camgraph.v1 import manifest_pb2 as pb
+
+
+def channel_axis(layout: pb.Layout) -> int | None:
+    """The axis of the channels, the batch counted; None where one channel has no axis."""
+    return {pb.LAYOUT_NHWC: 3, pb.LAYOUT_NHW: None}.get(layout, 1)
+
+
+def spatial_axes(layout: pb.Layout) -> tuple[int, int]:
+    """The axes of height and width, the batch counted."""
+    return (2, 3) if channel_axis(layout) == 1 else (1, 2)
+
+
+def channel_count(spec: pb.InputSpec) -> int:
+    """The number of channels of an input; 0 where the graph leaves it open."""
+    if spec.channel_order in {pb.CHANNEL_ORDER_RGB, pb.CHANNEL_ORDER_BGR}:
+        return 3
+    axis = channel_axis(spec.layout)
+    if spec.channel_order == pb.CHANNEL_ORDER_GRAY or axis is None:
+        return 1
+    text = spec.tensor.shape[axis] if len(spec.tensor.shape) > axis else ""
+    return int(text) if text.isdecimal() else 0

@@ -1,0 +1,100 @@
+"""A picture as the network will see it, before its geometry: values, and what the user should know of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_runtime.errors import InvalidInputError
+from camgraph_runtime.preprocess.decode import to_show
+from camgraph_runtime.preprocess.layout import channel_count
+from camgraph_runtime.preprocess.opening import ImageSource, read_colour, read_stored
+from camgraph_runtime.preprocess.window import Window, check_window, spread
+from camgraph_runtime.types import AnyArray, ByteArray
+
+_GUESSED_DIVISOR = 255
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An upright picture.
+
+    Attributes:
+        pixels: uint8 [H, W, C] or float32 [H, W, C]. Of grey and colour C is 1 or 3, and the scale 0..255; of stored
+            channels it is the image's own.
+        remarks: What the user should know, one sentence each.
+
+    """
+
+    pixels: AnyArray
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def photo(self) -> ByteArray:
+        """The picture for people, see `to_show`."""
+        return to_show(self.pixels)
+
+
+def read_picture(source: ImageSource, spec: pb.InputSpec, *, max_pixels: int, window: Window | None = None) -> Picture:
+    """Reads an image for a network's input.
+
+    Args:
+        source: As for `read_stored`.
+        spec: The input: grey, colour, or the stored channels of the image.
+        max_pixels: Largest number of pixels, checked before anything is decoded.
+        window: The values of the image that become 0 and 255.
+
+    Raises:
+        InvalidInputError: The image cannot be read, or has another number of channels than the input.
+        UsageError: The window cannot be used.
+
+    """
+    check_window(window)
+    if spec.channel_order == pb.CHANNEL_ORDER_STORED:
+        return _stored(read_stored(source, max_pixels=max_pixels), spec, window)
+    return _colour(read_colour(source, max_pixels=max_pixels), window)
+
+
+def _colour(pixels: AnyArray, window: Window | None) -> Picture:
+    channels = pixels.shape[2]
+    if channels not in (1, 3):
+        raise InvalidInputError(
+            f"The image has {channels} channels, but the network takes a grey or colour photo. "
+            "An array is [H, W] or [H, W, 3]."
+        )
+    found = spread(pixels, window)
+    values = found.values
+    if values.dtype == np.uint8 and channels == 1:
+        values = np.repeat(values, 3, axis=2)
+    return Picture(values, (found.remark,) if found.remark else ())
+
+
+def _stored(pixels: AnyArray, spec: pb.InputSpec, window: Window | None) -> Picture:
+    channels, wanted = pixels.shape[2], channel_count(spec)
+    if wanted and channels != wanted:
+        raise InvalidInputError(
+            f"The image has {channels} channel{'' if channels == 1 else 's'}, but the network takes {wanted}. "
+            f"Send a picture that has them, or a NumPy file with an array [H, W, {wanted}]."
+        )
+    values = spread(pixels, window).values if window is not None else pixels
+    if values.dtype != np.uint8:
+        values = values.astype(np.float32)
+    return Picture(values, tuple(_remarks(values, spec)))
+
+
+def _remarks(values: AnyArray, spec: pb.InputSpec) -> list[str]:
+    remarks = []
+    channels = values.shape[2]
+    if channels not in (1, 3):
+        shown = "first three" if channels > 3 else "first"
+        remarks.append(f"Pictures show the {shown} of the {channels} channels.")
+    low, high = values.min().item(), values.max().item()
+    is_foreign = high > 255 or (values.dtype != np.uint8 and high <= 1)
+    if spec.divisor == _GUESSED_DIVISOR and not spec.stated and is_foreign:
+        remarks.append(
+            f"The values of the image go from {low:g} to {high:g}, but the graph was exported for 0..255, as a guess. "
+            "Export it again with --divisor, --mean and --std, or give a window."
+        )
+    return remarks

@@ -1,0 +1,99 @@
+"""From the values of a picture that is not of 8 bits to 0..255: by a window that is given, or by what is usual."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camgraph_runtime.errors import UsageError
+from camgraph_runtime.types import AnyArray
+
+Window: TypeAlias = tuple[float, float]
+"""The values that become 0 and 255."""
+
+LARGEST = 1e30
+"""The largest value of a picture, so that differences and quotients stay finite in float32."""
+
+_NARROWEST = 1e-30
+_ADVICE = "Say what is black and what is white with a window (--window LOW,HIGH)"
+_SIXTEEN_BITS = 65535
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Values on the scale 0..255, uint8 or float32, and what the user should know of it; empty if nothing."""
+
+    values: AnyArray
+    remark: str = ""
+
+
+def check_window(window: Window | None) -> None:
+    """Checks that a window can be used.
+
+    Raises:
+        UsageError: Its ends are not finite numbers in order.
+
+    """
+    if window is None:
+        return
+    low, high = window
+    if not (-LARGEST <= low < high <= LARGEST and high - low >= _NARROWEST):
+        raise UsageError(f"A window goes from a low to a higher number, but this is {low:g} to {high:g}.")
+
+
+def spread(values: AnyArray, window: Window | None = None) -> Spread:
+    """The values of a picture on the scale 0..255.
+
+    Without a window: 8 bits stay, 16 bits keep their upper 8; numbers in 0..1 or 0..255 are taken as such, and others
+    are spread from the smallest to the largest, with a remark that says so.
+
+    Args:
+        values: The picture, [H, W, C], of any element type of numbers; finite.
+        window: The values that become 0 and 255; what lies outside is cut off.
+
+    """
+    if window is not None:
+        return Spread(_scaled(values, *window))
+    if values.dtype == np.uint8:
+        return Spread(values)
+    if values.dtype == np.bool_:
+        return Spread(values.astype(np.uint8) * np.uint8(255))
+    low, high = values.min().item(), values.max().item()
+    if values.dtype.kind == "f":
+        return _spread_numbers(values, low, high)
+    if low >= 0 and high <= _SIXTEEN_BITS and values.dtype.itemsize > 1:
+        return Spread((values // 256).astype(np.uint8), _remark_on_bits(high))
+    return Spread(_scaled(values, low, high), f"The picture holds whole numbers from {low} to {high}{_WAS_SPREAD}")
+
+
+_WAS_SPREAD = f", which were spread from black to white. {_ADVICE}."
+
+
+def _remark_on_bits(largest: int) -> str:
+    """What to say of 16-bit values of which the upper bits are not used, as of 12-bit cameras and detectors."""
+    if largest > _SIXTEEN_BITS // 2:
+        return ""
+    likely = 2 ** max(8, largest.bit_length()) - 1
+    return (
+        f"The picture has 16 bits, but its largest value is {largest} of {_SIXTEEN_BITS}: it was read as a dark one. "
+        f"{_ADVICE}, such as 0,{likely}."
+    )
+
+
+def _spread_numbers(values: AnyArray, low: float, high: float) -> Spread:
+    found = f"The picture holds numbers from {low:g} to {high:g}"
+    for white in (1, 255):
+        if low >= 0 and high <= white:
+            return Spread(_scaled(values, 0, white), f"{found}, which were read as 0 for black and {white} for white.")
+    return Spread(_scaled(values, low, high), found + _WAS_SPREAD)
+
+
+def _scaled(values: AnyArray, low: float, high: float) -> AnyArray:
+    is_exact = values.dtype.itemsize <= 2 or values.dtype == np.float32
+    scaled: NDArray[np.floating[Any]] = values.astype(np.float32 if is_exact else np.float64)
+    scaled -= low
+    scaled *= 255 / (high - low if high - low >= _NARROWEST else 1.0)
+    return np.clip(scaled, 0, 255, out=scaled).astype(np.float32, copy=False)
