@@ -190,7 +190,7 @@ def test_wrong_options_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("cat\ndog\n")
     options = ("--layer", "blok", "--labels", tmp_path / "labels.txt", "--input-size", "32x32")
     said = refused(classifier(), tmp_path, *options, exit_code=2)
-    for named in ("'blok'", "2 lines", "5 classes", "16 x 16"):
+    for named in ("'blok'", "2 labels", "5 classes", "16 x 16"):
         assert named in said
 
 
