@@ -142,8 +142,7 @@ class Explainer:
         """Classifies one image and explains classes of it.
 
         Args:
-            image: Encoded bytes or a file's path (a picture, or a NumPy file), an array [H, W] or [H, W, C], or a
-                Pillow image.
+            image: Bytes or path of a picture or a NumPy file, an array [H, W] or [H, W, C], or a Pillow image.
             tensor: Instead of an image, a ready input tensor of shape [1, ...], as the manifest's input says.
             window: The values of the image that become 0 and 255, where it is not of 8 bits; see
                 `camgraph_runtime.preprocess.window.spread` for what is done without.
