@@ -47,6 +47,11 @@ from camgraph_runtime.errors import UsageError
 from camgraph_runtime.manifest import manifest_from_metadata
 
 _FILE = click.Path(path_type=Path)
+_fast_int8 = click.option(
+    "--fast-int8",
+    is_flag=True,
+    help="Keep onnxruntime's default 8-bit kernels, also where they saturate on this CPU.",
+)
 
 
 def _score_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -167,6 +172,7 @@ def _measured(prepared: Prepared, inspection: Inspection, score: ScoreOptions) -
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the certificate's random inputs."
 )
+@_fast_int8
 def export(
     model: Path | None,
     factory: str | None,
@@ -190,6 +196,7 @@ def export(
     fixed: Mapping[str, Values],
     dynamic_size: bool,
     seed: int,
+    fast_int8: bool,
 ) -> None:
     """Rewrite MODEL into a graph that also computes Grad-CAM's activations and weights, and prove it.
 
@@ -214,6 +221,7 @@ def export(
         stated,
         seed,
         fixed,
+        exact_int8=not fast_int8,
     )
     with _progress_bar("Checking") as report:
         exported = _export(model, factory, output, options, dynamic_size, report)
@@ -247,11 +255,12 @@ def _export(
     help="Where to run the float32 checks.",
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of the random inputs.")
-def verify(graph: Path, as_json: bool, device: str, seed: int) -> None:
+@_fast_int8
+def verify(graph: Path, as_json: bool, device: str, seed: int, fast_int8: bool) -> None:
     """Run the certificate's checks on GRAPH again, here. Exit code 1 if one fails."""
     loaded = load_onnx(graph)
     model, folder = ir.to_proto(loaded.model), weights_folder(loaded.model)
-    engine = Engine(graph, device=device)  # type: ignore[arg-type]  # click has checked the choice
+    engine = Engine(graph, device=device, exact_int8=not fast_int8)  # type: ignore[arg-type]  # click has checked it
     manifest = manifest_from_metadata(engine.metadata, str(graph))
     with _progress_bar("Checking") as report:
         certificate = certify(Subject(model, manifest, engine, folder=folder, seed=seed), progress=report)
@@ -259,6 +268,8 @@ def verify(graph: Path, as_json: bool, device: str, seed: int) -> None:
         click.echo(json_format.MessageToJson(certificate, preserving_proto_field_name=True))
     else:
         _console().print(check_table(certificate))
+    for note in engine.notes:
+        click.echo(f"Note: {note}", err=True)
     if not certificate.passed:
         failed = ", ".join(check.name for check in certificate.checks if not check.passed)
         raise CertificateError(f"{graph} did not pass: {failed}.")

@@ -26,6 +26,7 @@ from camgraph_exporter.manifest import make_manifest
 from camgraph_exporter.prepare.prepare import Prepared, prepare
 from camgraph_exporter.storage import check_model, check_target, load_engine, weights_folder, write
 from camgraph_exporter.verify.certificate import Progress, certify, require
+from camgraph_exporter.verify.int8_kernels import remark_on, source_for_exact_kernels, state_kernels
 from camgraph_exporter.verify.locate import name_wrong_nodes
 from camgraph_exporter.verify.subject import LoadSource, Subject, loader_of
 from camgraph_exporter.vjp.driver import Path as GradientPath
@@ -43,7 +44,8 @@ class ExportOptions:
     """What to export.
 
     `layers`: tensor names, or "auto" for the last feature map before pooling or flattening. `fixed`: numbers or
-    arrays for the inputs beside the image.
+    arrays for the inputs beside the image. `exact_int8`: whether 8-bit sums are computed exactly where this CPU's
+    default kernels saturate.
     """
 
     layers: Sequence[str] = ("auto",)
@@ -53,6 +55,7 @@ class ExportOptions:
     input: InputOptions = field(default_factory=InputOptions)
     seed: int = 0
     fixed: Mapping[str, Values] = field(default_factory=dict)
+    exact_int8: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,14 +79,17 @@ def export_file(
     source, target, options = Path(source), Path(target), options or ExportOptions()
     check_target(target, source)
     loaded = fix_inputs(load_onnx(source), options.fixed, sizes=options.input.size)
-    exported = export(loaded, options, load_source=_loader(source, loaded), progress=progress)
+    exported = export(loaded, options, load_source=_loader(source, loaded, options), progress=progress)
     write(exported.model, target, exported.weights_folder)
     return exported
 
 
-def _loader(source: Path, loaded: LoadedModel) -> LoadSource:
+def _loader(source: Path, loaded: LoadedModel, options: ExportOptions) -> LoadSource:
     """Return what loads the file itself, or the model that it becomes with inputs fixed or outputs left out."""
-    return (lambda optimize: Engine(source, optimize=optimize)) if loaded.is_as_stored else loader_of(loaded.model)
+    exact = options.exact_int8
+    if not loaded.is_as_stored:
+        return loader_of(loaded.model, exact_int8=exact)
+    return lambda optimize: Engine(source, optimize=optimize, exact_int8=exact)
 
 
 def export(
@@ -112,10 +118,12 @@ def export(
     manifest.notes.extend([*loaded.notes, *choice.notes])
     model = _assemble(built, manifest)
     folder = weights_folder(built.prepared.model)
-    engine = load_engine(model, folder)
+    engine = load_engine(model, folder, exact_int8=options.exact_int8)
     # Of a widened model only the graph's own forward part can be run.
     source = None if prepared.is_widened else load_source
+    source = source_for_exact_kernels(loaded.model, source, exact=options.exact_int8)
     subject = Subject(model, manifest, engine, load_source=source, folder=folder, seed=options.seed)
+    state_kernels(subject)
     return _prove(subject, built.trace, progress)
 
 
@@ -198,7 +206,7 @@ def _attach(proto: onnx.ModelProto, manifest: pb.Manifest) -> None:
 def _prove(subject: Subject, trace: Sequence[Step], progress: Progress | None) -> Exported:
     certificate = certify(subject, progress=progress)
     name_wrong_nodes(certificate, subject, trace)
-    require(certificate)
+    require(certificate, remark_on(subject.engine))
     subject.manifest.certificate.CopyFrom(certificate)
     _attach(subject.model, subject.manifest)
     return Exported(subject.model, subject.manifest, subject.folder)

@@ -51,7 +51,9 @@ def export_module(
     if target is not None:
         check_target(target)
     loaded = _load(module, example_input, options, name, dynamic_size=dynamic_size)
-    exported = export(loaded, options, load_source=loader_of(loaded.model), progress=progress)
+    exported = export(
+        loaded, options, load_source=loader_of(loaded.model, exact_int8=options.exact_int8), progress=progress
+    )
     if target is not None:
         write(exported.model, target, exported.weights_folder)
     return exported
@@ -75,7 +77,9 @@ def export_factory(
     target = Path(target)
     check_target(target)
     loaded = load_factory(factory, options, dynamic_size=dynamic_size)
-    exported = export(loaded, options, load_source=loader_of(loaded.model), progress=progress)
+    exported = export(
+        loaded, options, load_source=loader_of(loaded.model, exact_int8=options.exact_int8), progress=progress
+    )
     write(exported.model, target, exported.weights_folder)
     return exported
 

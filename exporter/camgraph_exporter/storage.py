@@ -38,7 +38,9 @@ def weights_folder(model: ir.Model) -> Path | None:
     return next(folders, None)
 
 
-def load_engine(model: onnx.ModelProto, folder: Path | None, *, optimize: bool = True) -> Engine:
+def load_engine(
+    model: onnx.ModelProto, folder: Path | None, *, optimize: bool = True, exact_int8: bool = True
+) -> Engine:
     """Load a model into onnxruntime whose external weights, if any, lie in `folder`.
 
     Raises:
@@ -46,7 +48,7 @@ def load_engine(model: onnx.ModelProto, folder: Path | None, *, optimize: bool =
 
     """
     config = {_WEIGHTS_FOLDER: str(folder)} if folder is not None else {}
-    return Engine(model.SerializeToString(), optimize=optimize, session_config=config)
+    return Engine(model.SerializeToString(), optimize=optimize, exact_int8=exact_int8, session_config=config)
 
 
 def with_weights(model: onnx.ModelProto, folder: Path | None) -> onnx.ModelProto:

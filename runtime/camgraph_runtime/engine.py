@@ -21,7 +21,16 @@ from camgraph_runtime.providers import Device, ProviderList, active_provider, re
 from camgraph_runtime.tensor_info import TensorInfo, check_feeds
 from camgraph_runtime.threads import Threads
 
-__all__ = ["Backend", "Device", "Engine", "OnnxRuntime", "Session", "TensorInfo", "Threads"]
+__all__ = [
+    "Backend",
+    "Device",
+    "Engine",
+    "OnnxRuntime",
+    "Session",
+    "TensorInfo",
+    "Threads",
+    "cpu_saturates_int8",
+]
 
 _FATAL_ONLY = 4  # onnxruntime logs to stderr what it also raises; the raised error is enough
 
@@ -130,6 +139,16 @@ def _saturates_int8() -> bool:
         PROBE_MODEL, SessionSettings(Threads(1), optimize=False, config={}), requested_providers("cpu", ())
     )
     return saturates(lambda feeds: session.run(["y"], feeds)[0])
+
+
+def cpu_saturates_int8() -> bool:
+    """Tell whether onnxruntime's default kernels saturate on this CPU where uint8 and int8 are multiplied.
+
+    Raises:
+        DeviceError: onnxruntime is not installed.
+
+    """
+    return OnnxRuntime().saturates_int8()
 
 
 class Engine:

@@ -64,6 +64,13 @@ def store_exactly(model: ir.Model) -> list[str]:
     return [_NOTE.format(", ".join(map(repr, changed)))] if changed else []
 
 
+def has_int8_weights(model: ir.Model) -> bool:
+    """Tell whether a model has int8 constants, as initializers or as nodes."""
+    tensors = [value.const_value for value in model.graph.initializers.values()]
+    tensors += [node.attributes["value"].as_tensor() for node in model.graph if "value" in node.attributes]
+    return any(tensor is not None and tensor.dtype == ir.DataType.INT8 for tensor in tensors)
+
+
 def _reader(node: ir.Node) -> _Reader | None:
     form = real_form(node)
     weights: ir.Value | None

@@ -31,8 +31,8 @@ def certify(subject: Subject, *, progress: Progress | None = None) -> pb.Certifi
     return pb.Certificate(passed=all(check.passed for check in checks), checks=checks, seed=subject.seed)
 
 
-def require(certificate: pb.Certificate) -> None:
-    """Raise for a certificate with a failed check.
+def require(certificate: pb.Certificate, remark: str = "") -> None:
+    """Raise for a certificate with a failed check; `remark` says what the failure may be owed to.
 
     Raises:
         CertificateError: naming each failed check, its error and tolerance, and where the error was found.
@@ -54,4 +54,5 @@ def require(certificate: pb.Certificate) -> None:
     ]
     raise CertificateError(
         f"The explainable graph did not pass its own checks, so nothing was written: {'; '.join(figures)}."
+        + f" {remark}" * bool(remark)
     )

@@ -23,7 +23,7 @@ def run_with_forward_values(subject: Subject, feeds: Arrays) -> tuple[Arrays, Ar
     for name in names:
         if name not in own:
             model.graph.output.add(name=name)
-    found = load_engine(model, subject.folder).run(feeds)
+    found = load_engine(model, subject.folder, exact_int8=subject.engine.exact_int8).run(feeds)
     return found, {name: found[name] for name in names}
 
 

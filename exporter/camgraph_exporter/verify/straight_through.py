@@ -100,7 +100,7 @@ class StraightThrough:
             if name not in known:
                 model.graph.output.add(name=name)
         feeds = subject.samples("quantised-surrogate").feeds(subject.smallest_batch, 2)
-        found = load_engine(model, subject.folder).run(feeds)
+        found = load_engine(model, subject.folder, exact_int8=subject.engine.exact_int8).run(feeds)
         integers = {name: found[name] if name in found else feeds[name] for name in names}
         return Deployed(subject.resolved(feeds, found), found, integers)
 

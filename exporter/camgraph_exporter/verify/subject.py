@@ -63,7 +63,8 @@ class Subject:
     def _load_forward_part(self, optimize: bool) -> Engine:
         names = [spec.name for spec in self.manifest.source_outputs]
         extractor = onnx.utils.Extractor(self.model)
-        return load_engine(extractor.extract_model([self.image_name], names), self.folder, optimize=optimize)
+        forward = extractor.extract_model([self.image_name], names)
+        return load_engine(forward, self.folder, optimize=optimize, exact_int8=self.engine.exact_int8)
 
     def run_source(self, images: np.ndarray) -> Arrays:
         """Run the trained model."""
@@ -148,7 +149,7 @@ class Subject:
         return as_tokens
 
 
-def loader_of(model: ir.Model) -> LoadSource:
+def loader_of(model: ir.Model, *, exact_int8: bool = True) -> LoadSource:
     """Return what loads a model that is in memory."""
     folder = weights_folder(model)
-    return lambda optimize: load_engine(ir.to_proto(model), folder, optimize=optimize)
+    return lambda optimize: load_engine(ir.to_proto(model), folder, optimize=optimize, exact_int8=exact_int8)

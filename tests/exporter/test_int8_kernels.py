@@ -1,0 +1,123 @@
+"""Which kernels computed an export's 8-bit sums, and what the default ones change, on a CPU that saturates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.errors import CertificateError
+from camgraph_exporter.export import ExportOptions, export_file
+from camgraph_runtime.engine import Engine
+from support.nets import classifier
+from support.quantised_nets import BRANCHES, RESIDUAL, Quantiser, float_net, photos, quantise
+from support.saturating_cpu import SaturatingCpu, asks_for_exact
+
+CPU = type[SaturatingCpu]
+
+
+def _export(model: onnx.ModelProto, folder: Path, *, exact_int8: bool = True) -> pb.Manifest:
+    onnx.save(model, folder / "source.onnx")
+    options = ExportOptions(exact_int8=exact_int8)
+    return export_file(folder / "source.onnx", folder / "cam.onnx", options).manifest
+
+
+def _notes(manifest: pb.Manifest) -> list[str]:
+    return [note for note in manifest.notes if "kernels" in note]
+
+
+@pytest.fixture(scope="module")
+def branches() -> onnx.ModelProto:
+    return quantise(float_net(BRANCHES), Quantiser("QOperator"))
+
+
+@pytest.mark.parametrize("classes", [8, 0])
+def test_a_note_says_what_default_kernels_change(
+    classes: int, branches: onnx.ModelProto, tmp_path: Path, saturating: CPU
+) -> None:
+    saturating.spoil["logits"] = lambda logits: 0.75 * logits
+    if classes:
+        saturating.spoil["target_index"] = lambda index: (index + 1) % 5
+    manifest = _export(branches, tmp_path)
+    [note] = _notes(manifest)
+    assert f"up to 0.25 of their largest value, and the predicted class of {classes} of 8 random images" in note
+    assert "must set session.x64quantprecision to 1" in note
+    assert manifest.int8_kernels == pb.INT8_KERNELS_EXACT
+
+
+def test_nothing_is_noted_where_default_kernels_change_nothing(
+    branches: onnx.ModelProto, tmp_path: Path, saturating: CPU
+) -> None:
+    manifest = _export(branches, tmp_path)
+    assert _notes(manifest) == []
+    assert manifest.int8_kernels == pb.INT8_KERNELS_EXACT
+
+
+def test_the_manifest_says_that_sums_are_exact_on_this_cpu(branches: onnx.ModelProto, tmp_path: Path) -> None:
+    assert _export(branches, tmp_path).int8_kernels == pb.INT8_KERNELS_EXACT
+
+
+def test_a_float_model_says_nothing_of_kernels(tmp_path: Path, saturating: CPU) -> None:
+    saturating.spoil["logits"] = lambda logits: 0.75 * logits
+    manifest = _export(classifier(), tmp_path)
+    assert _notes(manifest) == []
+    assert manifest.int8_kernels == pb.INT8_KERNELS_UNSPECIFIED
+
+
+def test_default_kernels_are_kept_when_asked_for(branches: onnx.ModelProto, tmp_path: Path, saturating: CPU) -> None:
+    saturating.spoil["logits"] = lambda logits: 0.75 * logits
+    manifest = _export(branches, tmp_path, exact_int8=False)
+    assert manifest.int8_kernels == pb.INT8_KERNELS_SATURATING
+    [note] = _notes(manifest)
+    assert "as --fast-int8 asks" in note
+    compared = [settings for settings in saturating.settings if asks_for_exact(settings)]
+    assert len(compared) == 1, "exact kernels serve the comparison alone"
+
+
+def test_kernels_that_do_not_take_the_graph_are_noted(
+    branches: onnx.ModelProto, tmp_path: Path, saturating: CPU
+) -> None:
+    saturating.refuses_exact = True
+    manifest = _export(branches, tmp_path)
+    assert manifest.int8_kernels == pb.INT8_KERNELS_SATURATING
+    [note] = _notes(manifest)
+    assert "cannot load the graph with exact kernels" in note
+
+
+def test_a_certificate_that_fails_names_the_kernels(branches: onnx.ModelProto, tmp_path: Path, saturating: CPU) -> None:
+    saturating.spoil["weights"] = lambda weights: 2 * weights
+    with pytest.raises(CertificateError, match=r"gradient-float32 is off .* leave --fast-int8 out for exact ones"):
+        _export(branches, tmp_path, exact_int8=False)
+
+
+def _share_zero_points(model: onnx.ModelProto) -> None:
+    """Let all int8 zero points be one tensor, as converters write them."""
+    zeros = [tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.INT8]
+    zeros = [tensor for tensor in zeros if not onnx.numpy_helper.to_array(tensor).any()]
+    names = {tensor.name for tensor in zeros}
+    assert len(names) > 2
+    for tensor in zeros[1:]:
+        model.graph.initializer.remove(tensor)
+    for node in model.graph.node:
+        for i, name in enumerate(node.input):
+            node.input[i] = zeros[0].name if name in names else name
+
+
+@pytest.mark.parametrize(("net", "format_"), [(RESIDUAL, "QDQ"), (BRANCHES, "QOperator")], ids=["QDQ", "QOperator"])
+def test_a_model_that_shares_zero_points_is_exported_with_exact_kernels(
+    net: str, format_: str, tmp_path: Path, saturating: CPU
+) -> None:
+    model = quantise(float_net(net), Quantiser(format_))
+    own = Engine(model.SerializeToString())
+    _share_zero_points(model)
+    manifest = _export(model, tmp_path)
+    assert manifest.certificate.passed
+    assert _notes(manifest) == []
+    graph = Engine(tmp_path / "cam.onnx")
+    assert graph.exact_int8
+    found = graph.run({"image": photos(2), "target": np.array([[-1], [-1]])})
+    for name, array in own.run({"image": photos(2)}).items():
+        np.testing.assert_array_equal(found[name], array)
