@@ -24,7 +24,7 @@ def reshaped_axes(x: ir.Value, axes: Axes, y: ir.Value) -> Axes:
         parts, whole = [i for i in new if want[i] != 1], [i for i in old if have[i] != 1]
         if len(parts) == 1:
             result[parts[0]] = _merged(x, axes, whole)
-        elif len(whole) == 1:
+        elif len(whole) == 1 and parts:
             for i, axis in zip(parts, _split(axes[whole[0]], [want[i] for i in parts]), strict=True):
                 result[i] = axis
     return tuple(result)

@@ -15,6 +15,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.frontends.sparse_weights import fill_sparse_weights
 from camgraph_exporter.frontends.tensor_outputs import keep_tensor_outputs
+from camgraph_exporter.frontends.well_formed import check_well_formed, to_model
 from camgraph_exporter.storage import embed_weights
 
 
@@ -51,7 +52,7 @@ def load_onnx(path: str | Path) -> LoadedModel:
     source = _source_of(proto, path)
     fill_sparse_weights(proto, str(path.parent))
     notes = keep_tensor_outputs(proto)
-    model = ir.from_proto(proto)
+    model = to_model(proto, str(path))
     _sort(model, path)
     ir.external_data.set_base_dir(model.graph, path.parent)
     embed_weights(model)
@@ -89,16 +90,7 @@ def _check_content(proto: onnx.ModelProto, path: Path) -> None:
             f"{str(path)!r} uses opset {opset}, but the installed onnx knows 1 to {newest}. "
             "Install a newer onnx, or export the model again with an older opset."
         )
-    known = {value.name for value in proto.graph.input} | {tensor.name for tensor in proto.graph.initializer} | {""}
-    known |= {tensor.values.name for tensor in proto.graph.sparse_initializer}
-    known |= {name for node in proto.graph.node for name in node.output}
-    lost = sorted({name for node in proto.graph.node for name in node.input} - known)
-    lost += sorted({value.name for value in proto.graph.output} - known)
-    if lost:
-        raise ModelFileError(
-            f"{str(path)!r} uses {len(lost)} tensor(s) that nothing produces ({', '.join(lost[:3])}): "
-            "it is damaged or truncated. Export it again."
-        )
+    check_well_formed(proto, str(path))
 
 
 def _sort(model: ir.Model, path: Path) -> None:

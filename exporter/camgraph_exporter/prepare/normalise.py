@@ -30,7 +30,7 @@ def normalise(model: ir.Model, *, opset: int = LOWEST_OPSET) -> ir.Model:
     _use_short_domain(model)
     _open_sizes(model.graph)
     if model.functions:
-        common.InlinePass()(model)
+        _inline_functions(model)
     inline_constant_branches(model)
     _list_no_weights(model)
     version = model.opset_imports[""]
@@ -54,6 +54,38 @@ def _list_no_weights(model: ir.Model) -> None:
     model.ir_version = max(model.ir_version, _WEIGHTS_ARE_NO_INPUTS)
 
 
+def _inline_functions(model: ir.Model) -> None:
+    """Put the bodies of the model's own functions where they are called.
+
+    A function may state another opset than the model. onnxruntime reads it by the model's.
+    """
+    problems = []
+    for function in model.functions.values():
+        stated, version = function.opset_imports.get("", 0), model.opset_imports[""]
+        changed = [
+            node.op_type for node in function if node.domain == "" and not _means_the_same(node, stated, version)
+        ]
+        if changed:
+            problems.append(f"{function.domain}.{function.name} ({', '.join(dict.fromkeys(changed))})")
+        elif stated:
+            function.opset_imports[""] = version
+    if problems:
+        raise ModelFileError(
+            f"The model uses opset {model.opset_imports['']}, but operators of its functions changed since the opset "
+            f"that these state: {'; '.join(problems)}. Export it again with one opset."
+        )
+    common.InlinePass()(model)
+
+
+def _means_the_same(node: ir.Node, one: int, other: int) -> bool:
+    """Tell whether an operator is the same in two opsets."""
+    try:
+        schemas = [onnx.defs.get_schema(node.op_type, version, "") for version in (one, other)]
+    except onnx.defs.SchemaError:
+        return one == other
+    return schemas[0].since_version == schemas[1].since_version
+
+
 def _use_short_domain(model: ir.Model) -> None:
     """Call the standard domain by one of its two names."""
     for imports in (model.opset_imports, model.graph.opset_imports):
@@ -67,7 +99,8 @@ def _use_short_domain(model: ir.Model) -> None:
 
 def _open_sizes(graph: ir.Graph) -> None:
     """Leave sizes open that toolkits write as -1, as PaddlePaddle did for a free batch."""
-    for value in [*graph.inputs, *graph.outputs]:
+    values = [*graph.inputs, *graph.outputs, *(value for node in graph.all_nodes() for value in node.outputs)]
+    for value in values:
         if value.shape is not None:
             dims = [None if isinstance(dim, int) and dim < 0 else dim for dim in value.shape]
             value.shape = ir.Shape(dims)

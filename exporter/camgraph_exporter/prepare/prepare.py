@@ -102,6 +102,12 @@ def _image_input(model: ir.Model) -> ir.Value:
         advice = " Give the others numbers with --set NAME=NUMBERS. Arrays go in with --set NAME=FILE.npy."
         advice = advice if images else ""
         raise ModelFileError(f"The model must have one image input and no other, but its inputs are: {listed}.{advice}")
+    shape = list(dims_of(images[0]))
+    if 0 in shape:
+        raise ModelFileError(
+            f"The image input {images[0].name!r} has the shape {shape}, so an image has no elements. "
+            "Export the model again with the size of its images."
+        )
     return images[0]
 
 

@@ -1,0 +1,120 @@
+"""Checks that a file's graph is one at all, before anything reads it: each tensor made once, weights of their sizes."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from camgraph_exporter.errors import ModelFileError
+
+_SHOWN = 5
+
+
+def check_well_formed(proto: onnx.ModelProto, path: str) -> None:
+    """Look at names and weights; shapes and types of values are left to onnxruntime.
+
+    Raises:
+        ModelFileError: a tensor is made twice or by nothing, or weights have another size than they state.
+
+    """
+    graph = proto.graph
+    checks = (_unnamed_ends, _names_made_twice, _lost_names, _untyped_attributes, _wrong_weights)
+    problems = [problem for check in checks for problem in check(graph)]
+    if problems:
+        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise ModelFileError(f"{path!r} is damaged: {'; '.join(problems[:_SHOWN])}{more}. Export it again.")
+
+
+def to_model(proto: onnx.ModelProto, path: str) -> ir.Model:
+    """Return the model in memory.
+
+    Raises:
+        ModelFileError: it is not valid ONNX.
+
+    """
+    try:
+        return ir.from_proto(proto)
+    except Exception as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = str(cause).strip().split("\n")[0].rstrip(".") or type(cause).__name__
+        raise ModelFileError(f"{path!r} is not valid ONNX: {reason}. Export it again.") from error
+
+
+def _unnamed_ends(graph: onnx.GraphProto) -> Iterator[str]:
+    for what, values in (("input", graph.input), ("output", graph.output)):
+        for index, value in enumerate(values):
+            if not value.name:
+                yield f"{what} {index} has no name"
+
+
+def _untyped_attributes(graph: onnx.GraphProto) -> Iterator[str]:
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.UNDEFINED and not attribute.ref_attr_name:
+                label = node.name or next(iter(node.output), "")
+                yield f"attribute {attribute.name!r} of {node.op_type} node {label!r} has no type"
+
+
+def _names_made_twice(graph: onnx.GraphProto) -> Iterator[str]:
+    made = Counter(name for node in graph.node for name in node.output if name)
+    # Files of old IR versions list each weight among the inputs as well.
+    weights = Counter([tensor.name for tensor in graph.initializer])
+    inputs = Counter(value.name for value in graph.input)
+    for name in dict.fromkeys([*made, *weights, *inputs]):
+        if made[name] > 1 or weights[name] > 1 or inputs[name] > 1 or (made[name] and weights[name] + inputs[name]):
+            yield f"the tensor {name!r} is made more than once"
+
+
+def _lost_names(graph: onnx.GraphProto) -> Iterator[str]:
+    known = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer} | {""}
+    known |= {tensor.values.name for tensor in graph.sparse_initializer}
+    known |= {name for node in graph.node for name in node.output}
+    used = [name for node in graph.node for name in node.input] + [value.name for value in graph.output]
+    for name in dict.fromkeys(used):
+        if name not in known:
+            yield f"nothing makes the tensor {name!r}, which is used"
+
+
+def _wrong_weights(graph: onnx.GraphProto) -> Iterator[str]:
+    for tensor in _tensors(graph):
+        problem = None if onnx.external_data_helper.uses_external_data(tensor) else _wrong_size(tensor)
+        if problem is not None:
+            yield f"the weights {tensor.name!r} {problem}"
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.TENSOR:
+                yield attribute.t
+            elif attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _tensors(attribute.g)
+
+
+def _wrong_size(tensor: onnx.TensorProto) -> str | None:
+    """Return what is wrong with a tensor's type, shape or number of elements."""
+    known = set(onnx.TensorProto.DataType.values()) - {onnx.TensorProto.UNDEFINED}
+    if tensor.data_type not in known:
+        return f"have the unknown element type {tensor.data_type}"
+    dims = list(tensor.dims)
+    if any(dim < 0 for dim in dims):
+        return f"have the shape {dims}"
+    if not tensor.HasField("raw_data"):
+        try:
+            onnx.numpy_helper.to_array(tensor)
+        except Exception as error:
+            return f"cannot be read ({str(error).splitlines()[0]})"
+        return None
+    bits = ir.DataType(tensor.data_type).bitwidth if tensor.data_type != onnx.TensorProto.STRING else 0
+    needed = math.ceil(math.prod(dims) * bits / np.iinfo(np.uint8).bits)
+    if len(tensor.raw_data) == needed:
+        return None
+    return f"of shape {dims} have {len(tensor.raw_data)} bytes, not {needed}"

@@ -1,0 +1,69 @@
+"""Exports random and broken graphs, one after the other: `python -m support.export_random FOLDER KIND FIRST COUNT`.
+
+A process of its own, as a file may end onnxruntime's. For each case there are two lines of JSON on stdout, one before
+it starts and one with what came of it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from camgraph_exporter.export import ExportOptions, export_file
+from camgraph_runtime.errors import CamgraphError
+from support import detectors, fuzz, nets, tasks
+
+_SOUND: tuple[Callable[[], onnx.ModelProto], ...] = (
+    nets.classifier,
+    lambda: nets.classifier(softmax=True, opset=12),
+    nets.deep_classifier,
+    tasks.segmenter,
+    lambda: tasks.detector(joined=True),
+    tasks.embedder,
+    detectors.topk_of_flat,
+    detectors.suppressed,
+    detectors.two_way,
+)
+
+
+def case(kind: str, seed: int) -> bytes:
+    """The file of a case: a random graph, or a sound one that was broken."""
+    rng = np.random.default_rng(seed)
+    if kind == "random":
+        return fuzz.random_model(rng).SerializeToString()
+    sound = _SOUND[int(rng.integers(len(_SOUND)))]() if rng.random() < 0.6 else fuzz.random_model(rng)
+    return fuzz.mutated(rng, sound)
+
+
+def outcome(data: bytes, folder: Path) -> dict[str, str]:
+    """What an export of these bytes says."""
+    (folder / "source.onnx").write_bytes(data)
+    try:
+        with warnings.catch_warnings():
+            # Warnings of libraries about what is odd in the file are theirs to give.
+            warnings.simplefilter("ignore")
+            made = export_file(folder / "source.onnx", folder / "cam.onnx", ExportOptions())
+    except CamgraphError as error:
+        return {"refused": str(error)}
+    except Exception:
+        return {"fault": traceback.format_exc()}
+    return {"exported": str(made.manifest.certificate.passed)}
+
+
+def main(folder: str, kind: str, first: str, count: str) -> None:
+    onnxruntime.set_default_logger_severity(4)
+    for seed in range(int(first), int(first) + int(count)):
+        print(json.dumps({"seed": seed}), flush=True)
+        print(json.dumps({"seed": seed, **outcome(case(kind, seed), Path(folder))}), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
