@@ -208,5 +208,6 @@ def _prove(subject: Subject, trace: Sequence[Step], progress: Progress | None) -
     name_wrong_nodes(certificate, subject, trace)
     require(certificate, remark_on(subject.engine))
     subject.manifest.certificate.CopyFrom(certificate)
+    subject.manifest.notes.extend(check.remark for check in certificate.checks if check.remark)
     _attach(subject.model, subject.manifest)
     return Exported(subject.model, subject.manifest, subject.folder)

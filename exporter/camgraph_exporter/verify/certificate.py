@@ -8,6 +8,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.verify.checks import ALL
 from camgraph_exporter.verify.operators import operators_standard
+from camgraph_exporter.verify.registration import NAME as REGISTRATION
 from camgraph_exporter.verify.subject import Subject
 
 # Called with the name of the check that starts, how many are done, and how many there are.
@@ -47,6 +48,13 @@ def require(certificate: pb.Certificate, remark: str = "") -> None:
             f"The gradient at layer {absent.location!r} is zero everywhere or not finite on random images, so its "
             "heatmaps would show nothing, and nothing was written. Choose another layer with --layer, or other scores "
             "with --score."
+        )
+    misplaced = next((check for check in failed if check.name == REGISTRATION), None)
+    if misplaced is not None:
+        raise CertificateError(
+            f"Where the image changes, other cells of layer {misplaced.location!r} move than those that lie there "
+            f"(registration is off by {misplaced.error:.3g} cells), so its heatmaps would lie in the wrong place, and "
+            "nothing was written. Choose with --layer a layer before its cells are moved."
         )
     figures = [
         f"{check.name} is off by {check.error:.3g} at {check.location!r}, allowed is {check.tolerance:g}"

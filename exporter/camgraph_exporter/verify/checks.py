@@ -10,6 +10,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.verify.forward_values import run_with_forward_values
 from camgraph_exporter.verify.operators import operators_portable, operators_standard
 from camgraph_exporter.verify.outcome import make_check
+from camgraph_exporter.verify.registration import layer_registered
 from camgraph_exporter.verify.samples import Arrays
 from camgraph_exporter.verify.subject import Subject
 from camgraph_exporter.verify.tail import Scores, is_quantised, straight_through, tail_of
@@ -110,7 +111,7 @@ def batch_consistent(subject: Subject) -> pb.Check:
     feeds = subject.samples("batch-and-targets").feeds(subject.batch, 3)
     whole = subject.engine.run(feeds)
     errors: dict[str, float] = {}
-    singles = 0 if subject.batch == 1 or _quantises_by_batch(subject) else min(subject.batch, _SINGLES)
+    singles = 0 if subject.batch == 1 or subject.rounds_by_batch else min(subject.batch, _SINGLES)
     for n in range(singles):
         single = subject.engine.run(subject.one_image(feeds, n))
         compared = _compared(subject, whole)
@@ -172,6 +173,7 @@ ALL: list[Callable[[Subject], pb.Check]] = [
     gradients_right,
     float32_close,
     integers_stand_for_reals,
+    layer_registered,
 ]
 
 
@@ -276,11 +278,6 @@ def _compared(subject: Subject, found: Arrays) -> list[str]:
         for name, array in found.items()
         if np.issubdtype(array.dtype, np.floating) and array.shape[:1] == (subject.batch,)
     ]
-
-
-def _quantises_by_batch(subject: Subject) -> bool:
-    """Tell whether the trained model itself rounds an image by the range of the whole batch."""
-    return any(node.op_type == "DynamicQuantizeLinear" for node in subject.model.graph.node)
 
 
 def _worst(errors: dict[str, float], new: dict[str, float]) -> None:

@@ -34,17 +34,23 @@ class Samples:
 
     def images(self, count: int) -> np.ndarray:
         """Draw input tensors that look like prepared photos: smooth noise over the whole range of pixel values."""
+        return self.tensor(self.pixels(count))
+
+    def pixels(self, count: int) -> np.ndarray:
+        """Draw images before preparation, values 0..255, with the axes of the input tensor."""
+        return _smooth_noise(self.rng, [count, *self._sizes()], channels=channel_axis(self._manifest.input.layout))
+
+    def tensor(self, pixels: np.ndarray) -> np.ndarray:
+        """Prepare pixel values as the manifest says."""
         spec = self._manifest.input
-        shape = [count, *self._sizes()]
         axis = channel_axis(spec.layout)
-        pixels = _smooth_noise(self.rng, shape, channels=axis)
-        wide = [1] * len(shape)
+        wide = [1] * pixels.ndim
         wide[axis or 0] = -1
         mean, std = (
             np.reshape(np.asarray(values or [default]), wide) for values, default in ((spec.mean, 0.0), (spec.std, 1.0))
         )
-        images: np.ndarray = ((pixels / (spec.divisor or 1.0) - mean) / std).astype(np.dtype(spec.tensor.dtype))
-        return images
+        tensor: np.ndarray = ((pixels / (spec.divisor or 1.0) - mean) / std).astype(np.dtype(spec.tensor.dtype))
+        return tensor
 
     def _sizes(self) -> list[int]:
         steps = self._manifest.input.steps
@@ -63,7 +69,10 @@ class Samples:
 
     def feeds(self, count: int, number: int) -> Arrays:
         """Draw a complete set of inputs for `count` images with `number` targets each."""
-        images = self.images(count)
+        return self.feeds_of(self.images(count), number)
+
+    def feeds_of(self, images: np.ndarray, number: int) -> Arrays:
+        """Draw `number` targets for each of some images, and return the complete set of inputs."""
         switch = self._manifest.explain_switch
         on = {switch: np.array(True)} if switch else {}
         return {self._manifest.input.tensor.name: images, **self._targets(images, number), **on}

@@ -104,6 +104,11 @@ class Subject:
         """The cheapest batch size that the graph takes: one, or the fixed one."""
         return 1 if self.batch_is_symbolic else self.batch
 
+    @cached_property
+    def rounds_by_batch(self) -> bool:
+        """Tell whether the trained model itself rounds an image by the range of the whole batch."""
+        return any(node.op_type == "DynamicQuantizeLinear" for node in self.model.graph.node)
+
     def resolved(self, feeds: Arrays, found: Arrays) -> Arrays:
         """Replace ranks by the classes and boxes that they stood for: a small change must not change them."""
         names = self.manifest.target

@@ -371,17 +371,19 @@ class Certificate(_message.Message):
     def __init__(self, passed: bool = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class Check(_message.Message):
-    __slots__ = ("name", "description", "error", "tolerance", "passed", "location")
+    __slots__ = ("name", "description", "error", "tolerance", "passed", "location", "remark")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     TOLERANCE_FIELD_NUMBER: _ClassVar[int]
     PASSED_FIELD_NUMBER: _ClassVar[int]
     LOCATION_FIELD_NUMBER: _ClassVar[int]
+    REMARK_FIELD_NUMBER: _ClassVar[int]
     name: str
     description: str
     error: float
     tolerance: float
     passed: bool
     location: str
-    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., error: _Optional[float] = ..., tolerance: _Optional[float] = ..., passed: bool = ..., location: _Optional[str] = ...) -> None: ...
+    remark: str
+    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., error: _Optional[float] = ..., tolerance: _Optional[float] = ..., passed: bool = ..., location: _Optional[str] = ..., remark: _Optional[str] = ...) -> None: ...
