@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from camgraph_exporter.cam.build import BuildOptions
 from camgraph_exporter.cam.score import HEADS, TASKS, ScoreOptions
+from camgraph_exporter.cam.unfused import prepare_for
 from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.export import Exported, ExportOptions, export_file
 from camgraph_exporter.export_torch import export_factory, load_factory
@@ -29,7 +30,7 @@ from camgraph_exporter.frontends.onnx_file import load_onnx
 from camgraph_exporter.input_spec import CHANNEL_ORDERS, FILTERS, PRESETS, RESIZES, InputOptions
 from camgraph_exporter.inspection import Inspection, inspect_model, measure_costs
 from camgraph_exporter.labels import read_labels
-from camgraph_exporter.prepare.prepare import Prepared, prepare
+from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.report import (
     candidate_table,
     check_table,
@@ -111,7 +112,7 @@ def inspect(
     factory = str(model)
     options = ExportOptions(input=InputOptions(size=size), fixed=fixed)
     loaded = load_factory(factory, options) if is_factory(factory) else fix_inputs(load_onnx(model), fixed, sizes=size)
-    prepared = prepare(loaded.model, sizes=size)
+    prepared = prepare_for(loaded.model, score, sizes=size)
     inspection = inspect_model(prepared, score)
     if measure:
         inspection = _measured(prepared, inspection, score)

@@ -16,6 +16,7 @@ from camgraph_exporter.cam.direct_outputs import write_directly
 from camgraph_exporter.cam.heads.regression import LABELS as REGRESSION_LABELS
 from camgraph_exporter.cam.layers import TargetLayer
 from camgraph_exporter.cam.score import Score, ScoreOptions, find_score
+from camgraph_exporter.cam.unfused import prepare_for
 from camgraph_exporter.errors import Problems
 from camgraph_exporter.frontends.fixed_inputs import fix_inputs
 from camgraph_exporter.frontends.input_values import Values
@@ -23,7 +24,7 @@ from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx
 from camgraph_exporter.input_spec import Input, InputOptions, make_input
 from camgraph_exporter.labels import labels_in_metadata
 from camgraph_exporter.manifest import make_manifest
-from camgraph_exporter.prepare.prepare import Prepared, prepare
+from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.storage import check_model, check_target, load_engine, weights_folder, write
 from camgraph_exporter.verify.certificate import Progress, certify, require
 from camgraph_exporter.verify.int8_kernels import remark_on, source_for_exact_kernels, state_kernels
@@ -108,10 +109,10 @@ def export(
 
     """
     options = options or ExportOptions()
-    prepared = prepare(loaded.model.clone(), sizes=options.input.size)
+    prepared = prepare_for(loaded.model, options.score, sizes=options.input.size)
     choice = _choose(prepared, loaded, options)
     if choice.opset > prepared.model.opset_imports[""]:
-        prepared = prepare(loaded.model.clone(), opset=choice.opset, sizes=options.input.size)
+        prepared = prepare_for(loaded.model, options.score, opset=choice.opset, sizes=options.input.size)
         choice = _choose(prepared, loaded, options)
     built = build(prepared, choice.score, choice.layers, options.build)
     manifest = make_manifest(built, loaded.source, choice.input, choice.labels)
@@ -119,8 +120,8 @@ def export(
     model = _assemble(built, manifest)
     folder = weights_folder(built.prepared.model)
     engine = load_engine(model, folder, exact_int8=options.exact_int8)
-    # Of a widened model only the graph's own forward part can be run.
-    source = None if prepared.is_widened else load_source
+    # Of a rewritten model only the graph's own forward part can be run.
+    source = None if prepared.is_rewritten else load_source
     source = source_for_exact_kernels(loaded.model, source, exact=options.exact_int8)
     subject = Subject(model, manifest, engine, load_source=source, folder=folder, seed=options.seed)
     state_kernels(subject)

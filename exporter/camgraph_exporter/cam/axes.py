@@ -30,6 +30,9 @@ from camgraph_exporter.graph.dims import Dim, Dims, dims_of
 from camgraph_exporter.image.layout import channel_axis
 from camgraph_exporter.vjp.driver import Path
 
+# Where onnxruntime keeps blocks of channels together, the axes of a map are in no order of the standard.
+_BLOCKED = "com.microsoft.nchwc"
+
 # ONNX's own spatial operators take and return [N, C, ...].
 _SPATIAL = {
     "Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool",
@@ -51,7 +54,7 @@ def axes_on(path: Path, image: ir.Value, constants: Constants) -> dict[ir.Value,
     known = {image: image_axes(image)}
     for node in path.nodes:
         step = _Step(node, constants, known)
-        read = _broadcast if node.domain else _READERS.get(node.op_type, _broadcast)
+        read = _foreign if node.domain else _READERS.get(node.op_type, _broadcast)
         for index, value in enumerate(node.outputs):
             if value.shape is not None:
                 known[value] = read(step, index)
@@ -102,6 +105,11 @@ def _broadcast(step: _Step, index: int) -> Axes:
             if result[-back] is None and dims[-back] == out[-back]:
                 result[-back] = axes[-back]
     return tuple(result)
+
+
+def _foreign(step: _Step, index: int) -> Axes:
+    """Take operators of other domains to be element by element, where shapes allow it; but not those on blocks."""
+    return (None,) * len(step.out(index)) if step.node.domain == _BLOCKED else _broadcast(step, index)
 
 
 def _resize(step: _Step, index: int) -> Axes:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.box_groups import BoxGroups
 from camgraph_exporter.cam.layers import TargetLayer, is_moved, narrowest, spatial_layers
+from camgraph_exporter.cam.no_map import why_no_map
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.errors import ExportError, LayerError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import dims_of
@@ -48,10 +49,7 @@ def choose_layer(
             return replace(by_name[tensor], alias=name if tensor != name else "", note=note)
         raise _unknown(prepared, score, tensor, by_name)
     if not layers:
-        raise LayerError(
-            "The model has no spatial feature map between its image input and the score, so there is nothing to draw a "
-            "heatmap on. Grad-CAM needs a convolutional or token map; check --score."
-        )
+        raise LayerError(why_no_map(prepared, score))
     placed = [layer for layer in layers if not layer.place_unknown]
     if not placed:
         raise LayerError(_not_placed(layers[-1]))

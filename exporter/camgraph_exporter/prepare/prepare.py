@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import onnx_ir as ir
@@ -13,6 +13,7 @@ from camgraph_exporter.prepare.batch import free_batch
 from camgraph_exporter.prepare.casts import settle_casts
 from camgraph_exporter.prepare.channels import settle_channels
 from camgraph_exporter.prepare.exact_weights import store_exactly
+from camgraph_exporter.prepare.fusions import write_out_fusions
 from camgraph_exporter.prepare.integer_maps import show_integer_maps
 from camgraph_exporter.prepare.normalise import LOWEST_OPSET, normalise
 from camgraph_exporter.prepare.poolings import settle_poolings
@@ -21,20 +22,23 @@ from camgraph_exporter.prepare.screen import screen
 from camgraph_exporter.prepare.sequences import unpack_sequences
 from camgraph_exporter.prepare.widen import NOTE, widen_bfloat16
 
+_IMAGE_AXES = 4
+
 
 @dataclass
 class Prepared:
     """A normalised model whose values all carry shapes and types.
 
-    `notes`: what the user should know of it, one sentence each. `is_widened`: it computes in float32 what the source
-    computes in bfloat16, so that the source itself cannot be run beside it.
+    `notes`: what the user should know of it, one sentence each. `is_rewritten`: its forward part is
+    not the source's, node by node: it computes in float32 what the source computes in bfloat16, or writes fused
+    operators out. The source itself then cannot prove it bit by bit.
     """
 
     model: ir.Model
     image: ir.Value
     probe: Probe
     notes: list[str] = field(default_factory=list)
-    is_widened: bool = False
+    is_rewritten: bool = False
 
     def __post_init__(self) -> None:
         found = [*self.graph.inputs, *(value for node in self.graph for value in node.outputs)]
@@ -54,8 +58,20 @@ class Prepared:
         return self._values
 
 
-def prepare(model: ir.Model, *, opset: int = LOWEST_OPSET, sizes: Sequence[int] | None = None) -> Prepared:
+def prepare(
+    model: ir.Model,
+    *,
+    opset: int = LOWEST_OPSET,
+    sizes: Sequence[int] | None = None,
+    fused: Collection[str] = (),
+) -> Prepared:
     """Normalise and probe a model.
+
+    Args:
+        model: a model as it was loaded; it is changed.
+        opset: the lowest opset that the result may have.
+        sizes: height and width to use where the image leaves them open.
+        fused: first outputs of nodes of onnxruntime's optimiser that are to be written out.
 
     Raises:
         ModelFileError: the model has no image input, is in training mode or random, or onnxruntime cannot run it.
@@ -63,7 +79,7 @@ def prepare(model: ir.Model, *, opset: int = LOWEST_OPSET, sizes: Sequence[int] 
     """
     model = normalise(model, opset=opset)
     screen(model)
-    is_widened = widen_bfloat16(model)
+    is_widened = is_rewritten = widen_bfloat16(model)
     stored = store_exactly(model)
     settle_channels(model, _image_input(model), sizes)
     model, notes = _with_any_batch(model, sizes)
@@ -72,11 +88,17 @@ def prepare(model: ir.Model, *, opset: int = LOWEST_OPSET, sizes: Sequence[int] 
     result = probe(model, image=image, sizes=sizes)
     _fix_sizes(image, result)
     annotate(model, result)
+    if fused:
+        model, note = write_out_fusions(model, fused, result)
+        image, notes = _image_input(model), [*notes, *([note] if note else [])]
+        result = probe(model, image=image, sizes=sizes)
+        annotate(model, result)
+        is_rewritten = is_rewritten or bool(note)
     settle_casts(model)
     settle_poolings(model)
     unpack_sequences(model)
     show_integer_maps(model)
-    return Prepared(model, image, result, notes + stored + [NOTE] * is_widened, is_widened)
+    return Prepared(model, image, result, notes + stored + [NOTE] * is_widened, is_rewritten)
 
 
 def _with_any_batch(model: ir.Model, sizes: Sequence[int] | None) -> tuple[ir.Model, list[str]]:
@@ -107,6 +129,12 @@ def _image_input(model: ir.Model) -> ir.Value:
         raise ModelFileError(
             f"The image input {images[0].name!r} has the shape {shape}, so an image has no elements. "
             "Export the model again with the size of its images."
+        )
+    if len(shape) > _IMAGE_AXES:
+        shown = [dim if isinstance(dim, int) or not dim.startswith("?") else "?" for dim in shape]
+        raise ModelFileError(
+            f"The input {images[0].name!r} has {len(shape)} axes, {shown}, as a volume or a video has. camgraph "
+            "explains images, whose inputs have four at most: the batch, the channels, the height and the width."
         )
     return images[0]
 

@@ -1,0 +1,230 @@
+"""Writes out what onnxruntime's optimiser fused, where a model was saved after it.
+
+Such files hold operators of onnxruntime's own, which have no derivative here and which no other runtime knows. Each of
+those below is by its definition a few standard operators. Sums may round otherwise, so that a run of both must agree.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from camgraph_exporter.graph.constants import add_constant
+from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.prepare.probe import Probe, random_input
+from camgraph_exporter.storage import load_engine, weights_folder
+
+_DOMAIN = "com.microsoft"
+# Relative to the largest element of an output.
+_ROUNDING = 1e-4
+_LAYER_NORMALIZATION, _GELU = 17, 20  # opsets with these operators
+_ACTIVATION_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "Relu": (),
+    "Sigmoid": (),
+    "Tanh": (),
+    "LeakyRelu": ("alpha",),
+    "HardSigmoid": ("alpha", "beta"),
+    "Clip": ("min", "max"),
+}
+
+
+class _Writer:
+    """Appends standard operators before a fused node; `output` is what took the place of its first output."""
+
+    def __init__(self, model: ir.Model, node: ir.Node) -> None:
+        self.graph, self.node = model.graph, node
+        self.opset = int(model.opset_imports[""])
+        self.name = str(node.outputs[0].name)
+        self._count = 0
+
+    def __call__(self, op_type: str, *inputs: ir.Value | None, **attributes: Any) -> ir.Value:
+        name = f"camgraph/prepared/{self.name}/{self._count}/{op_type}"
+        self._count += 1
+        made = ir.node(op_type, inputs, attributes, name=name)
+        made.outputs[0].name = f"{name}_output"
+        self.graph.insert_before(self.node, made)
+        return made.outputs[0]
+
+    def number(self, number: float) -> ir.Value:
+        """Return a scalar of the node's element type."""
+        dtype = self.node.outputs[0].dtype or ir.DataType.FLOAT
+        return add_constant(self.graph, f"{self.name}_number", np.asarray(number, dtype.numpy()))
+
+    def attribute(self, name: str, default: Any) -> Any:
+        """Return the value of one of the node's attributes."""
+        return self.node.attributes[name].value if name in self.node.attributes else default
+
+    def input(self, index: int) -> ir.Value | None:
+        """Return an input of the node, None where it is left out."""
+        return self.node.inputs[index] if index < len(self.node.inputs) else None
+
+
+def write_out_fusions(model: ir.Model, names: Collection[str], known: Probe) -> tuple[ir.Model, str]:
+    """Return a copy with standard operators for fused nodes, and a note that states what it changes.
+
+    Where the two models disagree by more than rounding, the model stays as it is, without a note.
+
+    Args:
+        model: a model whose values carry shapes and types, with the image as its one input.
+        names: first outputs of the nodes to replace; the others are carried over as they are.
+        known: what the probe found of the model.
+
+    """
+    plain, replaced = model.clone(), []
+    for node in list(plain.graph):
+        if can_be_written_out(node) and node.outputs[0].name in names:
+            results = _FUSIONS[node.op_type](_Writer(plain, node))
+            if results is not None:
+                _replace(plain.graph, node, results)
+                replaced.append(node.op_type)
+    change = _largest_change(model, plain, known) if replaced else math.inf
+    if change > _ROUNDING:
+        return model, ""
+    operators = ", ".join(sorted(set(replaced)))
+    return plain, (
+        f"The model was saved after onnxruntime's optimiser. Its fused operators ({operators}) are written out in "
+        f"standard ones, which changes its outputs by {change:.1g} of the largest element."
+    )
+
+
+def _largest_change(model: ir.Model, plain: ir.Model, known: Probe) -> float:
+    """Run both models on random images; return the largest change of an output, relative to its largest element."""
+    image = model.graph.inputs[0]
+    shape = [known.example(dim) for dim in dims_of(image)]
+    if image.dtype is None or not all(isinstance(size, int) for size in shape):
+        return math.inf
+    feeds = {str(image.name): random_input(np.random.default_rng(0), [int(size or 0) for size in shape], image.dtype)}
+    engines = (load_engine(ir.to_proto(each), weights_folder(each), optimize=False) for each in (model, plain))
+    before, after = (engine.run(feeds) for engine in engines)
+    return max(_change(array, after[name]) for name, array in before.items())
+
+
+def _change(before: np.ndarray, after: np.ndarray) -> float:
+    if not np.issubdtype(before.dtype, np.floating):
+        return 0.0 if np.array_equal(before, after) else math.inf
+    error = np.abs(after.astype(np.float64) - before).max(initial=0) / max(np.abs(before).max(initial=0), 1e-30)
+    return float(error) if np.isfinite(error) else math.inf
+
+
+def can_be_written_out(node: ir.Node) -> bool:
+    """Tell whether a node is a fused one that is known here."""
+    return node.domain == _DOMAIN and node.op_type in _FUSIONS
+
+
+def _replace(graph: ir.Graph, node: ir.Node, results: Sequence[ir.Value | None]) -> None:
+    """Let what reads the node's outputs read the results, under the outputs' names."""
+    for output, result in zip(node.outputs, results, strict=False):
+        if result is None:
+            continue
+        name, output.name = output.name, f"{output.name}/fused"
+        output.replace_all_uses_with(result, replace_graph_outputs=True)
+        result.name, result.type, result.shape = name, output.type, output.shape
+    graph.remove(node, safe=True)
+
+
+# --- one function per fused operator: the values of its outputs, or None where it cannot be written out ------------
+
+
+def _conv(op: _Writer) -> list[ir.Value] | None:
+    own = {"activation", "activation_params"}
+    attributes = {key: attribute.value for key, attribute in op.node.attributes.items() if key not in own}
+    name = op.attribute("activation", "")
+    if name and name not in _ACTIVATION_PARAMETERS:
+        return None
+    bias = [op.input(2)] if op.input(2) is not None else []
+    y = op("Conv", op.input(0), op.input(1), *bias, **attributes)
+    if op.input(3) is not None:
+        y = op("Add", y, op.input(3))
+    return [_activated(op, y, name, op.attribute("activation_params", ()))]
+
+
+def _gemm(op: _Writer) -> list[ir.Value] | None:
+    attributes = {key: op.attribute(key, None) for key in ("alpha", "beta", "transA", "transB")}
+    attributes = {key: value for key, value in attributes.items() if value is not None}
+    name = op.attribute("activation", "")
+    if name and name not in _ACTIVATION_PARAMETERS:
+        return None
+    inputs = [value for value in op.node.inputs if value is not None]
+    given = [op.attribute(f"activation_{key}", None) for key in ("alpha", "beta")]
+    return [_activated(op, op("Gemm", *inputs, **attributes), name, [value for value in given if value is not None])]
+
+
+def _activated(op: _Writer, y: ir.Value, name: str, parameters: Sequence[float]) -> ir.Value:
+    if not name:
+        return y
+    if name == "Clip":
+        return op("Clip", y, *(op.number(value) for value in parameters))
+    return op(name, y, **dict(zip(_ACTIVATION_PARAMETERS[name], parameters, strict=False)))
+
+
+def _mat_mul(op: _Writer) -> list[ir.Value] | None:
+    if op.attribute("transBatchA", 0) or op.attribute("transBatchB", 0):
+        return None
+    sides = []
+    for index, key in enumerate(("transA", "transB")):
+        x = op.input(index)
+        if x is None or x.shape is None:
+            return None
+        rank = len(dims_of(x))
+        turned = op.attribute(key, 0) and rank > 1
+        sides.append(op("Transpose", x, perm=[*range(rank - 2), rank - 1, rank - 2]) if turned else x)
+    alpha, y = float(op.attribute("alpha", 1.0)), op("MatMul", *sides)
+    return [y if alpha == 1 else op("Mul", y, op.number(alpha))]
+
+
+def _gelu(op: _Writer) -> list[ir.Value]:
+    return [_by_erf(op, _with_bias(op))]
+
+
+def _fast_gelu(op: _Writer) -> list[ir.Value]:
+    x = _with_bias(op)
+    cube = op("Mul", op("Mul", x, x), op("Mul", x, op.number(0.044715)))
+    inner = op("Mul", op("Add", x, cube), op.number(math.sqrt(2 / math.pi)))
+    return [op("Mul", op("Mul", x, op.number(0.5)), op("Add", op("Tanh", inner), op.number(1)))]
+
+
+def _quick_gelu(op: _Writer) -> list[ir.Value]:
+    x, alpha = op.input(0), float(op.attribute("alpha", 1.702))
+    inner = x if alpha == 1 else op("Mul", x, op.number(alpha))
+    return [op("Mul", x, op("Sigmoid", inner))]
+
+
+def _by_erf(op: _Writer, x: ir.Value) -> ir.Value:
+    if op.opset >= _GELU:
+        return op("Gelu", x)
+    error = op("Erf", op("Div", x, op.number(math.sqrt(2))))
+    return op("Mul", op("Mul", x, op.number(0.5)), op("Add", error, op.number(1)))
+
+
+def _with_bias(op: _Writer) -> ir.Value:
+    x, bias = op.input(0), op.input(1)
+    assert x is not None
+    return x if bias is None else op("Add", x, bias)
+
+
+def _skip_normalisation(op: _Writer) -> list[ir.Value | None] | None:
+    statistics = [value for value in op.node.outputs[1:3] if value.name and value.uses()]
+    if op.opset < _LAYER_NORMALIZATION or statistics:
+        return None
+    total = op("Add", op.input(0), op.input(1))
+    if op.input(4) is not None:
+        total = op("Add", total, op.input(4))
+    scale = [op.input(2)] + ([op.input(3)] if op.input(3) is not None else [])
+    epsilon = float(op.attribute("epsilon", 1e-12))
+    return [op("LayerNormalization", total, *scale, axis=-1, epsilon=epsilon), None, None, total]
+
+
+_FUSIONS: dict[str, Callable[[_Writer], Sequence[ir.Value | None] | None]] = {
+    "FusedConv": _conv,
+    "FusedGemm": _gemm,
+    "FusedMatMul": _mat_mul,
+    "Gelu": _gelu,
+    "BiasGelu": _gelu,
+    "FastGelu": _fast_gelu,
+    "QuickGelu": _quick_gelu,
+    "SkipLayerNormalization": _skip_normalisation,
+}
