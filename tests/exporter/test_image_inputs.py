@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto
+from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.export import Exported
@@ -395,6 +396,20 @@ def test_scaled_bands_go_in_as_they_are(tmp_path: Path) -> None:
     assert "The graph itself computes x / 1e+04, so the values of the image go in as they are." in graph.manifest.notes
     bands = RNG.integers(0, 10_000, (SIDE, SIDE, 5), np.uint16)
     check(graph, tmp_path, bands, tensor_of(bands, ("N", 5), model))
+
+
+@pytest.mark.parametrize("suffix", ["png", "npy"])
+def test_sixteen_bits_reach_an_input_of_sixteen_bits_whole(suffix: str, tmp_path: Path) -> None:
+    shape = ("N", 1, SIDE, SIDE)
+    model = classifier(then(cast, steps(("Div", 65535))), shape, TensorProto.UINT16, channels=1)
+    graph = exported(model, tmp_path)
+    values = RNG.integers(0, 65536, (SIDE, SIDE), np.uint16)
+    if suffix == "png":
+        Image.fromarray(values).save(tmp_path / "photo.png")
+    else:
+        np.save(tmp_path / "photo.npy", values)
+    assert np.array_equal(Explainer(tmp_path / "cam.onnx").prepare(tmp_path / f"photo.{suffix}").tensor[0, 0], values)
+    check(graph, tmp_path, tmp_path / f"photo.{suffix}", values[None, None])
 
 
 def test_guided_maps_of_inputs_that_are_no_colour_photos(tmp_path: Path) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from camgraph_runtime.preprocess.opening import ImageSource, read_colour
-from camgraph_runtime.preprocess.window import Window, check_window, spread
+from camgraph_runtime.preprocess.window import Window, check_window, has_sixteen_bits, spread
 from camgraph_runtime.types import AnyArray, ByteArray
 
 
 def decode(source: ImageSource, *, max_pixels: int, window: Window | None = None) -> ByteArray:
     """Decodes an image for people: upright, uint8 [H, W, 3], RGB.
 
-    Grey and palette become RGB, transparency is laid on white, CMYK is converted; values of more than 8 bits are spread
-    as `camgraph_runtime.preprocess.window.spread` says. Of an array of other channels the first three are taken, or
-    the first.
+    Grey and palette become RGB, transparency is laid on white, CMYK is converted; 16 bits keep their upper 8, other
+    values are spread as `camgraph_runtime.preprocess.window.spread` says. Of an array of other channels the first three
+    are taken, or the first.
 
     Args:
         source: Encoded bytes (of a picture, or of a NumPy file), the path of a file, an array [H, W] or [H, W, C], or
@@ -28,7 +28,10 @@ def decode(source: ImageSource, *, max_pixels: int, window: Window | None = None
 
     """
     check_window(window)
-    return to_show(spread(_shown(read_colour(source, max_pixels=max_pixels)), window).values)
+    pixels = _shown(read_colour(source, max_pixels=max_pixels))
+    if window is None and has_sixteen_bits(pixels):
+        return to_show((pixels // 256).astype(np.uint8))
+    return to_show(spread(pixels, window).values)
 
 
 def to_show(pixels: AnyArray) -> ByteArray:

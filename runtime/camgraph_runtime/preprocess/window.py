@@ -47,7 +47,7 @@ def check_window(window: Window | None) -> None:
 def spread(values: AnyArray, window: Window | None = None) -> Spread:
     """The values of a picture on the scale 0..255.
 
-    Without a window: 8 bits stay, 16 bits keep their upper 8; numbers in 0..1 or 0..255 are taken as such, and others
+    Without a window: 8 bits stay, of 16 bits 65535 becomes 255; numbers in 0..1 or 0..255 are taken as such, and others
     are spread from the smallest to the largest, with a remark that says so.
 
     Args:
@@ -64,9 +64,15 @@ def spread(values: AnyArray, window: Window | None = None) -> Spread:
     low, high = values.min().item(), values.max().item()
     if values.dtype.kind == "f":
         return _spread_numbers(values, low, high)
-    if low >= 0 and high <= _SIXTEEN_BITS and values.dtype.itemsize > 1:
-        return Spread((values // 256).astype(np.uint8), _remark_on_bits(high))
+    if has_sixteen_bits(values):
+        return Spread(_scaled(values, 0, _SIXTEEN_BITS), _remark_on_bits(high))
     return Spread(_scaled(values, low, high), f"The picture holds whole numbers from {low} to {high}{_WAS_SPREAD}")
+
+
+def has_sixteen_bits(values: AnyArray) -> bool:
+    """Whether values are whole numbers of more than 8 bits that fit into 16."""
+    is_wide = values.dtype.kind in "iu" and values.dtype.itemsize > 1
+    return is_wide and values.min() >= 0 and values.max() <= _SIXTEEN_BITS
 
 
 _WAS_SPREAD = f", which were spread from black to white. {_ADVICE}."
