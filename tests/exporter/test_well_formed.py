@@ -56,6 +56,24 @@ def _few_floats(model: onnx.ModelProto) -> None:
     tensor.float_data.extend([1.0, 2.0])
 
 
+def _no_kernel(model: onnx.ModelProto) -> None:
+    pooling = next(node for node in model.graph.node if node.op_type == "MaxPool")
+    pooling.attribute.remove(next(a for a in pooling.attribute if a.name == "kernel_shape"))
+
+
+def _untyped(model: onnx.ModelProto) -> None:
+    model.graph.node[0].attribute[0].type = onnx.AttributeProto.UNDEFINED
+
+
+def _no_text(model: onnx.ModelProto) -> None:
+    attribute = model.graph.node[0].attribute.add(name="auto_pad", type=onnx.AttributeProto.STRING)
+    attribute.s = b"\xaa\xff"
+
+
+def _nameless(model: onnx.ModelProto) -> None:
+    model.graph.output[0].name = ""
+
+
 CASES: dict[str, tuple[Break, str]] = {
     "a node twice": (_twice, "the tensor 'Conv_2' is made more than once"),
     "weights twice": (_weight_twice, "the tensor 'weight_0' is made more than once"),
@@ -65,6 +83,10 @@ CASES: dict[str, tuple[Break, str]] = {
     "weights of another shape": (_other_shape, "the weights 'weight_0' of shape [9, 3, 3, 3] have 864 bytes, not 972"),
     "a negative size": (_negative, "the weights 'weight_0' have the shape [-8, 3, 3, 3]"),
     "no type": (_strange_type, "the weights 'weight_0' have the unknown element type 77"),
+    "a lost attribute": (_no_kernel, "MaxPool node 'node/pooled' lacks its attribute 'kernel_shape'"),
+    "an attribute of no type": (_untyped, "of Conv node 'node/Conv_0' has no type"),
+    "an attribute of no letters": (_no_text, "attribute 'auto_pad' of Conv node 'node/Conv_0' is not text"),
+    "an output without a name": (_nameless, "output 0 has no name"),
     "few elements": (_few_floats, "the weights 'weight_0' cannot be read"),
 }
 
@@ -125,3 +147,21 @@ def test_weights_are_read_whole(tmp_path: Path) -> None:
     model = net.model(net.pooled_head(trunk(net, net.image()), 16))
     onnx.save(model, tmp_path / "model.onnx")
     assert load_onnx(tmp_path / "model.onnx").source.opset_version == 21
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_weights_as_an_output(listed: bool, tmp_path: Path) -> None:
+    """What is declared of the output, which may be nothing, is not what the weights are."""
+    net = Net(seed=2)
+    logits = net.pooled_head(trunk(net, net.image()), 16)
+    model = net.model(logits)
+    name = model.graph.initializer[0].name
+    model.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    if listed:
+        model.graph.input.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, (8, 3, 3, 3)))
+    assert exported(model, tmp_path).manifest.certificate.passed
+
+
+def test_an_image_beyond_all_memory(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="does not fit into memory"):
+        exported(classifier(shape=("N", 3, 2**22, 2**22)), tmp_path)

@@ -23,8 +23,9 @@ def check_well_formed(proto: onnx.ModelProto, path: str) -> None:
 
     """
     graph = proto.graph
-    checks = (_unnamed_ends, _names_made_twice, _lost_names, _untyped_attributes, _wrong_weights)
+    checks = (_unnamed_ends, _names_made_twice, _lost_names, _wrong_attributes, _wrong_weights)
     problems = [problem for check in checks for problem in check(graph)]
+    problems += _missing_attributes(proto)
     if problems:
         more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise ModelFileError(f"{path!r} is damaged: {'; '.join(problems[:_SHOWN])}{more}. Export it again.")
@@ -38,13 +39,21 @@ def to_model(proto: onnx.ModelProto, path: str) -> ir.Model:
 
     """
     try:
-        return ir.from_proto(proto)
+        model = ir.from_proto(proto)
     except Exception as error:
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
         reason = str(cause).strip().split("\n")[0].rstrip(".") or type(cause).__name__
         raise ModelFileError(f"{path!r} is not valid ONNX: {reason}. Export it again.") from error
+    for weights in model.graph.initializers.values():
+        # Where weights are an output as well, what is declared of that has taken the place of their own shape.
+        if weights.const_value is not None:
+            weights.shape, weights.dtype = (
+                ir.Shape([dim for dim in weights.const_value.shape if isinstance(dim, int)]),
+                weights.const_value.dtype,
+            )
+    return model
 
 
 def _unnamed_ends(graph: onnx.GraphProto) -> Iterator[str]:
@@ -54,12 +63,30 @@ def _unnamed_ends(graph: onnx.GraphProto) -> Iterator[str]:
                 yield f"{what} {index} has no name"
 
 
-def _untyped_attributes(graph: onnx.GraphProto) -> Iterator[str]:
+def _wrong_attributes(graph: onnx.GraphProto) -> Iterator[str]:
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.UNDEFINED and not attribute.ref_attr_name:
-                label = node.name or next(iter(node.output), "")
-                yield f"attribute {attribute.name!r} of {node.op_type} node {label!r} has no type"
+                yield f"attribute {attribute.name!r} of {_label(node)} has no type"
+            try:
+                attribute.s.decode()
+            except UnicodeDecodeError:
+                yield f"attribute {attribute.name!r} of {_label(node)} is not text"
+
+
+def _missing_attributes(proto: onnx.ModelProto) -> Iterator[str]:
+    version = next(opset.version for opset in proto.opset_import if opset.domain in ("", "ai.onnx"))
+    for node in proto.graph.node:
+        if node.domain in ("", "ai.onnx") and onnx.defs.has(node.op_type, version):
+            schema = onnx.defs.get_schema(node.op_type, version)
+            present = {attribute.name for attribute in node.attribute}
+            for name, attribute in schema.attributes.items():
+                if attribute.required and name not in present:
+                    yield f"{_label(node)} lacks its attribute {name!r}"
+
+
+def _label(node: onnx.NodeProto) -> str:
+    return f"{node.op_type} node {node.name or next(iter(node.output), '')!r}"
 
 
 def _names_made_twice(graph: onnx.GraphProto) -> Iterator[str]:

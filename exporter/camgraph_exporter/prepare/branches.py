@@ -154,5 +154,8 @@ def _run(node: ir.Node, arrays: list[Array | None], value: ir.Value, opset: int)
     graph = onnx.helper.make_graph([proto], "condition", infos, outputs)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
     feeds = {f"x{i}": array for i, array in enumerate(arrays) if array is not None}
-    results: Any = ReferenceEvaluator(model).run(None, feeds)
+    try:
+        results: Any = ReferenceEvaluator(model).run(None, feeds)
+    except Exception:
+        return None
     return np.asarray(results[0])

@@ -113,7 +113,10 @@ def _run(
     for i, axis in enumerate(open_axes):
         shape[axis] = (sizes[i % len(sizes)] if sizes else DEFAULT_SIZE) + growth * (i + 1)
     assert image.dtype is not None
-    feeds = {str(image.name): random_input(rng, [int(dim) for dim in shape], image.dtype)}
+    try:
+        feeds = {str(image.name): random_input(rng, [int(dim) for dim in shape], image.dtype)}
+    except (MemoryError, ValueError) as error:
+        raise ModelFileError(f"An input of shape {shape} does not fit into memory: {error}.") from error
     try:
         return _Run(batch, feeds, engine.run(feeds))
     except CamgraphError as error:

@@ -132,6 +132,9 @@ class Subject:
             return int(shape[0] or 0), int(shape[1] or 0)
         output = self.manifest.head.output_name
         array = self.run_source(images)[output]
+        if array.ndim == 3:
+            # The index of the best class of each pixel.
+            return array.shape[1], array.shape[2]
         last = self.manifest.input.layout == pb.LAYOUT_NHWC
         return (array.shape[1], array.shape[2]) if last else (array.shape[2], array.shape[3])
 

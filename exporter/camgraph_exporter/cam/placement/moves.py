@@ -249,7 +249,8 @@ def reduce_(step: Step, index: int) -> Located:
     if x is None:
         return step.all_lost(index, MAY_MOVE)
     rank = len(x.axes)
-    given = step.ints("axes", 1)
+    is_index = step.node.op_type in {"ArgMax", "ArgMin"}
+    given = [step.number("axis", 0)] if is_index else step.ints("axes", 1)
     gone = set(range(rank)) if not given else {axis % rank for axis in given}
     axes: list[Axis] = []
     origin = x.origin
