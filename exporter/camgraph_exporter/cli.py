@@ -22,11 +22,12 @@ from camgraph_exporter.cam.score import HEADS, TASKS, ScoreOptions
 from camgraph_exporter.cam.unfused import prepare_for
 from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.export import Exported, ExportOptions, export_file
-from camgraph_exporter.export_torch import export_factory, load_factory
+from camgraph_exporter.export_torch import export_factory, export_torch_file, load_factory, load_torch_file
 from camgraph_exporter.frontends.factory import is_factory
 from camgraph_exporter.frontends.fixed_inputs import fix_inputs
 from camgraph_exporter.frontends.input_values import Values, parse_values
-from camgraph_exporter.frontends.onnx_file import load_onnx
+from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx
+from camgraph_exporter.frontends.pytorch.files import is_torch_file
 from camgraph_exporter.input_spec import CHANNEL_ORDERS, FILTERS, PRESETS, RESIZES, InputOptions
 from camgraph_exporter.inspection import Inspection, inspect_model, measure_costs
 from camgraph_exporter.labels import read_labels
@@ -107,12 +108,11 @@ def inspect(
 ) -> None:
     """List the layers of MODEL that can be explained, its head, and a guess of its input.
 
-    MODEL is an .onnx file, or package.module:factory for a PyTorch module.
+    MODEL is an .onnx file, a TorchScript or .pt2 file, or package.module:factory for a PyTorch module.
     """
-    factory = str(model)
     options = ExportOptions(input=InputOptions(size=size), fixed=fixed)
-    loaded = load_factory(factory, options) if is_factory(factory) else fix_inputs(load_onnx(model), fixed, sizes=size)
-    prepared = prepare_for(loaded.model, score, sizes=size)
+    loaded, options = _load(model, options)
+    prepared = prepare_for(loaded.model, score, sizes=options.input.size)
     inspection = inspect_model(prepared, score)
     if measure:
         inspection = _measured(prepared, inspection, score)
@@ -131,6 +131,14 @@ def inspect(
     for note in (*loaded.notes, *prepared.notes, inspection.score.note, layer.note, *inspection.input.notes):
         if note:
             click.echo(f"Note: {note}", err=True)
+
+
+def _load(model: Path, options: ExportOptions) -> tuple[LoadedModel, ExportOptions]:
+    if is_factory(str(model)):
+        return load_factory(str(model), options)
+    if is_torch_file(model) and model.is_file():
+        return load_torch_file(model, options)
+    return fix_inputs(load_onnx(model), options.fixed, sizes=options.input.size), options
 
 
 def _measured(prepared: Prepared, inspection: Inspection, score: ScoreOptions) -> Inspection:
@@ -201,7 +209,8 @@ def export(
 ) -> None:
     """Rewrite MODEL into a graph that also computes Grad-CAM's activations and weights, and prove it.
 
-    MODEL is an .onnx file, or package.module:factory for a PyTorch module, which --torch names as well.
+    MODEL is an .onnx file, a TorchScript or .pt2 file, or package.module:factory for a PyTorch module, which --torch
+    names as well.
     """
     stated = InputOptions(
         preset=preset,
@@ -240,6 +249,8 @@ def _export(
         return export_factory(factory, output, options, dynamic_size=dynamic_size, progress=report)
     if model is None:
         raise UsageError("Give MODEL, the path of an .onnx file, or --torch package.module:factory.")
+    if is_torch_file(model) and model.is_file():
+        return export_torch_file(model, output, options, dynamic_size=dynamic_size, progress=report)
     if dynamic_size:
         raise UsageError("--dynamic-size is for PyTorch modules; an .onnx file has its sizes already.")
     return export_file(model, output, options, progress=report)

@@ -44,9 +44,9 @@ _LOWEST_IR_VERSION = 8
 class ExportOptions:
     """What to export.
 
-    `layers`: tensor names, or "auto" for the last feature map before pooling or flattening. `fixed`: numbers or
-    arrays for the inputs beside the image. `exact_int8`: whether 8-bit sums are computed exactly where this CPU's
-    default kernels saturate.
+    `layers`: tensor names (one may be given as it is), or "auto" for the last feature map before pooling or flattening.
+    `fixed`: numbers or arrays for the inputs beside the image. `exact_int8`: whether 8-bit sums are computed exactly
+    where this CPU's default kernels saturate.
     """
 
     layers: Sequence[str] = ("auto",)
@@ -57,6 +57,10 @@ class ExportOptions:
     seed: int = 0
     fixed: Mapping[str, Values] = field(default_factory=dict)
     exact_int8: bool = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.layers, str):
+            object.__setattr__(self, "layers", (self.layers,))
 
 
 @dataclass(frozen=True)

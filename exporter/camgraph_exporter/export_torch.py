@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from camgraph_exporter.errors import ModuleError
 from camgraph_exporter.export import Exported, ExportOptions, export
 from camgraph_exporter.frontends.factory import call_factory
 from camgraph_exporter.frontends.fixed_inputs import fix_inputs
 from camgraph_exporter.frontends.onnx_file import LoadedModel
+from camgraph_exporter.frontends.pytorch import files
+from camgraph_exporter.frontends.pytorch.preprocessing import merged, stated_preprocessing
 from camgraph_exporter.storage import check_target, write
 from camgraph_exporter.verify.certificate import Progress
 from camgraph_exporter.verify.subject import loader_of
@@ -20,25 +23,32 @@ if TYPE_CHECKING:
 
 
 def export_module(
-    module: torch.nn.Module,
-    example_input: torch.Tensor | None = None,
+    module: torch.nn.Module | torch.export.ExportedProgram,
+    example_input: Any = None,
     target: str | Path | None = None,
     options: ExportOptions | None = None,
     *,
     name: str = "",
+    preprocessing: object | None = None,
     dynamic_size: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
     """Export a PyTorch module to an explainable graph, and prove it.
 
-    Layers in `options` may be named as modules (`layer4.2`, `features.28`) or as tensors of the exported model.
+    Layers in `options` may be named as modules (`layer4.2`, `features.28`), given as modules (`net.layer4[2]`), or
+    named as tensors of the exported model.
 
     Args:
-        module: takes one image tensor [N, C, H, W]. It is exported in evaluation mode; its own mode is left as it was.
-        example_input: a tensor of the input's shape and element type; default: zeros that fit the first convolution.
+        module: takes one image tensor [N, C, H, W]. It is exported in evaluation mode and left as it was. Wrappers that
+            compile it or run it in parallel are looked through. TorchScript and programs of torch.export work as well.
+        example_input: a tensor of the input's shape and element type; default: what the module brings itself, or zeros
+            that fit the first convolution. For a module of several inputs a tuple of them, or a dict by argument: the
+            first tensor of three axes or more is the image, the others are fixed at the given values.
         target: where to write the graph; None leaves it in memory.
         options: layers, score, labels, input and more.
         name: what the manifest calls the source; default: the module's class.
+        preprocessing: what states how photos were prepared in training: torchvision weights or their `transforms()`, a
+            timm `pretrained_cfg`, a Hugging Face image processor. A module of timm states it by itself.
         dynamic_size: also leave height and width of the image open.
         progress: called as the checks go on.
 
@@ -50,13 +60,28 @@ def export_module(
     options, target = options or ExportOptions(), None if target is None else Path(target)
     if target is not None:
         check_target(target)
-    loaded = _load(module, example_input, options, name, dynamic_size=dynamic_size)
-    exported = export(
-        loaded, options, load_source=loader_of(loaded.model, exact_int8=options.exact_int8), progress=progress
-    )
-    if target is not None:
-        write(exported.model, target, exported.weights_folder)
-    return exported
+    source = _Source(module, example_input, preprocessing, name)
+    return _export(*_load(source, options, dynamic_size=dynamic_size), target, progress)
+
+
+def export_torch_file(
+    source: str | Path,
+    target: str | Path,
+    options: ExportOptions,
+    *,
+    dynamic_size: bool = False,
+    progress: Progress | None = None,
+) -> Exported:
+    """Export a TorchScript file or a program that `torch.export.save` wrote.
+
+    Raises:
+        ExportError: the file holds no network, or as `export_module`.
+        UsageError: PyTorch is not installed, or the target cannot be written to.
+
+    """
+    target = Path(target)
+    check_target(target, Path(source))
+    return _export(*load_torch_file(Path(source), options, dynamic_size=dynamic_size), target, progress)
 
 
 def export_factory(
@@ -67,7 +92,10 @@ def export_factory(
     dynamic_size: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
-    """Export what `package.module:factory` returns: a module, or a pair of a module and an example input.
+    """Export what `package.module:factory` returns.
+
+    That is a module; or a tuple of a module, an example input (or None) and, if you like, the preprocessing, as
+    `export_module` takes them.
 
     Raises:
         ExportError: as `export_module`; or the factory fails, or returns something else.
@@ -76,51 +104,106 @@ def export_factory(
     """
     target = Path(target)
     check_target(target)
-    loaded = load_factory(factory, options, dynamic_size=dynamic_size)
-    exported = export(
-        loaded, options, load_source=loader_of(loaded.model, exact_int8=options.exact_int8), progress=progress
-    )
-    write(exported.model, target, exported.weights_folder)
+    return _export(*load_factory(factory, options, dynamic_size=dynamic_size), target, progress)
+
+
+def _export(loaded: LoadedModel, options: ExportOptions, target: Path | None, progress: Progress | None) -> Exported:
+    load_source = loader_of(loaded.model, exact_int8=options.exact_int8)
+    exported = export(loaded, options, load_source=load_source, progress=progress)
+    if target is not None:
+        write(exported.model, target, exported.weights_folder)
     return exported
 
 
-def load_factory(factory: str, options: ExportOptions, *, dynamic_size: bool = False) -> LoadedModel:
-    """Build a module and turn it into an ONNX model, with the tensors of the layers that `options` names as modules.
+def load_factory(
+    factory: str, options: ExportOptions, *, dynamic_size: bool = False
+) -> tuple[LoadedModel, ExportOptions]:
+    """Build a module and turn it into an ONNX model; return it with the options that it completes.
+
+    Layers that the options name as modules become aliases of their tensors, and what the module states of its
+    preprocessing stands in the options' `input`.
 
     Raises:
         ExportError: the factory fails or returns no module, or the module cannot be exported.
         UsageError: there is no such factory, or PyTorch is not installed.
 
     """
-    module, example = _module_and_example(factory, call_factory(factory))
-    return _load(module, example, options, factory, dynamic_size=dynamic_size)
+    return _load(_source_of(factory, call_factory(factory)), options, dynamic_size=dynamic_size)
 
 
-def _load(
-    module: torch.nn.Module, example: torch.Tensor | None, options: ExportOptions, name: str, *, dynamic_size: bool
-) -> LoadedModel:
-    try:
-        from camgraph_exporter.frontends import torch_module
-    except ImportError as error:
-        raise _not_installed(error) from error
-    if example is None:
-        example = torch_module.default_example(module, options.input.size)
-    loaded = torch_module.load_module(module, example, layers=options.layers, name=name, dynamic_size=dynamic_size)
-    return fix_inputs(loaded, options.fixed, sizes=options.input.size)
+def load_torch_file(
+    path: Path, options: ExportOptions, *, dynamic_size: bool = False
+) -> tuple[LoadedModel, ExportOptions]:
+    """Read a TorchScript file or a program of torch.export, which hold a network; return it as `load_factory` does.
 
+    Raises:
+        ModuleError: the file holds something else, such as weights alone; the message says what and what to do.
+        UsageError: PyTorch is not installed.
 
-def _module_and_example(factory: str, built: object) -> tuple[torch.nn.Module, torch.Tensor | None]:
+    """
+    kind = files.kind_of(path)
+    if kind not in ("torchscript", "program"):
+        raise ModuleError(files.describe(path))
     try:
         import torch
     except ImportError as error:
         raise _not_installed(error) from error
-    module, example = built if isinstance(built, tuple) and len(built) == 2 else (built, None)
-    if not isinstance(module, torch.nn.Module):
+    try:
+        module = torch.jit.load(str(path), map_location="cpu") if kind == "torchscript" else torch.export.load(path)
+    except Exception as error:  # whatever the file makes PyTorch raise
+        reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ModuleError(
-            f"The factory {factory!r} returned {type(module).__name__}, not a torch.nn.Module. "
-            "Return the module, or a pair of the module and an example input."
+            f"{str(path)!r} cannot be read by PyTorch {torch.__version__}: {reason[0].rstrip('.')}. Save it again."
+        ) from error
+    return _load(_Source(module, name=path.name), options, dynamic_size=dynamic_size)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is exported: a module (or what a user takes for one), its example inputs, its preprocessing, its name."""
+
+    module: Any
+    example: Any = None
+    preprocessing: object | None = None
+    name: str = ""
+
+
+def _load(source: _Source, options: ExportOptions, *, dynamic_size: bool) -> tuple[LoadedModel, ExportOptions]:
+    try:
+        from camgraph_exporter.frontends import torch_module
+        from camgraph_exporter.frontends.pytorch import kinds
+    except ImportError as error:
+        raise _not_installed(error) from error
+    module = kinds.module_of(source.module)
+    example = source.example if source.example is not None else kinds.example_of(source.module)
+    stated = stated_preprocessing(module, source.preprocessing)
+    if stated is not None:
+        options = replace(options, input=merged(options.input, stated.options))
+    if example is None:
+        example = torch_module.default_example(module, options.input.size)
+    options = replace(options, layers=tuple(kinds.layer_name(module, layer) for layer in options.layers))
+    loaded = torch_module.load_module(
+        module, example, layers=options.layers, name=source.name, dynamic_size=dynamic_size
+    )
+    if stated is not None and options.input == merged(options.input, stated.options):
+        note = f"The preprocessing is that of {stated.origin}."
+        loaded = replace(loaded, notes=(*loaded.notes, note))
+    return fix_inputs(loaded, options.fixed, sizes=options.input.size), options
+
+
+def _source_of(factory: str, built: object) -> _Source:
+    try:
+        from camgraph_exporter.frontends.pytorch import kinds
+    except ImportError as error:
+        raise _not_installed(error) from error
+    parts = built if isinstance(built, tuple) and len(built) in (2, 3) else (built,)
+    if not kinds.is_module(parts[0]):
+        raise ModuleError(
+            f"The factory {factory!r} returned {type(parts[0]).__name__}, not a torch.nn.Module. "
+            "Return the module, or a tuple of the module, an example input and its preprocessing."
         )
-    return module, example
+    module, example, preprocessing = (*parts, None, None)[:3]
+    return _Source(module, example, preprocessing, factory)
 
 
 def _not_installed(error: ImportError) -> UsageError:

@@ -1,16 +1,19 @@
 """PyTorch's own exporters, behind one face: each turns a module into an ONNX model, or raises.
 
 `trace` follows the module with `torch.export`; `record` notes the operators of one run in TorchScript, the older way;
-`trace-one` traces with a batch of one, for modules that take no other.
+`trace-one` traces with a batch of one, for modules that take no other, and `trace-example` with that of the example.
 """
 
 from __future__ import annotations
 
+import io
 import logging
+import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,12 @@ from camgraph_exporter.prepare.probe import BATCH
 
 # The newest opset that the recording exporter writes.
 _RECORDED_OPSET = 17
+
+_NOTE_OF_RECORD = (
+    "PyTorch's exporter could not trace the module, so its older exporter recorded one run of it: "
+    "control flow that depends on data is fixed."
+)
+_NOTE_OF_SCRIPT = "The module is TorchScript, which PyTorch's older exporter turned into a graph."
 
 
 @dataclass(frozen=True)
@@ -51,10 +60,7 @@ def trace(module: torch.nn.Module, example: torch.Tensor, *, dynamic_size: bool)
 
 def record(module: torch.nn.Module, example: torch.Tensor, *, dynamic_size: bool) -> Exported:
     """Export with the recording exporter, batch dynamic."""
-    note = (
-        "PyTorch's exporter could not trace the module, so its older exporter recorded one run of it: "
-        "control flow that depends on data is fixed."
-    )
+    note = _NOTE_OF_SCRIPT if isinstance(module, torch.jit.ScriptModule) else _NOTE_OF_RECORD
     axes = {0: BATCH} | ({2: "height", 3: "width"} if dynamic_size else {})
     example = _of_batch(example, 2)
 
@@ -66,27 +72,59 @@ def record(module: torch.nn.Module, example: torch.Tensor, *, dynamic_size: bool
 
 def trace_one(module: torch.nn.Module, example: torch.Tensor, *, dynamic_size: bool) -> Exported:
     """Export with `torch.export`, one image at a time."""
+    return _trace_fixed(
+        module, example, 1, "The module allows no dynamic batch, so the graph takes one image at a time.", dynamic_size
+    )
+
+
+def trace_example(module: torch.nn.Module, example: torch.Tensor, *, dynamic_size: bool) -> Exported:
+    """Export with `torch.export`, with the example's own batch: a program may take no other."""
+    return _trace_fixed(module, example, example.shape[0], "", dynamic_size)
+
+
+def _trace_fixed(module: torch.nn.Module, example: torch.Tensor, batch: int, note: str, dynamic_size: bool) -> Exported:
     if dynamic_size:
         raise ModuleError("its batch cannot be dynamic, so neither can its size")
-    note = "The module allows no dynamic batch, so the graph takes one image at a time."
-    return Exported(*_traced(module, _of_batch(example, 1), None), batch=1, note=note)
+    return Exported(*_traced(module, _of_batch(example, batch), None), batch=batch, note=note)
 
 
-EXPORTERS: dict[str, Callable[..., Exported]] = {"trace": trace, "record": record, "trace-one": trace_one}
+EXPORTERS: dict[str, Callable[..., Exported]] = {
+    "trace": trace,
+    "record": record,
+    "trace-one": trace_one,
+    "trace-example": trace_example,
+}
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep the exporters' remarks to themselves: what matters comes back as an error or a note."""
-    logger = logging.getLogger("torch")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    silence = io.StringIO()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(silence), redirect_stderr(silence):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        logging.disable(before)
+
+
+@contextmanager
+def _silent_descriptors() -> Iterator[None]:
+    """Close the process's mouth: the recording exporter prints graphs from C++, past Python's own streams."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = {number: os.dup(number) for number in (1, 2)}
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            for number in kept:
+                os.dup2(nowhere.fileno(), number)
+            yield
+    finally:
+        for number, copy in kept.items():
+            os.dup2(copy, number)
+            os.close(copy)
 
 
 def _traced(module: torch.nn.Module, example: torch.Tensor, dims: Any) -> tuple[ir.Model, Callable[[], ir.Model]]:
@@ -132,7 +170,7 @@ def _attention_of_any_rank() -> Iterator[None]:
 
 def _recorded(module: torch.nn.Module, example: torch.Tensor, axes: dict[int, str], *, merge: bool) -> ir.Model:
     mode = torch.onnx.TrainingMode.EVAL if merge else torch.onnx.TrainingMode.PRESERVE
-    with quiet(), tempfile.TemporaryDirectory() as folder:
+    with _silent_descriptors(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         torch.onnx.export(
             module,

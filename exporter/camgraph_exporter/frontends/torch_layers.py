@@ -8,7 +8,7 @@ rounding, such as the input and the output of a block whose residual branch is n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,7 @@ class Recorded:
     unchanged: set[str] = field(default_factory=set)
 
 
-def record(module: torch.nn.Module, x: torch.Tensor, names: Sequence[str]) -> Recorded:
+def record(module: torch.nn.Module, x: torch.Tensor, names: Iterable[str]) -> Recorded:
     """Run the module on `x` and record what the named ones among its parts return.
 
     Raises:
@@ -43,6 +43,11 @@ def record(module: torch.nn.Module, x: torch.Tensor, names: Sequence[str]) -> Re
     """
     parts = {name: part for name, part in module.named_modules() if name}
     recorded = Recorded(x.cpu().numpy(), {name: [] for name in names if name in parts})
+    if recorded.outputs and isinstance(module, torch.jit.ScriptModule | torch.fx.GraphModule):
+        raise LayerError(
+            f"Module {next(iter(recorded.outputs))!r} is part of a program, whose parts do not run by themselves. "
+            "Name a tensor of the exported model instead; `camgraph inspect` lists them."
+        )
     handles = [parts[name].register_forward_hook(_Hook(name, recorded)) for name in recorded.outputs]
     try:
         module(x)
@@ -61,8 +66,8 @@ class _Hook:
     recorded: Recorded
 
     def __call__(self, _part: torch.nn.Module, inputs: Any, output: Any) -> None:
-        tensor = output[0] if isinstance(output, tuple | list) and output else output
-        if not isinstance(tensor, torch.Tensor):
+        tensor = _map_of(output)
+        if tensor is None:
             raise LayerError(
                 f"Module {self.name!r} returns {type(output).__name__}, not a tensor. Name one of its parts instead."
             )
@@ -71,6 +76,16 @@ class _Hook:
             self.recorded.unchanged.add(self.name)
         # A copy: the next operation may work in place.
         self.recorded.outputs[self.name].append(tensor.detach().cpu().numpy().copy())
+
+
+def _map_of(output: Any) -> torch.Tensor | None:
+    """Return the tensor that a part returns; of several, the first that can hold a map, or else the first."""
+    if isinstance(output, torch.Tensor):
+        return output
+    if not isinstance(output, tuple | list):
+        return None
+    tensors = [value for value in output if isinstance(value, torch.Tensor)]
+    return next((tensor for tensor in tensors if tensor.ndim >= 3), next(iter(tensors), None))
 
 
 def find_layers(spellings: Sequence[Callable[[], ir.Model]], recorded: Recorded) -> tuple[ir.Model, dict[str, str]]:

@@ -8,29 +8,28 @@ is run beside the module and must agree with it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import onnx_ir as ir
 import torch
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.choose import AUTO
-from camgraph_exporter.errors import LayerError, ModuleError, closest
+from camgraph_exporter.errors import LayerError, closest
 from camgraph_exporter.frontends.onnx_file import LoadedModel
+from camgraph_exporter.frontends.pytorch.backward import backward_notes
+from camgraph_exporter.frontends.pytorch.inputs import Inputs, inputs_of
+from camgraph_exporter.frontends.pytorch.kept import left_as_it_was
+from camgraph_exporter.frontends.pytorch.running import check_agrees, check_runs, random_like, refusal
+from camgraph_exporter.frontends.pytorch.wrappers import core_name, unwrap
 from camgraph_exporter.frontends.torch_exporters import EXPORTERS, Exported, quiet
 from camgraph_exporter.frontends.torch_layers import find_layers, record
-from camgraph_exporter.prepare.probe import engine_with_outputs
-from camgraph_runtime.errors import CamgraphError
-
-_OUTPUT_TOLERANCE = 1e-3
 
 
 def load_module(
     module: torch.nn.Module,
-    example: torch.Tensor,
+    example: Any,
     *,
     layers: Sequence[str] = (),
     name: str = "",
@@ -41,8 +40,10 @@ def load_module(
     """Export a module and find the tensors of the named modules in the result.
 
     Args:
-        module: takes one image tensor and returns a tensor, or several. Its state is left as it was.
-        example: an input, float [N, C, H, W]; only shape, element type and device matter.
+        module: takes one image tensor and returns a tensor, or several. Its state is left as it was. Wrappers that
+            compile it or run it in parallel are taken off meanwhile.
+        example: a tensor [N, C, H, W], of which only shape, element type and device matter; or several inputs
+            (`inputs.inputs_of`).
         layers: names as in `module.named_modules()`; names that are none are left to the exporter of the graph.
         name: what to call the source in the manifest; default: the module's class.
         dynamic_size: also leave height and width open.
@@ -55,22 +56,30 @@ def load_module(
             output is no tensor of the graph.
 
     """
-    with _evaluating(module), torch.no_grad():
-        _check_runs(module, example)
-        exported = _export(module, example, exporters, dynamic_size=dynamic_size)
-        recorded = record(module, _random_like(example, batch=exported.batch or 2), layers)
+    with left_as_it_was(module), torch.no_grad(), quiet():
+        names = {layer: core_name(module, layer) for layer in layers}
+        core = unwrap(module)
+        _evaluate(core)
+        inputs = inputs_of(core, example)
+        check_runs(core, inputs)
+        notes = [inputs.note, *backward_notes(inputs.module, random_like(inputs.image, batch=inputs.image.shape[0]))]
+        exported = _export(core, inputs, exporters, dynamic_size=dynamic_size)
+        parts = {layer: inputs.prefix + part for layer, part in names.items()}
+        batch = exported.batch or 2
+        recorded = record(inputs.module, random_like(inputs.image, batch=batch), parts.values())
         spellings = [lambda: exported.model, exported.plain] if merge else [exported.plain]
-        model, aliases = find_layers(spellings, recorded)
-    _check_names(layers, module, model)
+        model, tensors = find_layers(spellings, recorded)
+        _check_names(names, core, model)
     _forget_origins(model)
     _own_weights(model)
     source = pb.Source(
-        file_name=name or type(module).__name__,
-        sha256=_digest(module),
+        file_name=name or type(core).__name__,
+        sha256=_digest(core),
         producer=f"pytorch {torch.__version__}",
         opset_version=model.opset_imports[""],
     )
-    return LoadedModel(model, source, aliases=aliases, notes=(exported.note,) if exported.note else ())
+    aliases = {layer: tensors[part] for layer, part in parts.items() if part in tensors}
+    return LoadedModel(model, source, aliases=aliases, notes=tuple(filter(None, (exported.note, *notes))))
 
 
 def default_example(module: torch.nn.Module, size: tuple[int, int] | None) -> torch.Tensor:
@@ -84,74 +93,34 @@ def default_example(module: torch.nn.Module, size: tuple[int, int] | None) -> to
     return torch.zeros(2, channels, int(height), int(width), dtype=like.dtype, device=like.device)
 
 
-def _export(
-    module: torch.nn.Module, example: torch.Tensor, exporters: Sequence[str], *, dynamic_size: bool
-) -> Exported:
+def _evaluate(module: torch.nn.Module) -> None:
+    try:
+        module.eval()
+    except NotImplementedError:
+        # A program of torch.export was traced in one mode and has no other.
+        return
+
+
+def _export(core: torch.nn.Module, inputs: Inputs, exporters: Sequence[str], *, dynamic_size: bool) -> Exported:
     """Try the exporters in order, and return the first result that agrees with the module."""
-    problems = []
+    problems: list[Exception] = []
     for name in exporters:
         try:
-            with quiet():
-                exported = EXPORTERS[name](module, example, dynamic_size=dynamic_size)
-            _check_agrees(module, example, exported)
-        except ModuleError as error:
-            problems.append(str(error))
+            exported = EXPORTERS[name](inputs.module, inputs.image, dynamic_size=dynamic_size)
+            check_agrees(inputs, exported)
         except Exception as error:  # the exporters raise whatever their passes raise
-            problems.append(f"{type(error).__name__}: {_cause(error)}")
+            problems.append(error)
         else:
             return exported
-    reasons = "; ".join(dict.fromkeys(problems))
-    raise ModuleError(
-        f"PyTorch could not export {type(module).__name__} to ONNX: {reasons}. "
-        "Export it to an .onnx file yourself and give that file."
-    )
+    raise refusal(core, inputs, problems)
 
 
-def _check_runs(module: torch.nn.Module, example: torch.Tensor) -> None:
-    if not isinstance(example, torch.Tensor) or example.ndim < 3:
-        raise ModuleError("The example input must be one image tensor such as torch.zeros(1, 3, 224, 224).")
-    try:
-        result = module(_random_like(example, batch=example.shape[0]))
-    except Exception as error:
-        raise ModuleError(
-            f"{type(module).__name__} does not run on an input of shape {list(example.shape)}: {_cause(error)}. "
-            "Give an example input that fits."
-        ) from error
-    if not all(isinstance(leaf, torch.Tensor) for leaf in _leaves(result)):
-        raise ModuleError(
-            f"{type(module).__name__} returns {type(result).__name__} with something else than tensors in it. "
-            "Wrap it in a module that returns the scores."
-        )
-
-
-def _check_agrees(module: torch.nn.Module, example: torch.Tensor, exported: Exported) -> None:
-    """Run a batch through the exported model, and its images one by one through the module."""
-    engine = engine_with_outputs(exported.model, [])
-    image = str(exported.model.graph.inputs[0].name)
-    for batch in (exported.batch,) if exported.batch else (1, 3):
-        x = _random_like(example, batch=batch)
-        try:
-            found = list(engine.run({image: x.cpu().numpy()}).values())
-        except CamgraphError as error:
-            raise ModuleError(f"the exported model does not run with a batch of {batch} ({error})") from error
-        singles = [_leaves(module(x[i : i + 1])) for i in range(batch)]
-        for array, *leaves in zip(found, *singles, strict=True):
-            if not _agrees(array, torch.cat(leaves).cpu().numpy()):
-                raise ModuleError(f"the exported model's outputs differ from the module's with a batch of {batch}")
-
-
-def _agrees(found: np.ndarray, expected: np.ndarray) -> bool:
-    if found.shape != expected.shape:
-        return False
-    distance = np.linalg.norm(np.asarray(found, np.float64) - expected)
-    return bool(distance <= _OUTPUT_TOLERANCE * max(float(np.linalg.norm(expected)), 1e-30))
-
-
-def _check_names(layers: Sequence[str], module: torch.nn.Module, model: ir.Model) -> None:
+def _check_names(layers: Mapping[str, str], module: torch.nn.Module, model: ir.Model) -> None:
+    """Refuse names that mean nothing. `layers`: what the user wrote, and the same without wrappers."""
     modules = {name for name, _ in module.named_modules()}
     tensors = {str(value.name) for node in model.graph for value in node.outputs}
-    for name in layers:
-        if name != AUTO and name not in modules | tensors:
+    for name, core in layers.items():
+        if name != AUTO and name not in tensors and core not in modules:
             raise LayerError(f"There is no module or tensor {name!r}.{closest(name, sorted(modules))}")
 
 
@@ -170,42 +139,21 @@ def _own_weights(model: ir.Model) -> None:
             value.const_value = ir.tensor(value.const_value.numpy().copy(), name=value.name)
 
 
-def _random_like(example: torch.Tensor, *, batch: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn((batch, *example.shape[1:]), generator=generator)
-    return x.to(dtype=example.dtype, device=example.device)
-
-
-def _leaves(result: Any) -> list[Any]:
-    leaves: list[Any] = torch.utils._pytree.tree_leaves(result)
-    return leaves
-
-
-@contextmanager
-def _evaluating(module: torch.nn.Module) -> Iterator[None]:
-    """Put the module in evaluation mode, and each part of it back in its own mode afterwards."""
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes.items():
-            part.training = training
-
-
-def _cause(error: BaseException) -> str:
-    """Return one line that says why: the innermost error's first line."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rstrip(".")[:300] if lines else type(error).__name__
-
-
 def _digest(module: torch.nn.Module) -> str:
     """Return the SHA-256 of all parameters and buffers: name, element type, shape and bytes."""
     digest = hashlib.sha256()
     for name, tensor in module.state_dict().items():
         if isinstance(tensor, torch.Tensor):
             digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+            for plain in _plain_tensors(tensor):
+                digest.update(plain.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def _plain_tensors(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Yield what a tensor is made of: those of quantised weights are several in one."""
+    if not hasattr(tensor, "__tensor_flatten__"):
+        yield tensor
+        return
+    for name in tensor.__tensor_flatten__()[0]:
+        yield from _plain_tensors(getattr(tensor, name))

@@ -1,4 +1,4 @@
-"""Settles casts whose type comes from another tensor: they seem to depend on its elements, but take its type only."""
+"""Settles casts: those that take their type from another tensor, and those of integers that change nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import onnx_ir as ir
 
 
 def settle_casts(model: ir.Model) -> None:
-    """Turn each CastLike into a Cast to the type that the probe has found."""
+    """Turn each CastLike into a Cast to the type that the probe has found.
+
+    It seems to depend on the elements of its second input, but takes the type alone.
+    """
     for node in list(model.graph):
         if node.op_type != "CastLike" or node.domain:
             continue
@@ -17,4 +20,19 @@ def settle_casts(model: ir.Model) -> None:
         cast.outputs[0].name, cast.outputs[0].type, cast.outputs[0].shape = output.name, output.type, output.shape
         model.graph.insert_before(node, cast)
         output.replace_all_uses_with(cast.outputs[0])
+        model.graph.remove(node, safe=True)
+
+
+def drop_needless_casts(model: ir.Model) -> None:
+    """Remove each Cast of integers to the type that they have: PyTorch writes one after every quantiser.
+
+    No gradient passes a cast to integers, so it would hide that quantiser and dequantiser belong together.
+    """
+    for node in list(model.graph):
+        if node.op_type != "Cast" or node.domain:
+            continue
+        x, y = node.inputs[0], node.outputs[0]
+        if x is None or x.dtype is None or x.dtype != y.dtype or not x.dtype.is_integer() or y.is_graph_output():
+            continue
+        y.replace_all_uses_with(x)
         model.graph.remove(node, safe=True)

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.batch import free_batch
-from camgraph_exporter.prepare.casts import settle_casts
+from camgraph_exporter.prepare.casts import drop_needless_casts, settle_casts
 from camgraph_exporter.prepare.channels import settle_channels
 from camgraph_exporter.prepare.exact_weights import store_exactly
 from camgraph_exporter.prepare.fusions import write_out_fusions
@@ -95,6 +95,7 @@ def prepare(
         annotate(model, result)
         is_rewritten = is_rewritten or bool(note)
     settle_casts(model)
+    drop_needless_casts(model)
     settle_poolings(model)
     unpack_sequences(model)
     show_integer_maps(model)
