@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,12 +117,19 @@ def test_the_source_is_identified_by_its_parameters() -> None:
     assert (first.file_name, first.producer) == ("Network", f"pytorch {torch.__version__}")
 
 
-def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_examples_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "pytorch.md"
     monkeypatch.chdir(tmp_path)
-    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-        exec(compile(block, str(page), "exec"), {})
+    first, factory = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(first, str(page), "exec"), {})
     assert (tmp_path / "model.cam.onnx").exists()
+    names: dict[str, Any] = {}
+    exec(compile(factory, str(page), "exec"), names)
+    weights = names["network"]().state_dict()
+    torch.save(weights, "weights.pth")
+    module, example = names["build"]()
+    assert torch.equal(module[0].weight, weights["0.weight"])
+    module(example)
 
 
 def test_height_and_width_can_stay_open() -> None:

@@ -53,7 +53,7 @@ def check_runs(core: torch.nn.Module, inputs: Inputs) -> None:
     if not all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(first, second, strict=True)):
         raise ModuleError(
             f"{name} gives different results for the same image, in evaluation mode too. "
-            "Turn off what is random in it, such as a dropout that is always on."
+            "Turn off what is random in it, such as a dropout that is always on, or what it changes as it runs."
         )
 
 
