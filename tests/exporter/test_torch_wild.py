@@ -164,6 +164,16 @@ def test_a_part_that_returns_a_vector_and_a_map_is_a_layer(map_first: bool) -> N
     np.testing.assert_allclose(_run(exported, x, [1])["activations"], maps, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("from_end", [True, False])
+def test_tokens_after_the_map_belong_to_no_cell(from_end: bool) -> None:
+    """The last map has no gradients, as after its last attention only the queries are read."""
+    exported = _export(_seeded(lambda: wild.QueryTokens(from_end=from_end)))
+    (layer,) = exported.manifest.layers
+    assert (layer.height, layer.width, layer.prefix_tokens) == (4, 4, 1)
+    assert exported.manifest.head.num_anchors == 4
+    assert any("the gradients of its map are zero" in note for note in exported.manifest.notes)
+
+
 def test_a_layer_can_be_given_as_a_module() -> None:
     module = _seeded(wild.Net)
     assert _export(module, layer=module.norm2).manifest.layers[0].alias == "norm2"

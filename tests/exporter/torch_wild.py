@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from exporter.matrix.transformers import TransformerBlock
+
 
 class Net(nn.Module):
     """Two convolutions, pooled, and one linear layer of five classes."""
@@ -143,3 +145,21 @@ class UsesVectorAndMap(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         maps, vector = self.both(x) if self.map_first else reversed(self.both(x))
         return self.head(torch.relu(self.last(maps)).mean((2, 3)) + vector)
+
+
+class QueryTokens(nn.Module):
+    """A detector in the manner of YOLOS (Fang et al. 2021): it reads only the tokens after those of the patches."""
+
+    def __init__(self, *, from_end: bool) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, 16, 4, 4)
+        self.first, self.queries = nn.Parameter(torch.zeros(1, 1, 16)), nn.Parameter(torch.randn(1, 4, 16))
+        self.blocks = nn.Sequential(*(TransformerBlock(16, 4, fused=False) for _ in range(2)))
+        self.norm, self.head = nn.LayerNorm(16), nn.Linear(16, 3)
+        self.start = -4 if from_end else 17
+
+    def forward(self, x: Tensor) -> Tensor:
+        patches = self.embed(x).flatten(2).transpose(1, 2)
+        rows = [part.expand(x.shape[0], -1, -1) for part in (self.first, self.queries)]
+        tokens = self.norm(self.blocks(torch.cat([rows[0], patches, rows[1]], 1)))
+        return self.head(tokens[:, self.start :])

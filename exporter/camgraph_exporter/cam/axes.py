@@ -161,15 +161,20 @@ def _shifted(axis: Axis | None, by: int | None) -> Axis | None:
 
 
 def _cut(axis: Axis | None, start: int | None, size: Dim) -> Axis | None:
-    """Return what is left of an axis of tokens from `start` on: its whole map, only its prefix, or nothing known."""
+    """Return what is left of an axis of tokens from `start` on: its whole map, no cell of it, or nothing known."""
     if axis is None or axis.grid is None or start is None:
         return None
     if isinstance(size, int) and start + size <= axis.grid.prefix:
         return Axis(Role.PREFIX)
     cells = (axis.grid.height, axis.grid.width)
     numbers = [dim for dim in cells if isinstance(dim, int)]
-    if len(numbers) == 2 and isinstance(size, int) and start + size < axis.grid.prefix + numbers[0] * numbers[1]:
-        return None
+    if len(numbers) == 2:
+        end = axis.grid.prefix + numbers[0] * numbers[1]
+        if start >= end:
+            # Tokens after the map, such as a detector's queries, belong to no cell either.
+            return Axis(Role.PREFIX)
+        if isinstance(size, int) and start + size < end:
+            return None
     return _shifted(axis, -start)
 
 

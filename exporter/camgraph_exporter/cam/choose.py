@@ -64,9 +64,10 @@ def _best(prepared: Prepared, layers: list[TargetLayer], score: Score) -> Target
     """Return the layer that Grad-CAM means among some."""
     if score.task == pb.TASK_SEGMENTATION:
         return _deepest(prepared, layers, layers, score)
-    if score.task == pb.TASK_DETECTION:
-        return _deepest_of_all_boxes(prepared, layers, score)
     useful = [layer for layer in layers if layer.has_effect] or layers
+    # A transformer has one row of tokens from end to end, whatever its head reads of it.
+    if score.task == pb.TASK_DETECTION and narrowest(useful)[-1].layout != pb.LAYER_LAYOUT_TOKENS:
+        return _deepest_of_all_boxes(prepared, layers, score)
     chosen = _before_pooling(narrowest(useful)[-1], {layer.name: layer for layer in layers})
     last = narrowest(layers)[-1]
     return chosen if last.has_effect else replace(chosen, note=_stepped_back(last, chosen))
@@ -95,7 +96,7 @@ def _twin(prepared: Prepared, name: str) -> str:
 
 def _stepped_back(last: TargetLayer, chosen: TargetLayer) -> str:
     return (
-        f"The score reads only the class token of {last.name!r}, so the gradients of its map are zero; "
+        f"The score reads only tokens of {last.name!r} that belong to no place, such as a class token, so the gradients of its map are zero; "
         f"the target layer is {chosen.name!r}, the last map before it that the score depends on."
     )
 
