@@ -65,8 +65,7 @@ def _best(prepared: Prepared, layers: list[TargetLayer], score: Score) -> Target
     if score.task == pb.TASK_SEGMENTATION:
         return _deepest(prepared, layers, layers, score)
     useful = [layer for layer in layers if layer.has_effect] or layers
-    # A transformer has one row of tokens from end to end, whatever its head reads of it.
-    if score.task == pb.TASK_DETECTION and narrowest(useful)[-1].layout != pb.LAYER_LAYOUT_TOKENS:
+    if score.task == pb.TASK_DETECTION and narrowest(layers)[-1].has_effect:
         return _deepest_of_all_boxes(prepared, layers, score)
     chosen = _before_pooling(narrowest(useful)[-1], {layer.name: layer for layer in layers})
     last = narrowest(layers)[-1]
