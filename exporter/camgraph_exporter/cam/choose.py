@@ -95,8 +95,8 @@ def _twin(prepared: Prepared, name: str) -> str:
 
 def _stepped_back(last: TargetLayer, chosen: TargetLayer) -> str:
     return (
-        f"The score reads only tokens of {last.name!r} that belong to no place, such as a class token, so the gradients "
-        "of its map are zero; "
+        f"The score reads only tokens of {last.name!r} that belong to no place, such as a class token, so the "
+        "gradients of its map are zero; "
         f"the target layer is {chosen.name!r}, the last map before it that the score depends on."
     )
 
