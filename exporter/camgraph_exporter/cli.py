@@ -44,7 +44,7 @@ from camgraph_exporter.storage import weights_folder, written_bytes
 from camgraph_exporter.verify.certificate import Progress as Report
 from camgraph_exporter.verify.certificate import certify
 from camgraph_exporter.verify.subject import Subject
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.engine import Device, Engine
 from camgraph_runtime.errors import UsageError
 from camgraph_runtime.manifest import manifest_from_metadata
 
@@ -268,14 +268,15 @@ def _export(
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of the random inputs.")
 @_fast_int8
-def verify(graph: Path, as_json: bool, device: str, seed: int, fast_int8: bool) -> None:
+def verify(graph: Path, as_json: bool, device: Device, seed: int, fast_int8: bool) -> None:
     """Run the certificate's checks on GRAPH again, here. Exit code 1 if one fails."""
     loaded = load_onnx(graph)
     model, folder = ir.to_proto(loaded.model), weights_folder(loaded.model)
-    engine = Engine(graph, device=device, exact_int8=not fast_int8)  # type: ignore[arg-type]  # click has checked it
+    engine = Engine(graph, device=device, exact_int8=not fast_int8)
     manifest = manifest_from_metadata(engine.metadata, str(graph))
+    subject = Subject(model, manifest, engine, folder=folder, device=device, seed=seed)
     with _progress_bar("Checking") as report:
-        certificate = certify(Subject(model, manifest, engine, folder=folder, seed=seed), progress=report)
+        certificate = certify(subject, progress=report)
     if as_json:
         click.echo(json_format.MessageToJson(certificate, preserving_proto_field_name=True))
     else:

@@ -27,6 +27,7 @@ from camgraph_exporter.manifest import make_manifest
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.storage import check_model, check_target, load_engine, weights_folder, write
 from camgraph_exporter.verify.certificate import Progress, certify, require
+from camgraph_exporter.verify.forward_part import is_rewritten
 from camgraph_exporter.verify.int8_kernels import remark_on, source_for_exact_kernels, state_kernels
 from camgraph_exporter.verify.locate import name_wrong_nodes
 from camgraph_exporter.verify.subject import LoadSource, Subject, loader_of
@@ -127,7 +128,11 @@ def export(
     # Of a rewritten model only the graph's own forward part can be run.
     source = None if prepared.is_rewritten else load_source
     source = source_for_exact_kernels(loaded.model, source, exact=options.exact_int8)
-    subject = Subject(model, manifest, engine, load_source=source, folder=folder, seed=options.seed)
+    outputs = [spec.name for spec in manifest.source_outputs]
+    rewritten = source is not None and is_rewritten(loaded.model, model, outputs)
+    subject = Subject(
+        model, manifest, engine, load_source=source, folder=folder, is_rewritten=rewritten, seed=options.seed
+    )
     state_kernels(subject)
     return _prove(subject, built.trace, progress)
 

@@ -50,7 +50,6 @@ def inspection_json(inspection: Inspection) -> dict[str, object]:
         "auto_layer": next(candidate.layer.name for candidate in inspection.candidates if candidate.is_chosen),
         "layers": [_candidate_json(candidate) for candidate in inspection.candidates],
         "input": json_format.MessageToDict(inspection.input.spec, preserving_proto_field_name=True),
-        "input_notes": list(inspection.input.notes),
     }
 
 
@@ -104,7 +103,8 @@ def check_table(certificate: pb.Certificate) -> Table:
     table.add_column("where", overflow="fold")
     for check in certificate.checks:
         verdict = "passed" if check.passed else "FAILED"
-        table.add_row(check.name, f"{check.error:.2e}", f"{check.tolerance:g}", verdict, check.location)
+        allowed = "any" if check.is_statement else f"{check.tolerance:g}"
+        table.add_row(check.name, f"{check.error:.2e}", allowed, verdict, check.location)
     return table
 
 
@@ -121,13 +121,11 @@ def summarise(output: Path, size: int, manifest: pb.Manifest) -> None:
     for note in manifest.notes:
         click.echo(f"Note: {note}", err=True)
     if not manifest.input.stated:
-        click.echo(f"Note: {_note_on_guess(manifest.input)}", err=True)
-
-
-def _note_on_guess(spec: pb.InputSpec) -> str:
-    if spec.told_by_graph:
-        return f"the order of channels and the resize were guessed ({describe_input(spec)}). State them if they differ."
-    return f"the input was guessed ({describe_input(spec)}). State it with --preset or --mean and --std."
+        click.echo(
+            f"Note: the input was guessed ({describe_input(manifest.input)}). "
+            "State it with --preset or --mean and --std.",
+            err=True,
+        )
 
 
 def _longer_side(spec: pb.InputSpec) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.engine import Device, Engine
 from camgraph_runtime.errors import UsageError
 
 # The limit of protobuf, less room for what the exporter adds.
@@ -39,7 +39,12 @@ def weights_folder(model: ir.Model) -> Path | None:
 
 
 def load_engine(
-    model: onnx.ModelProto, folder: Path | None, *, optimize: bool = True, exact_int8: bool = True
+    model: onnx.ModelProto,
+    folder: Path | None,
+    *,
+    optimize: bool = True,
+    exact_int8: bool = True,
+    device: Device = "cpu",
 ) -> Engine:
     """Load a model into onnxruntime whose external weights, if any, lie in `folder`.
 
@@ -48,7 +53,9 @@ def load_engine(
 
     """
     config = {_WEIGHTS_FOLDER: str(folder)} if folder is not None else {}
-    return Engine(model.SerializeToString(), optimize=optimize, exact_int8=exact_int8, session_config=config)
+    return Engine(
+        model.SerializeToString(), optimize=optimize, exact_int8=exact_int8, device=device, session_config=config
+    )
 
 
 def with_weights(model: onnx.ModelProto, folder: Path | None) -> onnx.ModelProto:

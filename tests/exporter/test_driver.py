@@ -12,8 +12,8 @@ import onnx
 import pytest
 
 from camgraph_exporter.errors import CertificateError, GradientError
-from camgraph_exporter.verify.checks import relative_l2
 from camgraph_exporter.verify.float64 import Float64Evaluator
+from camgraph_exporter.verify.measures import relative_l2
 from camgraph_exporter.vjp import registry
 from camgraph_runtime.engine import Engine
 from support.exporting import exported, images, run_graph

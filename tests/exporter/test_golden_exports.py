@@ -11,7 +11,7 @@ import pytest
 from camgraph_exporter.cam.build import BuildOptions
 from camgraph_exporter.export import ExportOptions, export_file
 from camgraph_exporter.input_spec import InputOptions
-from camgraph_exporter.verify.checks import relative_l2
+from camgraph_exporter.verify.measures import relative_l2
 from camgraph_runtime import Explainer
 from camgraph_runtime.engine import Engine
 

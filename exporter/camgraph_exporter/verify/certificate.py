@@ -45,9 +45,9 @@ def require(certificate: pb.Certificate, remark: str = "") -> None:
     absent = next((check for check in failed if check.name == "gradient-present"), None)
     if absent is not None:
         raise CertificateError(
-            f"The gradient at layer {absent.location!r} is zero everywhere or not finite on random images, so its "
-            "heatmaps would show nothing, and nothing was written. Choose another layer with --layer, or other scores "
-            "with --score."
+            f"The gradient at layer {absent.location!r} is zero everywhere or not finite, for every target that was "
+            "tried on random images, so its heatmaps would show nothing, and nothing was written. Choose another layer "
+            "with --layer, or other scores with --score."
         )
     misplaced = next((check for check in failed if check.name == REGISTRATION), None)
     if misplaced is not None:

@@ -9,12 +9,15 @@ import onnx
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.verify import batches, differences
+from camgraph_exporter.verify.measures import slope_errors
 from camgraph_exporter.verify.samples import Arrays
 from camgraph_exporter.verify.subject import Subject
 from camgraph_exporter.verify.tail import is_quantised
+from camgraph_exporter.verify.telling import draw_telling
 from camgraph_exporter.vjp.driver import Step
 
-_TOLERANCE = 1e-4
+_TOLERANCE = differences.TOLERANCE
 _STEP = 1e-6
 # Kinks at the real values are no faults: a second look is taken this far beside them, relative to their size.
 _NUDGE = 1e-3
@@ -23,15 +26,16 @@ _NUDGE = 1e-3
 def name_wrong_nodes(certificate: pb.Certificate, subject: Subject, steps: Sequence[Step]) -> None:
     """Put the first wrong node in place of the location of failed checks, where one is found.
 
-    Nodes of a quantised model are not looked at: float64 has no operators for its integers.
+    Nodes of a quantised model are not looked at: float64 has no operators for its integers. Nor are those of a check
+    that had nothing to compare.
     """
     for check in certificate.checks:
-        if check.passed or is_quantised(subject):
+        if check.passed or is_quantised(subject) or not np.isfinite(check.error):
             continue
         node = None
-        if check.name == "gradient-finite-differences":
+        if check.name == differences.NAME:
             node = first_wrong_gradient(subject, steps)
-        elif check.name == "batch-and-targets":
+        elif check.name == batches.NAME:
             node = first_batch_dependent(subject)
         check.location = node or check.location
 
@@ -42,13 +46,13 @@ def first_wrong_gradient(subject: Subject, steps: Sequence[Step]) -> str | None:
     Every node is taken alone: the cotangents that its rule returned, times a random direction, must be the cotangents
     of its outputs times the central differences of the outputs along that direction (float64).
     """
-    feeds = subject.samples("gradient-finite-differences").feeds(subject.smallest_batch, 2)
+    feeds = draw_telling(subject, differences.NAME, subject.smallest_batch, 2).feeds
     seeds = _pruned_seeds(subject, steps, feeds)
-    present = _names(subject.model) | seeds.keys()
+    present = _names(subject.flat) | seeds.keys()
     checkable = [step for step in steps if set(_step_names(step)) <= present and _is_real(step)]
     names = list(dict.fromkeys(name for step in checkable for name in _step_names(step)))
     feeds = {**feeds, **seeds}
-    values = _values(subject, names, feeds)
+    values = subject.run_in_float64(feeds, names)
     for step in checkable:
         if _error(subject, step, values) > _TOLERANCE and _error_beside(subject, step, values, feeds) > _TOLERANCE:
             return _label(step.node.name or str(step.node.outputs[0].name), step.node.op_type)
@@ -58,11 +62,11 @@ def first_wrong_gradient(subject: Subject, steps: Sequence[Step]) -> str | None:
 def first_batch_dependent(subject: Subject) -> str | None:
     """Return the first node that treats an image differently within a batch than alone, though its inputs agree."""
     count = 2 if subject.batch_is_symbolic else subject.batch
-    feeds = subject.samples("batch-and-targets").feeds(count, 2)
-    nodes = [node for node in subject.model.graph.node if any(node.output)]
+    feeds = subject.samples(batches.NAME).feeds(count, 2)
+    nodes = [node for node in subject.flat.graph.node if any(node.output)]
     names = [name for node in nodes for name in node.output if name]
-    whole = _values(subject, names, feeds)
-    singles = [_values(subject, names, subject.one_image(feeds, n)) for n in range(2)]
+    whole = subject.run_in_float64(feeds, names)
+    singles = [subject.run_in_float64(subject.one_image(feeds, n), names) for n in range(2)]
     differing = {name for name in names if _differs(whole[name], [single[name] for single in singles], count)}
     for node in nodes:
         if differing.intersection(node.output) and not differing.intersection(node.input):
@@ -93,8 +97,7 @@ def _input_error(subject: Subject, step: Step, values: Arrays, x: ir.Value, rng:
             full = values[str(g.name)]
             got = got + _pair(full, direction, base[name].shape)
             typical = typical + np.sqrt(_pair(full, full, base[name].shape))
-    scale = np.maximum(np.maximum(np.abs(expected), 0.1 * typical), 1e-30)
-    return float(np.max(np.abs(got - expected) / scale))
+    return float(np.max(slope_errors(got, expected, typical)))
 
 
 def _error_beside(subject: Subject, step: Step, values: Arrays, feeds: Arrays) -> float:
@@ -104,7 +107,7 @@ def _error_beside(subject: Subject, step: Step, values: Arrays, feeds: Arrays) -
         array = values[str(x.name)]
         size = float(np.sqrt(np.mean(array**2))) or 1.0
         moved[str(x.name)] = array + _NUDGE * size * np.abs(rng.standard_normal(array.shape))
-    return _error(subject, step, _values(subject, _step_names(step), {**feeds, **moved}))
+    return _error(subject, step, subject.run_in_float64({**feeds, **moved}, _step_names(step)))
 
 
 def _pruned_seeds(subject: Subject, steps: Sequence[Step], feeds: Arrays) -> Arrays:
@@ -112,7 +115,7 @@ def _pruned_seeds(subject: Subject, steps: Sequence[Step], feeds: Arrays) -> Arr
     names = subject.manifest.target
     if subject.manifest.task != pb.TASK_CLASSIFICATION or not names.target_index_output:
         return {}
-    present = _names(subject.model)
+    present = _names(subject.flat)
     index = subject.engine.run(feeds)[names.target_index_output]
     one_hot = np.eye(subject.manifest.head.num_classes)[index.T]
     return {
@@ -127,10 +130,6 @@ def _pair(g: np.ndarray, tangent: np.ndarray, shape: tuple[int, ...]) -> np.ndar
     """Multiply a cotangent [T, *shape], possibly un-expanded, with a tangent and sum over all but T."""
     product = np.broadcast_to(g, (g.shape[0], *shape)) * tangent
     return np.asarray(product.reshape(g.shape[0], -1).sum(axis=1))
-
-
-def _values(subject: Subject, names: Sequence[str], feeds: Arrays) -> Arrays:
-    return dict(zip(names, subject.evaluator.run(list(names), feeds), strict=True))
 
 
 def _step_names(step: Step) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import onnx
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.verify.forward_part import split_forward
 from camgraph_exporter.verify.outcome import make_check
 from camgraph_exporter.verify.subject import Subject
 
@@ -47,11 +48,4 @@ def _count(name: str, description: str, nodes: Sequence[onnx.NodeProto]) -> pb.C
 
 def _added(subject: Subject) -> list[onnx.NodeProto]:
     """Return the nodes that the source's outputs do not need."""
-    needed = {spec.name for spec in subject.manifest.source_outputs}
-    added = []
-    for node in reversed(subject.model.graph.node):
-        if needed.intersection(node.output):
-            needed.update(node.input)
-        else:
-            added.append(node)
-    return added[::-1]
+    return split_forward(subject.model.graph, [spec.name for spec in subject.manifest.source_outputs])[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from camgraph.v1 import manifest_pb2 as pb
@@ -18,4 +19,17 @@ def make_check(name: str, description: str, errors: Mapping[str, float], toleran
         tolerance=tolerance,
         passed=error <= tolerance,
         location=location,
+    )
+
+
+def make_statement(name: str, description: str, errors: Mapping[str, float]) -> pb.Check:
+    """Return the message of a check that states a figure: any finite one passes."""
+    check = make_check(name, description, errors or {"graph": 0.0}, math.inf)
+    return pb.Check(
+        name=name,
+        description=description,
+        error=check.error,
+        passed=math.isfinite(check.error),
+        location=check.location,
+        is_statement=True,
     )

@@ -32,13 +32,16 @@ class Samples:
         self._map_size = map_size
         self.rng = np.random.default_rng([seed, zlib.crc32(check.encode())])
 
-    def images(self, count: int) -> np.ndarray:
-        """Draw input tensors that look like prepared photos: smooth noise over the whole range of pixel values."""
-        return self.tensor(self.pixels(count))
+    def images(self, count: int, *, smooth: bool = True) -> np.ndarray:
+        """Draw input tensors over the whole range of pixel values: smooth noise, like photos, or white noise."""
+        return self.tensor(self.pixels(count, smooth=smooth))
 
-    def pixels(self, count: int) -> np.ndarray:
+    def pixels(self, count: int, *, smooth: bool = True) -> np.ndarray:
         """Draw images before preparation, values 0..255, with the axes of the input tensor."""
-        return _smooth_noise(self.rng, [count, *self._sizes()], channels=channel_axis(self._manifest.input.layout))
+        shape = [count, *self._sizes()]
+        if not smooth:
+            return self.rng.uniform(0, 255, shape)
+        return _smooth_noise(self.rng, shape, channels=channel_axis(self._manifest.input.layout))
 
     def tensor(self, pixels: np.ndarray) -> np.ndarray:
         """Prepare pixel values as the manifest says."""
@@ -67,9 +70,9 @@ class Samples:
             sizes.append(int(text) if known else given)
         return sizes
 
-    def feeds(self, count: int, number: int) -> Arrays:
+    def feeds(self, count: int, number: int, *, smooth: bool = True) -> Arrays:
         """Draw a complete set of inputs for `count` images with `number` targets each."""
-        return self.feeds_of(self.images(count), number)
+        return self.feeds_of(self.images(count, smooth=smooth), number)
 
     def feeds_of(self, images: np.ndarray, number: int) -> Arrays:
         """Draw `number` targets for each of some images, and return the complete set of inputs."""

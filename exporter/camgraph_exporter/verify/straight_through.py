@@ -10,12 +10,13 @@ import numpy as np
 import onnx
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.storage import load_engine, with_weights
+from camgraph_exporter.storage import with_weights
 from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_exporter.verify.held import Held, mask_of, spread
 from camgraph_exporter.verify.samples import Arrays
 from camgraph_exporter.verify.subject import Subject
 from camgraph_exporter.verify.surrogate import make_surrogate
+from camgraph_exporter.verify.telling import draw_telling
 
 # A little below the deployed values, in steps: kinks at zero count as the rules count them, and of equal integers the
 # first is the largest.
@@ -39,7 +40,7 @@ class StraightThrough:
     def __init__(self, subject: Subject, layer: pb.Layer) -> None:
         self._subject = subject
         self._layer = layer
-        model = with_weights(subject.model, subject.folder)
+        model = with_weights(subject.flat, subject.folder)
         self._surrogate = make_surrogate(model, layer.name, subject.manifest.head.score_tensor)
         self._evaluator = Float64Evaluator(self._surrogate.model)
         self.deployed = self._run()
@@ -53,7 +54,7 @@ class StraightThrough:
         feeds = {**self.deployed.feeds, **self.deployed.integers}
         if self._surrogate.layer_integers is None:
             feeds[self._layer.name] = self._subject.at_layer(self._layer, self.deployed.feeds)(activations)
-        return dict(zip(names, self._subject.evaluator.run(names, feeds), strict=True))
+        return self._subject.run_in_float64(feeds, names)
 
     def scores(self, activations: np.ndarray) -> np.ndarray:
         """Return the surrogate's scores [N, T] at activations [N, K, h, w] near the deployed ones."""
@@ -93,14 +94,14 @@ class StraightThrough:
         """Run the graph as it is deployed, with its integers as further outputs."""
         subject, surrogate = self._subject, self._surrogate
         model = onnx.ModelProto()
-        model.CopyFrom(subject.model)
+        model.CopyFrom(subject.flat)
         names = [held.name for held in (*surrogate.held, *surrogate.fixed)] + surrogate.observed
         known = {value.name for value in (*model.graph.output, *model.graph.input)}
         for name in dict.fromkeys(names):
             if name not in known:
                 model.graph.output.add(name=name)
-        feeds = subject.samples("quantised-surrogate").feeds(subject.smallest_batch, 2)
-        found = load_engine(model, subject.folder, exact_int8=subject.engine.exact_int8).run(feeds)
+        feeds = draw_telling(subject, "quantised-surrogate", subject.smallest_batch, 2).feeds
+        found = subject.load(model).run(feeds)
         integers = {name: found[name] if name in found else feeds[name] for name in names}
         return Deployed(subject.resolved(feeds, found), found, integers)
 

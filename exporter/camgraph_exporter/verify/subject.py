@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.storage import load_engine, weights_folder, with_weights
 from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_exporter.verify.samples import Arrays, Samples
+from camgraph_exporter.verify.unguarded import without_switch
 from camgraph_runtime.batch import fill_up, portions
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.engine import Device, Engine
 
 LoadSource = Callable[[bool], Engine]
 _BATCH = 3
@@ -26,7 +27,8 @@ class Subject:
 
     `load_source` loads the trained model itself, with or without optimisation of its graph, where it is at hand;
     without it the file's forward part stands in.
-    `folder` holds the external weights, if any.
+    `folder` holds the external weights, if any. `device`: where `engine` runs. `is_rewritten`: whether the
+    forward part has other operators than the trained model.
     """
 
     def __init__(
@@ -37,12 +39,16 @@ class Subject:
         *,
         load_source: LoadSource | None = None,
         folder: Path | None = None,
+        is_rewritten: bool = False,
+        device: Device = "cpu",
         seed: int = 0,
     ) -> None:
         self.model = model
         self.manifest = manifest
         self.engine = engine
         self.folder = folder
+        self.device: Device = device
+        self.is_rewritten = is_rewritten
         self._load_source = load_source or self._load_forward_part
         self.seed = seed
 
@@ -50,10 +56,45 @@ class Subject:
         """Return what draws the random inputs of the check with this name: the same at every call."""
         return Samples(self.manifest, self.seed, check, map_size=self._map_size)
 
+    @property
+    def layers(self) -> Sequence[pb.Layer]:
+        """The target layers."""
+        return self.manifest.layers
+
+    @property
+    def gradient_outputs(self) -> list[str]:
+        """Names of the outputs that hold derivatives, of all layers."""
+        return [name for layer in self.layers for name in gradient_outputs(layer)]
+
+    @cached_property
+    def flat(self) -> onnx.ModelProto:
+        """The graph without the switch of a skippable one, so that every value can be looked at."""
+        return without_switch(self.model, self.manifest.explain_switch)
+
     @cached_property
     def evaluator(self) -> Float64Evaluator:
         """The graph in float64."""
-        return Float64Evaluator(with_weights(self.model, self.folder))
+        return Float64Evaluator(with_weights(self.flat, self.folder))
+
+    def run_in_float64(self, feeds: Arrays, outputs: Sequence[str]) -> Arrays:
+        """Compute values of the graph in float64; feeds may hold inner values, which are then taken as they are."""
+        return dict(zip(outputs, self.evaluator.run(outputs, feeds), strict=True))
+
+    def load(self, model: onnx.ModelProto, *, optimize: bool = True) -> Engine:
+        """Load another form of the graph; without optimisation on the CPU, whose results do not vary."""
+        device = self.device if optimize else "cpu"
+        exact = self.engine.exact_int8
+        return load_engine(model, self.folder, optimize=optimize, exact_int8=exact, device=device)
+
+    def run(self, feeds: Arrays, *, optimize: bool) -> Arrays:
+        """Run the explainable graph on as many images at a time as the trained model takes."""
+        engine = self.engine if optimize else self.load(self.model, optimize=False)
+        return self._in_portions(engine, feeds)
+
+    def run_source(self, feeds: Arrays, *, optimize: bool) -> Arrays:
+        """Run the trained model on the images among the feeds."""
+        source = self.source if optimize else self._load_source(False)
+        return self._in_portions(source, {self.image_name: feeds[self.image_name]})
 
     @cached_property
     def source(self) -> Engine:
@@ -62,26 +103,16 @@ class Subject:
 
     def _load_forward_part(self, optimize: bool) -> Engine:
         names = [spec.name for spec in self.manifest.source_outputs]
-        extractor = onnx.utils.Extractor(self.model)
-        forward = extractor.extract_model([self.image_name], names)
-        return load_engine(forward, self.folder, optimize=optimize, exact_int8=self.engine.exact_int8)
+        return self.load(onnx.utils.Extractor(self.model).extract_model([self.image_name], names), optimize=optimize)
 
-    def run_source(self, images: np.ndarray) -> Arrays:
-        """Run the trained model."""
-        return self._run_source(self.source, images)
-
-    def run_source_unoptimised(self, images: np.ndarray) -> Arrays:
-        """Run the trained model operator by operator, without what onnxruntime makes of its graph."""
-        return self._run_source(self._load_source(False), images)
-
-    def _run_source(self, source: Engine, images: np.ndarray) -> Arrays:
-        """Run the trained model; one with a fixed batch gets the images in portions of that size, filled up."""
-        name, axis = self.image_name, source.inputs[self.image_name].shape[0]
-        size, count = axis if isinstance(axis, int) else None, len(images)
-        runs = [source.run(fill_up({name: images[part]}, size)) for part in portions(count, size)]
+    def _in_portions(self, engine: Engine, feeds: Arrays) -> Arrays:
+        """Run in portions of the trained model's batch, if it is fixed: another batch may be rounded otherwise."""
+        axis, count = self.source.inputs[self.image_name].shape[0], len(feeds[self.image_name])
+        size = axis if isinstance(axis, int) else None
+        runs = [engine.run(fill_up(self.some_images(feeds, part), size)) for part in portions(count, size)]
         if size in (None, count):
             return runs[0]
-        return {key: np.concatenate([run[key] for run in runs])[:count] for key in runs[0]}
+        return {name: np.concatenate([run[name] for run in runs])[:count] for name in runs[0]}
 
     @property
     def image_name(self) -> str:
@@ -115,14 +146,19 @@ class Subject:
         pairs = ((names.target_input, names.target_index_output), (names.anchor_input, names.anchor_index_output))
         return {**feeds, **{taken: found[given] for taken, given in pairs if given}}
 
-    def one_target(self, feeds: Arrays, index: int) -> Arrays:
-        """Keep a single target of each image."""
-        whole = {self.image_name, self.manifest.explain_switch}
-        return {name: array if name in whole else array[:, index : index + 1] for name, array in feeds.items()}
+    def some_targets(self, feeds: Arrays, indices: Sequence[int]) -> Arrays:
+        """Keep some targets of each image."""
+        names = self.manifest.target
+        of_targets = {names.target_input, names.anchor_input, names.mask_input, names.cotangent_input}
+        return {name: array[:, indices] if name in of_targets else array for name, array in feeds.items()}
+
+    def some_images(self, feeds: Arrays, images: slice) -> Arrays:
+        """Keep some images of a batch; what has no axes is the same for all."""
+        return {name: array[images] if array.ndim else array for name, array in feeds.items()}
 
     def one_image(self, feeds: Arrays, index: int) -> Arrays:
         """Keep a single image of a batch; a graph for one size of batch gets it filled up, as a reader fills it."""
-        single = {name: array[index : index + 1] if array.ndim else array for name, array in feeds.items()}
+        single = self.some_images(feeds, slice(index, index + 1))
         return fill_up(single, None if self.batch_is_symbolic else self.batch)
 
     def _map_size(self, images: np.ndarray) -> tuple[int, int]:
@@ -131,7 +167,7 @@ class Subject:
         if all(isinstance(size, int) for size in shape):
             return int(shape[0] or 0), int(shape[1] or 0)
         output = self.manifest.head.output_name
-        array = self.run_source(images)[output]
+        array = self.run_source({self.image_name: images}, optimize=True)[output]
         if array.ndim == 3:
             # The index of the best class of each pixel.
             return array.shape[1], array.shape[2]
@@ -161,3 +197,8 @@ def loader_of(model: ir.Model, *, exact_int8: bool = True) -> LoadSource:
     """Return what loads a model that is in memory."""
     folder = weights_folder(model)
     return lambda optimize: load_engine(ir.to_proto(model), folder, optimize=optimize, exact_int8=exact_int8)
+
+
+def gradient_outputs(layer: pb.Layer) -> list[str]:
+    """Return the names of a layer's outputs that hold derivatives."""
+    return [name for name in (layer.weights_tensor, layer.gradients_tensor) if name]

@@ -1,4 +1,4 @@
-"""The part of a graph behind a layer, at the point where exported derivatives meet differences of the score."""
+"""The part of a graph after a layer, at the point where exported derivatives meet differences of the score."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.verify.samples import Arrays, Samples
+from camgraph_exporter.verify.samples import Arrays
 from camgraph_exporter.verify.straight_through import StraightThrough
-from camgraph_exporter.verify.subject import Subject
+from camgraph_exporter.verify.subject import Subject, gradient_outputs
+from camgraph_exporter.verify.telling import Telling
 
 # From activations [N, K, h, w] to scores [N, T].
 Scores = Callable[[np.ndarray], np.ndarray]
@@ -28,11 +29,9 @@ class Tail:
     scores: Scores
 
 
-def tail_of(subject: Subject, layer: pb.Layer, names: Sequence[str], samples: Samples) -> Tail:
-    """Return the tail behind a layer at the activations of a random image, with the named outputs."""
-    if is_quantised(subject):
-        return _held_tail(subject, layer, names)
-    return _smooth_tail(subject, layer, names, samples)
+def tail_of(subject: Subject, layer: pb.Layer, telling: Telling, rng: np.random.Generator) -> Tail:
+    """Return the tail after a layer at the activations of some images, with what is exported of its gradient."""
+    return _held_tail(subject, layer) if is_quantised(subject) else _smooth_tail(subject, layer, telling, rng)
 
 
 def is_quantised(subject: Subject) -> bool:
@@ -48,30 +47,30 @@ def straight_through(subject: Subject, layer: pb.Layer) -> StraightThrough:
     return made[layer.name]
 
 
-def _smooth_tail(subject: Subject, layer: pb.Layer, names: Sequence[str], samples: Samples) -> Tail:
-    """The graph itself.
-
-    The base is a little off the real activations: exact zeros behind a ReLU tie in a following max-pooling.
-    """
-    feeds = samples.feeds(subject.smallest_batch, 2)
-    found = subject.engine.run(feeds)
-    real = found[layer.activations_tensor].astype(np.float64)
+def nudged(activations: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return activations in float64 a little beside the real ones: exact zeros after a ReLU tie in a max pooling."""
+    real = activations.astype(np.float64)
     scale = float(np.sqrt(np.mean(real**2))) or 1.0
-    base = real + 1e-3 * scale * np.abs(samples.rng.standard_normal(real.shape))
-    feeds = subject.resolved(feeds, found)
+    return np.asarray(real + 1e-3 * scale * np.abs(rng.standard_normal(real.shape)))
+
+
+def _smooth_tail(subject: Subject, layer: pb.Layer, telling: Telling, rng: np.random.Generator) -> Tail:
+    """The graph itself, a little beside the real activations."""
+    base = nudged(telling.found[layer.activations_tensor], rng)
+    feeds = subject.resolved(telling.feeds, telling.found)
     at_layer = subject.at_layer(layer, feeds)
 
-    def evaluate(outputs: Sequence[str], activations: np.ndarray) -> list[np.ndarray]:
-        return subject.evaluator.run(outputs, {**feeds, layer.name: at_layer(activations)})
+    def evaluate(outputs: Sequence[str], activations: np.ndarray) -> Arrays:
+        return subject.run_in_float64({**feeds, layer.name: at_layer(activations)}, outputs)
 
     def scores(activations: np.ndarray) -> np.ndarray:
         name = subject.manifest.target.target_score_output
-        return np.asarray(evaluate([name], activations)[0], dtype=np.float64)
+        return np.asarray(evaluate([name], activations)[name], dtype=np.float64)
 
-    return Tail(base, dict(zip(names, evaluate(names, base), strict=True)), scores)
+    return Tail(base, evaluate(gradient_outputs(layer), base), scores)
 
 
-def _held_tail(subject: Subject, layer: pb.Layer, names: Sequence[str]) -> Tail:
+def _held_tail(subject: Subject, layer: pb.Layer) -> Tail:
     """The surrogate, at the integers of a deployed run."""
     held = straight_through(subject, layer)
-    return Tail(held.base, held.outputs(names, activations=held.base), held.scores)
+    return Tail(held.base, held.outputs(gradient_outputs(layer), activations=held.base), held.scores)

@@ -1,33 +1,47 @@
-"""How far a trained model's outputs may change when a graph gets further readers of its inner values."""
+"""What rounding alone may change, by what a model computes in."""
 
 from __future__ import annotations
 
 import onnx
 from onnx import TensorProto
 
-# Rounding of float32 sums in another order.
-_FLOAT32 = 1e-6
-# One step of a number near one. onnxruntime has few kernels for half precision on CPU: it computes in float32 and
-# rounds where a value is read in its own type.
-_HALF: dict[int, float] = {TensorProto.FLOAT16: 2.0**-10}
-# A few steps of 8 bits. On x86 onnxruntime turns signed 8-bit activations into unsigned ones, but only those with a
-# single reader; around the others it computes in float32, and roundings fall otherwise. So they do within the trained
-# model itself, with and without optimisation.
-_SIGNED = 8 / 256
+from camgraph_exporter.verify.subject import Subject
+from camgraph_exporter.verify.tail import is_quantised
+
+_HALF = {TensorProto.FLOAT16}
+# One step of a number near one. onnxruntime has few kernels of half precision on the CPU: it computes in float32, and
+# what it rounds depends on who reads a value, with and without optimisation.
+_HALF_STEP = 2.0**-10
+# Rounding of float32, where the operators of the forward part are others than the file's.
+_REWRITTEN = 1e-6
+# Rounding of float32 sums in another order, along a network.
+_GRADIENT = 1e-5
+_BATCH = 1e-5
+# Cotangents are rounded to 11 bits where they pass operators of half precision, and an integer may fall to the next.
+_COARSE_GRADIENT = 1e-2
+_COARSE_BATCH = 1e-3
 
 
-def output_tolerance(model: onnx.ModelProto) -> float:
-    """Return the largest change of an output, relative to its largest element, that is rounding and no fault."""
-    signed = [_SIGNED] if _has_signed_activations(model) else []
-    return max([_FLOAT32, *signed, *(_HALF[dtype] for dtype in half_types(model))])
+def source_tolerance(subject: Subject) -> float:
+    """Return how far source outputs may be off where both graphs run operator by operator: not at all, as a rule."""
+    if _computes_in_half(subject.model):
+        return _HALF_STEP
+    return _REWRITTEN if subject.is_rewritten else 0.0
 
 
-def half_types(model: onnx.ModelProto) -> set[int]:
-    """Return the element types of half precision that a model's weights have."""
-    return {tensor.data_type for tensor in model.graph.initializer} & _HALF.keys()
+def gradient_tolerance(subject: Subject) -> float:
+    """Return the largest distance of onnxruntime's weights from those of float64 that is rounding and no fault."""
+    return _COARSE_GRADIENT if _is_coarse(subject) else _GRADIENT
 
 
-def _has_signed_activations(model: onnx.ModelProto) -> bool:
-    signed = {tensor.name for tensor in model.graph.initializer if tensor.data_type == TensorProto.INT8}
-    quantisers = (node for node in model.graph.node if node.op_type == "QuantizeLinear")
-    return any(len(node.input) > 2 and node.input[2] in signed for node in quantisers)
+def batch_tolerance(subject: Subject) -> float:
+    """Return the largest distance of a batch from its single runs that is rounding and no fault."""
+    return _COARSE_BATCH if _is_coarse(subject) else _BATCH
+
+
+def _is_coarse(subject: Subject) -> bool:
+    return is_quantised(subject) or _computes_in_half(subject.model)
+
+
+def _computes_in_half(model: onnx.ModelProto) -> bool:
+    return any(tensor.data_type in _HALF for tensor in model.graph.initializer)

@@ -177,7 +177,7 @@ class TensorSpec(_message.Message):
     def __init__(self, name: _Optional[str] = ..., dtype: _Optional[str] = ..., shape: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class InputSpec(_message.Message):
-    __slots__ = ("tensor", "layout", "channel_order", "divisor", "mean", "std", "steps", "stated", "told_by_graph")
+    __slots__ = ("tensor", "layout", "channel_order", "divisor", "mean", "std", "steps", "stated")
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_ORDER_FIELD_NUMBER: _ClassVar[int]
@@ -186,7 +186,6 @@ class InputSpec(_message.Message):
     STD_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     STATED_FIELD_NUMBER: _ClassVar[int]
-    TOLD_BY_GRAPH_FIELD_NUMBER: _ClassVar[int]
     tensor: TensorSpec
     layout: Layout
     channel_order: ChannelOrder
@@ -195,8 +194,7 @@ class InputSpec(_message.Message):
     std: _containers.RepeatedScalarFieldContainer[float]
     steps: _containers.RepeatedCompositeFieldContainer[GeometryStep]
     stated: bool
-    told_by_graph: bool
-    def __init__(self, tensor: _Optional[_Union[TensorSpec, _Mapping]] = ..., layout: _Optional[_Union[Layout, str]] = ..., channel_order: _Optional[_Union[ChannelOrder, str]] = ..., divisor: _Optional[float] = ..., mean: _Optional[_Iterable[float]] = ..., std: _Optional[_Iterable[float]] = ..., steps: _Optional[_Iterable[_Union[GeometryStep, _Mapping]]] = ..., stated: bool = ..., told_by_graph: bool = ...) -> None: ...
+    def __init__(self, tensor: _Optional[_Union[TensorSpec, _Mapping]] = ..., layout: _Optional[_Union[Layout, str]] = ..., channel_order: _Optional[_Union[ChannelOrder, str]] = ..., divisor: _Optional[float] = ..., mean: _Optional[_Iterable[float]] = ..., std: _Optional[_Iterable[float]] = ..., steps: _Optional[_Iterable[_Union[GeometryStep, _Mapping]]] = ..., stated: bool = ...) -> None: ...
 
 class GeometryStep(_message.Message):
     __slots__ = ("resize_shorter_side", "resize_to", "center_crop", "center_square", "letterbox")
@@ -371,7 +369,7 @@ class Certificate(_message.Message):
     def __init__(self, passed: bool = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class Check(_message.Message):
-    __slots__ = ("name", "description", "error", "tolerance", "passed", "location", "remark")
+    __slots__ = ("name", "description", "error", "tolerance", "passed", "location", "remark", "is_statement")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
@@ -379,6 +377,7 @@ class Check(_message.Message):
     PASSED_FIELD_NUMBER: _ClassVar[int]
     LOCATION_FIELD_NUMBER: _ClassVar[int]
     REMARK_FIELD_NUMBER: _ClassVar[int]
+    IS_STATEMENT_FIELD_NUMBER: _ClassVar[int]
     name: str
     description: str
     error: float
@@ -386,4 +385,5 @@ class Check(_message.Message):
     passed: bool
     location: str
     remark: str
-    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., error: _Optional[float] = ..., tolerance: _Optional[float] = ..., passed: bool = ..., location: _Optional[str] = ..., remark: _Optional[str] = ...) -> None: ...
+    is_statement: bool
+    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., error: _Optional[float] = ..., tolerance: _Optional[float] = ..., passed: bool = ..., location: _Optional[str] = ..., remark: _Optional[str] = ..., is_statement: bool = ...) -> None: ...
