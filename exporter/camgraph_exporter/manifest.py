@@ -42,6 +42,7 @@ def make_manifest(built: Built, source: pb.Source, input_spec: pb.InputSpec, lab
             *built.prepared.notes,
             *([built.score.note] if built.score.note else []),
             *([_STRAIGHT_THROUGH] if built.is_quantised else []),
+            *built.notes,
             *(layer.note for layer in built.layers if layer.note),
         ],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from camgraph.v1 import manifest_pb2 as pb
@@ -34,6 +35,10 @@ def check_graph(manifest: Manifest, engine: Engine) -> None:
             f"The manifest of {engine.name} says a graph for {task_name(task)}, but leaves out tensors that such a "
             "graph has. Export the model again."
         )
+    if not all(_can_be_laid(axis) for place in _placements(manifest) for axis in (place.rows, place.columns)):
+        raise InvalidGraphError(
+            f"The manifest of {engine.name} lays a map on the image with cells of no size. Export the model again."
+        )
     missing = sorted((_inputs(manifest) - engine.inputs.keys()) | (_outputs(manifest) - engine.outputs.keys()))
     if missing:
         raise InvalidGraphError(
@@ -54,6 +59,17 @@ def _needed_tensors(manifest: Manifest) -> Iterator[str]:
         yield from (names.anchor_input, names.anchor_index_output)
     if task == pb.TASK_EMBEDDING:
         yield names.cotangent_input
+
+
+def _placements(manifest: Manifest) -> Iterator[pb.Placement]:
+    yield from (layer.placement for layer in manifest.layers if layer.HasField("placement"))
+    if manifest.target.HasField("mask_placement"):
+        yield manifest.target.mask_placement
+
+
+def _can_be_laid(axis: pb.AxisPlacement) -> bool:
+    numbers = (axis.start, axis.start_share, axis.stride, axis.stride_share)
+    return all(map(math.isfinite, numbers)) and (axis.stride != 0 or axis.stride_share != 0)
 
 
 def _inputs(manifest: Manifest) -> set[str]:

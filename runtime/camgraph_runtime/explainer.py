@@ -19,6 +19,7 @@ from camgraph_runtime.errors import InvalidInputError, UsageError
 from camgraph_runtime.feeds import switch_feed, target_feeds
 from camgraph_runtime.finish import Finish
 from camgraph_runtime.manifest import manifest_from_metadata
+from camgraph_runtime.placement import Placement
 from camgraph_runtime.plan import Plan, make_plan, make_prediction_plan
 from camgraph_runtime.preprocess import Frame, ImageSource, Prepared, Preprocessor, Window
 from camgraph_runtime.preprocess.tensor import one_image
@@ -256,8 +257,11 @@ class Explainer:
         if not self.manifest.target.mask_input:
             return plan
         size = self._score_map.size(subject.tensor, lambda mask: self._run_forward(subject.tensor, mask))
+        names = self.manifest.target
+        stated = names.mask_placement if names.HasField("mask_placement") else None
+        place = Placement.of_manifest(stated, subject.frame.network_size, size)
         masks = [
-            np.zeros(size, np.uint8) if column.mask is None else lay_mask(column.mask, subject.frame, size)
+            np.zeros(size, np.uint8) if column.mask is None else lay_mask(column.mask, subject.frame, place)
             for column in plan.columns
         ]
         columns = (replace(column, mask=mask) for column, mask in zip(plan.columns, masks, strict=True))

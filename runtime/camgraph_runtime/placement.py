@@ -62,6 +62,10 @@ class CellAxis:
         near, far = self.start + self.stride * cell, self.start + self.stride * (cell + 1)
         return min(near, far), max(near, far)
 
+    def centres(self) -> NDArray[np.float64]:
+        """The cells' middles, float64 [cells], in input pixels, in the order of the map."""
+        return self.start + self.stride * (np.arange(self.cells, dtype=np.float64) + 0.5)
+
     def on(self, length: int) -> Axis:
         """The way from the `length` pixels of the input to the cells."""
         return Axis(length, self.cells, 1 / self.stride, -self.start / self.stride)
@@ -88,18 +92,23 @@ class Placement:
 
     @classmethod
     def of_layer(cls, layer: pb.Layer, network_size: Size, map_size: Size) -> Placement:
-        """The placement of a layer's map.
+        """The placement of a layer's map, with the arguments of `of_manifest`."""
+        stated = layer.placement if layer.HasField("placement") else None
+        return cls.of_manifest(stated, network_size, map_size)
+
+    @classmethod
+    def of_manifest(cls, stated: pb.Placement | None, network_size: Size, map_size: Size) -> Placement:
+        """The placement that a manifest states.
 
         Args:
-            layer: The manifest's account of the layer.
+            stated: The manifest's message; None for a map that covers the whole input.
             network_size: Height and width of the network's input, in pixels.
             map_size: Height and width of the map, in cells.
 
         """
-        if not layer.HasField("placement"):
+        if stated is None:
             return cls.over_input(network_size, map_size)
         height, width = network_size
-        stated = layer.placement
         along_rows, along_columns = (width, height) if stated.transposed else (height, width)
         return cls(
             CellAxis.of_manifest(stated.rows, map_size[0], along_rows),

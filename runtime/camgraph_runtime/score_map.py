@@ -11,6 +11,7 @@ import numpy as np
 from camgraph.v1.manifest_pb2 import Manifest
 from camgraph_runtime.engine import Engine
 from camgraph_runtime.errors import InferenceError, InvalidInputError
+from camgraph_runtime.placement import Placement
 from camgraph_runtime.preprocess import Frame
 from camgraph_runtime.types import AnyArray, ByteArray
 
@@ -87,20 +88,21 @@ class ScoreMap:
         return self._engine.inputs[self._manifest.target.mask_input].shape[2:]
 
 
-def lay_mask(mask: ByteArray, frame: Frame, size: Size) -> ByteArray:
+def lay_mask(mask: ByteArray, frame: Frame, placement: Placement) -> ByteArray:
     """A mask on the score map: uint8 [h, w] of zeros and ones, by nearest neighbour.
 
     Args:
         mask: uint8 [H, W] in the photo's frame, or of the score map's own size.
         frame: Where the photo lies in the network's input.
-        size: Height and width of the score map, which covers the whole input.
+        placement: Where the score map lies on the network's input.
 
     Raises:
         InvalidInputError: The mask has another size, or nothing of it lies on the map.
 
     """
+    size = placement.rows.cells, placement.columns.cells
     if mask.shape == frame.photo_size:
-        laid = frame.nearest(mask, size)
+        laid = _at_centres(mask, frame, placement)
     elif mask.shape == size:
         laid = mask
     else:
@@ -114,6 +116,11 @@ def lay_mask(mask: ByteArray, frame: Frame, size: Size) -> ByteArray:
             "pixel of the map. Mark a larger place in the middle of the photo."
         )
     return np.ascontiguousarray(laid != 0).astype(np.uint8)
+
+
+def _at_centres(mask: ByteArray, frame: Frame, placement: Placement) -> ByteArray:
+    rows, columns = placement.rows.centres(), placement.columns.centres()
+    return frame.nearest(mask, columns, rows).T if placement.transposed else frame.nearest(mask, rows, columns)
 
 
 def _text(size: tuple[int, ...]) -> str:

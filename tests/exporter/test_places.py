@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from camgraph_exporter.cam.score import ScoreOptions
 from camgraph_exporter.errors import LayerError
 from camgraph_exporter.export import Exported
 from camgraph_exporter.input_spec import InputOptions
@@ -396,3 +397,34 @@ def test_a_layer_without_a_place_is_refused_by_name_and_passed_over_by_auto(insi
     chosen = _token_model(inside, tmp_path, "auto").manifest
     assert chosen.layers[0].name != "moved"
     assert not chosen.layers[0].HasField("placement")
+
+
+SEEN_BY: dict[Front, tuple[slice, slice]] = {
+    flip: (slice(None), slice(None)),
+    crop: (slice(4, 44), slice(12, 60)),
+    quarter_turn: (slice(None), slice(None)),
+    cut_by_negative_pads: (slice(8, 44), slice(4, 48)),
+}
+
+
+@pytest.mark.parametrize("front", SEEN_BY, ids=lambda front: front.__name__)
+def test_a_mask_marks_the_same_pixels_after_a_front(front: Front, tmp_path: Path) -> None:
+    """The scores are a sum over channels pixel by pixel: under a mask, they add up to the image under it."""
+    net = Net(opset=20)
+    seen = net.node(
+        "Relu", net.node("Conv", front(net, net.image(("N", 3, *SIZE))), net.weight(_ONES[:1])), name="seen"
+    )
+    scores = net.node("Conv", seen, net.weight(_ONES[:, :1]), name="scores")
+    model = net.model(scores, shapes={"scores": ("N", 2, None, None)})
+    task = ScoreOptions(task="segmentation")
+    done = in_memory(model, tmp_path, layers=("seen",), score=task, input=InputOptions(preset="zero-one"))
+    assert done.manifest.target.HasField("mask_placement")
+    rng = np.random.default_rng(0)
+    image, mask = rng.random((1, 3, *SIZE), dtype=np.float32), np.zeros(SIZE, np.uint8)
+    mask[20:30, 6:25] = 1
+    found = Explainer(done.model.SerializeToString()).explain(tensor=image, targets=[Target.index(0, mask=mask)])
+    expected = (image[0].sum(axis=0) * mask)[SEEN_BY[front]].sum()
+    assert found.explanations[0].target.score == pytest.approx(expected, rel=1e-5)
+
+
+_ONES = np.ones((2, 3, 1, 1), np.float32)

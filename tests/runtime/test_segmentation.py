@@ -91,7 +91,7 @@ def test_letterboxed_padding_is_outside_every_mask(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cells", [5, 16, 32, 50])
 def test_nearest_takes_the_pixel_below_each_cells_centre(cells: int) -> None:
     axis = Axis(96, 32, scale=0.5, offset=-8.0)
-    found, inside = axis.pixels(cells)
+    found, inside = axis.pixels((np.arange(cells) + 0.5) * (32 / cells))
     for cell in range(cells):
         position = ((cell + 0.5) * 32 / cells + 8) / 0.5
         assert inside[cell] == (0 <= position < 96)
@@ -103,7 +103,8 @@ def test_cells_beside_the_photo_are_outside() -> None:
     frame = Frame(Axis(4, 8, offset=2.0), Axis(8, 8))
     expected = np.zeros((8, 8), np.uint8)
     expected[2:6] = 1
-    np.testing.assert_array_equal(frame.nearest(np.ones((4, 8), np.uint8), (8, 8)), expected)
+    middles = np.arange(8) + 0.5
+    np.testing.assert_array_equal(frame.nearest(np.ones((4, 8), np.uint8), middles, middles), expected)
 
 
 def test_the_score_is_the_sum_under_the_mask(cropping: Explainer) -> None:

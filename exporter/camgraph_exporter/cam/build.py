@@ -14,6 +14,7 @@ from camgraph_exporter.cam.heads import attach_head
 from camgraph_exporter.cam.interface import Interface
 from camgraph_exporter.cam.layer_outputs import add_layer_outputs
 from camgraph_exporter.cam.layers import TargetLayer
+from camgraph_exporter.cam.mask_place import mask_place
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.cam.skippable import make_skippable
 from camgraph_exporter.errors import LayerError
@@ -52,7 +53,7 @@ class BuildOptions:
 
 @dataclass
 class Built:
-    """The explainable graph in memory, with the names of what was added."""
+    """The explainable graph in memory, with the names of what was added, and notes for the user."""
 
     prepared: Prepared
     score: Score
@@ -64,6 +65,7 @@ class Built:
     trace: list[Step] = field(default_factory=list)
     image_gradient_tensor: str = ""
     explain_switch: str = ""
+    notes: list[str] = field(default_factory=list)
 
     @property
     def is_quantised(self) -> bool:
@@ -96,6 +98,7 @@ def build(
         check_rules(image_path, layer=str(prepared.image.name), score=score.name)
         check_guided(image_path)
 
+    place, note = mask_place(prepared, score) if score.task == pb.TASK_SEGMENTATION else (None, "")
     interface = Interface(prepared)
     op = Backward(graph, portable=options.portable)
     if prepared.probe.batch_is_symbolic:
@@ -105,10 +108,13 @@ def build(
         if value is not None:
             op.know(value, array)
     head = attach_head(op, interface, score)
+    if place is not None:
+        head.tensors.mask_placement.CopyFrom(place)
     seeds = {score.value: head.seed}
     trace: list[Step] = []
     cotangents = differentiate(op, path, seeds, [layer.value for layer in layers], trace=trace)
     built = Built(prepared, score, list(layers), op, head.tensors, interface.source_outputs, trace=trace)
+    built.notes += [note] if note else []
     for i, layer in enumerate(layers):
         g = cotangents[layer.value]
         built.layer_tensors.append(add_layer_outputs(op, interface, layer, g, i, gradients=options.gradients))

@@ -13,6 +13,7 @@ from camgraph_exporter.cam.axes import axes_on
 from camgraph_exporter.cam.axis import TokenGrid
 from camgraph_exporter.cam.cost import macs
 from camgraph_exporter.cam.layouts import MapLayout, image_seen, layout_from, seen
+from camgraph_exporter.cam.pixels import ARITHMETIC, MOVES, front_of, is_constant, pixels_of
 from camgraph_exporter.cam.placement.law import PlaceError
 from camgraph_exporter.cam.placement.places import Places
 from camgraph_exporter.cam.score import Score
@@ -22,16 +23,10 @@ from camgraph_exporter.graph.quantisation import maker, quantised_twin
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.vjp.driver import Path
 
-MOVES = {"Identity", "Dropout", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Pad"}
 # A map directly before one of these is not the end of its block.
 _CONTINUATIONS = {
     "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Clip", "HardSigmoid", "HardSwish",
     "Mish", "Gelu", "Sigmoid", "Tanh", "Softplus", "QuantizeLinear", "DequantizeLinear",
-}  # fmt: skip  # a table, in rows of its own
-_ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Pow"}
-_REARRANGEMENTS = {
-    "Slice", "Split", "Concat", "Gather", "SpaceToDepth", "DepthToSpace", "Resize", "CenterCropPad", "ReverseSequence",
-    "GatherND", "GatherElements", "GridSample", "Tile", "Expand",
 }  # fmt: skip  # a table, in rows of its own
 
 
@@ -105,8 +100,8 @@ def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
     path = Path(prepared.graph, [prepared.image], [score.value])
     axes = axes_on(path, prepared.image, prepared.probe.constants)
     idle = without_effect(path, axes, prepared.probe.constants)
-    pixels = _pixels(path, prepared)
-    places = Places(prepared, _front(path, pixels))
+    pixels = pixels_of(path, prepared)
+    places = Places(prepared, front_of(path, pixels))
     cuts = _cuts(path)
     total = sum(macs(node) for node in prepared.graph) or 1
     layers = []
@@ -167,27 +162,6 @@ def _placed(layer: TargetLayer, layout: MapLayout, places: Places) -> TargetLaye
     return replace(layer, placement=placement)
 
 
-def _front(path: Path, pixels: set[ir.Value]) -> set[ir.Value]:
-    """Return the values that are still the image itself and go into something that looks at it."""
-    return {
-        value
-        for node in path.nodes
-        if not any(output in pixels for output in node.outputs)
-        for value in node.inputs
-        if value is not None and value in pixels
-    }
-
-
-def _pixels(path: Path, prepared: Prepared) -> set[ir.Value]:
-    """Return the values that are the image itself, rearranged or rescaled: they show nothing that the model found."""
-    pixels = {prepared.image}
-    for node in path.nodes:
-        kept = node.op_type in MOVES | _REARRANGEMENTS | _ARITHMETIC and not node.domain
-        if kept and all(x is None or x in pixels or _is_constant(x, prepared) for x in node.inputs):
-            pixels.update(node.outputs)
-    return pixels
-
-
 def _cuts(path: Path) -> set[ir.Value]:
     """Return the values through which every path from image to score goes."""
     position = {node: i for i, node in enumerate(path.nodes)}
@@ -220,12 +194,8 @@ def _continues(value: ir.Value, names: set[str], prepared: Prepared) -> bool:
     if len(consumers) != 1 or not any(str(out.name) in names for out in consumers[0].outputs):
         return False
     others = [x for x in consumers[0].inputs if x is not None and x is not value]
-    scales = consumers[0].op_type in _ARITHMETIC and all(_is_constant(x, prepared) for x in others)
+    scales = consumers[0].op_type in ARITHMETIC and all(is_constant(x, prepared) for x in others)
     return consumers[0].op_type in _CONTINUATIONS or scales
-
-
-def _is_constant(value: ir.Value, prepared: Prepared) -> bool:
-    return value.is_initializer() or value.name in prepared.probe.constants
 
 
 def is_moved(layer: TargetLayer) -> bool:

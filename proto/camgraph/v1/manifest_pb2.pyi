@@ -341,7 +341,7 @@ class AxisPlacement(_message.Message):
     def __init__(self, start: _Optional[float] = ..., stride: _Optional[float] = ..., start_share: _Optional[float] = ..., stride_share: _Optional[float] = ...) -> None: ...
 
 class TargetTensors(_message.Message):
-    __slots__ = ("target_input", "target_index_output", "target_score_output", "mask_input", "anchor_input", "cotangent_input", "anchor_index_output")
+    __slots__ = ("target_input", "target_index_output", "target_score_output", "mask_input", "anchor_input", "cotangent_input", "anchor_index_output", "mask_placement")
     TARGET_INPUT_FIELD_NUMBER: _ClassVar[int]
     TARGET_INDEX_OUTPUT_FIELD_NUMBER: _ClassVar[int]
     TARGET_SCORE_OUTPUT_FIELD_NUMBER: _ClassVar[int]
@@ -349,6 +349,7 @@ class TargetTensors(_message.Message):
     ANCHOR_INPUT_FIELD_NUMBER: _ClassVar[int]
     COTANGENT_INPUT_FIELD_NUMBER: _ClassVar[int]
     ANCHOR_INDEX_OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    MASK_PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     target_input: str
     target_index_output: str
     target_score_output: str
@@ -356,7 +357,8 @@ class TargetTensors(_message.Message):
     anchor_input: str
     cotangent_input: str
     anchor_index_output: str
-    def __init__(self, target_input: _Optional[str] = ..., target_index_output: _Optional[str] = ..., target_score_output: _Optional[str] = ..., mask_input: _Optional[str] = ..., anchor_input: _Optional[str] = ..., cotangent_input: _Optional[str] = ..., anchor_index_output: _Optional[str] = ...) -> None: ...
+    mask_placement: Placement
+    def __init__(self, target_input: _Optional[str] = ..., target_index_output: _Optional[str] = ..., target_score_output: _Optional[str] = ..., mask_input: _Optional[str] = ..., anchor_input: _Optional[str] = ..., cotangent_input: _Optional[str] = ..., anchor_index_output: _Optional[str] = ..., mask_placement: _Optional[_Union[Placement, _Mapping]] = ...) -> None: ...
 
 class Certificate(_message.Message):
     __slots__ = ("passed", "checks", "seed")

@@ -56,13 +56,11 @@ class Axis:
         upper = np.minimum(lower + 1, self.network - 1)
         return lower, upper, (position - lower).astype(np.float32), (centres >= 0) & (centres < self.network)
 
-    def pixels(self, cells: int) -> tuple[AnyArray, AnyArray]:
-        """For each of ``cells`` equal cells of the network's axis: the photo's pixel at its centre, and whether
-        it is inside.
-        """
-        centres = (np.arange(cells) + 0.5) * (self.network / cells)
-        found = np.floor((centres - self.offset) / self.scale).astype(np.intp)
-        return np.clip(found, 0, self.photo - 1), (found >= 0) & (found < self.photo)
+    def pixels(self, positions: AnyArray) -> tuple[AnyArray, AnyArray]:
+        """For each position on the network's axis the photo's pixel there, and whether the network sees it."""
+        found = np.floor((positions - self.offset) / self.scale).astype(np.intp)
+        inside = (found >= 0) & (found < self.photo) & (positions >= 0) & (positions < self.network)
+        return np.clip(found, 0, self.photo - 1), inside
 
 
 @dataclass(frozen=True)
@@ -93,13 +91,13 @@ class Frame:
         """Height and width of the network's input."""
         return self.vertical.network, self.horizontal.network
 
-    def nearest(self, mask: ByteArray, size: tuple[int, int]) -> ByteArray:
-        """A mask of the photo [H, W], laid onto a grid of ``size`` (height, width) over the network's input.
+    def nearest(self, mask: ByteArray, down: AnyArray, across: AnyArray) -> ByteArray:
+        """A mask of the photo [H, W] at a grid of positions [h] and [w] on the network's input: uint8 [h, w].
 
-        Each cell takes the photo's pixel below its centre; cells outside the photo are 0.
+        Each cell takes the photo's pixel at its position; cells outside the photo are 0.
         """
-        rows, on_rows = self.vertical.pixels(size[0])
-        columns, on_columns = self.horizontal.pixels(size[1])
+        rows, on_rows = self.vertical.pixels(down)
+        columns, on_columns = self.horizontal.pixels(across)
         laid: ByteArray = mask[rows[:, None], columns[None, :]]
         return np.where(on_rows[:, None] & on_columns[None, :], laid, 0).astype(np.uint8)
 

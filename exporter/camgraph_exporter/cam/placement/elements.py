@@ -66,7 +66,7 @@ class Elements:
         """Return the way from one element to the next, [2], or None where the elements are on no line."""
         if len(self) == 1:
             return self.cell
-        if not np.isfinite(self.offsets).all():
+        if len(self) == 0 or not np.isfinite(self.offsets).all():
             return None
         step = (self.offsets[-1] - self.offsets[0]) / (len(self) - 1)
         off = np.abs(self.offsets - self.offsets.mean(axis=0) - step * _centred(len(self))).max(axis=0)
@@ -83,6 +83,8 @@ class Elements:
         """Return `count` new elements, of which number i lies at element `factor * i + shift`; None without a line."""
         if factor == 1 and shift == 0 and count == len(self):
             return self
+        if len(self) == 0:
+            return fixed(count)
         step = self.step()
         if step is None:
             return None

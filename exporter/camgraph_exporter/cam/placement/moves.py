@@ -93,19 +93,23 @@ def gather(step: Step, index: int) -> Located:
 
 
 def gather_elements(step: Step, index: int) -> Located:
-    """Take the elements of constant indices that are the same for every other axis."""
-    x, indices = step.place(0), step.constant(1)
+    """Take the elements of constant indices that are the same for every other axis, of which it keeps the first."""
+    x, indices, out = step.place(0), step.constant(1), step.out(index)
     if x is None:
         return step.all_lost(index, MAY_MOVE)
     axis = step.number("axis", 0) % len(x.axes)
+    cut = [_taken(step, own, range(size)) if i != axis else own for i, (own, size) in
+           enumerate(zip(x.axes, out, strict=True))]  # fmt: skip  # one expression
     if indices is None:
-        return x.with_axis(axis, _by_data(step, x.axes[axis], step.out(index)[axis]))
+        cut[axis] = _by_data(step, x.axes[axis], out[axis])
+        return located(x.origin, cut)
     rows = np.moveaxis(indices, axis, -1).reshape(-1, indices.shape[axis])
-    if (rows != rows[0]).any() or len(x.axes) != len(step.out(index)):
-        return x.with_axis(axis, _by_data(step, x.axes[axis], step.out(index)[axis], MAY_MOVE))
-    cut = [axis_of if isinstance(axis_of, Lost) else axis_of.take(range(size)) for axis_of, size in
-           zip(x.axes, indices.shape, strict=True)]  # fmt: skip  # one expression
-    cut[axis] = _taken(step, x.axes[axis], list(rows[0] % step.shape(0)[axis]))
+    same = len(rows) > 0 and not (rows != rows[0]).any()
+    cut[axis] = (
+        _taken(step, x.axes[axis], list(rows[0] % step.shape(0)[axis]))
+        if same
+        else _by_data(step, x.axes[axis], out[axis], MAY_MOVE)
+    )
     return located(x.origin, cut)
 
 
@@ -251,6 +255,8 @@ def reduce_(step: Step, index: int) -> Located:
     rank = len(x.axes)
     is_index = step.node.op_type in {"ArgMax", "ArgMin"}
     given = [step.number("axis", 0)] if is_index else step.ints("axes", 1)
+    if not given and step.number("noop_with_empty_axes", 0):
+        return x
     gone = set(range(rank)) if not given else {axis % rank for axis in given}
     axes: list[Axis] = []
     origin = x.origin

@@ -88,7 +88,7 @@ class _Run:
 
 def _box(place: Located) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the first and the last edge, [2] each, of what a tensor shows, and its cell."""
-    axes = [axis for axis in place.axes if isinstance(axis, Elements)]
+    axes = [axis for axis in place.axes if isinstance(axis, Elements) and np.isfinite(axis.offsets).any()]
     first = place.origin + sum(np.nanmin(axis.offsets, axis=0) for axis in axes) - place.cell / 2
     last = place.origin + sum(np.nanmax(axis.offsets, axis=0) for axis in axes) + place.cell / 2
     return first, last, place.cell

@@ -31,11 +31,12 @@ def _widened(step: Step, index: int, out: Sequence[int]) -> Located | None:
     if place is None or len(shape) > len(out):
         return None
     axes: list[Axis] = [*(fixed(1) for _ in range(len(out) - len(shape))), *place.axes]
-    stretched = tuple(_stretched(step, axis, size) for axis, size in zip(axes, out, strict=True))
+    stretched = tuple(stretched_axis(step, axis, size) for axis, size in zip(axes, out, strict=True))
     return Located(place.origin, stretched, place.coarsest)
 
 
-def _stretched(step: Step, axis: Axis, size: int) -> Axis:
+def stretched_axis(step: Step, axis: Axis, size: int) -> Axis:
+    """Return an axis of one element as often as it takes; another size is lost."""
     if isinstance(axis, Lost) or len(axis) == size:
         return axis
     return fixed(size) if len(axis) == 1 else step.lost("changes their number")

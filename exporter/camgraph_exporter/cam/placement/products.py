@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from camgraph_exporter.cam.placement.elements import Axis, Elements, Lost, fixed
 from camgraph_exporter.cam.placement.located import Located, located
+from camgraph_exporter.cam.placement.pointwise import stretched_axis
 from camgraph_exporter.cam.placement.step import MAY_MOVE, Step
 from camgraph_exporter.cam.placement.windows import MIXES, with_mixed
 
 
 def matmul(step: Step, index: int) -> Located:
     """Return the place of a product: rows from the left operand, columns from the right one."""
-    left, right, out = step.place(0), step.place(1), step.out(index)
-    if left is not None and right is not None and min(len(left.axes), len(right.axes)) >= 2:
-        longer, rank = (left if len(left.axes) >= len(right.axes) else right), len(out)
-        if len(longer.axes) != rank:
-            return step.all_lost(index, MAY_MOVE)
-        return located(left.origin, [*longer.axes[: rank - 2], left.axes[-2], right.axes[-1]])
-    if left is not None and len(left.axes) == len(out):
+    out = step.out(index)
+    left, right = (_as_wide(step, step.place(i), out) for i in (0, 1))
+    if left is not None and right is not None:
+        batch = (left if len(left.axes) and not isinstance(left.axes[0], Lost) else right).axes[:-2]
+        return located(left.origin, [*batch, left.axes[-2], right.axes[-1]])
+    if left is not None:
         return _times_constant(step, left, len(out) - 1, step.constant(1), out[-1])
-    if right is not None and len(right.axes) == len(out):
+    if right is not None:
         matrix = step.constant(0)
         return _times_constant(step, right, len(out) - 2, None if matrix is None else matrix.swapaxes(-1, -2), out[-2])
     return step.all_lost(index, MAY_MOVE)
+
+
+def _as_wide(step: Step, place: Located | None, out: Sequence[int]) -> Located | None:
+    """Return an operand with the axes of the product's batch, or None where it is a vector or not from the image."""
+    if place is None or len(place.axes) < 2 or len(out) < len(place.axes):
+        return None
+    missing = len(out) - len(place.axes)
+    batch = [*(fixed(1) for _ in range(missing)), *place.axes[:-2]]
+    axes = [stretched_axis(step, axis, size) for axis, size in zip(batch, out[:-2], strict=True)]
+    return Located(place.origin, (*axes, *place.axes[-2:]), place.coarsest)
 
 
 def gemm(step: Step, index: int) -> Located:

@@ -1,0 +1,28 @@
+"""Where the map of scores lies that the mask of a segmentation marks."""
+
+from __future__ import annotations
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.cam.layouts import MapLayout
+from camgraph_exporter.cam.pixels import front_of, pixels_of
+from camgraph_exporter.cam.placement.law import PlaceError
+from camgraph_exporter.cam.placement.places import Places
+from camgraph_exporter.cam.score import Score
+from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.vjp.driver import Path
+
+
+def mask_place(prepared: Prepared, score: Score) -> tuple[pb.Placement | None, str]:
+    """Return the place of a segmentation's score map, None if it covers the whole image, and a note on it."""
+    path = Path(prepared.graph, [prepared.image], [score.value])
+    places = Places(prepared, front_of(path, pixels_of(path, prepared)))
+    last = score.class_axis == 3
+    layout = MapLayout(pb.LAYER_LAYOUT_CHANNELS_LAST if last else pb.LAYER_LAYOUT_CHANNELS_FIRST)
+    try:
+        return places.placement(score.value, layout), ""
+    except PlaceError as error:
+        note = (
+            f"Where the scores of {score.name!r} lie on the image is not known: {error}. "
+            "A mask is laid on them as if they covered the whole image."
+        )
+        return None, note

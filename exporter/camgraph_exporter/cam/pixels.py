@@ -1,0 +1,41 @@
+"""Tells which values are still the image itself, only rearranged or rescaled."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.vjp.driver import Path
+
+MOVES = {"Identity", "Dropout", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Pad"}
+ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Pow"}
+_REARRANGEMENTS = {
+    "Slice", "Split", "Concat", "Gather", "SpaceToDepth", "DepthToSpace", "Resize", "CenterCropPad", "ReverseSequence",
+    "GatherND", "GatherElements", "GridSample", "Tile", "Expand",
+}  # fmt: skip  # a table, in rows of its own
+
+
+def pixels_of(path: Path, prepared: Prepared) -> set[ir.Value]:
+    """Return the values that are the image itself, rearranged or rescaled: they show nothing that the model found."""
+    pixels = {prepared.image}
+    for node in path.nodes:
+        kept = node.op_type in MOVES | _REARRANGEMENTS | ARITHMETIC and not node.domain
+        if kept and all(x is None or x in pixels or is_constant(x, prepared) for x in node.inputs):
+            pixels.update(node.outputs)
+    return pixels
+
+
+def front_of(path: Path, pixels: set[ir.Value]) -> set[ir.Value]:
+    """Return the values that are still the image itself and go into something that looks at it."""
+    return {
+        value
+        for node in path.nodes
+        if not any(output in pixels for output in node.outputs)
+        for value in node.inputs
+        if value is not None and value in pixels
+    }
+
+
+def is_constant(value: ir.Value, prepared: Prepared) -> bool:
+    """Tell whether a value does not depend on the image."""
+    return value.is_initializer() or value.name in prepared.probe.constants
