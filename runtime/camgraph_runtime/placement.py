@@ -131,6 +131,13 @@ class Placement:
             vertical, horizontal = horizontal, vertical
         return Rectangle(vertical[0], horizontal[0], vertical[1], horizontal[1])
 
+    def on_input(self) -> NDArray[np.bool_]:
+        """Whether the middle of each cell lies on the input and not in a padding, bool [h, w]."""
+        along_rows, along_columns = reversed(self.network_size) if self.transposed else self.network_size
+        rows, columns = self.rows.centres(), self.columns.centres()
+        inside_rows = (rows >= 0) & (rows < along_rows)
+        return np.logical_and.outer(inside_rows, (columns >= 0) & (columns < along_columns))
+
     def lay(self, cells: FloatArray) -> FloatArray:
         """A map [h, w] laid onto the input: float32 [H, W], bilinear between centres of cells, 0 outside the map."""
         vertical, horizontal = (self.columns, self.rows) if self.transposed else (self.rows, self.columns)

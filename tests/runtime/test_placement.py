@@ -48,6 +48,16 @@ def test_a_map_without_a_place_covers_the_input() -> None:
 
 
 @pytest.mark.parametrize("name", PLACES)
+def test_cells_in_a_padding_are_not_on_the_input(name: str) -> None:
+    placement = Placement.of_layer(PLACES[name][0], SIZE, (6, 9))
+    found = placement.on_input()
+    for row, column in np.ndindex(6, 9):
+        box = placement.rectangle(row, column)
+        middle = (box.top + box.bottom) / 2, (box.left + box.right) / 2
+        assert found[row, column] == all(0 <= at < length for at, length in zip(middle, SIZE, strict=True))
+
+
+@pytest.mark.parametrize("name", PLACES)
 def test_a_map_is_laid_where_its_cells_are(name: str) -> None:
     layer, _ = PLACES[name]
     cells = np.random.default_rng(0).random((4, 5), dtype=np.float32)

@@ -101,7 +101,7 @@ def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
     axes = axes_on(path, prepared.image, prepared.probe.constants)
     idle = without_effect(path, axes, prepared.probe.constants)
     pixels = pixels_of(path, prepared)
-    places = Places(prepared, front_of(path, pixels))
+    places = Places(prepared, score.value, front_of(path, pixels))
     cuts = _cuts(path)
     total = sum(macs(node) for node in prepared.graph) or 1
     layers = []

@@ -15,7 +15,7 @@ from camgraph_exporter.vjp.driver import Path
 def mask_place(prepared: Prepared, score: Score) -> tuple[pb.Placement | None, str]:
     """Return the place of a segmentation's score map, None if it covers the whole image, and a note on it."""
     path = Path(prepared.graph, [prepared.image], [score.value])
-    places = Places(prepared, front_of(path, pixels_of(path, prepared)))
+    places = Places(prepared, score.value, front_of(path, pixels_of(path, prepared)))
     last = score.class_axis == 3
     layout = MapLayout(pb.LAYER_LAYOUT_CHANNELS_LAST if last else pb.LAYER_LAYOUT_CHANNELS_FIRST)
     try:

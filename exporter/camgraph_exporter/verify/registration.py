@@ -79,6 +79,8 @@ def _locate(subject: Subject, samples: Samples, layer: pb.Layer) -> _Finding:
             return _Finding(math.inf)
         changed = [_inverted(pixels, patch, axes) for patch in patches]
         after = _activations(subject, samples, layer, samples.tensor(np.concatenate(changed)))
+        # Cells in a padding are not shown, and a reflection moves them with pixels from elsewhere.
+        after = np.where(placement.on_input(), after, before)
         if not np.isfinite(after).all() or not np.isfinite(before).all():
             return _Finding(math.inf)
         movement = Movement.between(before, after, rounding=_ROUNDING)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -16,6 +16,7 @@ from camgraph_exporter.cam.placement.follow import follow
 from camgraph_exporter.cam.placement.law import MapPlace, PlaceError, law_of, place_of_map, place_of_tokens
 from camgraph_exporter.cam.placement.located import Located
 from camgraph_exporter.graph.dims import Dim
+from camgraph_exporter.graph.reads import reads
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.prepare.probe import Sighting
 
@@ -23,13 +24,14 @@ _NOT_FOLLOWED = "it does not come from the image on a way that could be followed
 
 
 class Places:
-    """The places of a model's maps.
+    """The places of the maps on the way to a score.
 
     `front`: the values that the network looks at, the image itself or what is cut out of it, mirrored or resized.
     """
 
-    def __init__(self, prepared: Prepared, front: Collection[ir.Value]) -> None:
-        self._runs = [_Run(prepared, sighting) for sighting in prepared.probe.sightings]
+    def __init__(self, prepared: Prepared, score: ir.Value, front: Collection[ir.Value]) -> None:
+        nodes = _nodes_before(prepared.graph, score)
+        self._runs = [_Run(prepared, nodes, sighting) for sighting in prepared.probe.sightings]
         self._sees_all = all(run.sees_all(front) for run in self._runs)
 
     def placement(self, value: ir.Value, layout: MapLayout) -> pb.Placement | None:
@@ -51,12 +53,12 @@ class Places:
 class _Run:
     """The places of all values in one run of the probe."""
 
-    def __init__(self, prepared: Prepared, sighting: Sighting) -> None:
+    def __init__(self, prepared: Prepared, nodes: Sequence[ir.Node], sighting: Sighting) -> None:
         axes = image_axes(prepared.image)
         self._sizes = sighting.sizes
         dims = prepared.probe.shapes[str(prepared.image.name)]
         shape = [dim if isinstance(dim, int) else sighting.sizes[dim] for dim in dims]
-        self._places = follow(prepared.graph, prepared.image, axes, shape, sighting.sizes, sighting.constants)
+        self._places = follow(nodes, prepared.image, axes, shape, sighting.sizes, sighting.constants)
         lengths = {axis.role: size for axis, size in zip(axes, shape, strict=True) if axis is not None}
         self._image = (lengths.get(Role.HEIGHT, 1), lengths.get(Role.WIDTH, 1))
 
@@ -84,6 +86,17 @@ class _Run:
         first, last, cell = (np.stack(part) for part in zip(*boxes, strict=True))
         within = cell.max(axis=0) + 1e-6
         return bool((first.min(axis=0) <= within).all() and (last.max(axis=0) >= np.array(self._image) - within).all())
+
+
+def _nodes_before(graph: ir.Graph, score: ir.Value) -> list[ir.Node]:
+    """Return the nodes from which a score is made, in topological order."""
+    wanted = {score}
+    nodes = []
+    for node in reversed(graph):
+        if any(value in wanted for value in node.outputs):
+            nodes.append(node)
+            wanted.update(reads(node))
+    return nodes[::-1]
 
 
 def _box(place: Located) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
