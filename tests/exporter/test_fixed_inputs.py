@@ -104,6 +104,13 @@ def _beside_features(net: Net, pooled: str, other: str) -> str:
     return net.linear(net.node("Concat", pooled, other, axis=1), 19, CLASSES, name="scores")
 
 
+def _old_row() -> onnx.ModelProto:
+    """A file from before there was an operator Expand."""
+    model = _beside(("batch", 3), _beside_features)
+    model.opset_import[0].version, model.ir_version = 7, 3
+    return model
+
+
 def _second_image(net: Net, pooled: str, other: str) -> str:
     """Two views of one thing, by networks of their own."""
     view = net.node("Relu", net.conv(other, (3, 4)))
@@ -135,6 +142,7 @@ SECOND: dict[str, tuple[Callable[[], onnx.ModelProto], str | np.ndarray | list[f
         lambda: _beside((1, 3), _beside_features, image=(1, 3, 16, 16)), "1,0,3", ROW),
     "row, batch of two": (
         lambda: _beside((2, 3), _beside_features, image=(2, 3, 16, 16)), "1,0,3", ROW.repeat(2, 0)),
+    "row, opset 7": (_old_row, "1,0,3", ROW.repeat(2, 0)),
     "row, as an array": (lambda: _beside(("batch", 3), _beside_features), ROW, ROW.repeat(2, 0)),
     "one number": (lambda: _beside(("batch", 3), _beside_features), "2", np.full((2, 3), 2, np.float32)),
     "second image": (lambda: _beside(OPEN, _second_image), VIEW, VIEW.repeat(2, 0)),

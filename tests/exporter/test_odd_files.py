@@ -116,7 +116,8 @@ def _label_and_zipmap(net: Net, scores: str) -> None:
     probabilities = net.node("Softmax", scores, axis=1, name="probabilities")
     best = net.node("ArgMax", probabilities, axis=1, keepdims=0)
     labels = net.weight(np.arange(10, 10 + CLASSES))
-    net.node("Gather", labels, best, name="label")
+    picked = net.node("ArrayFeatureExtractor", labels, best, domain="ai.onnx.ml")
+    net.node("Reshape", picked, net.ints(-1), name="label")
     options = {"classlabels_int64s": list(range(10, 10 + CLASSES))}
     net.node("ZipMap", probabilities, domain="ai.onnx.ml", name="output_probability", **options)
 

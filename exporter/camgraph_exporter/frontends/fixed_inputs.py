@@ -15,8 +15,6 @@ from camgraph_exporter.graph.constants import add_constant
 from camgraph_exporter.graph.dims import Dims, dims_of
 from camgraph_exporter.prepare.prepare import prepare
 
-# Below, Expand does not exist.
-_EXPAND_OPSET = 8
 _SHOWN = 8
 
 
@@ -96,7 +94,7 @@ def _fixed(source: ir.Model, arrays: Mapping[str, np.ndarray], repeated: set[str
     for name, array in arrays.items():
         value = inputs[name]
         model.graph.inputs.remove(value)
-        if name in repeated and image is not None and model.opset_imports.get("", 1) >= _EXPAND_OPSET:
+        if name in repeated and image is not None:
             value.replace_all_uses_with(_repeated(model.graph, name, array, image), replace_graph_outputs=True)
         else:
             value.const_value = ir.tensor(array, name=name)
@@ -110,15 +108,16 @@ def _repeated(graph: ir.Graph, name: str, row: np.ndarray, image: ir.Value) -> i
     shape = ir.node("Shape", [image], name=f"camgraph/prepared/{name}/Shape")
     first = add_constant(graph, f"{name}_first_axis", np.zeros(1, np.int64))
     batch = ir.node("Gather", [shape.outputs[0], first], {"axis": 0}, name=f"camgraph/prepared/{name}/Gather")
-    rest = add_constant(graph, f"{name}_rest", np.asarray(row.shape[1:], np.int64))
+    rest = add_constant(graph, f"{name}_rest", np.ones(row.ndim - 1, np.int64))
     whole = ir.node("Concat", [batch.outputs[0], rest], {"axis": 0}, name=f"camgraph/prepared/{name}/Concat")
     one = add_constant(graph, f"{name}_row", row)
-    expand = ir.node("Expand", [one, whole.outputs[0]], name=f"camgraph/prepared/{name}/Expand")
+    # Opsets before 8 have no Expand.
+    tile = ir.node("Tile", [one, whole.outputs[0]], name=f"camgraph/prepared/{name}/Tile")
     for node in (shape, batch, whole):
         node.outputs[0].name = f"{node.name}_output"
-    expand.outputs[0].name = name
-    graph.insert_before(graph[0], [shape, batch, whole, expand])
-    return expand.outputs[0]
+    tile.outputs[0].name = name
+    graph.insert_before(graph[0], [shape, batch, whole, tile])
+    return tile.outputs[0]
 
 
 def _text(array: np.ndarray) -> str:
