@@ -24,6 +24,7 @@ from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx
 from camgraph_exporter.input_spec import Input, InputOptions, make_input
 from camgraph_exporter.labels import labels_in_metadata
 from camgraph_exporter.manifest import make_manifest
+from camgraph_exporter.own_graph import explainable_graph, load_trained
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.storage import check_model, check_target, load_engine, weights_folder, write
 from camgraph_exporter.verify.certificate import Progress, certify, require
@@ -33,7 +34,6 @@ from camgraph_exporter.verify.locate import name_wrong_nodes
 from camgraph_exporter.verify.subject import LoadSource, Subject, loader_of
 from camgraph_exporter.vjp.driver import Path as GradientPath
 from camgraph_exporter.vjp.driver import Step
-from camgraph_runtime.engine import Engine
 from camgraph_runtime.errors import UsageError
 from camgraph_runtime.manifest import METADATA_KEY, manifest_to_json
 
@@ -95,7 +95,7 @@ def _loader(source: Path, loaded: LoadedModel, options: ExportOptions) -> LoadSo
     exact = options.exact_int8
     if not loaded.is_as_stored:
         return loader_of(loaded.model, exact_int8=exact)
-    return lambda optimize: Engine(source, optimize=optimize, exact_int8=exact)
+    return lambda optimize: load_trained(source, optimize=optimize, exact_int8=exact)
 
 
 def export(
@@ -122,19 +122,20 @@ def export(
     built = build(prepared, choice.score, choice.layers, options.build)
     manifest = make_manifest(built, loaded.source, choice.input, choice.labels)
     manifest.notes.extend([*loaded.notes, *choice.notes])
-    model = _assemble(built, manifest)
     folder = weights_folder(built.prepared.model)
-    engine = load_engine(model, folder, exact_int8=options.exact_int8)
     # Of a rewritten model only the graph's own forward part can be run.
     source = None if prepared.is_rewritten else load_source
-    source = source_for_exact_kernels(loaded.model, source, exact=options.exact_int8)
     outputs = [spec.name for spec in manifest.source_outputs]
-    rewritten = source is not None and is_rewritten(loaded.model, model, outputs)
-    subject = Subject(
-        model, manifest, engine, load_source=source, folder=folder, is_rewritten=rewritten, seed=options.seed
-    )
-    state_kernels(subject)
-    return _prove(subject, built.trace, progress)
+    with explainable_graph():
+        model = _assemble(built, manifest)
+        engine = load_engine(model, folder, exact_int8=options.exact_int8)
+        source = source_for_exact_kernels(loaded.model, source, exact=options.exact_int8)
+        rewritten = source is not None and is_rewritten(loaded.model, model, outputs)
+        subject = Subject(
+            model, manifest, engine, load_source=source, folder=folder, is_rewritten=rewritten, seed=options.seed
+        )
+        state_kernels(subject)
+        return _prove(subject, built.trace, progress)
 
 
 @dataclass(frozen=True)

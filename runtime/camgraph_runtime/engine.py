@@ -284,9 +284,10 @@ class Engine:
             # With CUDA the graph may be fine and the device not: only a load on the CPU tells the two apart.
             on_cpu = _load_on_cpu(backend, model, settings) if len(providers) > 1 else None
             if on_cpu is None:
+                advice = " Check that the file is complete and that its external data, if any, lies beside it."
+                advice = "" if isinstance(model, bytes) else advice
                 raise InvalidGraphError(
-                    f"{self.name} cannot be loaded as an ONNX graph: {_reason(error)} "
-                    "Check that the file is complete and that its external data, if any, lies beside it."
+                    f"{self.name} cannot be loaded as an ONNX graph: {_reason(error)}{advice}"
                 ) from error
             if device == "cuda":
                 raise DeviceError(

@@ -122,7 +122,7 @@ def _run(
     except CamgraphError as error:
         advice = " The model leaves the size of its input open; state it with --input-size." if open_axes else ""
         raise ModelFileError(
-            f"onnxruntime cannot run the model on an input of shape {list(shape)}: {_reason(error)}{advice}"
+            f"onnxruntime cannot run the model on an input of shape {list(shape)}: {reason_of(error)}{advice}"
         ) from error
 
 
@@ -143,12 +143,14 @@ def engine_with_outputs(model: ir.Model, values: Sequence[ir.Value]) -> Engine:
     try:
         return load_engine(proto, weights_folder(model), optimize=False)
     except CamgraphError as error:
-        raise ModelFileError(f"onnxruntime cannot load the model: {_reason(error)}") from error
+        raise ModelFileError(f"onnxruntime cannot load the model: {reason_of(error)}") from error
 
 
-def _reason(error: CamgraphError) -> str:
+def reason_of(error: CamgraphError) -> str:
     """Return what onnxruntime itself said, in one line and without its error code."""
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error.__cause__ or error)).strip()
+    # Some of its messages begin with a place in its own C++ source.
+    text = re.sub(r"^/\S+:\d+ [^(]*\([^)]*\)(?: const)? ", "", text)
     line = text.splitlines()[0].strip() if text else "it gave no reason"
     return line if line.endswith(".") else f"{line}."
 
