@@ -86,7 +86,7 @@ def _is_logarithmic(head: pb.Head) -> bool:
 
 
 def _unscaled(output: AnyArray, head: pb.Head) -> AnyArray:
-    values: AnyArray = (output - head.output_offset) / (head.output_scale or 1.0)
+    values: AnyArray = output / (head.output_scale or 1.0)
     return values
 
 

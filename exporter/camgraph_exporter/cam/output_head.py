@@ -1,4 +1,4 @@
-"""Walks from an output of the model back to the scores that it shows: the tensor before a softmax or a sigmoid."""
+"""How an output shows scores, and the plain case of it: one softmax or sigmoid, with moves and casts after it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.cam.class_part import ClassPart, class_part
+from camgraph_exporter.cam.class_part import ClassPart
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.quantisation import maker, real_form, shown
 
@@ -21,12 +21,12 @@ _PASS_THROUGH = {"Identity", "Dropout", "Cast", "Reshape", "Flatten", "Squeeze",
 
 @dataclass(frozen=True)
 class OutputHead:
-    """A tensor of scores, and what the model makes of it: scale * F(scores) + offset, where `kind` says what F is.
+    """A tensor of scores, and what the model makes of it: scale * F(scores), where `kind` says what F is.
 
     `is_logarithm`: it is the logarithm of F that is scaled. `class_axis`: the axis of the scores that a softmax or an
-    ArgMax runs over. `part`: where the output holds the classes, if it holds more than them. `is_ranked`: the output
-    holds only the best of them, sorted. `task`: what the scores are, if the graph tells. `note`: what the user should
-    know of it.
+    ArgMax runs over. `ranked_by`: what classes are ranked by, if not by the scores: probabilities in the same layout.
+    `part`: where the output holds the classes, if it holds more than them. `is_ranked`: the output holds only the best
+    of them, sorted. `task`: what the scores are, if the graph tells. `note`: what the user should know of it.
     """
 
     value: ir.Value
@@ -34,22 +34,15 @@ class OutputHead:
     class_axis: int | None = None
     part: ClassPart | None = None
     scale: float = 1.0
-    offset: float = 0.0
     is_logarithm: bool = False
     is_ranked: bool = False
     task: pb.Task = pb.TASK_UNSPECIFIED
+    ranked_by: ir.Value | None = None
     note: str = ""
 
 
-def head_of(output: ir.Value) -> OutputHead:
-    """Return the scores that an output shows; the output itself where nothing is applied to them."""
-    part = class_part(output) if output.shape is not None and len(output.shape) == 3 else None
-    found = _strip(output if part is None else part.value)
-    return found if part is None else OutputHead(found.value, found.kind, found.class_axis, part)
-
-
-def _strip(output: ir.Value) -> OutputHead:
-    """Walk back from an output to the input of its last softmax or sigmoid; the output itself if there is none.
+def plain_head(output: ir.Value) -> OutputHead:
+    """Return the scores before the last softmax or sigmoid, if nothing but moves follows it; else the output itself.
 
     The index of the best class leads to what it is the best of. Integers are shown as the real numbers that they stand
     for.
@@ -60,7 +53,7 @@ def _strip(output: ir.Value) -> OutputHead:
         operator = form.op_type if form is not None else node.op_type if node.domain == "" else ""
         source = node.inputs[0] if node.inputs else None
         if source is not None and operator == "ArgMax":
-            found = _strip(source)
+            found = plain_head(source)
             return found if found.kind != pb.HEAD_KIND_NONE else OutputHead(source, class_axis=_axis(node, source, 0))
         if source is None or operator not in _OPERATORS.keys() | _PASS_THROUGH:
             break

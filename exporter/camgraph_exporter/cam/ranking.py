@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.cam.output_head import OutputHead, head_of
+from camgraph_exporter.cam.output_head import OutputHead
 from camgraph_exporter.cam.pieces import Constants, Piece, constant, step_back, unquantised, whole
+from camgraph_exporter.cam.recognise import head_of
 from camgraph_exporter.cam.sorting import (
     ARITHMETIC,
     BEST,
@@ -109,7 +110,7 @@ def _class_scores(sorting: Sorting, prepared: Prepared) -> OutputHead | None:
     if best is None:
         return None
     scores = best.piece.value
-    head = head_of(scores)
+    head = head_of(prepared, scores)
     kind = head.kind if head.kind != pb.HEAD_KIND_NONE else sorting.kind
     if kind == pb.HEAD_KIND_NONE and _is_made_of_probabilities(scores, constants):
         kind = pb.HEAD_KIND_PROBABILITY

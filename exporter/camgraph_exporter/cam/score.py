@@ -9,8 +9,9 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.one_number import is_quantity
-from camgraph_exporter.cam.output_head import OutputHead, head_of
+from camgraph_exporter.cam.output_head import OutputHead
 from camgraph_exporter.cam.ranking import ranked_scores, sorts
+from camgraph_exporter.cam.recognise import head_of
 from camgraph_exporter.cam.score_shape import ScoreShape, is_one_number, read_shape, score_dims, suggested_task
 from camgraph_exporter.errors import ScoreError, UnknownTensorError, closest
 from camgraph_exporter.prepare.prepare import Prepared
@@ -36,7 +37,8 @@ class Score:
     """The tensor y of scores.
 
     `output`: the source's output that shows it, and `shown`: how. `shape`: where its classes are, and how many.
-    `note`: a remark for the user on what was found or guessed.
+    `note`: a remark for the user on what was found or guessed. `ranked_by`: probabilities that classes are ranked by,
+    in the layout of the scores; None for the scores themselves.
     """
 
     value: ir.Value
@@ -45,6 +47,7 @@ class Score:
     shown: OutputHead
     shape: ScoreShape
     note: str = ""
+    ranked_by: ir.Value | None = None
 
     @property
     def name(self) -> str:
@@ -89,7 +92,6 @@ class Score:
             num_anchors=self.shape.num_anchors,
             class_slice=pb.ClassSlice(axis=part.axis, start=part.start) if part is not None else None,
             output_scale=self.shown.scale if self.shown.scale != 1 else 0,
-            output_offset=self.shown.offset,
             output_is_ranked=self.shown.is_ranked,
             output_is_logarithm=self.shown.is_logarithm and self.kind != pb.HEAD_KIND_LOG_SOFTMAX,
         )
@@ -130,7 +132,7 @@ def _named(prepared: Prepared, options: ScoreOptions) -> Score:
             f"{closest(options.tensor, prepared.values())} Without --score it is found automatically."
         )
     for output in prepared.graph.outputs:
-        found = head_of(output)
+        found = head_of(prepared, output)
         if value is found.value:
             return _interpret(prepared, found, output, options)
         if value is output:
@@ -157,7 +159,7 @@ def _first(prepared: Prepared, options: ScoreOptions) -> Score:
 def _headed_first(prepared: Prepared) -> list[ir.Value]:
     """Return the outputs; those of a model that sorts its boxes first, if no head marks the first one as scores."""
     outputs = list(prepared.graph.outputs)
-    if outputs and head_of(outputs[0]).kind == pb.HEAD_KIND_NONE:
+    if outputs and head_of(prepared, outputs[0]).kind == pb.HEAD_KIND_NONE:
         outputs.sort(key=lambda output: not sorts(prepared, output))
     return outputs
 
@@ -165,7 +167,7 @@ def _headed_first(prepared: Prepared) -> list[ir.Value]:
 def _shown_by(prepared: Prepared, output: ir.Value) -> OutputHead:
     """Return the scores that an output shows in their own order, or holds the best of."""
     ranked = ranked_scores(prepared, output)
-    return ranked if ranked is not None else head_of(output)
+    return ranked if ranked is not None else head_of(prepared, output)
 
 
 def _doubt(score: Score) -> str:
@@ -187,7 +189,7 @@ def _interpret(prepared: Prepared, shown: OutputHead, output: ir.Value, options:
     if task in (pb.TASK_EMBEDDING, pb.TASK_REGRESSION):
         shown = OutputHead(value)
     shape = read_shape(prepared, value, task, options.class_axis or shown.class_axis)
-    return Score(value, output, task, shown, shape, " ".join(filter(None, (shown.note, note))))
+    return Score(value, output, task, shown, shape, " ".join(filter(None, (shown.note, note))), shown.ranked_by)
 
 
 def _task(prepared: Prepared, shown: OutputHead, output: ir.Value, options: ScoreOptions) -> tuple[pb.Task, str]:

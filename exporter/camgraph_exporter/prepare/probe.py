@@ -46,6 +46,7 @@ class Probe:
     """What the runs showed.
 
     `examples`: for each symbol in `shapes` its size in the first run. `sightings`: one run for each size of image.
+    `outputs`: what the first run gave for the model's outputs.
     """
 
     shapes: dict[str, Dims] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Probe:
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     batch_is_symbolic: bool = False
     sightings: list[Sighting] = field(default_factory=list)
+    outputs: dict[str, np.ndarray] = field(default_factory=dict)
 
     def example(self, dim: Dim) -> int | None:
         """Return a size, or what a symbol stood for in the first run; None for one that no run has shown."""
@@ -197,6 +199,8 @@ def _compare(model: ir.Model, image: ir.Value, values: Sequence[ir.Value], runs:
             result.shapes[name] = tuple(
                 _dim(sizes, symbols) for sizes in zip(*(array.shape for array in arrays), strict=True)
             )
+        if value.is_graph_output():
+            result.outputs[name] = arrays[0]
         if value not in dependent and arrays[0].size <= _CONSTANT_LIMIT:
             fixed.append(name)
             if _all_same(arrays):

@@ -253,7 +253,7 @@ class Letterbox(_message.Message):
     def __init__(self, height: _Optional[int] = ..., width: _Optional[int] = ..., filter: _Optional[_Union[Filter, str]] = ..., fill: _Optional[int] = ...) -> None: ...
 
 class Head(_message.Message):
-    __slots__ = ("score_tensor", "kind", "num_classes", "single_logit", "output_name", "num_anchors", "embedding_size", "class_slice", "output_scale", "output_offset", "output_is_logarithm", "output_is_ranked")
+    __slots__ = ("score_tensor", "kind", "num_classes", "single_logit", "output_name", "num_anchors", "embedding_size", "class_slice", "output_scale", "output_is_logarithm", "output_is_ranked")
     SCORE_TENSOR_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     NUM_CLASSES_FIELD_NUMBER: _ClassVar[int]
@@ -263,7 +263,6 @@ class Head(_message.Message):
     EMBEDDING_SIZE_FIELD_NUMBER: _ClassVar[int]
     CLASS_SLICE_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_SCALE_FIELD_NUMBER: _ClassVar[int]
-    OUTPUT_OFFSET_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_IS_LOGARITHM_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_IS_RANKED_FIELD_NUMBER: _ClassVar[int]
     score_tensor: str
@@ -275,10 +274,9 @@ class Head(_message.Message):
     embedding_size: int
     class_slice: ClassSlice
     output_scale: float
-    output_offset: float
     output_is_logarithm: bool
     output_is_ranked: bool
-    def __init__(self, score_tensor: _Optional[str] = ..., kind: _Optional[_Union[HeadKind, str]] = ..., num_classes: _Optional[int] = ..., single_logit: bool = ..., output_name: _Optional[str] = ..., num_anchors: _Optional[int] = ..., embedding_size: _Optional[int] = ..., class_slice: _Optional[_Union[ClassSlice, _Mapping]] = ..., output_scale: _Optional[float] = ..., output_offset: _Optional[float] = ..., output_is_logarithm: bool = ..., output_is_ranked: bool = ...) -> None: ...
+    def __init__(self, score_tensor: _Optional[str] = ..., kind: _Optional[_Union[HeadKind, str]] = ..., num_classes: _Optional[int] = ..., single_logit: bool = ..., output_name: _Optional[str] = ..., num_anchors: _Optional[int] = ..., embedding_size: _Optional[int] = ..., class_slice: _Optional[_Union[ClassSlice, _Mapping]] = ..., output_scale: _Optional[float] = ..., output_is_logarithm: bool = ..., output_is_ranked: bool = ...) -> None: ...
 
 class ClassSlice(_message.Message):
     __slots__ = ("axis", "start")

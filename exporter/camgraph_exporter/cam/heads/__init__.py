@@ -28,4 +28,6 @@ _ATTACH: dict[pb.Task, Callable[[Backward, Interface, Score], Head]] = {
 def attach_head(op: Backward, interface: Interface, score: Score) -> Head:
     """Add the inputs and outputs of the score's task, and return the cotangent that its targets mean."""
     with op.scope("target"):
-        return _ATTACH[score.task](op, interface, replace(score, value=op.residual(score.value)))
+        ranked_by = None if score.ranked_by is None else op.residual(score.ranked_by)
+        read = replace(score, value=op.residual(score.value), ranked_by=ranked_by)
+        return _ATTACH[score.task](op, interface, read)

@@ -8,6 +8,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.heads.head import (
     Head,
     add_target_input,
+    both_classes,
     class_sign,
     one_hot,
     pick,
@@ -24,9 +25,9 @@ def attach_classification(op: Backward, interface: Interface, score: Score) -> H
     """Score y_c: the cotangent is one at the target class. A single logit z counts as the scores (-z, z)."""
     target = add_target_input(op, interface)
     dims, dtype = dims_of(score.value), dtype_of(score.value)
-    logits = score.value if len(dims) == 2 else op.Reshape(score.value, op.ints(-1, score.logits))
-    scores = op.Concat(op.Neg(logits), logits, axis=1) if score.single_logit else logits
-    index = resolve_ranks(op, scores, target, score.num_classes)
+    scores = _by_class(op, score.value, score)
+    ranked_by = scores if score.ranked_by is None else _by_class(op, score.ranked_by, score, are_probabilities=True)
+    index = resolve_ranks(op, ranked_by, target, score.num_classes)
     target_score = op.cast(pick(op, scores, index), ir.DataType.FLOAT)
     by_target = targets_first(op, index)
     seed = class_sign(op, by_target, dtype) if score.single_logit else one_hot(op, by_target, score.num_classes, dtype)
@@ -40,3 +41,9 @@ def attach_classification(op: Backward, interface: Interface, score: Score) -> H
         target_score_output=interface.add_output("target_score", target_score),
     )
     return Head(seed, tensors)
+
+
+def _by_class(op: Backward, value: ir.Value, score: Score, *, are_probabilities: bool = False) -> ir.Value:
+    """Return scores or probabilities as [N, C]; of a single one both classes."""
+    rows = value if len(dims_of(value)) == 2 else op.Reshape(value, op.ints(-1, score.logits))
+    return both_classes(op, rows, axis=1, are_probabilities=are_probabilities) if score.single_logit else rows

@@ -19,13 +19,14 @@ def attach_detection(op: Backward, interface: Interface, score: Score) -> Head:
     target = add_target_input(op, interface)
     anchor = interface.add_input("anchor", ir.DataType.INT64, [interface.batch, TARGETS])
     dtype = dtype_of(score.value)
-    by_class = score.value if score.class_axis == 1 else op.Transpose(score.value, perm=[0, 2, 1])
+    by_class = _classes_first(op, score.value, score)
+    ranked_by = by_class if score.ranked_by is None else _classes_first(op, score.ranked_by, score)
     count = op.Squeeze(op.size_vector(by_class, 2), op.ints(0))
-    best = op.reduce("ReduceMax", by_class, [2], keepdims=False)
+    best = op.reduce("ReduceMax", ranked_by, [2], keepdims=False)
     index = resolve_ranks(op, best, target, score.num_classes)
 
     boxes = pick(op, by_class, index)
-    box = _resolve_boxes(op, boxes, anchor, count)
+    box = _resolve_boxes(op, boxes if ranked_by is by_class else pick(op, ranked_by, index), anchor, count)
     target_score = pick(op, boxes, box, batch_dims=2)
 
     classes = op.Unsqueeze(targets_first(op, index), op.ints(2, 3))
@@ -42,6 +43,10 @@ def attach_detection(op: Backward, interface: Interface, score: Score) -> Head:
         target_score_output=interface.add_output("target_score", op.cast(target_score, ir.DataType.FLOAT)),
     )
     return Head(seed, tensors)
+
+
+def _classes_first(op: Backward, value: ir.Value, score: Score) -> ir.Value:
+    return value if score.class_axis == 1 else op.Transpose(value, perm=[0, 2, 1])
 
 
 def _resolve_boxes(op: Backward, boxes: ir.Value, anchor: ir.Value, count: ir.Value) -> ir.Value:

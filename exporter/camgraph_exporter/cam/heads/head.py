@@ -66,6 +66,11 @@ def class_sign(op: Backward, index: ir.Value, dtype: ir.DataType) -> ir.Value:
     return op.cast(op.Sub(op.Mul(index, scalar(op, 2)), scalar(op, 1)), dtype)
 
 
+def both_classes(op: Backward, value: ir.Value, *, axis: int, are_probabilities: bool = False) -> ir.Value:
+    """Return the scores (-z, z) of the two classes of a single logit z; of a probability p it is (1 - p, p)."""
+    return op.Concat(op.Sub(1.0, value) if are_probabilities else op.Neg(value), value, axis=axis)
+
+
 def scalar(op: Backward, number: int) -> ir.Value:
     """Return an int64 scalar."""
     return op.constant(np.asarray(number, dtype=np.int64))

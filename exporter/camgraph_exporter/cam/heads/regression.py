@@ -8,6 +8,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.heads.head import (
     Head,
     add_target_input,
+    both_classes,
     class_sign,
     one_hot,
     pick,
@@ -31,7 +32,7 @@ def attach_regression(op: Backward, interface: Interface, score: Score) -> Head:
     target = add_target_input(op, interface)
     dims, dtype = dims_of(score.value), dtype_of(score.value)
     numbers = op.Reshape(score.value, op.ints(-1, score.logits))
-    scores = op.Concat(op.Neg(numbers), numbers, axis=1) if score.single_logit else numbers
+    scores = both_classes(op, numbers, axis=1) if score.single_logit else numbers
     by_order = op.Add(op.Neg(target), scalar(op, -1))
     if score.single_logit:
         by_order = op.Sub(scalar(op, 1), by_order)

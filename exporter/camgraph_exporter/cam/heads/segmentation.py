@@ -8,6 +8,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.heads.head import (
     Head,
     add_target_input,
+    both_classes,
     class_sign,
     one_hot,
     resolve_ranks,
@@ -29,10 +30,14 @@ def attach_segmentation(op: Backward, interface: Interface, score: Score) -> Hea
     last = score.class_axis == 3
     height, width = (dims[1], dims[2]) if last else (dims[2], dims[3])
     mask = interface.add_input("mask", ir.DataType.UINT8, [interface.batch, TARGETS, height, width])
-    logits = op.Transpose(score.value, perm=[0, 3, 1, 2]) if last else score.value
-    scores = op.Concat(op.Neg(logits), logits, axis=1) if score.single_logit else logits
+    logits = _channels_first(op, score.value, last=last)
+    ranked_by, are_probabilities = logits, score.ranked_by is not None
+    if score.ranked_by is not None:
+        ranked_by = _channels_first(op, score.ranked_by, last=last)
+    if score.single_logit:
+        ranked_by = both_classes(op, ranked_by, axis=1, are_probabilities=are_probabilities)
 
-    winner = op.ArgMax(scores, axis=1, keepdims=0)
+    winner = op.ArgMax(ranked_by, axis=1, keepdims=0)
     area = op.sum(one_hot(op, op.Reshape(winner, op.ints(0, -1)), score.num_classes, dtype), [1])
     index = resolve_ranks(op, area, target, score.num_classes)
 
@@ -60,3 +65,7 @@ def attach_segmentation(op: Backward, interface: Interface, score: Score) -> Hea
         target_score_output=interface.add_output("target_score", op.cast(targets_first(op, sums), ir.DataType.FLOAT)),
     )
     return Head(seed, tensors)
+
+
+def _channels_first(op: Backward, value: ir.Value, *, last: bool) -> ir.Value:
+    return op.Transpose(value, perm=[0, 3, 1, 2]) if last else value
