@@ -19,7 +19,7 @@ from support.exporting import camgraph, exported, images
 from support.nets import CLASSES, Net, trunk
 
 Outputs = Mapping[str, np.ndarray]
-SIGMOID, SOFTMAX, PROBABILITY = pb.HEAD_KIND_SIGMOID, pb.HEAD_KIND_SOFTMAX, pb.HEAD_KIND_PROBABILITY
+SIGMOID, SOFTMAX = pb.HEAD_KIND_SIGMOID, pb.HEAD_KIND_SOFTMAX
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ CASES = {
     "best of each box": Case(detectors.best_of_each, 6, SIGMOID, lambda f: f["scores"].max(axis=1)),
     "head after the sorting": Case(detectors.head_after_sorting, 3, SIGMOID, _rows),
     "one class": Case(detectors.one_class, 1, SIGMOID, _first),
-    "a head for each scale": Case(detectors.heads_per_scale, 3, PROBABILITY, _rows, boxes=80),
+    "a head for each scale": Case(detectors.heads_per_scale, 3, SIGMOID, _rows, boxes=80),
 }
 
 
@@ -68,7 +68,7 @@ def test_the_best_box_is_the_first_that_the_model_shows(name: str, tmp_path: Pat
         {"image": images((2, 3, 64, 64)), "target": -np.ones((2, 1), np.int64), "anchor": -np.ones((2, 1), np.int64)}
     )
     score = found["target_score"][:, 0]
-    probability = score if case.kind == PROBABILITY else 1 / (1 + np.exp(-score))
+    probability = 1 / (1 + np.exp(-score))
     np.testing.assert_allclose(probability, case.best(found), rtol=1e-5)
 
 
@@ -80,11 +80,11 @@ def test_a_background_that_is_cut_off_is_still_a_class_of_the_softmax(tmp_path: 
     assert any("The selection sees 3 of its 4 classes, from class 1 on." in note for note in made.manifest.notes)
 
 
-@pytest.mark.parametrize(("objectness", "kind", "score"), [(False, SIGMOID, "class_rows"), (True, PROBABILITY, None)])
-def test_suppressed_boxes(objectness: bool, kind: pb.HeadKind, score: str | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("objectness", "score"), [(False, "class_rows"), (True, None)])
+def test_suppressed_boxes(objectness: bool, score: str | None, tmp_path: Path) -> None:
     made = exported(detectors.suppressed(objectness=objectness), tmp_path)
     head = made.manifest.head
-    assert (head.num_classes, head.num_anchors, head.kind) == (3, 64, kind)
+    assert (head.num_classes, head.num_anchors, head.kind) == (3, 64, SIGMOID)
     assert score in (None, head.score_tensor)
     assert any("is multiplied on before the selection" in note for note in made.manifest.notes) == objectness
 
