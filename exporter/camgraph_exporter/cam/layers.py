@@ -35,12 +35,13 @@ class TargetLayer:
     """A feature map that can be explained: its tensor, how its axes become [K, h, w], and what explaining there costs.
 
     `height` and `width` are None where they depend on the image; `seen` are the two in the probe's run, from which
-    `stride` is. `extra_cost` is an estimate: multiply-accumulates of the backward part over those of the whole
-    forward pass. `grid` says where the map lies in a row of tokens. `is_cut`: all evidence passes here. `is_junction`:
-    branches fork or join here. `has_effect` is false where the score provably does not depend on the map's cells, as
-    behind the last attention of a transformer that pools its class token. `note` is a remark for the user on why this
-    layer was chosen, `alias` the name that the user gave, where it is not the tensor's. `placement`: where the map lies
-    on the image, None if it covers the whole of it. `place_unknown`: a clause that says why nobody knows where it lies.
+    `stride` is, where the map covers the whole image. `extra_cost` is an estimate: multiply-accumulates of the backward
+    part over those of the whole forward pass. `grid` says where the map lies in a row of tokens. `is_cut`: all evidence
+    passes here. `is_junction`: branches fork or join here. `has_effect` is false where the score provably does not
+    depend on the map's cells, as after the last attention of a transformer that pools its class token. `note` is a
+    remark for the user on why this layer was chosen, `alias` the name that the user gave, where it is not the tensor's.
+    `placement`: where the map lies on the image, None if it covers the whole of it. `place_unknown`: a clause that says
+    why nobody knows where it lies.
     """
 
     value: ir.Value
@@ -159,7 +160,10 @@ def _placed(layer: TargetLayer, layout: MapLayout, places: Places) -> TargetLaye
         placement = places.placement(layer.value, layout)
     except PlaceError as error:
         return replace(layer, place_unknown=str(error))
-    return replace(layer, placement=placement)
+    if placement is None or placement.rows.stride_share or placement.columns.stride_share:
+        return replace(layer, placement=placement)
+    stride = (abs(placement.rows.stride), abs(placement.columns.stride))
+    return replace(layer, placement=placement, stride=stride)
 
 
 def _cuts(path: Path) -> set[ir.Value]:

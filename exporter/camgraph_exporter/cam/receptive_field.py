@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from camgraph_exporter.cam.node_reading import NodeReading
+from camgraph_exporter.cam.window_reading import TRANSPOSED, sliding_window
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.vjp.driver import Path
 
@@ -47,29 +49,16 @@ def receptive_fields(prepared: Prepared, score: ir.Value) -> dict[ir.Value, Fiel
 def _behind(node: ir.Node, field: Field, inputs: int) -> Field:
     if node.op_type in _WHOLE_MAP or node.op_type in _REDUCTIONS or (node.op_type == "MatMul" and inputs > 1):
         return Field(math.inf, field.jump)
-    attributes = {name: attribute.value for name, attribute in node.attributes.items()}
     if node.op_type == "Resize":
         scale = _scale(node)
         return Field(field.size + field.jump, field.jump / scale)
-    kernel = _kernel(node, attributes)
-    if kernel is None:
+    window = sliding_window(NodeReading(node, {}))
+    if window is None:
         return field
-    stride = max(attributes.get("strides") or [1])
-    dilations = attributes.get("dilations") or [1] * len(kernel)
-    reach = max((k - 1) * d for k, d in zip(kernel, dilations, strict=True))
-    if node.op_type == "ConvTranspose":
+    stride, reach = max(window.strides), max(window.reach)
+    if node.op_type in TRANSPOSED:
         return Field(field.size + math.ceil(reach / stride) * field.jump, field.jump / stride)
     return Field(field.size + reach * field.jump, field.jump * stride)
-
-
-def _kernel(node: ir.Node, attributes: dict[str, list[int]]) -> list[int] | None:
-    if attributes.get("kernel_shape"):
-        return list(attributes["kernel_shape"])
-    if node.op_type in {"Conv", "ConvTranspose", "QLinearConv"}:
-        weights = node.inputs[3 if node.op_type == "QLinearConv" else 1]
-        if weights is not None and weights.shape is not None:
-            return [int(dim) for dim in weights.shape[2:] if isinstance(dim, int)]
-    return None
 
 
 def _scale(node: ir.Node) -> float:
