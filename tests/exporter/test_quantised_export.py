@@ -248,6 +248,33 @@ def test_a_gate_left_out_is_caught(format_: str, tmp_path: Path, monkeypatch: py
         _export(model, tmp_path, MIDDLE["residual", format_])
 
 
+@pytest.mark.parametrize("format_", ["QDQ", "QOperator"])
+def test_bounds_that_are_wrong_on_both_sides_are_caught(
+    format_: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interval arithmetic serves both sides; what was clipped is seen in the deployed integers all the same."""
+    for module in ("vjp.straight_through", "verify.held"):
+        monkeypatch.setattr(f"camgraph_exporter.{module}.may_clip", lambda _node, _known: (False, False))
+    model = quantise(float_net(BRANCHES), Quantiser(format_), calibration=0.3 * photos(16, seed=1))
+    with pytest.raises(CertificateError, match="gradient-finite-differences is off"):
+        _export(model, tmp_path, MIDDLE["branches", format_])
+
+
+@pytest.mark.parametrize("format_", ["QDQ", "QOperator"])
+def test_taking_every_integer_for_the_scores_is_caught(
+    format_: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The certificate finds the score's own integers by itself."""
+
+    def every_integer(seeds: Any) -> set[Any]:
+        return {value for node in next(iter(seeds)).producer().graph for value in node.outputs}
+
+    monkeypatch.setattr("camgraph_exporter.vjp.driver.integers_of", every_integer)
+    model = quantise(float_net(RESIDUAL), Quantiser(format_))
+    with pytest.raises(CertificateError, match="gradient-finite-differences is off"):
+        _export(model, tmp_path, MIDDLE["residual", format_])
+
+
 def test_a_wrong_scale_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The certificate can fail: a surrogate that is not the model does not round to the model's integers."""
     from camgraph_exporter.graph import quantisation  # noqa: PLC0415 - only broken here

@@ -1,7 +1,11 @@
-"""What a certificate must know of a quantised model's integers: what they stand for, where they may be clipped."""
+"""What a certificate must know of a quantised model's integers: what they stand for, where they were clipped.
+
+This says on its own what `vjp` says too, and shares no code with it: a mask that is wrong there must not be wrong here.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +13,7 @@ import onnx_ir as ir
 
 from camgraph_exporter.graph.quantisation import (
     KEEPS_SCALE,
+    MOVES,
     SMALL_INTEGERS,
     Quantisation,
     clips,
@@ -17,27 +22,31 @@ from camgraph_exporter.graph.quantisation import (
     is_quantiser,
     quantisation_of,
     quantised_twin,
+    real_form,
 )
 from camgraph_exporter.graph.ranges import may_clip
-from camgraph_exporter.vjp.residuals import is_absorbed, saturation
-from camgraph_exporter.vjp.straight_through import integers_of
 
 Array = np.ndarray
 _CHOOSES = {"MaxPool", "GlobalMaxPool", "ReduceMax"}
+# Sums that a runtime computes in one step with a ReLU or Clip and the quantiser after them, which may take the place of
+# one. After anything else integers at the end of their type pass, as ordinary values.
+_SUMS = {"Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "Add", "Sub", "Mul", "BatchNormalization", "Sum"}
 
 
 @dataclass(frozen=True)
 class Held:
     """One integer value of the model, and its names in the surrogate.
 
-    `low`, `high`: whether the integers at that end of the type may have been clipped. `between`: bounds of an
-    activation that is computed in one step with the quantiser. `is_chosen_from`: a maximum is taken of it, where equal
-    integers would tie.
+    `is_sum`: a sum or product was rounded, and not into the score's own integers, at whose ends gradients pass. `low`,
+    `high`: whether all integers at that end of the type block, also those of which nothing tells whether they were
+    clipped. `between`: bounds of an activation that is computed in one step with the quantiser. `is_chosen_from`: a
+    maximum is taken of it, where equal integers would tie.
     """
 
     name: str
     quantisation: Quantisation
     clips: bool
+    is_sum: bool
     low: bool
     high: bool
     between: tuple[float, float] | None
@@ -77,7 +86,7 @@ class Held:
 def describe_integers(forward: list[ir.Node], score: ir.Value) -> dict[ir.Value, Held]:
     """Describe every integer value that depends on the image."""
     _set_types(forward)
-    unclipped, described = integers_of([score]), dict[ir.Value, Held]()
+    of_score, described = _copies_of(score), dict[ir.Value, Held]()
     for node in forward:
         sources = [value for value in node.inputs if value is not None and value.producer() is None]
         for value in (*sources, *node.outputs):
@@ -89,7 +98,7 @@ def describe_integers(forward: list[ir.Node], score: ir.Value) -> dict[ir.Value,
             maker = value.producer()
             ends = (
                 may_clip(maker, known)
-                if maker is not None and clips(maker) and value not in unclipped
+                if maker is not None and clips(maker) and value not in of_score
                 else (False, False)
             )
             activation = absorbed(maker) if maker is not None else None
@@ -97,8 +106,9 @@ def describe_integers(forward: list[ir.Node], score: ir.Value) -> dict[ir.Value,
                 str(value.name),
                 found,
                 maker is not None and clips(maker),
+                maker is not None and _rounds_a_sum(maker) and value not in of_score,
                 *ends,
-                saturation(activation, known) if activation is not None else None,
+                _bounds(activation) if activation is not None else None,
                 any(node.op_type in _CHOOSES for node in _readers(value)),
             )
     return described
@@ -137,11 +147,64 @@ def mask_of(held: Held, q: Array, real: Array, step: Array) -> Array:
     return inside.astype(np.float64)
 
 
+def beyond(held: Held, q: Array, places: Array, margin: float) -> Array:
+    """Return where the integers q are at an end of their type and stand for numbers clearly beyond it: clipped.
+
+    `places`: the numbers that were rounded, in steps, with the zero point added. `margin`: in steps.
+    """
+    if not held.is_sum:
+        return np.zeros(q.shape, bool)
+    limits = np.iinfo(q.dtype)
+    low, high = limits.min, limits.max
+    clipped: Array = ((q == low) & (places < low - margin)) | ((q == high) & (places > high + margin))
+    return clipped
+
+
 def absorbed(node: ir.Node) -> ir.Node | None:
     """Return the activation that is computed in one step with a quantiser, if there is one."""
     source = node.inputs[0] if is_quantiser(node) else None
     before = source.producer() if source is not None and quantised_twin(source) is not None else None
-    return before if before is not None and is_absorbed(before) else None
+    if before is None or before.domain or before.op_type not in {"Relu", "Clip"}:
+        return None
+    summed = before.inputs[0]
+    maker = summed.producer() if summed is not None and len(list(summed.uses())) == 1 else None
+    return before if maker is not None and maker.op_type in _SUMS else None
+
+
+def _rounds_a_sum(node: ir.Node) -> bool:
+    form = real_form(node)
+    if form is not None:
+        return form.output is not None and form.op_type in _SUMS
+    source = node.inputs[0] if is_quantiser(node) and node.op_type != "DynamicQuantizeLinear" else None
+    before = source.producer() if source is not None else None
+    return before is not None and before.domain == "" and before.op_type in _SUMS
+
+
+def _bounds(activation: ir.Node) -> tuple[float, float]:
+    """Return what a ReLU or Clip limits its results to."""
+    if activation.op_type == "Relu":
+        return 0.0, math.inf
+    low, high = (known(bound) for bound in [*activation.inputs[1:3], None, None][:2])
+    return (-math.inf if low is None else low.item()), (math.inf if high is None else high.item())
+
+
+def _copies_of(score: ir.Value) -> set[ir.Value]:
+    """Return the integers that the score is made of by moves, rounding and the addition of constants."""
+    found, value = set[ir.Value](), score
+    while True:
+        if value.dtype in SMALL_INTEGERS:
+            found.add(value)
+        node = value.producer()
+        if node is None:
+            return found
+        form = real_form(node)
+        op_type = form.op_type if form is not None else node.op_type
+        operands = [operand.value for operand in form.operands] if form is not None else node.inputs[:]
+        varying = [x for x in operands if x is not None and not depends_on_no_input(x)]
+        copies = is_quantiser(node) or is_dequantiser(node) or op_type in MOVES | {"Cast", "Add", "Sub"}
+        if not copies or len(varying) != 1:
+            return found
+        value = varying[0]
 
 
 def _readers(value: ir.Value) -> list[ir.Node]:

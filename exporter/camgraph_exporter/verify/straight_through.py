@@ -12,7 +12,7 @@ import onnx
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.storage import with_weights
 from camgraph_exporter.verify.float64 import Float64Evaluator
-from camgraph_exporter.verify.held import Held, mask_of, spread
+from camgraph_exporter.verify.held import Held, beyond, mask_of, spread
 from camgraph_exporter.verify.samples import Arrays
 from camgraph_exporter.verify.subject import Subject
 from camgraph_exporter.verify.surrogate import make_surrogate
@@ -114,7 +114,13 @@ class StraightThrough:
         names = [x.rounded for x in surrogate.held]
         layer = self._layer_feed(self.base)
         found = self._evaluator.run(names, {**self.deployed.feeds, **held, **at_base, **layer})
-        return {**held, **{x.origin: value for x, value in zip(surrogate.held, found, strict=True)}}
+        for x, value in zip(surrogate.held, found, strict=True):
+            held[x.origin] = value
+            # What was clipped is seen where the numbers that the operator makes of deployed integers lie beyond the
+            # type: no rule is asked there.
+            q, places = self.deployed.integers[x.name], value / held[x.step] + held[f"{x.name}/offset"]
+            held[x.mask] = np.where(beyond(x, q, places, _steps_of_8_bits(q.dtype)), 0.0, held[x.mask])
+        return held
 
     def _quantities(self) -> Iterator[tuple[str, np.ndarray]]:
         surrogate, run = self._surrogate, self.deployed
