@@ -21,8 +21,9 @@ def allowance(place: Located) -> Array:
 def broadcast(step: Step, index: int) -> Located:
     """Align the inputs to the right as NumPy does; an axis that one input has lost comes back from another."""
     out = step.out(index)
-    places = [_widened(step, i, out) for i in range(len(step.node.inputs))]
-    return joined(step, [place for place in places if place is not None], len(out))
+    widened = (_widened(step, i, out) for i in range(len(step.node.inputs)))
+    places = [place for place in widened if place is not None]
+    return joined(step, places, len(out)) if places else step.all_lost(index, "takes nothing from the image")
 
 
 def _widened(step: Step, index: int, out: Sequence[int]) -> Located | None:
@@ -44,8 +45,6 @@ def stretched_axis(step: Step, axis: Axis, size: int) -> Axis:
 
 def joined(step: Step, places: Sequence[Located], rank: int) -> Located:
     """Return the common place of tensors that are combined; a cell or more apart, they have none."""
-    if not places:
-        return step.all_lost(0, "takes nothing from the image")
     within = np.max([allowance(place) for place in places], axis=0)
     axes = [_common(step, [place.axes[i] for place in places], within) for i in range(rank)]
     origins = np.stack([place.origin for place in places if _is_whole(place, axes)] or [places[0].origin])
