@@ -391,6 +391,25 @@ def test_scaled_bands_go_in_as_they_are(tmp_path: Path) -> None:
     check(graph, tmp_path, bands, tensor_of(bands, ("N", 5), model))
 
 
+@pytest.mark.parametrize("shape", [("N", "h", "w", "c"), ("N", "c", "h", "w"), ("N", "h", "w")])
+def test_segmentation_of_any_image(shape: tuple[str, ...], tmp_path: Path) -> None:
+    """Maps of classes first, after an image with its channels last, first, or without an axis."""
+    net = Net()
+    channels = 1 if len(shape) == 3 else 4
+    x = net.image(shape)
+    x = to_nchw(net, x) if shape[-1] == "c" else net.node("Unsqueeze", x, net.ints(1)) if channels == 1 else x
+    last = net.node("Relu", net.conv(net.node("Relu", net.conv(x, (channels, 8), strides=[2, 2])), (8, 16)))
+    scores = net.conv(last, (16, CLASSES), kernel=1, name="scores")
+    model = net.model(scores, shapes={scores: ("N", CLASSES, "oh", "ow")})
+    exported(model, tmp_path, input=InputOptions(size=(SIDE, SIDE), preset="raw"))
+    image = RNG.integers(0, 256, (SIDE, SIDE, channels), np.uint8)
+    tensor = (image[:, :, 0] if channels == 1 else image if shape[-1] == "c" else image.transpose(2, 0, 1))[None]
+    [expected] = Engine(tmp_path / "source.onnx").run({"image": tensor.astype(np.float32)}).values()
+    won = np.bincount(expected[0].argmax(axis=0).ravel(), minlength=CLASSES) / expected[0, 0].size
+    said = Explainer(tmp_path / "cam.onnx").explain(image, num_predictions=CLASSES).predictions
+    assert {p.class_index: p.area for p in said if p.area} == {i: area for i, area in enumerate(won) if area}
+
+
 @pytest.mark.parametrize("suffix", ["png", "npy"])
 def test_sixteen_bits_reach_an_input_of_sixteen_bits_whole(suffix: str, tmp_path: Path) -> None:
     shape = ("N", 1, SIDE, SIDE)

@@ -166,12 +166,14 @@ class Subject:
         shape = self.engine.inputs[self.manifest.target.mask_input].shape[2:]
         if all(isinstance(size, int) for size in shape):
             return int(shape[0] or 0), int(shape[1] or 0)
-        output = self.manifest.head.output_name
-        array = self.run_source({self.image_name: images}, optimize=True)[output]
+        head = self.manifest.head
+        array = self.run_source({self.image_name: images}, optimize=True)[head.output_name]
         if array.ndim == 3:
             # The index of the best class of each pixel.
             return array.shape[1], array.shape[2]
-        last = self.manifest.input.layout == pb.LAYOUT_NHWC
+        first_fits, last_fits = (array.shape[axis] in (1, head.num_classes) for axis in (1, -1))
+        # Where the classes may be first or last, they are where the image's channels are.
+        last = last_fits and (not first_fits or self.manifest.input.layout == pb.LAYOUT_NHWC)
         return (array.shape[1], array.shape[2]) if last else (array.shape[2], array.shape[3])
 
     def at_layer(self, layer: pb.Layer, feeds: Arrays) -> Callable[[np.ndarray], np.ndarray]:
