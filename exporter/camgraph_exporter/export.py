@@ -123,8 +123,8 @@ def export(
     manifest = make_manifest(built, loaded.source, choice.input, choice.labels)
     manifest.notes.extend([*loaded.notes, *choice.notes])
     folder = weights_folder(built.prepared.model)
-    # Of a rewritten model only the graph's own forward part can be run.
-    source = None if prepared.is_rewritten else load_source
+    # Of a widened model only the graph's own forward part can be run.
+    source = None if prepared.is_widened else load_source
     outputs = [spec.name for spec in manifest.source_outputs]
     with explainable_graph():
         model = _assemble(built, manifest)

@@ -29,16 +29,15 @@ _IMAGE_AXES = 4
 class Prepared:
     """A normalised model whose values all carry shapes and types.
 
-    `notes`: what the user should know of it, one sentence each. `is_rewritten`: its forward part is
-    not the source's, node by node: it computes in float32 what the source computes in bfloat16, or writes fused
-    operators out. The source itself then cannot prove it bit by bit.
+    `notes`: what the user should know of it, one sentence each. `is_widened`: it computes in float32 what the source
+    computes in bfloat16, so that the source itself cannot be run beside it.
     """
 
     model: ir.Model
     image: ir.Value
     probe: Probe
     notes: list[str] = field(default_factory=list)
-    is_rewritten: bool = False
+    is_widened: bool = False
 
     def __post_init__(self) -> None:
         found = [*self.graph.inputs, *(value for node in self.graph for value in node.outputs)]
@@ -79,7 +78,7 @@ def prepare(
     """
     model = normalise(model, opset=opset)
     screen(model)
-    is_widened = is_rewritten = widen_bfloat16(model)
+    is_widened = widen_bfloat16(model)
     stored = store_exactly(model)
     settle_channels(model, _image_input(model), sizes)
     model, notes = _with_any_batch(model, sizes)
@@ -93,13 +92,12 @@ def prepare(
         image, notes = _image_input(model), [*notes, *([note] if note else [])]
         result = probe(model, image=image, sizes=sizes)
         annotate(model, result)
-        is_rewritten = is_rewritten or bool(note)
     settle_casts(model)
     drop_needless_casts(model)
     settle_poolings(model)
     unpack_sequences(model)
     show_integer_maps(model)
-    return Prepared(model, image, result, notes + stored + [NOTE] * is_widened, is_rewritten)
+    return Prepared(model, image, result, notes + stored + [NOTE] * is_widened, is_widened)
 
 
 def _with_any_batch(model: ir.Model, sizes: Sequence[int] | None) -> tuple[ir.Model, list[str]]:

@@ -12,8 +12,8 @@ _HALF = {TensorProto.FLOAT16}
 # One step of a number near one. onnxruntime has few kernels of half precision on the CPU: it computes in float32, and
 # what it rounds depends on who reads a value, with and without optimisation.
 _HALF_STEP = 2.0**-10
-# Rounding of float32, where the operators of the forward part are others than the file's.
-_REWRITTEN = 1e-6
+# Rounding of float32 along a network, where the operators of the forward part are others than the file's.
+_REWRITTEN = 1e-5
 # Rounding of float32 sums in another order, along a network.
 _GRADIENT = 1e-5
 _BATCH = 1e-5
