@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.build import BuildOptions, Built, build
-from camgraph_exporter.cam.choose import choose_layer
+from camgraph_exporter.cam.choose import AUTO, choose_layers
 from camgraph_exporter.cam.direct_outputs import write_directly
 from camgraph_exporter.cam.heads.regression import LABELS as REGRESSION_LABELS
 from camgraph_exporter.cam.layers import TargetLayer
@@ -122,6 +122,7 @@ def export(
     built = build(prepared, choice.score, choice.layers, options.build)
     manifest = make_manifest(built, loaded.source, choice.input, choice.labels)
     manifest.notes.extend([*loaded.notes, *choice.notes])
+    manifest.branches = choice.branches if choice.branches > 1 else 0
     folder = weights_folder(built.prepared.model)
     # Of a widened model only the graph's own forward part can be run.
     source = None if prepared.is_widened else load_source
@@ -142,11 +143,13 @@ def export(
 class _Choice:
     """What the options mean for a prepared model.
 
+    `branches`: so many of the first layers are the parallel branches of one model.
     `opset`: the lowest at which the rules on the path can be written. `notes`: what the user should know of it.
     """
 
     score: Score
     layers: list[TargetLayer]
+    branches: int
     input: pb.InputSpec
     labels: Sequence[str]
     opset: int
@@ -157,11 +160,14 @@ def _choose(prepared: Prepared, loaded: LoadedModel, options: ExportOptions) -> 
     """Find what the options name; whatever is wrong with them is told at once."""
     score = find_score(prepared, replace(options.score, num_labels=_num_labels(loaded, options)))
     layers: list[TargetLayer] = []
+    branches = 1
     made = Input(pb.InputSpec())
     problems = Problems()
     for name in options.layers:
         with problems.collect():
-            layers.append(choose_layer(prepared, score, name, loaded.aliases))
+            chosen = choose_layers(prepared, score, name, loaded.aliases)
+            branches = len(chosen) if name == AUTO and not layers else branches
+            layers += chosen
     with problems.collect():
         _check_labels(options.labels, score.num_classes)
     with problems.collect():
@@ -169,7 +175,7 @@ def _choose(prepared: Prepared, loaded: LoadedModel, options: ExportOptions) -> 
     problems.raise_all()
     path = GradientPath(prepared.graph, [layer.value for layer in layers], [score.value])
     labels, note = _labels(loaded, options, score)
-    return _Choice(score, layers, made.spec, labels, path.opset(), [*made.notes, *([note] if note else [])])
+    return _Choice(score, layers, branches, made.spec, labels, path.opset(), [*made.notes, *([note] if note else [])])
 
 
 def _num_labels(loaded: LoadedModel, options: ExportOptions) -> int:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_ir as ir
 
+from camgraph_exporter.cam.branches import parallel_branches
 from camgraph_exporter.cam.build import build
-from camgraph_exporter.cam.choose import choose_layer
-from camgraph_exporter.cam.layers import TargetLayer, candidate_layers
+from camgraph_exporter.cam.choose import choose_layer, choose_layers
+from camgraph_exporter.cam.layers import TargetLayer, candidate_layers, spatial_layers
 from camgraph_exporter.cam.receptive_field import receptive_fields
 from camgraph_exporter.cam.score import Score, ScoreOptions, find_score
 from camgraph_exporter.graph.dims import Dim, dims_of
@@ -35,7 +36,8 @@ class Candidate:
     `receptive_field`: pixels of the image that one cell can see, infinite for all. `parameters_behind`: weights between
     the layer and the score, which the layer's map does not show. `estimated_cost`: multiply-accumulates of the backward
     part over those of the forward pass. `measured_cost`: extra time of the explainable graph over the trained model,
-    median of pairs; None where it was not measured.
+    median of pairs; None where it was not measured. `branch`: the number of its parallel branch, from 1; 0 where the
+    model has no branches.
     """
 
     layer: TargetLayer
@@ -44,6 +46,7 @@ class Candidate:
     parameters_behind: int
     estimated_cost: float
     measured_cost: float | None = None
+    branch: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,20 +66,23 @@ def inspect_model(prepared: Prepared, options: ScoreOptions) -> Inspection:
 
     """
     score = find_score(prepared, options)
-    chosen = choose_layer(prepared, score)
-    layers = candidate_layers(prepared, score)
-    others = [layer for layer in reversed(layers) if layer.name != chosen.name]
+    chosen = choose_layers(prepared, score)
+    names = {layer.name for layer in chosen}
+    others = [layer for layer in reversed(candidate_layers(prepared, score)) if layer.name not in names]
+    branches = parallel_branches(prepared, score, spatial_layers(prepared, score))
+    branch_of = {layer.name: number for number, branch in enumerate(branches, start=1) for layer in branch}
     fields = receptive_fields(prepared, score.value)
     behind = _parameters_behind(prepared, score.value)
     candidates = [
         Candidate(
             layer=layer,
-            is_chosen=layer.name == chosen.name,
+            is_chosen=layer.name in names,
             receptive_field=fields[layer.value].size if layer.value in fields else math.inf,
             parameters_behind=behind.get(layer.value, 0),
             estimated_cost=layer.extra_cost,
+            branch=branch_of.get(layer.name, 0) if len(branches) > 1 else 0,
         )
-        for layer in [chosen, *others]
+        for layer in [*chosen, *others]
     ]
     return Inspection(score, candidates, make_input(prepared, InputOptions()))
 

@@ -17,22 +17,26 @@ def candidate_table(title: str, inspection: Inspection) -> Table:
     """Return the candidate layers as a table, best first.
 
     "sees": receptive field of a cell, "all" where it is as large as the image; "weights after": weights between the
-    layer and the score; "cost": extra time of the explainable graph.
+    layer and the score; "cost": extra time of the explainable graph; "branch": in a model of parallel branches, which.
     """
     image_side = _longer_side(inspection.input.spec)
     measured = any(candidate.measured_cost is not None for candidate in inspection.candidates)
+    branched = any(candidate.branch for candidate in inspection.candidates)
     table = Table(title=title, title_justify="left")
     table.add_column("")
     table.add_column("layer", overflow="fold", min_width=24)
     for name in ("K x h x w", "stride", "sees", "weights after", "cost" if measured else "cost (est.)"):
         table.add_column(name, justify="right", no_wrap=True)
+    if branched:
+        table.add_column("branch", justify="right")
     for candidate in inspection.candidates:
         layer = candidate.layer
         stride = f"{layer.stride[0]:.3g}" if layer.stride else "?"
         cost = candidate.estimated_cost if candidate.measured_cost is None else candidate.measured_cost
         mark = "auto" if candidate.is_chosen else ""
         sees = f"{candidate.receptive_field:.0f} px" if candidate.receptive_field < image_side else "all"
-        table.add_row(mark, layer.name, cells(layer), stride, sees, _short(candidate.parameters_behind), f"{cost:+.0%}")
+        row = [mark, layer.name, cells(layer), stride, sees, _short(candidate.parameters_behind), f"{cost:+.0%}"]
+        table.add_row(*row, *([str(candidate.branch)] if branched else []))
     return table
 
 
@@ -48,6 +52,8 @@ def inspection_json(inspection: Inspection) -> dict[str, object]:
         "score": json_format.MessageToDict(inspection.score.head(), preserving_proto_field_name=True),
         "task": pb.Task.Name(inspection.score.task).removeprefix("TASK_").lower(),
         "auto_layer": next(candidate.layer.name for candidate in inspection.candidates if candidate.is_chosen),
+        "auto_layers": [candidate.layer.name for candidate in inspection.candidates if candidate.is_chosen],
+        "branches": max(1, *(candidate.branch for candidate in inspection.candidates)),
         "layers": [_candidate_json(candidate) for candidate in inspection.candidates],
         "input": json_format.MessageToDict(inspection.input.spec, preserving_proto_field_name=True),
     }
@@ -65,6 +71,7 @@ def _candidate_json(candidate: Candidate) -> dict[str, object]:
         "parameters_behind": candidate.parameters_behind,
         "extra_cost": candidate.estimated_cost,
         "measured_cost": candidate.measured_cost,
+        "branch": candidate.branch,
     }
 
 

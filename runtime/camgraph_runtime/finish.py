@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_runtime.branches import add_up
 from camgraph_runtime.guided import guided_grad_cam, guided_picture
 from camgraph_runtime.placement import Placement
 from camgraph_runtime.plan import Plan
@@ -54,7 +55,8 @@ class Finish:
         placements = [
             Placement.of_layer(layer, size, raw.shape) for layer, raw in zip(plan.layers, raw_maps, strict=True)
         ]
-        input_heatmap = plan.profile(raw_maps, size, placements)
+        cells, places = add_up(raw_maps, placements) if plan.adds_up else (raw_maps, placements)
+        input_heatmap = plan.profile(cells, size, places)
         in_frame = plan.profile.in_input_frame
         guided = self._guided(column, input_heatmap)
         return Explanation(

@@ -30,6 +30,7 @@ class Plan:
         columns: Distinct columns of the graph's target inputs and outputs; at least one.
         pairs: For each target its column, and that of its contrast or None.
         layers: Layers to fuse.
+        adds_up: True if they are parallel branches, whose evidence adds up; else each is scaled by itself first.
         method: How a layer becomes a map.
         profile: How the maps become a heatmap.
         num_predictions: Number of best classes to list.
@@ -41,6 +42,7 @@ class Plan:
     columns: tuple[Column, ...]
     pairs: tuple[ColumnPair, ...]
     layers: tuple[Layer, ...]
+    adds_up: bool
     method: Method
     profile: Profile
     num_predictions: int
@@ -71,9 +73,12 @@ def make_plan(
     wanted = _all_targets(targets, top_k, manifest, max_targets)
     columns, pairs = make_columns(wanted, manifest)
     chosen_method = get_method(method or manifest.default_method or "grad-cam")
-    chosen_layers = tuple(find_layer(manifest, name) for name in layers) or (manifest.layers[0],)
+    chosen_layers = tuple(find_layer(manifest, name) for name in layers) or tuple(
+        manifest.layers[: manifest.branches or 1]
+    )
     chosen_profile = get_profile(profile)
-    if not chosen_profile.in_input_frame and len(chosen_layers) > 1:
+    adds_up = not layers and len(chosen_layers) > 1
+    if not chosen_profile.in_input_frame and len(chosen_layers) > 1 and not adds_up:
         raise UsageError(f"The profile {profile} takes one layer; ask for the layers one by one.")
     _check_count(num_predictions)
     _check_gradients(chosen_method, chosen_layers)
@@ -84,6 +89,7 @@ def make_plan(
         columns=columns,
         pairs=pairs,
         layers=chosen_layers,
+        adds_up=adds_up,
         method=chosen_method,
         profile=chosen_profile,
         num_predictions=num_predictions,
@@ -107,6 +113,7 @@ def make_prediction_plan(manifest: Manifest, num_predictions: int) -> Plan:
         columns=(Column(code=-1),),
         pairs=(),
         layers=(),
+        adds_up=False,
         method=get_method("grad-cam"),
         profile=get_profile("raw"),
         num_predictions=num_predictions,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.box_groups import BoxGroups
+from camgraph_exporter.cam.branches import parallel_branches
 from camgraph_exporter.cam.layers import TargetLayer, is_moved, narrowest, spatial_layers
 from camgraph_exporter.cam.no_map import why_no_map
 from camgraph_exporter.cam.score import Score
@@ -22,14 +23,15 @@ AUTO = "auto"
 _POOLS = {"MaxPool", "AveragePool", "LpPool", "QLinearAveragePool"}
 
 
-def choose_layer(
+def choose_layers(
     prepared: Prepared, score: Score, name: str = AUTO, aliases: Mapping[str, str] = MappingProxyType({})
-) -> TargetLayer:
-    """Return the layer that the user named, or for "auto" the one that Grad-CAM means.
+) -> list[TargetLayer]:
+    """Return the layer that the user named, or for "auto" those that Grad-CAM means.
 
-    That is the last feature map before pooling or flattening. Scores of pixels or boxes are feature maps themselves:
-    there it is the deepest map of the network, after which the maps only grow; for boxes the deepest one that all of
-    them depend on.
+    That is the last feature map before pooling or flattening, or where the evidence takes several parallel branches
+    from the image to the score, the last of each. Scores of pixels or boxes are feature maps themselves: there it is
+    the deepest map of the network, after which the maps only grow; for boxes the deepest one that all of them depend
+    on.
 
     Names that a frontend gave to tensors (`aliases`) are understood, too.
 
@@ -39,22 +41,75 @@ def choose_layer(
 
     """
     layers = spatial_layers(prepared, score)
-    by_name = {layer.name: layer for layer in layers}
+    branches = parallel_branches(prepared, score, layers)
     if name != AUTO:
-        tensor = _twin(prepared, aliases.get(name, name))
-        if tensor in by_name:
-            if by_name[tensor].place_unknown:
-                raise LayerError(_not_placed(by_name[tensor]))
-            note = _reach_of(prepared, score, by_name[tensor])
-            return replace(by_name[tensor], alias=name if tensor != name else "", note=note)
-        raise _unknown(prepared, score, tensor, by_name)
+        layer = _named(prepared, score, name, aliases, layers)
+        return [replace(layer, note=" ".join(filter(None, [layer.note, _beside(prepared, score, layer, branches)])))]
     if not layers:
         raise LayerError(why_no_map(prepared, score))
-    placed = [layer for layer in layers if not layer.place_unknown]
-    if not placed:
+    if not any(not layer.place_unknown for layer in layers):
         raise LayerError(_not_placed(layers[-1]))
+    chosen = [_auto(prepared, score, branch) for branch in branches if any(not layer.place_unknown for layer in branch)]
+    if len(branches) == 1:
+        return chosen
+    lost = [_best(prepared, branch, score) for branch in branches if all(layer.place_unknown for layer in branch)]
+    notes = [_fused(chosen)] if len(chosen) > 1 else []
+    notes += [
+        f"The heatmap lacks the branch of layer {layer.name!r}. {_not_placed(layer, advice='')}" for layer in lost
+    ]
+    return [replace(chosen[0], note=" ".join(filter(None, [*notes, chosen[0].note]))), *chosen[1:]]
+
+
+def choose_layer(
+    prepared: Prepared, score: Score, name: str = AUTO, aliases: Mapping[str, str] = MappingProxyType({})
+) -> TargetLayer:
+    """Return the first of `choose_layers`."""
+    return choose_layers(prepared, score, name, aliases)[0]
+
+
+def _named(
+    prepared: Prepared, score: Score, name: str, aliases: Mapping[str, str], layers: Sequence[TargetLayer]
+) -> TargetLayer:
+    by_name = {layer.name: layer for layer in layers}
+    tensor = _twin(prepared, aliases.get(name, name))
+    if tensor not in by_name:
+        raise _unknown(prepared, score, tensor, by_name)
+    if by_name[tensor].place_unknown:
+        raise LayerError(_not_placed(by_name[tensor]))
+    note = _reach_of(prepared, score, by_name[tensor])
+    return replace(by_name[tensor], alias=name if tensor != name else "", note=note)
+
+
+def _fused(chosen: Sequence[TargetLayer]) -> str:
+    return (
+        f"From the image to the score the evidence takes {len(chosen)} branches. The heatmap adds up the evidence of "
+        f"all, at the layers {_listed(chosen)}."
+    )
+
+
+def _beside(prepared: Prepared, score: Score, layer: TargetLayer, branches: Sequence[Sequence[TargetLayer]]) -> str:
+    """Say which branches a heatmap at a named layer does not show."""
+    others = [branch for branch in branches if layer.name not in {each.name for each in branch}]
+    if len(branches) == 1 or not others:
+        return ""
+    ends = _listed([_best(prepared, list(branch), score) for branch in others])
+    rest = f"the other, which ends in {ends}" if len(others) == 1 else f"the others, which end in {ends}"
+    return (
+        f"Layer {layer.name!r} is in one of {len(branches)} branches from the image to the score. Its heatmaps do not "
+        f"show the evidence of {rest}. The layer 'auto' shows all."
+    )
+
+
+def _listed(layers: Sequence[TargetLayer]) -> str:
+    names = [repr(layer.name) for layer in layers]
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _auto(prepared: Prepared, score: Score, layers: Sequence[TargetLayer]) -> TargetLayer:
+    """Return the best layer of a branch among those whose place is known, of which there are some."""
+    placed = [layer for layer in layers if not layer.place_unknown]
     chosen = _best(prepared, placed, score)
-    meant = chosen if len(placed) == len(layers) else _best(prepared, layers, score)
+    meant = chosen if len(placed) == len(layers) else _best(prepared, list(layers), score)
     if not meant.place_unknown:
         return chosen
     return replace(chosen, note=" ".join(filter(None, [_passed_over(meant, chosen), chosen.note])))
@@ -72,11 +127,10 @@ def _best(prepared: Prepared, layers: list[TargetLayer], score: Score) -> Target
     return chosen if last.has_effect else replace(chosen, note=_stepped_back(last, chosen))
 
 
-def _not_placed(layer: TargetLayer) -> str:
-    return (
-        f"Where the cells of layer {layer.name!r} lie on the image is not known: {layer.place_unknown}. "
-        "Take a layer before that with --layer; `camgraph inspect` lists the layers."
-    )
+def _not_placed(
+    layer: TargetLayer, advice: str = " Take a layer before that with --layer; `camgraph inspect` lists the layers."
+) -> str:
+    return f"Where the cells of layer {layer.name!r} lie on the image is not known: {layer.place_unknown}.{advice}"
 
 
 def _passed_over(meant: TargetLayer, chosen: TargetLayer) -> str:

@@ -103,7 +103,7 @@ def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
     idle = without_effect(path, axes, prepared.probe.constants)
     pixels = pixels_of(path, prepared)
     places = Places(prepared, score.value, front_of(path, pixels))
-    cuts = _cuts(path)
+    cuts = cuts_of(path)
     total = sum(macs(node) for node in prepared.graph) or 1
     layers = []
     for node in path.nodes:
@@ -166,7 +166,7 @@ def _placed(layer: TargetLayer, layout: MapLayout, places: Places) -> TargetLaye
     return replace(layer, placement=placement, stride=stride)
 
 
-def _cuts(path: Path) -> set[ir.Value]:
+def cuts_of(path: Path) -> set[ir.Value]:
     """Return the values through which every path from image to score goes."""
     position = {node: i for i, node in enumerate(path.nodes)}
     last_use = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from camgraph_exporter.cam.score import Score
+from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.vjp.driver import Path
 
@@ -11,8 +12,11 @@ _OPTIMISER = "com.microsoft"
 
 
 def why_no_map(prepared: Prepared, score: Score) -> str:
-    """Return one or two sentences: which foreign operators hide the maps, or that there are none."""
+    """Return one or two sentences: which nodes hide the maps, or that there are none."""
     path = Path(prepared.graph, [prepared.image], [score.value])
+    stacked = _stacked_images(path, prepared)
+    if stacked:
+        return stacked
     foreign = [node for node in path.nodes if node.domain]
     if not foreign:
         return (
@@ -28,3 +32,18 @@ def why_no_map(prepared: Prepared, score: Score) -> str:
             "ORT_ENABLE_EXTENDED or lower."
         )
     return f"No feature map can be followed through nodes that are not standard: {', '.join(named)}{more}. {advice}"
+
+
+def _stacked_images(path: Path, prepared: Prepared) -> str:
+    """Say so where the model joins several versions of the image along the batch."""
+    for node in path.nodes:
+        value = node.outputs[0]
+        if node.op_type != "Concat" or node.domain or value.shape is None or len(dims_of(value)) != 4:
+            continue
+        if node.attributes.get_int("axis", 1) % 4 == 0 and dims_of(value)[0] != dims_of(prepared.image)[0]:
+            return (
+                f"The model stacks several versions of each image along the batch, at node "
+                f"{node.name or value.name!r} (Concat), so that its feature maps belong to no single image. Export the "
+                "model without that, or with the versions one beside the other, each with its own layers."
+            )
+    return ""

@@ -106,7 +106,7 @@ LAYER_LAYOUT_CHANNELS_LAST: LayerLayout
 LAYER_LAYOUT_TOKENS: LayerLayout
 
 class Manifest(_message.Message):
-    __slots__ = ("format_version", "source", "tool_versions", "input", "head", "class_labels", "layers", "target", "source_outputs", "task", "certificate", "gradient_rule", "notes", "default_method", "explain_switch", "image_gradient_tensor", "portable", "batch_size", "int8_kernels")
+    __slots__ = ("format_version", "source", "tool_versions", "input", "head", "class_labels", "layers", "target", "source_outputs", "task", "certificate", "gradient_rule", "notes", "default_method", "explain_switch", "image_gradient_tensor", "portable", "batch_size", "int8_kernels", "branches")
     class ToolVersionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -133,6 +133,7 @@ class Manifest(_message.Message):
     PORTABLE_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     INT8_KERNELS_FIELD_NUMBER: _ClassVar[int]
+    BRANCHES_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     source: Source
     tool_versions: _containers.ScalarMap[str, str]
@@ -152,7 +153,8 @@ class Manifest(_message.Message):
     portable: bool
     batch_size: int
     int8_kernels: Int8Kernels
-    def __init__(self, format_version: _Optional[int] = ..., source: _Optional[_Union[Source, _Mapping]] = ..., tool_versions: _Optional[_Mapping[str, str]] = ..., input: _Optional[_Union[InputSpec, _Mapping]] = ..., head: _Optional[_Union[Head, _Mapping]] = ..., class_labels: _Optional[_Iterable[str]] = ..., layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ..., target: _Optional[_Union[TargetTensors, _Mapping]] = ..., source_outputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., task: _Optional[_Union[Task, str]] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ..., gradient_rule: _Optional[_Union[GradientRule, str]] = ..., notes: _Optional[_Iterable[str]] = ..., default_method: _Optional[str] = ..., explain_switch: _Optional[str] = ..., image_gradient_tensor: _Optional[str] = ..., portable: bool = ..., batch_size: _Optional[int] = ..., int8_kernels: _Optional[_Union[Int8Kernels, str]] = ...) -> None: ...
+    branches: int
+    def __init__(self, format_version: _Optional[int] = ..., source: _Optional[_Union[Source, _Mapping]] = ..., tool_versions: _Optional[_Mapping[str, str]] = ..., input: _Optional[_Union[InputSpec, _Mapping]] = ..., head: _Optional[_Union[Head, _Mapping]] = ..., class_labels: _Optional[_Iterable[str]] = ..., layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ..., target: _Optional[_Union[TargetTensors, _Mapping]] = ..., source_outputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., task: _Optional[_Union[Task, str]] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ..., gradient_rule: _Optional[_Union[GradientRule, str]] = ..., notes: _Optional[_Iterable[str]] = ..., default_method: _Optional[str] = ..., explain_switch: _Optional[str] = ..., image_gradient_tensor: _Optional[str] = ..., portable: bool = ..., batch_size: _Optional[int] = ..., int8_kernels: _Optional[_Union[Int8Kernels, str]] = ..., branches: _Optional[int] = ...) -> None: ...
 
 class Source(_message.Message):
     __slots__ = ("file_name", "sha256", "producer", "opset_version")
