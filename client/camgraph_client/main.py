@@ -20,6 +20,7 @@ from typing import Any
 import click
 
 from camgraph_client.cli.config_file import public_name, read_defaults
+from camgraph_client.cli.doctor import doctor
 from camgraph_client.cli.failures import describe, missing_extra, missing_extra_message
 
 COMMAND_GROUP = "camgraph.commands"
@@ -160,6 +161,10 @@ def _report(error: Exception, options: RunOptions) -> int:
 @click.version_option(package_name="camgraph", prog_name="camgraph")
 def cli() -> None:
     """Grad-CAM as an ordinary ONNX graph: where did the model look, for this class?"""
+
+
+# Of the root itself: it must run where a part of the installation does not.
+cli.add_command(doctor)
 
 
 def main() -> None:

@@ -63,7 +63,7 @@ def cgroup_quota(root: Path = Path("/")) -> float:
     too, and inside a container the process's own path is often not mounted: so every level up to the mount is
     looked at.
     """
-    return min((_read_quota(folder) for folder in _cgroup_folders(root)), default=math.inf)
+    return min((_read_quota(folder) for folder in cgroup_folders(root, "cpu")), default=math.inf)
 
 
 def _affinity() -> int:
@@ -72,7 +72,8 @@ def _affinity() -> int:
     return os.cpu_count() or 1
 
 
-def _cgroup_folders(root: Path) -> Iterator[Path]:
+def cgroup_folders(root: Path, controller: str) -> Iterator[Path]:
+    """Yield the folders that may limit this process: those of its control groups for one controller, and above."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -80,17 +81,17 @@ def _cgroup_folders(root: Path) -> Iterator[Path]:
     for line in lines:
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
-        for mount in _mounts(root / "sys/fs/cgroup", controllers.split(",")):
+        for mount in _mounts(root / "sys/fs/cgroup", controllers.split(","), controller):
             folder = mount / path.lstrip("/")
             yield folder
             yield from (parent for parent in folder.parents if parent.is_relative_to(mount))
 
 
-def _mounts(base: Path, controllers: list[str]) -> list[Path]:
+def _mounts(base: Path, controllers: list[str], wanted: str) -> list[Path]:
     if controllers == [""]:  # the single hierarchy of v2, alone or beside v1
         return [base, base / "unified"]
-    if "cpu" in controllers:
-        return [base / "cpu", base / ",".join(controllers)]
+    if wanted in controllers:
+        return [base / wanted, base / ",".join(controllers)]
     return []
 
 
