@@ -137,6 +137,7 @@ def make_input(prepared: Prepared, options: InputOptions) -> Input:
         std=values.std,
         steps=_steps(options, preset, height, width),
         stated=options.stated,
+        told_by_graph=told is not None and values == told,
     )
     if spec.divisor <= 0 or any(value <= 0 for value in spec.std):
         raise UsageError("The input's divisor and std must be greater than zero.")

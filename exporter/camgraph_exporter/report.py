@@ -56,6 +56,7 @@ def inspection_json(inspection: Inspection) -> dict[str, object]:
         "branches": max(1, *(candidate.branch for candidate in inspection.candidates)),
         "layers": [_candidate_json(candidate) for candidate in inspection.candidates],
         "input": json_format.MessageToDict(inspection.input.spec, preserving_proto_field_name=True),
+        "input_notes": list(inspection.input.notes),
     }
 
 
@@ -128,11 +129,13 @@ def summarise(output: Path, size: int, manifest: pb.Manifest) -> None:
     for note in manifest.notes:
         click.echo(f"Note: {note}", err=True)
     if not manifest.input.stated:
-        click.echo(
-            f"Note: the input was guessed ({describe_input(manifest.input)}). "
-            "State it with --preset or --mean and --std.",
-            err=True,
-        )
+        click.echo(f"Note: {_note_on_guess(manifest.input)}", err=True)
+
+
+def _note_on_guess(spec: pb.InputSpec) -> str:
+    if spec.told_by_graph:
+        return f"the order of channels and the resize were guessed ({describe_input(spec)}). State them if they differ."
+    return f"the input was guessed ({describe_input(spec)}). State it with --preset or --mean and --std."
 
 
 def _longer_side(spec: pb.InputSpec) -> float:

@@ -173,6 +173,10 @@ CASES = {
     "Keras Rescaling to 0..1": Case(
         then(to_nchw, steps(("Mul", 1 / 255))), PIXELS, "computes x / 255 on values 0..255", NHWC
     ),
+    "a mean image": Case(
+        steps(("Sub", 120 + 10 * np.random.default_rng(0).random((3, SIDE, SIDE), np.float32)), ("Mul", 0.02)), PIXELS,
+        "The graph itself computes about (x - [12",
+    ),
     "blue first": Case(steps(("Sub", column(BGR_MEANS)), ("Mul", 0.02)), PIXELS[:, :, ::-1], BLUE),
     "red first, exchanged inside": Case(
         then(flipped, steps(("Sub", column(BGR_MEANS)), ("Mul", 0.02))), PIXELS, "(x - [123.7, 116.8, 103.9])"
@@ -240,6 +244,8 @@ def test_a_photo_is_prepared_once(case: Case, tmp_path: Path) -> None:
     model = classifier(case.front, case.shape, case.dtype)
     graph = exported(model, tmp_path)
     assert any(case.said in note for note in graph.manifest.notes), list(graph.manifest.notes)
+    assert graph.manifest.input.told_by_graph
+    assert not graph.manifest.input.stated
     check(graph, tmp_path, PHOTO, tensor_of(case.values, case.shape, model))
 
 
@@ -247,6 +253,7 @@ def test_a_photo_is_prepared_once(case: Case, tmp_path: Path) -> None:
 def test_what_tells_nothing_stays_a_guess(front: Front | None, tmp_path: Path) -> None:
     manifest = exported(classifier(front), tmp_path).manifest
     assert list(manifest.notes) == []
+    assert not manifest.input.told_by_graph
     np.testing.assert_allclose(manifest.input.mean, MEAN)
     assert manifest.input.divisor == 255
 

@@ -18,6 +18,7 @@ from camgraph_exporter.graph.reads import reads
 from camgraph_exporter.image.layout import channel_axis
 from camgraph_exporter.prepare.probe import Probe, engine_with_outputs
 from camgraph_runtime.engine import Engine
+from camgraph_runtime.errors import CamgraphError
 
 # These take each element by itself or move elements about.
 _PIXELWISE = {
@@ -34,10 +35,14 @@ _MOST = 0.6  # of the elements of a channel; the rest may be padding that was sc
 
 @dataclass(frozen=True)
 class Affine:
-    """What a graph makes of a pixel x first: scale * x + offset, per channel in the image's own order."""
+    """What a graph makes of a pixel x first: scale * x + offset, per channel in the image's own order.
+
+    `is_even`: the offset is the same for all pixels; if not, as where a mean image is subtracted, it is their mean.
+    """
 
     scale: tuple[float, ...]
     offset: tuple[float, ...]
+    is_even: bool = True
 
     @property
     def is_identity(self) -> bool:
@@ -58,10 +63,13 @@ def first_arithmetic(image: ir.Value, known: Probe) -> Affine | None:
     end = _end_of_stem(graph, image)
     if end is None or end is image:
         return None
-    stem = _Stem.of(image, end, known)
-    zero = stem.run(None)
-    sample = np.random.default_rng(0).permutation(zero.size)[:_SAMPLE]
-    changes = np.stack([stem.run(channel)[sample] - zero[sample] for channel in range(stem.channels)])
+    try:
+        stem = _Stem.of(image, end, known)
+        zero = stem.run(None)
+        sample = np.random.default_rng(0).permutation(zero.size)[:_SAMPLE]
+        changes = np.stack([stem.run(channel)[sample] - zero[sample] for channel in range(stem.channels)])
+    except CamgraphError:  # an operator that does not run by itself tells nothing
+        return None
     return _affine(zero[sample], changes)
 
 
@@ -106,15 +114,16 @@ def _affine(zero: np.ndarray, changes: np.ndarray) -> Affine | None:
     moved = changes != 0
     if (moved.sum(axis=0) > 1).any() or not moved.any(axis=1).all():
         return None
-    scales, offsets = [], []
+    scales, offsets, is_even = [], [], True
     for change, mine in zip(changes, moved, strict=True):
         scale, offset = np.median(change[mine]), np.median(zero[mine])
-        close = np.isclose(change[mine], scale, rtol=_AGREE) & np.isclose(zero[mine], offset, rtol=_AGREE, atol=1e-6)
-        if close.mean() < _MOST:
+        if np.isclose(change[mine], scale, rtol=_AGREE).mean() < _MOST:
             return None
+        if np.isclose(zero[mine], offset, rtol=_AGREE, atol=1e-6).mean() < _MOST:
+            offset, is_even = zero[mine].mean(), False
         scales.append(float(scale))
         offsets.append(float(offset))
-    return Affine(tuple(scales), tuple(offsets))
+    return Affine(tuple(scales), tuple(offsets), is_even)
 
 
 def _end_of_stem(graph: ir.Graph, image: ir.Value) -> ir.Value | None:

@@ -116,11 +116,12 @@ def _blue_first(affine: Affine, white: float) -> bool | None:
 
 
 def _formula(affine: Affine) -> str:
-    """Return the arithmetic as toolkits write it: `(x - [mean]) / [std]`, or `x / 255`."""
+    """Return the arithmetic as toolkits write it: `(x - [mean]) / [std]`, or `x / 255`; about, of a mean image."""
     scale, offset = np.array(affine.scale), np.array(affine.offset)
     mean, std = -offset / scale, 1 / scale
     top = "x" if np.allclose(mean, 0, atol=1e-6) else f"(x - {_numbers(mean)})"
-    return top if np.allclose(std, 1, atol=1e-6) else f"{top} / {_numbers(std)}"
+    about = "" if affine.is_even else "about "
+    return about + (top if np.allclose(std, 1, atol=1e-6) else f"{top} / {_numbers(std)}")
 
 
 def _numbers(values: Sequence[float] | np.ndarray) -> str:

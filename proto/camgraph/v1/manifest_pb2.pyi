@@ -179,7 +179,7 @@ class TensorSpec(_message.Message):
     def __init__(self, name: _Optional[str] = ..., dtype: _Optional[str] = ..., shape: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class InputSpec(_message.Message):
-    __slots__ = ("tensor", "layout", "channel_order", "divisor", "mean", "std", "steps", "stated")
+    __slots__ = ("tensor", "layout", "channel_order", "divisor", "mean", "std", "steps", "stated", "told_by_graph")
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_ORDER_FIELD_NUMBER: _ClassVar[int]
@@ -188,6 +188,7 @@ class InputSpec(_message.Message):
     STD_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     STATED_FIELD_NUMBER: _ClassVar[int]
+    TOLD_BY_GRAPH_FIELD_NUMBER: _ClassVar[int]
     tensor: TensorSpec
     layout: Layout
     channel_order: ChannelOrder
@@ -196,7 +197,8 @@ class InputSpec(_message.Message):
     std: _containers.RepeatedScalarFieldContainer[float]
     steps: _containers.RepeatedCompositeFieldContainer[GeometryStep]
     stated: bool
-    def __init__(self, tensor: _Optional[_Union[TensorSpec, _Mapping]] = ..., layout: _Optional[_Union[Layout, str]] = ..., channel_order: _Optional[_Union[ChannelOrder, str]] = ..., divisor: _Optional[float] = ..., mean: _Optional[_Iterable[float]] = ..., std: _Optional[_Iterable[float]] = ..., steps: _Optional[_Iterable[_Union[GeometryStep, _Mapping]]] = ..., stated: bool = ...) -> None: ...
+    told_by_graph: bool
+    def __init__(self, tensor: _Optional[_Union[TensorSpec, _Mapping]] = ..., layout: _Optional[_Union[Layout, str]] = ..., channel_order: _Optional[_Union[ChannelOrder, str]] = ..., divisor: _Optional[float] = ..., mean: _Optional[_Iterable[float]] = ..., std: _Optional[_Iterable[float]] = ..., steps: _Optional[_Iterable[_Union[GeometryStep, _Mapping]]] = ..., stated: bool = ..., told_by_graph: bool = ...) -> None: ...
 
 class GeometryStep(_message.Message):
     __slots__ = ("resize_shorter_side", "resize_to", "center_crop", "center_square", "letterbox")
