@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-import cv2
 import numpy as np
 
 from camgraph_runtime.placement import Placement
+from camgraph_runtime.profiles import on_input
 from camgraph_runtime.types import FloatArray
 
 
@@ -34,6 +34,4 @@ def add_up(raw_maps: Sequence[FloatArray], placements: Sequence[Placement]) -> t
 def _density(cells: FloatArray, placement: Placement) -> FloatArray:
     """A raw map on the input [H, W], per pixel."""
     area = abs(placement.rows.stride * placement.columns.stride)
-    if placement.covers_input:
-        return np.asarray(cv2.resize(cells, placement.network_size[::-1]) / np.float32(area), np.float32)
-    return placement.lay(cells) / np.float32(area)
+    return on_input(cells, placement.network_size, placement) / np.float32(area)

@@ -81,12 +81,14 @@ def pytorch_grad_cam(raw_maps: Sequence[FloatArray], size: tuple[int, int], plac
     A map that lies elsewhere than over the whole input is laid there; 0 where it does not reach.
     """
     scaled = (min_max(np.maximum(raw, 0)) for raw in raw_maps)
-    layers = [
-        cv2.resize(cells, size[::-1]) if placement.covers_input else placement.lay(cells)
-        for cells, placement in zip(scaled, placements, strict=True)
-    ]
+    layers = [on_input(cells, size, placement) for cells, placement in zip(scaled, placements, strict=True)]
     stacked = np.maximum(np.stack(layers).astype(np.float32, copy=False), 0)
     return min_max(np.mean(stacked, axis=0))
+
+
+def on_input(cells: FloatArray, size: tuple[int, int], placement: Placement) -> FloatArray:
+    """A map [h, w] on the network's input of the given height and width, bilinear; 0 where it does not reach."""
+    return np.asarray(cv2.resize(cells, size[::-1])) if placement.covers_input else placement.lay(cells)
 
 
 @profile("raw", in_input_frame=False)
