@@ -20,7 +20,6 @@ from typing import Any
 
 import click
 import numpy as np
-import onnxruntime
 import torch
 from paired import Feeds, camgraph, environment, random_image, ranks, run_pairs
 
@@ -116,6 +115,8 @@ def _ratio(
 
 def _where(path: Path, threads: int) -> str:
     """Split the time of the backward part by kind of operator, in percent of the whole run."""
+    import onnxruntime  # noqa: PLC0415 - after the engine, which switches its telemetry off
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.enable_profiling = threads, True
     options.profile_file_prefix, options.log_severity_level = str(path.with_suffix("")), 4

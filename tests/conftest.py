@@ -9,6 +9,9 @@ import pytest
 
 from support.saturating_cpu import SaturatingCpu, saturating_cpu
 
+# Before any test imports onnxruntime: nothing leaves the machine, whatever module is the first.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
 

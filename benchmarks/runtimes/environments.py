@@ -68,7 +68,8 @@ class Environment:
     def run(self, graph: Path, folders: Sequence[Path], *, timeout: float = 900) -> Outcome:
         """Run a graph on the inputs in `folders`, beside which the outputs are written."""
         command = [*self._interpreter(), str(_HERE / self.runtime.program), str(graph), *map(str, folders)]
-        variables = {**os.environ, **self.runtime.variables, "PYTHONPATH": str(_HERE.parent), _NODE: str(self.folder)}
+        own = {"PYTHONPATH": str(_HERE.parent), _NODE: str(self.folder)}
+        variables = {"ORT_DISABLE_TELEMETRY": "1", **os.environ, **self.runtime.variables, **own}
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=timeout)
         version = done.stdout.strip().partition("\n")[0]
         if done.returncode == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,10 @@ __all__ = [
 ]
 
 _FATAL_ONLY = 4  # onnxruntime logs to stderr what it also raises; the raised error is enough
+
+# From 1.29 on, official Linux builds keep a device id and a database below the user's cache and send events to their
+# maker. onnxruntime reads this variable once, while it is imported; its own call to disable events comes too late.
+_TELEMETRY_SWITCH = "ORT_DISABLE_TELEMETRY"
 
 _REMEMBERED = 256  # combinations of shapes whose check is remembered
 
@@ -75,7 +80,7 @@ class SessionSettings:
 
 
 class OnnxRuntime:
-    """The installed onnxruntime.
+    """The installed onnxruntime, imported with its telemetry off unless the environment says otherwise.
 
     Raises:
         DeviceError: onnxruntime is not installed.
@@ -83,6 +88,7 @@ class OnnxRuntime:
     """
 
     def __init__(self) -> None:
+        os.environ.setdefault(_TELEMETRY_SWITCH, "1")
         try:
             import onnxruntime  # noqa: PLC0415 - an optional dependency, and slow to import
         except ImportError as error:
