@@ -20,7 +20,7 @@ from exporter.vjp_harness import Arrays, draw, forward, forward_model
 # They take elements as they are, or their plain mean, wherever nothing is padded.
 _MOVERS = {
     "Identity", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Split", "Gather", "GatherElements",
-    "Expand", "ReverseSequence", "SpaceToDepth", "GlobalAveragePool", "ReduceMean", "CenterCropPad",
+    "GatherND", "Expand", "ReverseSequence", "SpaceToDepth", "GlobalAveragePool", "ReduceMean", "CenterCropPad",
 }  # fmt: skip  # a table, in rows of its own
 CASES = [case for case in ALL_CASES if isinstance(case.inputs[0], Input) and len(case.inputs[0].shape) >= 2]
 

@@ -383,11 +383,29 @@ def both_halves(net: Net, x: str) -> str:
 
 REFUSED: dict[Inside, str] = {
     sorted_tokens: "orders them by the image's content",
-    sorted_by_nd_indices: "could not be followed",
+    sorted_by_nd_indices: "orders them by the image's content",
     shuffled_tokens: "not a grid of the image",
     snake: "not a grid of the image",
     both_halves: "joins maps that lie in different places",
 }
+
+
+def rolled(net: Net, x: str) -> str:
+    """The image's left half after its right half, cut where its own size says."""
+    half = net.node("Div", _size(net, x, 3), net.ints(2))
+    right = net.node("Slice", x, half, net.ints(10_000), net.ints(3))
+    return net.node("Concat", right, net.node("Slice", x, net.ints(0), half, net.ints(3)), axis=3)
+
+
+def beside_its_mirror_image(net: Net, x: str) -> str:
+    return net.node("Add", x, flip(net, x))
+
+
+@pytest.mark.parametrize("open_size", [False, True], ids=["fixed", "any-size"])
+@pytest.mark.parametrize("front", [rolled, beside_its_mirror_image], ids=lambda front: front.__name__)
+def test_a_network_of_which_no_layer_has_a_place_is_refused(front: Front, open_size: bool, tmp_path: Path) -> None:
+    with pytest.raises(LayerError, match="no layer of which it is known where its cells lie on the image"):
+        _ = Case(front, open_size, tmp_path).exported
 
 
 @pytest.mark.parametrize("inside", REFUSED, ids=lambda inside: inside.__name__)

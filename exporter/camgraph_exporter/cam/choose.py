@@ -48,7 +48,10 @@ def choose_layers(
     if not layers:
         raise LayerError(why_no_map(prepared, score))
     if not any(not layer.place_unknown for layer in layers):
-        raise LayerError(_not_placed(layers[-1]))
+        raise LayerError(
+            "The model has no layer of which it is known where its cells lie on the image, so a heatmap has no place. "
+            f"The last one is {layers[-1].name!r}: {layers[-1].place_unknown}."
+        )
     chosen = [_auto(prepared, score, branch) for branch in branches if any(not layer.place_unknown for layer in branch)]
     if len(branches) == 1:
         return chosen

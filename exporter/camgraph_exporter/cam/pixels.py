@@ -37,5 +37,6 @@ def front_of(path: Path, pixels: set[ir.Value]) -> set[ir.Value]:
 
 
 def is_constant(value: ir.Value, prepared: Prepared) -> bool:
-    """Tell whether a value does not depend on the image."""
-    return value.is_initializer() or value.name in prepared.probe.constants
+    """Tell whether a value does not depend on the image's content, though perhaps on its size."""
+    sightings = prepared.probe.sightings
+    return value.is_initializer() or any(value.name in sighting.constants for sighting in sightings[:1])

@@ -75,10 +75,25 @@ def split_(step: Step, index: int) -> Located:
 
 def gather(step: Step, index: int) -> Located:
     """Take the elements of constant indices along one axis."""
-    x, indices, out = step.place(0), step.constant(1), step.out(index)
-    if x is None:
+    x, rank = step.place(0), len(step.shape(0))
+    axis = step.number("axis", 0) % max(rank, 1)
+    return step.all_lost(index, MAY_MOVE) if x is None else _picked(step, index, x, axis, step.constant(1))
+
+
+def gather_nd(step: Step, index: int) -> Located:
+    """Take the elements of constant indices [..., 1] along the axis after the batch, the same for all of the batch."""
+    x, indices, axis = step.place(0), step.constant(1), step.number("batch_dims", 0)
+    if x is None or indices is None or indices.shape[-1] != 1 or indices.size == 0:
+        return step.all_lost(index, _BY_DATA if indices is None else MAY_MOVE)
+    first = indices[(slice(0, 1),) * axis]
+    if (indices != first).any():
         return step.all_lost(index, MAY_MOVE)
-    axis = step.number("axis", 0) % len(x.axes)
+    return _picked(step, index, x, axis, first[(0,) * axis][..., 0])
+
+
+def _picked(step: Step, index: int, x: Located, axis: int, indices: np.ndarray | None) -> Located:
+    """Return a tensor whose one axis became the axes of some indices into it."""
+    out = step.out(index)
     rank = len(out) - len(x.axes) + 1
     own = x.axes[axis]
     if indices is None or isinstance(own, Lost):

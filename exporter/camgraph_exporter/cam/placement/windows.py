@@ -8,6 +8,7 @@ from camgraph_exporter.cam.placement.step import MAY_MOVE, Step, moved
 from camgraph_exporter.cam.window_reading import TRANSPOSED, leading_pads, sliding_window
 
 MIXES = "mixes elements from different places of the image"
+_NO_NEIGHBOURS = "looks at neighbours that do not lie side by side on the image"
 _CHANNELS_LAST = "channels_last"
 
 
@@ -32,7 +33,7 @@ def window(step: Step, index: int) -> Located:
             new = axis.along_line(out[i], 1 / stride, (pad - reach / 2) / stride)
         else:
             new = axis.along_line(out[i], float(stride), reach / 2 - pad)
-        axes[i] = moved(step, axis, new)
+        axes[i] = moved(step, axis, new, _NO_NEIGHBOURS)
     channels = len(out) - 1 if last else 1
     return with_mixed(step, located(place.origin, axes), channels, out[channels])
 
