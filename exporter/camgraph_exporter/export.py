@@ -136,7 +136,8 @@ def export(
             model, manifest, engine, load_source=source, folder=folder, is_rewritten=rewritten, seed=options.seed
         )
         state_kernels(subject)
-        return _prove(subject, built.trace, progress)
+        automatic = [layer.name for asked, layer in zip(options.layers, choice.layers, strict=True) if asked == AUTO]
+        return _prove(subject, built.trace, progress, automatic)
 
 
 @dataclass(frozen=True)
@@ -220,10 +221,10 @@ def _attach(proto: onnx.ModelProto, manifest: pb.Manifest) -> None:
     proto.metadata_props.add(key=METADATA_KEY, value=manifest_to_json(manifest))
 
 
-def _prove(subject: Subject, trace: Sequence[Step], progress: Progress | None) -> Exported:
+def _prove(subject: Subject, trace: Sequence[Step], progress: Progress | None, automatic: Sequence[str]) -> Exported:
     certificate = certify(subject, progress=progress)
     name_wrong_nodes(certificate, subject, trace)
-    require(certificate, remark_on(subject.engine))
+    require(certificate, remark_on(subject.engine), automatic=automatic)
     subject.manifest.certificate.CopyFrom(certificate)
     subject.manifest.notes.extend(check.remark for check in certificate.checks if check.remark)
     _attach(subject.model, subject.manifest)

@@ -13,10 +13,11 @@ import pytest
 from camgraph_exporter.cam.choose import choose_layer
 from camgraph_exporter.cam.layers import TargetLayer
 from camgraph_exporter.cam.score import Score, find_score
+from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.prepare.prepare import Prepared, prepare
 from camgraph_exporter.verify.float64 import Float64Evaluator
 from support import detectors
-from support.exporting import camgraph
+from support.exporting import camgraph, exported
 from support.nets import Net
 
 Build = Callable[[], onnx.ModelProto]
@@ -121,3 +122,23 @@ def test_without_a_common_map_the_note_says_how_many_boxes_have_one() -> None:
     prepared, score = read(separate_backbones)
     layer = choose_layer(prepared, score)
     assert layer.note == "256 of 272 boxes depend on layer 'own0'; the heatmaps of the others are empty."
+
+
+@pytest.mark.parametrize("layer", ["auto", "C4"])
+def test_maps_of_one_scale_are_proven_at_boxes_that_depend_on_them(layer: str, tmp_path: Path) -> None:
+    """Of 672 boxes 32 depend on C4: at most others every gradient is zero, and zeros prove nothing."""
+    made = exported(detectors.one_way(), tmp_path, layers=(layer,))
+    assert made.manifest.certificate.passed
+    slopes = next(check for check in made.manifest.certificate.checks if check.name == "gradient-finite-differences")
+    assert slopes.error > 0
+
+
+def test_a_silent_layer_that_nobody_chose_is_said_to_be_of_auto(tmp_path: Path) -> None:
+    net = Net(seed=4)
+    x = detectors.backbone(net, 3)[-1]
+    rows = net.node("Mul", detectors.head(net, x, 3), net.weight(np.float32(0)))
+    model = net.model(net.node("Sigmoid", rows, name="scores"), shapes={"scores": ("N", 64, 3)})
+    with pytest.raises(CertificateError, match="The gradient at layer 'C3', which auto took, is zero everywhere"):
+        exported(model, tmp_path)
+    with pytest.raises(CertificateError, match="The gradient at layer 'C3' is zero everywhere"):
+        exported(model, tmp_path, layers=("C3",))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import CertificateError
@@ -32,8 +32,10 @@ def certify(subject: Subject, *, progress: Progress | None = None) -> pb.Certifi
     return pb.Certificate(passed=all(check.passed for check in checks), checks=checks, seed=subject.seed)
 
 
-def require(certificate: pb.Certificate, remark: str = "") -> None:
-    """Raise for a certificate with a failed check; `remark` says what the failure may be owed to.
+def require(certificate: pb.Certificate, remark: str = "", *, automatic: Collection[str] = ()) -> None:
+    """Raise for a certificate with a failed check.
+
+    `remark` says what the failure may be owed to; `automatic` names the layers that no user chose.
 
     Raises:
         CertificateError: naming each failed check, its error and tolerance, and where the error was found.
@@ -44,9 +46,10 @@ def require(certificate: pb.Certificate, remark: str = "") -> None:
         return
     absent = next((check for check in failed if check.name == "gradient-present"), None)
     if absent is not None:
+        chosen = ", which auto took," if absent.location in automatic else ""
         raise CertificateError(
-            f"The gradient at layer {absent.location!r} is zero everywhere or not finite, for every target that was "
-            "tried on random images, so its heatmaps would show nothing, and nothing was written. Choose another layer "
+            f"The gradient at layer {absent.location!r}{chosen} is zero everywhere or not finite, for every target "
+            "that was tried on random images, so its heatmaps would show nothing, and nothing was written. Choose another layer "
             "with --layer, or other scores with --score."
         )
     misplaced = next((check for check in failed if check.name == REGISTRATION), None)
