@@ -49,8 +49,8 @@ def require(certificate: pb.Certificate, remark: str = "", *, automatic: Collect
         chosen = ", which auto took," if absent.location in automatic else ""
         raise CertificateError(
             f"The gradient at layer {absent.location!r}{chosen} is zero everywhere or not finite, for every target "
-            "that was tried on random images, so its heatmaps would show nothing, and nothing was written. Choose another layer "
-            "with --layer, or other scores with --score."
+            "that was tried on random images, so its heatmaps would show nothing, and nothing was written. Choose "
+            "another layer with --layer, or other scores with --score."
         )
     misplaced = next((check for check in failed if check.name == REGISTRATION), None)
     if misplaced is not None:
