@@ -119,7 +119,8 @@ def export(
     if choice.opset > prepared.model.opset_imports[""]:
         prepared = prepare_for(loaded.model, options.score, opset=choice.opset, sizes=options.input.size)
         choice = _choose(prepared, loaded, options)
-    built = build(prepared, choice.score, choice.layers, options.build)
+    with explainable_graph():
+        built = build(prepared, choice.score, choice.layers, options.build)
     manifest = make_manifest(built, loaded.source, choice.input, choice.labels)
     manifest.notes.extend([*loaded.notes, *choice.notes])
     manifest.branches = choice.branches if choice.branches > 1 else 0

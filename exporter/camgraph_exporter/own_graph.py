@@ -26,7 +26,7 @@ def explainable_graph() -> Iterator[None]:
     """
     try:
         yield
-    except onnx.checker.ValidationError as error:
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise ExportError(f"The explainable graph of this model is not valid ONNX: {reason}. {_ADVICE}") from error
     except (InvalidGraphError, InferenceError, InvalidInputError) as error:

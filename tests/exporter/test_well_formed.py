@@ -65,6 +65,11 @@ def _untyped(model: onnx.ModelProto) -> None:
     model.graph.node[0].attribute[0].type = onnx.AttributeProto.UNDEFINED
 
 
+def _other_type(model: onnx.ModelProto) -> None:
+    attribute = next(a for a in model.graph.node[0].attribute if a.name == "pads")
+    attribute.type = onnx.AttributeProto.FLOATS
+
+
 def _no_text(model: onnx.ModelProto) -> None:
     attribute = model.graph.node[0].attribute.add(name="auto_pad", type=onnx.AttributeProto.STRING)
     attribute.s = b"\xaa\xff"
@@ -85,6 +90,10 @@ CASES: dict[str, tuple[Break, str]] = {
     "no type": (_strange_type, "the weights 'weight_0' have the unknown element type 77"),
     "a lost attribute": (_no_kernel, "MaxPool node 'node/pooled' lacks its attribute 'kernel_shape'"),
     "an attribute of no type": (_untyped, "of Conv node 'node/Conv_0' has no type"),
+    "an attribute of another type": (
+        _other_type,
+        "attribute 'pads' of Conv node 'node/Conv_0' is not of the type that the standard says",
+    ),
     "an attribute of no letters": (_no_text, "attribute 'auto_pad' of Conv node 'node/Conv_0' is not text"),
     "an output without a name": (_nameless, "output 0 has no name"),
     "few elements": (_few_floats, "the weights 'weight_0' cannot be read"),

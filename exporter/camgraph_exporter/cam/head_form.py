@@ -89,6 +89,8 @@ def direction(f: Function, shape: tuple[int, ...]) -> int:
 def _of_many(f: Function, shape: tuple[int, ...]) -> tuple[Function, tuple[int, ...]]:
     """Return the function of several batches at once, and their shape: of two numbers nothing can be told."""
     times = max(1, _FEWEST // max(1, math.prod(shape)))
+    if not shape:
+        return f, shape
 
     def of_many(y: np.ndarray) -> np.ndarray | None:
         results = [f(part) for part in np.split(y, times)]

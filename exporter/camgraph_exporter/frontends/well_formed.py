@@ -25,7 +25,7 @@ def check_well_formed(proto: onnx.ModelProto, path: str) -> None:
     graph = proto.graph
     checks = (_unnamed_ends, _names_made_twice, _lost_names, _wrong_attributes, _wrong_weights)
     problems = [problem for check in checks for problem in check(graph)]
-    problems += _missing_attributes(proto)
+    problems += _unlike_the_standard(proto)
     if problems:
         more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise ModelFileError(f"{path!r} is damaged: {'; '.join(problems[:_SHOWN])}{more}. Export it again.")
@@ -74,15 +74,26 @@ def _wrong_attributes(graph: onnx.GraphProto) -> Iterator[str]:
                 yield f"attribute {attribute.name!r} of {_label(node)} is not text"
 
 
-def _missing_attributes(proto: onnx.ModelProto) -> Iterator[str]:
+def _unlike_the_standard(proto: onnx.ModelProto) -> Iterator[str]:
     version = next(opset.version for opset in proto.opset_import if opset.domain in ("", "ai.onnx"))
     for node in proto.graph.node:
         if node.domain in ("", "ai.onnx") and onnx.defs.has(node.op_type, version):
             schema = onnx.defs.get_schema(node.op_type, version)
-            present = {attribute.name for attribute in node.attribute}
-            for name, attribute in schema.attributes.items():
-                if attribute.required and name not in present:
+            present = {attribute.name: attribute for attribute in node.attribute}
+            for name, stated in schema.attributes.items():
+                if (
+                    name in present
+                    and present[name].type
+                    and _type_of(present[name]) != str(stated.type).split(".")[-1]
+                ):
+                    yield f"attribute {name!r} of {_label(node)} is not of the type that the standard says"
+                elif stated.required and name not in present:
                     yield f"{_label(node)} lacks its attribute {name!r}"
+
+
+def _type_of(attribute: onnx.AttributeProto) -> str:
+    known = onnx.AttributeProto.AttributeType
+    return known.Name(attribute.type) if attribute.type in known.values() else ""
 
 
 def _label(node: onnx.NodeProto) -> str:
