@@ -137,7 +137,7 @@ def export(
             model, manifest, engine, load_source=source, folder=folder, is_rewritten=rewritten, seed=options.seed
         )
         state_kernels(subject)
-        automatic = [layer.name for asked, layer in zip(options.layers, choice.layers, strict=True) if asked == AUTO]
+        automatic = [layer.name for layer in choice.layers if not {layer.name, layer.alias} & set(options.layers)]
         return _prove(subject, built.trace, progress, automatic)
 
 
