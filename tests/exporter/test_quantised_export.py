@@ -19,6 +19,7 @@ from camgraph_runtime.engine import Engine
 from support.quantised_nets import (
     BRANCHES,
     RESIDUAL,
+    SIZE,
     STATIC,
     Quantiser,
     float_net,
@@ -193,6 +194,19 @@ def test_integers_in_and_out(format_: str, tmp_path: Path) -> None:
     after = _run(exported, image)
     np.testing.assert_array_equal(after[dequantiser.input[0]], before[dequantiser.input[0]])
     assert after["target_score"].dtype == np.float32
+
+
+@pytest.mark.parametrize("activations", ["QUInt8", "QInt8"])
+def test_integers_in_that_are_moved_before_the_first_layer(activations: str, tmp_path: Path) -> None:
+    """An image of integers with its channels last, as converters of models for small devices write it."""
+    model = quantise(float_net(BRANCHES), Quantiser("QOperator", activations=activations))
+    quantiser = next(node for node in model.graph.node if node.op_type == "QuantizeLinear")
+    model.graph.node.remove(quantiser)
+    model.graph.node.insert(0, helper.make_node("Transpose", ["integers"], [quantiser.output[0]], perm=[0, 3, 1, 2]))
+    element = TensorProto.UINT8 if activations == "QUInt8" else TensorProto.INT8
+    del model.graph.input[:]
+    model.graph.input.append(helper.make_tensor_value_info("integers", element, ["N", SIZE, SIZE, 3]))
+    assert _export(model, tmp_path, "c0").manifest.certificate.passed
 
 
 @pytest.mark.parametrize("options", [{"skippable": True}, {"portable": True}], ids=str)

@@ -104,8 +104,11 @@ def quantisation_of(value: ir.Value) -> Quantisation | None:
     if source is None or node.domain or node.op_type not in KEEPS_SCALE:
         return None
     found = quantisation_of(source)
+    if found is None:
+        # Integers of the image that were moved: their readers know what they stand for.
+        return _by_consumers(value)
     # A vector of scales belongs to an axis, which may have moved.
-    return found if found is not None and all(_is_scalar(scale) for scale in found.scales) else None
+    return found if all(_is_scalar(scale) for scale in found.scales) else None
 
 
 def dequantised(value: ir.Value) -> ir.Value | None:
