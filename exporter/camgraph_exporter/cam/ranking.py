@@ -52,11 +52,6 @@ def ranked_scores(prepared: Prepared, output: ir.Value) -> OutputHead | None:
     return replace(found, note=" ".join(filter(None, (_note(sorting, found, output), found.note))))
 
 
-def sorts(prepared: Prepared, output: ir.Value) -> bool:
-    """Tell whether an output holds only the best of what the model found."""
-    return any(sortings(output, prepared.probe.constants))
-
-
 def _note(sorting: Sorting, found: OutputHead, output: ir.Value) -> str:
     boxes = found.task == pb.TASK_DETECTION
     many = "boxes" if boxes else "classes"

@@ -10,9 +10,10 @@ import onnx_ir as ir
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.one_number import is_quantity
 from camgraph_exporter.cam.output_head import OutputHead
-from camgraph_exporter.cam.ranking import ranked_scores, sorts
+from camgraph_exporter.cam.ranking import ranked_scores
 from camgraph_exporter.cam.recognise import head_of
 from camgraph_exporter.cam.score_shape import ScoreShape, is_one_number, read_shape, score_dims, suggested_task
+from camgraph_exporter.cam.which_output import choose_output
 from camgraph_exporter.errors import ScoreError, UnknownTensorError, closest
 from camgraph_exporter.prepare.prepare import Prepared
 
@@ -146,22 +147,16 @@ def _named(prepared: Prepared, options: ScoreOptions) -> Score:
 
 
 def _first(prepared: Prepared, options: ScoreOptions) -> Score:
-    problems = []
-    for output in _headed_first(prepared):
+    scores, problems = [], []
+    for output in prepared.graph.outputs:
         try:
-            score = _interpret(prepared, _shown_by(prepared, output), output, options)
-            return replace(score, note=" ".join(filter(None, (score.note, _doubt(score)))))
+            scores.append(_interpret(prepared, _shown_by(prepared, output), output, options))
         except ScoreError as error:
             problems.append(str(error))
-    raise ScoreError(" ".join(dict.fromkeys(problems)))
-
-
-def _headed_first(prepared: Prepared) -> list[ir.Value]:
-    """Return the outputs; those of a model that sorts its boxes first, if no head marks the first one as scores."""
-    outputs = list(prepared.graph.outputs)
-    if outputs and head_of(prepared, outputs[0]).kind == pb.HEAD_KIND_NONE:
-        outputs.sort(key=lambda output: not sorts(prepared, output))
-    return outputs
+    if not scores:
+        raise ScoreError(" ".join(dict.fromkeys(problems)))
+    score, others = choose_output(prepared, scores, options.num_labels)
+    return replace(score, note=" ".join(filter(None, (score.note, _doubt(score), others))))
 
 
 def _shown_by(prepared: Prepared, output: ir.Value) -> OutputHead:
