@@ -27,8 +27,8 @@ from camgraph_exporter.cam.choose import choose_layer
 from camgraph_exporter.cam.layers import TargetLayer, candidate_layers
 from camgraph_exporter.cam.score import Score, find_score
 from camgraph_exporter.export import ExportOptions, export
-from camgraph_exporter.frontends.torch_exporters import EXPORTERS
-from camgraph_exporter.frontends.torch_module import default_example, load_module
+from camgraph_exporter.frontends.pytorch.exporters import EXPORTERS
+from camgraph_exporter.frontends.pytorch.module import default_example, load_module
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.prepare import Prepared, prepare
 from camgraph_exporter.verify.float64 import Float64Evaluator

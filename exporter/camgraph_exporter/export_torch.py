@@ -170,8 +170,8 @@ class _Source:
 
 def _load(source: _Source, options: ExportOptions, *, dynamic_size: bool) -> tuple[LoadedModel, ExportOptions]:
     try:
-        from camgraph_exporter.frontends import torch_module
         from camgraph_exporter.frontends.pytorch import kinds
+        from camgraph_exporter.frontends.pytorch.module import default_example, load_module
     except ImportError as error:
         raise _not_installed(error) from error
     module = kinds.module_of(source.module)
@@ -180,11 +180,9 @@ def _load(source: _Source, options: ExportOptions, *, dynamic_size: bool) -> tup
     if stated is not None:
         options = replace(options, input=merged(options.input, stated.options))
     if example is None:
-        example = torch_module.default_example(module, options.input.size)
+        example = default_example(module, options.input.size)
     options = replace(options, layers=tuple(kinds.layer_name(module, layer) for layer in options.layers))
-    loaded = torch_module.load_module(
-        module, example, layers=options.layers, name=source.name, dynamic_size=dynamic_size
-    )
+    loaded = load_module(module, example, layers=options.layers, name=source.name, dynamic_size=dynamic_size)
     if stated is not None and options.input == merged(options.input, stated.options):
         note = f"The preprocessing is that of {stated.origin}."
         loaded = replace(loaded, notes=(*loaded.notes, note))

@@ -23,7 +23,7 @@ from camgraph_exporter.cam.build import BuildOptions
 from camgraph_exporter.errors import ExportError, LayerError, ModuleError
 from camgraph_exporter.export_torch import load_factory
 from camgraph_exporter.frontends.factory import is_factory
-from camgraph_exporter.frontends.torch_module import load_module
+from camgraph_exporter.frontends.pytorch.module import load_module
 from camgraph_runtime.engine import Engine
 from camgraph_runtime.errors import UsageError
 from camgraph_runtime.manifest import manifest_from_metadata

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from camgraph_exporter.errors import ModuleError
+from camgraph_exporter.frontends.pytorch.exporters import Exported
 from camgraph_exporter.frontends.pytorch.inputs import Inputs
 from camgraph_exporter.frontends.pytorch.kinds import quantised_part
-from camgraph_exporter.frontends.torch_exporters import Exported
 from camgraph_exporter.prepare.probe import engine_with_outputs
 from camgraph_runtime.errors import CamgraphError
 

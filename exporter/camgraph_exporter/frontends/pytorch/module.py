@@ -19,12 +19,12 @@ from camgraph_exporter.cam.choose import AUTO
 from camgraph_exporter.errors import LayerError, closest
 from camgraph_exporter.frontends.onnx_file import LoadedModel
 from camgraph_exporter.frontends.pytorch.backward import backward_notes
+from camgraph_exporter.frontends.pytorch.exporters import EXPORTERS, Exported, quiet
 from camgraph_exporter.frontends.pytorch.inputs import Inputs, inputs_of
 from camgraph_exporter.frontends.pytorch.kept import left_as_it_was
+from camgraph_exporter.frontends.pytorch.layers import find_layers, record
 from camgraph_exporter.frontends.pytorch.running import check_agrees, check_runs, random_like, refusal
 from camgraph_exporter.frontends.pytorch.wrappers import core_name, unwrap
-from camgraph_exporter.frontends.torch_exporters import EXPORTERS, Exported, quiet
-from camgraph_exporter.frontends.torch_layers import find_layers, record
 
 
 def load_module(
@@ -47,7 +47,7 @@ def load_module(
         layers: names as in `module.named_modules()`; names that are none are left to the exporter of the graph.
         name: what to call the source in the manifest; default: the module's class.
         dynamic_size: also leave height and width open.
-        exporters: which of PyTorch's exporters to try, in order; names of `torch_exporters.EXPORTERS`.
+        exporters: which of PyTorch's exporters to try, in order; names of `exporters.EXPORTERS`.
         merge: merge batch normalisation into convolutions and the like, where that leaves every named layer.
 
     Raises:
