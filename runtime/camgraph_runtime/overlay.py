@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import cast
+from functools import cache
 
 import cv2
 import numpy as np
 
+from camgraph_runtime.blend import blend, paint
 from camgraph_runtime.errors import InvalidInputError, UsageError
-from camgraph_runtime.types import ByteArray, FloatArray
+from camgraph_runtime.tiles import Rows, tiles
+from camgraph_runtime.types import ByteArray
 
 COLORMAPS = {
     "jet": cv2.COLORMAP_JET,
@@ -17,8 +19,10 @@ COLORMAPS = {
     "inferno": cv2.COLORMAP_INFERNO,
 }
 
+_NOT_TO_DRAW = "A heatmap to draw is an array [H, W] of values in 0..1; raw maps have to be scaled first."
 
-def colorize(heatmap: FloatArray, colormap: str = "jet") -> ByteArray:
+
+def colorize(heatmap: Rows, colormap: str = "jet") -> ByteArray:
     """Heatmap [H, W] in 0..1 as colours, uint8 [H, W, 3], RGB. Values are truncated to 256 steps; NaN counts
     as 0.
 
@@ -27,26 +31,23 @@ def colorize(heatmap: FloatArray, colormap: str = "jet") -> ByteArray:
         InvalidInputError: The heatmap has not two axes, or values outside 0..1 (a raw map, for example).
 
     """
-    if colormap not in COLORMAPS:
-        raise UsageError(f"There is no colour map {colormap!r}; choose one of {', '.join(COLORMAPS)}.")
-    values = np.nan_to_num(np.asarray(heatmap, np.float32), nan=0.0)
-    if values.ndim != 2 or values.min() < 0 or values.max() > 1:
-        raise InvalidInputError(
-            "A heatmap to draw is an array [H, W] of values in 0..1; raw maps have to be scaled first."
-        )
-    steps = (np.float32(255) * values).astype(np.uint8)
-    return cast("ByteArray", cv2.cvtColor(cv2.applyColorMap(steps, COLORMAPS[colormap]), cv2.COLOR_BGR2RGB))
+    colours, levels = _colours(colormap), _levels(heatmap)
+    picture = np.empty((*levels.shape, 3), np.uint8)
+    for rows in tiles(*levels.shape):
+        picture[rows] = paint(levels[rows], colours)
+    return picture
 
 
-def overlay(photo: ByteArray, heatmap: FloatArray, *, colormap: str = "jet", image_weight: float = 0.5) -> ByteArray:
+def overlay(photo: ByteArray, heatmap: Rows, *, colormap: str = "jet", image_weight: float = 0.5) -> ByteArray:
     """The heatmap's colours mixed into the photo, as ``show_cam_on_image`` of grad-cam 1.5.7 does, bit for
     bit.
 
-    The mix is divided by its largest value, so that brightness is rescaled an image.
+    The mix is divided by its largest value, so that brightness is rescaled per image. Besides photo, heatmap and
+    result it takes one byte per pixel.
 
     Args:
         photo: uint8 [H, W, 3], RGB.
-        heatmap: float32 [H, W] in 0..1.
+        heatmap: float32 [H, W] in 0..1; an array, or a `LaidMap`, which is laid a few rows at a time.
         colormap: One of `COLORMAPS`.
         image_weight: Weight of the photo against the colours, 0..1.
 
@@ -55,7 +56,7 @@ def overlay(photo: ByteArray, heatmap: FloatArray, *, colormap: str = "jet", ima
 
     Raises:
         UsageError: There is no such colour map, or the weight is out of range.
-        InvalidInputError: Photo and heatmap do not fit each other.
+        InvalidInputError: Photo and heatmap do not fit each other, or the heatmap has values outside 0..1.
 
     """
     if not 0 <= image_weight <= 1:
@@ -65,13 +66,32 @@ def overlay(photo: ByteArray, heatmap: FloatArray, *, colormap: str = "jet", ima
             f"The photo is {photo.dtype} {list(photo.shape)}, "
             f"but the heatmap {list(heatmap.shape)} wants uint8 {[*heatmap.shape, 3]}."
         )
-    colours = colorize(heatmap, colormap).astype(np.float32) / np.float32(255)
-    image = photo.astype(np.float32) / np.float32(255)
-    mix = np.float32(1 - image_weight) * colours + np.float32(image_weight) * image
-    brightest = np.max(mix)
-    if brightest > 0:  # a black photo alone has nothing to rescale
-        mix = mix / brightest
-    return (np.float32(255) * mix).astype(np.uint8)
+    colours = _colours(colormap)
+    return blend(photo, _levels(heatmap), colours, image_weight)
+
+
+@cache
+def _colours(colormap: str) -> ByteArray:
+    """The 256 colours of a map, uint8 [256, 3], RGB."""
+    if colormap not in COLORMAPS:
+        raise UsageError(f"There is no colour map {colormap!r}; choose one of {', '.join(COLORMAPS)}.")
+    steps = np.arange(256, dtype=np.uint8)[:, None]
+    return np.ascontiguousarray(cv2.applyColorMap(steps, COLORMAPS[colormap])[:, 0, ::-1])
+
+
+def _levels(heatmap: Rows) -> ByteArray:
+    """A heatmap's values as steps of 0..255, uint8 [H, W], truncated; NaN counts as 0."""
+    levels = np.empty(heatmap.shape, np.uint8)
+    if levels.ndim != 2:
+        raise InvalidInputError(_NOT_TO_DRAW)
+    for rows in tiles(*levels.shape):
+        values = np.asarray(heatmap[rows], np.float32)
+        if np.isnan(values.min()):
+            values = np.where(np.isnan(values), np.float32(0), values)
+        if values.min() < 0 or values.max() > 1:
+            raise InvalidInputError(_NOT_TO_DRAW)
+        levels[rows] = np.float32(255) * values
+    return levels
 
 
 def encode_png(picture: ByteArray) -> bytes:
@@ -91,9 +111,12 @@ def encode_jpeg(picture: ByteArray, quality: int = 90) -> bytes:
     return _encode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
-def heatmap_to_gray(heatmap: FloatArray) -> ByteArray:
+def heatmap_to_gray(heatmap: Rows) -> ByteArray:
     """Heatmap [H, W] in 0..1 as 8-bit grey, uint8 [H, W], rounded; NaN counts as 0."""
-    return np.rint(np.clip(np.nan_to_num(heatmap, nan=0.0), 0, 1) * 255).astype(np.uint8)
+    grey = np.empty(heatmap.shape, np.uint8)
+    for rows in tiles(*grey.shape):
+        grey[rows] = np.rint(np.clip(np.nan_to_num(heatmap[rows], nan=0.0), 0, 1) * 255)
+    return grey
 
 
 def _encode(suffix: str, picture: ByteArray, options: list[int]) -> bytes:
