@@ -174,3 +174,13 @@ def test_weights_as_an_output(listed: bool, tmp_path: Path) -> None:
 def test_an_image_beyond_all_memory(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="does not fit into memory"):
         exported(classifier(shape=("N", 3, 2**22, 2**22)), tmp_path)
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_a_map_without_cells_or_channels_is_not_a_layer(axis: int, tmp_path: Path) -> None:
+    net = Net(seed=2)
+    last = trunk(net, net.image())
+    nothing = net.node("Slice", last, net.ints(3), net.ints(3), net.ints(axis), name="nothing")
+    joined = net.node("Concat", last, nothing, axis=axis, name="joined")
+    made = exported(net.model(net.pooled_head(joined, 16)), tmp_path)
+    assert made.manifest.layers[0].name in {"last", "joined"}

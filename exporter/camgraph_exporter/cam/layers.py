@@ -138,7 +138,7 @@ def _layer(value: ir.Value, layout: MapLayout | None, prepared: Prepared) -> Tar
     if layout is None:
         return None
     channels, height, width = layout.sizes(value)
-    if not isinstance(channels, int) or (height == 1 and width == 1):
+    if not isinstance(channels, int) or (height == 1 and width == 1) or 0 in (channels, height, width):
         return None
     image, cells = image_seen(prepared), seen(prepared, height, width)
     return TargetLayer(
