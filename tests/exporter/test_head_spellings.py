@@ -16,6 +16,7 @@ from camgraph_exporter.export import ExportOptions, export_file
 from camgraph_runtime import Explainer, Target, Threads
 from support.exporting import images
 from support.head_spellings import CLASSES, SPELLINGS, Spelling, spelled
+from support.nets import Net, trunk
 
 _IMAGE = images((1, 3, 16, 16))
 
@@ -78,6 +79,18 @@ def test_a_head_is_what_it_computes(
     predicted = head.explain(tensor=_IMAGE).explanations[0].target
     assert predicted.class_index == own.argmax()
     assert predicted.probability == pytest.approx(own.max(), abs=1e-3 if "half" in spelling.name else 1e-6)
+
+
+@pytest.mark.parametrize("named", ["plain", "out"])
+def test_a_named_score_brings_no_second_softmax(tmp_path: Path, named: str) -> None:
+    net = Net(seed=11)
+    z = net.node("Mul", net.pooled_head(trunk(net, net.image()), 16, name="plain"), net.weight(np.float32(0.2)))
+    model = net.model(net.node("Softmax", z, axis=1, name="out"))
+    found = _exported(model, tmp_path / "cam.onnx", tensor=named).explain(tensor=_IMAGE, num_predictions=CLASSES)
+    own = _own(model, "out")[0]
+    assert {item.class_index: item.probability for item in found.predictions} == pytest.approx(
+        dict(enumerate(own)), abs=1e-6
+    )
 
 
 def test_the_table_has_every_kind_of_head() -> None:

@@ -15,6 +15,7 @@ from camgraph_exporter.cam.recognise import head_of
 from camgraph_exporter.cam.score_shape import ScoreShape, is_one_number, read_shape, score_dims, suggested_task
 from camgraph_exporter.cam.which_output import choose_output
 from camgraph_exporter.errors import ScoreError, UnknownTensorError, closest
+from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.prepare import Prepared
 
 HEADS = {
@@ -137,13 +138,26 @@ def _named(prepared: Prepared, options: ScoreOptions) -> Score:
         if value is found.value:
             return _interpret(prepared, found, output, options)
         if value is output:
-            return _interpret(prepared, OutputHead(value), output, options)
+            return _interpret(prepared, _as_probabilities(found, value), output, options)
+        if found.kind != pb.HEAD_KIND_NONE and _same_shape(value, found.value):
+            return _interpret(prepared, _as_probabilities(found, value), output, options)
     output, ranked = prepared.graph.outputs[0], None
     with contextlib.suppress(ScoreError):
         ranked = ranked_scores(prepared, output)
     if ranked is not None and ranked.value is value:
         return _interpret(prepared, ranked, output, options)
     return _interpret(prepared, OutputHead(value, is_ranked=ranked is not None), output, options)
+
+
+def _as_probabilities(found: OutputHead, value: ir.Value) -> OutputHead:
+    """Return how an output shows a tensor that is not the one before its head: probabilities stay what they are."""
+    if found.kind == pb.HEAD_KIND_NONE or found.part is not None:
+        return OutputHead(value)
+    return replace(found, value=value, kind=pb.HEAD_KIND_PROBABILITY, class_axis=None, ranked_by=None, note="")
+
+
+def _same_shape(value: ir.Value, other: ir.Value) -> bool:
+    return value.shape is not None and other.shape is not None and dims_of(value) == dims_of(other)
 
 
 def _first(prepared: Prepared, options: ScoreOptions) -> Score:
