@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_runtime.errors import InvalidInputError, UnsupportedError
-from camgraph_runtime.preprocess.decode import decode, to_show
+from camgraph_runtime.preprocess.decode import decode
 from camgraph_runtime.preprocess.geometry import Frame, apply_steps
 from camgraph_runtime.preprocess.layout import spatial_axes
 from camgraph_runtime.preprocess.opening import ImageSource, decode_mask
@@ -86,7 +86,7 @@ class Preprocessor:
         self._check_size(canvas.height, canvas.width)
         pixels = canvas.pixels
         tensor = to_tensor(pixels, self._spec)
-        return Prepared(tensor, to_show(pixels), frame, picture.photo, picture.remarks)
+        return Prepared(tensor, replace(picture, pixels=pixels).photo, frame, picture.photo, picture.remarks)
 
     def _check_size(self, height: int, width: int) -> None:
         shape = self._spec.tensor.shape

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from camgraph_runtime.preprocess.opening import ImageSource, read_colour
-from camgraph_runtime.preprocess.window import Window, check_window, has_sixteen_bits, spread
+from camgraph_runtime.preprocess.window import Window, check_window, has_sixteen_bits, spread, used_white
 from camgraph_runtime.types import AnyArray, ByteArray
 
 
 def decode(source: ImageSource, *, max_pixels: int, window: Window | None = None) -> ByteArray:
     """Decodes an image for people: upright, uint8 [H, W, 3], RGB.
 
-    Grey and palette become RGB, transparency is laid on white, CMYK is converted; 16 bits keep their upper 8, other
-    values are spread as `camgraph_runtime.preprocess.window.spread` says. Of an array of other channels the first three
-    are taken, or the first.
+    Grey and palette become RGB, transparency is laid on white, CMYK is converted. 16 bits keep the upper 8 of those that
+    are used, and other values are spread as `camgraph_runtime.preprocess.window.spread` says. Of an array of other
+    channels the first three are taken, or the first.
 
     Args:
         source: Encoded bytes (of a picture, or of a NumPy file), the path of a file, an array [H, W] or [H, W, C], or
@@ -30,7 +30,7 @@ def decode(source: ImageSource, *, max_pixels: int, window: Window | None = None
     check_window(window)
     pixels = _shown(read_colour(source, max_pixels=max_pixels))
     if window is None and has_sixteen_bits(pixels):
-        return to_show((pixels // 256).astype(np.uint8))
+        return to_show((pixels // ((used_white(pixels) + 1) // 256)).astype(np.uint8))
     return to_show(spread(pixels, window).values)
 
 

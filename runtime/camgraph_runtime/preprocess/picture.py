@@ -11,7 +11,7 @@ from camgraph_runtime.errors import InvalidInputError
 from camgraph_runtime.preprocess.decode import to_show
 from camgraph_runtime.preprocess.layout import channel_count
 from camgraph_runtime.preprocess.opening import ImageSource, read_colour, read_stored
-from camgraph_runtime.preprocess.window import Window, check_window, spread
+from camgraph_runtime.preprocess.window import Window, check_window, has_sixteen_bits, spread, used_white
 from camgraph_runtime.types import AnyArray, ByteArray
 
 _GUESSED_DIVISOR = 255
@@ -25,16 +25,19 @@ class Picture:
         pixels: uint8 [H, W, C] or float32 [H, W, C]. Of grey and colour C is 1 or 3, and the scale 0..255; of stored
             channels it is the image's own.
         remarks: What the user should know, one sentence each.
+        white: The value that people see as white. It is below 255 for 16 bits of which the upper ones are not used,
+            which would look black.
 
     """
 
     pixels: AnyArray
     remarks: tuple[str, ...] = ()
+    white: float = 255.0
 
     @property
     def photo(self) -> ByteArray:
         """The picture for people, see `to_show`."""
-        return to_show(self.pixels)
+        return to_show(self.pixels if self.white == 255 else self.pixels * np.float32(255 / self.white))
 
 
 def read_picture(source: ImageSource, spec: pb.InputSpec, *, max_pixels: int, window: Window | None = None) -> Picture:
@@ -68,7 +71,9 @@ def _colour(pixels: AnyArray, window: Window | None) -> Picture:
     values = found.values
     if values.dtype == np.uint8 and channels == 1:
         values = np.repeat(values, 3, axis=2)
-    return Picture(values, (found.remark,) if found.remark else ())
+    is_dark = window is None and has_sixteen_bits(pixels)
+    white = used_white(pixels) * 255 / 65535 if is_dark else 255.0
+    return Picture(values, (found.remark,) if found.remark else (), white)
 
 
 def _stored(pixels: AnyArray, spec: pb.InputSpec, window: Window | None) -> Picture:

@@ -65,7 +65,7 @@ def spread(values: AnyArray, window: Window | None = None) -> Spread:
     if values.dtype.kind == "f":
         return _spread_numbers(values, low, high)
     if has_sixteen_bits(values):
-        return Spread(_scaled(values, 0, _SIXTEEN_BITS), _remark_on_bits(high))
+        return Spread(_scaled(values, 0, _SIXTEEN_BITS), _remark_on_bits(values))
     return Spread(_scaled(values, low, high), f"The picture holds whole numbers from {low} to {high}{_WAS_SPREAD}")
 
 
@@ -78,11 +78,19 @@ def has_sixteen_bits(values: AnyArray) -> bool:
 _WAS_SPREAD = f", which were spread from black to white. {_ADVICE}."
 
 
-def _remark_on_bits(largest: int) -> str:
+def used_white(values: AnyArray) -> int:
+    """The largest value that the used bits of 16-bit values can hold: 4095 for those of a 12-bit detector.
+
+    It is 65535 where the highest bit is used.
+    """
+    return int(2 ** max(8, int(values.max()).bit_length()) - 1)
+
+
+def _remark_on_bits(values: AnyArray) -> str:
     """What to say of 16-bit values of which the upper bits are not used, as of 12-bit cameras and detectors."""
-    if largest > _SIXTEEN_BITS // 2:
+    largest, likely = values.max().item(), used_white(values)
+    if likely == _SIXTEEN_BITS:
         return ""
-    likely = 2 ** max(8, largest.bit_length()) - 1
     return (
         f"The picture has 16 bits, but its largest value is {largest} of {_SIXTEEN_BITS}: it was read as a dark one. "
         f"{_ADVICE}, such as 0,{likely}."
