@@ -12,8 +12,8 @@ from camgraph_runtime.types import AnyArray, ByteArray
 def decode(source: ImageSource, *, max_pixels: int, window: Window | None = None) -> ByteArray:
     """Decodes an image for people: upright, uint8 [H, W, 3], RGB.
 
-    Grey and palette become RGB, transparency is laid on white, CMYK is converted. 16 bits keep the upper 8 of those that
-    are used, and other values are spread as `camgraph_runtime.preprocess.window.spread` says. Of an array of other
+    Grey and palette become RGB, transparency is laid on white, CMYK is converted. 16 bits keep the upper 8 of those
+    that are used, and other values are spread as `camgraph_runtime.preprocess.window.spread` says. Of an array of other
     channels the first three are taken, or the first.
 
     Args:
