@@ -82,6 +82,8 @@ def cuts_before(prepared: Prepared, end: ir.Value) -> Iterator[ir.Value]:
             return
         front -= set(node.outputs)
         front |= {x for x in reads(node) if _moves(prepared, x)}
+        if not front:
+            return
         if len(front) == 1:
             [cut] = front
             count = element_count(prepared, cut)
