@@ -34,15 +34,15 @@ def blend(photo: ByteArray, levels: ByteArray, colours: ByteArray, image_weight:
     """
     mixes = mixes_of_bytes(image_weight)
     brightest = np.float32(0)
-    for rows in tiles(*levels.shape):
-        brightest = max(brightest, look_up(mixes, _pairs(photo[rows], levels[rows], colours)).max())
+    for tile in tiles(*levels.shape):
+        brightest = max(brightest, look_up(mixes, _pairs(photo[tile], levels[tile], colours)).max())
         if brightest == mixes[-1]:  # white on white: no other tile can be brighter
             break
     table = _as_bytes(mixes, brightest)
     picture = np.empty(photo.shape, np.uint8)
-    for rows in tiles(*levels.shape):
-        tile = picture[rows]
-        tile[:] = look_up(table, _pairs(photo[rows], levels[rows], colours)).reshape(tile.shape)
+    for tile in tiles(*levels.shape):
+        part = picture[tile]
+        part[:] = look_up(table, _pairs(photo[tile], levels[tile], colours)).reshape(part.shape)
     return picture
 
 
@@ -62,7 +62,7 @@ def _as_bytes(mixes: FloatArray, brightest: np.float32) -> ByteArray:
 
 
 def _pairs(photo: ByteArray, levels: ByteArray, colours: ByteArray) -> AnyArray:
-    """For each byte of the photo its place in a table of pairs, uint16 [h, 3 W]."""
+    """For each byte of the photo its place in a table of pairs, uint16 [h, 3 w]."""
     flat = len(photo), -1
     low, high = photo.reshape(flat), paint(levels, colours).reshape(flat)
     # The bytes side by side are the number; shifting one and adding the other takes twice as long.

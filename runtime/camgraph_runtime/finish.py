@@ -8,7 +8,7 @@ import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_runtime.branches import add_up
-from camgraph_runtime.guided import guided_grad_cam, guided_picture
+from camgraph_runtime.guided import guided_grad_cam
 from camgraph_runtime.placement import Placement
 from camgraph_runtime.plan import Plan
 from camgraph_runtime.preprocess import Frame
@@ -57,14 +57,13 @@ class Finish:
         ]
         cells, places = add_up(raw_maps, placements) if plan.adds_up else (raw_maps, placements)
         input_heatmap = plan.profile(cells, size, places)
-        in_frame = plan.profile.in_input_frame
-        guided = self._guided(column, input_heatmap)
         return Explanation(
             target=self.reading.target(column),
             contrast=None if against is None else self.reading.target(against),
             negative=plan.targets[number].negative,
-            heatmap=self.frame.to_photo(input_heatmap) if in_frame else input_heatmap,
             input_heatmap=input_heatmap,
+            frame=self.frame,
+            in_input_frame=plan.profile.in_input_frame,
             raw_maps=raw_maps,
             weights=weights,
             activations=activations,
@@ -72,8 +71,7 @@ class Finish:
             layers=tuple(layer.name for layer in plan.layers),
             method=plan.method.name,
             mask=plan.targets[number].mask,
-            guided=guided,
-            guided_picture=None if guided is None else guided_picture(guided, self.frame),
+            guided=self._guided(column, input_heatmap),
         )
 
     def _gradients(self, layer: pb.Layer, number: int) -> FloatArray | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_runtime.laid import LaidMap
 from camgraph_runtime.preprocess import Frame
+from camgraph_runtime.tiles import tiles
 from camgraph_runtime.types import AnyArray, ByteArray, FloatArray
 
 _MIDDLE = np.float32(0.5)
@@ -61,5 +63,9 @@ def guided_picture(guided: FloatArray, frame: Frame) -> ByteArray:
     centred = finite - np.mean(finite)
     spread = centred / (np.std(centred) + _EPSILON) * _SPREAD
     cut = np.clip(spread, -_MIDDLE, _MIDDLE)
-    photo = np.stack([frame.to_photo(cut[:, :, channel]) for channel in range(cut.shape[2])], axis=2)
-    return ((photo + _MIDDLE) * np.float32(255)).astype(np.uint8)
+    channels = [LaidMap(cut[:, :, channel], frame) for channel in range(cut.shape[2])]
+    picture = np.empty((*frame.photo_size, len(channels)), np.uint8)
+    for tile in tiles(*frame.photo_size):
+        laid = np.stack([channel[tile] for channel in channels], axis=2)
+        picture[tile] = (laid + _MIDDLE) * np.float32(255)
+    return picture

@@ -9,7 +9,7 @@ import numpy as np
 
 from camgraph_runtime.blend import blend, paint
 from camgraph_runtime.errors import InvalidInputError, UsageError
-from camgraph_runtime.tiles import Rows, tiles
+from camgraph_runtime.tiles import TiledMap, tiles
 from camgraph_runtime.types import ByteArray
 
 COLORMAPS = {
@@ -22,7 +22,7 @@ COLORMAPS = {
 _NOT_TO_DRAW = "A heatmap to draw is an array [H, W] of values in 0..1; raw maps have to be scaled first."
 
 
-def colorize(heatmap: Rows, colormap: str = "jet") -> ByteArray:
+def colorize(heatmap: TiledMap, colormap: str = "jet") -> ByteArray:
     """Heatmap [H, W] in 0..1 as colours, uint8 [H, W, 3], RGB. Values are truncated to 256 steps; NaN counts
     as 0.
 
@@ -33,12 +33,12 @@ def colorize(heatmap: Rows, colormap: str = "jet") -> ByteArray:
     """
     colours, levels = _colours(colormap), _levels(heatmap)
     picture = np.empty((*levels.shape, 3), np.uint8)
-    for rows in tiles(*levels.shape):
-        picture[rows] = paint(levels[rows], colours)
+    for tile in tiles(*levels.shape):
+        picture[tile] = paint(levels[tile], colours)
     return picture
 
 
-def overlay(photo: ByteArray, heatmap: Rows, *, colormap: str = "jet", image_weight: float = 0.5) -> ByteArray:
+def overlay(photo: ByteArray, heatmap: TiledMap, *, colormap: str = "jet", image_weight: float = 0.5) -> ByteArray:
     """The heatmap's colours mixed into the photo, as ``show_cam_on_image`` of grad-cam 1.5.7 does, bit for
     bit.
 
@@ -47,7 +47,7 @@ def overlay(photo: ByteArray, heatmap: Rows, *, colormap: str = "jet", image_wei
 
     Args:
         photo: uint8 [H, W, 3], RGB.
-        heatmap: float32 [H, W] in 0..1; an array, or a `LaidMap`, which is laid a few rows at a time.
+        heatmap: float32 [H, W] in 0..1; an array, or a `LaidMap`, which is laid a tile at a time.
         colormap: One of `COLORMAPS`.
         image_weight: Weight of the photo against the colours, 0..1.
 
@@ -79,18 +79,18 @@ def _colours(colormap: str) -> ByteArray:
     return np.ascontiguousarray(cv2.applyColorMap(steps, COLORMAPS[colormap])[:, 0, ::-1])
 
 
-def _levels(heatmap: Rows) -> ByteArray:
+def _levels(heatmap: TiledMap) -> ByteArray:
     """A heatmap's values as steps of 0..255, uint8 [H, W], truncated; NaN counts as 0."""
     levels = np.empty(heatmap.shape, np.uint8)
     if levels.ndim != 2:
         raise InvalidInputError(_NOT_TO_DRAW)
-    for rows in tiles(*levels.shape):
-        values = np.asarray(heatmap[rows], np.float32)
+    for tile in tiles(*levels.shape):
+        values = np.asarray(heatmap[tile], np.float32)
         if np.isnan(values.min()):
             values = np.where(np.isnan(values), np.float32(0), values)
         if values.min() < 0 or values.max() > 1:
             raise InvalidInputError(_NOT_TO_DRAW)
-        levels[rows] = np.float32(255) * values
+        levels[tile] = np.float32(255) * values
     return levels
 
 
@@ -111,11 +111,11 @@ def encode_jpeg(picture: ByteArray, quality: int = 90) -> bytes:
     return _encode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
-def heatmap_to_gray(heatmap: Rows) -> ByteArray:
+def heatmap_to_gray(heatmap: TiledMap) -> ByteArray:
     """Heatmap [H, W] in 0..1 as 8-bit grey, uint8 [H, W], rounded; NaN counts as 0."""
     grey = np.empty(heatmap.shape, np.uint8)
-    for rows in tiles(*grey.shape):
-        grey[rows] = np.rint(np.clip(np.nan_to_num(heatmap[rows], nan=0.0), 0, 1) * 255)
+    for tile in tiles(*grey.shape):
+        grey[tile] = np.rint(np.clip(np.nan_to_num(heatmap[tile], nan=0.0), 0, 1) * 255)
     return grey
 
 

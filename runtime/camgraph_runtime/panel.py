@@ -74,7 +74,7 @@ def result_panel(result: Result, *, name: str = "photo", colormap: str = "jet", 
     height, width = result.photo.shape[:2]
     tiles = [Tile(result.photo, name, f"{width} x {height} px")]
     for explanation in result.explanations:
-        picture = overlay(result.photo, explanation.heatmap, colormap=colormap, image_weight=image_weight)
+        picture = overlay(result.photo, explanation.tiled_heatmap, colormap=colormap, image_weight=image_weight)
         tiles.append(Tile(picture, explanation.title, explanation.note, explanation.mask))
         if explanation.guided_picture is not None:
             tiles.append(Tile(explanation.guided_picture, explanation.title, GUIDED_TITLE, explanation.mask))

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from camgraph_runtime.guided import guided_picture
+from camgraph_runtime.laid import LaidMap
+from camgraph_runtime.preprocess import Frame
 from camgraph_runtime.statistics import MapStatistics
+from camgraph_runtime.tiles import TiledMap
 from camgraph_runtime.types import ByteArray, FloatArray
 
 NO_CLASS = -1
@@ -99,10 +104,10 @@ class Explanation:
         target: The class that the target resolved to.
         contrast: The class that it was held against, if any.
         negative: The map shows what speaks against the class.
-        heatmap: float32 [H, W] in 0..1 in the frame of the photo (0 where the network did not look), or of
-            the input where a tensor was given. With the profile "raw": the signed map [h, w].
-        input_heatmap: float32 [h_in, w_in], in the frame of the network's input. With the profile "raw" as
-            above.
+        input_heatmap: float32 [h_in, w_in] in 0..1, in the frame of the network's input. With the profile "raw": the
+            signed map [h, w].
+        frame: Where the photo (or the tensor that was given) lies in the network's input.
+        in_input_frame: False with the profile "raw", whose map has the layer's own cells.
         raw_maps: The signed map [h, w] of each layer, before ReLU and scaling.
         weights: Mean gradient alpha [K] of each layer; contrast and sign are worked in.
         activations: A [K, h, w] of each layer.
@@ -112,16 +117,15 @@ class Explanation:
         mask: The target's mask, uint8 [H, W], as it was given; None without one.
         guided: Guided Grad-CAM, float32 [h_in, w_in, 3], signed, RGB, in the frame of the network's input;
             None with other methods.
-        guided_picture: The same as a picture, uint8 [H, W, 3] RGB, in the frame of ``heatmap``; see
-            `camgraph_runtime.guided.guided_picture`.
 
     """
 
     target: ClassScore
     contrast: ClassScore | None
     negative: bool
-    heatmap: FloatArray
     input_heatmap: FloatArray
+    frame: Frame
+    in_input_frame: bool
     raw_maps: tuple[FloatArray, ...]
     weights: tuple[FloatArray, ...]
     activations: tuple[FloatArray, ...]
@@ -130,7 +134,29 @@ class Explanation:
     method: str
     mask: ByteArray | None = None
     guided: FloatArray | None = None
-    guided_picture: ByteArray | None = None
+
+    @cached_property
+    def heatmap(self) -> FloatArray:
+        """float32 [H, W] in 0..1 in the frame of the photo (0 where the network did not look), or of the input where a
+        tensor was given. With the profile "raw": the signed map [h, w].
+
+        It is computed when it is asked for, and kept.
+        """
+        tiled = self.tiled_heatmap
+        return tiled.whole() if isinstance(tiled, LaidMap) else self.input_heatmap
+
+    @property
+    def tiled_heatmap(self) -> TiledMap:
+        """The values of ``heatmap`` for `camgraph_runtime.overlay`, without an array of the photo's size."""
+        return LaidMap(self.input_heatmap, self.frame) if self.in_input_frame else self.input_heatmap
+
+    @cached_property
+    def guided_picture(self) -> ByteArray | None:
+        """Guided Grad-CAM as a picture, uint8 [H, W, 3] RGB, in the frame of ``heatmap``; None with other methods.
+
+        It is computed when it is asked for, and kept; see `camgraph_runtime.guided.guided_picture`.
+        """
+        return None if self.guided is None else guided_picture(self.guided, self.frame)
 
     @property
     def raw_map(self) -> FloatArray:

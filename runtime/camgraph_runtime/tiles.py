@@ -1,28 +1,33 @@
-"""Pictures a few rows at a time: what is computed on the way to a picture never covers all of it."""
+"""Pictures a tile at a time: what is computed on the way to a picture never covers all of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from camgraph_runtime.types import FloatArray
+
+Tile: TypeAlias = tuple[slice, slice]
+"""Rows and columns of a picture."""
 
 _PIXELS = 1 << 15  # a tile of three channels in float32 stays in the cache of one core
 
 
-class Rows(Protocol):
-    """A map [H, W] whose rows can be taken: an array, or one that is computed when its rows are asked for."""
+class TiledMap(Protocol):
+    """A map [H, W] of which tiles can be taken: an array, or one that is computed where it is asked for."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Height and width."""
 
-    def __getitem__(self, rows: slice, /) -> FloatArray:
-        """Some whole rows, [h, W]."""
+    def __getitem__(self, tile: Tile, /) -> FloatArray:
+        """Some rows and columns, [h, w]."""
 
 
-def tiles(height: int, width: int) -> Iterator[slice]:
-    """The rows of a picture in tiles, from top to bottom; each tile has one row at least."""
-    rows = max(1, _PIXELS // max(1, width))
-    for start in range(0, height, rows):
-        yield slice(start, min(start + rows, height))
+def tiles(height: int, width: int) -> Iterator[Tile]:
+    """The tiles of a picture, row by row; of whole rows, unless one row alone is too long."""
+    across = min(width, _PIXELS)
+    down = _PIXELS // max(1, across)
+    for top in range(0, height, down):
+        for left in range(0, width, max(1, across)):
+            yield slice(top, min(top + down, height)), slice(left, min(left + across, width))

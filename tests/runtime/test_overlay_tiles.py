@@ -91,6 +91,17 @@ def test_every_pair_of_bytes_is_exact_at_every_brightness(colormap: str, weight:
         np.testing.assert_array_equal(drawn, plain_overlay(photo, heatmap, colormap, weight))
 
 
+@pytest.mark.parametrize("shape", [(2, 90_000), (90_000, 2), (1, 1)])
+def test_long_and_thin_photos_are_cut_both_ways(shape: tuple[int, int]) -> None:
+    height, width = shape
+    assert all(
+        (tile[0].stop - tile[0].start) * (tile[1].stop - tile[1].start) <= 1 << 15 for tile in tiles.tiles(*shape)
+    )
+    rng = np.random.default_rng(5)
+    photo, heatmap = rng.integers(0, 256, (height, width, 3), np.uint8), rng.random(shape, np.float32)
+    np.testing.assert_array_equal(overlay(photo, heatmap), plain_overlay(photo, heatmap))
+
+
 def test_a_sum_of_bytes_does_not_decide() -> None:
     """Why the table is one of pairs: at equal weights, mixes of equal sums differ in float32."""
     mixes = blend.mixes_of_bytes(0.5).reshape(256, 256)

@@ -119,7 +119,7 @@ class GraphSource:
             raise InvalidInputError(f"{path} gave no photo to draw on.")
         overlays = []
         for item in result.explanations:
-            picture = overlay(result.photo, item.heatmap, colormap=wish.colormap, image_weight=wish.image_weight)
+            picture = overlay(result.photo, item.tiled_heatmap, colormap=wish.colormap, image_weight=wish.image_weight)
             guided = None if item.guided_picture is None else Drawing.of_picture(item.guided_picture)
             overlays.append(Overlay(item.title, item.note, Drawing.of_picture(picture), guided, item.mask))
         return Explained(result.photo, result.predictions, overlays, result.warnings)
