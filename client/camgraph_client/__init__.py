@@ -3,8 +3,9 @@
 The names below are imported when they are used, so that commands which need no grpc work without it.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from camgraph_runtime.lazy import lazy_names
 
 if TYPE_CHECKING:
     from camgraph_client.aio import AsyncClient
@@ -43,8 +44,4 @@ __all__ = [
     "UnavailableError",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+__getattr__, __dir__ = lazy_names(__name__, _MODULE_OF)

@@ -1,8 +1,27 @@
-"""Rewrites a trained vision model into an ONNX graph that also computes Grad-CAM's ingredients."""
+"""Rewrites a trained vision model into an ONNX graph that also computes Grad-CAM's ingredients.
 
-# Named unlike its module, which `camgraph_exporter.export` is.
-from camgraph_exporter.export import Exported, ExportOptions, export_file
-from camgraph_exporter.export import export as export_model
-from camgraph_exporter.export_torch import export_module, export_torch_file
+The names below are imported when they are used, so that `camgraph --help` waits for neither onnx nor PyTorch.
+"""
+
+from typing import TYPE_CHECKING
+
+from camgraph_runtime.lazy import lazy_names
+
+if TYPE_CHECKING:
+    # Named unlike its module, which `camgraph_exporter.export` is.
+    from camgraph_exporter.export import Exported, ExportOptions, export_file
+    from camgraph_exporter.export import export as export_model
+    from camgraph_exporter.export_torch import export_module, export_torch_file
+
+_MODULE_OF = {
+    "ExportOptions": "export",
+    "Exported": "export",
+    "export_file": "export",
+    "export_model": "export:export",
+    "export_module": "export_torch",
+    "export_torch_file": "export_torch",
+}
 
 __all__ = ["ExportOptions", "Exported", "export_file", "export_model", "export_module", "export_torch_file"]
+
+__getattr__, __dir__ = lazy_names(__name__, _MODULE_OF)

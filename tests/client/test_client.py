@@ -38,6 +38,7 @@ from camgraph_runtime.errors import (
     UsageError,
 )
 from camgraph_runtime.overlay import encode_png
+from support.fresh import loaded_by
 from support.serving import GatedLoader, photo, png, server_thread, write_certificate, write_model
 from support.tiny_graph import TinyGraph
 
@@ -255,6 +256,24 @@ def test_public_names_are_importable_and_no_others():
 def test_the_package_loads_without_grpc():
     code = "import sys; sys.modules['grpc'] = None; import camgraph_client.main, camgraph_client.cli.explain"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_client_takes_numpy_and_no_library_of_pictures_or_inference():
+    loaded = loaded_by(
+        """
+from camgraph.v1 import explanation_pb2 as pb
+from camgraph_client import AsyncClient, Client, Connection, Tls
+from camgraph_client.requests import explain_request
+from camgraph_client.results import result_from
+from camgraph_runtime import Target, UsageError
+
+with Client(Connection("localhost:1", Tls())):
+    explain_request(b"image", {"targets": [Target.of_label("tabby")], "method": "grad-cam"})
+    result_from(pb.ExplainResponse(explanations=[pb.Explanation()]))
+"""
+    )
+    assert {"grpc", "numpy"} <= loaded
+    assert not loaded & {"cv2", "PIL", "onnxruntime", "onnx", "click", "rich", "torch"}
 
 
 class Flaky(explanation_pb2_grpc.ExplanationServiceServicer):

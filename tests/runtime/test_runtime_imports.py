@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-import subprocess
+import ast
 import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import camgraph_client
+import camgraph_exporter
 import camgraph_runtime
 from camgraph_runtime.engine import Engine
 from camgraph_runtime.errors import DeviceError
+from support.fresh import loaded_by
 
-_PROBE = """
-import sys, camgraph_runtime, camgraph_runtime.panel
-print(*sorted({name.partition(".")[0] for name in sys.modules}))
-"""
+FOREIGN = {"torch", "onnx", "onnx_ir", "grpc", "onnxruntime", "click", "rich", "pygments"}
+PICTURES = {"cv2", "PIL"}
+LAZY = [camgraph_runtime, camgraph_client, camgraph_exporter]
 
 
-def test_importing_brings_neither_torch_nor_onnx_nor_grpc() -> None:
-    done = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, text=True, check=True, timeout=60)
-    loaded = set(done.stdout.split())
-    assert {"numpy", "cv2", "PIL", "google"} <= loaded
-    assert not loaded & {"torch", "onnx", "onnx_ir", "grpc", "onnxruntime", "click", "rich"}
+@pytest.mark.parametrize(
+    ("code", "brings", "never"),
+    [
+        ("import camgraph_runtime", set(), FOREIGN | PICTURES | {"numpy", "google"}),
+        ("from camgraph_runtime.errors import UsageError", set(), FOREIGN | PICTURES | {"numpy", "google"}),
+        (
+            "from camgraph_runtime import ClassScore, MapStatistics, Result, Target, UsageError",
+            {"numpy"},
+            FOREIGN | PICTURES | {"google"},
+        ),
+        ("from camgraph_runtime import Explainer; import camgraph_runtime.panel", {"numpy", "google"}, FOREIGN),
+    ],
+)
+def test_importing_brings_what_is_needed_and_no_more(code: str, brings: set[str], never: set[str]) -> None:
+    loaded = loaded_by(code)
+    assert brings <= loaded
+    assert not loaded & never
 
 
 def test_a_missing_onnxruntime_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,11 +47,23 @@ def test_a_missing_onnxruntime_says_what_to_install(monkeypatch: pytest.MonkeyPa
         Engine(b"graph")
 
 
-def test_the_public_names_are_what_all_says() -> None:
-    public = {
-        name
-        for name, value in vars(camgraph_runtime).items()
-        if not name.startswith("_") and getattr(value, "__module__", None) and not hasattr(value, "__path__")
-    }
-    assert public <= set(camgraph_runtime.__all__)
-    assert all(hasattr(camgraph_runtime, name) for name in camgraph_runtime.__all__)
+@pytest.mark.parametrize("package", LAZY, ids=lambda package: package.__name__)
+def test_every_public_name_resolves_to_what_type_checkers_see(package: ModuleType) -> None:
+    seen = names_for_type_checkers(package)
+    assert set(seen) == set(package.__all__) == set(dir(package))
+    for name, (module, name_there) in seen.items():
+        assert getattr(package, name) is getattr(import_module(module), name_there)
+
+
+def names_for_type_checkers(package: ModuleType) -> dict[str, tuple[str, str]]:
+    """The names that a package imports under `TYPE_CHECKING`: from which module, and their names there."""
+    assert package.__file__ is not None
+    (block,) = [node for node in ast.parse(Path(package.__file__).read_text()).body if isinstance(node, ast.If)]
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    return {alias.asname or alias.name: (node.module or "", alias.name) for node in imports for alias in node.names}
+
+
+@pytest.mark.parametrize("package", LAZY, ids=lambda package: package.__name__)
+def test_an_unknown_name_is_refused_as_by_any_module(package: ModuleType) -> None:
+    with pytest.raises(AttributeError, match=rf"module '{package.__name__}' has no attribute 'Explaner'"):
+        _ = package.Explaner
