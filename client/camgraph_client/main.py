@@ -22,6 +22,7 @@ import click
 from camgraph_client.cli.config_file import public_name, read_defaults
 from camgraph_client.cli.doctor import doctor
 from camgraph_client.cli.failures import describe, missing_extra, missing_extra_message
+from camgraph_client.cli.listing import listed
 
 COMMAND_GROUP = "camgraph.commands"
 ENVIRONMENT_PREFIX = "CAMGRAPH"
@@ -45,6 +46,12 @@ class RootGroup(click.Group):
         """Imports a command; one whose extra is not installed becomes a command that says so."""
         command = super().get_command(ctx, cmd_name) or _load(cmd_name)
         return None if command is None else _with_shared_options(command, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the list of commands; only those whose source does not tell their help are imported for it."""
+        stand_ins = {entry.name: listed(entry) for entry in entry_points(group=COMMAND_GROUP)}
+        commands = {name: stand_ins.get(name) or self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        click.Group(commands={name: item for name, item in commands.items() if item}).format_commands(ctx, formatter)
 
     def main(
         self,

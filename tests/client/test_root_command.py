@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+from importlib.metadata import EntryPoint, entry_points
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from camgraph_client import main as root
+from camgraph_client.cli.listing import listed
 from camgraph_client.main import RootGroup
 from camgraph_runtime.errors import InvalidInputError, UsageError
+from support.fresh import loaded_by
 from support.serving import camgraph_command, run_camgraph
 
 
@@ -147,8 +150,10 @@ def test_no_arguments_show_the_help(run):
 class FakeEntry:
     """An installed command whose import ends as told."""
 
+    module, attr, value = "nowhere", "command", "nowhere:command"
+
     def __init__(self, name, outcome):
-        self.name, self.value, self._outcome = name, "nowhere:command", outcome
+        self.name, self._outcome = name, outcome
 
     def load(self):
         if isinstance(self._outcome, Exception):
@@ -202,6 +207,64 @@ def test_entry_point_that_is_no_command(installed):
     result = CliRunner().invoke(root.cli, ["odd"])
     assert result.exit_code == 1
     assert "not a click command" in result.stderr
+
+
+HEAVY = {"numpy", "google", "rich", "pygments", "grpc", "cv2", "PIL", "onnx", "onnx_ir", "onnxruntime", "torch"}
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], [], ["nonsense"], ["doctor", "--help"]])
+def test_what_needs_no_command_loads_none(arguments):
+    loaded = loaded_by(
+        f"""
+from camgraph_client.main import cli
+try:
+    cli({arguments}, prog_name="camgraph")
+except SystemExit:
+    pass"""
+    )
+    assert "click" in loaded
+    assert not loaded & HEAVY
+
+
+def installed_commands():
+    return sorted(entry_points(group=root.COMMAND_GROUP), key=lambda entry: entry.name)
+
+
+@pytest.mark.parametrize("entry", installed_commands(), ids=lambda entry: entry.name)
+def test_the_listing_says_what_the_command_says(entry):
+    stand_in = listed(entry)
+    assert stand_in is not None
+    command = entry.load()
+    for limit in (30, 60, 200):
+        assert stand_in.get_short_help_str(limit) == command.get_short_help_str(limit)
+    assert (stand_in.name, stand_in.hidden, stand_in.deprecated) == (entry.name, command.hidden, command.deprecated)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("@click.command()\ndef work():\n    'Does some work.'", "Does some work."),
+        ("@click.command()\ndef work():\n    pass", ""),
+        ("@click.command(hidden=True)\ndef work():\n    'Does some work.'", None),
+        ("@click.command(help='Works.')\ndef work():\n    'Does some work.'", None),
+        ("def work():\n    'Does some work.'", None),
+        ("from elsewhere import work", None),
+        ("work = make_command()", None),
+        ("def work(", None),
+    ],
+)
+def test_a_command_that_its_source_does_not_tell_is_not_guessed(source, told, tmp_path, monkeypatch):
+    (tmp_path / "listed_example.py").write_text(f"import click\n{source}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    stand_in = listed(EntryPoint("work", "listed_example:work", root.COMMAND_GROUP))
+    assert (stand_in and stand_in.get_short_help_str()) == told
+
+
+def test_a_command_whose_source_does_not_tell_is_imported_for_the_list(installed):
+    installed(work=work, hidden=click.Command("hidden", help="Nothing to see.", hidden=True))
+    listing = CliRunner().invoke(root.cli, ["--help"]).output
+    assert "Do some work." in listing
+    assert "hidden" not in listing
 
 
 def test_version_and_help_as_a_process():
