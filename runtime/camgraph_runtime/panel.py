@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import cast
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from camgraph_runtime.overlay import colorize, overlay
+from camgraph_runtime.drawing import draw
+from camgraph_runtime.overlay import colorize
 from camgraph_runtime.result import Result
+from camgraph_runtime.shrink import fitted, shrunk, shrunk_mask
 from camgraph_runtime.types import ByteArray
 
 Color = tuple[int, int, int]
@@ -25,6 +27,7 @@ GUIDED_TITLE = "Guided Grad-CAM"
 
 _TILE_HEIGHT = 320
 _MIN_WIDTH, _MAX_WIDTH = 200, 560
+_LARGEST = 2 * _MAX_WIDTH  # of pictures, before they are shrunk into their tiles; what is larger adds nothing
 _MARGIN = 24
 _GAP = 20
 _TITLE_SIZE, _NOTE_SIZE = 19, 14
@@ -52,6 +55,14 @@ class Tile:
     note: str = ""
     mask: ByteArray | None = None
 
+    def shrunk(self) -> Tile:
+        """The tile with a picture no larger than a panel needs, so that a large one need not be kept."""
+        height, width = self.picture.shape[:2]
+        size = fitted((height, width), _LARGEST)
+        fits = self.mask is not None and self.mask.shape == (height, width)
+        mask = shrunk_mask(self.mask, size) if self.mask is not None and fits else None
+        return replace(self, picture=shrunk(self.picture, size), mask=mask)
+
 
 def result_panel(result: Result, *, name: str = "photo", colormap: str = "jet", image_weight: float = 0.5) -> ByteArray:
     """Panel of a result: the photo with its size, then an overlay for each explanation with class and score.
@@ -72,12 +83,12 @@ def result_panel(result: Result, *, name: str = "photo", colormap: str = "jet", 
     if result.photo is None:
         raise ValueError("A panel needs the photo; a result from a tensor has none.")
     height, width = result.photo.shape[:2]
-    tiles = [Tile(result.photo, name, f"{width} x {height} px")]
-    for explanation in result.explanations:
-        picture = overlay(result.photo, explanation.tiled_heatmap, colormap=colormap, image_weight=image_weight)
-        tiles.append(Tile(picture, explanation.title, explanation.note, explanation.mask))
-        if explanation.guided_picture is not None:
-            tiles.append(Tile(explanation.guided_picture, explanation.title, GUIDED_TITLE, explanation.mask))
+    tiles = [Tile(result.photo, name, f"{width} x {height} px").shrunk()]
+    for drawn in draw(result, colormap=colormap, image_weight=image_weight, max_side=_LARGEST):
+        explanation = drawn.explanation
+        tiles.append(Tile(drawn.overlay, explanation.title, explanation.note, drawn.mask))
+        if drawn.guided is not None:
+            tiles.append(Tile(drawn.guided, explanation.title, GUIDED_TITLE, drawn.mask))
     return panel(tiles, colormap=colormap)
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from camgraph_runtime.guided import guided_picture
 from camgraph_runtime.laid import LaidMap
 from camgraph_runtime.preprocess import Frame
+from camgraph_runtime.shrink import of_shrunk_photo
 from camgraph_runtime.statistics import MapStatistics
 from camgraph_runtime.tiles import TiledMap
 from camgraph_runtime.types import ByteArray, FloatArray
@@ -142,13 +143,17 @@ class Explanation:
 
         It is computed when it is asked for, and kept.
         """
-        tiled = self.tiled_heatmap
+        tiled = self.tiled_heatmap()
         return tiled.whole() if isinstance(tiled, LaidMap) else self.input_heatmap
 
-    @property
-    def tiled_heatmap(self) -> TiledMap:
-        """The values of ``heatmap`` for `camgraph_runtime.overlay`, without an array of the photo's size."""
-        return LaidMap(self.input_heatmap, self.frame) if self.in_input_frame else self.input_heatmap
+    def tiled_heatmap(self, size: tuple[int, int] | None = None) -> TiledMap:
+        """The heatmap for `camgraph_runtime.overlay`, without an array of the photo's size.
+
+        Args:
+            size: Height and width of the photo, if it was shrunk; the map is computed at that size.
+
+        """
+        return LaidMap(self.input_heatmap, self._frame(size)) if self.in_input_frame else self.input_heatmap
 
     @cached_property
     def guided_picture(self) -> ByteArray | None:
@@ -156,7 +161,14 @@ class Explanation:
 
         It is computed when it is asked for, and kept; see `camgraph_runtime.guided.guided_picture`.
         """
-        return None if self.guided is None else guided_picture(self.guided, self.frame)
+        return self.draw_guided()
+
+    def draw_guided(self, size: tuple[int, int] | None = None) -> ByteArray | None:
+        """The guided picture, not kept, with the size as for `tiled_heatmap`."""
+        return None if self.guided is None else guided_picture(self.guided, self._frame(size))
+
+    def _frame(self, size: tuple[int, int] | None) -> Frame:
+        return self.frame if size is None else of_shrunk_photo(self.frame, size)
 
     @property
     def raw_map(self) -> FloatArray:

@@ -55,7 +55,7 @@ class _Source:
             raise InvalidInputError("An overlay needs a photo, but a tensor was sent; ask for the heatmap.")
         return overlay(
             self.photo,
-            self.explanation.tiled_heatmap,
+            self.explanation.tiled_heatmap(),
             colormap=self.style.colormap,
             image_weight=self.style.image_weight,
         )
@@ -66,7 +66,7 @@ class _Source:
         return guided
 
     def guided_picture(self) -> NDArray[np.uint8]:
-        picture = self.explanation.guided_picture
+        picture = self.explanation.draw_guided()
         assert picture is not None, "checked by check_method"
         return picture
 
@@ -76,7 +76,7 @@ Renderer = Callable[[_Source], Value]
 
 _FUSED: dict[pb.OutputKind, Renderer] = {
     pb.OUTPUT_KIND_HEATMAP: lambda source: source.explanation.heatmap,
-    pb.OUTPUT_KIND_HEATMAP_PNG: lambda source: encode_png(heatmap_to_gray(source.explanation.tiled_heatmap)),
+    pb.OUTPUT_KIND_HEATMAP_PNG: lambda source: encode_png(heatmap_to_gray(source.explanation.tiled_heatmap())),
     pb.OUTPUT_KIND_OVERLAY_PNG: lambda source: encode_png(source.overlay()),
     pb.OUTPUT_KIND_OVERLAY_JPEG: lambda source: encode_jpeg(source.overlay(), quality=source.style.jpeg_quality),
     pb.OUTPUT_KIND_INPUT_HEATMAP: lambda source: source.explanation.input_heatmap,

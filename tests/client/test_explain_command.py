@@ -129,6 +129,7 @@ def test_the_only_image_is_bad(run, source, tmp_path):
         (["--top-k", "6"], "5 classes"),
         (["--top-k", "-1"], "range"),
         (["--image-weight", "2"], "range"),
+        (["--max-side", "0"], "range"),
         (["--method", "gradcam"], "grad-cam"),
     ],
 )
@@ -137,6 +138,33 @@ def test_wrong_usage_is_the_same_from_graph_and_server(run, source, image, optio
     assert result.exit_code == 2, result.stderr
     assert text in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("method", ["grad-cam", "guided-grad-cam"])
+def test_overlays_are_no_larger_than_asked(run, image, out, graph, method):
+    options = ["--graph", graph, "--top-k", "2", "--method", method]
+    assert run(image, *options, "--max-side", "20").exit_code == 0
+    small = picture_sizes(out)
+    assert run(image, *options, "--max-side", "4000").exit_code == 0
+    large = picture_sizes(out)
+    assert small.pop("photo.panel.png") == large.pop("photo.panel.png")
+    assert len(small) == (2 if method == "grad-cam" else 4)
+    assert set(small.values()) == {(20, 15)}
+    assert large == dict.fromkeys(small, (40, 30))
+
+
+def picture_sizes(folder):
+    sizes = {}
+    for path in folder.iterdir():
+        with Image.open(path) as picture:
+            sizes[path.name] = picture.size
+    return sizes
+
+
+def test_a_server_sends_overlays_in_the_size_of_the_photo(run, image, address):
+    result = run(image, "--server", address, "--model", "tiny", "--max-side", "20")
+    assert result.exit_code == 2
+    assert "--max-side goes with --graph" in result.stderr
 
 
 def test_where_to_explain_must_be_said_once(run, image, graph, address):

@@ -92,7 +92,7 @@ def test_several_targets_do_not_multiply_the_memory() -> None:
         try:
             result = explainer.finish(plan, subject, *explainer.infer([subject], [plan]))
             for explanation in result.explanations:
-                overlay(photo, explanation.tiled_heatmap)
+                overlay(photo, explanation.tiled_heatmap())
             peaks.append(tracemalloc.get_traced_memory()[1])
         finally:
             tracemalloc.stop()

@@ -109,6 +109,12 @@ class ListOfText(click.types.StringParamType):
     help="Weight of the photo against the colours in overlays.",
 )
 @click.option(
+    "--max-side",
+    type=click.IntRange(min=1),
+    metavar="PIXELS",
+    help="With --graph: longest side of the overlays; nothing larger is computed. Default: the photo's size.",
+)
+@click.option(
     "--predictions",
     type=click.IntRange(min=1),
     default=5,
@@ -165,6 +171,7 @@ def _wish(options: dict[str, Any]) -> Wish:
         image_weight=options["image_weight"],
         num_predictions=options["predictions"],
         window=_window(options["window"]),
+        max_side=options["max_side"],
     )
 
 
@@ -192,6 +199,8 @@ def _source(options: dict[str, Any]) -> Source:
         return GraphSource(explainer)
     if options["fast_int8"]:
         raise UsageError("--fast-int8 goes with --graph; a server is told by its own option at its start.")
+    if options["max_side"] is not None:
+        raise UsageError("--max-side goes with --graph; a server sends overlays in the size of the photo.")
     client = open_client(server, tls=options["tls"], tls_ca=options["tls_ca"], timeout=options["timeout"])
     return ServerSource(client, options["model"], options["model_version"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from rich.table import Table
 from camgraph_client.cli.sources import Explained
 from camgraph_runtime import ClassScore
 from camgraph_runtime.overlay import encode_png
-from camgraph_runtime.panel import GUIDED_TITLE, Tile, panel
+from camgraph_runtime.panel import Tile, panel
 
 _LONGEST_SLUG = 40
 
@@ -35,16 +35,19 @@ def write_pictures(explained: Explained, name: str, folder: Path, title: str, co
         The files, the panel last.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = {}
+    height, width = explained.photo.shape[:2]
+    tiles, files = [Tile(explained.photo, title, f"{width} x {height}").shrunk()], []
     for number, overlay in enumerate(explained.overlays, start=1):
         stem = f"{name}.{number}-{slug(overlay.title)}"
-        pictures[folder / f"{stem}.png"] = overlay.drawing.png
-        if overlay.guided is not None:
-            pictures[folder / f"{stem}.guided.png"] = overlay.guided.png
-    pictures[folder / f"{name}.panel.png"] = encode_png(panel([*_tiles(explained, title)], colormap=colormap))
-    for path, data in pictures.items():
-        path.write_bytes(data)
-    return list(pictures)
+        drawings = {f"{stem}.png": overlay.drawing, f"{stem}.guided.png": overlay.guided}
+        for file_name, drawing in drawings.items():
+            if drawing is not None:
+                files.append(folder / file_name)
+                files[-1].write_bytes(drawing.png)
+                tiles.append(drawing.tile)
+    files.append(folder / f"{name}.panel.png")
+    files[-1].write_bytes(encode_png(panel(tiles, colormap=colormap)))
+    return files
 
 
 def print_report(console: Console, title: str, explained: Explained, files: Iterable[Path]) -> None:
@@ -76,15 +79,6 @@ def unique_names(paths: Sequence[Path]) -> list[str]:
 def slug(text: str) -> str:
     """The text as part of a file name: letters, digits, `-` and `_`, at most 40 characters."""
     return re.sub(r"[^\w-]+", "_", text).strip("_")[:_LONGEST_SLUG] or "class"
-
-
-def _tiles(explained: Explained, title: str) -> Iterator[Tile]:
-    height, width = explained.photo.shape[:2]
-    yield Tile(explained.photo, title, f"{width} x {height}")
-    for overlay in explained.overlays:
-        yield Tile(overlay.drawing.picture, overlay.title, overlay.note, overlay.mask)
-        if overlay.guided is not None:
-            yield Tile(overlay.guided.picture, overlay.title, GUIDED_TITLE, overlay.mask)
 
 
 def _table(predictions: Sequence[ClassScore]) -> Table:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
 from camgraph_client.requests import ExplainOptions
-from camgraph_runtime import ClassScore, Explainer, Target
+from camgraph_runtime import ClassScore, Explainer, Result, Target
+from camgraph_runtime.drawing import draw
 from camgraph_runtime.errors import InvalidInputError
 from camgraph_runtime.explainer import Limits
-from camgraph_runtime.overlay import encode_png, overlay
+from camgraph_runtime.overlay import encode_png
+from camgraph_runtime.panel import GUIDED_TITLE, Tile
 from camgraph_runtime.preprocess import Window, decode
 from camgraph_runtime.result import note_of, title_of
 from camgraph_runtime.types import ByteArray
 
 if TYPE_CHECKING:
+    from camgraph_client.results import RemoteResult
     from camgraph_client.sync import Client
 
 GUIDED = "guided-grad-cam"
@@ -35,24 +38,15 @@ class Wish:
     image_weight: float
     num_predictions: int
     window: Window | None = None
+    max_side: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """A picture, uint8 [H, W, 3] RGB, and the same as PNG."""
+    """A picture as PNG, and the tile of a panel that shows it."""
 
-    picture: ByteArray
     png: bytes
-
-    @classmethod
-    def of_picture(cls, picture: ByteArray) -> Self:
-        """The drawing of a picture."""
-        return cls(picture, encode_png(picture))
-
-    @classmethod
-    def of_png(cls, png: bytes) -> Self:
-        """The drawing of a PNG."""
-        return cls(_pixels(png), png)
+    tile: Tile
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,26 +55,25 @@ class Overlay:
 
     Attributes:
         title: the class in words.
-        note: its numbers, and whether the map is empty or broken.
-        drawing: the heatmap on the photo.
+        drawing: the heatmap on the photo, with its numbers, and whether the map is empty or broken.
         guided: Guided Grad-CAM, where that was the method.
-        mask: the region that was explained, [H, W], if one was given.
     """
 
     title: str
-    note: str
     drawing: Drawing
     guided: Drawing | None
-    mask: ByteArray | None
 
 
 @dataclass(frozen=True, eq=False)
 class Explained:
-    """What a source says about one image: the photo uint8 [H, W, 3] RGB, best classes, overlays, remarks."""
+    """What a source says about one image: the photo uint8 [H, W, 3] RGB, best classes, overlays, remarks.
+
+    Overlays are drawn when they are asked for, and once: each is large, and none need be kept.
+    """
 
     photo: ByteArray
     predictions: list[ClassScore]
-    overlays: list[Overlay]
+    overlays: Iterator[Overlay]
     warnings: list[str]
 
 
@@ -117,16 +110,22 @@ class GraphSource:
         )
         if result.photo is None:
             raise InvalidInputError(f"{path} gave no photo to draw on.")
-        overlays = []
-        for item in result.explanations:
-            picture = overlay(result.photo, item.tiled_heatmap, colormap=wish.colormap, image_weight=wish.image_weight)
-            guided = None if item.guided_picture is None else Drawing.of_picture(item.guided_picture)
-            overlays.append(Overlay(item.title, item.note, Drawing.of_picture(picture), guided, item.mask))
-        return Explained(result.photo, result.predictions, overlays, result.warnings)
+        return Explained(result.photo, result.predictions, _drawn(result, wish), result.warnings)
 
     def close(self) -> None:
         """Closes the engine."""
         self._explainer.close()
+
+
+def _drawn(result: Result, wish: Wish) -> Iterator[Overlay]:
+    for drawn in draw(result, colormap=wish.colormap, image_weight=wish.image_weight, max_side=wish.max_side):
+        title, note, mask = drawn.explanation.title, drawn.explanation.note, drawn.mask
+        guided = None
+        if drawn.guided is not None:
+            guided = Drawing(encode_png(drawn.guided), Tile(drawn.guided, title, GUIDED_TITLE, mask).shrunk())
+        yield Overlay(
+            title, Drawing(encode_png(drawn.overlay), Tile(drawn.overlay, title, note, mask).shrunk()), guided
+        )
 
 
 class ServerSource:
@@ -154,17 +153,22 @@ class ServerSource:
         if wish.method is not None:
             options["method"] = wish.method
         result = self._client.explain(path, **options)
-        overlays = []
-        for item, target in zip(result.explanations, _asked(wish, len(result.explanations)), strict=True):
-            title = title_of(item.target, item.contrast, negative=target.negative)
-            guided = None if item.guided_png is None else Drawing.of_png(item.guided_png)
-            drawing = Drawing.of_png(item.overlay_png or b"")
-            overlays.append(Overlay(title, note_of(item.target, item.statistics), drawing, guided, target.mask))
+        overlays = _received(result, _asked(wish, len(result.explanations)))
         return Explained(_pixels(path, wish.window), result.predictions, overlays, result.warnings)
 
     def close(self) -> None:
         """Closes the connection."""
         self._client.close()
+
+
+def _received(result: RemoteResult, targets: Sequence[Target]) -> Iterator[Overlay]:
+    for item, target in zip(result.explanations, targets, strict=True):
+        title = title_of(item.target, item.contrast, negative=target.negative)
+        note, mask = note_of(item.target, item.statistics), target.mask
+        png, guided = item.overlay_png or b"", None
+        if item.guided_png is not None:
+            guided = Drawing(item.guided_png, Tile(_pixels(item.guided_png), title, GUIDED_TITLE, mask).shrunk())
+        yield Overlay(title, Drawing(png, Tile(_pixels(png), title, note, mask).shrunk()), guided)
 
 
 def _asked(wish: Wish, count: int) -> Sequence[Target]:

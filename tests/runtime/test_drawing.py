@@ -1,0 +1,131 @@
+"""Pictures of a result at the size that is asked for, and what they cost."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_runtime import Explainer, Result, Threads
+from camgraph_runtime.drawing import draw
+from camgraph_runtime.errors import InvalidInputError, UsageError
+from camgraph_runtime.laid import LaidMap
+from camgraph_runtime.panel import result_panel
+from camgraph_runtime.preprocess.geometry import Axis, Frame
+from camgraph_runtime.shrink import fitted, of_shrunk_photo, shrunk, shrunk_mask
+from support.plain_overlay import plain_overlay
+from support.tiny_graph import TinyGraph
+
+HEIGHT, WIDTH = 1500, 2000
+STRETCH = pb.GeometryStep(resize_to=pb.ResizeTo(height=16, width=16))
+
+
+def explained(height: int, width: int, method: str | None = None, top_k: int = 2) -> Result:
+    photo = np.random.default_rng(2).integers(0, 256, (height, width, 3), np.uint8)
+    return Explainer(TinyGraph(steps=[STRETCH]).serialize(), threads=Threads(1)).explain(
+        photo, method=method, top_k=top_k
+    )
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.none() | st.integers(1, 6000))
+def test_sizes_keep_their_proportions_and_never_grow(height: int, width: int, max_side: int | None) -> None:
+    small = fitted((height, width), max_side)
+    if max_side is None or max_side >= max(height, width):
+        assert small == (height, width)
+        return
+    factor = max_side / max(height, width)
+    assert max(small) == max_side
+    assert abs(small[0] - max(1, height * factor)) <= 0.5
+    assert abs(small[1] - max(1, width * factor)) <= 0.5
+
+
+def test_a_shrunk_photo_has_the_means_of_its_areas() -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (12, 20, 3), np.uint8)
+    means = photo.reshape(6, 2, 10, 2, 3).mean(axis=(1, 3))
+    assert np.abs(shrunk(photo, (6, 10)) - means).max() <= 0.5
+    assert shrunk(photo, (12, 20)) is photo
+
+
+def test_a_shrunk_mask_has_what_lies_half_inside() -> None:
+    mask = np.zeros((6, 9), np.uint8)
+    mask[:3, :3], mask[0, 3:6] = 7, 1  # all of one area, a third of another
+    np.testing.assert_array_equal(shrunk_mask(mask, (2, 3)), [[255, 0, 0], [0, 0, 0]])
+
+
+@given(st.integers(2, 60), st.integers(1, 40), st.integers(1, 60), st.integers(-20, 20), st.integers(1, 60))
+@settings(deadline=None)
+def test_a_small_map_is_the_map_at_the_middles_of_its_pixels(
+    photo: int, small: int, resized: int, start: int, network: int
+) -> None:
+    """Against NumPy's own interpolation between the middles of cells, on one axis of the photo."""
+    axis = Axis(photo, photo).resized(resized).placed(start, network)
+    small = min(small, photo)
+    frame = of_shrunk_photo(Frame(axis, Axis(1, 1)), (small, 1))
+    cells = np.random.default_rng(network).random((network, 1), np.float32)
+    middles = (np.arange(small) + 0.5) * photo / small * resized / photo - start
+    wanted = np.interp(middles, np.arange(network) + 0.5, cells[:, 0])
+    edges = np.minimum(np.abs(middles), np.abs(middles - network)) < 1e-9  # where rounding decides what is seen
+    wanted[(middles < 0) | (middles >= network)] = 0
+    laid = LaidMap(cells, frame).whole()[:, 0]
+    np.testing.assert_allclose(laid[~edges], wanted[~edges], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", [None, "guided-grad-cam"])
+def test_pictures_of_the_photos_size_are_those_of_whole_arrays(method: str | None) -> None:
+    result = explained(60, 90, method)
+    for drawn, explanation in zip(draw(result, colormap="turbo", image_weight=0.4), result.explanations, strict=True):
+        assert result.photo is not None
+        assert drawn.explanation is explanation
+        np.testing.assert_array_equal(drawn.overlay, plain_overlay(result.photo, explanation.heatmap, "turbo", 0.4))
+        assert (drawn.guided is None) == (method is None)
+        if drawn.guided is not None:
+            np.testing.assert_array_equal(drawn.guided, explanation.guided_picture)
+
+
+@pytest.mark.parametrize("max_side", [1, 33, 60])
+def test_small_pictures_are_drawn_from_the_small_photo_and_map(max_side: int) -> None:
+    result = explained(60, 90, "guided-grad-cam")
+    size = fitted((60, 90), max_side)
+    for drawn, explanation in zip(draw(result, max_side=max_side), result.explanations, strict=True):
+        assert result.photo is not None
+        small = LaidMap(explanation.input_heatmap, of_shrunk_photo(explanation.frame, size)).whole()
+        np.testing.assert_array_equal(drawn.overlay, plain_overlay(shrunk(result.photo, size), small))
+        assert drawn.guided is not None
+        assert drawn.guided.shape == (*size, 3)
+
+
+def test_what_cannot_be_drawn_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs the photo"):
+        next(draw(Result([], [])))
+    with pytest.raises(UsageError, match="at least"):
+        next(draw(explained(20, 20), max_side=0))
+    photo = np.zeros((20, 20, 3), np.uint8)
+    raw = Explainer(TinyGraph(steps=[STRETCH]).serialize(), threads=Threads(1)).explain(photo, profile="raw")
+    with pytest.raises(InvalidInputError, match="heatmap"):
+        next(draw(raw))
+
+
+@pytest.mark.parametrize(("max_side", "most"), [(None, 8), (500, 1)])
+def test_pictures_one_after_the_other_take_the_memory_of_two(max_side: int | None, most: int) -> None:
+    """The loop holds one overlay of 3 bytes per pixel while the next is drawn; four of them would take 12."""
+    result = explained(HEIGHT, WIDTH, top_k=4)
+    assert bytes_per_pixel(lambda: [None for _ in draw(result, max_side=max_side)]) < most
+
+
+def test_a_panel_of_many_large_overlays_computes_none_of_them_at_full_size() -> None:
+    result = explained(HEIGHT, WIDTH, top_k=4)
+    assert bytes_per_pixel(lambda: result_panel(result)) < 8  # five small tiles and the canvas
+
+
+def bytes_per_pixel(run: Callable[[], object]) -> float:
+    tracemalloc.start()
+    try:
+        run()
+        return tracemalloc.get_traced_memory()[1] / (HEIGHT * WIDTH)
+    finally:
+        tracemalloc.stop()
