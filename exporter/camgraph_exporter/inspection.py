@@ -14,6 +14,7 @@ import onnx_ir as ir
 from camgraph_exporter.cam.branches import parallel_branches
 from camgraph_exporter.cam.build import build
 from camgraph_exporter.cam.choose import choose_layer, choose_layers
+from camgraph_exporter.cam.image_path import image_path
 from camgraph_exporter.cam.layers import TargetLayer, candidate_layers, spatial_layers
 from camgraph_exporter.cam.receptive_field import receptive_fields
 from camgraph_exporter.cam.score import Score, ScoreOptions, find_score
@@ -21,7 +22,6 @@ from camgraph_exporter.graph.dims import Dim, dims_of
 from camgraph_exporter.input_spec import Input, InputOptions, make_input
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.storage import load_engine, weights_folder
-from camgraph_exporter.vjp.driver import Path
 from camgraph_runtime.engine import Engine
 
 Arrays = dict[str, np.ndarray]
@@ -89,7 +89,7 @@ def inspect_model(prepared: Prepared, options: ScoreOptions) -> Inspection:
 
 def _parameters_behind(prepared: Prepared, score: ir.Value) -> dict[ir.Value, int]:
     """Count for each value the weights of the nodes that lie behind it on the path to the score."""
-    path = Path(prepared.graph, [prepared.image], [score])
+    path = image_path(prepared, score)
     behind: dict[ir.Value, int] = {}
     seen: set[ir.Value] = set()
     total = 0

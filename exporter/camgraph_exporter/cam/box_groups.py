@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
+from camgraph_exporter.cam.image_path import image_path
 from camgraph_exporter.cam.pieces import Constants, Piece, constant, step_back, whole
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.graph.dims import dims_of
@@ -37,7 +38,7 @@ class BoxGroups:
     """The groups of boxes of a detector's score."""
 
     def __init__(self, prepared: Prepared, score: Score) -> None:
-        path = Path(prepared.graph, [prepared.image], [score.value])
+        path = image_path(prepared, score.value)
         sources = _sources(score.value, path, prepared.probe.constants)
         self.groups = [_group(piece, score, path) for piece in sources]
         total = score.shape.num_anchors

@@ -12,6 +12,7 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.cam.image_path import image_path
 from camgraph_exporter.cam.layers import TargetLayer, cuts_of
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.prepare.prepare import Prepared
@@ -26,7 +27,7 @@ def parallel_branches(prepared: Prepared, score: Score, layers: Sequence[TargetL
     """
     if score.task in (pb.TASK_SEGMENTATION, pb.TASK_DETECTION) or any(layer.is_cut for layer in layers):
         return [list(layers)]
-    branches = _connected(Path(prepared.graph, [prepared.image], [score.value]), layers)
+    branches = _connected(image_path(prepared, score.value), layers)
     if len(branches) < 2:
         return [list(layers)]
     maps = {layer.value for layer in layers}
@@ -63,6 +64,6 @@ def _alone(prepared: Prepared, score: Score, branch: Sequence[TargetLayer], maps
     """Return a branch's layers as they are in the network without the other branches."""
     others = maps - {layer.value for layer in branch}
     nodes = [node for node in prepared.graph if others.isdisjoint(node.outputs)]
-    path = Path(nodes, [prepared.image], [score.value])
+    path = image_path(prepared, score.value, nodes)
     cuts = cuts_of(path)
     return [replace(layer, is_cut=layer.value in cuts) for layer in branch if layer.value in path.values]

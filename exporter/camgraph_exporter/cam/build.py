@@ -17,7 +17,7 @@ from camgraph_exporter.cam.layers import TargetLayer
 from camgraph_exporter.cam.mask_place import mask_place
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.cam.skippable import make_skippable
-from camgraph_exporter.errors import LayerError
+from camgraph_exporter.errors import GradientError, LayerError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.quantisation import is_quantiser, real_form
 from camgraph_exporter.prepare.integer_maps import hide_integer_maps
@@ -84,7 +84,8 @@ def build(
     """Append targets, the backward part and the outputs to the prepared graph, in place.
 
     Raises:
-        GradientError: operators on the path have no rule; all of them are named.
+        GradientError: operators on the path have no rule, and all of them are named; or a guided gradient is asked for
+            and none comes to the image.
         LayerError: the score does not depend on a layer.
 
     """
@@ -95,6 +96,7 @@ def build(
     check_rules(path, layer=layers[0].name, score=score.name)
     image_path = Path(graph, [prepared.image], [score.value])
     if options.guided:
+        _check_reaches_image(image_path, score)
         check_rules(image_path, layer=str(prepared.image.name), score=score.name)
         check_guided(image_path)
 
@@ -142,6 +144,14 @@ def _repeatable(built: Built, nodes: Collection[ir.Node]) -> set[ir.Node]:
     if built.is_quantised or any(value.dtype not in plain for node in nodes for value in node.outputs if value.uses()):
         return set()
     return {node for node in nodes if not any(a.type == ir.AttributeType.GRAPH for a in node.attributes.values())}
+
+
+def _check_reaches_image(path: Path, score: Score) -> None:
+    if score.value not in path.values:
+        raise GradientError(
+            f"Guided Grad-CAM needs the gradient of score {score.name!r} at the image, and the model rounds or "
+            "compares its pixels, or what it makes of them, on every way there. Leave --guided out."
+        )
 
 
 def _check_connected(path: Path, layers: Sequence[TargetLayer], score: Score) -> None:

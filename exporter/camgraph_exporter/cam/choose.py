@@ -10,6 +10,7 @@ from types import MappingProxyType
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.box_groups import BoxGroups
 from camgraph_exporter.cam.branches import parallel_branches
+from camgraph_exporter.cam.image_path import image_path
 from camgraph_exporter.cam.layers import TargetLayer, is_moved, narrowest, spatial_layers
 from camgraph_exporter.cam.no_map import why_no_map
 from camgraph_exporter.cam.score import Score
@@ -223,7 +224,13 @@ def _unknown(prepared: Prepared, score: Score, name: str, by_name: dict[str, Tar
         )
     if value.dtype is None or not value.dtype.is_floating_point():
         return LayerError(f"Layer {name!r} holds {value.dtype} elements, which have no gradient. {hint}")
-    if value not in Path(prepared.graph, [prepared.image], [score.value]).values:
+    path = image_path(prepared, score.value)
+    if value not in path.values:
         return LayerError(f"The score {score.name!r} does not depend on layer {name!r}. {hint}")
+    if value not in path.with_gradient():
+        return LayerError(
+            f"No gradient flows from score {score.name!r} to layer {name!r}: the score depends on the layer only "
+            f"through rounding, integers or comparisons. {hint}"
+        )
     shape = list(dims_of(value)) if value.shape is not None else "unknown"
     return LayerError(f"Layer {name!r} has the shape {shape}, which is not a feature map [N, K, h, w]. {hint}")

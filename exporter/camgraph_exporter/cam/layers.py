@@ -12,6 +12,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.axes import axes_on
 from camgraph_exporter.cam.axis import TokenGrid
 from camgraph_exporter.cam.cost import macs
+from camgraph_exporter.cam.image_path import image_path
 from camgraph_exporter.cam.layouts import MapLayout, image_seen, layout_from, seen
 from camgraph_exporter.cam.pixels import ARITHMETIC, MOVES, front_of, is_constant, pixels_of
 from camgraph_exporter.cam.placement.law import PlaceError
@@ -98,10 +99,11 @@ def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
 
     A map that is quantised at once is left out: its dequantised twin is what the deployed model computes with.
     """
-    path = Path(prepared.graph, [prepared.image], [score.value])
+    path = image_path(prepared, score.value)
+    flows = path.with_gradient()
     axes = axes_on(path, prepared.image, prepared.probe.constants)
     idle = without_effect(path, axes, prepared.probe.constants)
-    pixels = pixels_of(path, prepared)
+    pixels = pixels_of(prepared)
     places = Places(prepared, score.value, front_of(path, pixels))
     cuts = cuts_of(path)
     total = sum(macs(node) for node in prepared.graph) or 1
@@ -109,7 +111,7 @@ def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
     for node in path.nodes:
         for value in node.outputs:
             if (
-                value in path.values
+                value in flows
                 and value not in pixels
                 and value is not score.value
                 and quantised_twin(value) is None

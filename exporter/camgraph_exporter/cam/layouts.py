@@ -9,9 +9,9 @@ import onnx_ir as ir
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.cam.axes import axes_on, image_axes
 from camgraph_exporter.cam.axis import Axes, Role, TokenGrid, is_role, is_spatial_pair
+from camgraph_exporter.cam.image_path import image_path
 from camgraph_exporter.graph.dims import Dim, dims_of, is_static
 from camgraph_exporter.prepare.prepare import Prepared
-from camgraph_exporter.vjp.driver import Path
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,6 @@ def _token_layout(value: ir.Value, axes: Axes) -> MapLayout | None:
 
 def layout_of(prepared: Prepared, value: ir.Value) -> pb.LayerLayout:
     """Return the layout of one value that depends on the image; channels first where it is not known."""
-    path = Path(prepared.graph, [prepared.image], [value])
+    path = image_path(prepared, value)
     layout = layout_from(value, axes_on(path, prepared.image, prepared.probe.constants).get(value, ()))
     return pb.LAYER_LAYOUT_CHANNELS_FIRST if layout is None else layout.kind

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.cam.image_path import image_path
 from camgraph_exporter.cam.layouts import MapLayout
 from camgraph_exporter.cam.pixels import front_of, pixels_of
 from camgraph_exporter.cam.placement.law import PlaceError
 from camgraph_exporter.cam.placement.places import Places
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.prepare.prepare import Prepared
-from camgraph_exporter.vjp.driver import Path
 
 
 def mask_place(prepared: Prepared, score: Score) -> tuple[pb.Placement | None, str]:
     """Return the place of a segmentation's score map, None if it covers the whole image, and a note on it."""
-    path = Path(prepared.graph, [prepared.image], [score.value])
-    places = Places(prepared, score.value, front_of(path, pixels_of(path, prepared)))
+    path = image_path(prepared, score.value)
+    places = Places(prepared, score.value, front_of(path, pixels_of(prepared)))
     last = score.class_axis == 3
     layout = MapLayout(pb.LAYER_LAYOUT_CHANNELS_LAST if last else pb.LAYER_LAYOUT_CHANNELS_FIRST)
     try:

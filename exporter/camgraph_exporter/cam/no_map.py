@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from camgraph_exporter.cam.axes import axes_on
+from camgraph_exporter.cam.image_path import image_path
+from camgraph_exporter.cam.layouts import layout_from
+from camgraph_exporter.cam.pixels import pixels_of
 from camgraph_exporter.cam.score import Score
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.prepare import Prepared
@@ -13,10 +17,12 @@ _OPTIMISER = "com.microsoft"
 
 def why_no_map(prepared: Prepared, score: Score) -> str:
     """Return one or two sentences: which nodes hide the maps, or that there are none."""
-    path = Path(prepared.graph, [prepared.image], [score.value])
+    path = image_path(prepared, score.value)
     stacked = _stacked_images(path, prepared)
     if stacked:
         return stacked
+    if lost := _maps_without_gradient(path, prepared, score):
+        return lost
     foreign = [node for node in path.nodes if node.domain]
     if not foreign:
         return (
@@ -32,6 +38,24 @@ def why_no_map(prepared: Prepared, score: Score) -> str:
             "ORT_ENABLE_EXTENDED or lower."
         )
     return f"No feature map can be followed through nodes that are not standard: {', '.join(named)}{more}. {advice}"
+
+
+def _maps_without_gradient(path: Path, prepared: Prepared, score: Score) -> str:
+    """Say so where the model has maps, and no gradient comes to them."""
+    axes, flows = axes_on(path, prepared.image, prepared.probe.constants), path.with_gradient()
+    pixels = pixels_of(prepared)
+    maps = [
+        value
+        for value in path.values - pixels - flows
+        if value.dtype is not None and value.dtype.is_floating_point() and layout_from(value, axes.get(value, ()))
+    ]
+    if not maps:
+        return ""
+    ends = [f"{(node.name or node.outputs[0].name)!r} ({node.op_type})" for node in path.stops()[-_SHOWN:]]
+    return (
+        f"No gradient of the score {score.name!r} comes to a feature map, so there is nothing to draw a heatmap on. "
+        f"It ends at {', '.join(ends)}, after the last map: none passes an operator that rounds, compares or picks."
+    )
 
 
 def _stacked_images(path: Path, prepared: Prepared) -> str:

@@ -13,14 +13,24 @@ _REARRANGEMENTS = {
     "Slice", "Split", "Concat", "Gather", "SpaceToDepth", "DepthToSpace", "Resize", "CenterCropPad", "ReverseSequence",
     "GatherND", "GatherElements", "GridSample", "Tile", "Expand",
 }  # fmt: skip  # a table, in rows of its own
+# What puts pixels into steps, one by one.
+_STEPS = {
+    "Round", "Floor", "Ceil", "Sign", "Mod", "Clip", "Min", "Max", "QuantizeLinear", "DequantizeLinear", "CastLike",
+    "Where", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Not", "IsInf", "IsNaN",
+    "BitCast", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor",
+}  # fmt: skip  # a table, in rows of its own
 
 
-def pixels_of(path: Path, prepared: Prepared) -> set[ir.Value]:
-    """Return the values that are the image itself, rearranged or rescaled: they show nothing that the model found."""
+def pixels_of(prepared: Prepared) -> set[ir.Value]:
+    """Return the values that are the image itself, rearranged, rescaled, rounded or compared with thresholds.
+
+    They show nothing that the model found.
+    """
     pixels = {prepared.image}
-    for node in path.nodes:
-        kept = node.op_type in MOVES | _REARRANGEMENTS | ARITHMETIC and not node.domain
-        if kept and all(x is None or x in pixels or is_constant(x, prepared) for x in node.inputs):
+    for node in prepared.graph:
+        kept = node.op_type in MOVES | _REARRANGEMENTS | ARITHMETIC | _STEPS and not node.domain
+        inputs = [x for x in node.inputs if x is not None]
+        if kept and any(x in pixels for x in inputs) and all(x in pixels or is_constant(x, prepared) for x in inputs):
             pixels.update(node.outputs)
     return pixels
 

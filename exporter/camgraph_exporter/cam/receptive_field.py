@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from camgraph_exporter.cam.image_path import image_path
 from camgraph_exporter.cam.node_reading import NodeReading
 from camgraph_exporter.cam.window_reading import TRANSPOSED, sliding_window
 from camgraph_exporter.prepare.prepare import Prepared
-from camgraph_exporter.vjp.driver import Path
 
 _WHOLE_MAP = {
     "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "Gemm", "InstanceNormalization", "GroupNormalization",
@@ -36,7 +36,7 @@ def receptive_fields(prepared: Prepared, score: ir.Value) -> dict[ir.Value, Fiel
 
     Araujo et al. 2019, Computing Receptive Fields of Convolutional Neural Networks, section 3.
     """
-    path = Path(prepared.graph, [prepared.image], [score])
+    path = image_path(prepared, score)
     fields = {prepared.image: Field(1, 1)}
     for node in path.nodes:
         inputs = [fields[value] for value in node.inputs if value is not None and value in fields]

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
+from camgraph_exporter.cam.image_path import image_path
 from camgraph_exporter.cam.score import ScoreOptions, find_score
 from camgraph_exporter.errors import ExportError
 from camgraph_exporter.prepare.fusions import can_be_written_out
 from camgraph_exporter.prepare.normalise import LOWEST_OPSET
 from camgraph_exporter.prepare.prepare import Prepared, prepare
-from camgraph_exporter.vjp.driver import Path
 
 # What makes features of pixels: no layer lies before the first of them.
 _FEATURES = {"Conv", "ConvTranspose", "MatMul", "Gemm", "FusedConv", "FusedMatMul", "FusedGemm"}
@@ -38,7 +38,7 @@ def _fused_after_features(prepared: Prepared, options: ScoreOptions) -> set[str]
     except ExportError:
         return set()  # is told by whoever looks for the score
     features, fused = set[ir.Value](), set[str]()
-    for node in Path(prepared.graph, [prepared.image], [score.value]).nodes:
+    for node in image_path(prepared, score.value).nodes:
         if node.op_type in _FEATURES or any(value in features for value in node.inputs):
             features.update(node.outputs)
             if can_be_written_out(node):

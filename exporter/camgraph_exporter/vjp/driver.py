@@ -45,13 +45,13 @@ class Path:
     """The nodes and values between the layers and the score, in topological order."""
 
     def __init__(self, graph: Iterable[ir.Node], wrt: Iterable[ir.Value], scores: Iterable[ir.Value]) -> None:
-        nodes = list(graph)
+        nodes, self._scores = list(graph), set(scores)
         reached = set(wrt)
         for node in nodes:
             inputs = [value for value in reads(node) if value in reached]
             if inputs and not registry.is_nondifferentiable(node):
                 reached.update(_carriers(node, inputs))
-        wanted = set(scores)
+        wanted = set(self._scores)
         for node in reversed(nodes):
             if any(value in wanted for value in node.outputs):
                 wanted.update(reads(node))
@@ -61,6 +61,26 @@ class Path:
             for node in nodes
             if any(value in self.values for value in node.outputs)
             and any(value in self.values for value in reads(node))
+        ]
+
+    def with_gradient(self) -> set[ir.Value]:
+        """Return the values on the path that a gradient of a score flows to, the scores included."""
+        found = self._scores & self.values
+        for node in reversed(self.nodes):
+            if not registry.is_nondifferentiable(node):
+                inputs = [value for value in reads(node) if value in self.values]
+                if any(value in found for value in _carriers(node, inputs)):
+                    found.update(inputs)
+        return found
+
+    def stops(self) -> list[ir.Node]:
+        """Return the nodes at which a gradient of a score ends before it is at the start of the path."""
+        found = self.with_gradient()
+        return [
+            node
+            for node in self.nodes
+            if any(value in found for value in node.outputs)
+            and not any(value in found for value in reads(node) if value in self.values)
         ]
 
     def without_rule(self) -> list[ir.Node]:
