@@ -86,7 +86,9 @@ def _mark(
         points, reasons = points + 2, [*reasons, "it holds probabilities"]
     if words & _OF_OTHERS:
         points -= 3
-    if any(score.output in before[other.output] for other in scores if other.value is not score.value):
+    # Features feed another layer; a map that is drawn from scores does not make features of them.
+    later = [other for other in scores if other.value is not score.value and score.output in before[other.output]]
+    if any(_layers(before[other.output]) > _layers(before[score.output] | {score.output}) for other in later):
         points -= 3
     if _has_unit_length(prepared, score.output):
         points -= 2
