@@ -184,3 +184,23 @@ def test_a_map_without_cells_or_channels_is_not_a_layer(axis: int, tmp_path: Pat
     joined = net.node("Concat", last, nothing, axis=axis, name="joined")
     made = exported(net.model(net.pooled_head(joined, 16)), tmp_path)
     assert made.manifest.layers[0].name in {"last", "joined"}
+
+
+def _garbled_operator(model: onnx.ModelProto) -> bytes:
+    return model.SerializeToString().replace(b"MaxPool", b"MaxP\xfcol")
+
+
+def _garbled_output(model: onnx.ModelProto) -> bytes:
+    return model.SerializeToString().replace(b"logits", b"logit\xff")
+
+
+def _garbled_weights(model: onnx.ModelProto) -> bytes:
+    return model.SerializeToString().replace(b"weight_0", b"we\xb0ght_0")
+
+
+@pytest.mark.parametrize("garble", [_garbled_operator, _garbled_output, _garbled_weights])
+def test_names_that_are_no_text(garble: Callable[[onnx.ModelProto], bytes], tmp_path: Path) -> None:
+    """Protobuf lets them pass as bytes."""
+    (tmp_path / "net.onnx").write_bytes(garble(classifier()))
+    with pytest.raises(ModelFileError, match=r"is damaged: the \w+ b'.*' of a \w+ is not UTF-8 text"):
+        load_onnx(tmp_path / "net.onnx")

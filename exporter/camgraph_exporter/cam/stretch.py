@@ -76,6 +76,8 @@ def cuts_before(prepared: Prepared, end: ir.Value) -> Iterator[ir.Value]:
     size = element_count(prepared, end)
     front = {end}
     for _ in range(_MOST_STEPS):
+        if not front:  # nothing of the image comes here
+            return
         value = max(front, key=lambda x: place.get(x.producer(), -1))  # type: ignore[arg-type]  # None is no key
         node = value.producer()
         if node is None or _has_weights(prepared, node):

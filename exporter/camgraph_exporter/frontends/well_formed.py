@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import onnx
 import onnx_ir as ir
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
 
 from camgraph_exporter.errors import ModelFileError
 
@@ -23,6 +25,8 @@ def check_well_formed(proto: onnx.ModelProto, path: str) -> None:
 
     """
     graph = proto.graph
+    if garbled := next(_garbled(proto), None):
+        raise ModelFileError(f"{path!r} is damaged: {garbled}. Export it again.")
     checks = (_unnamed_ends, _names_made_twice, _lost_names, _wrong_attributes, _wrong_weights)
     problems = [problem for check in checks for problem in check(graph)]
     problems += _unlike_the_standard(proto)
@@ -54,6 +58,18 @@ def to_model(proto: onnx.ModelProto, path: str) -> ir.Model:
                 weights.const_value.dtype,
             )
     return model
+
+
+def _garbled(message: Message) -> Iterator[str]:
+    """Tell of names that are no text, which protobuf lets pass as bytes."""
+    for field, content in message.ListFields():
+        parts = [content] if isinstance(content, Message | str | bytes) else content
+        if field.type == FieldDescriptor.TYPE_STRING:
+            wrong = [part for part in parts if isinstance(part, bytes)]
+            yield from (f"the {field.name} {part!r} of a {message.DESCRIPTOR.name} is not UTF-8 text" for part in wrong)
+        elif field.type == FieldDescriptor.TYPE_MESSAGE:
+            for part in parts:
+                yield from _garbled(part)
 
 
 def _unnamed_ends(graph: onnx.GraphProto) -> Iterator[str]:
