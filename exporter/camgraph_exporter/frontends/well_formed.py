@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import onnx
@@ -63,7 +64,7 @@ def to_model(proto: onnx.ModelProto, path: str) -> ir.Model:
 def _garbled(message: Message) -> Iterator[str]:
     """Tell of names that are no text, which protobuf lets pass as bytes."""
     for field, content in message.ListFields():
-        parts = [content] if isinstance(content, Message | str | bytes) else content
+        parts: Any = [content] if isinstance(content, Message | str | bytes) else content
         if field.type == FieldDescriptor.TYPE_STRING:
             wrong = [part for part in parts if isinstance(part, bytes)]
             yield from (f"the {field.name} {part!r} of a {message.DESCRIPTOR.name} is not UTF-8 text" for part in wrong)
