@@ -28,7 +28,7 @@ from PIL import Image
 from camgraph_runtime.engine import Engine, Threads
 from camgraph_runtime.errors import CamgraphError
 from camgraph_runtime.explainer import Explainer
-from camgraph_runtime.result import Explanation
+from camgraph_runtime.explanation import Explanation
 from camgraph_runtime.target import Target
 from camgraph_runtime.threads import available_cores
 

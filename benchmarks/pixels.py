@@ -1,8 +1,9 @@
-"""What an overlay costs: as it is drawn, against its plain definition over whole arrays.
+"""What an overlay costs, from the network's heatmap to bytes: as it is drawn, against its plain definition.
 
-Time is CPU time on one thread, in pairs: both run once, one directly after the other, on the same photo and heatmap.
-Memory is what one overlay adds to the largest resident size of a fresh process, per pixel of the photo; the photo and
-the heatmap are not counted, the overlay is. It is read from /proc, on Linux.
+The plain definition lays the map onto the photo and mixes in float32, over whole arrays. "Tiles" gives the same bytes;
+"small" is what is drawn with a longest side of 1024 pixels. Time is CPU time on one thread, in pairs: both run once,
+one directly after the other, on the same photo and map. Memory is what one overlay adds to the largest resident size of
+a fresh process, per pixel of the photo; the photo is not counted, the overlay is. It is read from /proc, on Linux.
 
     python benchmarks/pixels.py --pairs 20
 """
@@ -14,6 +15,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -22,7 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 from paired import ROOT, environment, run_pairs
 
+from camgraph_runtime.laid import LaidMap
 from camgraph_runtime.overlay import overlay
+from camgraph_runtime.preprocess import Frame
+from camgraph_runtime.preprocess.geometry import Axis
+from camgraph_runtime.shrink import fitted, of_shrunk_photo, shrunk
 
 # The plain definition is the tests' own.
 sys.path.insert(0, str(ROOT / "tests"))
@@ -30,14 +36,28 @@ from support.plain_overlay import plain_overlay
 
 _SIZES = {0.3: (480, 640), 1.3: (1024, 1280), 12.8: (3200, 4000)}
 _WEIGHTS = (0.5, 0.3)
+_NETWORK = 224
+_SMALL = 1024
 _KIB = 1024
 
 Pixels = NDArray[np.uint8]
-Heatmap = NDArray[np.float32]
-_FORMS: dict[str, Callable[[Pixels, Heatmap, float], Pixels]] = {
-    "plain": lambda photo, heatmap, weight: plain_overlay(photo, heatmap, "jet", weight),
-    "tables": lambda photo, heatmap, weight: overlay(photo, heatmap, image_weight=weight),
-}
+Cells = NDArray[np.float32]
+
+
+def _plain(photo: Pixels, cells: Cells, frame: Frame, weight: float) -> Pixels:
+    return plain_overlay(photo, frame.to_photo(cells), "jet", weight)
+
+
+def _tiles(photo: Pixels, cells: Cells, frame: Frame, weight: float) -> Pixels:
+    return overlay(photo, LaidMap(cells, frame), image_weight=weight)
+
+
+def _small(photo: Pixels, cells: Cells, frame: Frame, weight: float) -> Pixels:
+    size = fitted(frame.photo_size, _SMALL)
+    return _tiles(shrunk(photo, size), cells, of_shrunk_photo(frame, size), weight)
+
+
+_FORMS = {"plain": _plain, "tiles": _tiles, "small": _small}
 
 
 @click.command(help=__doc__.partition("\n")[0])
@@ -47,30 +67,28 @@ def main(pairs: int) -> None:
     cv2.setNumThreads(1)
     click.echo(f"{environment(1)}, OpenCV {cv2.__version__}, {pairs} pairs\n")
     click.echo(
-        "| megapixels | weight | plain, ms | tables, ms | ratio (min-max) | plain, B per pixel | tables, B per pixel |"
+        "| megapixels | weight | plain, ms | tiles, ms | ratio (min-max) | small, ms | ratio (min-max) | B per pixel |"
     )
-    click.echo("|---:|---:|---:|---:|---:|---:|---:|")
+    click.echo("|---:|---:|---:|---:|---:|---:|---:|---|")
     for megapixels, (height, width) in _SIZES.items():
-        photo, heatmap = _inputs(height, width)
         for weight in _WEIGHTS:
-            plain, tables = (_drawing(name, photo, heatmap, weight) for name in _FORMS)
-            plain_ms, tables_ms, ratio = run_pairs(plain, tables, pairs, clock=time.process_time).summary()
-            memory = " | ".join(f"{_bytes_per_pixel(name, height, width, weight):.1f}" for name in _FORMS)
-            click.echo(f"| {megapixels} | {weight} | {plain_ms:.1f} | {tables_ms:.1f} | {ratio} | {memory} |")
+            forms = {name: partial(form, *_inputs(height, width), weight) for name, form in _FORMS.items()}
+            plain_ms, *tiles = run_pairs(forms["plain"], forms["tiles"], pairs, time.process_time).summary()
+            _, *small = run_pairs(forms["plain"], forms["small"], pairs, time.process_time).summary()
+            times = f"{plain_ms:.1f} | {tiles[0]:.1f} | {tiles[1]} | {small[0]:.1f} | {small[1]}"
+            memory = ", ".join(f"{name} {_bytes_per_pixel(name, height, width, weight):.1f}" for name in _FORMS)
+            click.echo(f"| {megapixels} | {weight} | {times} | {memory} |")
 
 
-def _drawing(name: str, photo: Pixels, heatmap: Heatmap, weight: float) -> Callable[[], Pixels]:
-    return lambda: _FORMS[name](photo, heatmap, weight)
-
-
-def _inputs(height: int, width: int) -> tuple[Pixels, Heatmap]:
-    """A photo of large and small blotches, and the map of 7 x 7 cells that is usual at the last layer."""
+def _inputs(height: int, width: int) -> tuple[Pixels, Cells, Frame]:
+    """A photo of large and small blotches, and the network's heatmap of 7 x 7 cells, as is usual at the last layer."""
     rng = np.random.default_rng(0)
     photo = cv2.resize(rng.integers(0, 256, (60, 80, 3), np.uint8), (width, height))
-    heatmap = cv2.resize(rng.random((7, 7), np.float32), (width, height))
-    heatmap -= heatmap.min()
-    heatmap /= heatmap.max()
-    return np.asarray(photo, np.uint8), np.asarray(heatmap, np.float32)
+    cells = cv2.resize(rng.random((7, 7), np.float32), (_NETWORK, _NETWORK))
+    cells -= cells.min()
+    cells /= cells.max()
+    frame = Frame(Axis(height, height).resized(_NETWORK), Axis(width, width).resized(_NETWORK))
+    return np.asarray(photo, np.uint8), np.asarray(cells, np.float32), frame
 
 
 def _bytes_per_pixel(name: str, height: int, width: int, weight: float) -> float:
@@ -80,10 +98,11 @@ def _bytes_per_pixel(name: str, height: int, width: int, weight: float) -> float
 
 
 def _growth(name: str, height: int, width: int, weight: float) -> int:
-    photo, heatmap = _inputs(height, width)
-    _FORMS[name](photo[:8], heatmap[:8], weight)  # what is loaded and kept once
+    draw: Callable[..., Pixels] = _FORMS[name]
+    draw(*_inputs(64, 64), weight)  # what is loaded and kept once
+    inputs = _inputs(height, width)
     before = _resident("VmRSS")
-    _FORMS[name](photo, heatmap, weight)
+    draw(*inputs, weight)
     return _resident("VmHWM") - before
 
 

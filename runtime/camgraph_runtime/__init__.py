@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from camgraph_runtime.explainer import Explainer, Limits
+    from camgraph_runtime.explanation import Explanation
     from camgraph_runtime.manifest import (
         FORMAT_VERSION,
         METADATA_KEY,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         manifest_from_metadata,
         manifest_to_json,
     )
-    from camgraph_runtime.result import ClassScore, Explanation, Result, Timings
+    from camgraph_runtime.result import ClassScore, Result, Timings
     from camgraph_runtime.statistics import MapStatistics
     from camgraph_runtime.target import Target
     from camgraph_runtime.threads import Threads
@@ -42,7 +43,7 @@ _MODULE_OF = {
     "DeviceError": "errors",
     "Engine": "engine",
     "Explainer": "explainer",
-    "Explanation": "result",
+    "Explanation": "explanation",
     "InferenceError": "errors",
     "InvalidGraphError": "errors",
     "InvalidInputError": "errors",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from camgraph_runtime.explanation import Explanation
 from camgraph_runtime.overlay import overlay
-from camgraph_runtime.result import Explanation, Result
+from camgraph_runtime.result import Result
 from camgraph_runtime.shrink import fitted, shrunk, shrunk_mask
 from camgraph_runtime.types import ByteArray
 

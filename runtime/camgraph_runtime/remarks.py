@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from camgraph_runtime.cam import METHODS
-from camgraph_runtime.result import Explanation
+from camgraph_runtime.explanation import Explanation
 
 
 def warnings_of(explanations: Sequence[Explanation]) -> list[str]:

@@ -1,18 +1,16 @@
-"""What an explanation consists of."""
+"""What is said of an image: classes with their scores, and what goes with them. NumPy is all that this takes."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import TYPE_CHECKING
 
-from camgraph_runtime.guided import guided_picture
-from camgraph_runtime.laid import LaidMap
-from camgraph_runtime.preprocess import Frame
-from camgraph_runtime.shrink import of_shrunk_photo
 from camgraph_runtime.statistics import MapStatistics
-from camgraph_runtime.tiles import TiledMap
-from camgraph_runtime.types import ByteArray, FloatArray
+from camgraph_runtime.types import ByteArray
+
+if TYPE_CHECKING:
+    from camgraph_runtime.explanation import Explanation
 
 NO_CLASS = -1
 """Class index of what has no classes: a direction in an embedding space, the one number of a regression."""
@@ -95,95 +93,6 @@ class Timings:
     preprocess_ms: float = 0.0
     inference_ms: float = 0.0
     postprocess_ms: float = 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """The explanation of one target.
-
-    Attributes:
-        target: The class that the target resolved to.
-        contrast: The class that it was held against, if any.
-        negative: The map shows what speaks against the class.
-        input_heatmap: float32 [h_in, w_in] in 0..1, in the frame of the network's input. With the profile "raw": the
-            signed map [h, w].
-        frame: Where the photo (or the tensor that was given) lies in the network's input.
-        in_input_frame: False with the profile "raw", whose map has the layer's own cells.
-        raw_maps: The signed map [h, w] of each layer, before ReLU and scaling.
-        weights: Mean gradient alpha [K] of each layer; contrast and sign are worked in.
-        activations: A [K, h, w] of each layer.
-        statistics: Statistics of the raw maps.
-        layers: Names of the layers.
-        method: Name of the method.
-        mask: The target's mask, uint8 [H, W], as it was given; None without one.
-        guided: Guided Grad-CAM, float32 [h_in, w_in, 3], signed, RGB, in the frame of the network's input;
-            None with other methods.
-
-    """
-
-    target: ClassScore
-    contrast: ClassScore | None
-    negative: bool
-    input_heatmap: FloatArray
-    frame: Frame
-    in_input_frame: bool
-    raw_maps: tuple[FloatArray, ...]
-    weights: tuple[FloatArray, ...]
-    activations: tuple[FloatArray, ...]
-    statistics: MapStatistics
-    layers: tuple[str, ...]
-    method: str
-    mask: ByteArray | None = None
-    guided: FloatArray | None = None
-
-    @cached_property
-    def heatmap(self) -> FloatArray:
-        """float32 [H, W] in 0..1 in the frame of the photo (0 where the network did not look), or of the input where a
-        tensor was given. With the profile "raw": the signed map [h, w].
-
-        It is computed when it is asked for, and kept.
-        """
-        tiled = self.tiled_heatmap()
-        return tiled.whole() if isinstance(tiled, LaidMap) else self.input_heatmap
-
-    def tiled_heatmap(self, size: tuple[int, int] | None = None) -> TiledMap:
-        """The heatmap for `camgraph_runtime.overlay`, without an array of the photo's size.
-
-        Args:
-            size: Height and width of the photo, if it was shrunk; the map is computed at that size.
-
-        """
-        return LaidMap(self.input_heatmap, self._frame(size)) if self.in_input_frame else self.input_heatmap
-
-    @cached_property
-    def guided_picture(self) -> ByteArray | None:
-        """Guided Grad-CAM as a picture, uint8 [H, W, 3] RGB, in the frame of ``heatmap``; None with other methods.
-
-        It is computed when it is asked for, and kept; see `camgraph_runtime.guided.guided_picture`.
-        """
-        return self.draw_guided()
-
-    def draw_guided(self, size: tuple[int, int] | None = None) -> ByteArray | None:
-        """The guided picture, not kept, with the size as for `tiled_heatmap`."""
-        return None if self.guided is None else guided_picture(self.guided, self._frame(size))
-
-    def _frame(self, size: tuple[int, int] | None) -> Frame:
-        return self.frame if size is None else of_shrunk_photo(self.frame, size)
-
-    @property
-    def raw_map(self) -> FloatArray:
-        """The raw map [h, w] of the first layer."""
-        return self.raw_maps[0]
-
-    @property
-    def title(self) -> str:
-        """The target in words, see `title_of`."""
-        return title_of(self.target, self.contrast, negative=self.negative)
-
-    @property
-    def note(self) -> str:
-        """Its numbers in words, see `note_of`."""
-        return note_of(self.target, self.statistics)
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from support.plain_overlay import plain_overlay
 from support.tiny_graph import TinyGraph
 
 HEIGHT, WIDTH = 1500, 2000
+ALL = (slice(None), slice(None))
 STRETCH = pb.GeometryStep(resize_to=pb.ResizeTo(height=16, width=16))
 
 
@@ -97,6 +98,15 @@ def test_small_pictures_are_drawn_from_the_small_photo_and_map(max_side: int) ->
         np.testing.assert_array_equal(drawn.overlay, plain_overlay(shrunk(result.photo, size), small))
         assert drawn.guided is not None
         assert drawn.guided.shape == (*size, 3)
+
+
+def test_a_heatmap_is_as_small_as_it_is_wanted() -> None:
+    result = explained(60, 90)
+    explanation = result.explanations[0]
+    small = explanation.heatmap_within(45)
+    np.testing.assert_array_equal(small, next(draw(result, max_side=45)).explanation.tiled_heatmap((30, 45))[ALL])
+    assert small.shape == (30, 45)
+    np.testing.assert_array_equal(explanation.heatmap_within(1000), explanation.heatmap)
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:

@@ -13,8 +13,9 @@ import pytest
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.cam import METHODS
 from camgraph_runtime.errors import InvalidInputError, TargetError, UnsupportedError, UsageError
+from camgraph_runtime.explanation import Explanation
 from camgraph_runtime.profiles import pytorch_grad_cam
-from camgraph_runtime.result import ClassScore, Explanation
+from camgraph_runtime.result import ClassScore
 from support.nets import Net, trunk
 from support.tasks import (
     BOXES,
