@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 from paired import ROOT, environment, run_pairs
 
+from camgraph_runtime.frame import Axis, fitted, of_shrunk_photo
 from camgraph_runtime.laid import LaidMap
 from camgraph_runtime.overlay import overlay
 from camgraph_runtime.preprocess import Frame
-from camgraph_runtime.preprocess.geometry import Axis
-from camgraph_runtime.shrink import fitted, of_shrunk_photo, shrunk
+from camgraph_runtime.shrink import shrunk
 
 # The plain definition is the tests' own.
 sys.path.insert(0, str(ROOT / "tests"))

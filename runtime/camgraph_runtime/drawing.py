@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from camgraph_runtime.explanation import Explanation
+from camgraph_runtime.frame import fitted
 from camgraph_runtime.overlay import overlay
 from camgraph_runtime.result import Result
-from camgraph_runtime.shrink import fitted, shrunk, shrunk_mask
+from camgraph_runtime.shrink import shrunk, shrunk_mask
 from camgraph_runtime.types import ByteArray
 
 

@@ -22,6 +22,7 @@ from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.placement import Placement
 from camgraph_runtime.plan import Plan, make_plan, make_prediction_plan
 from camgraph_runtime.preprocess import Frame, ImageSource, Prepared, Preprocessor, Window
+from camgraph_runtime.preprocess.layout import spatial_size
 from camgraph_runtime.preprocess.tensor import one_image
 from camgraph_runtime.profiles import DEFAULT_PROFILE
 from camgraph_runtime.readings import read
@@ -244,7 +245,7 @@ class Explainer:
         """
         layout = self.manifest.input.layout
         array = one_image(tensor, layout)
-        return Subject(array, Frame.of_input(array, layout))
+        return Subject(array, Frame.identity(*spatial_size(array, layout)))
 
     def fit(self, plan: Plan, subject: Subject) -> Plan:
         """The plan with its masks on the score map of this image; of other tasks than segmentation unchanged.

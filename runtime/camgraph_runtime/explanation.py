@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from camgraph_runtime.frame import Frame, fitted, of_shrunk_photo
 from camgraph_runtime.guided import guided_picture
 from camgraph_runtime.laid import LaidMap
-from camgraph_runtime.preprocess import Frame
 from camgraph_runtime.result import ClassScore, note_of, title_of
-from camgraph_runtime.shrink import fitted, of_shrunk_photo
 from camgraph_runtime.statistics import MapStatistics
 from camgraph_runtime.tiles import TiledMap
 from camgraph_runtime.types import ByteArray, FloatArray

@@ -9,10 +9,10 @@ import numpy as np
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_runtime.branches import add_up
 from camgraph_runtime.explanation import Explanation
+from camgraph_runtime.frame import Frame
 from camgraph_runtime.guided import guided_grad_cam
 from camgraph_runtime.placement import Placement
 from camgraph_runtime.plan import Plan
-from camgraph_runtime.preprocess import Frame
 from camgraph_runtime.readings import Outputs, Reading
 from camgraph_runtime.statistics import MapStatistics
 from camgraph_runtime.types import AnyArray, FloatArray

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_runtime.frame import Frame
 from camgraph_runtime.laid import LaidMap
-from camgraph_runtime.preprocess import Frame
 from camgraph_runtime.tiles import tiles
 from camgraph_runtime.types import AnyArray, ByteArray, FloatArray
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from camgraph_runtime.preprocess import Frame
+from camgraph_runtime.frame import Frame
 from camgraph_runtime.tiles import Tile, tiles
 from camgraph_runtime.types import AnyArray, FloatArray
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime.preprocess.geometry import Axis, Frame
+from camgraph_runtime.frame import Axis, Frame
 from camgraph_runtime.types import FloatArray
 
 Size = tuple[int, int]

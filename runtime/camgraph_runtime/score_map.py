@@ -11,8 +11,9 @@ import numpy as np
 from camgraph.v1.manifest_pb2 import Manifest
 from camgraph_runtime.engine import Engine
 from camgraph_runtime.errors import InferenceError, InvalidInputError
+from camgraph_runtime.frame import Frame
 from camgraph_runtime.placement import Placement
-from camgraph_runtime.preprocess import Frame
+from camgraph_runtime.preprocess.layout import spatial_size
 from camgraph_runtime.types import AnyArray, ByteArray
 
 Size = tuple[int, int]
@@ -72,7 +73,7 @@ class ScoreMap:
 
     def _candidates(self, tensor: AnyArray) -> Iterator[Size]:
         """Sizes by the strides of layers of the same symbolic size, then by the usual ones; rounded both ways."""
-        height, width = Frame.of_input(tensor, self._manifest.input.layout).network_size
+        height, width = spatial_size(tensor, self._manifest.input.layout)
         for down, across in dict.fromkeys([*self._layer_strides(), *((s, s) for s in _STRIDES)]):
             for rounding in (math.ceil, math.floor):
                 yield max(1, rounding(height / down)), max(1, rounding(width / across))

@@ -14,10 +14,10 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_runtime import Explainer, Result, Threads
 from camgraph_runtime.drawing import draw
 from camgraph_runtime.errors import InvalidInputError, UsageError
+from camgraph_runtime.frame import Axis, Frame, fitted, of_shrunk_photo
 from camgraph_runtime.laid import LaidMap
 from camgraph_runtime.panel import result_panel
-from camgraph_runtime.preprocess.geometry import Axis, Frame
-from camgraph_runtime.shrink import fitted, of_shrunk_photo, shrunk, shrunk_mask
+from camgraph_runtime.shrink import shrunk, shrunk_mask
 from support.plain_overlay import plain_overlay
 from support.tiny_graph import TinyGraph
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_runtime.errors import InvalidGraphError, InvalidInputError
-from camgraph_runtime.preprocess.geometry import Frame, apply_steps
+from camgraph_runtime.frame import Frame
+from camgraph_runtime.preprocess.geometry import apply_steps
 
 LIMIT = 10_000_000
 RESIZE_SHORTER = pb.GeometryStep(resize_shorter_side=pb.ResizeShorterSide(size=64))

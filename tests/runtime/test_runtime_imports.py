@@ -27,11 +27,8 @@ LAZY = [camgraph_runtime, camgraph_client, camgraph_exporter]
     [
         ("import camgraph_runtime", set(), FOREIGN | PICTURES | {"numpy", "google"}),
         ("from camgraph_runtime.errors import UsageError", set(), FOREIGN | PICTURES | {"numpy", "google"}),
-        (
-            "from camgraph_runtime import ClassScore, MapStatistics, Result, Target, UsageError",
-            {"numpy"},
-            FOREIGN | PICTURES | {"google"},
-        ),
+        ("from camgraph_runtime import MapStatistics, Target", {"numpy"}, FOREIGN | PICTURES | {"google"}),
+        ("from camgraph_runtime import ClassScore, Explanation, Result", {"numpy"}, FOREIGN | PICTURES),
         ("from camgraph_runtime import Explainer; import camgraph_runtime.panel", {"numpy", "google"}, FOREIGN),
     ],
 )

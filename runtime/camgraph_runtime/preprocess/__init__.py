@@ -8,8 +8,9 @@ import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_runtime.errors import InvalidInputError, UnsupportedError
+from camgraph_runtime.frame import Frame
 from camgraph_runtime.preprocess.decode import decode
-from camgraph_runtime.preprocess.geometry import Frame, apply_steps
+from camgraph_runtime.preprocess.geometry import apply_steps
 from camgraph_runtime.preprocess.layout import spatial_axes
 from camgraph_runtime.preprocess.opening import ImageSource, decode_mask
 from camgraph_runtime.preprocess.picture import Picture, read_picture

@@ -1,4 +1,4 @@
-"""The manifest's geometry steps as Pillow operations, and the way back onto the photo."""
+"""The manifest's geometry steps as Pillow operations."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_runtime.errors import InvalidGraphError, InvalidInputError
-from camgraph_runtime.preprocess.layout import spatial_axes
-from camgraph_runtime.types import AnyArray, ByteArray, FloatArray
+from camgraph_runtime.frame import Frame
+from camgraph_runtime.types import AnyArray
 
 _RGB_CHANNELS = 3
 _FILTERS = {
@@ -24,98 +24,6 @@ _FILTERS = {
     pb.FILTER_LANCZOS: Image.Resampling.LANCZOS,
     pb.FILTER_BOX: Image.Resampling.BOX,
 }
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Where one axis of the photo lies in the network's input: position = scale * photo position + offset.
-
-    Positions are continuous: pixel i covers [i, i + 1). ``photo`` and ``network`` are the axis's lengths in
-    pixels.
-    """
-
-    photo: int
-    network: int
-    scale: float = 1.0
-    offset: float = 0.0
-
-    def resized(self, length: int) -> Axis:
-        """After a resize of the whole axis to ``length`` pixels."""
-        factor = length / self.network
-        return replace(self, network=length, scale=self.scale * factor, offset=self.offset * factor)
-
-    def placed(self, start: int, length: int) -> Axis:
-        """After a cut (or, with a negative ``start``, a padding) to ``length`` pixels from ``start``."""
-        return replace(self, network=length, offset=self.offset - start)
-
-    def taps(self) -> tuple[AnyArray, AnyArray, FloatArray, AnyArray]:
-        """A photo pixel's two network pixels, the weight of the second, and whether it is inside."""
-        centres = self.scale * (np.arange(self.photo) + 0.5) + self.offset
-        position = np.clip(centres - 0.5, 0, self.network - 1)
-        lower = np.floor(position).astype(np.intp)
-        upper = np.minimum(lower + 1, self.network - 1)
-        return lower, upper, (position - lower).astype(np.float32), (centres >= 0) & (centres < self.network)
-
-    def pixels(self, positions: AnyArray) -> tuple[AnyArray, AnyArray]:
-        """For each position on the network's axis the photo's pixel there, and whether the network sees it."""
-        found = np.floor((positions - self.offset) / self.scale).astype(np.intp)
-        inside = (found >= 0) & (found < self.photo) & (positions >= 0) & (positions < self.network)
-        return np.clip(found, 0, self.photo - 1), inside
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Where the photo lies in the network's input: one `Axis` a direction."""
-
-    vertical: Axis
-    horizontal: Axis
-
-    @classmethod
-    def identity(cls, height: int, width: int) -> Frame:
-        """The frame of a photo that is the network's input."""
-        return cls(Axis(height, height), Axis(width, width))
-
-    @classmethod
-    def of_input(cls, tensor: AnyArray, layout: pb.Layout) -> Frame:
-        """The frame of an input tensor [1, ...] that comes without a photo."""
-        rows, columns = spatial_axes(layout)
-        return cls.identity(tensor.shape[rows], tensor.shape[columns])
-
-    @property
-    def photo_size(self) -> tuple[int, int]:
-        """Height and width of the photo."""
-        return self.vertical.photo, self.horizontal.photo
-
-    @property
-    def network_size(self) -> tuple[int, int]:
-        """Height and width of the network's input."""
-        return self.vertical.network, self.horizontal.network
-
-    def nearest(self, mask: ByteArray, down: AnyArray, across: AnyArray) -> ByteArray:
-        """A mask of the photo [H, W] at a grid of positions [h] and [w] on the network's input: uint8 [h, w].
-
-        Each cell takes the photo's pixel at its position; cells outside the photo are 0.
-        """
-        rows, on_rows = self.vertical.pixels(down)
-        columns, on_columns = self.horizontal.pixels(across)
-        laid: ByteArray = mask[rows[:, None], columns[None, :]]
-        return np.where(on_rows[:, None] & on_columns[None, :], laid, 0).astype(np.uint8)
-
-    def to_photo(self, heatmap: FloatArray) -> FloatArray:
-        """Heatmap [h_in, w_in] of the network's input, laid back onto the photo: float32 [H, W].
-
-        Bilinear between cells; photo pixels that the network did not see are 0.
-        """
-        if heatmap.shape != self.network_size:
-            raise ValueError(f"the heatmap is {heatmap.shape}, not {self.network_size}")
-        top, bottom, down, seen_rows = self.vertical.taps()
-        left, right, across, seen_columns = self.horizontal.taps()
-        # Columns first: the large array is then built from whole rows, which is several times faster.
-        wide = _blend(heatmap[:, left], heatmap[:, right], across[None, :])
-        wide[:, ~seen_columns] = 0
-        photo = _blend(wide[top], wide[bottom], down[:, None])
-        photo[~seen_rows] = 0
-        return photo
 
 
 @dataclass(frozen=True)
@@ -260,11 +168,3 @@ class _Stage:
 def _start(have: int, want: int) -> int:
     """First pixel of a centred cut; negative where pixels must be added. Halves as in torchvision."""
     return round((have - want) / 2) if have >= want else -((want - have) // 2)
-
-
-def _blend(first: FloatArray, second: FloatArray, weight: FloatArray) -> FloatArray:
-    """first + weight * (second - first): exactly ``first`` where both are equal or the weight is 0."""
-    result: FloatArray = second - first
-    result *= weight
-    result += first
-    return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_runtime.types import AnyArray
 
 
 def channel_axis(layout: pb.Layout) -> int | None:
@@ -13,6 +14,12 @@ def channel_axis(layout: pb.Layout) -> int | None:
 def spatial_axes(layout: pb.Layout) -> tuple[int, int]:
     """The axes of height and width, the batch counted."""
     return (2, 3) if channel_axis(layout) == 1 else (1, 2)
+
+
+def spatial_size(tensor: AnyArray, layout: pb.Layout) -> tuple[int, int]:
+    """Height and width of an input tensor [1, ...]."""
+    rows, columns = spatial_axes(layout)
+    return tensor.shape[rows], tensor.shape[columns]
 
 
 def channel_count(spec: pb.InputSpec) -> int:
