@@ -315,3 +315,21 @@ def test_a_rearranged_image_is_no_feature_map(tmp_path: Path) -> None:
     rows = net.node("Flatten", patches, axis=1)
     said = refused(net.model(net.linear(rows, 768, CLASSES, name="logits")), tmp_path)
     assert "no spatial feature map" in said
+
+
+def _scores_of_weights() -> onnx.ModelProto:
+    net = Net()
+    net.image()
+    return net.model(net.node("Softmax", net.node("Softmax", net.random(1, CLASSES))))
+
+
+def _scores_of_the_batch_alone() -> onnx.ModelProto:
+    net = Net()
+    batch = net.node("Gather", net.node("Shape", net.image()), net.ints(0))
+    rows = net.node("Expand", net.random(1, CLASSES), net.node("Concat", batch, net.ints(CLASSES), axis=0))
+    return net.model(net.node("Softmax", rows))
+
+
+@pytest.mark.parametrize("model", [_scores_of_weights, _scores_of_the_batch_alone])
+def test_scores_that_no_image_changes(model: Callable[[], onnx.ModelProto], tmp_path: Path) -> None:
+    assert "--score" in refused(model(), tmp_path)

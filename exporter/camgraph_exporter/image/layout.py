@@ -13,10 +13,10 @@ from camgraph_exporter.graph.dims import Dims, dims_of
 Origins = tuple[int | None, ...]
 
 # ONNX's own spatial operators take [N, C, ...].
-_CHANNELS_SECOND = {
-    "Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool",
-    "GlobalMaxPool", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LRN", "DepthToSpace",
-    "SpaceToDepth",
+_SLIDING = {"Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "MaxPool", "AveragePool", "LpPool"}
+_CHANNELS_SECOND = _SLIDING | {
+    "GlobalAveragePool", "GlobalMaxPool", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LRN",
+    "DepthToSpace", "SpaceToDepth",
 }  # fmt: skip  # a table, in rows of its own
 _SAME_AXES = {
     "Identity", "Cast", "Add", "Sub", "Mul", "Div", "Neg", "Clip", "Pad", "Resize", "Upsample", "Slice", "Split",
@@ -68,8 +68,31 @@ def _looks_channels_last(dims: Sequence[int | str]) -> bool:
     )
 
 
+def axes_of_first_layer(image: ir.Value) -> Origins | None:
+    """Return for each axis of what the first convolution or pooling takes the axis of the image that it comes from.
+
+    None where there is none before another layer, or the way to it is not known; an axis that the graph adds is None.
+    """
+    return next((origins for node, index, origins in _readers(image) if node.op_type in _SLIDING and index == 0), None)
+
+
 def _tellers(image: ir.Value) -> Iterator[tuple[int, int | None]]:
     """Yield the channels' axis of the image, and their number, as the operators after it tell them; nearest first."""
+    for node, index, origins in _readers(image):
+        if _is_spatial(node, index):
+            if len(origins) == 4 and origins[1] in (1, 3) and origins[0] == 0:
+                yield origins[1], _count(node)
+        elif node.op_type in _PER_CHANNEL:
+            yield from _told_by_constant(node, index, origins)
+
+
+def _is_spatial(node: ir.Node, index: int) -> bool:
+    """Tell whether a node takes its input `index` as [N, C, ...]."""
+    return node.op_type in _CHANNELS_SECOND and index == 0
+
+
+def _readers(image: ir.Value) -> Iterator[tuple[ir.Node, int, Origins]]:
+    """Yield the nodes up to the first spatial ones, the input of each that comes from the image, and its axes."""
     seen = {image}
     queue: deque[tuple[ir.Value, Origins]] = deque([(image, tuple(range(len(dims_of(image)))))])
     while queue:
@@ -77,12 +100,9 @@ def _tellers(image: ir.Value) -> Iterator[tuple[int, int | None]]:
         for node, index in value.uses():
             if node.domain not in ("", "com.microsoft"):
                 continue
-            if node.op_type in _CHANNELS_SECOND and index == 0:
-                if len(origins) == 4 and origins[1] in (1, 3) and origins[0] == 0:
-                    yield origins[1], _count(node)
+            yield node, index, origins
+            if _is_spatial(node, index):
                 continue
-            if node.op_type in _PER_CHANNEL:
-                yield from _told_by_constant(node, index, origins)
             after = _after(node, index, origins)
             for output in node.outputs:
                 if after is not None and output not in seen:
@@ -149,7 +169,24 @@ def _after(node: ir.Node, index: int, origins: Origins) -> Origins | None:
         rank = len(origins) + len(axes)
         added = {axis % rank for axis in axes}
         return tuple(None if i in added else next(rest) for i in range(rank))
-    return None
+    return _after_reshape(node, origins) if kind == "Reshape" and index == 0 else None
+
+
+def _after_reshape(node: ir.Node, origins: Origins) -> Origins | None:
+    """Return where the axes come from where a reshape only adds axes of one element."""
+    source, target = node.inputs[0], node.inputs[1]
+    if source is None or source.shape is None or target is None or target.const_value is None:
+        return None
+    rest = list(zip(dims_of(source), origins, strict=True))
+    after: list[int | None] = []
+    for size in target.const_value.numpy().reshape(-1).tolist():
+        if rest and (size == rest[0][0] or (size < 1 and isinstance(rest[0][0], str))):
+            after.append(rest.pop(0)[1])
+        elif size == 1:
+            after.append(None)
+        else:
+            return None
+    return None if rest else tuple(after)
 
 
 def _axes(node: ir.Node) -> Sequence[int] | None:

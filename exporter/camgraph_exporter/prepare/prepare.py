@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
-from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.batch import free_batch
 from camgraph_exporter.prepare.casts import drop_needless_casts, settle_casts
 from camgraph_exporter.prepare.channels import settle_channels
 from camgraph_exporter.prepare.exact_weights import store_exactly
 from camgraph_exporter.prepare.fusions import write_out_fusions
+from camgraph_exporter.prepare.image_input import image_input
 from camgraph_exporter.prepare.integer_maps import show_integer_maps
 from camgraph_exporter.prepare.normalise import LOWEST_OPSET, normalise
 from camgraph_exporter.prepare.poolings import settle_poolings
@@ -21,8 +21,6 @@ from camgraph_exporter.prepare.probe import BATCH, Probe, annotate, probe
 from camgraph_exporter.prepare.screen import screen
 from camgraph_exporter.prepare.sequences import unpack_sequences
 from camgraph_exporter.prepare.widen import NOTE, widen_bfloat16
-
-_IMAGE_AXES = 4
 
 
 @dataclass
@@ -80,16 +78,16 @@ def prepare(
     screen(model)
     is_widened = widen_bfloat16(model)
     stored = store_exactly(model)
-    settle_channels(model, _image_input(model), sizes)
+    settle_channels(model, image_input(model), sizes)
     model, notes = _with_any_batch(model, sizes)
-    image = _image_input(model)
+    image = image_input(model)
     _name_batch(image)
     result = probe(model, image=image, sizes=sizes)
     _fix_sizes(image, result)
     annotate(model, result)
     if fused:
         model, note = write_out_fusions(model, fused, result)
-        image, notes = _image_input(model), [*notes, *([note] if note else [])]
+        image, notes = image_input(model), [*notes, *([note] if note else [])]
         result = probe(model, image=image, sizes=sizes)
         annotate(model, result)
     settle_casts(model)
@@ -101,7 +99,7 @@ def prepare(
 
 
 def _with_any_batch(model: ir.Model, sizes: Sequence[int] | None) -> tuple[ir.Model, list[str]]:
-    batch = dims_of(_image_input(model))[0]
+    batch = dims_of(image_input(model))[0]
     if not isinstance(batch, int):
         return model, []
     freed = free_batch(model, sizes=sizes)
@@ -110,32 +108,6 @@ def _with_any_batch(model: ir.Model, sizes: Sequence[int] | None) -> tuple[ir.Mo
     note = f"The model takes batches of exactly {batch}, and so does the explainable graph."
     filled = " A smaller batch is filled up with copies of its last image, which takes the time of a whole one."
     return model, [note + filled * (batch > 1)]
-
-
-def _image_input(model: ir.Model) -> ir.Value:
-    inputs = list(model.graph.inputs)
-    images = [value for value in inputs if value.shape is not None and len(value.shape) >= 3]
-    if len(images) != 1 or len(inputs) != 1:
-        listed = (
-            ", ".join(f"{value.name} {list(dims_of(value)) if value.shape is not None else '[?]'}" for value in inputs)
-            or "none"
-        )
-        advice = " Give the others numbers with --set NAME=NUMBERS. Arrays go in with --set NAME=FILE.npy."
-        advice = advice if images else ""
-        raise ModelFileError(f"The model must have one image input and no other, but its inputs are: {listed}.{advice}")
-    shape = list(dims_of(images[0]))
-    if 0 in shape:
-        raise ModelFileError(
-            f"The image input {images[0].name!r} has the shape {shape}, so an image has no elements. "
-            "Export the model again with the size of its images."
-        )
-    if len(shape) > _IMAGE_AXES:
-        shown = [dim if isinstance(dim, int) or not dim.startswith("?") else "?" for dim in shape]
-        raise ModelFileError(
-            f"The input {images[0].name!r} has {len(shape)} axes, {shown}, as a volume or a video has. camgraph "
-            "explains images, whose inputs have four at most: the batch, the channels, the height and the width."
-        )
-    return images[0]
 
 
 def _fix_sizes(image: ir.Value, result: Probe) -> None:
