@@ -35,7 +35,7 @@ from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.report import (
     candidate_table,
     check_table,
-    describe_input,
+    describe_image,
     describe_score,
     inspection_json,
     summarise,
@@ -123,10 +123,7 @@ def inspect(
     console.print(candidate_table(f"Layers of {model.name} that can be explained", inspection))
     spec = inspection.input.spec
     console.print(describe_score(inspection), highlight=False)
-    console.print(
-        f"Input  {prepared.image.name} {list(spec.tensor.shape)} {spec.tensor.dtype}; guessed: {describe_input(spec)}",
-        highlight=False,
-    )
+    console.print(describe_image(str(prepared.image.name), spec), highlight=False)
     layer = inspection.candidates[0].layer
     for note in (*loaded.notes, *prepared.notes, inspection.score.note, layer.note, *inspection.input.notes):
         if note:

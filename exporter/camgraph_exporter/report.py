@@ -92,6 +92,12 @@ def _extent(head: pb.Head, task: pb.Task) -> str:
     return f"{head.num_classes} classes" if head.num_classes else f"{head.embedding_size} dimensions"
 
 
+def describe_image(name: str, spec: pb.InputSpec) -> str:
+    """Return one line on the image input of a model of which nothing was stated."""
+    known = "values told by the graph, order of channels and resize guessed" if spec.told_by_graph else "guessed"
+    return f"Input  {name} {list(spec.tensor.shape)} {spec.tensor.dtype}; {known}: {describe_input(spec)}"
+
+
 def describe_input(spec: pb.InputSpec) -> str:
     """Return one line on how a photo becomes the tensor."""
     order = pb.ChannelOrder.Name(spec.channel_order).removeprefix("CHANNEL_ORDER_")

@@ -332,6 +332,25 @@ def test_open_channels_are_found(
     check(graph, tmp_path, pixels, tensor[None].astype(np.float32))
 
 
+@pytest.mark.parametrize(
+    ("front", "dtype", "is_told"),
+    [
+        (batch_norm, TensorProto.FLOAT, True),
+        (then(cast, imagenet), TensorProto.UINT8, True),
+        (None, TensorProto.FLOAT, False),
+        (inception, TensorProto.FLOAT, False),
+    ],
+    ids=["normalised", "bytes", "plain", "own"],
+)
+def test_inspect_says_whether_values_are_told_or_guessed(
+    front: Front | None, dtype: int, is_told: bool, tmp_path: Path
+) -> None:
+    onnx.save(classifier(front, NCHW, dtype), tmp_path / "model.onnx")
+    [line] = [line for line in camgraph("inspect", tmp_path / "model.onnx").stdout.splitlines() if line[:5] == "Input"]
+    assert ("; values told by the graph, order of channels and resize guessed: RGB" in line) == is_told
+    assert ("; guessed: RGB" in line) == (not is_told)
+
+
 def test_open_channels_are_inspected_and_exported_without_any_option(tmp_path: Path) -> None:
     model = classifier(None, ("batch_size", "num_channels", "height", "width"))
     onnx.save(model, tmp_path / "model.onnx")
