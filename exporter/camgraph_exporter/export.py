@@ -22,7 +22,7 @@ from camgraph_exporter.frontends.fixed_inputs import fix_inputs
 from camgraph_exporter.frontends.input_values import Values
 from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx
 from camgraph_exporter.input_spec import Input, InputOptions, make_input
-from camgraph_exporter.labels import labels_in_metadata
+from camgraph_exporter.labels import labels_in_maps, labels_in_metadata
 from camgraph_exporter.manifest import make_manifest
 from camgraph_exporter.own_graph import explainable_graph, load_trained
 from camgraph_exporter.prepare.prepare import Prepared
@@ -191,7 +191,8 @@ def _labels(loaded: LoadedModel, options: ExportOptions, score: Score) -> tuple[
         return options.labels, ""
     if score.task == pb.TASK_REGRESSION and score.single_logit:
         return REGRESSION_LABELS, ""
-    return labels_in_metadata(loaded.model.metadata_props, score.num_classes)
+    labels, note = labels_in_metadata(loaded.model.metadata_props, score.num_classes)
+    return (labels, note) if labels else labels_in_maps(loaded.map_labels, score.num_classes)
 
 
 def _check_labels(labels: Sequence[str], num_classes: int) -> None:

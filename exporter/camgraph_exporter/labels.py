@@ -1,4 +1,4 @@
-"""Reads class labels: from a file of lines or JSON, or from the metadata that toolkits write into a model."""
+"""Reads class labels: from a file of lines or JSON, or from the metadata and maps that toolkits write into a model."""
 
 from __future__ import annotations
 
@@ -61,6 +61,18 @@ def labels_in_metadata(metadata: Mapping[str, str], num_classes: int) -> tuple[L
         if len(labels) == num_classes > 0:
             return labels, f"The labels are those of the file's own metadata ({key!r})."
     return (), ""
+
+
+def labels_in_maps(maps: Mapping[str, Labels], num_classes: int) -> tuple[Labels, str]:
+    """Return the labels of a map from label to score that a model gives out, and a note on them.
+
+    Only maps of exactly `num_classes` labels are looked at; where there is none, or they do not agree, both are empty.
+    """
+    fitting = {name: labels for name, labels in maps.items() if len(labels) == num_classes > 0}
+    if len(set(fitting.values())) != 1:
+        return (), ""
+    name, labels = next(iter(fitting.items()))
+    return labels, f"The labels are those of the file's own map {name!r}."
 
 
 def _text(path: Path) -> str:

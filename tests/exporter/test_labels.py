@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import onnx
 import pytest
 from onnx import helper
 
@@ -128,3 +129,47 @@ def test_the_command_line_says_what_is_wrong(tmp_path: Path) -> None:
     )
     assert result.exit_code == 2
     assert "has 6 labels, but the score has 5 classes" in result.stderr
+
+
+def _with_map(labels: dict[str, list[str] | list[int]], metadata: str = "") -> onnx.ModelProto:
+    """A classifier whose probabilities are handed out as maps from label to number, as scikit-learn's converters do."""
+    model = classifier(softmax=True)
+    for i, (kind, given) in enumerate(labels.items()):
+        node = helper.make_node("ZipMap", ["probabilities"], [f"maps_{i}"], domain="ai.onnx.ml", **{kind: given})
+        model.graph.node.append(node)
+        key = onnx.TensorProto.STRING if kind == "classlabels_strings" else onnx.TensorProto.INT64
+        number = helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, ())
+        one = helper.make_map_type_proto(key, number)
+        model.graph.output.append(helper.make_value_info(f"maps_{i}", helper.make_sequence_type_proto(one)))
+    model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 2))
+    if metadata:
+        helper.set_model_props(model, {"names": metadata})
+    return model
+
+
+_TEXTS, _NUMBERS = "classlabels_strings", "classlabels_int64s"
+_CODES = [3, 1, 4, 15, 9]
+
+
+@pytest.mark.parametrize(
+    ("labels", "metadata", "expected"),
+    [
+        ({_TEXTS: list(NAMES)}, "", NAMES),
+        ({_NUMBERS: _CODES}, "", ("3", "1", "4", "15", "9")),
+        ({_NUMBERS: _CODES}, json.dumps(NAMES), NAMES),
+        ({_TEXTS: list(NAMES), _NUMBERS: _CODES}, "", ()),
+    ],
+    ids=["texts", "numbers", "metadata first", "two that differ"],
+)
+def test_labels_of_a_map(
+    labels: dict[str, list[str] | list[int]], metadata: str, expected: tuple[str, ...], tmp_path: Path
+) -> None:
+    made = exported(_with_map(labels, metadata), tmp_path)
+    assert tuple(made.manifest.class_labels) == expected
+    said = any("The labels are those of the file's own map 'maps_0'." in note for note in made.manifest.notes)
+    assert said == (bool(expected) and not metadata)
+
+
+def test_labels_of_a_user_come_before_those_of_a_map(tmp_path: Path) -> None:
+    own = tuple(name.upper() for name in NAMES)
+    assert tuple(exported(_with_map({_NUMBERS: _CODES}), tmp_path, labels=own).manifest.class_labels) == own

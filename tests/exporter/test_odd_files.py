@@ -154,7 +154,10 @@ FILES: dict[str, tuple[Callable[[], onnx.ModelProto], list[str]]] = {
     "sparse constant": (_sparse_constant, []),
     "label and maps": (
         lambda: _with_outputs(_LABEL_AND_MAPS, _label_and_zipmap),
-        _left_out("output_probability", "a list of maps", "'probabilities'"),
+        [
+            *_left_out("output_probability", "a list of maps", "'probabilities'"),
+            "The labels are those of the file's own map 'output_probability'.",
+        ],
     ),
     "text label": (
         lambda: _with_outputs([_value("label", "text"), *_TENSORS], _text_label),

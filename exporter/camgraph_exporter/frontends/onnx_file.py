@@ -15,7 +15,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.frontends.pytorch.files import describe, is_torch_file
 from camgraph_exporter.frontends.sparse_weights import fill_sparse_weights
-from camgraph_exporter.frontends.tensor_outputs import keep_tensor_outputs
+from camgraph_exporter.frontends.tensor_outputs import keep_tensor_outputs, labels_of_maps
 from camgraph_exporter.frontends.well_formed import check_well_formed, to_model
 from camgraph_exporter.storage import embed_weights
 
@@ -25,6 +25,7 @@ class LoadedModel:
     """A model in memory with the facts about where it came from.
 
     `aliases`: names that the user gave to layers, and the tensors that they stand for. `notes`: remarks for the user.
+    `map_labels`: class labels of the maps that it makes beside tensors, by the name of the map.
     `is_as_stored`: its inputs and outputs are those of the file, so that the file itself can be run beside it.
     """
 
@@ -32,6 +33,7 @@ class LoadedModel:
     source: pb.Source
     aliases: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    map_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     is_as_stored: bool = True
 
 
@@ -54,12 +56,13 @@ def load_onnx(path: str | Path) -> LoadedModel:
     _check_external_data(proto, path)
     source = _source_of(proto, path)
     fill_sparse_weights(proto, str(path.parent))
+    map_labels = labels_of_maps(proto)
     notes = keep_tensor_outputs(proto)
     model = to_model(proto, str(path))
     _sort(model, path)
     ir.external_data.set_base_dir(model.graph, path.parent)
     embed_weights(model)
-    return LoadedModel(model, source, notes=notes, is_as_stored=not notes)
+    return LoadedModel(model, source, notes=notes, map_labels=map_labels, is_as_stored=not notes)
 
 
 def _parse(path: Path) -> onnx.ModelProto:

@@ -12,7 +12,8 @@ import onnx
 from camgraph_exporter.errors import ModelFileError
 
 # Operators whose list or map holds their inputs as they are.
-_WRAPPERS = {("ai.onnx.ml", "ZipMap"), ("", "SequenceConstruct"), ("", "Optional")}
+_MAP = ("ai.onnx.ml", "ZipMap")
+_WRAPPERS = {_MAP, ("", "SequenceConstruct"), ("", "Optional")}
 _KINDS = {
     "sequence_type": "a list",
     "map_type": "a map",
@@ -52,6 +53,20 @@ def keep_tensor_outputs(model: onnx.ModelProto) -> tuple[str, ...]:
         )
     _drop_unused_nodes(graph, {output.name for output, _ in others})
     return tuple(notes)
+
+
+def labels_of_maps(model: onnx.ModelProto) -> dict[str, tuple[str, ...]]:
+    """Return the class labels of the maps from label to score that a model makes, in the order of the scores.
+
+    By the name of the map. They are numbers or texts in the file, and texts here.
+    """
+    found = {}
+    for node in model.graph.node:
+        if (node.domain, node.op_type) == _MAP:
+            given = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+            texts = [text.decode(errors="replace").strip() for text in given.get("classlabels_strings", [])]
+            found[node.output[0]] = tuple(texts or map(str, given.get("classlabels_int64s", [])))
+    return found
 
 
 def _other_kind(value: onnx.ValueInfoProto) -> str:
