@@ -16,6 +16,7 @@ import camgraph_runtime
 from camgraph_runtime.engine import Engine
 from camgraph_runtime.errors import DeviceError
 from support.fresh import loaded_by
+from support.tiny_graph import TinyGraph
 
 FOREIGN = {"torch", "onnx", "onnx_ir", "grpc", "onnxruntime", "click", "rich", "pygments"}
 PICTURES = {"cv2", "PIL"}
@@ -36,6 +37,21 @@ def test_importing_brings_what_is_needed_and_no_more(code: str, brings: set[str]
     loaded = loaded_by(code)
     assert brings <= loaded
     assert not loaded & never
+
+
+def test_a_program_that_explains_takes_nothing_of_the_command_line_or_of_the_exporter(tmp_path: Path) -> None:
+    (tmp_path / "tiny.onnx").write_bytes(TinyGraph().serialize())
+    loaded = loaded_by(
+        f"""
+import numpy
+from camgraph_runtime import Explainer
+
+with Explainer({str(tmp_path / "tiny.onnx")!r}) as explainer:
+    assert explainer.explain(numpy.zeros((8, 8, 3), numpy.uint8)).explanations[0].heatmap.shape == (8, 8)
+"""
+    )
+    assert {"onnxruntime", "numpy"} <= loaded
+    assert not loaded & (FOREIGN - {"onnxruntime"})
 
 
 def test_a_missing_onnxruntime_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
