@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 
 from camgraph_runtime.errors import InvalidInputError
 from camgraph_runtime.preprocess import decode
+from camgraph_runtime.preprocess.opening import read_colour, read_stored
 
 LIMIT = 1_000_000
 
@@ -116,11 +118,51 @@ def test_sixteen_bit_colour_keeps_its_upper_bits() -> None:
     assert decode(_png_16_bit_rgb(values), max_pixels=LIMIT).tolist() == [[[0, 1, 255], [128, 1, 16]]]
 
 
+# Colour, and alpha as a number of 16 bits, of pixels in a row.
+_CLEAR = [([0, 256, 65535], 65535), ([40000, 257, 4096], 0), ([1000, 0, 60000], 32768), ([12345, 54321, 7], 13107)]
+
+
+def _on_white(colour: list[int], alpha: int) -> list[int]:
+    share = Fraction(alpha, 65535)
+    return [round(value * share + 65535 * (1 - share)) for value in colour]
+
+
+@pytest.mark.parametrize("grey", [False, True], ids=["RGBA", "LA"])
+def test_sixteen_bit_transparency_is_laid_on_white_with_all_its_bits(grey: bool) -> None:
+    kind, count = (_LA, 1) if grey else (_RGBA, 3)
+    data = _png_16_bit(np.array([[[*colour[:count], alpha] for colour, alpha in _CLEAR]], ">u2"), kind)
+    read = read_colour(data, max_pixels=LIMIT)
+    assert read.dtype == np.uint16
+    colours = [colour[:1] * 3 if grey else colour for colour, _ in _CLEAR]
+    assert read[0].tolist() == [_on_white(colour, alpha) for colour, (_, alpha) in zip(colours, _CLEAR, strict=True)]
+
+
+def test_sixteen_bit_colour_that_the_file_names_as_transparent_is_white() -> None:
+    values = np.array([[[1, 2, 3], [1, 2, 4]]], ">u2")
+    data = _png_16_bit(values, _RGB, transparent=(1, 2, 3))
+    assert read_colour(data, max_pixels=LIMIT).tolist() == [[[65535] * 3, [1, 2, 4]]]
+    assert read_stored(data, max_pixels=LIMIT).tolist() == values.tolist()
+
+
+def test_sixteen_bit_transparency_is_stored_as_it_is() -> None:
+    values = np.array([[[*colour, alpha] for colour, alpha in _CLEAR]], ">u2")
+    assert read_stored(_png_16_bit(values, _RGBA), max_pixels=LIMIT).tolist() == values.tolist()
+
+
+# What the header of a PNG calls its kinds of colour.
+_RGB, _LA, _RGBA = 2, 4, 6
+
+
 def _png_16_bit_rgb(values: np.ndarray) -> bytes:
+    return _png_16_bit(values, _RGB)
+
+
+def _png_16_bit(values: np.ndarray, kind: int, transparent: tuple[int, ...] = ()) -> bytes:
     height, width, _ = values.shape
     rows = b"".join(b"\0" + row.tobytes() for row in values)
-    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
-    chunks = _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows)) + _chunk(b"IEND", b"")
+    header = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
+    clear = _chunk(b"tRNS", struct.pack(f">{len(transparent)}H", *transparent)) if transparent else b""
+    chunks = _chunk(b"IHDR", header) + clear + _chunk(b"IDAT", zlib.compress(rows)) + _chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 

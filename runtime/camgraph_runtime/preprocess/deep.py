@@ -9,6 +9,7 @@ from PIL import ExifTags, Image
 from camgraph_runtime.types import AnyArray
 
 _CHANNELS = {"RGB": 3, "RGBA": 4}
+_WHITE = np.uint32(65535)
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -31,9 +32,25 @@ def read_deep(data: bytes, image: Image.Image) -> AnyArray:
         Exception: What Pillow's decoder raises.
 
     """
+    return np.ascontiguousarray(_read(data, image)[:, :, : _CHANNELS[image.mode]])
+
+
+def read_deep_on_white(data: bytes, image: Image.Image) -> AnyArray:
+    """As `read_deep`, with what is transparent laid on white: uint16 [H, W, 3]."""
+    pixels = _read(data, image)
+    if pixels.shape[2] == 3:
+        return pixels
+    alpha = pixels[:, :, 3:].astype(np.uint32)
+    # The sum is at most 65535 * 65535, so it fits with the half that rounds.
+    mixed = pixels[:, :, :3] * alpha + _WHITE * (_WHITE - alpha)
+    return ((mixed + _WHITE // 2) // _WHITE).astype(np.uint16)
+
+
+def _read(data: bytes, image: Image.Image) -> AnyArray:
+    """The upright pixels, with alpha also where the file only names one colour as transparent."""
     image.load()
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    channels = _CHANNELS[image.mode]
+    channels = 4 if "transparency" in image.info else _CHANNELS[image.mode]
     if pixels is None or pixels.shape != (image.height, image.width, channels) or pixels.dtype != np.uint16:
         raise ValueError("its 16-bit values cannot be read")
     order = [2, 1, 0, 3][:channels]

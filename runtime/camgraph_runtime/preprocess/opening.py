@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from camgraph_runtime.errors import InvalidInputError
 from camgraph_runtime.preprocess.arrays import check_array, is_numpy_file, read_numpy
-from camgraph_runtime.preprocess.deep import is_deep, read_deep
+from camgraph_runtime.preprocess.deep import is_deep, read_deep, read_deep_on_white
 from camgraph_runtime.preprocess.window import LARGEST
 from camgraph_runtime.types import AnyArray, ByteArray
 
@@ -46,7 +46,7 @@ def read_stored(source: ImageSource, *, max_pixels: int) -> AnyArray:
     """
     found = _load(source, max_pixels)
     if isinstance(found, _Encoded):
-        found = _decoded(found, lambda image: np.asarray(_bands(image)), ("RGB", "RGBA"))
+        found = _decoded(found, lambda image: np.asarray(_bands(image)), read_deep)
     return _checked(found)
 
 
@@ -54,13 +54,13 @@ def read_colour(source: ImageSource, *, max_pixels: int) -> AnyArray:
     """The pixels of an image as grey or colour, upright: [H, W, 1] of its own element type, or [H, W, C].
 
     As `read_stored`, but pictures of 8 bits become RGB, uint8 [H, W, 3]: grey and palette are converted, transparency
-    is laid on white, CMYK is converted.
+    is laid on white, CMYK is converted. Transparency of 16 bits is laid on white as well: uint16 [H, W, 3].
     """
     found = _load(source, max_pixels)
     if isinstance(found, np.ndarray) and found.dtype == np.uint8 and found.ndim == 3 and found.shape[2] == 4:
         found = _Encoded(Image.fromarray(np.ascontiguousarray(found), "RGBA"))
     if isinstance(found, _Encoded):
-        found = _decoded(found, lambda image: np.asarray(_colours(image)), ("RGB",))
+        found = _decoded(found, lambda image: np.asarray(_colours(image)), read_deep_on_white)
     return _checked(found)
 
 
@@ -165,11 +165,15 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
         raise InvalidInputError(f"The image has no pixels: it is {width} x {height}.")
 
 
-def _decoded(found: _Encoded, convert: Callable[[Image.Image], AnyArray], deep_modes: Sequence[str]) -> AnyArray:
-    """The upright pixels; of 16 bits in each colour where Pillow's mode is one of `deep_modes`."""
+def _decoded(
+    found: _Encoded,
+    convert: Callable[[Image.Image], AnyArray],
+    convert_deep: Callable[[bytes, Image.Image], AnyArray],
+) -> AnyArray:
+    """The upright pixels, of a picture with 16 bits in each colour by `convert_deep`."""
     try:
-        if found.data is not None and found.image.mode in deep_modes and is_deep(found.image):
-            return read_deep(found.data, found.image)
+        if found.data is not None and is_deep(found.image):
+            return convert_deep(found.data, found.image)
         return convert(ImageOps.exif_transpose(found.image))
     except Exception as error:  # as above
         raise InvalidInputError(
