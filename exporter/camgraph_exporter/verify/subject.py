@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar, cast
 
 import numpy as np
 import onnx
@@ -19,6 +20,7 @@ from camgraph_runtime.batch import fill_up, portions
 from camgraph_runtime.engine import Device, Engine
 
 LoadSource = Callable[[bool], Engine]
+Made = TypeVar("Made")
 _BATCH = 3
 
 
@@ -51,6 +53,13 @@ class Subject:
         self.is_rewritten = is_rewritten
         self._load_source = load_source or self._load_forward_part
         self.seed = seed
+        self._made: dict[tuple[str, ...], object] = {}
+
+    def once(self, key: tuple[str, ...], make: Callable[[], Made]) -> Made:
+        """Return what `make` returned at the first call with this key: checks share what is dear to make."""
+        if key not in self._made:
+            self._made[key] = make()
+        return cast("Made", self._made[key])
 
     def samples(self, check: str) -> Samples:
         """Return what draws the random inputs of the check with this name: the same at every call."""

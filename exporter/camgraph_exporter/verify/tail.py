@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -16,8 +15,6 @@ from camgraph_exporter.verify.telling import Telling
 
 # From activations [N, K, h, w] to scores [N, T].
 Scores = Callable[[np.ndarray], np.ndarray]
-
-_of_subject: WeakKeyDictionary[Subject, dict[str, StraightThrough]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -41,10 +38,7 @@ def is_quantised(subject: Subject) -> bool:
 
 def straight_through(subject: Subject, layer: pb.Layer) -> StraightThrough:
     """Return the comparison of a quantised graph with its surrogate at one layer; it is made once."""
-    made = _of_subject.setdefault(subject, {})
-    if layer.name not in made:
-        made[layer.name] = StraightThrough(subject, layer)
-    return made[layer.name]
+    return subject.once(("straight-through", layer.name), lambda: StraightThrough(subject, layer))
 
 
 def nudged(activations: np.ndarray, rng: np.random.Generator) -> np.ndarray:
