@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +23,9 @@ from camgraph_client.cli.config_file import public_name, read_defaults
 from camgraph_client.cli.doctor import doctor
 from camgraph_client.cli.failures import describe, missing_extra, missing_extra_message
 from camgraph_client.cli.listing import listed
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMAND_GROUP = "camgraph.commands"
 ENVIRONMENT_PREFIX = "CAMGRAPH"
@@ -48,10 +51,21 @@ class RootGroup(click.Group):
         return None if command is None else _with_shared_options(command, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the list of commands; only those whose source does not tell their help are imported for it."""
+        """Writes the list of commands."""
+        self._listing(ctx).format_commands(ctx, formatter)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands and options that begin so, for the completion of a shell."""
+        listing = self._listing(ctx)
+        return listing.shell_complete(click.Context(listing, parent=ctx.parent, info_name=ctx.info_name), incomplete)
+
+    def _listing(self, ctx: click.Context) -> click.Group:
+        """A stand-in for this group, to be listed; only commands whose source does not tell their help are imported."""
         stand_ins = {entry.name: listed(entry) for entry in entry_points(group=COMMAND_GROUP)}
         commands = {name: stand_ins.get(name) or self.get_command(ctx, name) for name in self.list_commands(ctx)}
-        click.Group(commands={name: item for name, item in commands.items() if item}).format_commands(ctx, formatter)
+        return click.Group(
+            self.name, {name: item for name, item in commands.items() if item}, params=self.get_params(ctx)
+        )
 
     def main(
         self,

@@ -13,7 +13,7 @@ from camgraph_client import main as root
 from camgraph_client.cli.listing import listed
 from camgraph_client.main import RootGroup
 from camgraph_runtime.errors import InvalidInputError, UsageError
-from support.fresh import loaded_by
+from support.fresh import loaded_by, run_fresh
 from support.serving import camgraph_command, run_camgraph
 
 
@@ -223,6 +223,25 @@ except SystemExit:
     pass"""
     )
     assert "click" in loaded
+    assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [("ex", {"explain", "export"}), ("ser", {"serve"}), ("--ver", {"--version"}), ("--he", {"--help"}), ("zz", set())],
+)
+def test_a_shell_completes_without_loading_commands(typed, completed):
+    loaded, printed = run_fresh(
+        f"""
+import os
+from camgraph_client.main import cli
+os.environ |= {{"_CAMGRAPH_COMPLETE": "bash_complete", "COMP_WORDS": "camgraph {typed}", "COMP_CWORD": "1"}}
+try:
+    cli(prog_name="camgraph")
+except SystemExit:
+    pass"""
+    )
+    assert {line.partition(",")[2] for line in printed.split()} == completed
     assert not loaded & HEAVY
 
 

@@ -10,6 +10,12 @@ _REPORT = "\nimport sys as _sys; print('loaded:', *{_name.partition('.')[0] for 
 
 def loaded_by(code: str) -> set[str]:
     """Top-level names of all modules that are loaded after a program has run."""
+    return run_fresh(code)[0]
+
+
+def run_fresh(code: str) -> tuple[set[str], str]:
+    """Those names, and what the program has printed."""
     done = subprocess.run([sys.executable, "-c", code + _REPORT], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return set(done.stdout.rpartition("loaded:")[2].split())
+    printed, _, loaded = done.stdout.rpartition("loaded:")
+    return set(loaded.split()), printed
