@@ -37,5 +37,6 @@ def refusal_note(name: str) -> str:
     """Return the sentence for a graph that onnxruntime cannot load with its exact kernels."""
     return (
         f"On this CPU onnxruntime's sums of uint8 x int8 products saturate, and it cannot load {name} with exact "
-        "kernels: results may differ from those of other CPUs."
+        "kernels. Where the model has such sums, results may differ from those of other CPUs. Sums of int8 x int8 "
+        "products are right."
     )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.export import ExportOptions, export_file
+from camgraph_exporter.prepare.exact_weights import may_saturate
 from camgraph_runtime.engine import Engine
 from support.nets import classifier
-from support.quantised_nets import BRANCHES, RESIDUAL, Quantiser, float_net, photos, quantise
+from support.quantised_nets import BRANCHES, RESIDUAL, Quantiser, float_net, photos, quantise, quantise_dynamically
 from support.saturating_cpu import SaturatingCpu, asks_for_exact
 
 CPU = type[SaturatingCpu]
@@ -85,6 +88,44 @@ def test_kernels_that_do_not_take_the_graph_are_noted(
     assert manifest.int8_kernels == pb.INT8_KERNELS_SATURATING
     [note] = _notes(manifest)
     assert "cannot load the graph with exact kernels" in note
+
+
+def test_kernels_that_no_sum_needs_are_not_missed(tmp_path: Path, saturating: CPU) -> None:
+    """Exact kernels refuse operators of int8 activations, whose default kernels are exact."""
+    saturating.refuses_exact = True
+    manifest = _export(quantise(float_net(BRANCHES), Quantiser("QOperator", activations="QInt8")), tmp_path)
+    assert _notes(manifest) == []
+    assert manifest.int8_kernels == pb.INT8_KERNELS_EXACT
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (lambda: quantise(float_net(BRANCHES), Quantiser("QOperator")), True),
+        (lambda: quantise(float_net(BRANCHES), Quantiser("QOperator", activations="QInt8")), False),
+        (lambda: quantise(float_net(BRANCHES), Quantiser("QDQ", activations="QInt8")), True),
+        (lambda: quantise(float_net(BRANCHES), Quantiser("QDQ", weights="QUInt8")), False),
+        (lambda: quantise_dynamically(float_net(BRANCHES)), False),
+        (lambda: _with_products("MatMulInteger", np.uint8, np.int8), True),
+        (lambda: _with_products("MatMulInteger", np.int8, np.int8), False),
+        (lambda: _with_products("ConvInteger", np.int8, np.uint8), True),
+        (classifier, False),
+    ],
+    ids=["operators", "int8 operators", "int8 QDQ", "uint8 QDQ", "dynamic", "uint8 x int8", "int8 x int8",
+         "int8 x uint8 convolution", "float"],
+)  # fmt: skip  # a table, in rows of its own
+def test_what_may_saturate(model: Callable[[], onnx.ModelProto], expected: bool) -> None:
+    """As docs/int8.md's table of what was seen says."""
+    assert may_saturate(ir.from_proto(model())) == expected
+
+
+def _with_products(operator: str, x: type[np.generic], weights: type[np.generic]) -> onnx.ModelProto:
+    kernel = "[1, 2, 3, 3]" if operator == "ConvInteger" else "[2, 2]"
+    image = "[1, 2, 5, 5]" if operator == "ConvInteger" else "[2, 2]"
+    kinds = f"{np.dtype(x).name}{image} x, {np.dtype(weights).name}{kernel} w"
+    return onnx.parser.parse_model(
+        f'<ir_version: 8, opset_import: ["" : 17]> g ({kinds}) => (int32[] y) {{ y = {operator} (x, w) }}'
+    )
 
 
 def test_a_certificate_that_fails_names_the_kernels(branches: onnx.ModelProto, tmp_path: Path, saturating: CPU) -> None:

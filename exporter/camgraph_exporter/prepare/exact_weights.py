@@ -71,6 +71,34 @@ def has_int8_weights(model: ir.Model) -> bool:
     return any(tensor is not None and tensor.dtype == ir.DataType.INT8 for tensor in tensors)
 
 
+def may_saturate(model: ir.Model) -> bool:
+    """Tell whether a model has 8-bit sums that default kernels may get wrong on a CPU without VNNI (docs/int8.md)."""
+    return any(_may_saturate(node) for node in model.graph)
+
+
+def _may_saturate(node: ir.Node) -> bool:
+    """Of types that are not known, say yes."""
+    if is_dequantiser(node):
+        # onnxruntime fuses it with the product after it, and int8 activations become uint8 there.
+        weights = node.inputs[0]
+        return weights is not None and weights.const_value is not None and weights.dtype == ir.DataType.INT8
+    form = real_form(node)
+    if form is None or form.op_type not in _PRODUCTS:
+        return False
+    x, w = (_type_of(part.quantisation.zero_point) or _type_of(part.value) for part in form.operands[:2])
+    if node.op_type == "ConvInteger":
+        return x != ir.DataType.UINT8 and w != ir.DataType.INT8
+    return x != ir.DataType.INT8 and w != ir.DataType.UINT8
+
+
+def _type_of(value: ir.Value | None) -> ir.DataType | None:
+    """Return the element type, also of a dynamic quantiser's outputs that the file does not state."""
+    node = value.producer() if value is not None else None
+    if node is not None and node.op_type == "DynamicQuantizeLinear":
+        return ir.DataType.UINT8
+    return None if value is None else value.dtype
+
+
 def _reader(node: ir.Node) -> _Reader | None:
     form = real_form(node)
     weights: ir.Value | None

@@ -8,7 +8,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.prepare.exact_weights import has_int8_weights, store_exactly
+from camgraph_exporter.prepare.exact_weights import has_int8_weights, may_saturate, store_exactly
 from camgraph_exporter.storage import load_engine
 from camgraph_exporter.verify.subject import LoadSource, Subject, loader_of
 from camgraph_runtime.engine import Engine, cpu_saturates_int8
@@ -36,6 +36,10 @@ def state_kernels(subject: Subject) -> None:
     """Write into the manifest which kernels computed the certificate, and what onnxruntime's default ones change."""
     manifest, engine = subject.manifest, subject.engine
     if not _computes_with_integers(subject.model):
+        return
+    if engine.notes and not may_saturate(ir.from_proto(subject.model)):
+        # Exact kernels refuse the graph, and its sums need none: the default ones are exact for them.
+        manifest.int8_kernels = pb.INT8_KERNELS_EXACT
         return
     manifest.int8_kernels = pb.INT8_KERNELS_EXACT if engine.exact_int8 else pb.INT8_KERNELS_SATURATING
     manifest.notes.extend(engine.notes)
