@@ -333,3 +333,25 @@ def _scores_of_the_batch_alone() -> onnx.ModelProto:
 @pytest.mark.parametrize("model", [_scores_of_weights, _scores_of_the_batch_alone])
 def test_scores_that_no_image_changes(model: Callable[[], onnx.ModelProto], tmp_path: Path) -> None:
     assert "--score" in refused(model(), tmp_path)
+
+
+@pytest.mark.parametrize("shape", [("N", 1 << 20, 32, 32), (1, 3, 40_000, 40_000), (400, 3, 1024, 1024)])
+def test_inputs_that_are_too_large_to_be_tried(shape: tuple[int | str, ...], tmp_path: Path) -> None:
+    said = refused(classifier(shape=shape), tmp_path)
+    assert "too many to try the model with" in said
+    assert str(shape[1]) in said
+
+
+def _places_of_large_scores(operator: str) -> onnx.ModelProto:
+    """Indices, whose number depends on the image."""
+    net = Net()
+    logits = net.pooled_head(trunk(net, net.image()), 16, name="real")
+    model = net.model(net.node("NonZero", net.node(operator, logits), name="places"))
+    model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    return model
+
+
+@pytest.mark.parametrize("operator", ["Round", "Relu"])
+def test_scores_whose_number_depends_on_the_image(operator: str, tmp_path: Path) -> None:
+    assert "places" in refused(_places_of_large_scores(operator), tmp_path)

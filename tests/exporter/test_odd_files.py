@@ -240,3 +240,14 @@ def test_what_cannot_be_read_is_said(model: Callable[[], onnx.ModelProto], messa
     outcome = camgraph("export", tmp_path / "source.onnx", "-o", tmp_path / "cam.onnx")
     assert re.search(message, complaint(outcome, exit_code=1))
     assert not (tmp_path / "cam.onnx").exists()
+
+
+@pytest.mark.parametrize(("axis", "index"), [(2, 0), (-1, 63)])
+def test_one_cell_of_a_row_of_cells(axis: int, index: int, tmp_path: Path) -> None:
+    """The last axis goes: the score reads one cell only, and the map before is explained."""
+    net = Net()
+    cells = net.node("Reshape", trunk(net, net.image()), net.ints(0, 0, -1))
+    one = net.node("Gather", cells, net.weight(np.int64(index)), axis=axis)
+    made = exported(net.model(net.linear(one, 16, CLASSES, name="logits")), tmp_path)
+    assert made.manifest.certificate.passed
+    assert made.manifest.layers[0].name == "last"

@@ -215,10 +215,11 @@ def _gather(step: _Step, index: int) -> Axes:
     axis = step.number("axis", 0) % len(x)
     rank = len(indices.shape)
     # All tokens in another order still are the cells of a map; where they lie, `cam.placement` follows.
-    same = is_role(x[axis], Role.CHANNELS) or (
-        is_role(x[axis], Role.TOKENS) and step.out(index)[axis] == step.dims(0)[axis]
+    same = rank == 1 and (
+        is_role(x[axis], Role.CHANNELS)
+        or (is_role(x[axis], Role.TOKENS) and step.out(index)[axis] == step.dims(0)[axis])
     )
-    picked: Axes = (x[axis],) if rank == 1 and same else (None,) * rank
+    picked: Axes = (x[axis],) if same else (None,) * rank
     return x[:axis] + picked + x[axis + 1 :]
 
 

@@ -95,7 +95,9 @@ def _of_many(f: Function, shape: tuple[int, ...]) -> tuple[Function, tuple[int, 
     def of_many(y: np.ndarray) -> np.ndarray | None:
         results = [f(part) for part in np.split(y, times)]
         known = [result for result in results if result is not None]
-        return np.concatenate(known) if len(known) == times and known[0].ndim else None
+        # Where a result's size follows from the numbers, there is no common shape.
+        alike = len({result.shape for result in known}) == 1
+        return np.concatenate(known) if len(known) == times and alike and known[0].ndim else None
 
     return of_many, (times * shape[0], *shape[1:])
 

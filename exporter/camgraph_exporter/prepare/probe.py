@@ -8,6 +8,7 @@ several) tell static dimensions from dynamic ones.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from camgraph_runtime.errors import CamgraphError
 BATCH = "N"
 DEFAULT_SIZE = 224
 _GROWTH = 64
+_MOST_NUMBERS = 1 << 30  # of an input that is tried: 4 GiB, and as much again for each layer of that size
 _CONSTANT_LIMIT = 1 << 20  # elements; larger constant values stay in the graph and are not copied
 
 
@@ -115,6 +117,11 @@ def _run(
     for i, axis in enumerate(open_axes):
         shape[axis] = (sizes[i % len(sizes)] if sizes else DEFAULT_SIZE) + growth * (i + 1)
     assert image.dtype is not None
+    if math.prod(int(dim) for dim in shape) > _MOST_NUMBERS:
+        raise ModelFileError(
+            f"An input of shape {shape} has more than {_MOST_NUMBERS} numbers, too many to try the model with. "
+            "Export the model again with the size of its images."
+        )
     try:
         feeds = {str(image.name): random_input(rng, [int(dim) for dim in shape], image.dtype)}
     except (MemoryError, ValueError) as error:
