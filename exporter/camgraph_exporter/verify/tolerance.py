@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import onnx
 from onnx import TensorProto
 
@@ -44,4 +46,8 @@ def _is_coarse(subject: Subject) -> bool:
 
 
 def _computes_in_half(model: onnx.ModelProto) -> bool:
-    return any(tensor.data_type in _HALF for tensor in model.graph.initializer)
+    graph = model.graph
+    ends = (value.type.tensor_type.elem_type for value in (*graph.input, *graph.output))
+    casts = (attribute.i for node in graph.node if node.op_type == "Cast" for attribute in node.attribute)
+    weights = (tensor.data_type for tensor in graph.initializer)
+    return any(kind in _HALF for kind in itertools.chain(weights, ends, casts))
