@@ -23,7 +23,7 @@ from camgraph_runtime.manifest import manifest_from_metadata
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs/adding-an-operator.md").read_text(encoding="utf-8")
 COPIED = ["exporter", "tests/exporter", "tests/support", "tests/conftest.py", "scripts", "docs", "pyproject.toml"]
-OPERATOR, DOMAIN = "QuickGelu", "com.microsoft"
+OPERATOR, DOMAIN = "Scaler", "ai.onnx.ml"
 
 
 def additions() -> list[tuple[str, str]]:
@@ -77,12 +77,15 @@ def save_model(path: Path) -> None:
     weights = {"w": rng.standard_normal((4, 3, 3, 3)), "v": rng.standard_normal((4, 4, 1, 1)), "u": np.eye(4)}
     nodes = [
         helper.make_node("Conv", ["image", "w"], ["NAME"], pads=[1, 1, 1, 1]),
-        helper.make_node(OPERATOR, ["NAME"], ["active"], name="gate", domain=DOMAIN),
+        helper.make_node("Tanh", ["NAME"], ["active"]),
         helper.make_node("Conv", ["active", "v"], ["mixed"]),
-        helper.make_node(OPERATOR, ["mixed"], ["again"], domain=DOMAIN, alpha=0.5),
-        helper.make_node("GlobalAveragePool", ["again"], ["pooled"]),
+        helper.make_node("GlobalAveragePool", ["mixed"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["flat"]),
-        helper.make_node("Gemm", ["flat", "u"], ["logits"]),
+        helper.make_node(OPERATOR, ["flat"], ["scaled"], name="standardise", domain=DOMAIN, offset=[1.0], scale=[0.5]),
+        helper.make_node("Gemm", ["scaled", "u"], ["mixture"]),
+        helper.make_node(
+            OPERATOR, ["mixture"], ["logits"], domain=DOMAIN, offset=[0.0, 1.0, 2.0, 3.0], scale=[1.0, 2.0, -1.0, 0.5]
+        ),
     ]
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, 16, 16])
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 4])
@@ -105,7 +108,7 @@ def test_before_it_the_operator_is_refused_by_name(tmp_path: Path) -> None:
     outcome = run(tmp_path, commands()[2])
     assert outcome.returncode == 1
     assert f"{DOMAIN}.{OPERATOR}" in outcome.stderr
-    assert "'gate'" in outcome.stderr
+    assert "'standardise'" in outcome.stderr
     assert "adding-an-operator" in outcome.stderr
 
 
@@ -120,7 +123,7 @@ def test_it_stands_on_the_page_of_operators(changed: Path) -> None:
     outcome = run(changed, commands()[1])
     assert outcome.returncode == 0, outcome.stderr
     page = (changed / "docs/operators.md").read_text(encoding="utf-8")
-    assert re.search(rf"^\| {DOMAIN}\.{OPERATOR} +\| dy/dx = s \+ alpha y .* \| 13 +\| 2 +\|$", page, re.MULTILINE)
+    assert re.search(rf"^\| {DOMAIN}\.{OPERATOR} +\| dx = g scale, with .* \| 13 +\| 2 +\|$", page, re.MULTILINE)
 
 
 def test_a_model_with_it_is_exported_and_proven(changed: Path) -> None:

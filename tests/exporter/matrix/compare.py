@@ -54,7 +54,7 @@ def draw_feeds(built: Built, architecture: Architecture) -> Arrays:
     feeds = {str(built.prepared.image.name): rng.standard_normal((BATCH, *architecture.shape))}
     feeds[tensors.target_input] = rng.integers(0, score.num_classes, (BATCH, TARGETS))
     if tensors.anchor_input:
-        feeds[tensors.anchor_input] = rng.integers(0, score.num_anchors, (BATCH, TARGETS))
+        feeds[tensors.anchor_input] = rng.integers(0, score.shape.num_anchors, (BATCH, TARGETS))
     if tensors.mask_input:
         feeds[tensors.mask_input] = rng.integers(0, 2, (BATCH, TARGETS, *architecture.shape[1:])).astype(np.uint8)
     return feeds
