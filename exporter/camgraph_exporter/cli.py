@@ -17,9 +17,7 @@ from google.protobuf import json_format
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from camgraph_exporter.cam.build import BuildOptions
-from camgraph_exporter.cam.score import HEADS, TASKS, ScoreOptions
-from camgraph_exporter.cam.unfused import prepare_for
+from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.export import Exported, ExportOptions, export_file
 from camgraph_exporter.export_torch import export_factory, export_torch_file, load_factory, load_torch_file
@@ -40,6 +38,8 @@ from camgraph_exporter.report import (
     inspection_json,
     summarise,
 )
+from camgraph_exporter.score.score import HEADS, TASKS, ScoreOptions
+from camgraph_exporter.score.unfused import prepare_for
 from camgraph_exporter.storage import weights_folder, written_bytes
 from camgraph_exporter.verify.certificate import Progress as Report
 from camgraph_exporter.verify.certificate import certify

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.cam.build import Built
+from camgraph_exporter.assemble.build import Built
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_runtime.manifest import FORMAT_VERSION
 

@@ -14,7 +14,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 import camgraph_exporter.export as export_module
-from camgraph_exporter.cam.build import BuildOptions
+from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.verify import checks, source_outputs
 from camgraph_exporter.verify.certificate import certify, require

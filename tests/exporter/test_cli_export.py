@@ -10,10 +10,10 @@ import onnx
 import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.cam.build import Built, build
-from camgraph_exporter.cam.layers import TargetLayer
-from camgraph_exporter.cam.score import HEADS, Score
+from camgraph_exporter.assemble.build import Built, build
+from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.score.score import HEADS, Score
 from camgraph_runtime.engine import Engine
 from camgraph_runtime.manifest import manifest_from_metadata
 from support.exporting import camgraph, complaint

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from camgraph_exporter.cam.direct_outputs import write_directly
+from camgraph_exporter.assemble.direct_outputs import write_directly
 from camgraph_runtime.engine import Engine
 
 X = np.array([[-1.0, 2.0]], np.float32)

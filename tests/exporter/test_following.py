@@ -9,10 +9,10 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from camgraph_exporter.cam.axis import HEIGHT, WIDTH, Axes
-from camgraph_exporter.cam.placement.elements import Elements
-from camgraph_exporter.cam.placement.follow import follow
-from camgraph_exporter.cam.placement.located import Located
+from camgraph_exporter.reading.axis import HEIGHT, WIDTH, Axes
+from camgraph_exporter.reading.placement.elements import Elements
+from camgraph_exporter.reading.placement.follow import follow
+from camgraph_exporter.reading.placement.located import Located
 from exporter.op_cases import ALL_CASES
 from exporter.op_cases.case import Input, OpCase
 from exporter.vjp_harness import Arrays, draw, forward, forward_model

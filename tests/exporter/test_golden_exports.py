@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from camgraph_exporter.cam.build import BuildOptions
+from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.export import ExportOptions, export_file
 from camgraph_exporter.input_spec import InputOptions
 from camgraph_exporter.verify.measures import relative_l2

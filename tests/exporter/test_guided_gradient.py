@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from camgraph_exporter.cam.build import BuildOptions
+from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.export import ExportOptions, export_file
 from support.exporting import images, run_graph
 from support.nets import Net

@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from camgraph_exporter.cam.build import BuildOptions
+from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.export import ExportOptions, export_file
 from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_exporter.verify.measures import relative_l2

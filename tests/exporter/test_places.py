@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from camgraph_exporter.cam.score import ScoreOptions
 from camgraph_exporter.errors import LayerError
 from camgraph_exporter.export import Exported
 from camgraph_exporter.input_spec import InputOptions
+from camgraph_exporter.score.score import ScoreOptions
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.placement import Placement
 from support.exporting import in_memory

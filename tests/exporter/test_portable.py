@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from camgraph_client.main import cli
-from camgraph_exporter.cam.build import BuildOptions
+from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.export import Exported, ExportOptions, export_file
 from camgraph_exporter.verify.operators import is_portable, operators_portable
 from camgraph_exporter.verify.subject import Subject

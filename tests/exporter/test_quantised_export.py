@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.cam.build import BuildOptions
+from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.errors import CertificateError, GradientError, LayerError
 from camgraph_exporter.export import Exported, ExportOptions, export_file
 from camgraph_runtime.engine import Engine

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
-from camgraph_exporter.cam.build import BuildOptions
+from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.errors import GradientError, LayerError
 from support.exporting import exported, images, in_memory, run_graph
 from support.nets import Net, trunk

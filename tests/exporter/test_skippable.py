@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from camgraph_exporter.cam.build import BuildOptions
+from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.export import Exported, ExportOptions, export_file
 from camgraph_runtime.engine import Engine
 from support.exporting import images

@@ -19,7 +19,7 @@ from torch import nn
 
 from camgraph_client.main import cli
 from camgraph_exporter import ExportOptions, export_module
-from camgraph_exporter.cam.build import BuildOptions
+from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.errors import ExportError, LayerError, ModuleError
 from camgraph_exporter.export_torch import load_factory
 from camgraph_exporter.frontends.factory import is_factory

@@ -1,0 +1,1 @@
+"""Appends what an explainable graph has more than its model: targets, gradients, outputs."""

@@ -1,0 +1,164 @@
+"""Appends the explanation to the source graph: targets in, activations and channel weights out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import onnx_ir as ir
+from onnx_ir.passes import common
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.assemble.guided import GUIDED_RULES, check_guided
+from camgraph_exporter.assemble.heads import attach_head
+from camgraph_exporter.assemble.interface import Interface
+from camgraph_exporter.assemble.layer_outputs import add_layer_outputs
+from camgraph_exporter.assemble.skippable import make_skippable
+from camgraph_exporter.errors import GradientError, LayerError
+from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.quantisation import is_quantiser, real_form
+from camgraph_exporter.layers.layers import TargetLayer
+from camgraph_exporter.layers.mask_place import mask_place
+from camgraph_exporter.prepare.integer_maps import hide_integer_maps
+from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.probe import BATCH
+from camgraph_exporter.score.score import Score
+from camgraph_exporter.vjp.backward import Backward
+from camgraph_exporter.vjp.driver import Path, Step, check_rules, differentiate
+from camgraph_runtime.errors import UsageError
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What to add beside activations and weights.
+
+    `gradients`: the full gradients, for the element-wise methods. `guided`: the guided image gradient. `skippable`: a
+    boolean input that turns the backward part off. `portable`: only operators that every runtime is known to take
+    (docs/portability.md).
+
+    Raises:
+        UsageError: both `skippable` and `portable`.
+
+    """
+
+    gradients: bool = False
+    guided: bool = False
+    skippable: bool = False
+    portable: bool = False
+
+    def __post_init__(self) -> None:
+        if self.skippable and self.portable:
+            raise UsageError("A graph is either skippable, which takes an If, or portable, which has none: choose one.")
+
+
+@dataclass
+class Built:
+    """The explainable graph in memory, with the names of what was added, and notes for the user."""
+
+    prepared: Prepared
+    score: Score
+    layers: list[TargetLayer]
+    op: Backward
+    target: pb.TargetTensors
+    source_outputs: list[ir.Value]
+    layer_tensors: list[pb.Layer] = field(default_factory=list)
+    trace: list[Step] = field(default_factory=list)
+    image_gradient_tensor: str = ""
+    explain_switch: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def is_quantised(self) -> bool:
+        """Tell whether a gradient passes quantised integers."""
+        return any(is_quantiser(step.node) or real_form(step.node) is not None for step in self.trace)
+
+    def gradient_outputs(self) -> list[str]:
+        """Return the names of the outputs that need the backward part."""
+        names = [name for layer in self.layer_tensors for name in (layer.weights_tensor, layer.gradients_tensor)]
+        return [name for name in [*names, self.image_gradient_tensor] if name]
+
+
+def build(
+    prepared: Prepared, score: Score, layers: Sequence[TargetLayer], options: BuildOptions | None = None
+) -> Built:
+    """Append targets, the backward part and the outputs to the prepared graph, in place.
+
+    Raises:
+        GradientError: operators on the path have no rule, and all of them are named; or a guided gradient is asked for
+            and none comes to the image.
+        LayerError: the score does not depend on a layer.
+
+    """
+    options = options or BuildOptions()
+    graph = prepared.graph
+    path = Path(graph, [layer.value for layer in layers], [score.value])
+    _check_connected(path, layers, score)
+    check_rules(path, layer=layers[0].name, score=score.name)
+    image_path = Path(graph, [prepared.image], [score.value])
+    if options.guided:
+        _check_reaches_image(image_path, score)
+        check_rules(image_path, layer=str(prepared.image.name), score=score.name)
+        check_guided(image_path)
+
+    place, note = mask_place(prepared, score) if score.task == pb.TASK_SEGMENTATION else (None, "")
+    interface = Interface(prepared)
+    op = Backward(graph, portable=options.portable)
+    if prepared.probe.batch_is_symbolic:
+        op.read_size(BATCH, prepared.image, axis=0)
+    for name, array in prepared.probe.constants.items():
+        value = prepared.value(name)
+        if value is not None:
+            op.know(value, array)
+    head = attach_head(op, interface, score)
+    if place is not None:
+        head.tensors.mask_placement.CopyFrom(place)
+    seeds = {score.value: head.seed}
+    trace: list[Step] = []
+    cotangents = differentiate(op, path, seeds, [layer.value for layer in layers], trace=trace)
+    built = Built(prepared, score, list(layers), op, head.tensors, interface.source_outputs, trace=trace)
+    built.notes += [note] if note else []
+    for i, layer in enumerate(layers):
+        g = cotangents[layer.value]
+        built.layer_tensors.append(add_layer_outputs(op, interface, layer, g, i, gradients=options.gradients))
+    if options.guided:
+        with op.scope("guided"):
+            g = differentiate(op, image_path, seeds, [prepared.image], rules=GUIDED_RULES)[prepared.image]
+            rest = range(2, len(dims_of(prepared.image)) + 1)
+            by_image = op.Transpose(op.cast(op.full(g, prepared.image), ir.DataType.FLOAT), perm=[1, 0, *rest])
+            built.image_gradient_tensor = interface.add_output("image_gradient", by_image)
+    hide_integer_maps(prepared.model)
+    common.RemoveUnusedNodesPass()(prepared.model)
+    if options.skippable:
+        behind = {node for part in ([path, image_path] if options.guided else [path]) for node in part.nodes}
+        behind -= {node for layer in layers if (node := layer.value.producer()) is not None}
+        built.explain_switch = make_skippable(interface, built.gradient_outputs(), _repeatable(built, behind))
+    return built
+
+
+def _repeatable(built: Built, nodes: Collection[ir.Node]) -> set[ir.Node]:
+    """Return the nodes that give the same values when they are computed twice, however a runtime fuses them.
+
+    Integers and half-precision values may round to a neighbour, and gates follow them: none where a path has such.
+    """
+    plain = {ir.DataType.FLOAT, ir.DataType.DOUBLE}
+    if built.is_quantised or any(value.dtype not in plain for node in nodes for value in node.outputs if value.uses()):
+        return set()
+    return {node for node in nodes if not any(a.type == ir.AttributeType.GRAPH for a in node.attributes.values())}
+
+
+def _check_reaches_image(path: Path, score: Score) -> None:
+    if score.value not in path.values:
+        raise GradientError(
+            f"Guided Grad-CAM needs the gradient of score {score.name!r} at the image, and the model rounds or "
+            "compares its pixels, or what it makes of them, on every way there. Leave --guided out."
+        )
+
+
+def _check_connected(path: Path, layers: Sequence[TargetLayer], score: Score) -> None:
+    for layer in layers:
+        if layer.value not in path.values or score.value not in path.values:
+            raise LayerError(
+                f"No gradient flows from score {score.name!r} to layer {layer.name!r}: the score does not depend on "
+                "the layer, or only through integers and comparisons. `camgraph inspect` lists the layers that it "
+                "depends on."
+            )

@@ -1,1 +1,0 @@
-"""What Grad-CAM needs of a model: the score, the target layers, the targets, and the outputs."""

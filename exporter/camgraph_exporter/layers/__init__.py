@@ -1,0 +1,1 @@
+"""Which maps can be explained, and which of them is meant."""

@@ -1,0 +1,100 @@
+"""Which boxes of a detector depend on which feature maps: one of several scales reads each box from one map only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import onnx_ir as ir
+
+from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.quantisation import maker
+from camgraph_exporter.graph.reads import reads
+from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.reading.image_path import image_path
+from camgraph_exporter.score.pieces import Constants, Piece, constant, step_back, whole
+from camgraph_exporter.score.score import Score
+from camgraph_exporter.vjp.driver import Path
+
+# These change the scores of a box by themselves only: what comes after a head's last weights is the head's own output.
+_POINTWISE = {
+    "Add", "Sub", "Mul", "Div", "Sigmoid", "Softmax", "LogSoftmax", "HardSigmoid", "Clip", "Log", "Exp", "Neg", "Pow",
+    "BatchNormalization", "Max", "Min",
+}  # fmt: skip  # a table, in rows of its own
+
+
+@dataclass(frozen=True)
+class BoxGroup:
+    """Boxes whose scores one head computes; `count` is None where it is not known.
+
+    `depends_on`: every value that the head computes them from, its own output excluded.
+    """
+
+    count: int | None
+    depends_on: frozenset[ir.Value]
+
+
+class BoxGroups:
+    """The groups of boxes of a detector's score."""
+
+    def __init__(self, prepared: Prepared, score: Score) -> None:
+        path = image_path(prepared, score.value)
+        sources = _sources(score.value, path, prepared.probe.constants)
+        self.groups = [_group(piece, score, path) for piece in sources]
+        total = score.shape.num_anchors
+        counts = [group.count for group in self.groups if group.count is not None]
+        self._counted = total if len(counts) == len(self.groups) and sum(counts) == total else None
+
+    def most_shared(self, values: Sequence[ir.Value]) -> set[ir.Value]:
+        """Return those values on which the most boxes depend: all of them, wherever there is such a value."""
+        reached = {
+            value: sum(group.count or 1 for group in self.groups if value in group.depends_on) for value in values
+        }
+        most = max(reached.values(), default=0)
+        return {value for value in values if reached[value] == most}
+
+    def partly(self, value: ir.Value) -> str | None:
+        """Say how many of the boxes depend on a value: "16 of 80"; None if all do."""
+        missing = [group for group in self.groups if value not in group.depends_on]
+        if not missing:
+            return None
+        if self._counted is None:
+            return "Not all"
+        return f"{self._counted - sum(group.count or 0 for group in missing)} of {self._counted}"
+
+
+def _group(piece: Piece, score: Score, path: Path) -> BoxGroup:
+    count = None if piece.joined is None or piece.joined % score.logits else piece.joined // score.logits
+    wanted = {piece.value}
+    for node in reversed(path.nodes):
+        if any(value in wanted for value in node.outputs):
+            wanted.update(reads(node))
+    return BoxGroup(count, frozenset(wanted & path.values - {piece.value}))
+
+
+def _sources(score: ir.Value, path: Path, constants: Constants) -> list[Piece]:
+    """Return the outputs of the heads that the score is made of: each the last value that weights were applied to."""
+    done: dict[ir.Value, Piece] = {}
+    open_pieces = [whole(score)]
+    while open_pieces:
+        piece = open_pieces.pop()
+        before = step_back(piece, constants) or _unscaled(piece, path, constants)
+        if before is None:
+            done.setdefault(piece.value, piece)
+        else:
+            # Parts that do not depend on the image, such as a constant score of the background, are no head's.
+            open_pieces += [part for part in before if part.value in path.values]
+    return list(done.values())
+
+
+def _unscaled(piece: Piece, path: Path, constants: Constants) -> list[Piece] | None:
+    """Return the operand of a function of each score by itself."""
+    node = maker(piece.value)
+    if node is None or node.domain or node.op_type not in _POINTWISE or piece.value.shape is None:
+        return None
+    operands = [x for x in node.inputs if x is not None and x in path.values]
+    fixed = [x for x in node.inputs if x is not None and x not in path.values]
+    if len(operands) != 1 or operands[0].shape is None or any(constant(x, constants) is None for x in fixed):
+        return None
+    same = dims_of(operands[0]) == dims_of(piece.value)
+    return [replace(piece, value=operands[0])] if same else None

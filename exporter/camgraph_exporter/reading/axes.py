@@ -1,0 +1,272 @@
+"""Follows what the axes of tensors mean, from the image to the score.
+
+Every value on the path gets one `Axis` a dimension, or None where its meaning is lost (heads of an attention, elements
+of a window). A residual sum brings the meaning back from its other operand, so that the maps behind windowed
+attention are maps again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import onnx_ir as ir
+
+from camgraph_exporter.graph.dims import Dim, Dims, dims_of
+from camgraph_exporter.image.layout import channel_axis
+from camgraph_exporter.reading.axes_reshape import reshaped_axes
+from camgraph_exporter.reading.axis import (
+    BATCH,
+    CHANNELS,
+    CHANNELS_FIRST,
+    CHANNELS_LAST,
+    HEIGHT,
+    WIDTH,
+    Axes,
+    Axis,
+    Role,
+    is_role,
+)
+from camgraph_exporter.reading.node_reading import Constants, NodeReading
+from camgraph_exporter.vjp.driver import Path
+
+# Where onnxruntime keeps blocks of channels together, the axes of a map are in no order of the standard.
+_BLOCKED = "com.microsoft.nchwc"
+
+# ONNX's own spatial operators take and return [N, C, ...].
+_SPATIAL = {
+    "Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool",
+    "GlobalMaxPool", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LRN", "DepthToSpace",
+    "SpaceToDepth", "GridSample",
+}  # fmt: skip  # a table, in rows of its own
+
+
+def image_axes(image: ir.Value) -> Axes:
+    """Return the axes of the image input."""
+    dims = dims_of(image)
+    if len(dims) == 4:
+        return CHANNELS_LAST if channel_axis(image) == 3 else CHANNELS_FIRST
+    return (BATCH, HEIGHT, WIDTH) if len(dims) == 3 else (BATCH,) + (None,) * (len(dims) - 1)
+
+
+def axes_on(path: Path, image: ir.Value, constants: Constants) -> dict[ir.Value, Axes]:
+    """Return the axes of every value on a path that starts at the image."""
+    known = {image: image_axes(image)}
+    for node in path.nodes:
+        step = _Step(node, constants, known)
+        read = _foreign if node.domain else _READERS.get(node.op_type, _broadcast)
+        for index, value in enumerate(node.outputs):
+            if value.shape is not None:
+                known[value] = read(step, index)
+    return known
+
+
+@dataclass(frozen=True)
+class _Step(NodeReading):
+    """One node with the axes of the values before it."""
+
+    known: Mapping[ir.Value, Axes]
+
+    @property
+    def x(self) -> Axes:
+        """Axes of the first input that is known."""
+        return next((self.known[value] for value in self.node.inputs if value is not None and value in self.known), ())
+
+    def axes(self, index: int) -> Axes | None:
+        value = self.node.inputs[index] if index < len(self.node.inputs) else None
+        return self.known.get(value) if value is not None else None
+
+    def dims(self, index: int) -> Dims:
+        value = self.node.inputs[index]
+        return dims_of(value) if value is not None and value.shape is not None else ()
+
+    def out(self, index: int) -> Dims:
+        return dims_of(self.node.outputs[index])
+
+
+def _spatial(step: _Step, index: int) -> Axes:
+    out = step.out(index)
+    if len(out) == 4:
+        return CHANNELS_FIRST
+    # A convolution over a row of tokens.
+    return _broadcast(step, index) if len(out) == 3 else (None,) * len(out)
+
+
+def _broadcast(step: _Step, index: int) -> Axes:
+    """Align the inputs to the right as NumPy does; an axis means what it means in the first input that knows it."""
+    out = step.out(index)
+    result: list[Axis | None] = [None] * len(out)
+    for i, value in enumerate(step.node.inputs):
+        axes = step.axes(i)
+        if value is None or axes is None:
+            continue
+        dims = dims_of(value)
+        for back in range(1, min(len(out), len(dims)) + 1):
+            if result[-back] is None and dims[-back] == out[-back]:
+                result[-back] = axes[-back]
+    return tuple(result)
+
+
+def _foreign(step: _Step, index: int) -> Axes:
+    """Take operators of other domains to be element by element, where shapes allow it; but not those on blocks."""
+    return (None,) * len(step.out(index)) if step.node.domain == _BLOCKED else _broadcast(step, index)
+
+
+def _resize(step: _Step, index: int) -> Axes:
+    out, dims = step.out(index), step.dims(0)
+    keeps = [out[i] == dims[i] or not is_role(axis, Role.TOKENS) for i, axis in enumerate(step.x)]
+    return tuple(axis if kept else None for axis, kept in zip(step.x, keeps, strict=True))
+
+
+def _transpose(step: _Step, index: int) -> Axes:
+    perm = step.attribute("perm")
+    order = list(perm) if isinstance(perm, Sequence) else list(reversed(range(len(step.out(index)))))
+    return tuple(step.x[i] for i in order)
+
+
+def _reshape(step: _Step, index: int) -> Axes:
+    x, axes = step.node.inputs[0], step.axes(0)
+    if x is None or axes is None:
+        return (None,) * len(step.out(index))
+    return reshaped_axes(x, axes, step.node.outputs[index])
+
+
+def _concat(step: _Step, index: int) -> Axes:
+    axis = step.number("axis", 0) % len(step.out(index))
+    result = list(_broadcast(step, index))
+    result[axis] = None
+    before: list[Dim] = []
+    for i in range(len(step.node.inputs)):
+        joined = (step.axes(i) or (None,) * (axis + 1))[axis]
+        if is_role(joined, Role.CHANNELS):
+            result[axis] = joined
+        elif is_role(joined, Role.TOKENS):
+            # Two rows of tokens in one have no single map.
+            result[axis] = _shifted(joined, _sum_of(before)) if result[axis] is None else None
+        before.append(step.dims(i)[axis])
+    return tuple(result)
+
+
+def _sum_of(sizes: Sequence[Dim]) -> int | None:
+    """Return the sum of sizes, or None where one is dynamic."""
+    numbers = [size for size in sizes if isinstance(size, int)]
+    return sum(numbers) if len(numbers) == len(sizes) else None
+
+
+def _shifted(axis: Axis | None, by: int | None) -> Axis | None:
+    """Return an axis of tokens with more tokens in front of its map."""
+    if axis is None or axis.grid is None or by is None or axis.grid.prefix + by < 0:
+        return None
+    return Axis(Role.TOKENS, replace(axis.grid, prefix=axis.grid.prefix + by))
+
+
+def _cut(axis: Axis | None, start: int | None, size: Dim) -> Axis | None:
+    """Return what is left of an axis of tokens from `start` on: its whole map, no cell of it, or nothing known."""
+    if axis is None or axis.grid is None or start is None:
+        return None
+    if isinstance(size, int) and start + size <= axis.grid.prefix:
+        return Axis(Role.PREFIX)
+    cells = (axis.grid.height, axis.grid.width)
+    numbers = [dim for dim in cells if isinstance(dim, int)]
+    if len(numbers) == 2:
+        end = axis.grid.prefix + numbers[0] * numbers[1]
+        if start >= end:
+            # Tokens after the map, such as a detector's queries, belong to no cell either.
+            return Axis(Role.PREFIX)
+        if isinstance(size, int) and start + size < end:
+            return None
+    return _shifted(axis, -start)
+
+
+def _slice(step: _Step, index: int) -> Axes:
+    out, dims = step.out(index), step.dims(0)
+    starts, axes, steps = step.constant(1), step.constant(3), step.constant(4)
+    given = list(range(len(starts))) if axes is None and starts is not None else [] if axes is None else axes.tolist()
+    start_of = {int(a) % len(dims): int(s) for a, s in zip(given, [] if starts is None else starts, strict=False)}
+    plain = steps is None or bool((steps == 1).all())
+    result = []
+    for i, axis in enumerate(step.x):
+        if out[i] == dims[i] or not is_role(axis, Role.TOKENS):
+            result.append(axis)
+            continue
+        start, size = start_of.get(i), dims[i]
+        if start is not None and start < 0:
+            start = start + size if isinstance(size, int) else None
+        result.append(_cut(axis, start if plain else None, out[i]))
+    return tuple(result)
+
+
+def _split(step: _Step, index: int) -> Axes:
+    axis = step.number("axis", 0) % len(step.out(index))
+    result = list(step.x)
+    if is_role(result[axis], Role.TOKENS):
+        start = _sum_of([step.out(i)[axis] for i in range(index)])
+        result[axis] = _cut(result[axis], start, step.out(index)[axis])
+    elif is_role(result[axis], Role.HEIGHT, Role.WIDTH):
+        result[axis] = None
+    return tuple(result)
+
+
+def _gather(step: _Step, index: int) -> Axes:
+    x = step.axes(0)
+    indices = step.node.inputs[1]
+    if x is None or indices is None or indices.shape is None:
+        return (None,) * len(step.out(index))
+    axis = step.number("axis", 0) % len(x)
+    rank = len(indices.shape)
+    # All tokens in another order still are the cells of a map; where they lie, `reading.placement` follows.
+    same = rank == 1 and (
+        is_role(x[axis], Role.CHANNELS)
+        or (is_role(x[axis], Role.TOKENS) and step.out(index)[axis] == step.dims(0)[axis])
+    )
+    picked: Axes = (x[axis],) if same else (None,) * rank
+    return x[:axis] + picked + x[axis + 1 :]
+
+
+def _reduce(step: _Step, index: int) -> Axes:
+    axes = step.ints("axes", 1)
+    rank = len(step.x)
+    reduced = set(range(rank)) if axes is None else {axis % rank for axis in axes}
+    if len(step.out(index)) == rank:
+        return tuple(None if i in reduced else axis for i, axis in enumerate(step.x))
+    return tuple(axis for i, axis in enumerate(step.x) if i not in reduced)
+
+
+def _matmul(step: _Step, index: int) -> Axes:
+    """A product keeps the rows of its left operand; a constant right operand maps channels to channels."""
+    rank = len(step.out(index))
+    left, right = step.axes(0), step.axes(1)
+    result: list[Axis | None] = [None] * rank
+    for axes in (left, right):
+        for back in range(3, len(axes or ()) + 1):
+            result[-back] = result[-back] or (axes or ())[-back]
+    if left is not None and len(left) >= 2 and rank >= 2:
+        result[-2] = left[-2]
+    if right is not None:
+        result[-1] = right[-1] if not is_role(right[-1], Role.CHANNELS) or left is None else None
+    elif left is not None and (left[-1] is None or is_role(left[-1], Role.CHANNELS)):
+        result[-1] = CHANNELS
+    return tuple(result)
+
+
+def _gemm(step: _Step, _index: int) -> Axes:
+    left = step.axes(0)
+    row = left[0] if left is not None and not step.number("transA", 0) else None
+    return (row, CHANNELS)
+
+
+Reader = Callable[[_Step, int], Axes]
+_READERS: dict[str, Reader] = {
+    **dict.fromkeys(_SPATIAL, _spatial),
+    "Transpose": _transpose,
+    "Reshape": _reshape, "Flatten": _reshape, "Squeeze": _reshape, "Unsqueeze": _reshape,
+    "Concat": _concat, "Slice": _slice, "Split": _split, "Gather": _gather,
+    "Resize": _resize, "Upsample": _resize, "Pad": _resize,
+    "MatMul": _matmul, "Gemm": _gemm,
+    "Einsum": lambda step, index: (None,) * len(step.out(index)),
+    **dict.fromkeys(
+        ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare",
+         "ReduceLogSum", "ReduceLogSumExp"),
+        _reduce,
+    ),
+}  # fmt: skip  # a table, in rows of its own

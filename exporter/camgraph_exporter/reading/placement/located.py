@@ -1,0 +1,106 @@
+"""Where the elements of a tensor lie on the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from camgraph_exporter.graph.dims import matching_axes
+from camgraph_exporter.reading.placement.elements import Array, Axis, Elements, Lost, fixed, merged, split
+
+_FEWEST_CELLS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Located:
+    """A tensor on the image: element [i, j, ...] lies at origin + axes[0].offsets[i] + axes[1].offsets[j] + ...
+
+    `origin`: float64 [2], input pixels down and across, of a centre. Made by `located`, which lets every axis begin at
+    zero, so that equal places have equal numbers. `coarsest`: the largest cells, [2], of the maps on the way here, by
+    which paddings may have moved it.
+    """
+
+    origin: Array
+    axes: tuple[Axis, ...]
+    coarsest: Array = field(default_factory=lambda: np.zeros(2))
+
+    @property
+    def cell(self) -> Array:
+        """Return the pixels that one element stands for, down and across, [2]."""
+        cells = [axis.cell for axis in self.axes if isinstance(axis, Elements)]
+        return np.asarray(np.max(cells, axis=0)) if cells else np.zeros(2)
+
+    def with_axis(self, index: int, axis: Axis) -> Located:
+        """Return the same with one axis replaced."""
+        return located(self.origin, [*self.axes[:index], axis, *self.axes[index + 1 :]])
+
+    def lost(self) -> Lost | None:
+        """Return the first axis that could not be followed."""
+        return next((axis for axis in self.axes if isinstance(axis, Lost)), None)
+
+
+def coarsened(result: Located, sources: Sequence[Located]) -> Located:
+    """Return a tensor that was made from others with the largest cells on the way to it.
+
+    Sources that lead to fewer places are gates, and maps of less than four cells averages: both have no say.
+    """
+    cells = [axis.cell for axis in result.axes if isinstance(axis, Elements) and len(axis) >= _FEWEST_CELLS]
+    mains = [source.coarsest for source in sources if _directions(source) >= _directions(result)]
+    return replace(result, coarsest=np.max([np.zeros(2), *cells, *mains], axis=0))
+
+
+def _directions(place: Located) -> int:
+    return sum(isinstance(axis, Elements) and not axis.is_fixed for axis in place.axes)
+
+
+def located(origin: Array, axes: Sequence[Axis]) -> Located:
+    """Return a tensor on the image with its axes beginning at zero."""
+    start, kept = np.array(origin, np.float64), list(axes)
+    for i, axis in enumerate(axes):
+        if isinstance(axis, Lost):
+            continue
+        shown = np.flatnonzero(np.isfinite(axis.offsets).all(axis=1))
+        if len(shown):
+            first = axis.offsets[shown[0]]
+            start = start + first
+            kept[i] = Elements(axis.offsets - first, axis.cell)
+    return Located(start, tuple(kept))
+
+
+def same_axis(one: Axis, other: Axis, within: Array) -> bool:
+    """Tell whether two axes lie in the same places, within a distance [2]."""
+    if isinstance(one, Lost) or isinstance(other, Lost) or len(one) != len(other):
+        return False
+    off = np.abs(one.offsets - other.offsets)
+    return bool((~np.isfinite(off) | (off <= within)).all())
+
+
+def reshaped(x: Located, have: Sequence[int], want: Sequence[int], reason: str) -> Located:
+    """Return a tensor of the shape `have` as one of the shape `want`, row by row."""
+    groups = matching_axes(tuple(want), tuple(have))
+    if groups is None:
+        return Located(x.origin, (Lost(reason),) * len(want))
+    axes: list[Axis] = [Lost(reason)] * len(want)
+    origin = x.origin
+    for new, old in groups:
+        group = [x.axes[i] for i in old]
+        lost = next((axis for axis in group if isinstance(axis, Lost)), None)
+        whole = merged([axis for axis in group if isinstance(axis, Elements)] or [fixed(1)]) if lost is None else None
+        parts = _parts(whole, [want[i] for i in new]) if whole is not None else None
+        if parts is None:
+            for i in new:
+                axes[i] = lost or Lost(reason)
+            continue
+        for i, part in zip(new, parts, strict=True):
+            axes[i] = part
+        if not new and whole is not None:
+            origin = origin + whole.offsets[0]
+    return located(origin, axes)
+
+
+def _parts(whole: Elements, sizes: Sequence[int]) -> list[Elements] | None:
+    if len(sizes) == 1:
+        return [whole]
+    return split(whole, sizes) if sizes else []

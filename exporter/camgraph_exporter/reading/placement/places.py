@@ -1,0 +1,107 @@
+"""Where the feature maps of a prepared model lie on the image."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.graph.dims import Dim
+from camgraph_exporter.graph.reads import reads
+from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.probe import Sighting
+from camgraph_exporter.reading.axes import image_axes
+from camgraph_exporter.reading.axis import Role
+from camgraph_exporter.reading.layouts import MapLayout
+from camgraph_exporter.reading.placement.elements import Elements
+from camgraph_exporter.reading.placement.follow import follow
+from camgraph_exporter.reading.placement.law import MapPlace, PlaceError, law_of, place_of_map, place_of_tokens
+from camgraph_exporter.reading.placement.located import Located
+
+_NOT_FOLLOWED = "it does not come from the image on a way that could be followed"
+
+
+class Places:
+    """The places of the maps on the way to a score.
+
+    `front`: the values that the network looks at, the image itself or what is cut out of it, mirrored or resized.
+    """
+
+    def __init__(self, prepared: Prepared, score: ir.Value, front: Collection[ir.Value]) -> None:
+        nodes = _nodes_before(prepared.graph, score)
+        self._runs = [_Run(prepared, nodes, sighting) for sighting in prepared.probe.sightings]
+        self._sees_all = all(run.sees_all(front) for run in self._runs)
+
+    def placement(self, value: ir.Value, layout: MapLayout) -> pb.Placement | None:
+        """Return the place of a map; None if it covers the whole image, as Grad-CAM lays every map.
+
+        That is so where every cell lies less than a cell away from where the stretch lays it: paddings shift maps by as
+        much. A network that looks at a part of the image gets an exact place in any case.
+
+        Raises:
+            PlaceError: the place is not known.
+
+        """
+        places = [run.place(value, layout) for run in self._runs]
+        if self._sees_all and all(place.is_stretch() for place in places):
+            return None
+        return law_of(places)
+
+
+class _Run:
+    """The places of all values in one run of the probe."""
+
+    def __init__(self, prepared: Prepared, nodes: Sequence[ir.Node], sighting: Sighting) -> None:
+        axes = image_axes(prepared.image)
+        self._sizes = sighting.sizes
+        dims = prepared.probe.shapes[str(prepared.image.name)]
+        shape = [dim if isinstance(dim, int) else sighting.sizes[dim] for dim in dims]
+        self._places = follow(nodes, prepared.image, axes, shape, sighting.sizes, sighting.constants)
+        lengths = {axis.role: size for axis, size in zip(axes, shape, strict=True) if axis is not None}
+        self._image = (lengths.get(Role.HEIGHT, 1), lengths.get(Role.WIDTH, 1))
+
+    def place(self, value: ir.Value, layout: MapLayout) -> MapPlace:
+        place = self._places.get(value)
+        if place is None:
+            raise PlaceError(_NOT_FOLLOWED)
+        if layout.grid is not None:
+            cells = (self._size(layout.grid.height), self._size(layout.grid.width))
+            return place_of_tokens(place, 1, layout.grid, cells, self._image)
+        last = layout.kind == pb.LAYER_LAYOUT_CHANNELS_LAST
+        return place_of_map(place, (1, 2) if last else (2, 3), self._image)
+
+    def _size(self, dim: Dim) -> int:
+        size = dim if isinstance(dim, int) else self._sizes.get(dim)
+        if size is None:
+            raise PlaceError("the size of its map is not known")
+        return size
+
+    def sees_all(self, front: Collection[ir.Value]) -> bool:
+        """Tell whether what the network looks at reaches to all edges of the image, but for a pixel of its own."""
+        boxes = [_box(place) for value in front if (place := self._places.get(value)) is not None and not place.lost()]
+        if not boxes:
+            return True
+        first, last, cell = (np.stack(part) for part in zip(*boxes, strict=True))
+        within = cell.max(axis=0) + 1e-6
+        return bool((first.min(axis=0) <= within).all() and (last.max(axis=0) >= np.array(self._image) - within).all())
+
+
+def _nodes_before(graph: ir.Graph, score: ir.Value) -> list[ir.Node]:
+    """Return the nodes from which a score is made, in topological order."""
+    wanted = {score}
+    nodes = []
+    for node in reversed(graph):
+        if any(value in wanted for value in node.outputs):
+            nodes.append(node)
+            wanted.update(reads(node))
+    return nodes[::-1]
+
+
+def _box(place: Located) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the first and the last edge, [2] each, of what a tensor shows, and its cell."""
+    axes = [axis for axis in place.axes if isinstance(axis, Elements) and np.isfinite(axis.offsets).any()]
+    first = place.origin + sum(np.nanmin(axis.offsets, axis=0) for axis in axes) - place.cell / 2
+    last = place.origin + sum(np.nanmax(axis.offsets, axis=0) for axis in axes) + place.cell / 2
+    return first, last, place.cell

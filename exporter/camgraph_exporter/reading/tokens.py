@@ -1,0 +1,122 @@
+"""Rows of tokens as feature maps: cutting the map out, and telling whether its tokens matter for the score at all.
+
+A transformer that pools the class token only reads one token behind its last block: the cells' tokens there have no
+gradient, and the last map that can be explained is the one in front of that block's attention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx_ir as ir
+
+from camgraph_exporter.graph.dims import dims_of, is_static
+from camgraph_exporter.graph.emitter import Emitter
+from camgraph_exporter.reading.axis import Axes, Role, TokenGrid, is_role, tokens_axis
+from camgraph_exporter.vjp.driver import Path
+
+# Operators that compute an output token from the input token at the same place and from nothing else.
+_ELEMENTWISE = {
+    "Identity", "Dropout", "Cast", "Add", "Sub", "Mul", "Div", "Pow", "Neg", "Sqrt", "Exp", "Abs", "Reciprocal",
+    "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Clip", "Gelu", "Erf", "Tanh", "Sigmoid", "Swish",
+    "HardSigmoid", "HardSwish", "Mish", "Softplus", "Softsign", "Where", "Min", "Max", "Expand",
+}  # fmt: skip  # a table, in rows of its own
+_MOVES = {"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Concat", "Slice", "Split"}
+_REDUCTIONS = {"ReduceMean", "ReduceSum", "ReduceSumSquare", "ReduceL2"}
+
+
+def to_map(op: Emitter, x: ir.Value, grid: TokenGrid) -> ir.Value:
+    """Turn tokens [..., S, K] into a map [..., K, h, w], or [..., K, 1, 1] where they are constant along the tokens."""
+    rank, dims = len(dims_of(x)), dims_of(x)
+    height, width = (_size(op, grid, i) for i in (0, 1))
+    cells: tuple[int | str, ...] = (1, 1)
+    if dims[rank - 2] != 1:
+        x = _cells_only(op, x, grid, rank - 2)
+        cells = (grid.height, grid.width)
+    else:
+        height = width = op.ints(1)
+    columns = op.Transpose(x, perm=[*range(rank - 2), rank - 1, rank - 2])
+    result = op.Reshape(columns, op.Concat(op.ints(*[0] * (rank - 1)), height, width, axis=0))
+    result.shape = ir.Shape([*dims[: rank - 2], dims[rank - 1], *cells])
+    return result
+
+
+def _size(op: Emitter, grid: TokenGrid, index: int) -> ir.Value:
+    size = (grid.height, grid.width)[index]
+    if isinstance(size, int):
+        return op.ints(size)
+    return op.Gather(op.Shape(grid.source), op.ints(grid.axes[index]), axis=0)
+
+
+def _cells_only(op: Emitter, x: ir.Value, grid: TokenGrid, axis: int) -> ir.Value:
+    count = dims_of(x)[axis]
+    if is_static((count, grid.height, grid.width)) and int(grid.height) * int(grid.width) == count:
+        return x
+    stop = op.Add(op.ints(grid.prefix), op.Mul(_size(op, grid, 0), _size(op, grid, 1)))
+    return op.Slice(x, op.ints(grid.prefix), stop, op.ints(axis))
+
+
+def without_effect(path: Path, axes: Mapping[ir.Value, Axes], constants: Mapping[str, np.ndarray]) -> set[ir.Value]:
+    """Return the rows of tokens whose cells provably have no effect on the score, though their prefix may have."""
+    matters: dict[ir.Value, bool] = {}
+    for node in reversed(path.nodes):
+        for value in dict.fromkeys(node.inputs):
+            if value is None or value not in path.values or tokens_axis(axes.get(value, ())) is None:
+                continue
+            matters[value] = matters.get(value, False) or _passes_cells(node, value, axes, constants, path, matters)
+    return {value for value, does in matters.items() if not does}
+
+
+def _passes_cells(
+    node: ir.Node,
+    value: ir.Value,
+    axes: Mapping[ir.Value, Axes],
+    constants: Mapping[str, np.ndarray],
+    path: Path,
+    matters: Mapping[ir.Value, bool],
+) -> bool:
+    """Tell whether the cells of `value` may reach the score through this node."""
+    outputs = [output for output in node.outputs if output in path.values]
+    if node.domain or not _is_tokenwise(node, value, axes[value]):
+        return not _picks_prefix(node, value, axes[value], constants)
+    for output in outputs:
+        found = axes.get(output, ())
+        if any(is_role(axis, Role.PREFIX) for axis in found):
+            continue
+        # A token's cells that become a map again, or whose row is lost from sight, count as used.
+        if tokens_axis(found) is None or matters.get(output, True):
+            return True
+    return False
+
+
+def _is_tokenwise(node: ir.Node, value: ir.Value, axes: Axes) -> bool:
+    row = tokens_axis(axes)
+    assert row is not None
+    behind = len(axes) - row
+    if node.op_type in _ELEMENTWISE | _MOVES:
+        return True
+    if node.op_type == "MatMul":
+        return value is node.inputs[0] and value is not node.inputs[1] and behind >= 2
+    if node.op_type in {"LayerNormalization", "RMSNormalization", "Softmax", "LpNormalization"}:
+        axis = node.attributes["axis"].as_int() if "axis" in node.attributes else -1
+        first = axis % len(axes)
+        one_axis = node.op_type in {"Softmax", "LpNormalization"}
+        return first != row if one_axis else first > row
+    if node.op_type == "Attention":
+        return value is node.inputs[0] and value not in node.inputs[1:]
+    # Behind a reduction over the tokens the axis is gone, which `_passes_cells` takes for a use of them.
+    return node.op_type in _REDUCTIONS
+
+
+def _picks_prefix(node: ir.Node, value: ir.Value, axes: Axes, constants: Mapping[str, np.ndarray]) -> bool:
+    """Tell whether a Gather takes only tokens in front of the map."""
+    row = tokens_axis(axes)
+    if node.op_type != "Gather" or node.domain or value is not node.inputs[0] or row is None:
+        return False
+    axis = node.attributes["axis"].as_int() if "axis" in node.attributes else 0
+    indices, grid = node.inputs[1], axes[row].grid  # type: ignore[union-attr]  # tokens_axis found an axis there
+    if axis % len(axes) != row or indices is None or grid is None:
+        return False
+    known = indices.const_value.numpy() if indices.const_value is not None else constants.get(str(indices.name))
+    return known is not None and bool(((known >= 0) & (known < grid.prefix)).all())

@@ -1,0 +1,90 @@
+"""How an output shows scores, and the plain case of it: one softmax or sigmoid, with moves and casts after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.quantisation import maker, real_form, shown
+from camgraph_exporter.score.class_part import ClassPart
+
+_OPERATORS = {
+    "Softmax": pb.HEAD_KIND_SOFTMAX,
+    "LogSoftmax": pb.HEAD_KIND_LOG_SOFTMAX,
+    "Sigmoid": pb.HEAD_KIND_SIGMOID,
+}
+_PASS_THROUGH = {"Identity", "Dropout", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"}
+
+
+@dataclass(frozen=True)
+class OutputHead:
+    """A tensor of scores, and what the model makes of it: scale * F(scores), where `kind` says what F is.
+
+    `is_logarithm`: it is the logarithm of F that is scaled. `class_axis`: the axis of the scores that a softmax or an
+    ArgMax runs over. `ranked_by`: what classes are ranked by, if not by the scores: probabilities in the same layout.
+    `part`: where the output holds the classes, if it holds more than them. `is_ranked`: the output holds only the best
+    of them, sorted. `task`: what the scores are, if the graph tells. `note`: what the user should know of it.
+    """
+
+    value: ir.Value
+    kind: pb.HeadKind = pb.HEAD_KIND_NONE
+    class_axis: int | None = None
+    part: ClassPart | None = None
+    scale: float = 1.0
+    is_logarithm: bool = False
+    is_ranked: bool = False
+    task: pb.Task = pb.TASK_UNSPECIFIED
+    ranked_by: ir.Value | None = None
+    note: str = ""
+
+
+def plain_head(output: ir.Value) -> OutputHead:
+    """Return the scores before the last softmax or sigmoid, if nothing but moves follows it; else the output itself.
+
+    The index of the best class leads to what it is the best of. Integers are shown as the real numbers that they stand
+    for.
+    """
+    value = output
+    while (node := maker(value)) is not None:
+        form = real_form(node)
+        operator = form.op_type if form is not None else node.op_type if node.domain == "" else ""
+        source = node.inputs[0] if node.inputs else None
+        if source is not None and operator == "ArgMax":
+            found = plain_head(source)
+            return found if found.kind != pb.HEAD_KIND_NONE else OutputHead(source, class_axis=_axis(node, source, 0))
+        if source is None or operator not in _OPERATORS.keys() | _PASS_THROUGH:
+            break
+        if operator in _OPERATORS:
+            before = shown(source) or source
+            value = _unflattened(before, output)
+            axis = None if operator == "Sigmoid" else _softmax_axis(node, before, value)
+            return OutputHead(value, _OPERATORS[operator], axis)
+        value = source
+    return OutputHead(shown(output) or output)
+
+
+def _softmax_axis(node: ir.Node, source: ir.Value, value: ir.Value) -> int | None:
+    """Return the axis of `value` that a softmax of `source`, which is `value` or a flattened one, runs over."""
+    axis = _axis(node, source, -1)
+    if axis is None or source.shape is None or value.shape is None or value is source:
+        return axis
+    return len(value.shape) - 1 if axis == len(source.shape) - 1 and source.shape[-1] == value.shape[-1] else None
+
+
+def _axis(node: ir.Node, source: ir.Value, default: int) -> int | None:
+    axis = node.attributes.get_int("axis", default)
+    return axis % len(source.shape) if source.shape is not None else None
+
+
+def _unflattened(source: ir.Value, output: ir.Value) -> ir.Value:
+    """Step back over reshapes before a softmax that count other axes in with the batch, as old opsets did."""
+    value = source
+    while value.shape is not None and output.shape is not None and dims_of(value)[:1] != dims_of(output)[:1]:
+        node = maker(value)
+        if node is None or node.op_type not in {"Reshape", "Flatten"} or node.inputs[0] is None:
+            return source
+        value = node.inputs[0]
+    return value

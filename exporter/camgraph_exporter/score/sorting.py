@@ -1,0 +1,107 @@
+"""Finds the nodes by which a model sorts or selects what it found, before it gives the best of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.score.pieces import MOVES, Constants, constant, unquantised
+
+# Which input of an operator is what it sorts or selects by.
+SORTS = {"TopK": 0, "NonMaxSuppression": 1}
+BEST = {"ReduceMax", "ArgMax"}
+PICKS = {"Gather", "GatherElements", "GatherND", "Compress"}
+_REPEATS = {"Tile", "Expand", "Pad"}
+ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Mod", "Min", "Max", "Floor", "Clip"}
+_LOGIC = {"Where", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "And", "Or", "Not", "NonZero"}
+HEAD_OPERATORS = {"Sigmoid": pb.HEAD_KIND_SIGMOID, "Softmax": pb.HEAD_KIND_SOFTMAX}
+_FOLLOWED = MOVES | PICKS | _REPEATS | _LOGIC | HEAD_OPERATORS.keys() | {"ScatterElements", "ScatterND", "TopK"}
+
+
+@dataclass(frozen=True)
+class Sorting:
+    """The node that sorts, and what is applied to the sorted scores after it."""
+
+    node: ir.Node
+    kind: pb.HeadKind
+
+    @property
+    def name(self) -> str:
+        """The node by operator and name."""
+        return f"{self.node.op_type} node {self.node.name or self.node.outputs[0].name!r}"
+
+    @property
+    def what(self) -> ir.Value:
+        """What it sorts by."""
+        value = self.node.inputs[SORTS.get(self.node.op_type, 0)]
+        assert value is not None
+        return value
+
+
+def last_sorting(prepared: Prepared, found: Sequence[Sorting]) -> Sorting | None:
+    """Return the last sorting of the model; the best class of each box counts only where nothing else sorts."""
+    position = {node: i for i, node in enumerate(prepared.graph)}
+    proper = [sorting for sorting in found if sorting.node.op_type in SORTS]
+    return max(proper or found, key=lambda sorting: (position[sorting.node], sorting.kind), default=None)
+
+
+def sortings(output: ir.Value, constants: Constants) -> Iterator[Sorting]:
+    """Walk back from an output through everything that only moves and picks, to the nodes that sort."""
+    seen: set[ir.Value] = set()
+    open_values: list[tuple[ir.Value, pb.HeadKind]] = [(output, pb.HEAD_KIND_NONE)]
+    while open_values:
+        value, kind = open_values.pop()
+        value = unquantised(value)
+        node = value.producer()
+        if value in seen or node is None or node.domain:
+            continue
+        seen.add(value)
+        if node.op_type in SORTS or _is_best_class(node):
+            yield Sorting(node, kind)
+        elif _is_followed(node, value, constants):
+            kind = HEAD_OPERATORS.get(node.op_type, kind)
+            open_values += [(x, kind) for x in node.inputs if x is not None]
+
+
+def _is_followed(node: ir.Node, value: ir.Value, constants: Constants) -> bool:
+    if node.op_type in _FOLLOWED:
+        return True
+    if node.op_type not in ARITHMETIC:
+        return False
+    # Indices are computed with as one likes, coordinates only rescaled.
+    is_index = value.dtype is not None and not value.dtype.is_floating_point()
+    changing = [x for x in node.inputs if x is not None and constant(x, constants) is None]
+    return is_index or len(changing) == 1
+
+
+def _is_best_class(node: ir.Node) -> bool:
+    """Tell whether a node gives the best class of each box, beside the score of that class.
+
+    A ReduceMax by itself may as well be the pooling of a classifier.
+    """
+    if node.op_type not in BEST or node.inputs[0] is None:
+        return False
+    source, axis = node.inputs[0], reduced_axis(node, {})
+    if source.shape is None or len(source.shape) != 3 or axis not in (1, 2):
+        return False
+    other = (BEST - {node.op_type}).pop()
+    return any(use.node.op_type == other and reduced_axis(use.node, {}) == axis for use in source.uses())
+
+
+def reduced_axis(node: ir.Node, constants: Constants) -> int | None:
+    """Return the one axis that a node reduces, None for several and for the images."""
+    source = node.inputs[0]
+    if source is None or source.shape is None:
+        return None
+    if node.op_type == "ArgMax":
+        axes: Sequence[int] | None = [node.attributes.get_int("axis", 0)]
+    elif "axes" in node.attributes:
+        axes = node.attributes["axes"].as_ints()
+    else:
+        known = constant(node.inputs[1], constants) if len(node.inputs) > 1 else None
+        axes = None if known is None else [int(i) for i in known.reshape(-1)]
+    return int(axes[0]) % len(source.shape) or None if axes is not None and len(axes) == 1 else None

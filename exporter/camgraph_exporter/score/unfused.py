@@ -1,0 +1,46 @@
+"""Prepares a model for a score: what onnxruntime's optimiser fused on the way to it is written out, the rest stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx_ir as ir
+
+from camgraph_exporter.errors import ExportError
+from camgraph_exporter.prepare.fusions import can_be_written_out
+from camgraph_exporter.prepare.normalise import LOWEST_OPSET
+from camgraph_exporter.prepare.prepare import Prepared, prepare
+from camgraph_exporter.reading.image_path import image_path
+from camgraph_exporter.score.score import ScoreOptions, find_score
+
+# What makes features of pixels: no layer lies before the first of them.
+_FEATURES = {"Conv", "ConvTranspose", "MatMul", "Gemm", "FusedConv", "FusedMatMul", "FusedGemm"}
+
+
+def prepare_for(
+    model: ir.Model, options: ScoreOptions, *, opset: int = LOWEST_OPSET, sizes: Sequence[int] | None = None
+) -> Prepared:
+    """Prepare a model so that its layers and their gradients can be found.
+
+    Raises:
+        ModelFileError: as `prepare`.
+
+    """
+    prepared = prepare(model.clone(), opset=opset, sizes=sizes)
+    names = _fused_after_features(prepared, options) if any(map(can_be_written_out, prepared.graph)) else set()
+    return prepare(model.clone(), opset=opset, sizes=sizes, fused=names) if names else prepared
+
+
+def _fused_after_features(prepared: Prepared, options: ScoreOptions) -> set[str]:
+    """Return the fused nodes between the first features and the score, by their first outputs."""
+    try:
+        score = find_score(prepared, options)
+    except ExportError:
+        return set()  # is told by whoever looks for the score
+    features, fused = set[ir.Value](), set[str]()
+    for node in image_path(prepared, score.value).nodes:
+        if node.op_type in _FEATURES or any(value in features for value in node.inputs):
+            features.update(node.outputs)
+            if can_be_written_out(node):
+                fused.add(str(node.outputs[0].name))
+    return fused
