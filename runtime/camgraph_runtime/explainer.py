@@ -19,9 +19,10 @@ from camgraph_runtime.errors import InvalidInputError, UsageError
 from camgraph_runtime.feeds import switch_feed, target_feeds
 from camgraph_runtime.finish import Finish
 from camgraph_runtime.manifest import manifest_from_metadata
+from camgraph_runtime.network_input import NetworkInput
 from camgraph_runtime.placement import Placement
 from camgraph_runtime.plan import Plan, make_plan, make_prediction_plan
-from camgraph_runtime.preprocess import Frame, ImageSource, Prepared, Preprocessor, Window
+from camgraph_runtime.preprocess import Frame, ImageSource, Preprocessor, Window
 from camgraph_runtime.preprocess.layout import spatial_size
 from camgraph_runtime.preprocess.tensor import one_image
 from camgraph_runtime.profiles import DEFAULT_PROFILE
@@ -39,26 +40,6 @@ class Limits:
 
     max_pixels: int = 50_000_000
     max_targets: int = 100
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What goes into the network for one image, and the way back.
-
-    Attributes:
-        tensor: The network's input, [1, ...].
-        frame: Where the photo lies in the network's input.
-        prepared: The photo and its preprocessing; None where the caller gave a tensor.
-        decode_ms: Time for decoding.
-        preprocess_ms: Time for geometry and normalisation.
-
-    """
-
-    tensor: AnyArray
-    frame: Frame
-    prepared: Prepared | None = None
-    decode_ms: float = 0.0
-    preprocess_ms: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -171,7 +152,7 @@ class Explainer:
             profile=profile,
             num_predictions=num_predictions,
         )
-        return self._run(plan, self._subject(image, tensor, window))
+        return self._run(plan, self._network_input(image, tensor, window))
 
     def predict(
         self,
@@ -196,7 +177,9 @@ class Explainer:
             InferenceError: onnxruntime failed.
 
         """
-        return self._run(make_prediction_plan(self.manifest, num_predictions), self._subject(image, tensor, window))
+        return self._run(
+            make_prediction_plan(self.manifest, num_predictions), self._network_input(image, tensor, window)
+        )
 
     def plan(
         self,
@@ -220,7 +203,7 @@ class Explainer:
             max_targets=self.limits.max_targets,
         )
 
-    def prepare(self, image: ImageSource, window: Window | None = None) -> Subject:
+    def prepare(self, image: ImageSource, window: Window | None = None) -> NetworkInput:
         """Decodes a photo and makes it ready for the network.
 
         Raises:
@@ -234,9 +217,9 @@ class Explainer:
         decoded = time.perf_counter()
         prepared = self._preprocessor.prepare(picture)
         done = time.perf_counter()
-        return Subject(prepared.tensor, prepared.frame, prepared, _ms(decoded - started), _ms(done - decoded))
+        return NetworkInput(prepared.tensor, prepared.frame, prepared, _ms(decoded - started), _ms(done - decoded))
 
-    def accept(self, tensor: AnyArray | None) -> Subject:
+    def accept(self, tensor: AnyArray | None) -> NetworkInput:
         """Takes a ready input tensor [1, ...]; its frame is that of the network's input.
 
         Raises:
@@ -245,9 +228,9 @@ class Explainer:
         """
         layout = self.manifest.input.layout
         array = one_image(tensor, layout)
-        return Subject(array, Frame.identity(*spatial_size(array, layout)))
+        return NetworkInput(array, Frame.identity(*spatial_size(array, layout)))
 
-    def fit(self, plan: Plan, subject: Subject) -> Plan:
+    def fit(self, plan: Plan, network_input: NetworkInput) -> Plan:
         """The plan with its masks on the score map of this image; of other tasks than segmentation unchanged.
 
         Raises:
@@ -257,18 +240,18 @@ class Explainer:
         """
         if not self.manifest.target.mask_input:
             return plan
-        size = self._score_map.size(subject.tensor, lambda mask: self._run_forward(subject.tensor, mask))
+        size = self._score_map.size(network_input.tensor, lambda mask: self._run_forward(network_input.tensor, mask))
         names = self.manifest.target
         stated = names.mask_placement if names.HasField("mask_placement") else None
-        place = Placement.of_manifest(stated, subject.frame.network_size, size)
+        place = Placement.of_manifest(stated, network_input.frame.network_size, size)
         masks = [
-            np.zeros(size, np.uint8) if column.mask is None else lay_mask(column.mask, subject.frame, place)
+            np.zeros(size, np.uint8) if column.mask is None else lay_mask(column.mask, network_input.frame, place)
             for column in plan.columns
         ]
         columns = (replace(column, mask=mask) for column, mask in zip(plan.columns, masks, strict=True))
         return replace(plan, columns=tuple(columns))
 
-    def infer(self, subjects: Sequence[Subject], plans: Sequence[Plan]) -> list[Inference]:
+    def infer(self, network_inputs: Sequence[NetworkInput], plans: Sequence[Plan]) -> list[Inference]:
         """Runs the graph once for a batch of images, each with its own plan, which was fitted to it.
 
         Plans with fewer columns are filled up with their first one; what that adds is never read. A graph that
@@ -279,25 +262,29 @@ class Explainer:
             InferenceError: onnxruntime failed.
 
         """
-        if len({subject.tensor.shape for subject in subjects}) > 1:
+        if len({network_input.tensor.shape for network_input in network_inputs}) > 1:
             raise InvalidInputError("The images of a batch have different sizes; run them one by one.")
-        runs = (self._infer(subjects[part], plans[part]) for part in portions(len(subjects), self.batch_size))
+        runs = (
+            self._infer(network_inputs[part], plans[part]) for part in portions(len(network_inputs), self.batch_size)
+        )
         return [inference for run in runs for inference in run]
 
-    def finish(self, plan: Plan, subject: Subject, inference: Inference) -> Result:
+    def finish(self, plan: Plan, network_input: NetworkInput, inference: Inference) -> Result:
         """Turns one image's outputs into predictions and heatmaps."""
         started = time.perf_counter()
         reading = read(self.manifest, plan.columns, inference.outputs)
         predictions = reading.best(plan.num_predictions)
         outputs = inference.outputs
-        explanations = Finish(self.manifest, plan, outputs, subject.frame, reading).explanations()
+        explanations = Finish(self.manifest, plan, outputs, network_input.frame, reading).explanations()
         timings = Timings(
-            subject.decode_ms,
-            subject.preprocess_ms,
+            network_input.decode_ms,
+            network_input.preprocess_ms,
             inference.inference_ms,
             _ms(time.perf_counter() - started),
         )
-        photo, remarks = (subject.prepared.photo, subject.prepared.remarks) if subject.prepared else (None, ())
+        photo, remarks = (
+            (network_input.prepared.photo, network_input.prepared.remarks) if network_input.prepared else (None, ())
+        )
         warnings = [*remarks, *(reading.warnings if plan.num_predictions else ()), *warnings_of(explanations)]
         return Result(predictions, explanations, photo, timings, warnings)
 
@@ -311,22 +298,22 @@ class Explainer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _subject(self, image: ImageSource | None, tensor: AnyArray | None, window: Window | None) -> Subject:
+    def _network_input(self, image: ImageSource | None, tensor: AnyArray | None, window: Window | None) -> NetworkInput:
         if (image is None) == (tensor is None):
             raise InvalidInputError("Give either an image or a tensor to explain.")
         if window is not None and image is None:
             raise UsageError("A window is for the values of an image; a tensor goes in as it is.")
         return self.prepare(image, window) if image is not None else self.accept(tensor)
 
-    def _run(self, plan: Plan, subject: Subject) -> Result:
-        plan = self.fit(plan, subject)
-        [inference] = self.infer([subject], [plan])
-        return self.finish(plan, subject, inference)
+    def _run(self, plan: Plan, network_input: NetworkInput) -> Result:
+        plan = self.fit(plan, network_input)
+        [inference] = self.infer([network_input], [plan])
+        return self.finish(plan, network_input, inference)
 
-    def _infer(self, subjects: Sequence[Subject], plans: Sequence[Plan]) -> list[Inference]:
+    def _infer(self, network_inputs: Sequence[NetworkInput], plans: Sequence[Plan]) -> list[Inference]:
         """Runs the graph once, for no more images than it takes."""
         feeds = {
-            self.manifest.input.tensor.name: np.concatenate([subject.tensor for subject in subjects]),
+            self.manifest.input.tensor.name: np.concatenate([network_input.tensor for network_input in network_inputs]),
             **target_feeds(self.manifest, [plan.columns for plan in plans]),
             **switch_feed(self.manifest, explain=any(plan.targets for plan in plans)),
         }

@@ -7,7 +7,7 @@ import time
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_runtime import Explainer, Result
 from camgraph_runtime.errors import InvalidInputError
-from camgraph_runtime.explainer import Subject
+from camgraph_runtime.network_input import NetworkInput
 from camgraph_runtime.plan import Plan
 from camgraph_server.config import MIB
 from camgraph_server.errors import TooLargeError
@@ -42,11 +42,11 @@ def explain(explainer: Explainer, request: pb.ExplainRequest, max_bytes: int) ->
     kinds, style = asked_kinds(request), OverlayStyle.of(request.overlay)
     plan = _plan(explainer, request)
     check_method(kinds, plan.method)
-    subject = _subject(explainer, request)
-    _check_heatmaps(subject, plan, max_bytes)
-    plan = explainer.fit(plan, subject)
-    [inference] = explainer.infer([subject], [plan])
-    result = explainer.finish(plan, subject, inference)
+    network_input = _network_input(explainer, request)
+    _check_heatmaps(network_input, plan, max_bytes)
+    plan = explainer.fit(plan, network_input)
+    [inference] = explainer.infer([network_input], [plan])
+    result = explainer.finish(plan, network_input, inference)
     return _response(request, result, kinds, style)
 
 
@@ -61,7 +61,7 @@ def _plan(explainer: Explainer, request: pb.ExplainRequest) -> Plan:
     )
 
 
-def _subject(explainer: Explainer, request: pb.ExplainRequest) -> Subject:
+def _network_input(explainer: Explainer, request: pb.ExplainRequest) -> NetworkInput:
     kind = request.WhichOneof("input")
     if kind is None:
         raise InvalidInputError("The request has neither an image nor a tensor; set one of them.")
@@ -72,11 +72,11 @@ def _subject(explainer: Explainer, request: pb.ExplainRequest) -> Subject:
     return explainer.prepare(image.data, window)
 
 
-def _check_heatmaps(subject: Subject, plan: Plan, max_bytes: int) -> None:
+def _check_heatmaps(network_input: NetworkInput, plan: Plan, max_bytes: int) -> None:
     """Refuses what would fill the memory: each target has a heatmap of the photo's size."""
-    if subject.prepared is None:
+    if network_input.prepared is None:
         return
-    height, width = subject.prepared.photo.shape[:2]
+    height, width = network_input.prepared.photo.shape[:2]
     cell_bytes = _HEATMAP_CELL_BYTES + (_PICTURE_CELL_BYTES if plan.method.needs_image_gradient else 0)
     needed = len(plan.targets) * height * width * cell_bytes
     if needed > max_bytes:

@@ -47,9 +47,9 @@ def _warm_up(explainer: Explainer) -> None:
     info = explainer.engine.inputs[explainer.manifest.input.tensor.name]
     image_axes = [axis for axis in info.shape[1:] if isinstance(axis, int)]
     if len(image_axes) == 3:
-        subject = explainer.accept(np.zeros((1, *image_axes), info.dtype))
+        network_input = explainer.accept(np.zeros((1, *image_axes), info.dtype))
         plan = explainer.plan(targets=_any_targets(explainer))
-        explainer.infer([subject], [explainer.fit(plan, subject)])
+        explainer.infer([network_input], [explainer.fit(plan, network_input)])
 
 
 def _any_targets(explainer: Explainer) -> list[Target]:
