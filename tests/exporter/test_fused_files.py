@@ -171,4 +171,4 @@ def test_a_volume_and_a_video_are_told_by_their_axes(shape: tuple[int | str, ...
     for layer in ("auto", "layer"):
         outcome = camgraph("export", tmp_path / "source.onnx", "-o", tmp_path / "cam.onnx", "--layer", layer)
         said = complaint(outcome, exit_code=1)
-        assert f"The input 'image' has 5 axes, {list(shape)}, as a volume or a video has." in said
+        assert f"The input 'image' has 5 axes, [{', '.join(map(str, shape))}], as a volume or a video has." in said

@@ -144,7 +144,7 @@ def test_functions_whose_operators_changed_are_named(tmp_path: Path) -> None:
 
 
 def test_an_image_without_elements(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=r"has the shape \['N', 3, 0, 16\], so an image has no elements"):
+    with pytest.raises(ModelFileError, match=r"has the shape \[N, 3, 0, 16\], so an image has no elements"):
         exported(classifier(shape=("N", 3, 0, 16)), tmp_path)
 
 
@@ -172,7 +172,7 @@ def test_weights_as_an_output(listed: bool, tmp_path: Path) -> None:
 
 
 def test_an_image_beyond_all_memory(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="does not fit into memory"):
+    with pytest.raises(ModelFileError, match="has more than 1073741824 numbers, too many to try the model with"):
         exported(classifier(shape=("N", 3, 2**22, 2**22)), tmp_path)
 
 
