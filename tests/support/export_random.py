@@ -19,7 +19,9 @@ import onnxruntime
 
 from camgraph_exporter.export import ExportOptions, export_file
 from camgraph_runtime.errors import CamgraphError
-from support import detectors, fuzz, nets, tasks
+from support import detectors, nets, tasks
+from support.broken_graphs import mutated
+from support.random_graphs import random_model
 
 _SOUND: tuple[Callable[[], onnx.ModelProto], ...] = (
     nets.classifier,
@@ -38,9 +40,9 @@ def case(kind: str, seed: int) -> bytes:
     """The file of a case: a random graph, or a sound one that was broken."""
     rng = np.random.default_rng(seed)
     if kind == "random":
-        return fuzz.random_model(rng).SerializeToString()
-    sound = _SOUND[int(rng.integers(len(_SOUND)))]() if rng.random() < 0.6 else fuzz.random_model(rng)
-    return fuzz.mutated(rng, sound)
+        return random_model(rng).SerializeToString()
+    sound = _SOUND[int(rng.integers(len(_SOUND)))]() if rng.random() < 0.6 else random_model(rng)
+    return mutated(rng, sound)
 
 
 def outcome(data: bytes, folder: Path) -> dict[str, str]:
