@@ -44,7 +44,7 @@ def _net(name: str, *, shape: tuple[int | str, ...] = ("N", 1)) -> onnx.ModelPro
 def test_one_number_is_a_quantity_unless_something_speaks_of_classes(
     tmp_path: Path, name: str, labels: tuple[str, ...], stated: dict[str, str], task: pb.Task
 ) -> None:
-    made = in_memory(_net(name), tmp_path, score=ScoreOptions(**stated), labels=labels)  # type: ignore[arg-type]
+    made = in_memory(_net(name), tmp_path, score=ScoreOptions(**stated), labels=labels)
     manifest = made.manifest
     assert manifest.task == task
     assert (manifest.head.single_logit, manifest.head.num_classes) == (True, 2)

@@ -8,10 +8,12 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from support.random_draft import T
+
 Change = Callable[[np.random.Generator, onnx.ModelProto], None]
 
 
-def _any(rng: np.random.Generator, items: Sequence[object]) -> object | None:
+def _any(rng: np.random.Generator, items: Sequence[T]) -> T | None:
     return items[int(rng.integers(len(items)))] if len(items) else None
 
 
@@ -33,35 +35,35 @@ def _double_node(rng: np.random.Generator, model: onnx.ModelProto) -> None:
 
 def _rewire(rng: np.random.Generator, model: onnx.ModelProto) -> None:
     node = _any(rng, model.graph.node)
-    if node is not None and node.input:  # type: ignore[attr-defined]
-        node.input[int(rng.integers(len(node.input)))] = str(_any(rng, _names(model)))  # type: ignore[attr-defined]
+    if node is not None and node.input:
+        node.input[int(rng.integers(len(node.input)))] = str(_any(rng, _names(model)))
 
 
 def _swap_inputs(rng: np.random.Generator, model: onnx.ModelProto) -> None:
     node = _any(rng, model.graph.node)
     if node is not None:
-        names = list(node.input)  # type: ignore[attr-defined]
-        del node.input[:]  # type: ignore[attr-defined]
-        node.input.extend(names[::-1])  # type: ignore[attr-defined]
+        names = list(node.input)
+        del node.input[:]
+        node.input.extend(names[::-1])
 
 
 def _more_inputs(rng: np.random.Generator, model: onnx.ModelProto) -> None:
     node = _any(rng, model.graph.node)
     if node is not None:
-        node.input.extend([str(_any(rng, _names(model)))] * 2)  # type: ignore[attr-defined]
+        node.input.extend([str(_any(rng, _names(model)))] * 2)
 
 
 def _rename_output(rng: np.random.Generator, model: onnx.ModelProto) -> None:
     node = _any(rng, model.graph.node)
-    if node is not None and node.output:  # type: ignore[attr-defined]
-        node.output[0] = str(_any(rng, _names(model)))  # type: ignore[attr-defined]
+    if node is not None and node.output:
+        node.output[0] = str(_any(rng, _names(model)))
 
 
 def _other_operator(rng: np.random.Generator, model: onnx.ModelProto) -> None:
     node = _any(rng, model.graph.node)
     if node is not None:
         kinds = ("Conv", "Gemm", "Softmax", "Nothing", "Loop", "If", "LSTM", "NonMaxSuppression", "Einsum", "Split", "")
-        node.op_type = str(_any(rng, kinds))  # type: ignore[attr-defined]
+        node.op_type = str(_any(rng, kinds))
 
 
 def _attribute(rng: np.random.Generator, model: onnx.ModelProto) -> None:
@@ -69,17 +71,17 @@ def _attribute(rng: np.random.Generator, model: onnx.ModelProto) -> None:
     node = _any(rng, nodes)
     if node is None:
         return
-    attribute = _any(rng, node.attribute)  # type: ignore[attr-defined]
+    attribute = _any(rng, node.attribute)
     kind = int(rng.integers(4))
     if kind == 0:
-        node.attribute.remove(attribute)  # type: ignore[attr-defined]
+        node.attribute.remove(attribute)
     elif kind == 1:
-        attribute.i = int(rng.integers(-9, 9))  # type: ignore[union-attr]
-        attribute.ints[:] = [int(i) for i in rng.integers(-3, 9, size=int(rng.integers(0, 5)))]  # type: ignore[union-attr]
+        attribute.i = int(rng.integers(-9, 9))
+        attribute.ints[:] = [int(i) for i in rng.integers(-3, 9, size=int(rng.integers(0, 5)))]
     elif kind == 2:
-        attribute.name = "surprise"  # type: ignore[union-attr]
+        attribute.name = "surprise"
     else:
-        attribute.type = int(rng.integers(0, 12))  # type: ignore[union-attr]
+        attribute.type = int(rng.integers(0, 12))
 
 
 def _weight(rng: np.random.Generator, model: onnx.ModelProto) -> None:
@@ -88,19 +90,19 @@ def _weight(rng: np.random.Generator, model: onnx.ModelProto) -> None:
         return
     kind = int(rng.integers(6))
     if kind == 0:
-        model.graph.initializer.remove(tensor)  # type: ignore[arg-type]
+        model.graph.initializer.remove(tensor)
     elif kind == 1:
-        tensor.dims[:] = [int(i) for i in rng.integers(-1, 7, size=int(rng.integers(0, 5)))]  # type: ignore[attr-defined]
+        tensor.dims[:] = [int(i) for i in rng.integers(-1, 7, size=int(rng.integers(0, 5)))]
     elif kind == 2:
-        tensor.data_type = int(rng.integers(0, 25))  # type: ignore[attr-defined]
+        tensor.data_type = int(rng.integers(0, 25))
     elif kind == 3:
-        tensor.raw_data = tensor.raw_data[: len(tensor.raw_data) // 2]  # type: ignore[attr-defined]
+        tensor.raw_data = tensor.raw_data[: len(tensor.raw_data) // 2]
     elif kind == 4:
-        tensor.name = str(_any(rng, _names(model)))  # type: ignore[attr-defined]
+        tensor.name = str(_any(rng, _names(model)))
     else:
-        array = numpy_helper.to_array(tensor)  # type: ignore[arg-type]
+        array = numpy_helper.to_array(tensor)
         spoilt = np.full_like(array, 0 if array.dtype.kind != "f" else _any(rng, [np.nan, np.inf, 1e30, 0]))
-        tensor.CopyFrom(numpy_helper.from_array(spoilt, tensor.name))  # type: ignore[attr-defined]
+        tensor.CopyFrom(numpy_helper.from_array(spoilt, tensor.name))
 
 
 def _declared(rng: np.random.Generator, model: onnx.ModelProto) -> None:
@@ -109,20 +111,20 @@ def _declared(rng: np.random.Generator, model: onnx.ModelProto) -> None:
     if info is None:
         return
     kind = int(rng.integers(6))
-    tensor = info.type.tensor_type  # type: ignore[attr-defined]
+    tensor = info.type.tensor_type
     if kind == 0:
         tensor.elem_type = int(rng.integers(0, 25))
     elif kind == 1:
         tensor.ClearField("shape")
     elif kind == 2:
-        info.ClearField("type")  # type: ignore[attr-defined]
+        info.ClearField("type")
     elif kind == 3 and tensor.shape.dim:
         dim = _any(rng, tensor.shape.dim)
         dim.dim_value = int(_any(rng, [-1, 0, 1, 2, 5, 2**20, 2**40]))  # type: ignore[union-attr, call-overload]
     elif kind == 4 and tensor.shape.dim:
         del tensor.shape.dim[0]
     else:
-        info.name = str(_any(rng, _names(model)))  # type: ignore[attr-defined]
+        info.name = str(_any(rng, _names(model)))
 
 
 def _version(rng: np.random.Generator, model: onnx.ModelProto) -> None:

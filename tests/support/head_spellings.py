@@ -338,16 +338,16 @@ SPELLINGS = [
     Spelling("sigmoid in parts, in half precision", _half(_exp_of_softplus), SIGMOID),
     Spelling("joined sigmoids", _joined, SIGMOID),
     Spelling("single sigmoid", _sigmoid, SIGMOID, **_ONE),  # type: ignore[arg-type]  # shared by rows
-    Spelling("single sigmoid in parts", _one_over, SIGMOID, **_ONE),  # type: ignore[arg-type]
-    Spelling("single sigmoid, clipped", _clipped(_reciprocal), SIGMOID, **_ONE),  # type: ignore[arg-type]
-    Spelling("1 - a single sigmoid", _one_minus(_sigmoid), SIGMOID, -1.0, **_ONE),  # type: ignore[arg-type]
-    Spelling("both of a single sigmoid", _both(_sigmoid), SIGMOID, **_PAIR),  # type: ignore[arg-type]
-    Spelling("both of a sigmoid in parts", _both(_tanh), SIGMOID, **_PAIR),  # type: ignore[arg-type]
-    Spelling("both of a single sigmoid, turned", _both(_sigmoid, turned=True), SIGMOID, -1.0, **_PAIR),  # type: ignore[arg-type]
+    Spelling("single sigmoid in parts", _one_over, SIGMOID, **_ONE),
+    Spelling("single sigmoid, clipped", _clipped(_reciprocal), SIGMOID, **_ONE),
+    Spelling("1 - a single sigmoid", _one_minus(_sigmoid), SIGMOID, -1.0, **_ONE),
+    Spelling("both of a single sigmoid", _both(_sigmoid), SIGMOID, **_PAIR),
+    Spelling("both of a sigmoid in parts", _both(_tanh), SIGMOID, **_PAIR),
+    Spelling("both of a single sigmoid, turned", _both(_sigmoid, turned=True), SIGMOID, -1.0, **_PAIR),
     Spelling("both, stacked", _both(_one_over, stacked=True), SIGMOID, scores=1, shape=("N", 1, 2), probabilities=_row),
     Spelling("hard sigmoid", _hard, OTHER),
     Spelling("hard sigmoid in parts", _hard_in_parts, OTHER, 0.2, 0.5),
-    Spelling("single hard sigmoid", _hard, OTHER, **_ONE),  # type: ignore[arg-type]
+    Spelling("single hard sigmoid", _hard, OTHER, **_ONE),
     Spelling("sigmoid over its sum", _over_sum(_sigmoid), OTHER),
     Spelling("softplus over its sum", _over_sum(_then(lambda _, z: z, "Softplus")), OTHER),
     Spelling("softmax of a softmax", _then(_softmax, "Softmax", axis=1), OTHER),
@@ -360,5 +360,5 @@ SPELLINGS = [
     Spelling("log of a mean of softmaxes", _then(_mean(_softmax), "Log"), OTHER, 0.75, probabilities=np.exp),
     Spelling("mean of softmaxes in percent", _scaled(_mean(_softmax), 100), OTHER, 0.75, probabilities=_percent),
     Spelling("mean of two sigmoids", _mean(_sigmoid), OTHER, 0.75),
-    Spelling("mean of two single sigmoids", _mean(_sigmoid), OTHER, 0.75, **_ONE),  # type: ignore[arg-type]
+    Spelling("mean of two single sigmoids", _mean(_sigmoid), OTHER, 0.75, **_ONE),
 ]

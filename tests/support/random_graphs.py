@@ -19,10 +19,10 @@ def random_model(rng: np.random.Generator) -> onnx.ModelProto:
     draft.values = list(draft.inputs)
     x = draft.values[0]
     for _ in range(draft.number(0, 9)):
-        made = draft.pick(OFTEN if draft.chance(0.75) else SELDOM)(draft, x)  # type: ignore[operator]
+        made = draft.pick(OFTEN if draft.chance(0.75) else SELDOM)(draft, x)
         x = made if made is not None else x
         if draft.chance(0.1):
-            x = draft.pick(draft.values)  # type: ignore[assignment]
+            x = draft.pick(draft.values)
     if draft.chance(0.7):
         x = _head(draft, x)
     return _finish(draft, x)
@@ -45,15 +45,15 @@ def _head(draft: Draft, x: Value) -> Value:
 def _input(draft: Draft, name: str) -> Value:
     if draft.chance(0.75):
         batch = draft.pick(["N", 1, 2, ""])
-        return Value(name, FLOAT, (batch, draft.pick([1, 3, 3, 3, 4, "c"]), draft.pick([8, 12, "h"]), 8))  # type: ignore[arg-type]
+        return Value(name, FLOAT, (batch, draft.pick([1, 3, 3, 3, 4, "c"]), draft.pick([8, 12, "h"]), 8))
     dims = tuple(draft.pick([1, 2, 3, 8, "N", "M", 0, -1]) for _ in range(draft.number(0, 5)))
-    return Value(name, int(draft.pick(DTYPES)), dims)  # type: ignore[arg-type]
+    return Value(name, int(draft.pick(DTYPES)), dims)
 
 
 def _finish(draft: Draft, last: Value) -> onnx.ModelProto:
     outputs = [last]
     if draft.chance(0.15):
-        outputs.insert(draft.number(0, 1), draft.pick(draft.values))  # type: ignore[arg-type]
+        outputs.insert(draft.number(0, 1), draft.pick(draft.values))
     if draft.chance(0.02):
         outputs = []
     if draft.chance(0.02) and draft.weights:

@@ -120,7 +120,7 @@ def _orders(have: tuple[int, ...], want: tuple[int, ...]) -> Iterator[Callable[[
         return
     for axes in itertools.permutations(range(len(slim))):
         if [slim[axis] for axis in axes] == goal:
-            yield lambda x, axes=axes: x.reshape(slim).transpose(axes).reshape(want)  # type: ignore[misc]
+            yield lambda x, axes=axes: x.reshape(slim).transpose(axes).reshape(want)  # type: ignore[misc]  # mypy infers no lambda with defaults
 
 
 def _same_size(f: Function, y: np.ndarray) -> Iterator[HeadForm | None]:

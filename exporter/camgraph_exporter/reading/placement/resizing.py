@@ -116,7 +116,7 @@ def _scales(step: Step, sizes: list[int], outs: list[int]) -> list[float]:
     scales = step.constant(2 if step.node.op_type == "Resize" else 1)
     given = step.attribute("scales") if scales is None or scales.size == 0 else scales
     if given is not None and len(given) == len(sizes):  # type: ignore[arg-type]  # a list or an array of numbers
-        return [float(scale) for scale in given]  # type: ignore[attr-defined]
+        return [float(scale) for scale in given]  # type: ignore[attr-defined]  # an attribute of numbers
     ratios = [out / size for out, size in zip(outs, sizes, strict=True)]
     policy, wanted = step.text("keep_aspect_ratio_policy", "stretch"), step.constant(3)
     if policy == "stretch" or wanted is None:
