@@ -24,8 +24,8 @@ from pathlib import Path
 import click
 from paired import EXAMPLE_MODEL, Layer, camgraph, environment, named_layers, random_image, ranks, run_pairs
 
+from camgraph_core.errors import CamgraphError
 from camgraph_runtime.engine import Engine, Threads
-from camgraph_runtime.errors import CamgraphError
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.providers import Device
 from camgraph_runtime.threads import available_cores

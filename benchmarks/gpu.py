@@ -20,8 +20,8 @@ import numpy as np
 from paired import environment, random_image, ranks, run_pairs
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.errors import CamgraphError
 from camgraph_runtime.engine import Engine
-from camgraph_runtime.errors import CamgraphError
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.providers import Device
 

@@ -25,11 +25,11 @@ import numpy as np
 from paired import EXAMPLE_MODEL, ROOT, camgraph, environment, named_layers, run_pairs
 from PIL import Image
 
+from camgraph_core.errors import CamgraphError
+from camgraph_core.explanation import Explanation
+from camgraph_core.target import Target
 from camgraph_runtime.engine import Engine, Threads
-from camgraph_runtime.errors import CamgraphError
 from camgraph_runtime.explainer import Explainer
-from camgraph_runtime.explanation import Explanation
-from camgraph_runtime.target import Target
 from camgraph_runtime.threads import available_cores
 
 _PHOTOS = tuple(sorted((ROOT / "examples" / "photos").glob("*.[pj][np]g")))

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from paired import ROOT, environment, run_pairs
 
-from camgraph_runtime.frame import Axis, fitted, of_shrunk_photo
-from camgraph_runtime.laid import LaidMap
+from camgraph_core.frame import Axis, fitted, of_shrunk_photo
+from camgraph_core.laid import LaidMap
 from camgraph_runtime.overlay import overlay
 from camgraph_runtime.preprocess import Frame
 from camgraph_runtime.shrink import shrunk

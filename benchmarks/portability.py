@@ -28,8 +28,8 @@ from runtimes.environments import RUNTIMES, Environment, Outcome, Runtime
 from runtimes.exchange import Tensors, read_tensors, write_tensors
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.errors import CamgraphError
 from camgraph_runtime.engine import Engine
-from camgraph_runtime.errors import CamgraphError
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.threads import available_cores
 

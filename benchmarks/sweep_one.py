@@ -22,6 +22,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from camgraph_core.errors import CamgraphError
 from camgraph_exporter.assemble.build import BuildOptions, Built, build
 from camgraph_exporter.export import ExportOptions, export
 from camgraph_exporter.frontends.pytorch.exporters import EXPORTERS
@@ -34,7 +35,6 @@ from camgraph_exporter.score.score import Score, find_score
 from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_exporter.vjp.driver import Path as GradientPath
 from camgraph_runtime.engine import Engine
-from camgraph_runtime.errors import CamgraphError
 from exporter.matrix.compare import Recorder, channels_first, distance
 
 # Models that take any size are run on small images.

@@ -20,9 +20,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 SOURCES = {
     "camgraph": ROOT / "proto",
     "camgraph_client": ROOT / "client",
+    "camgraph_core": ROOT / "core",
     "camgraph_exporter": ROOT / "exporter",
     "camgraph_runtime": ROOT / "runtime",
     "camgraph_server": ROOT / "server",
+    "camgraph_wire": ROOT / "wire",
 }
 
 

@@ -5,7 +5,7 @@ The names below are imported when they are used, so that commands which need no 
 
 from typing import TYPE_CHECKING
 
-from camgraph_runtime.lazy import lazy_names
+from camgraph_core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from camgraph_client.aio import AsyncClient

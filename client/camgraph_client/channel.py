@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 
-from camgraph_runtime.errors import UsageError
+from camgraph_core.errors import UsageError
 
 MIB = 1024 * 1024
 _SERVICE = "camgraph.v1.ExplanationService"

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from camgraph_runtime import errors as runtime_errors
-from camgraph_runtime.errors import CamgraphError, InvalidInputError, UnsupportedError, UsageError
+from camgraph_core import errors as runtime_errors
+from camgraph_core.errors import CamgraphError, InvalidInputError, UnsupportedError, UsageError
 
 ERROR_KEY = "camgraph-error"
 """Key of the trailing metadata in which the server names the class of the error."""

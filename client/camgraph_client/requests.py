@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camgraph.v1 import explanation_pb2 as pb
+from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_runtime import Target
-from camgraph_runtime.errors import InvalidInputError, UsageError
 
 METHODS: Mapping[str, pb.Method] = {
     "grad-cam": pb.METHOD_GRAD_CAM,

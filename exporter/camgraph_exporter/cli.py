@@ -17,6 +17,7 @@ from google.protobuf import json_format
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from camgraph_core.errors import UsageError
 from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.export import Exported, ExportOptions, export_file
@@ -45,7 +46,6 @@ from camgraph_exporter.verify.certificate import Progress as Report
 from camgraph_exporter.verify.certificate import certify
 from camgraph_exporter.verify.subject import Subject
 from camgraph_runtime.engine import Device, Engine
-from camgraph_runtime.errors import UsageError
 from camgraph_runtime.manifest import manifest_from_metadata
 
 _FILE = click.Path(path_type=Path)

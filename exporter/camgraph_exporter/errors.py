@@ -19,7 +19,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from camgraph_runtime.errors import CamgraphError
+from camgraph_core.errors import CamgraphError
 
 # What helps where a node between the layer and the score has no derivative.
 LATER_LAYER = "Choose a layer after it (closer to the output) with --layer"

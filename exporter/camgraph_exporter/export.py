@@ -10,6 +10,7 @@ import onnx
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.errors import UsageError
 from camgraph_exporter.assemble.build import BuildOptions, Built, build
 from camgraph_exporter.assemble.direct_outputs import write_directly
 from camgraph_exporter.assemble.heads.regression import LABELS as REGRESSION_LABELS
@@ -34,7 +35,6 @@ from camgraph_exporter.verify.locate import name_wrong_nodes
 from camgraph_exporter.verify.subject import LoadSource, Subject, loader_of
 from camgraph_exporter.vjp.driver import Path as GradientPath
 from camgraph_exporter.vjp.driver import Step
-from camgraph_runtime.errors import UsageError
 from camgraph_runtime.manifest import METADATA_KEY, manifest_to_json
 
 # From IR version 4 on, initializers need not be listed as inputs, and runtimes may fold them.

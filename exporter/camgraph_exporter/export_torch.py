@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from camgraph_core.errors import UsageError
 from camgraph_exporter.errors import ModuleError
 from camgraph_exporter.export import Exported, ExportOptions, export
 from camgraph_exporter.frontends.factory import call_factory
@@ -16,7 +17,6 @@ from camgraph_exporter.frontends.pytorch.preprocessing import merged, stated_pre
 from camgraph_exporter.storage import check_target, write
 from camgraph_exporter.verify.certificate import Progress
 from camgraph_exporter.verify.subject import loader_of
-from camgraph_runtime.errors import UsageError
 
 if TYPE_CHECKING:
     import torch

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.errors import UsageError
 from camgraph_exporter.errors import closest
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.image.layout import channel_axis
 from camgraph_exporter.image.values import Expected, expected_values
 from camgraph_exporter.manifest import tensor_spec
 from camgraph_exporter.prepare.prepare import Prepared
-from camgraph_runtime.errors import UsageError
 
 FILTERS = {
     "nearest": pb.FILTER_NEAREST,

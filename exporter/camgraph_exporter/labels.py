@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from camgraph_runtime.errors import UsageError
+from camgraph_core.errors import UsageError
 
 Labels = tuple[str, ...]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import onnx
 
+from camgraph_core.errors import InferenceError, InvalidGraphError, InvalidInputError
 from camgraph_exporter.errors import ExportError, ModelFileError
 from camgraph_exporter.prepare.probe import reason_of
 from camgraph_runtime.engine import Engine
-from camgraph_runtime.errors import InferenceError, InvalidGraphError, InvalidInputError
 
 _ADVICE = "Nothing was written. Choose another layer with --layer, or other scores with --score."
 

@@ -5,11 +5,10 @@ The names below are imported when they are used: an error, a target or a result 
 
 from typing import TYPE_CHECKING
 
-from camgraph_runtime.lazy import lazy_names
+from camgraph_core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from camgraph_runtime.engine import Engine, TensorInfo
-    from camgraph_runtime.errors import (
+    from camgraph_core.errors import (
         CamgraphError,
         DeviceError,
         InferenceError,
@@ -20,8 +19,12 @@ if TYPE_CHECKING:
         UnsupportedError,
         UsageError,
     )
+    from camgraph_core.explanation import Explanation
+    from camgraph_core.result import ClassScore, Result, Timings
+    from camgraph_core.statistics import MapStatistics
+    from camgraph_core.target import Target
+    from camgraph_runtime.engine import Engine, TensorInfo
     from camgraph_runtime.explainer import Explainer, Limits
-    from camgraph_runtime.explanation import Explanation
     from camgraph_runtime.manifest import (
         FORMAT_VERSION,
         METADATA_KEY,
@@ -30,35 +33,32 @@ if TYPE_CHECKING:
         manifest_from_metadata,
         manifest_to_json,
     )
-    from camgraph_runtime.result import ClassScore, Result, Timings
-    from camgraph_runtime.statistics import MapStatistics
-    from camgraph_runtime.target import Target
     from camgraph_runtime.threads import Threads
 
 _MODULE_OF = {
     "FORMAT_VERSION": "manifest",
     "METADATA_KEY": "manifest",
-    "CamgraphError": "errors",
-    "ClassScore": "result",
-    "DeviceError": "errors",
+    "CamgraphError": "camgraph_core.errors",
+    "ClassScore": "camgraph_core.result",
+    "DeviceError": "camgraph_core.errors",
     "Engine": "engine",
     "Explainer": "explainer",
-    "Explanation": "explanation",
-    "InferenceError": "errors",
-    "InvalidGraphError": "errors",
-    "InvalidInputError": "errors",
+    "Explanation": "camgraph_core.explanation",
+    "InferenceError": "camgraph_core.errors",
+    "InvalidGraphError": "camgraph_core.errors",
+    "InvalidInputError": "camgraph_core.errors",
     "Limits": "explainer",
     "Manifest": "manifest",
-    "MapStatistics": "statistics",
-    "Result": "result",
-    "Target": "target",
-    "TargetError": "errors",
+    "MapStatistics": "camgraph_core.statistics",
+    "Result": "camgraph_core.result",
+    "Target": "camgraph_core.target",
+    "TargetError": "camgraph_core.errors",
     "TensorInfo": "engine",
     "Threads": "threads",
-    "Timings": "result",
-    "UnknownLayerError": "errors",
-    "UnsupportedError": "errors",
-    "UsageError": "errors",
+    "Timings": "camgraph_core.result",
+    "UnknownLayerError": "camgraph_core.errors",
+    "UnsupportedError": "camgraph_core.errors",
+    "UsageError": "camgraph_core.errors",
     "manifest_from_json": "manifest",
     "manifest_from_metadata": "manifest",
     "manifest_to_json": "manifest",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from camgraph_runtime.types import AnyArray
+from camgraph_core.types import AnyArray
 
 
 def portions(count: int, size: int | None) -> Iterator[slice]:

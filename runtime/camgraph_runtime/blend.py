@@ -13,8 +13,8 @@ from functools import cache
 import cv2
 import numpy as np
 
-from camgraph_runtime.tiles import tiles
-from camgraph_runtime.types import AnyArray, ByteArray, FloatArray
+from camgraph_core.tiles import tiles
+from camgraph_core.types import AnyArray, ByteArray, FloatArray
 
 _BYTES = 256
 

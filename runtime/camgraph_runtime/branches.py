@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from camgraph_core.types import FloatArray
 from camgraph_runtime.placement import Placement
 from camgraph_runtime.profiles import on_input
-from camgraph_runtime.types import FloatArray
 
 
 def add_up(raw_maps: Sequence[FloatArray], placements: Sequence[Placement]) -> tuple[list[FloatArray], list[Placement]]:

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from camgraph_runtime.errors import UnsupportedError, UsageError
-from camgraph_runtime.types import FloatArray
+from camgraph_core.errors import UnsupportedError, UsageError
+from camgraph_core.types import FloatArray
 
 MapFunction = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime.errors import TargetError, UnsupportedError
+from camgraph_core.errors import TargetError, UnsupportedError
+from camgraph_core.target import Target, array_key
+from camgraph_core.types import ByteArray, FloatArray
 from camgraph_runtime.labels import target_code
-from camgraph_runtime.target import Target, array_key
-from camgraph_runtime.types import ByteArray, FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from camgraph_runtime.explanation import Explanation
-from camgraph_runtime.frame import fitted
+from camgraph_core.explanation import Explanation
+from camgraph_core.frame import fitted
+from camgraph_core.result import Result
+from camgraph_core.types import ByteArray
 from camgraph_runtime.overlay import overlay
-from camgraph_runtime.result import Result
 from camgraph_runtime.shrink import shrunk, shrunk_mask
-from camgraph_runtime.types import ByteArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from camgraph_runtime.errors import (
+from camgraph_core.errors import (
     DeviceError,
     InferenceError,
     InvalidGraphError,

@@ -11,11 +11,14 @@ from typing import Self
 
 import numpy as np
 
+from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.result import Result, Timings
+from camgraph_core.target import Target
+from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.batch import fill_up, portions
 from camgraph_runtime.check import check_graph
 from camgraph_runtime.columns import Column
 from camgraph_runtime.engine import Device, Engine, Threads
-from camgraph_runtime.errors import InvalidInputError, UsageError
 from camgraph_runtime.feeds import switch_feed, target_feeds
 from camgraph_runtime.finish import Finish
 from camgraph_runtime.manifest import manifest_from_metadata
@@ -28,10 +31,7 @@ from camgraph_runtime.preprocess.tensor import one_image
 from camgraph_runtime.profiles import DEFAULT_PROFILE
 from camgraph_runtime.readings import read
 from camgraph_runtime.remarks import warnings_of
-from camgraph_runtime.result import Result, Timings
 from camgraph_runtime.score_map import ScoreMap, lay_mask
-from camgraph_runtime.target import Target
-from camgraph_runtime.types import AnyArray, ByteArray
 
 
 @dataclass(frozen=True)

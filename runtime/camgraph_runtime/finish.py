@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.explanation import Explanation
+from camgraph_core.frame import Frame
+from camgraph_core.statistics import MapStatistics
+from camgraph_core.types import AnyArray, FloatArray
 from camgraph_runtime.branches import add_up
-from camgraph_runtime.explanation import Explanation
-from camgraph_runtime.frame import Frame
 from camgraph_runtime.guided import guided_grad_cam
 from camgraph_runtime.placement import Placement
 from camgraph_runtime.plan import Plan
 from camgraph_runtime.readings import Outputs, Reading
-from camgraph_runtime.statistics import MapStatistics
-from camgraph_runtime.types import AnyArray, FloatArray
 
 
 @dataclass(frozen=True)

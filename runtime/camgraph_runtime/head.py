@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime.errors import InvalidGraphError
-from camgraph_runtime.types import AnyArray
+from camgraph_core.errors import InvalidGraphError
+from camgraph_core.types import AnyArray
 
 Float64Array: TypeAlias = NDArray[np.float64]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from camgraph_runtime.errors import TargetError
-from camgraph_runtime.target import Target
+from camgraph_core.errors import TargetError
+from camgraph_core.target import Target
 
 
 def target_code(target: Target, num_classes: int, labels: Sequence[str]) -> int:

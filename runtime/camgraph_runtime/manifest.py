@@ -5,7 +5,7 @@ from __future__ import annotations
 from google.protobuf import json_format
 
 from camgraph.v1.manifest_pb2 import Manifest
-from camgraph_runtime.errors import InvalidGraphError
+from camgraph_core.errors import InvalidGraphError
 
 __all__ = [
     "FORMAT_VERSION",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from camgraph_core.types import AnyArray
 from camgraph_runtime.preprocess import Frame, Prepared
-from camgraph_runtime.types import AnyArray
 
 
 @dataclass(frozen=True)

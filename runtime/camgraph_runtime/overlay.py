@@ -7,10 +7,10 @@ from functools import cache
 import cv2
 import numpy as np
 
+from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.tiles import TiledMap, tiles
+from camgraph_core.types import ByteArray
 from camgraph_runtime.blend import blend, paint
-from camgraph_runtime.errors import InvalidInputError, UsageError
-from camgraph_runtime.tiles import TiledMap, tiles
-from camgraph_runtime.types import ByteArray
 
 COLORMAPS = {
     "jet": cv2.COLORMAP_JET,

@@ -10,12 +10,12 @@ from typing import cast
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from camgraph_core.frame import fitted
+from camgraph_core.result import Result
+from camgraph_core.types import ByteArray
 from camgraph_runtime.drawing import draw
-from camgraph_runtime.frame import fitted
 from camgraph_runtime.overlay import colorize
-from camgraph_runtime.result import Result
 from camgraph_runtime.shrink import shrunk, shrunk_mask
-from camgraph_runtime.types import ByteArray
 
 Color = tuple[int, int, int]
 

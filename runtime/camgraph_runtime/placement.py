@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime.frame import Axis, Frame
-from camgraph_runtime.types import FloatArray
+from camgraph_core.frame import Axis, Frame
+from camgraph_core.types import FloatArray
 
 Size = tuple[int, int]
 

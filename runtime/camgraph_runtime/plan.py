@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph.v1.manifest_pb2 import Layer, Manifest
-from camgraph_runtime.cam import Method, get_method
-from camgraph_runtime.columns import Column, ColumnPair, make_columns, task_of
-from camgraph_runtime.errors import (
+from camgraph_core.errors import (
     InvalidInputError,
     TargetError,
     UnknownLayerError,
     UnsupportedError,
     UsageError,
 )
+from camgraph_core.target import Target
+from camgraph_runtime.cam import Method, get_method
+from camgraph_runtime.columns import Column, ColumnPair, make_columns, task_of
 from camgraph_runtime.profiles import Profile, get_profile
-from camgraph_runtime.target import Target
 
 
 @dataclass(frozen=True)

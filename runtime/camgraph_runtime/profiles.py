@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from camgraph_runtime.errors import UsageError
+from camgraph_core.errors import UsageError
+from camgraph_core.types import FloatArray
 from camgraph_runtime.placement import Placement
-from camgraph_runtime.types import FloatArray
 
 DEFAULT_PROFILE = "pytorch-grad-cam"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from camgraph_runtime.errors import DeviceError
+from camgraph_core.errors import DeviceError
 
 Device = Literal["cpu", "cuda", "auto"]
 ProviderList = list[tuple[str, dict[str, str]]]

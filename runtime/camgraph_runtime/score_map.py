@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from camgraph.v1.manifest_pb2 import Manifest
+from camgraph_core.errors import InferenceError, InvalidInputError
+from camgraph_core.frame import Frame
+from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.engine import Engine
-from camgraph_runtime.errors import InferenceError, InvalidInputError
-from camgraph_runtime.frame import Frame
 from camgraph_runtime.placement import Placement
 from camgraph_runtime.preprocess.layout import spatial_size
-from camgraph_runtime.types import AnyArray, ByteArray
 
 Size = tuple[int, int]
 

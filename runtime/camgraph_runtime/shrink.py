@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from camgraph_runtime.frame import Size
-from camgraph_runtime.types import ByteArray
+from camgraph_core.frame import Size
+from camgraph_core.types import ByteArray
 
 
 def shrunk(photo: ByteArray, size: Size) -> ByteArray:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from camgraph_runtime.errors import InvalidInputError
+from camgraph_core.errors import InvalidInputError
 
 # Name, element type and shape of an array that is fed.
 Signature = tuple[str, np.dtype[Any], tuple[int, ...]]

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from camgraph_runtime.errors import CamgraphError
+from camgraph_core.errors import CamgraphError
 from camgraph_runtime.threads import limit_blas_threads
 from camgraph_server.config import ServerConfig
 from camgraph_server.lifecycle import Server

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from camgraph_runtime.errors import UsageError
+from camgraph_core.errors import UsageError
 
 MIB = 1024 * 1024
 

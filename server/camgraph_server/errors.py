@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from grpc import StatusCode
 
-from camgraph_runtime.errors import (
+from camgraph_core.errors import (
     CamgraphError,
     InvalidInputError,
     UnknownLayerError,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from camgraph.v1 import explanation_pb2 as pb
+from camgraph_core.errors import InvalidInputError
 from camgraph_runtime import Explainer, Result
-from camgraph_runtime.errors import InvalidInputError
 from camgraph_runtime.network_input import NetworkInput
 from camgraph_runtime.plan import Plan
 from camgraph_server.config import MIB

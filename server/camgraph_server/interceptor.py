@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from grpc import StatusCode
 from grpc.aio import ServicerContext
 
-from camgraph_runtime.errors import InvalidInputError
+from camgraph_core.errors import InvalidInputError
 from camgraph_server.errors import UnavailableError, status_of
 from camgraph_server.messages import Encoded
 from camgraph_server.observability import log_event

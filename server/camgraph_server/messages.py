@@ -12,8 +12,8 @@ from google.protobuf.message import Message
 from numpy.typing import NDArray
 
 from camgraph.v1 import explanation_pb2 as pb
+from camgraph_core.errors import InvalidInputError
 from camgraph_runtime import ClassScore, MapStatistics, Target
-from camgraph_runtime.errors import InvalidInputError
 
 PROFILES = {
     pb.PROFILE_UNSPECIFIED: "pytorch-grad-cam",

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camgraph.v1 import explanation_pb2 as pb
+from camgraph_core.errors import InvalidInputError
 from camgraph_runtime import Explanation
 from camgraph_runtime.cam import Method
-from camgraph_runtime.errors import InvalidInputError
 from camgraph_runtime.overlay import encode_jpeg, encode_png, heatmap_to_gray, overlay
 from camgraph_server.messages import COLORMAPS, PROFILES, lookup, tensor_message
 

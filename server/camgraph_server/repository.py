@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from camgraph_core.errors import CamgraphError, DeviceError, InvalidInputError
 from camgraph_runtime import Explainer
-from camgraph_runtime.errors import CamgraphError, DeviceError, InvalidInputError
 from camgraph_server.errors import NotFoundError, NotReadyError, UnavailableError
 from camgraph_server.observability import log_event
 

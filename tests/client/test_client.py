@@ -29,14 +29,14 @@ from camgraph_client import (
 )
 from camgraph_client.requests import COLORMAPS, METHODS, OUTPUTS, PROFILES
 from camgraph_client.results import result_from
-from camgraph_runtime import Explainer, Target, cam, overlay, profiles
-from camgraph_runtime.errors import (
+from camgraph_core.errors import (
     InvalidInputError,
     TargetError,
     UnknownLayerError,
     UnsupportedError,
     UsageError,
 )
+from camgraph_runtime import Explainer, Target, cam, overlay, profiles
 from camgraph_runtime.overlay import encode_png
 from support.fresh import loaded_by
 from support.serving import GatedLoader, photo, png, server_thread, write_certificate, write_model

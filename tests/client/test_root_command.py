@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from camgraph_client import main as root
 from camgraph_client.cli.listing import listed
 from camgraph_client.main import RootGroup
-from camgraph_runtime.errors import InvalidInputError, UsageError
+from camgraph_core.errors import InvalidInputError, UsageError
 from support.fresh import loaded_by, run_fresh
 from support.serving import camgraph_command, run_camgraph
 

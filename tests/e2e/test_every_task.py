@@ -15,9 +15,9 @@ from PIL import Image
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_client import Client
+from camgraph_core.errors import InvalidInputError, UnsupportedError
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.cam import METHODS
-from camgraph_runtime.errors import InvalidInputError, UnsupportedError
 from camgraph_runtime.overlay import encode_png
 from support.compare import assert_same
 from support.serving import PATIENCE, png, run_camgraph, server_process

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from camgraph_client import Client
+from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_exporter.input_spec import InputOptions
 from camgraph_runtime import Explainer
-from camgraph_runtime.errors import InvalidInputError, UsageError
 from support.exporting import camgraph, complaint, exported
 from support.nets import CLASSES, Net
 from support.serving import server_thread

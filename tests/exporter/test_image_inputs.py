@@ -14,11 +14,11 @@ from onnx import TensorProto
 from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_exporter.export import Exported
 from camgraph_exporter.input_spec import InputOptions
 from camgraph_runtime import Explainer
 from camgraph_runtime.engine import Engine
-from camgraph_runtime.errors import InvalidInputError, UsageError
 from support.exporting import camgraph, complaint, exported
 from support.nets import CLASSES, Net
 

@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import helper
 
+from camgraph_core.errors import UsageError
 from camgraph_exporter.labels import labels_in_metadata, read_labels
-from camgraph_runtime.errors import UsageError
 from support.exporting import camgraph, exported
 from support.nets import CLASSES, classifier
 

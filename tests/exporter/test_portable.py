@@ -10,12 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from camgraph_client.main import cli
+from camgraph_core.errors import UsageError
 from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.export import Exported, ExportOptions, export_file
 from camgraph_exporter.verify.operators import is_portable, operators_portable
 from camgraph_exporter.verify.subject import Subject
 from camgraph_runtime.engine import Engine
-from camgraph_runtime.errors import UsageError
 from exporter import vjp_harness as harness
 from exporter.op_cases import ALL_CASES
 from exporter.op_cases.case import Input, OpCase

@@ -8,12 +8,12 @@ import numpy as np
 import onnx
 import pytest
 
+from camgraph_core.errors import UsageError
 from camgraph_exporter import storage
 from camgraph_exporter.export import ExportOptions, export_file
 from camgraph_exporter.verify.certificate import certify
 from camgraph_exporter.verify.subject import Subject
 from camgraph_runtime.engine import Engine
-from camgraph_runtime.errors import UsageError
 from camgraph_runtime.manifest import manifest_from_metadata
 from support.nets import classifier
 

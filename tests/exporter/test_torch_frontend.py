@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from torch import nn
 
 from camgraph_client.main import cli
+from camgraph_core.errors import UsageError
 from camgraph_exporter import ExportOptions, export_module
 from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.errors import ExportError, LayerError, ModuleError
@@ -25,7 +26,6 @@ from camgraph_exporter.export_torch import load_factory
 from camgraph_exporter.frontends.factory import is_factory
 from camgraph_exporter.frontends.pytorch.module import load_module
 from camgraph_runtime.engine import Engine
-from camgraph_runtime.errors import UsageError
 from camgraph_runtime.manifest import manifest_from_metadata
 from exporter import torch_models
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from camgraph_core.errors import UsageError
 from camgraph_exporter.errors import ModuleError
 from camgraph_exporter.frontends.pytorch.preprocessing import merged, stated_preprocessing
 from camgraph_exporter.input_spec import InputOptions
-from camgraph_runtime.errors import UsageError
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camgraph_runtime.errors import InvalidInputError
+from camgraph_core.errors import InvalidInputError
 from camgraph_runtime.preprocess import decode
 from camgraph_runtime.preprocess.opening import read_colour, read_stored
 

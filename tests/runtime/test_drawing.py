@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.frame import Axis, Frame, fitted, of_shrunk_photo
+from camgraph_core.laid import LaidMap
 from camgraph_runtime import Explainer, Result, Threads
 from camgraph_runtime.drawing import draw
-from camgraph_runtime.errors import InvalidInputError, UsageError
-from camgraph_runtime.frame import Axis, Frame, fitted, of_shrunk_photo
-from camgraph_runtime.laid import LaidMap
 from camgraph_runtime.panel import result_panel
 from camgraph_runtime.shrink import shrunk, shrunk_mask
 from support.plain_overlay import plain_overlay

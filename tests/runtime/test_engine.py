@@ -10,8 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from camgraph_core.errors import DeviceError, InferenceError, InvalidGraphError, InvalidInputError
 from camgraph_runtime.engine import Engine, SessionSettings, Threads
-from camgraph_runtime.errors import DeviceError, InferenceError, InvalidGraphError, InvalidInputError
 from camgraph_runtime.providers import CPU, CUDA
 from support.fake_backend import FakeBackend
 from support.tiny_graph import TinyGraph

@@ -8,8 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime.errors import InvalidGraphError, InvalidInputError
-from camgraph_runtime.frame import Frame
+from camgraph_core.errors import InvalidGraphError, InvalidInputError
+from camgraph_core.frame import Frame
 from camgraph_runtime.preprocess.geometry import apply_steps
 
 LIMIT = 10_000_000

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
+from camgraph_core.errors import InvalidGraphError
 from camgraph_runtime.engine import Device, Engine, Threads
-from camgraph_runtime.errors import InvalidGraphError
 from camgraph_runtime.int8 import EXACT_KERNELS, PROBE_MODEL, saturates
 from camgraph_runtime.providers import CPU, CUDA
 from support.fake_backend import FakeBackend

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime import Explainer, Threads, tiles
-from camgraph_runtime.frame import Axis, Frame
-from camgraph_runtime.guided import guided_picture
-from camgraph_runtime.laid import LaidMap
+from camgraph_core import tiles
+from camgraph_core.frame import Axis, Frame
+from camgraph_core.guided_picture import guided_picture
+from camgraph_core.laid import LaidMap
+from camgraph_runtime import Explainer, Threads
 from camgraph_runtime.overlay import heatmap_to_gray, overlay
 from support.plain_overlay import plain_grey, plain_overlay
 from support.tiny_graph import TinyGraph

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from camgraph_core.errors import UnsupportedError, UsageError
 from camgraph_runtime.cam import METHODS, first_component, get_method
-from camgraph_runtime.errors import UnsupportedError, UsageError
 from camgraph_runtime.profiles import PROFILES, get_profile, min_max
 
 RANDOM = np.random.default_rng(2)

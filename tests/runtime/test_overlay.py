@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from camgraph_runtime.errors import InvalidInputError, UsageError
+from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.result import Result
 from camgraph_runtime.overlay import (
     COLORMAPS,
     colorize,
@@ -18,7 +19,6 @@ from camgraph_runtime.overlay import (
     overlay,
 )
 from camgraph_runtime.panel import Tile, panel, result_panel, shorten
-from camgraph_runtime.result import Result
 
 PHOTO = np.random.default_rng(4).integers(0, 256, (20, 30, 3), np.uint8)
 HEATMAP = np.linspace(0, 1, 600, dtype=np.float32).reshape(20, 30)

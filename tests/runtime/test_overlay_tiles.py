@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from camgraph_runtime import blend, tiles
-from camgraph_runtime.errors import InvalidInputError
+from camgraph_core import tiles
+from camgraph_core.errors import InvalidInputError
+from camgraph_runtime import blend
 from camgraph_runtime.overlay import COLORMAPS, colorize, heatmap_to_gray, overlay
 from support.plain_overlay import plain_colours, plain_grey, plain_overlay
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime.errors import InvalidGraphError, InvalidInputError, UsageError
+from camgraph_core.errors import InvalidGraphError, InvalidInputError, UsageError
 from camgraph_runtime.preprocess import Picture, Preprocessor, decode
 
 LIMIT = 100_000

@@ -13,8 +13,8 @@ import pytest
 import camgraph_client
 import camgraph_exporter
 import camgraph_runtime
+from camgraph_core.errors import DeviceError
 from camgraph_runtime.engine import Engine
-from camgraph_runtime.errors import DeviceError
 from support.fresh import loaded_by
 from support.tiny_graph import TinyGraph
 
@@ -27,7 +27,7 @@ LAZY = [camgraph_runtime, camgraph_client, camgraph_exporter]
     ("code", "brings", "never"),
     [
         ("import camgraph_runtime", set(), FOREIGN | PICTURES | {"numpy", "google"}),
-        ("from camgraph_runtime.errors import UsageError", set(), FOREIGN | PICTURES | {"numpy", "google"}),
+        ("from camgraph_core.errors import UsageError", set(), FOREIGN | PICTURES | {"numpy", "google"}),
         ("from camgraph_runtime import MapStatistics, Target", {"numpy"}, FOREIGN | PICTURES | {"google"}),
         ("from camgraph_runtime import ClassScore, Explanation, Result", {"numpy"}, FOREIGN | PICTURES),
         ("from camgraph_runtime import Explainer; import camgraph_runtime.panel", {"numpy", "google"}, FOREIGN),

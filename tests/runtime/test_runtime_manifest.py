@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from camgraph_runtime.errors import InvalidGraphError
+from camgraph_core.errors import InvalidGraphError
 from camgraph_runtime.manifest import (
     FORMAT_VERSION,
     METADATA_KEY,

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.errors import InvalidInputError
+from camgraph_core.frame import Axis, Frame
 from camgraph_runtime import Explainer, Target
-from camgraph_runtime.errors import InvalidInputError
-from camgraph_runtime.frame import Axis, Frame
 from camgraph_runtime.preprocess import decode_mask
 from camgraph_runtime.readings.pixels import read_pixels
 from support.nets import Net

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from camgraph_core.statistics import MapStatistics
 from camgraph_runtime.cam import METHODS
 from camgraph_runtime.profiles import pytorch_grad_cam
-from camgraph_runtime.statistics import MapStatistics
 
 
 def grid(*values: float) -> np.ndarray:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from camgraph_runtime.errors import InvalidInputError, TargetError
+from camgraph_core.errors import InvalidInputError, TargetError
+from camgraph_core.target import Target
 from camgraph_runtime.labels import target_code
-from camgraph_runtime.target import Target
 
 LABELS = ["tench", "tabby, tabby cat", "tiger cat", "Egyptian cat", "crane", "crane"]
 

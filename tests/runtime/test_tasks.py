@@ -10,12 +10,12 @@ import numpy as np
 import onnx
 import pytest
 
+from camgraph_core.errors import InvalidInputError, TargetError, UnsupportedError, UsageError
+from camgraph_core.explanation import Explanation
+from camgraph_core.result import ClassScore
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.cam import METHODS
-from camgraph_runtime.errors import InvalidInputError, TargetError, UnsupportedError, UsageError
-from camgraph_runtime.explanation import Explanation
 from camgraph_runtime.profiles import pytorch_grad_cam
-from camgraph_runtime.result import ClassScore
 from support.nets import Net, trunk
 from support.tasks import (
     BOXES,

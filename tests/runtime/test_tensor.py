@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime.errors import InvalidGraphError, InvalidInputError, UnsupportedError
+from camgraph_core.errors import InvalidGraphError, InvalidInputError, UnsupportedError
 from camgraph_runtime.preprocess import Preprocessor
 
 PHOTO = np.random.default_rng(5).integers(0, 256, (6, 8, 3), np.uint8)

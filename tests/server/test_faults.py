@@ -13,7 +13,7 @@ import pytest
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
-from camgraph_runtime.errors import InferenceError
+from camgraph_core.errors import InferenceError
 from camgraph_server.errors import status_of
 from support.serving import PATIENCE, GatedLoader, png, running_server, write_model
 from support.tiny_graph import TinyGraph

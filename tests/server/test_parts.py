@@ -12,7 +12,7 @@ import threading
 import numpy as np
 import pytest
 
-from camgraph_runtime.errors import UsageError
+from camgraph_core.errors import UsageError
 from camgraph_server.config import ServerConfig
 from camgraph_server.errors import UnavailableError
 from camgraph_server.loading import worker_count

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from camgraph_core.errors import InvalidGraphError, InvalidInputError
 from camgraph_runtime import Explainer
-from camgraph_runtime.errors import InvalidGraphError, InvalidInputError
 from camgraph_server.config import ServerConfig
 from camgraph_server.errors import NotFoundError, NotReadyError, UnavailableError
 from camgraph_server.loading import load_explainer

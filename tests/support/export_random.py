@@ -17,8 +17,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from camgraph_core.errors import CamgraphError
 from camgraph_exporter.export import ExportOptions, export_file
-from camgraph_runtime.errors import CamgraphError
 from support import detectors, nets, tasks
 from support.broken_graphs import mutated
 from support.random_graphs import random_model

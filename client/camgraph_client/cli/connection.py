@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from camgraph_runtime.errors import UsageError
+from camgraph_core.errors import UsageError
 
 if TYPE_CHECKING:
     from camgraph_client.sync import Client

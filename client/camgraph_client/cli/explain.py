@@ -18,8 +18,7 @@ from camgraph_client.cli.sources import GraphSource, ServerSource, Source, Wish
 from camgraph_client.cli.targets import targets_of
 from camgraph_client.errors import UnavailableError
 from camgraph_client.requests import COLORMAPS, METHODS
-from camgraph_runtime import Explainer, Target
-from camgraph_runtime.errors import (
+from camgraph_core.errors import (
     CamgraphError,
     DeviceError,
     InvalidGraphError,
@@ -27,6 +26,7 @@ from camgraph_runtime.errors import (
     UnsupportedError,
     UsageError,
 )
+from camgraph_runtime import Explainer, Target
 from camgraph_runtime.preprocess import Window
 from camgraph_runtime.threads import limit_blas_threads
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import click
 
-from camgraph_runtime.errors import CamgraphError
+from camgraph_core.errors import CamgraphError
 
 _EXTRA_OF_PACKAGE = {
     "grpc": "client",

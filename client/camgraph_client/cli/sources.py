@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from camgraph_client.requests import ExplainOptions
+from camgraph_core.errors import InvalidInputError
+from camgraph_core.result import note_of, title_of
+from camgraph_core.types import ByteArray
 from camgraph_runtime import ClassScore, Explainer, Result, Target
 from camgraph_runtime.drawing import draw
-from camgraph_runtime.errors import InvalidInputError
 from camgraph_runtime.explainer import Limits
 from camgraph_runtime.overlay import encode_png
 from camgraph_runtime.panel import GUIDED_TITLE, Tile
 from camgraph_runtime.preprocess import Window, decode
-from camgraph_runtime.result import note_of, title_of
-from camgraph_runtime.types import ByteArray
 
 if TYPE_CHECKING:
     from camgraph_client.results import RemoteResult

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.target import parse_anchor
+from camgraph_core.types import AnyArray
 from camgraph_runtime import Target
-from camgraph_runtime.errors import InvalidInputError, UsageError
 from camgraph_runtime.explainer import Limits
 from camgraph_runtime.preprocess import decode_mask
-from camgraph_runtime.target import parse_anchor
-from camgraph_runtime.types import AnyArray
 
 
 def targets_of(

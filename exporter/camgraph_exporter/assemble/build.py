@@ -9,6 +9,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.errors import UsageError
 from camgraph_exporter.assemble.guided import GUIDED_RULES, check_guided
 from camgraph_exporter.assemble.heads import attach_head
 from camgraph_exporter.assemble.interface import Interface
@@ -25,7 +26,6 @@ from camgraph_exporter.prepare.probe import BATCH
 from camgraph_exporter.score.score import Score
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.driver import Path, Step, check_rules, differentiate
-from camgraph_runtime.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from camgraph_core.errors import UsageError
 from camgraph_exporter.errors import ModuleError, closest
-from camgraph_runtime.errors import UsageError
 
 _SPEC = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 

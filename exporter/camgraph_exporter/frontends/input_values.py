@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from camgraph_core.errors import UsageError
 from camgraph_exporter.graph.dims import Dim, dims_of
-from camgraph_runtime.errors import UsageError
 
 Values = Sequence[float] | np.ndarray[Any, Any]
 

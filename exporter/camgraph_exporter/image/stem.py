@@ -14,11 +14,11 @@ from typing import Self
 import numpy as np
 import onnx_ir as ir
 
+from camgraph_core.errors import CamgraphError
 from camgraph_exporter.graph.reads import reads
 from camgraph_exporter.image.layout import channel_axis
 from camgraph_exporter.prepare.probe import Probe, engine_with_outputs
 from camgraph_runtime.engine import Engine
-from camgraph_runtime.errors import CamgraphError
 
 # These take each element by itself or move elements about.
 _PIXELWISE = {

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
+from camgraph_core.errors import CamgraphError
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.dims import Dims
 from camgraph_exporter.image.layout import possible_shapes
 from camgraph_exporter.prepare.probe import DEFAULT_SIZE, engine_with_outputs, random_input
 from camgraph_runtime.engine import Engine
-from camgraph_runtime.errors import CamgraphError
 
 
 def settle_channels(model: ir.Model, image: ir.Value, sizes: Sequence[int] | None = None) -> None:

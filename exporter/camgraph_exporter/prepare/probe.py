@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
+from camgraph_core.errors import CamgraphError
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of
 from camgraph_exporter.graph.reads import reads
 from camgraph_exporter.prepare.screen import contributing_nodes, describe
 from camgraph_exporter.storage import load_engine, weights_folder
 from camgraph_runtime.engine import Engine
-from camgraph_runtime.errors import CamgraphError
 
 BATCH = "N"
 DEFAULT_SIZE = 224

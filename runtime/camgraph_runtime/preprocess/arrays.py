@@ -13,8 +13,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from camgraph_runtime.errors import InvalidInputError
-from camgraph_runtime.types import AnyArray
+from camgraph_core.errors import InvalidInputError
+from camgraph_core.types import AnyArray
 
 _NPY = b"\x93NUMPY"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # the second is an empty archive

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
-from camgraph_runtime.types import AnyArray
+from camgraph_core.types import AnyArray
 
 _CHANNELS = {"RGB": 3, "RGBA": 4}
 _WHITE = np.uint32(65535)

@@ -11,9 +11,9 @@ from numpy.typing import DTypeLike
 from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime.errors import InvalidGraphError, InvalidInputError
-from camgraph_runtime.frame import Frame
-from camgraph_runtime.types import AnyArray
+from camgraph_core.errors import InvalidGraphError, InvalidInputError
+from camgraph_core.frame import Frame
+from camgraph_core.types import AnyArray
 
 _RGB_CHANNELS = 3
 _FILTERS = {

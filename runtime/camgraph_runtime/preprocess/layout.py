@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime.types import AnyArray
+from camgraph_core.types import AnyArray
 
 
 def channel_axis(layout: pb.Layout) -> int | None:

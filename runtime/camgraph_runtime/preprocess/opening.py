@@ -12,11 +12,11 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image, ImageOps
 
-from camgraph_runtime.errors import InvalidInputError
+from camgraph_core.errors import InvalidInputError
+from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.preprocess.arrays import check_array, is_numpy_file, read_numpy
 from camgraph_runtime.preprocess.deep import is_deep, read_deep, read_deep_on_white
 from camgraph_runtime.preprocess.window import LARGEST
-from camgraph_runtime.types import AnyArray, ByteArray
 
 ImageSource: TypeAlias = bytes | str | Path | AnyArray | Image.Image
 

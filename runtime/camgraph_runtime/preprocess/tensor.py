@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime.errors import InvalidGraphError, InvalidInputError
+from camgraph_core.errors import InvalidGraphError, InvalidInputError
+from camgraph_core.types import AnyArray
 from camgraph_runtime.preprocess.layout import channel_axis, channel_count
-from camgraph_runtime.types import AnyArray
 
 _RGB_CHANNELS = 3
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from camgraph_runtime.errors import UsageError
-from camgraph_runtime.types import AnyArray
+from camgraph_core.errors import UsageError
+from camgraph_core.types import AnyArray
 
 Window: TypeAlias = tuple[float, float]
 """The values that become 0 and 255."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from camgraph.v1.manifest_pb2 import Manifest
-from camgraph_runtime.result import ClassScore
-from camgraph_runtime.types import AnyArray
+from camgraph_core.result import ClassScore
+from camgraph_core.types import AnyArray
 
 Outputs = Mapping[str, AnyArray]
 

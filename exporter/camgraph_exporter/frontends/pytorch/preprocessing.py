@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from camgraph_core.errors import UsageError
 from camgraph_exporter.errors import ModuleError
 from camgraph_exporter.input_spec import FILTERS, InputOptions
-from camgraph_runtime.errors import UsageError
 
 # Pillow's numbers, which Hugging Face writes.
 _PILLOW_FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box"}

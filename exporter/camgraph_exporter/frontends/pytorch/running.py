@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from camgraph_core.errors import CamgraphError
 from camgraph_exporter.errors import ModuleError
 from camgraph_exporter.frontends.pytorch.exporters import Exported
 from camgraph_exporter.frontends.pytorch.inputs import Inputs
 from camgraph_exporter.frontends.pytorch.kinds import quantised_part
 from camgraph_exporter.prepare.probe import engine_with_outputs
-from camgraph_runtime.errors import CamgraphError
 
 _OUTPUT_TOLERANCE = 1e-3
 _ADVICE = {

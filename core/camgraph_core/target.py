@@ -10,8 +10,8 @@ from typing import Any, Self, TypedDict, Unpack
 
 import numpy as np
 
-from camgraph_runtime.errors import TargetError
-from camgraph_runtime.types import AnyArray, ByteArray, FloatArray
+from camgraph_core.errors import TargetError
+from camgraph_core.types import AnyArray, ByteArray, FloatArray
 
 
 class TargetOptions(TypedDict, total=False):

@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from camgraph_runtime.types import FloatArray
+from camgraph_core.types import FloatArray
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from camgraph_runtime.errors import UsageError
-from camgraph_runtime.types import AnyArray, ByteArray, FloatArray
+from camgraph_core.errors import UsageError
+from camgraph_core.types import AnyArray, ByteArray, FloatArray
 
 Size = tuple[int, int]
 

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from camgraph_runtime.statistics import MapStatistics
-from camgraph_runtime.types import ByteArray
+from camgraph_core.statistics import MapStatistics
+from camgraph_core.types import ByteArray
 
 if TYPE_CHECKING:
-    from camgraph_runtime.explanation import Explanation
+    from camgraph_core.explanation import Explanation
 
 NO_CLASS = -1
 """Class index of what has no classes: a direction in an embedding space, the one number of a regression."""

@@ -18,7 +18,7 @@ def lazy_names(package: str, module_of: Mapping[str, str]) -> tuple[Callable[[st
     Args:
         package: Name of the package.
         module_of: For each public name, the module of the package that defines it: `MODULE`, or `MODULE:NAME` where
-            it has another name there.
+            it has another name there. A module with a dot is a whole name, of another package.
 
     """
 
@@ -26,7 +26,8 @@ def lazy_names(package: str, module_of: Mapping[str, str]) -> tuple[Callable[[st
         if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module, _, name_there = module_of[name].partition(":")
-        return getattr(import_module(f"{package}.{module}"), name_there or name)
+        whole = module if "." in module else f"{package}.{module}"
+        return getattr(import_module(whole), name_there or name)
 
     def names() -> list[str]:
         return sorted(module_of)

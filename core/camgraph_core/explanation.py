@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from camgraph_runtime.frame import Frame, fitted, of_shrunk_photo
-from camgraph_runtime.guided import guided_picture
-from camgraph_runtime.laid import LaidMap
-from camgraph_runtime.result import ClassScore, note_of, title_of
-from camgraph_runtime.statistics import MapStatistics
-from camgraph_runtime.tiles import TiledMap
-from camgraph_runtime.types import ByteArray, FloatArray
+from camgraph_core.frame import Frame, fitted, of_shrunk_photo
+from camgraph_core.guided_picture import guided_picture
+from camgraph_core.laid import LaidMap
+from camgraph_core.result import ClassScore, note_of, title_of
+from camgraph_core.statistics import MapStatistics
+from camgraph_core.tiles import TiledMap
+from camgraph_core.types import ByteArray, FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol, TypeAlias
 
-from camgraph_runtime.types import FloatArray
+from camgraph_core.types import FloatArray
 
 Tile: TypeAlias = tuple[slice, slice]
 """Rows and columns of a picture."""

@@ -7,9 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from camgraph_runtime.frame import Frame
-from camgraph_runtime.tiles import Tile, tiles
-from camgraph_runtime.types import AnyArray, FloatArray
+from camgraph_core.frame import Frame
+from camgraph_core.tiles import Tile, tiles
+from camgraph_core.types import AnyArray, FloatArray
 
 _Taps = tuple[AnyArray, ...]
 
