@@ -33,6 +33,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/buf lint
 	$(BIN)/python scripts/generate_stubs.py --check
 	$(BIN)/hadolint Dockerfile
+	git ls-files -z '*.md' | xargs -0 $(BIN)/mdformat --check
 
 # Regenerates the committed stubs of proto/.
 proto: $(VENV)/.installed-dev

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tomllib
 from pathlib import Path
+
+import mdformat
 
 import cli_page
 import operator_page
 
-_DOCS = Path(__file__).resolve().parent.parent / "docs"
+_ROOT = Path(__file__).resolve().parent.parent
+_DOCS = _ROOT / "docs"
 PAGES = {"operators.md": operator_page.make, "cli.md": cli_page.make}
 
 
@@ -22,7 +26,10 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page is stale")
     parser.add_argument("--docs", type=Path, default=_DOCS, help="folder of the pages")
     options = parser.parse_args()
-    pages = {options.docs / name: make() for name, make in PAGES.items()}
+    style = tomllib.loads((_ROOT / ".mdformat.toml").read_text("utf-8"))
+    pages = {
+        options.docs / name: mdformat.text(make(), options=style, extensions={"gfm"}) for name, make in PAGES.items()
+    }
     stale = {path: text for path, text in pages.items() if not path.is_file() or path.read_text("utf-8") != text}
     for path, text in stale.items():
         if options.check:

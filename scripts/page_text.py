@@ -1,4 +1,4 @@
-"""Markdown tables with aligned columns, so that they read well as plain text and change line by line."""
+"""Markdown as the formatter writes it: tables without padding, so that a longer cell changes one line."""
 
 from __future__ import annotations
 
@@ -8,12 +8,8 @@ from collections.abc import Sequence
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table; vertical bars inside cells are escaped."""
     cells = [[cell.replace("|", "\\|") for cell in row] for row in (header, *rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in cells
-    ]
-    rule = "| " + " | ".join("-" * width for width in widths) + " |"
-    return "\n".join([lines[0], rule, *lines[1:]])
+    lines = [f"| {' | '.join(row)} |" for row in cells]
+    return "\n".join([lines[0], f"|{' -- |' * len(header)}", *lines[1:]])
 
 
 def paragraph(text: str, width: int = 120) -> str:

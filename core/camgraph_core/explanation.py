@@ -55,9 +55,9 @@ class Explanation:
 
     @cached_property
     def heatmap(self) -> FloatArray:
-        """float32 [H, W] in 0..1 in the frame of the photo (0 where the network did not look), or of the input where a
-        tensor was given. With the profile "raw": the signed map [h, w].
+        """float32 [H, W] in 0..1 in the frame of the photo, or of the input where a tensor was given.
 
+        It is 0 where the network did not look. With the profile "raw" it is the signed map [h, w].
         It is computed when it is asked for, and kept.
         """
         tiled = self.tiled_heatmap()

@@ -125,7 +125,7 @@ def fitted(size: Size, max_side: int | None) -> Size:
 
 
 def _blend(first: FloatArray, second: FloatArray, weight: FloatArray) -> FloatArray:
-    """first + weight * (second - first): exactly ``first`` where both are equal or the weight is 0."""
+    """First + weight * (second - first): exactly ``first`` where both are equal or the weight is 0."""
     result: FloatArray = second - first
     result *= weight
     result += first

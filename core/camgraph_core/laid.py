@@ -72,7 +72,7 @@ class LaidMap:
 
 
 def _between(first: FloatArray, second: FloatArray, weight: FloatArray) -> FloatArray:
-    """first + weight * (second - first): exactly ``first`` where both are equal or the weight is 0."""
+    """First + weight * (second - first): exactly ``first`` where both are equal or the weight is 0."""
     result: FloatArray = second - first
     result *= weight
     result += first

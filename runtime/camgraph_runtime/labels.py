@@ -37,8 +37,9 @@ def target_code(target: Target, num_classes: int, labels: Sequence[str]) -> int:
 
 
 def find_label(label: str, labels: Sequence[str]) -> int:
-    """Index of the class with a label. Case does not matter; one of several names ("tabby, tabby cat") is
-    enough.
+    """Index of the class with a label.
+
+    Case does not matter; one of several names ("tabby, tabby cat") is enough.
 
     Raises:
         TargetError: No class has the label (the closest ones are offered), several have it (their indices are

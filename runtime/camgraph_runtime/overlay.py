@@ -23,8 +23,9 @@ _NOT_TO_DRAW = "A heatmap to draw is an array [H, W] of values in 0..1; raw maps
 
 
 def colorize(heatmap: TiledMap, colormap: str = "jet") -> ByteArray:
-    """Heatmap [H, W] in 0..1 as colours, uint8 [H, W, 3], RGB. Values are truncated to 256 steps; NaN counts
-    as 0.
+    """Heatmap [H, W] in 0..1 as colours, uint8 [H, W, 3], RGB.
+
+    Values are truncated to 256 steps; NaN counts as 0.
 
     Raises:
         UsageError: There is no such colour map.
@@ -39,10 +40,10 @@ def colorize(heatmap: TiledMap, colormap: str = "jet") -> ByteArray:
 
 
 def overlay(photo: ByteArray, heatmap: TiledMap, *, colormap: str = "jet", image_weight: float = 0.5) -> ByteArray:
-    """The heatmap's colours mixed into the photo, as ``show_cam_on_image`` of grad-cam 1.5.7 does, bit for
-    bit.
+    """The heatmap's colours mixed into the photo.
 
-    The mix is divided by its largest value, so that brightness is rescaled per image. Besides photo, heatmap and
+    The result is that of ``show_cam_on_image`` of grad-cam 1.5.7, bit for bit. The mix is
+    divided by its largest value, so that brightness is rescaled per image. Besides photo, heatmap and
     result it takes one byte per pixel.
 
     Args:

@@ -17,7 +17,7 @@ _SELU_GAMMA = 1.05070102214813232421875
 
 @vjp("Relu")
 def relu(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g where y > 0."""
+    """Dx = g where y > 0."""
     return op.gate(g, op.above_zero(node.y))
 
 
@@ -30,7 +30,7 @@ def leaky_relu(op: Backward, node: NodeView) -> ir.Value:
 
 @vjp("PRelu", broadcasts=True)
 def prelu(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g where x > 0, g slope elsewhere; dslope = g x where x <= 0."""
+    """Dx = g where x > 0, g slope elsewhere; dslope = g x where x <= 0."""
     x, slope = node.x, node.input(1)
     dx = op.Mul(g, _two_sided(op, op.Greater(x, 0), x, slope)) if node.needs(0) else None
     return dx, op.Mul(g, op.Min(x, 0)) if node.needs(1) else None
@@ -60,19 +60,19 @@ def celu(op: Backward, node: NodeView) -> ir.Value:
 
 @vjp("ThresholdedRelu")
 def thresholded_relu(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g where x > alpha."""
+    """Dx = g where x > alpha."""
     return op.gate(g, op.Greater(node.x, float(node.attr("alpha", 1.0))))
 
 
 @vjp("Shrink")
 def shrink(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g where |x| > lambd; the bias only shifts."""
+    """Dx = g where |x| > lambd; the bias only shifts."""
     return op.gate(g, op.Greater(op.Abs(node.x), float(node.attr("lambd", 0.5))))
 
 
 @vjp("Clip")
 def clip(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g where min < y < max: exclusive at the bounds, as ReLU6 has it."""
+    """Dx = g where min < y < max: exclusive at the bounds, as ReLU6 has it."""
     low, high = node.optional(1), node.optional(2)
     inside = []
     if low is not None:

@@ -11,26 +11,26 @@ from camgraph_exporter.vjp.registry import NO_FLOW, Cotangents, vjp
 
 @vjp("Add", broadcasts=True)
 def add(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """da = g, db = g."""
+    """Da = g, db = g."""
     return g, g
 
 
 @vjp("Sub", broadcasts=True)
 def sub(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """da = g, db = -g."""
+    """Da = g, db = -g."""
     return g, op.Neg(g) if node.needs(1) else None
 
 
 @vjp("Mul", broadcasts=True)
 def mul(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """da = g b, db = g a."""
+    """Da = g b, db = g a."""
     a, b = node.input(0), node.input(1)
     return op.Mul(g, b) if node.needs(0) else None, op.Mul(g, a) if node.needs(1) else None
 
 
 @vjp("Div", broadcasts=True)
 def div(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """da = g / b, db = -g y / b."""
+    """Da = g / b, db = -g y / b."""
     b = node.input(1)
     da = op.Div(g, b)
     return da, op.Neg(op.Mul(da, node.y)) if node.needs(1) else None
@@ -38,7 +38,7 @@ def div(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("Mod", broadcasts=True)
 def mod(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """y = a - q b with a whole number q: da = g, db = -g q."""
+    """Y = a - q b with a whole number q: da = g, db = -g q."""
     a, b = node.input(0), node.input(1)
     if not node.needs(1):
         return g, None
@@ -48,7 +48,7 @@ def mod(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("Pow", broadcasts=True)
 def pow_(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """da = g b a^(b - 1), db = g y log(a); zero where the base or the exponent makes y constant, as 0^2 and a^0 do."""
+    """Da = g b a^(b - 1), db = g y log(a); zero where the base or the exponent makes y constant, as 0^2 and a^0 do."""
     a = node.input(0)
     b = op.cast(node.input(1), dtype_of(a))
     da = op.Mul(g, _power_slope(op, a, b)) if node.needs(0) else None
@@ -97,7 +97,7 @@ def mean(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("Where", broadcasts=True)
 def where(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """y = a where the condition holds, else b: da = g there, db = g elsewhere."""
+    """Y = a where the condition holds, else b: da = g there, db = g elsewhere."""
     condition = node.input(0)
     da = op.gate(g, condition) if node.needs(1) else None
     return None, da, op.gate(g, op.Not(condition)) if node.needs(2) else None

@@ -24,7 +24,7 @@ from camgraph_exporter.vjp.rules.linear import transposed
 
 @vjp("Attention", opset=23)
 def attention(op: Backward, node: NodeView, g: ir.Value | None, *others: ir.Value | None) -> Cotangents:
-    """dV = P^T g, dS = P (g V^T - sum(g Y)), dQ = scale dS K, dK = scale dS^T Q, dmask = dS; P is computed again."""
+    """DV = P^T g, dS = P (g V^T - sum(g Y)), dQ = scale dS K, dK = scale dS^T Q, dmask = dS; P is computed again."""
     _refuse_caches(node, others)
     assert g is not None
     heads = _heads(node)

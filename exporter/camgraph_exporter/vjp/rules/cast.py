@@ -11,7 +11,7 @@ from camgraph_exporter.vjp.registry import NO_FLOW, Cotangents, vjp
 
 @vjp("Cast", "CastLike")
 def cast(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g in the element type of x; a cast of real numbers to integers rounds, so nothing passes it.
+    """Dx = g in the element type of x; a cast of real numbers to integers rounds, so nothing passes it.
 
     What `CastLike` is given for its type alone gets nothing.
     """

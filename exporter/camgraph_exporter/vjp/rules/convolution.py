@@ -24,7 +24,7 @@ from camgraph_exporter.vjp.window import Window, spatial_shape, window_of
 
 @vjp("Conv")
 def conv(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g convolved with the flipped kernel, its input and output channels swapped."""
+    """Dx = g convolved with the flipped kernel, its input and output channels swapped."""
     x, w, group = node.x, node.input(1), int(node.attr("group", 1))
     window = window_of(node, _static_kernel(w))
     if window.is_pointwise:
@@ -37,7 +37,7 @@ def conv(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("ConvTranspose")
 def conv_transpose(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g convolved with the same kernel, strides and dilations: the transpose of the transpose."""
+    """Dx = g convolved with the same kernel, strides and dilations: the transpose of the transpose."""
     w = node.input(1)
     kernel = _static_kernel(w)
     window = _output_window(node, kernel)
@@ -92,7 +92,7 @@ def _window_input(op: Backward, node: NodeView, window: Window, flat: ir.Value) 
 
 @vjp("Col2Im", opset=18)
 def col2im(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = the windows of g, each as a column: a convolution with a unit matrix for a kernel."""
+    """Dx = the windows of g, each as a column: a convolution with a unit matrix for a kernel."""
     block = node.const(2)
     if block is None:
         raise GradientError(

@@ -27,7 +27,7 @@ class _Term:
 
 @vjp("Einsum")
 def einsum(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dA = the sum over all letters that A lacks of g times the other operands; constant along what only A has."""
+    """DA = the sum over all letters that A lacks of g times the other operands; constant along what only A has."""
     operands, out, targets = _read(node)
     sizes = _sizes(operands)
     gradient = _without_ones(op, _Term(g, targets + out), sizes)

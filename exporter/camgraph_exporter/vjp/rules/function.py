@@ -11,7 +11,7 @@ from camgraph_exporter.vjp.registry import Cotangents, elementwise, vjp
 
 @vjp("Neg")
 def neg(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = -g."""
+    """Dx = -g."""
     return op.Neg(g)
 
 
@@ -41,7 +41,7 @@ def exp(op: Backward, node: NodeView) -> ir.Value:
 
 @vjp("Log")
 def log(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g / x."""
+    """Dx = g / x."""
     return op.Div(g, node.x)
 
 

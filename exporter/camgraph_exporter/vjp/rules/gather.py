@@ -22,7 +22,7 @@ _MATRIX_LIMIT = 1 << 16
 
 @vjp("Gather")
 def gather(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g put back at the indices; a pad, a gather or a product with a one-hot matrix, never a scatter."""
+    """Dx = g put back at the indices; a pad, a gather or a product with a one-hot matrix, never a scatter."""
     x, indices = node.x, node.input(1)
     axis, count = int(node.attr("axis", 0)) % node.rank, len(dims_of(indices))
     g = op.full(g, node.y, range(axis, axis + count))
@@ -47,7 +47,7 @@ def gather(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("Compress")
 def compress(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g put back where the (constant) condition holds."""
+    """Dx = g put back where the (constant) condition holds."""
     condition = node.const(1)
     if condition is None:
         raise GradientError(
@@ -100,11 +100,11 @@ def _gather_back(op: Backward, g: ir.Value, place: int, indices: np.ndarray[Any,
 
 @vjp("GatherElements", opset=16)
 def gather_elements(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g added up at the indices, which differ from place to place."""
+    """Dx = g added up at the indices, which differ from place to place."""
     return add_elements(op, op.full(g, node.y), node.input(1), node.x, int(node.attr("axis", 0)) % node.rank)
 
 
 @vjp("GatherND", opset=16)
 def gather_nd(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g added up at the index tuples."""
+    """Dx = g added up at the index tuples."""
     return add_slices(op, op.full(g, node.y), node.input(1), node.x, int(node.attr("batch_dims", 0)))

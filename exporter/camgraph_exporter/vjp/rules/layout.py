@@ -15,13 +15,13 @@ from camgraph_exporter.vjp.registry import Cotangents, vjp
 
 @vjp("Identity")
 def identity(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g."""
+    """Dx = g."""
     return g
 
 
 @vjp("Dropout")
 def dropout(op: Backward, node: NodeView, g: ir.Value | None, _mask: ir.Value | None = None) -> Cotangents:
-    """dx = g: in inference mode Dropout is the identity."""
+    """Dx = g: in inference mode Dropout is the identity."""
     training = node.const(2)
     if node.optional(2) is not None and (training is None or bool(training)):
         raise GradientError(
@@ -33,13 +33,13 @@ def dropout(op: Backward, node: NodeView, g: ir.Value | None, _mask: ir.Value | 
 
 @vjp("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 def reshape(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g in the shape of x; axes that stay together may stay un-expanded."""
+    """Dx = g in the shape of x; axes that stay together may stay un-expanded."""
     return op.reshaped(g, node.y, node.x)
 
 
 @vjp("Transpose")
 def transpose(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g with the inverse permutation."""
+    """Dx = g with the inverse permutation."""
     perm = node.attr("perm") or list(range(node.rank))[::-1]
     inverse = np.argsort(perm)
     return op.Transpose(g, perm=[0, *(int(axis) + 1 for axis in inverse)])
@@ -47,13 +47,13 @@ def transpose(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("Expand", broadcasts=True)
 def expand(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g, summed over the axes along which x was repeated."""
+    """Dx = g, summed over the axes along which x was repeated."""
     return g
 
 
 @vjp("Tile")
 def tile(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = the sum over all copies."""
+    """Dx = the sum over all copies."""
     x, y, repeats = node.x, node.y, node.input(1)
     tiled = [axis for axis in range(node.rank) if not _is_single(node, axis)]
     lazy = [axis for axis in tiled if not op.is_full(g, y, [axis])]
@@ -84,7 +84,7 @@ def _element(op: Backward, vector: ir.Value, index: int) -> ir.Value:
 
 @vjp("DepthToSpace")
 def depth_to_space(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g, each block of places back in the channels."""
+    """Dx = g, each block of places back in the channels."""
     x, y, block = node.x, node.y, int(node.attr("blocksize"))
     channels, height, width = dims_of(y)[1], dims_of(x)[2], dims_of(x)[3]
     g = op.full(g, y)
@@ -103,13 +103,13 @@ def depth_to_space(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("SpaceToDepth")
 def space_to_depth(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = DepthToSpace(g)."""
+    """Dx = DepthToSpace(g)."""
     return op.unflat(op.DepthToSpace(op.flat(g, node.y), blocksize=int(node.attr("blocksize"))), node.x)
 
 
 @vjp("ReverseSequence")
 def reverse_sequence(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = the same sequences of g reversed again; the operator wants batch and time in front, so targets go last."""
+    """Dx = the same sequences of g reversed again; the operator wants batch and time in front, so targets go last."""
     batch, time = int(node.attr("batch_axis", 1)), int(node.attr("time_axis", 0))
     rank = node.rank
     last = op.Transpose(op.full(g, node.y, [batch, time]), perm=[*range(1, rank + 1), 0])

@@ -12,7 +12,7 @@ from camgraph_exporter.vjp.registry import Cotangents, vjp
 
 @vjp("Gemm")
 def gemm(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """y = alpha A' B' + beta C: dA' = alpha g B'^T, dB' = alpha A'^T g, dC = beta g."""
+    """Y = alpha A' B' + beta C: dA' = alpha g B'^T, dB' = alpha A'^T g, dC = beta g."""
     a, b = node.input(0), node.input(1)
     trans_a, trans_b = bool(node.attr("transA", 0)), bool(node.attr("transB", 0))
     alpha, beta = float(node.attr("alpha", 1.0)), float(node.attr("beta", 1.0))
@@ -36,7 +36,7 @@ def gemm(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("MatMul")
 def matmul(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dA = g B^T, dB = A^T g, summed over broadcast batch axes; a vector operand is a matrix with one row or column."""
+    """DA = g B^T, dB = A^T g, summed over broadcast batch axes; a vector operand is a matrix with one row or column."""
     a, b, y = node.input(0), node.input(1), node.y
     row, column = len(dims_of(a)) == 1, len(dims_of(b)) == 1
     batch = dims_of(y)[: len(dims_of(y)) - (not row) - (not column)]
@@ -58,7 +58,7 @@ def matmul(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("Trilu")
 def trilu(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = the same triangle of g."""
+    """Dx = the same triangle of g."""
     return op.Trilu(op.full(g, node.y, [-2, -1]), node.optional(1), upper=int(node.attr("upper", 1)))
 
 

@@ -21,7 +21,7 @@ from camgraph_exporter.vjp.registry import Cotangents, refuse_outputs, vjp
 
 @vjp("BatchNormalization")
 def batch_normalization(op: Backward, node: NodeView, g: ir.Value, *_running: ir.Value | None) -> Cotangents:
-    """dx = g scale / sqrt(var + eps): with running statistics it is a linear map a channel."""
+    """Dx = g scale / sqrt(var + eps): with running statistics it is a linear map a channel."""
     if node.attr("training_mode", 0):
         raise GradientError(
             f"BatchNormalization node {node.name!r} is in training mode; export the model in evaluation mode."
@@ -80,7 +80,7 @@ def rms_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("MeanVarianceNormalization")
 def mean_variance_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """y = (x - mean) / s with s = std + 1e-9: dx = (g - mean(g) - (x - mean) mean(g y) / std) / s."""
+    """Y = (x - mean) / s with s = std + 1e-9: dx = (g - mean(g) - (x - mean) mean(g y) / std) / s."""
     axes = [int(axis) % node.rank for axis in node.attr("axes", [0, 2, 3])]
     centred = op.Sub(node.x, op.mean(node.x, axes, keepdims=True))
     std = op.Sqrt(op.mean(op.Mul(centred, centred), axes, keepdims=True))
@@ -92,7 +92,7 @@ def mean_variance_normalization(op: Backward, node: NodeView, g: ir.Value) -> Co
 
 @vjp("LpNormalization")
 def lp_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """y = x / norm: dx = (g - n sum(g y)) / norm, n = y (p = 2) or sign(x) (p = 1); zero where the norm is zero."""
+    """Y = x / norm: dx = (g - n sum(g y)) / norm, n = y (p = 2) or sign(x) (p = 1); zero where the norm is zero."""
     axis = int(node.attr("axis", -1)) % node.rank
     x, y = node.x, node.y
     squared = int(node.attr("p", 2)) == 2
@@ -105,7 +105,7 @@ def lp_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("LRN")
 def lrn(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """y = x d^-beta, d = bias + alpha mean(x^2) over near channels: dx = g d^-beta - 2 alpha beta x mean'(g y / d).
+    """Y = x d^-beta, d = bias + alpha mean(x^2) over near channels: dx = g d^-beta - 2 alpha beta x mean'(g y / d).
 
     mean' is the adjoint: a mean over the channels whose windows hold this one (Krizhevsky et al. 2012, section 3.3).
     """

@@ -15,7 +15,7 @@ from camgraph_exporter.vjp.registry import Cotangents, vjp
 
 @vjp("Pad")
 def pad(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g without the border; the border's cotangents go to the elements that it repeats (edge, reflect, wrap)."""
+    """Dx = g without the border; the border's cotangents go to the elements that it repeats (edge, reflect, wrap)."""
     axes, pads = _axes(node), node.input(1)
     mode = node.attr("mode", "constant")
     known = node.const(1)
@@ -118,7 +118,7 @@ def _is_zero(op: Backward, count: ir.Value) -> bool:
 
 @vjp("CenterCropPad")
 def center_crop_pad(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g padded where x was cropped and cropped where it was padded."""
+    """Dx = g padded where x was cropped and cropped where it was padded."""
     chosen = node.attr("axes")
     axes = [axis % node.rank for axis in chosen] if chosen is not None else list(range(node.rank))
     for axis in axes:

@@ -18,14 +18,14 @@ from camgraph_exporter.vjp.window import Window, begin_of, spatial_shape, window
 
 @vjp("GlobalAveragePool")
 def global_average_pool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g / (h w), constant over space: it stays un-expanded."""
+    """Dx = g / (h w), constant over space: it stays un-expanded."""
     size = op.size_of(node.x, range(2, node.rank))
     return op.Div(g, op.number(size, g))
 
 
 @vjp("GlobalMaxPool")
 def global_max_pool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g at the first largest element of each map."""
+    """Dx = g at the first largest element of each map."""
     x = node.x
     rows = op.Reshape(x, op.ints(0, 0, -1))
     places = op.arange(op.size_vector(rows, 2))
@@ -35,7 +35,7 @@ def global_max_pool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("AveragePool")
 def average_pool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g / (elements in the window), added up where windows overlap."""
+    """Dx = g / (elements in the window), added up where windows overlap."""
     x, y = node.x, node.y
     window = window_of(node, node.attr("kernel_shape"))
     if _covers_everything(window, x, y):
@@ -46,7 +46,7 @@ def average_pool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("LpPool")
 def lp_pool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = sign(x) |x|^(p-1) times g / y^(p-1), added up where windows overlap."""
+    """Dx = sign(x) |x|^(p-1) times g / y^(p-1), added up where windows overlap."""
     x, y = node.x, node.y
     window = window_of(node, node.attr("kernel_shape"))
     shares = _fold_ones(op, window, op.full(_per_norm(op, node, g), y), x, y)
@@ -64,7 +64,7 @@ def _fold_ones(op: Backward, window: Window, shares: ir.Value, x: ir.Value, y: i
 
 @vjp("GlobalLpPool")
 def global_lp_pool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = sign(x) |x|^(p-1) g / y^(p-1)."""
+    """Dx = sign(x) |x|^(p-1) g / y^(p-1)."""
     return op.Mul(_per_norm(op, node, g), _signed_power(op, node))
 
 
@@ -87,7 +87,7 @@ def _signed_power(op: Backward, node: NodeView) -> ir.Value:
 
 @vjp("MaxUnpool")
 def max_unpool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g gathered from the places that the elements were put at."""
+    """Dx = g gathered from the places that the elements were put at."""
     window = window_of(node, node.attr("kernel_shape"))
     if node.optional(2) is not None or any(s < k for s, k in zip(window.strides, window.kernel, strict=True)):
         raise GradientError(
@@ -100,7 +100,7 @@ def max_unpool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("MaxPool")
 def max_pool(op: Backward, node: NodeView, g: ir.Value, _indices: ir.Value | None = None) -> Cotangents:
-    """dx = g at the first largest element of each window in scan order, as the forward chose.
+    """Dx = g at the first largest element of each window in scan order, as the forward chose.
 
     Windows are laid out side by side, ArgMax picks one winner each (an equality mask would count ties several times),
     and the winners' cotangents are added up at their places. It needs no Indices output and no scatter, which some

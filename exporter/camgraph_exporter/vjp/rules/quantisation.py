@@ -18,12 +18,12 @@ from camgraph_exporter.vjp.straight_through import RealView, inside_range, refus
 
 
 def quantize_linear(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g where q is not at an end of its integer type, or cannot have been clipped there."""
+    """Dx = g where q is not at an end of its integer type, or cannot have been clipped there."""
     return inside_range(op, node.node, g)
 
 
 def dequantize_linear(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g: small integers have the cotangent of the real numbers they stand for; g scale for an int32 sum."""
+    """Dx = g: small integers have the cotangent of the real numbers they stand for; g scale for an int32 sum."""
     if node.x.dtype != ir.DataType.INT32:
         return g
     scale = scale_along(op, node.input(1), int(node.attr("axis", 1)), node.rank)
@@ -32,7 +32,7 @@ def dequantize_linear(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("DynamicQuantizeLinear")
 def dynamic_quantize_linear(op: Backward, node: NodeView, g: ir.Value | None, *_range: ir.Value | None) -> Cotangents:
-    """dx = g: the range fits the tensor, so nothing is clipped; scale and zero point count as constants."""
+    """Dx = g: the range fits the tensor, so nothing is clipped; scale and zero point count as constants."""
     return g
 
 

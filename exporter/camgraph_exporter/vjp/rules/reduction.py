@@ -13,13 +13,13 @@ from camgraph_exporter.vjp.registry import Cotangents, vjp
 
 @vjp("ReduceSum")
 def reduce_sum(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g, constant along the reduced axes: it stays un-expanded."""
+    """Dx = g, constant along the reduced axes: it stays un-expanded."""
     return restore_axes(op, node, g, reduced_axes(node))
 
 
 @vjp("ReduceMean")
 def reduce_mean(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g / (elements reduced), constant along the reduced axes: it stays un-expanded."""
+    """Dx = g / (elements reduced), constant along the reduced axes: it stays un-expanded."""
     axes = reduced_axes(node)
     g = restore_axes(op, node, g, axes)
     return op.Div(g, op.number(op.size_of(node.x, axes), g)) if axes else g
@@ -27,7 +27,7 @@ def reduce_mean(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("ReduceMax", "ReduceMin")
 def reduce_extremum(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g at the largest (smallest) element; elements that tie share it evenly."""
+    """Dx = g at the largest (smallest) element; elements that tie share it evenly."""
     axes = reduced_axes(node)
     chosen = op.indicator(op.Equal(node.x, _restored_output(op, node, axes)), g)
     share = op.Div(chosen, op.sum(chosen, axes, keepdims=True))
@@ -36,7 +36,7 @@ def reduce_extremum(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("ReduceProd")
 def reduce_prod(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g times the product of all other elements, which is not zero if x itself is the only zero."""
+    """Dx = g times the product of all other elements, which is not zero if x itself is the only zero."""
     x, axes = node.x, reduced_axes(node)
     zero = op.indicator(op.Equal(x, 0), x)
     filled = op.Add(x, zero)
@@ -47,13 +47,13 @@ def reduce_prod(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("ReduceL1")
 def reduce_l1(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g sign(x)."""
+    """Dx = g sign(x)."""
     return op.Mul(restore_axes(op, node, g, reduced_axes(node)), op.Sign(node.x))
 
 
 @vjp("ReduceL2")
 def reduce_l2(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g x / y; zero where all elements are zero."""
+    """Dx = g x / y; zero where all elements are zero."""
     axes = reduced_axes(node)
     y = _restored_output(op, node, axes)
     safe = op.Add(y, op.indicator(op.Equal(y, 0), y))
@@ -62,26 +62,26 @@ def reduce_l2(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("ReduceSumSquare")
 def reduce_sum_square(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = 2 g x."""
+    """Dx = 2 g x."""
     return op.Mul(restore_axes(op, node, g, reduced_axes(node)), op.Mul(node.x, 2))
 
 
 @vjp("ReduceLogSum")
 def reduce_log_sum(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g / sum(x) = g exp(-y), constant along the reduced axes: it stays un-expanded."""
+    """Dx = g / sum(x) = g exp(-y), constant along the reduced axes: it stays un-expanded."""
     return restore_axes(op, node, op.Mul(g, op.Exp(op.Neg(node.y))), reduced_axes(node))
 
 
 @vjp("ReduceLogSumExp")
 def reduce_log_sum_exp(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g exp(x - y)."""
+    """Dx = g exp(x - y)."""
     axes = reduced_axes(node)
     return op.Mul(restore_axes(op, node, g, axes), op.Exp(op.Sub(node.x, _restored_output(op, node, axes))))
 
 
 @vjp("CumSum")
 def cum_sum(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = the running sum of g from the other end."""
+    """Dx = the running sum of g from the other end."""
     known = node.const(1)
     if known is None:
         raise _at_run_time(node, "axis")

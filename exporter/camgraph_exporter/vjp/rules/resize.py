@@ -49,7 +49,7 @@ class _Axis:
 
 @vjp("Resize")
 def resize(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = M^T g along each resized axis, where M is the resized unit matrix; repeated elements sum over blocks."""
+    """Dx = M^T g along each resized axis, where M is the resized unit matrix; repeated elements sum over blocks."""
     resized = _resized_axes(node)
     blocks = _blocks(node, resized)
     if blocks is not None:

@@ -16,7 +16,7 @@ _END = 2**31 - 1
 
 @vjp("RotaryEmbedding", opset=23)
 def rotary_embedding(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g turned back: dx1 = cos g1 + sin g2, dx2 = cos g2 - sin g1; features after the rotary ones pass."""
+    """Dx = g turned back: dx1 = cos g1 + sin g2, dx2 = cos g2 - sin g1; features after the rotary ones pass."""
     partial, interleaved = int(node.attr("rotary_embedding_dim", 0)), bool(node.attr("interleaved", 0))
     cosine, sine = _per_token(op, node, 1), _per_token(op, node, 2)
     # The angles differ from token to token, so what is turned has all tokens; what is not turned must match it.

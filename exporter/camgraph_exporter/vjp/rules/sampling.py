@@ -17,7 +17,7 @@ _LINEAR = {"bilinear", "linear"}
 
 @vjp("GridSample")
 def grid_sample(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g times the sampling weights; dgrid = the sum over channels of g times the slope of x there."""
+    """Dx = g times the sampling weights; dgrid = the sum over channels of g times the slope of x there."""
     g = op.full(g, node.y)
     dx = _through_input(op, node, g) if node.needs(0) else None
     dgrid = _through_grid(op, node, g) if node.needs(1) else None
@@ -130,7 +130,7 @@ def _attributes(node: NodeView) -> dict[str, object]:
 
 @vjp("AffineGrid", opset=20)
 def affine_grid(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """y = [place, 1] theta^T at every place, so dtheta = the sum over places of g times [place, 1]."""
+    """Y = [place, 1] theta^T at every place, so dtheta = the sum over places of g times [place, 1]."""
     theta, axes = node.x, dims_of(node.y)[-1]
     assert isinstance(axes, int)
     rank = len(dims_of(node.y))

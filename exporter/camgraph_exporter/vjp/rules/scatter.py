@@ -15,7 +15,7 @@ from camgraph_exporter.vjp.scatter import for_each_target, targets_first, target
 
 @vjp("ScatterElements")
 def scatter_elements(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dupdates = g at the indices; dx = g, without what was overwritten."""
+    """Dupdates = g at the indices; dx = g, without what was overwritten."""
     adds, axis = _adds(node), int(node.attr("axis", 0)) % node.rank
     indices, updates = node.input(1), node.input(2)
     dx = du = None
@@ -29,7 +29,7 @@ def scatter_elements(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("ScatterND")
 def scatter_nd(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dupdates = g at the index tuples; dx = g, without what was overwritten."""
+    """Dupdates = g at the index tuples; dx = g, without what was overwritten."""
     adds = _adds(node)
     dx = du = None
     if node.needs(0):
@@ -62,7 +62,7 @@ def _kept(op: Backward, node: NodeView, g: ir.Value) -> tuple[ir.Value, ir.Value
 
 @vjp("TopK")
 def top_k(op: Backward, node: NodeView, g: ir.Value, _indices: ir.Value | None = None) -> Cotangents:
-    """dx = g at the chosen places, zero elsewhere. No place is chosen twice: a ScatterElements without reduction."""
+    """Dx = g at the chosen places, zero elsewhere. No place is chosen twice: a ScatterElements without reduction."""
     axis = int(node.attr("axis", -1)) % node.rank
     indices = for_each_target(op, node.output(1))
     return op.ScatterElements(op.zeros_like(node.x, g), indices, op.full(g, node.y), axis=axis + 1)
@@ -70,7 +70,7 @@ def top_k(op: Backward, node: NodeView, g: ir.Value, _indices: ir.Value | None =
 
 @vjp("OneHot")
 def one_hot(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dvalues = [g summed where cold, g summed where hot]; the indices have no derivative, the result is a step."""
+    """Dvalues = [g summed where cold, g summed where hot]; the indices have no derivative, the result is a step."""
     if not node.needs(2):
         return NO_FLOW
     unit = op.constant(np.asarray([0, 1], dtype=dtype_of(g).numpy()))

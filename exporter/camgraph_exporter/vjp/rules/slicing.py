@@ -29,7 +29,7 @@ def concat(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 @vjp("Split")
 def split(op: Backward, node: NodeView, *gs: ir.Value | None) -> Cotangents:
-    """dx = the cotangents of the parts, joined; parts that do not matter count as zero."""
+    """Dx = the cotangents of the parts, joined; parts that do not matter count as zero."""
     axis = int(node.attr("axis", 0)) % node.rank
     used = [(i, g) for i, g in enumerate(gs) if g is not None]
     first, last = used[0][0], used[-1][0]
@@ -55,7 +55,7 @@ def _total_size(op: Backward, node: NodeView, outputs: range, axis: int) -> ir.V
 
 @vjp("Slice")
 def slice_(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """dx = g put back at its place, zeros elsewhere."""
+    """Dx = g put back at its place, zeros elsewhere."""
     x, y = node.x, node.y
     starts = op.cast(node.input(1), ir.DataType.INT64)
     axes, steps = _constant_list(node, 3), _constant_list(node, 4)

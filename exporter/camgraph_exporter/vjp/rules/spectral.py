@@ -20,7 +20,7 @@ _AXIS_IS_INPUT = 20
 
 @vjp("DFT", opset=17)
 def dft(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """y = F x: dx = L F^-1 g; y = F^-1 x: dx = F g / L. One-sided frequencies count once forward and twice inverse."""
+    """Y = F x: dx = L F^-1 g; y = F^-1 x: dx = F g / L. One-sided frequencies count once forward and twice inverse."""
     axis, last = _axis(node), node.rank - 1
     inverse, onesided = bool(node.attr("inverse", 0)), bool(node.attr("onesided", 0))
     g = op.full(g, node.y, [axis, last])
