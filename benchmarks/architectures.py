@@ -23,9 +23,9 @@ import numpy as np
 import torch
 from paired import Feeds, camgraph, environment, random_image, ranks, run_pairs
 
-from camgraph_runtime.engine import Engine, Threads
 from camgraph_runtime.manifest import manifest_from_metadata
-from camgraph_runtime.threads import available_cores
+from camgraph_runtime.run.engine import Engine, Threads
+from camgraph_runtime.run.threads import available_cores
 
 _MODELS = ("resnet50", "vgg16", "densenet121", "mobilenet_v3_large", "efficientnet_b0", "vit_b_16")
 _PROFILED_RUNS = 20

@@ -25,10 +25,10 @@ import click
 from paired import EXAMPLE_MODEL, Layer, camgraph, environment, named_layers, random_image, ranks, run_pairs
 
 from camgraph_core.errors import CamgraphError
-from camgraph_runtime.engine import Engine, Threads
 from camgraph_runtime.manifest import manifest_from_metadata
-from camgraph_runtime.providers import Device
-from camgraph_runtime.threads import available_cores
+from camgraph_runtime.run.engine import Engine, Threads
+from camgraph_runtime.run.providers import Device
+from camgraph_runtime.run.threads import available_cores
 
 _HEADER = "| model | layer | K x h x w | batch | targets | forward ms | explain ms | ratio (min-max) | floor |"
 _RULE = "|---|---|---|---:|---:|---:|---:|---:|---:|"

@@ -21,9 +21,9 @@ from paired import environment, random_image, ranks, run_pairs
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import CamgraphError
-from camgraph_runtime.engine import Engine
 from camgraph_runtime.manifest import manifest_from_metadata
-from camgraph_runtime.providers import Device
+from camgraph_runtime.run.engine import Engine
+from camgraph_runtime.run.providers import Device
 
 
 @click.command(help=__doc__.partition("\n")[0])

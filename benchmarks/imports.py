@@ -20,9 +20,9 @@ from pathlib import Path
 import click
 from paired import EXAMPLE_MODEL, ROOT, camgraph, environment, run_pairs
 
-from camgraph_runtime.engine import Engine
 from camgraph_runtime.manifest import Manifest, manifest_from_metadata
-from camgraph_runtime.threads import available_cores
+from camgraph_runtime.run.engine import Engine
+from camgraph_runtime.run.threads import available_cores
 
 PHOTO = ROOT / "examples" / "photos" / "chelsea.png"
 

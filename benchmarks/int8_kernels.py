@@ -12,8 +12,8 @@ import click
 import numpy as np
 from paired import environment, run_pairs
 
-from camgraph_runtime.engine import Engine, Threads, cpu_saturates_int8
-from camgraph_runtime.int8 import EXACT_KERNELS
+from camgraph_runtime.run.engine import Engine, Threads, cpu_saturates_int8
+from camgraph_runtime.run.int8 import EXACT_KERNELS
 
 
 @click.command()

@@ -28,9 +28,9 @@ from PIL import Image
 from camgraph_core.errors import CamgraphError
 from camgraph_core.explanation import Explanation
 from camgraph_core.target import Target
-from camgraph_runtime.engine import Engine, Threads
 from camgraph_runtime.explainer import Explainer
-from camgraph_runtime.threads import available_cores
+from camgraph_runtime.run.engine import Engine, Threads
+from camgraph_runtime.run.threads import available_cores
 
 _PHOTOS = tuple(sorted((ROOT / "examples" / "photos").glob("*.[pj][np]g")))
 _CROPS = 8

@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 from paired import environment, run_pairs
 
 from camgraph_exporter.vjp import fold
-from camgraph_runtime.engine import Engine, Threads
+from camgraph_runtime.run.engine import Engine, Threads
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from exporter import vjp_harness as harness

@@ -19,7 +19,7 @@ import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import CamgraphError
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE_MODEL = ROOT / "examples" / "models" / "efficientnet_lite0.onnx"

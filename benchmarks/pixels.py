@@ -26,9 +26,9 @@ from paired import ROOT, environment, run_pairs
 
 from camgraph_core.frame import Axis, fitted, of_shrunk_photo
 from camgraph_core.laid import LaidMap
-from camgraph_runtime.overlay import overlay
+from camgraph_runtime.pictures.overlay import overlay
+from camgraph_runtime.pictures.shrink import shrunk
 from camgraph_runtime.preprocess import Frame
-from camgraph_runtime.shrink import shrunk
 
 # The plain definition is the tests' own.
 sys.path.insert(0, str(ROOT / "tests"))

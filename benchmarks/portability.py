@@ -29,9 +29,9 @@ from runtimes.exchange import Tensors, read_tensors, write_tensors
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import CamgraphError
-from camgraph_runtime.engine import Engine
 from camgraph_runtime.manifest import manifest_from_metadata
-from camgraph_runtime.threads import available_cores
+from camgraph_runtime.run.engine import Engine
+from camgraph_runtime.run.threads import available_cores
 
 _FORMS = ("flat", "skippable", "portable")
 _LOADS = ((1, 1), (2, 3))

@@ -34,7 +34,7 @@ from camgraph_exporter.prepare.prepare import Prepared, prepare
 from camgraph_exporter.score.score import Score, find_score
 from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_exporter.vjp.driver import Path as GradientPath
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from exporter.matrix.compare import Recorder, channels_first, distance
 
 # Models that take any size are run on small images.

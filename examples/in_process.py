@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from camgraph_runtime import Explainer
-from camgraph_runtime.overlay import encode_png, overlay
+from camgraph_runtime.pictures.overlay import encode_png, overlay
 
 
 def main(graph: str, photo: str, picture: str) -> None:

@@ -35,5 +35,5 @@ def data() -> Path:
 def saturating(monkeypatch: pytest.MonkeyPatch) -> type[SaturatingCpu]:
     """Every engine of this test runs on a CPU whose default 8-bit kernels saturate."""
     played = saturating_cpu()
-    monkeypatch.setattr("camgraph_runtime.engine.OnnxRuntime", played)
+    monkeypatch.setattr("camgraph_runtime.run.engine.OnnxRuntime", played)
     return played

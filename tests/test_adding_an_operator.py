@@ -17,12 +17,21 @@ from onnx import TensorProto, helper, numpy_helper
 
 from camgraph_exporter.vjp import driver as _driver  # noqa: F401  importing the driver registers the rules
 from camgraph_exporter.vjp import registry
-from camgraph_runtime.engine import Engine
 from camgraph_runtime.manifest import manifest_from_metadata
+from camgraph_runtime.run.engine import Engine
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs/adding-an-operator.md").read_text(encoding="utf-8")
-COPIED = ["exporter", "tests/exporter", "tests/support", "tests/conftest.py", "scripts", "docs", "pyproject.toml"]
+COPIED = [
+    "exporter",
+    "tests/exporter",
+    "tests/support",
+    "tests/conftest.py",
+    "scripts",
+    "docs",
+    "pyproject.toml",
+    ".mdformat.toml",
+]
 OPERATOR, DOMAIN = "Scaler", "ai.onnx.ml"
 
 

@@ -19,8 +19,8 @@ from camgraph_client.cli.config_file import public_name, read_defaults
 from camgraph_client.main import cli
 from camgraph_core.statistics import MapStatistics
 from camgraph_exporter.vjp import registry
-from camgraph_runtime.cam import METHODS
-from camgraph_runtime.profiles import PROFILES
+from camgraph_runtime.maps.cam import METHODS
+from camgraph_runtime.maps.profiles import PROFILES
 from page_text import paragraph, table
 
 ROOT = Path(__file__).resolve().parent.parent

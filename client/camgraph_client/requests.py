@@ -143,7 +143,7 @@ def _encoded(image: ImageSource) -> bytes:
 
 def _encoded_pixels(pixels: NDArray[Any]) -> bytes:
     if pixels.dtype == np.uint8 and (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
-        from camgraph_runtime.overlay import encode_png  # noqa: PLC0415 - OpenCV, only where pixels are sent
+        from camgraph_runtime.pictures.overlay import encode_png  # noqa: PLC0415 - OpenCV, only where pixels are sent
 
         return encode_png(pixels)
     buffer = io.BytesIO()

@@ -64,7 +64,7 @@ class Explanation:
         return tiled.whole() if isinstance(tiled, LaidMap) else self.input_heatmap
 
     def tiled_heatmap(self, size: tuple[int, int] | None = None) -> TiledMap:
-        """The heatmap for `camgraph_runtime.overlay`, without an array of the photo's size.
+        """The heatmap for `camgraph_runtime.pictures.overlay`, without an array of the photo's size.
 
         Args:
             size: Height and width of the photo, if it was shrunk; the map is computed at that size.
@@ -88,7 +88,7 @@ class Explanation:
     def guided_picture(self) -> ByteArray | None:
         """Guided Grad-CAM as a picture, uint8 [H, W, 3] RGB, in the frame of ``heatmap``; None with other methods.
 
-        It is computed when it is asked for, and kept; see `camgraph_runtime.guided.guided_picture`.
+        It is computed when it is asked for, and kept; see `camgraph_runtime.maps.guided.guided_picture`.
         """
         return self.draw_guided()
 

@@ -18,7 +18,7 @@ def lazy_names(package: str, module_of: Mapping[str, str]) -> tuple[Callable[[st
     Args:
         package: Name of the package.
         module_of: For each public name, the module of the package that defines it: `MODULE`, or `MODULE:NAME` where
-            it has another name there. A module with a dot is a whole name, of another package.
+            it has another name there. A module of another package is named in full.
 
     """
 
@@ -26,7 +26,7 @@ def lazy_names(package: str, module_of: Mapping[str, str]) -> tuple[Callable[[st
         if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module, _, name_there = module_of[name].partition(":")
-        whole = module if "." in module else f"{package}.{module}"
+        whole = module if module.startswith("camgraph_") else f"{package}.{module}"
         return getattr(import_module(whole), name_there or name)
 
     def names() -> list[str]:

@@ -45,8 +45,8 @@ from camgraph_exporter.storage import weights_folder, written_bytes
 from camgraph_exporter.verify.certificate import Progress as Report
 from camgraph_exporter.verify.certificate import certify
 from camgraph_exporter.verify.subject import Subject
-from camgraph_runtime.engine import Device, Engine
 from camgraph_runtime.manifest import manifest_from_metadata
+from camgraph_runtime.run.engine import Device, Engine
 
 _FILE = click.Path(path_type=Path)
 _fast_int8 = click.option(

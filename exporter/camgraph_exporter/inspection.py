@@ -22,7 +22,7 @@ from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.reading.receptive_field import receptive_fields
 from camgraph_exporter.score.score import Score, ScoreOptions, find_score
 from camgraph_exporter.storage import load_engine, weights_folder
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 
 Arrays = dict[str, np.ndarray]
 

@@ -14,7 +14,7 @@ import onnx
 import onnx_ir as ir
 
 from camgraph_core.errors import UsageError
-from camgraph_runtime.engine import Device, Engine
+from camgraph_runtime.run.engine import Device, Engine
 
 # The limit of protobuf, less room for what the exporter adds.
 EMBEDDED_LIMIT = 2**31 - 2**26

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from camgraph_core.result import ClassScore, Result, Timings
     from camgraph_core.statistics import MapStatistics
     from camgraph_core.target import Target
-    from camgraph_runtime.engine import Engine, TensorInfo
     from camgraph_runtime.explainer import Explainer, Limits
     from camgraph_runtime.manifest import (
         FORMAT_VERSION,
@@ -33,7 +32,8 @@ if TYPE_CHECKING:
         manifest_from_metadata,
         manifest_to_json,
     )
-    from camgraph_runtime.threads import Threads
+    from camgraph_runtime.run.engine import Engine, TensorInfo
+    from camgraph_runtime.run.threads import Threads
 
 _MODULE_OF = {
     "FORMAT_VERSION": "manifest",
@@ -41,7 +41,7 @@ _MODULE_OF = {
     "CamgraphError": "camgraph_core.errors",
     "ClassScore": "camgraph_core.result",
     "DeviceError": "camgraph_core.errors",
-    "Engine": "engine",
+    "Engine": "run.engine",
     "Explainer": "explainer",
     "Explanation": "camgraph_core.explanation",
     "InferenceError": "camgraph_core.errors",
@@ -53,8 +53,8 @@ _MODULE_OF = {
     "Result": "camgraph_core.result",
     "Target": "camgraph_core.target",
     "TargetError": "camgraph_core.errors",
-    "TensorInfo": "engine",
-    "Threads": "threads",
+    "TensorInfo": "run.engine",
+    "Threads": "run.threads",
     "Timings": "camgraph_core.result",
     "UnknownLayerError": "camgraph_core.errors",
     "UnsupportedError": "camgraph_core.errors",

@@ -15,23 +15,23 @@ from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_core.result import Result, Timings
 from camgraph_core.target import Target
 from camgraph_core.types import AnyArray, ByteArray
-from camgraph_runtime.batch import fill_up, portions
 from camgraph_runtime.check import check_graph
-from camgraph_runtime.columns import Column
-from camgraph_runtime.engine import Device, Engine, Threads
-from camgraph_runtime.feeds import switch_feed, target_feeds
 from camgraph_runtime.finish import Finish
 from camgraph_runtime.manifest import manifest_from_metadata
+from camgraph_runtime.maps.placement import Placement
+from camgraph_runtime.maps.profiles import DEFAULT_PROFILE
 from camgraph_runtime.network_input import NetworkInput
-from camgraph_runtime.placement import Placement
 from camgraph_runtime.plan import Plan, make_plan, make_prediction_plan
 from camgraph_runtime.preprocess import Frame, ImageSource, Preprocessor, Window
 from camgraph_runtime.preprocess.layout import spatial_size
 from camgraph_runtime.preprocess.tensor import one_image
-from camgraph_runtime.profiles import DEFAULT_PROFILE
-from camgraph_runtime.readings import read
 from camgraph_runtime.remarks import warnings_of
-from camgraph_runtime.score_map import ScoreMap, lay_mask
+from camgraph_runtime.run.batch import fill_up, portions
+from camgraph_runtime.run.engine import Device, Engine, Threads
+from camgraph_runtime.tasks import read
+from camgraph_runtime.tasks.columns import Column
+from camgraph_runtime.tasks.feeds import switch_feed, target_feeds
+from camgraph_runtime.tasks.score_map import ScoreMap, lay_mask
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,9 @@ class Explainer:
                 `camgraph_runtime.preprocess.window.spread` for what is done without.
             targets: What to explain. An embedding model needs at least one.
             top_k: Also explains the k best classes, after ``targets``; with neither, the best class.
-            method: CAM method, see `camgraph_runtime.cam.METHODS`; by default the manifest's.
+            method: CAM method, see `camgraph_runtime.maps.cam.METHODS`; by default the manifest's.
             layers: Target layers by name or alias, fused if several; by default the manifest's first.
-            profile: Post-processing, see `camgraph_runtime.profiles.PROFILES`.
+            profile: Post-processing, see `camgraph_runtime.maps.profiles.PROFILES`.
             num_predictions: Number of best classes (of a detection, boxes) to list.
 
         Raises:

@@ -11,11 +11,11 @@ from camgraph_core.explanation import Explanation
 from camgraph_core.frame import Frame
 from camgraph_core.statistics import MapStatistics
 from camgraph_core.types import AnyArray, FloatArray
-from camgraph_runtime.branches import add_up
-from camgraph_runtime.guided import guided_grad_cam
-from camgraph_runtime.placement import Placement
+from camgraph_runtime.maps.branches import add_up
+from camgraph_runtime.maps.guided import guided_grad_cam
+from camgraph_runtime.maps.placement import Placement
 from camgraph_runtime.plan import Plan
-from camgraph_runtime.readings import Outputs, Reading
+from camgraph_runtime.tasks import Outputs, Reading
 
 
 @dataclass(frozen=True)

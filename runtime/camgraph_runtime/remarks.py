@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from camgraph_core.explanation import Explanation
-from camgraph_runtime.cam import METHODS
+from camgraph_runtime.maps.cam import METHODS
 
 
 def warnings_of(explanations: Sequence[Explanation]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from camgraph_core.errors import CamgraphError
-from camgraph_runtime.threads import limit_blas_threads
+from camgraph_runtime.run.threads import limit_blas_threads
 from camgraph_server.config import ServerConfig
 from camgraph_server.lifecycle import Server
 from camgraph_server.observability import configure_logging

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from camgraph_runtime import Explainer, Limits, Target
-from camgraph_runtime.threads import Threads, available_cores
+from camgraph_runtime.run.threads import Threads, available_cores
 from camgraph_server.config import ServerConfig
 from camgraph_server.observability import log_event
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.errors import InvalidInputError
 from camgraph_runtime import Explanation
-from camgraph_runtime.cam import Method
-from camgraph_runtime.overlay import encode_jpeg, encode_png, heatmap_to_gray, overlay
+from camgraph_runtime.maps.cam import Method
+from camgraph_runtime.pictures.overlay import encode_jpeg, encode_png, heatmap_to_gray, overlay
 from camgraph_server.messages import COLORMAPS, PROFILES, lookup, tensor_message
 
 _DEFAULT_JPEG_QUALITY = 90

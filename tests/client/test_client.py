@@ -36,8 +36,10 @@ from camgraph_core.errors import (
     UnsupportedError,
     UsageError,
 )
-from camgraph_runtime import Explainer, Target, cam, overlay, profiles
-from camgraph_runtime.overlay import encode_png
+from camgraph_runtime import Explainer, Target
+from camgraph_runtime.maps import cam, profiles
+from camgraph_runtime.pictures import overlay
+from camgraph_runtime.pictures.overlay import encode_png
 from support.fresh import loaded_by
 from support.serving import GatedLoader, photo, png, server_thread, write_certificate, write_model
 from support.tiny_graph import TinyGraph

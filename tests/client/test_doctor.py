@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from camgraph_client.main import cli
-from camgraph_runtime.engine import cpu_saturates_int8
-from camgraph_runtime.machine import available_memory, look_at_machine
-from camgraph_runtime.providers import CPU, CUDA
-from camgraph_runtime.threads import available_cores
+from camgraph_runtime.run.engine import cpu_saturates_int8
+from camgraph_runtime.run.machine import available_memory, look_at_machine
+from camgraph_runtime.run.providers import CPU, CUDA
+from camgraph_runtime.run.threads import available_cores
 from support.fake_backend import FakeBackend
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from camgraph_client.cli.report import slug, unique_names
 from camgraph_client.main import cli
 from camgraph_runtime import Explainer, Target
-from camgraph_runtime.overlay import encode_png, overlay
+from camgraph_runtime.pictures.overlay import encode_png, overlay
 from support.saturating_cpu import asks_for_exact
 from support.serving import PATIENCE, camgraph_command, photo, png, run_camgraph, server_thread, write_model
 from support.tiny_graph import TinyGraph

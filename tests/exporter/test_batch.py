@@ -12,7 +12,7 @@ import pytest
 from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.export import Exported, ExportOptions, export_file
 from camgraph_runtime import Explainer, Target
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from support.nets import CLASSES, Net, classifier, trunk
 
 ONE = (1, 3, 16, 16)

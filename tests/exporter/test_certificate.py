@@ -20,7 +20,7 @@ from camgraph_exporter.verify import checks, source_outputs
 from camgraph_exporter.verify.certificate import certify, require
 from camgraph_exporter.verify.subject import Subject
 from camgraph_exporter.vjp import registry
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from support.exporting import camgraph, complaint, exported, in_memory
 from support.nets import Net, classifier, deep_classifier, trunk
 

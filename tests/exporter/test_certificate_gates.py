@@ -19,7 +19,7 @@ from camgraph_exporter.verify.checks import float32_close
 from camgraph_exporter.verify.measures import relative_l2
 from camgraph_exporter.verify.subject import Subject
 from camgraph_exporter.verify.telling import draw_telling
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from support.exporting import in_memory
 from support.nets import Net, trunk
 

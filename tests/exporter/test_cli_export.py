@@ -14,8 +14,8 @@ from camgraph_exporter.assemble.build import Built, build
 from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.score.score import HEADS, Score
-from camgraph_runtime.engine import Engine
 from camgraph_runtime.manifest import manifest_from_metadata
+from camgraph_runtime.run.engine import Engine
 from support.exporting import camgraph, complaint
 from support.nets import CLASSES, Net, classifier, trunk
 from support.serving import run_camgraph

@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from camgraph_exporter.assemble.direct_outputs import write_directly
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 
 X = np.array([[-1.0, 2.0]], np.float32)
 

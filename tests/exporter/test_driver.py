@@ -15,7 +15,7 @@ from camgraph_exporter.errors import CertificateError, GradientError
 from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_exporter.verify.measures import relative_l2
 from camgraph_exporter.vjp import registry
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from support.exporting import exported, images, run_graph
 from support.nets import CLASSES, IMAGE, Net, classifier, deep_classifier, trunk
 

@@ -12,8 +12,8 @@ from onnx import numpy_helper
 
 from camgraph_exporter.prepare.exact_weights import store_exactly
 from camgraph_exporter.verify.float64 import Float64Evaluator
-from camgraph_runtime.engine import Engine
-from camgraph_runtime.int8 import EXACT_KERNELS
+from camgraph_runtime.run.engine import Engine
+from camgraph_runtime.run.int8 import EXACT_KERNELS
 
 Arrays = dict[str, np.ndarray]
 

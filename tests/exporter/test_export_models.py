@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.export import ExportOptions, export_file
 from camgraph_exporter.input_spec import InputOptions
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 
 
 @dataclass(frozen=True)

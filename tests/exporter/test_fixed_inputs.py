@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 
 from camgraph_core.errors import UsageError
 from camgraph_exporter import ExportOptions, export_file
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from support.exporting import camgraph, complaint, images
 from support.nets import CLASSES, IMAGE, Net, trunk
 

@@ -14,7 +14,7 @@ from float64_math_cases import ACTIVATIONS, ARITHMETIC, ATTENTIONS, NORMALISATIO
 from float64_quant_cases import QUANTISATIONS
 
 from camgraph_exporter.verify.float64 import OPERATORS, Float64Evaluator
-from camgraph_runtime.int8 import EXACT_KERNELS
+from camgraph_runtime.run.int8 import EXACT_KERNELS
 
 CASES = [
     *CONVOLUTIONS,

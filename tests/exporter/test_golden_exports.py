@@ -13,7 +13,7 @@ from camgraph_exporter.export import ExportOptions, export_file
 from camgraph_exporter.input_spec import InputOptions
 from camgraph_exporter.verify.measures import relative_l2
 from camgraph_runtime import Explainer
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 
 PHOTOS = {"chelsea": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg"}
 MODELS = {

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from camgraph_exporter.export import Exported, ExportOptions, export_file
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from support.quantised_nets import BRANCHES, RESIDUAL, float_net, photos
 
 NETS = {"residual": RESIDUAL, "branches": BRANCHES}

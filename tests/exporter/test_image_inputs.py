@@ -18,7 +18,7 @@ from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_exporter.export import Exported
 from camgraph_exporter.input_spec import InputOptions
 from camgraph_runtime import Explainer
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from support.exporting import camgraph, complaint, exported
 from support.nets import CLASSES, Net
 

@@ -17,7 +17,7 @@ from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.export import ExportOptions, export_file
 from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_exporter.verify.measures import relative_l2
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from support.nets import CLASSES, Net, classifier, deep_classifier, trunk
 
 ROOT = Path(__file__).resolve().parents[2]

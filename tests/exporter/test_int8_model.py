@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from camgraph_exporter.export import ExportOptions, export_file
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 
 
 @pytest.fixture(scope="module")

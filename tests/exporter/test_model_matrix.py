@@ -24,7 +24,7 @@ from camgraph_exporter.prepare.prepare import prepare
 from camgraph_exporter.score.score import ScoreOptions, find_score
 from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_exporter.vjp.driver import Path
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from exporter.matrix.architectures import ARCHITECTURES, Architecture, build
 from exporter.matrix.compare import Autograd, channels_first, distance, draw_feeds, explain_all, trace
 

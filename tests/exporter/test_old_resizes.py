@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from camgraph_exporter.prepare.normalise import normalise
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 
 
 def _model(op_type: str, opset: int, scales: list[float], mode: str) -> onnx.ModelProto:

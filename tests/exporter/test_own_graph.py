@@ -10,7 +10,7 @@ import pytest
 from camgraph_core.errors import InvalidGraphError
 from camgraph_exporter.errors import ExportError, ModelFileError
 from camgraph_exporter.own_graph import explainable_graph, load_trained
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from support.exporting import exported
 from support.nets import Net, classifier, trunk
 

@@ -19,7 +19,7 @@ from camgraph_exporter.export import Exported
 from camgraph_exporter.input_spec import InputOptions
 from camgraph_exporter.score.score import ScoreOptions
 from camgraph_runtime import Explainer, Target
-from camgraph_runtime.placement import Placement
+from camgraph_runtime.maps.placement import Placement
 from support.exporting import in_memory
 from support.nets import Net
 

@@ -15,7 +15,7 @@ from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.export import Exported, ExportOptions, export_file
 from camgraph_exporter.verify.operators import is_portable, operators_portable
 from camgraph_exporter.verify.subject import Subject
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from exporter import vjp_harness as harness
 from exporter.op_cases import ALL_CASES
 from exporter.op_cases.case import Input, OpCase

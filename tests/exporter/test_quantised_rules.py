@@ -17,7 +17,7 @@ from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_exporter.vjp import registry
 from camgraph_exporter.vjp.backward import TARGETS, Backward
 from camgraph_exporter.vjp.driver import Path, check_rules, differentiate
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from exporter.quantised_cases import CASES, MICROSOFT, Activation, QuantisedCase, Weights
 
 Arrays = dict[str, np.ndarray]

@@ -18,8 +18,8 @@ from camgraph_exporter.verify.movement import Movement
 from camgraph_exporter.verify.patches import corners, ring
 from camgraph_exporter.verify.registration import layer_registered
 from camgraph_exporter.verify.subject import Subject
-from camgraph_runtime.engine import Engine
-from camgraph_runtime.placement import CellAxis, Placement
+from camgraph_runtime.maps.placement import CellAxis, Placement
+from camgraph_runtime.run.engine import Engine
 from support.exporting import in_memory
 from support.nets import Net, classifier
 

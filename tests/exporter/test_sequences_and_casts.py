@@ -13,7 +13,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.export import ExportOptions, export
 from camgraph_exporter.frontends.onnx_file import LoadedModel
 from camgraph_exporter.prepare.prepare import prepare
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from support.nets import Net, trunk
 
 SHAPE = ("N", 3, 16, 16)

@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.input_spec import InputOptions
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from support.exporting import exported, images, run_graph
 from support.nets import CLASSES, IMAGE, Net, classifier, trunk
 

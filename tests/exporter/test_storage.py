@@ -13,8 +13,8 @@ from camgraph_exporter import storage
 from camgraph_exporter.export import ExportOptions, export_file
 from camgraph_exporter.verify.certificate import certify
 from camgraph_exporter.verify.subject import Subject
-from camgraph_runtime.engine import Engine
 from camgraph_runtime.manifest import manifest_from_metadata
+from camgraph_runtime.run.engine import Engine
 from support.nets import classifier
 
 

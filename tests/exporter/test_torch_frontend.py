@@ -25,8 +25,8 @@ from camgraph_exporter.errors import ExportError, LayerError, ModuleError
 from camgraph_exporter.export_torch import load_factory
 from camgraph_exporter.frontends.factory import is_factory
 from camgraph_exporter.frontends.pytorch.module import load_module
-from camgraph_runtime.engine import Engine
 from camgraph_runtime.manifest import manifest_from_metadata
+from camgraph_runtime.run.engine import Engine
 from exporter import torch_models
 
 _SIZE = (3, 32, 32)

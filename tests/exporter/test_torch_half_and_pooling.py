@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from camgraph_exporter import ExportOptions, export_module
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 
 
 class Plain(nn.Module):

@@ -18,7 +18,7 @@ from torch import nn
 from camgraph_exporter import Exported, ExportOptions, export_module
 from camgraph_exporter.errors import LayerError, ModuleError
 from camgraph_exporter.frontends.pytorch.backward import backward_notes
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from exporter import torch_wild as wild
 
 _IMAGE = torch.zeros(2, 3, 16, 16)

@@ -9,7 +9,7 @@ import pytest
 
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.driver import Path, differentiate
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 
 _X = np.array([[-2.5, -0.3, 0.7, 1.9]], dtype=np.float32)
 

@@ -9,7 +9,7 @@ import pytest
 
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.driver import Path, differentiate
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 
 _POOL = "MaxPool <kernel_shape = [3, 2], strides = [2, 1], pads = [1, 0, 0, 1]>"
 

@@ -11,7 +11,7 @@ import pytest
 
 from camgraph_exporter.verify.operators import is_portable
 from camgraph_exporter.vjp import registry
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from exporter import vjp_harness as harness
 from exporter.op_cases import ALL_CASES
 from exporter.op_cases.case import OpCase

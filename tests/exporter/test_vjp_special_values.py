@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from exporter import vjp_harness as harness
 from exporter.op_cases.case import Input, OpCase
 

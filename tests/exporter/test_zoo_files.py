@@ -13,7 +13,7 @@ import onnx
 import pytest
 
 from camgraph_exporter.export import ExportOptions, export_file
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 
 FOLDER = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 # Where Grad-CAM looks: the last map in front of pooling or flattening.

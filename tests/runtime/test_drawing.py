@@ -15,9 +15,9 @@ from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_core.frame import Axis, Frame, fitted, of_shrunk_photo
 from camgraph_core.laid import LaidMap
 from camgraph_runtime import Explainer, Result, Threads
-from camgraph_runtime.drawing import draw
-from camgraph_runtime.panel import result_panel
-from camgraph_runtime.shrink import shrunk, shrunk_mask
+from camgraph_runtime.pictures.drawing import draw
+from camgraph_runtime.pictures.panel import result_panel
+from camgraph_runtime.pictures.shrink import shrunk, shrunk_mask
 from support.plain_overlay import plain_overlay
 from support.tiny_graph import TinyGraph
 

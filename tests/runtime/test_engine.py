@@ -11,8 +11,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from camgraph_core.errors import DeviceError, InferenceError, InvalidGraphError, InvalidInputError
-from camgraph_runtime.engine import Engine, SessionSettings, Threads
-from camgraph_runtime.providers import CPU, CUDA
+from camgraph_runtime.run.engine import Engine, SessionSettings, Threads
+from camgraph_runtime.run.providers import CPU, CUDA
 from support.fake_backend import FakeBackend
 from support.tiny_graph import TinyGraph
 

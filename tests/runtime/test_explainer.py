@@ -20,9 +20,9 @@ from camgraph_runtime import (
     UnsupportedError,
     UsageError,
 )
-from camgraph_runtime.cam import METHODS
-from camgraph_runtime.panel import result_panel
-from camgraph_runtime.profiles import pytorch_grad_cam
+from camgraph_runtime.maps.cam import METHODS
+from camgraph_runtime.maps.profiles import pytorch_grad_cam
+from camgraph_runtime.pictures.panel import result_panel
 from support.tiny_explainer import ONE, PHOTO, TINY, load, tensor
 from support.tiny_graph import TinyGraph
 

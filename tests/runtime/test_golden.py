@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime.cam import METHODS, grad_cam_plus_plus_weights, xgrad_cam_weights
-from camgraph_runtime.overlay import overlay
+from camgraph_runtime.maps.cam import METHODS, grad_cam_plus_plus_weights, xgrad_cam_weights
+from camgraph_runtime.maps.profiles import pytorch_grad_cam
+from camgraph_runtime.pictures.overlay import overlay
 from camgraph_runtime.preprocess import Preprocessor, decode
-from camgraph_runtime.profiles import pytorch_grad_cam
 
 Arrays = Mapping[str, np.ndarray]
 

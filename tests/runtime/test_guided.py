@@ -9,8 +9,8 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import UnsupportedError
 from camgraph_core.guided_picture import guided_picture
 from camgraph_runtime import Explainer, Target, Threads
-from camgraph_runtime.guided import guided_grad_cam
-from camgraph_runtime.panel import result_panel
+from camgraph_runtime.maps.guided import guided_grad_cam
+from camgraph_runtime.pictures.panel import result_panel
 from camgraph_runtime.preprocess import Frame
 from support.tiny_graph import TinyGraph
 

@@ -9,9 +9,9 @@ import onnx
 import pytest
 
 from camgraph_core.errors import InvalidGraphError
-from camgraph_runtime.engine import Device, Engine, Threads
-from camgraph_runtime.int8 import EXACT_KERNELS, PROBE_MODEL, saturates
-from camgraph_runtime.providers import CPU, CUDA
+from camgraph_runtime.run.engine import Device, Engine, Threads
+from camgraph_runtime.run.int8 import EXACT_KERNELS, PROBE_MODEL, saturates
+from camgraph_runtime.run.providers import CPU, CUDA
 from support.fake_backend import FakeBackend
 
 [EXACT] = EXACT_KERNELS

@@ -16,7 +16,7 @@ from camgraph_core.frame import Axis, Frame
 from camgraph_core.guided_picture import guided_picture
 from camgraph_core.laid import LaidMap
 from camgraph_runtime import Explainer, Threads
-from camgraph_runtime.overlay import heatmap_to_gray, overlay
+from camgraph_runtime.pictures.overlay import heatmap_to_gray, overlay
 from support.plain_overlay import plain_grey, plain_overlay
 from support.tiny_graph import TinyGraph
 

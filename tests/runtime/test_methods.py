@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from camgraph_core.errors import UnsupportedError, UsageError
-from camgraph_runtime.cam import METHODS, first_component, get_method
-from camgraph_runtime.profiles import PROFILES, get_profile, min_max
+from camgraph_runtime.maps.cam import METHODS, first_component, get_method
+from camgraph_runtime.maps.profiles import PROFILES, get_profile, min_max
 
 RANDOM = np.random.default_rng(2)
 A = RANDOM.normal(size=(5, 4, 6)).astype(np.float32)

@@ -10,7 +10,7 @@ from PIL import Image, ImageFont
 
 from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_core.result import Result
-from camgraph_runtime.overlay import (
+from camgraph_runtime.pictures.overlay import (
     COLORMAPS,
     colorize,
     encode_jpeg,
@@ -18,7 +18,7 @@ from camgraph_runtime.overlay import (
     heatmap_to_gray,
     overlay,
 )
-from camgraph_runtime.panel import Tile, panel, result_panel, shorten
+from camgraph_runtime.pictures.panel import Tile, panel, result_panel, shorten
 
 PHOTO = np.random.default_rng(4).integers(0, 256, (20, 30, 3), np.uint8)
 HEATMAP = np.linspace(0, 1, 600, dtype=np.float32).reshape(20, 30)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from camgraph_core import tiles
 from camgraph_core.errors import InvalidInputError
-from camgraph_runtime import blend
-from camgraph_runtime.overlay import COLORMAPS, colorize, heatmap_to_gray, overlay
+from camgraph_runtime.pictures import blend
+from camgraph_runtime.pictures.overlay import COLORMAPS, colorize, heatmap_to_gray, overlay
 from support.plain_overlay import plain_colours, plain_grey, plain_overlay
 
 Photo = NDArray[np.uint8]

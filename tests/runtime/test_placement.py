@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime.placement import Placement, Rectangle
-from camgraph_runtime.profiles import pytorch_grad_cam
+from camgraph_runtime.maps.placement import Placement, Rectangle
+from camgraph_runtime.maps.profiles import pytorch_grad_cam
 
 SIZE = (48, 64)
 

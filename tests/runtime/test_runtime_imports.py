@@ -14,7 +14,7 @@ import camgraph_client
 import camgraph_exporter
 import camgraph_runtime
 from camgraph_core.errors import DeviceError
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 from support.fresh import loaded_by
 from support.tiny_graph import TinyGraph
 
@@ -30,7 +30,11 @@ LAZY = [camgraph_runtime, camgraph_client, camgraph_exporter]
         ("from camgraph_core.errors import UsageError", set(), FOREIGN | PICTURES | {"numpy", "google"}),
         ("from camgraph_runtime import MapStatistics, Target", {"numpy"}, FOREIGN | PICTURES | {"google"}),
         ("from camgraph_runtime import ClassScore, Explanation, Result", {"numpy"}, FOREIGN | PICTURES),
-        ("from camgraph_runtime import Explainer; import camgraph_runtime.panel", {"numpy", "google"}, FOREIGN),
+        (
+            "from camgraph_runtime import Explainer; import camgraph_runtime.pictures.panel",
+            {"numpy", "google"},
+            FOREIGN,
+        ),
     ],
 )
 def test_importing_brings_what_is_needed_and_no_more(code: str, brings: set[str], never: set[str]) -> None:

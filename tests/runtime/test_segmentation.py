@@ -15,7 +15,7 @@ from camgraph_core.errors import InvalidInputError
 from camgraph_core.frame import Axis, Frame
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.preprocess import decode_mask
-from camgraph_runtime.readings.pixels import read_pixels
+from camgraph_runtime.tasks.pixels import read_pixels
 from support.nets import Net
 from support.tasks import SIDE, export_model, export_task, load
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from camgraph_core.statistics import MapStatistics
-from camgraph_runtime.cam import METHODS
-from camgraph_runtime.profiles import pytorch_grad_cam
+from camgraph_runtime.maps.cam import METHODS
+from camgraph_runtime.maps.profiles import pytorch_grad_cam
 
 
 def grid(*values: float) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 
 from camgraph_core.errors import InvalidInputError, TargetError
 from camgraph_core.target import Target
-from camgraph_runtime.labels import target_code
+from camgraph_runtime.tasks.labels import target_code
 
 LABELS = ["tench", "tabby, tabby cat", "tiger cat", "Egyptian cat", "crane", "crane"]
 

@@ -14,8 +14,8 @@ from camgraph_core.errors import InvalidInputError, TargetError, UnsupportedErro
 from camgraph_core.explanation import Explanation
 from camgraph_core.result import ClassScore
 from camgraph_runtime import Explainer, Target
-from camgraph_runtime.cam import METHODS
-from camgraph_runtime.profiles import pytorch_grad_cam
+from camgraph_runtime.maps.cam import METHODS
+from camgraph_runtime.maps.profiles import pytorch_grad_cam
 from support.nets import Net, trunk
 from support.tasks import (
     BOXES,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from camgraph_runtime.engine import OnnxRuntime
+from camgraph_runtime.run.engine import OnnxRuntime
 
 SWITCH = "ORT_DISABLE_TELEMETRY"
 # onnxruntime's own switches: with one of them in the environment, these tests could not fail.
@@ -21,8 +21,8 @@ WAIT_S = 15  # the first look-up of a host comes about ten seconds after the imp
 
 LOADS_A_GRAPH = """
 import sys, time
-from camgraph_runtime.engine import Engine
-from camgraph_runtime.int8 import PROBE_MODEL
+from camgraph_runtime.run.engine import Engine
+from camgraph_runtime.run.int8 import PROBE_MODEL
 Engine(PROBE_MODEL)
 time.sleep(float(sys.argv[1]))
 """

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from camgraph_runtime import threads
-from camgraph_runtime.threads import Threads, available_cores, cgroup_quota
+from camgraph_runtime.run import threads
+from camgraph_runtime.run.threads import Threads, available_cores, cgroup_quota
 
 
 def machine(root: Path, cgroup: str, files: dict[str, str]) -> Path:

@@ -12,7 +12,7 @@ from PIL import Image
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_runtime import Explainer, Target
-from camgraph_runtime.overlay import encode_jpeg, encode_png, heatmap_to_gray, overlay
+from camgraph_runtime.pictures.overlay import encode_jpeg, encode_png, heatmap_to_gray, overlay
 from support.serving import PATIENCE, photo, png, running_server, write_model
 from support.tiny_graph import TinyGraph
 

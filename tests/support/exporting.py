@@ -14,7 +14,7 @@ from camgraph_client.main import cli
 from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.export import Exported, ExportOptions, export, export_file
 from camgraph_exporter.frontends.onnx_file import load_onnx
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 
 
 def exported(model: onnx.ModelProto, folder: Path, *, gradients: bool = False, **options: Any) -> Exported:

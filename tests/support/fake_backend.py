@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from camgraph_runtime.engine import SessionSettings
-from camgraph_runtime.int8 import EXACT_KERNELS
-from camgraph_runtime.providers import CPU, ProviderList
+from camgraph_runtime.run.engine import SessionSettings
+from camgraph_runtime.run.int8 import EXACT_KERNELS
+from camgraph_runtime.run.providers import CPU, ProviderList
 
 
 class FakeSession:

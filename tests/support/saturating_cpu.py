@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from camgraph_runtime.engine import OnnxRuntime, Session, SessionSettings
-from camgraph_runtime.int8 import EXACT_KERNELS
-from camgraph_runtime.providers import ProviderList
+from camgraph_runtime.run.engine import OnnxRuntime, Session, SessionSettings
+from camgraph_runtime.run.int8 import EXACT_KERNELS
+from camgraph_runtime.run.providers import ProviderList
 
 Spoil = Callable[[np.ndarray], np.ndarray]
 

@@ -12,7 +12,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> None:
     """Say what this machine gives to camgraph: execution providers, exact 8-bit sums, cores and memory."""
-    from camgraph_runtime.machine import look_at_machine  # noqa: PLC0415 - the root command starts without onnxruntime
+    from camgraph_runtime.run.machine import look_at_machine  # noqa: PLC0415 - the root command starts without onnxruntime
 
     machine = look_at_machine()
     if as_json:

@@ -28,7 +28,7 @@ from camgraph_core.errors import (
 )
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.preprocess import Window
-from camgraph_runtime.threads import limit_blas_threads
+from camgraph_runtime.run.threads import limit_blas_threads
 
 _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

@@ -15,8 +15,8 @@ from rich.table import Table
 
 from camgraph_client.cli.sources import Explained
 from camgraph_runtime import ClassScore
-from camgraph_runtime.overlay import encode_png
-from camgraph_runtime.panel import Tile, panel
+from camgraph_runtime.pictures.overlay import encode_png
+from camgraph_runtime.pictures.panel import Tile, panel
 
 _LONGEST_SLUG = 40
 

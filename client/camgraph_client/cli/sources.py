@@ -12,10 +12,10 @@ from camgraph_core.errors import InvalidInputError
 from camgraph_core.result import note_of, title_of
 from camgraph_core.types import ByteArray
 from camgraph_runtime import ClassScore, Explainer, Result, Target
-from camgraph_runtime.drawing import draw
 from camgraph_runtime.explainer import Limits
-from camgraph_runtime.overlay import encode_png
-from camgraph_runtime.panel import GUIDED_TITLE, Tile
+from camgraph_runtime.pictures.drawing import draw
+from camgraph_runtime.pictures.overlay import encode_png
+from camgraph_runtime.pictures.panel import GUIDED_TITLE, Tile
 from camgraph_runtime.preprocess import Window, decode
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from camgraph_core.errors import CamgraphError
 from camgraph_exporter.graph.reads import reads
 from camgraph_exporter.image.layout import channel_axis
 from camgraph_exporter.prepare.probe import Probe, engine_with_outputs
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 
 # These take each element by itself or move elements about.
 _PIXELWISE = {

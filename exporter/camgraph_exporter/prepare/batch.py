@@ -12,7 +12,7 @@ from camgraph_exporter.graph.constants import add_constant
 from camgraph_exporter.graph.dims import Dims, dims_of
 from camgraph_exporter.prepare.probe import BATCH, Probe, probe, random_input
 from camgraph_exporter.storage import load_engine, weights_folder
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 
 # The same arithmetic in other loops: rounding may differ, the result may not.
 _TOLERANCE = 1e-4

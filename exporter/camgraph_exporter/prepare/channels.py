@@ -12,7 +12,7 @@ from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.dims import Dims
 from camgraph_exporter.image.layout import possible_shapes
 from camgraph_exporter.prepare.probe import DEFAULT_SIZE, engine_with_outputs, random_input
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 
 
 def settle_channels(model: ir.Model, image: ir.Value, sizes: Sequence[int] | None = None) -> None:

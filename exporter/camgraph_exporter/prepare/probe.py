@@ -22,7 +22,7 @@ from camgraph_exporter.graph.dims import Dim, Dims, dims_of
 from camgraph_exporter.graph.reads import reads
 from camgraph_exporter.prepare.screen import contributing_nodes, describe
 from camgraph_exporter.storage import load_engine, weights_folder
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 
 BATCH = "N"
 DEFAULT_SIZE = 224

@@ -18,7 +18,7 @@ from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.reads import reads
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.storage import load_engine, weights_folder
-from camgraph_runtime.engine import Engine
+from camgraph_runtime.run.engine import Engine
 
 _MOST_STEPS = 64  # nodes of a head; the longest spelling of a softmax that was seen has 12
 _LARGEST = 1 << 24  # elements of the values at both ends

@@ -11,7 +11,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.prepare.exact_weights import has_int8_weights, may_saturate, store_exactly
 from camgraph_exporter.storage import load_engine
 from camgraph_exporter.verify.subject import LoadSource, Subject, loader_of
-from camgraph_runtime.engine import Engine, cpu_saturates_int8
+from camgraph_runtime.run.engine import Engine, cpu_saturates_int8
 
 _IMAGES = 8
 _SATURATED = "On this CPU onnxruntime's default 8-bit kernels saturate; leave --fast-int8 out for exact ones."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from camgraph_runtime.placement import CellAxis, Placement
+from camgraph_runtime.maps.placement import CellAxis, Placement
 
 # A patch is as large as a cell, or as this share of the map where cells are small: larger ones move more.
 _SHARE_OF_MAP = 1 / 8

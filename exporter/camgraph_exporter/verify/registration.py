@@ -14,7 +14,7 @@ from camgraph_exporter.verify.outcome import make_check
 from camgraph_exporter.verify.patches import Patch, corners, ring
 from camgraph_exporter.verify.samples import Samples
 from camgraph_exporter.verify.subject import Subject
-from camgraph_runtime.placement import Placement
+from camgraph_runtime.maps.placement import Placement
 from camgraph_runtime.preprocess.layout import spatial_axes
 
 NAME = "registration"

@@ -16,8 +16,8 @@ from camgraph_exporter.storage import load_engine, weights_folder, with_weights
 from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_exporter.verify.samples import Arrays, Samples
 from camgraph_exporter.verify.unguarded import without_switch
-from camgraph_runtime.batch import fill_up, portions
-from camgraph_runtime.engine import Device, Engine
+from camgraph_runtime.run.batch import fill_up, portions
+from camgraph_runtime.run.engine import Device, Engine
 
 LoadSource = Callable[[bool], Engine]
 Made = TypeVar("Made")

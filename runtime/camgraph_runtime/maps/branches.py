@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from camgraph_core.types import FloatArray
-from camgraph_runtime.placement import Placement
-from camgraph_runtime.profiles import on_input
+from camgraph_runtime.maps.placement import Placement
+from camgraph_runtime.maps.profiles import on_input
 
 
 def add_up(raw_maps: Sequence[FloatArray], placements: Sequence[Placement]) -> tuple[list[FloatArray], list[Placement]]:

@@ -9,7 +9,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import TargetError, UnsupportedError
 from camgraph_core.target import Target, array_key
 from camgraph_core.types import ByteArray, FloatArray
-from camgraph_runtime.labels import target_code
+from camgraph_runtime.tasks.labels import target_code
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_core.tiles import TiledMap, tiles
 from camgraph_core.types import ByteArray
-from camgraph_runtime.blend import blend, paint
+from camgraph_runtime.pictures.blend import blend, paint
 
 COLORMAPS = {
     "jet": cv2.COLORMAP_JET,

@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from camgraph_core.frame import fitted
 from camgraph_core.result import Result
 from camgraph_core.types import ByteArray
-from camgraph_runtime.drawing import draw
-from camgraph_runtime.overlay import colorize
-from camgraph_runtime.shrink import shrunk, shrunk_mask
+from camgraph_runtime.pictures.drawing import draw
+from camgraph_runtime.pictures.overlay import colorize
+from camgraph_runtime.pictures.shrink import shrunk, shrunk_mask
 
 Color = tuple[int, int, int]
 

@@ -9,8 +9,8 @@ from camgraph_core.explanation import Explanation
 from camgraph_core.frame import fitted
 from camgraph_core.result import Result
 from camgraph_core.types import ByteArray
-from camgraph_runtime.overlay import overlay
-from camgraph_runtime.shrink import shrunk, shrunk_mask
+from camgraph_runtime.pictures.overlay import overlay
+from camgraph_runtime.pictures.shrink import shrunk, shrunk_mask
 
 
 @dataclass(frozen=True, eq=False)

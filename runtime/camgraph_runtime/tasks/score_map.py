@@ -12,9 +12,9 @@ from camgraph.v1.manifest_pb2 import Manifest
 from camgraph_core.errors import InferenceError, InvalidInputError
 from camgraph_core.frame import Frame
 from camgraph_core.types import AnyArray, ByteArray
-from camgraph_runtime.engine import Engine
-from camgraph_runtime.placement import Placement
+from camgraph_runtime.maps.placement import Placement
 from camgraph_runtime.preprocess.layout import spatial_size
+from camgraph_runtime.run.engine import Engine
 
 Size = tuple[int, int]
 

@@ -110,7 +110,7 @@ def grad_cam(activations: FloatArray, weights: FloatArray, _: FloatArray) -> Flo
 
 @method("guided-grad-cam", source="Selvaraju et al. 2017, section 3.2", needs_image_gradient=True)
 def guided_grad_cam(activations: FloatArray, weights: FloatArray, _: FloatArray) -> FloatArray:
-    """The map of Grad-CAM; `camgraph_runtime.guided` multiplies it with the image's gradient."""
+    """The map of Grad-CAM; `camgraph_runtime.maps.guided` multiplies it with the image's gradient."""
     return weighted_sum(weights, activations)
 
 

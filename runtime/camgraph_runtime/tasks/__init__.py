@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime.columns import Column, task_of
-from camgraph_runtime.readings.boxes import BoxReading
-from camgraph_runtime.readings.classes import ClassReading
-from camgraph_runtime.readings.directions import DirectionReading
-from camgraph_runtime.readings.pixels import PixelReading
-from camgraph_runtime.readings.reading import Outputs, Reading
-from camgraph_runtime.readings.values import ValueReading
+from camgraph_runtime.tasks.boxes import BoxReading
+from camgraph_runtime.tasks.classes import ClassReading
+from camgraph_runtime.tasks.columns import Column, task_of
+from camgraph_runtime.tasks.directions import DirectionReading
+from camgraph_runtime.tasks.pixels import PixelReading
+from camgraph_runtime.tasks.reading import Outputs, Reading
+from camgraph_runtime.tasks.values import ValueReading
 
 __all__ = ["Outputs", "Reading", "read"]
 

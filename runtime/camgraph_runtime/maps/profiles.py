@@ -15,7 +15,7 @@ import numpy as np
 
 from camgraph_core.errors import UsageError
 from camgraph_core.types import FloatArray
-from camgraph_runtime.placement import Placement
+from camgraph_runtime.maps.placement import Placement
 
 DEFAULT_PROFILE = "pytorch-grad-cam"
 

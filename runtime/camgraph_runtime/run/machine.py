@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from camgraph_runtime import engine
-from camgraph_runtime.threads import available_cores, cgroup_folders
+from camgraph_runtime.run import engine
+from camgraph_runtime.run.threads import available_cores, cgroup_folders
 
 _LIMITS = ("memory.max", "memory.limit_in_bytes")  # of cgroup v2 and v1
 

@@ -17,10 +17,10 @@ from camgraph_core.errors import (
     InferenceError,
     InvalidGraphError,
 )
-from camgraph_runtime.int8 import EXACT_KERNELS, PROBE_MODEL, refusal_note, saturates
-from camgraph_runtime.providers import Device, ProviderList, active_provider, requested_providers
-from camgraph_runtime.tensor_info import TensorInfo, check_feeds
-from camgraph_runtime.threads import Threads
+from camgraph_runtime.run.int8 import EXACT_KERNELS, PROBE_MODEL, refusal_note, saturates
+from camgraph_runtime.run.providers import Device, ProviderList, active_provider, requested_providers
+from camgraph_runtime.run.tensor_info import TensorInfo, check_feeds
+from camgraph_runtime.run.threads import Threads
 
 __all__ = [
     "Backend",

@@ -1,0 +1,1 @@
+"""From activations and gradients to a heatmap: methods, profiles, places."""

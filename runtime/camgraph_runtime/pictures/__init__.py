@@ -1,0 +1,1 @@
+"""Heatmaps as people see them: colours, overlays, panels."""

@@ -1,0 +1,1 @@
+"""Runs the graph with onnxruntime: engine, providers, threads."""
