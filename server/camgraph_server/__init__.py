@@ -1,1 +1,1 @@
-"""The runtime behind gRPC: model repository, servicers, lifecycle."""
+"""The runtime behind gRPC: transport, service, scheduling, models."""

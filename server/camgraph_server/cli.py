@@ -12,7 +12,7 @@ from camgraph_core.errors import CamgraphError
 from camgraph_runtime.run.threads import limit_blas_threads
 from camgraph_server.config import ServerConfig
 from camgraph_server.lifecycle import Server
-from camgraph_server.observability import configure_logging
+from camgraph_server.observe.log import configure_logging
 
 _DEFAULT = ServerConfig(model_repository=Path())
 _READABLE_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -20,13 +20,13 @@ from camgraph.v1 import explanation_pb2, explanation_pb2_grpc
 from camgraph_runtime import Explainer
 from camgraph_server.config import MIB, ServerConfig
 from camgraph_server.errors import BindError
-from camgraph_server.interceptor import CallInterceptor, Gate
-from camgraph_server.loading import load_explainer, worker_count
-from camgraph_server.observability import log_event
-from camgraph_server.repository import ModelRepository, ModelState
-from camgraph_server.servicers.explanation import ExplanationServicer
-from camgraph_server.servicers.health import HealthServicer
-from camgraph_server.workers import WorkerPool
+from camgraph_server.models.loading import load_explainer, worker_count
+from camgraph_server.models.repository import ModelRepository, ModelState
+from camgraph_server.observe.log import log_event
+from camgraph_server.scheduling.workers import WorkerPool
+from camgraph_server.transport.explanation import ExplanationServicer
+from camgraph_server.transport.health import HealthServicer
+from camgraph_server.transport.interceptor import CallInterceptor, Gate
 
 _log = logging.getLogger("camgraph.lifecycle")
 _SERVICE = explanation_pb2.DESCRIPTOR.services_by_name["ExplanationService"].full_name

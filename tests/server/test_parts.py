@@ -15,10 +15,10 @@ import pytest
 from camgraph_core.errors import UsageError
 from camgraph_server.config import ServerConfig
 from camgraph_server.errors import UnavailableError
-from camgraph_server.loading import worker_count
-from camgraph_server.messages import array_from, tensor_message
-from camgraph_server.observability import JsonFormatter, TextFormatter, log_event
-from camgraph_server.workers import WorkerPool
+from camgraph_server.models.loading import worker_count
+from camgraph_server.observe.log import JsonFormatter, TextFormatter, log_event
+from camgraph_server.scheduling.workers import WorkerPool
+from camgraph_server.transport.messages import array_from, tensor_message
 from support.serving import PATIENCE
 
 
@@ -42,7 +42,7 @@ def test_settings_out_of_range(tmp_path, setting, value):
 
 
 def test_workers_follow_the_usable_cores(tmp_path, monkeypatch):
-    monkeypatch.setattr("camgraph_server.loading.available_cores", lambda: 7)
+    monkeypatch.setattr("camgraph_server.models.loading.available_cores", lambda: 7)
     assert worker_count(ServerConfig(tmp_path)) == 7
     assert worker_count(ServerConfig(tmp_path, workers=3)) == 3
 

@@ -8,8 +8,8 @@ from camgraph_core.errors import InvalidGraphError, InvalidInputError
 from camgraph_runtime import Explainer
 from camgraph_server.config import ServerConfig
 from camgraph_server.errors import NotFoundError, NotReadyError, UnavailableError
-from camgraph_server.loading import load_explainer
-from camgraph_server.repository import ModelRepository, ModelState
+from camgraph_server.models.loading import load_explainer
+from camgraph_server.models.repository import ModelRepository, ModelState
 from support.saturating_cpu import asks_for_exact
 from support.serving import write_model
 from support.tiny_graph import TinyGraph

@@ -14,7 +14,7 @@ from camgraph_core.errors import InvalidInputError
 from camgraph_runtime import Explanation
 from camgraph_runtime.maps.cam import Method
 from camgraph_runtime.pictures.overlay import encode_jpeg, encode_png, heatmap_to_gray, overlay
-from camgraph_server.messages import COLORMAPS, PROFILES, lookup, tensor_message
+from camgraph_server.transport.messages import COLORMAPS, PROFILES, lookup, tensor_message
 
 _DEFAULT_JPEG_QUALITY = 90
 _DEFAULT_IMAGE_WEIGHT = 0.5

@@ -11,10 +11,10 @@ from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1 import explanation_pb2_grpc
 from camgraph_server.config import MIB, ServerConfig
 from camgraph_server.errors import TooLargeError
-from camgraph_server.explaining import explain
-from camgraph_server.messages import Encoded
-from camgraph_server.repository import Model, ModelRepository, ModelState
-from camgraph_server.workers import WorkerPool
+from camgraph_server.models.repository import Model, ModelRepository, ModelState
+from camgraph_server.scheduling.workers import WorkerPool
+from camgraph_server.service.explaining import explain
+from camgraph_server.transport.messages import Encoded
 
 _STATES = {
     ModelState.LOADING: pb.MODEL_STATE_LOADING,

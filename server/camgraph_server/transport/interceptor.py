@@ -17,8 +17,8 @@ from grpc.aio import ServicerContext
 
 from camgraph_core.errors import InvalidInputError
 from camgraph_server.errors import UnavailableError, status_of
-from camgraph_server.messages import Encoded
-from camgraph_server.observability import log_event
+from camgraph_server.observe.log import log_event
+from camgraph_server.transport.messages import Encoded
 
 _PREFIX = "/camgraph."
 ERROR_KEY = "camgraph-error"

@@ -10,7 +10,7 @@ import numpy as np
 from camgraph_runtime import Explainer, Limits, Target
 from camgraph_runtime.run.threads import Threads, available_cores
 from camgraph_server.config import ServerConfig
-from camgraph_server.observability import log_event
+from camgraph_server.observe.log import log_event
 
 _log = logging.getLogger("camgraph.loading")
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from camgraph_core.errors import CamgraphError, DeviceError, InvalidInputError
 from camgraph_runtime import Explainer
 from camgraph_server.errors import NotFoundError, NotReadyError, UnavailableError
-from camgraph_server.observability import log_event
+from camgraph_server.observe.log import log_event
 
 MODEL_FILE = "model.onnx"
 _LONGEST_NAME = 100

@@ -11,7 +11,8 @@ from camgraph_runtime.network_input import NetworkInput
 from camgraph_runtime.plan import Plan
 from camgraph_server.config import MIB
 from camgraph_server.errors import TooLargeError
-from camgraph_server.messages import (
+from camgraph_server.service.rendering import OverlayStyle, asked_kinds, check_method, render
+from camgraph_server.transport.messages import (
     METHOD_OF_NAME,
     METHODS,
     PROFILES,
@@ -21,7 +22,6 @@ from camgraph_server.messages import (
     statistics_message,
     targets_from,
 )
-from camgraph_server.rendering import OverlayStyle, asked_kinds, check_method, render
 
 _DEFAULT_PREDICTIONS = 5
 _HEATMAP_CELL_BYTES = 4

@@ -1,0 +1,1 @@
+"""Models: which ones there are, their files, their states."""

@@ -1,0 +1,1 @@
+"""Which request is worked on when, and by which thread."""

@@ -1,1 +1,0 @@
-"""The gRPC services: messages in, runtime calls on worker threads, messages out."""
