@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from camgraph_client import Client
-from camgraph_exporter.verify.float64 import Float64Evaluator
+from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_runtime import Explainer, Target
 from support.compare import assert_same
 from support.serving import server_process

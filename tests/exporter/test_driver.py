@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from camgraph_exporter.errors import CertificateError, GradientError
-from camgraph_exporter.verify.float64 import Float64Evaluator
+from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.verify.measures import relative_l2
 from camgraph_exporter.vjp import registry
 from camgraph_runtime.run.engine import Engine

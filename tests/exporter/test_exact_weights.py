@@ -10,8 +10,8 @@ import onnx_ir as ir
 import pytest
 from onnx import numpy_helper
 
+from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.prepare.exact_weights import store_exactly
-from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_runtime.run.engine import Engine
 from camgraph_runtime.run.int8 import EXACT_KERNELS
 

@@ -13,7 +13,7 @@ from float64_image_cases import MOVEMENTS, RESIZES, SAMPLINGS
 from float64_math_cases import ACTIVATIONS, ARITHMETIC, ATTENTIONS, NORMALISATIONS, RECURRENCES
 from float64_quant_cases import QUANTISATIONS
 
-from camgraph_exporter.verify.float64 import OPERATORS, Float64Evaluator
+from camgraph_exporter.float64.evaluator import OPERATORS, Float64Evaluator
 from camgraph_runtime.run.int8 import EXACT_KERNELS
 
 CASES = [

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from onnx import TensorProto
 
 from camgraph_exporter.errors import ExportError, ModelFileError
-from camgraph_exporter.verify.float64 import Float64Evaluator, to_float64
+from camgraph_exporter.float64 import Float64Evaluator, to_float64
 
 NARROW = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16}
 

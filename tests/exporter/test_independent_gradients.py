@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 
 from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.export import ExportOptions, export_file
-from camgraph_exporter.verify.float64 import Float64Evaluator
+from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.verify.measures import relative_l2
 from camgraph_runtime.run.engine import Engine
 from support.nets import CLASSES, Net, classifier, deep_classifier, trunk

@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from camgraph_exporter.errors import GradientError
-from camgraph_exporter.verify.float64 import Float64Evaluator
+from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.vjp import registry
 from camgraph_exporter.vjp.backward import TARGETS, Backward
 from camgraph_exporter.vjp.driver import Path, check_rules, differentiate

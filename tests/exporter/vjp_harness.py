@@ -11,8 +11,8 @@ import onnx_ir as ir
 from onnx import TensorProto, helper, numpy_helper
 from onnx_ir.passes import common
 
+from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.graph.dims import Dim
-from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_exporter.vjp.backward import TARGETS, Backward
 from camgraph_exporter.vjp.driver import Path, differentiate
 from exporter.op_cases.case import Fed, Input, OpCase

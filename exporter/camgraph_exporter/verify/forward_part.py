@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable
 import onnx
 import onnx_ir as ir
 
+from camgraph_exporter.float64.evaluator import reads
 from camgraph_exporter.graph.reads import reads as value_reads
-from camgraph_exporter.verify.float64 import reads
 
 # They hand on what they are given.
 _IDLE = {"Constant", "Identity"}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import onnx
 
-from camgraph_exporter.verify.float64 import reads
+from camgraph_exporter.float64.evaluator import reads
 from camgraph_exporter.verify.forward_part import split_forward
 from camgraph_exporter.verify.samples import Arrays
 from camgraph_exporter.verify.subject import Subject

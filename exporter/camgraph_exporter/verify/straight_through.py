@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.storage import with_weights
-from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_exporter.verify.held import Held, beyond, mask_of, spread
 from camgraph_exporter.verify.samples import Arrays
 from camgraph_exporter.verify.subject import Subject

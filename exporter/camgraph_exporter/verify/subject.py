@@ -12,8 +12,8 @@ import onnx
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.storage import load_engine, weights_folder, with_weights
-from camgraph_exporter.verify.float64 import Float64Evaluator
 from camgraph_exporter.verify.samples import Arrays, Samples
 from camgraph_exporter.verify.unguarded import without_switch
 from camgraph_runtime.run.batch import fill_up, portions

@@ -8,9 +8,9 @@ import numpy as np
 from onnx import TensorProto
 from onnx.helper import tensor_dtype_to_np_dtype
 
-from camgraph_exporter.verify.float64_conv import convolve
-from camgraph_exporter.verify.float64_op import Float64Op
-from camgraph_exporter.verify.float64_windows import Array, resolve_windows
+from camgraph_exporter.float64.conv import convolve
+from camgraph_exporter.float64.op import Float64Op
+from camgraph_exporter.float64.windows import Array, resolve_windows
 
 
 class QuantizeLinear(Float64Op):

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from camgraph_exporter.verify.float64_op import Float64Op
-from camgraph_exporter.verify.float64_resize import cubic_kernel
-from camgraph_exporter.verify.float64_windows import Array, Windows, resolve_windows
+from camgraph_exporter.float64.op import Float64Op
+from camgraph_exporter.float64.resize import cubic_kernel
+from camgraph_exporter.float64.windows import Array, Windows, resolve_windows
 
 
 class GridSample(Float64Op):

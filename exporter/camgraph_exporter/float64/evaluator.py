@@ -2,7 +2,7 @@
 
 The certificate of an export needs derivatives to about ten digits, which float32 cannot give, and
 onnxruntime has no float64 convolutions or poolings. `onnx.reference` keeps float64 for most operators; the
-modules `float64_*` replace those that it computes slowly, in float32, or otherwise than the standard and
+modules beside this one replace those that it computes slowly, in float32, or otherwise than the standard and
 onnxruntime do.
 """
 
@@ -17,60 +17,60 @@ from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun, RuntimeContextError
 
 from camgraph_exporter.errors import ExportError
-from camgraph_exporter.verify import (
-    float64_attention,
-    float64_conv,
-    float64_norm,
-    float64_pointwise,
-    float64_pool,
-    float64_quant,
-    float64_resize,
-    float64_sample,
-    float64_shape,
+from camgraph_exporter.float64 import (
+    attention,
+    conv,
+    norm,
+    pointwise,
+    pool,
+    quant,
+    resize,
+    sample,
+    shape,
 )
-from camgraph_exporter.verify.float64_convert import function_to_float64, split_float64, to_float64
-from camgraph_exporter.verify.float64_windows import Array
+from camgraph_exporter.float64.convert import function_to_float64, split_float64, to_float64
+from camgraph_exporter.float64.windows import Array
 
 __all__ = ["Float64Evaluator", "to_float64"]
 
 OPERATORS: tuple[type[OpRun], ...] = (
-    float64_attention.Attention,
-    float64_conv.Col2Im,
-    float64_conv.Conv,
-    float64_conv.ConvTranspose,
-    float64_norm.BatchNormalization,
-    float64_norm.GroupNormalization,
-    float64_norm.Hardmax,
-    float64_norm.LogSoftmax,
-    float64_norm.LpNormalization,
-    float64_norm.LRN,
-    float64_norm.Softmax,
-    float64_pointwise.Erf,
-    float64_pointwise.Gelu,
-    float64_pointwise.HardSwish,
-    float64_pointwise.Mean,
-    float64_pool.AveragePool,
-    float64_pool.GlobalLpPool,
-    float64_pool.GlobalMaxPool,
-    float64_pool.LpPool,
-    float64_pool.MaxPool,
-    float64_quant.ConvInteger,
-    float64_quant.DequantizeLinear,
-    float64_quant.DynamicQuantizeLinear,
-    float64_quant.QLinearConv,
-    float64_quant.QLinearMatMul,
-    float64_quant.QuantizeLinear,
-    float64_resize.Resize,
-    float64_resize.Upsample,
-    float64_sample.AffineGrid,
-    float64_sample.DeformConv,
-    float64_sample.GridSample,
-    float64_shape.GatherElements,
-    float64_shape.OneHot,
-    float64_shape.Pad,
-    float64_shape.Scatter,
-    float64_shape.ScatterElements,
-    float64_shape.ScatterND,
+    attention.Attention,
+    conv.Col2Im,
+    conv.Conv,
+    conv.ConvTranspose,
+    norm.BatchNormalization,
+    norm.GroupNormalization,
+    norm.Hardmax,
+    norm.LogSoftmax,
+    norm.LpNormalization,
+    norm.LRN,
+    norm.Softmax,
+    pointwise.Erf,
+    pointwise.Gelu,
+    pointwise.HardSwish,
+    pointwise.Mean,
+    pool.AveragePool,
+    pool.GlobalLpPool,
+    pool.GlobalMaxPool,
+    pool.LpPool,
+    pool.MaxPool,
+    quant.ConvInteger,
+    quant.DequantizeLinear,
+    quant.DynamicQuantizeLinear,
+    quant.QLinearConv,
+    quant.QLinearMatMul,
+    quant.QuantizeLinear,
+    resize.Resize,
+    resize.Upsample,
+    sample.AffineGrid,
+    sample.DeformConv,
+    sample.GridSample,
+    shape.GatherElements,
+    shape.OneHot,
+    shape.Pad,
+    shape.Scatter,
+    shape.ScatterElements,
+    shape.ScatterND,
 )
 
 # Computed in float32 by `onnx.reference`, whatever the inputs are.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from camgraph_exporter.verify.float64_op import Float64Op
-from camgraph_exporter.verify.float64_windows import Array, Windows, resolve_windows
+from camgraph_exporter.float64.op import Float64Op
+from camgraph_exporter.float64.windows import Array, Windows, resolve_windows
 
 # Elements of the unfolded input that are held at once (64 MiB of float64).
 _BLOCK = 1 << 23

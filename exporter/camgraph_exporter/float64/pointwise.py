@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from camgraph_exporter.verify.float64_op import Float64Op
-from camgraph_exporter.verify.float64_windows import Array
+from camgraph_exporter.float64.op import Float64Op
+from camgraph_exporter.float64.windows import Array
 
 
 def _erf(x: Array) -> Array:

@@ -16,7 +16,7 @@ from onnx import (
 from onnx.external_data_helper import uses_external_data
 
 from camgraph_exporter.errors import ModelFileError
-from camgraph_exporter.verify.float64_windows import Array
+from camgraph_exporter.float64.windows import Array
 
 _NARROW = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16})
 
