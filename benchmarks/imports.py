@@ -98,7 +98,7 @@ def main(pairs: int) -> None:
 
 
 def _comparisons(programs: Programs, graph: Path) -> Iterator[tuple[str, Callable[[], None], Callable[[], None]]]:
-    version = programs.of("from camgraph_client.main import main; main()", "--version")
+    version = programs.of("from camgraph_cli.main import main; main()", "--version")
     client = programs.of("from camgraph_client import AsyncClient, Client")
     explainer = programs.of(_EXPLAINER.format(graph=str(graph), photo=str(PHOTO)))
     yield "version", programs.of("pass"), version

@@ -6,8 +6,8 @@ import inspect
 
 import click
 
-from camgraph_client.cli.config_file import public_name
-from camgraph_client.main import ENVIRONMENT_PREFIX, cli
+from camgraph_cli.config_file import public_name
+from camgraph_cli.main import ENVIRONMENT_PREFIX, cli
 from page_text import paragraph, table
 
 _INTRODUCTION = """

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from camgraph_client.main import cli
+from camgraph_cli.main import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = (".", "docs", "benchmarks", "examples/models", "examples/photos", "tests/data")

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SOURCES = {
     "camgraph": ROOT / "proto",
+    "camgraph_cli": ROOT / "cli",
     "camgraph_client": ROOT / "client",
     "camgraph_core": ROOT / "core",
     "camgraph_exporter": ROOT / "exporter",

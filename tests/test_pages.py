@@ -15,8 +15,8 @@ import pytest
 
 import cli_page
 import operator_page
-from camgraph_client.cli.config_file import public_name, read_defaults
-from camgraph_client.main import cli
+from camgraph_cli.config_file import public_name, read_defaults
+from camgraph_cli.main import cli
 from camgraph_core.statistics import MapStatistics
 from camgraph_exporter.vjp import registry
 from camgraph_runtime.maps.cam import METHODS

@@ -1,4 +1,4 @@
-"""Python client of a camgraph server, and the root of the command line.
+"""Python client of a camgraph server.
 
 The names below are imported when they are used, so that commands which need no grpc work without it.
 """

@@ -256,7 +256,7 @@ def test_public_names_are_importable_and_no_others():
 
 
 def test_the_package_loads_without_grpc():
-    code = "import sys; sys.modules['grpc'] = None; import camgraph_client.main, camgraph_client.cli.explain"
+    code = "import sys; sys.modules['grpc'] = None; import camgraph_cli.main, camgraph_client.cli.explain"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 

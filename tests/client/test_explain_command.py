@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from camgraph_cli.main import cli
 from camgraph_client.cli.report import slug, unique_names
-from camgraph_client.main import cli
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.pictures.overlay import encode_png, overlay
 from support.saturating_cpu import asks_for_exact

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from click.testing import CliRunner
 
-from camgraph_client.main import cli
+from camgraph_cli.main import cli
 from camgraph_core.errors import UsageError
 from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.export import Exported, ExportOptions, export_file

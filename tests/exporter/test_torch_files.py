@@ -14,7 +14,7 @@ pytest.importorskip("onnxscript", reason="onnxscript is not installed (extra `to
 import torch
 from click.testing import CliRunner
 
-from camgraph_client.main import cli
+from camgraph_cli.main import cli
 from camgraph_exporter import ExportOptions, export_file, export_torch_file
 from camgraph_exporter.errors import ModelFileError, ModuleError
 from exporter import torch_wild as wild

@@ -17,7 +17,7 @@ import torch
 from click.testing import CliRunner
 from torch import nn
 
-from camgraph_client.main import cli
+from camgraph_cli.main import cli
 from camgraph_core.errors import UsageError
 from camgraph_exporter import ExportOptions, export_module
 from camgraph_exporter.assemble.build import BuildOptions

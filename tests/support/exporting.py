@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from click.testing import CliRunner, Result
 
-from camgraph_client.main import cli
+from camgraph_cli.main import cli
 from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.export import Exported, ExportOptions, export, export_file
 from camgraph_exporter.frontends.onnx_file import load_onnx

@@ -178,7 +178,7 @@ def server_process(repository: Path, *options: str) -> Iterator[ServerProcess]:
 
 
 def camgraph_command(arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, "-c", "from camgraph_client.main import main; main()", *arguments]
+    return [sys.executable, "-c", "from camgraph_cli.main import main; main()", *arguments]
 
 
 def run_camgraph(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,1 +1,1 @@
-"""The command line: what every command shares, and the commands `explain` and `models`."""
+"""The client's commands: `explain` and `models`."""

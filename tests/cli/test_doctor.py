@@ -7,7 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from camgraph_client.main import cli
+from camgraph_cli.main import cli
 from camgraph_runtime.run.engine import cpu_saturates_int8
 from camgraph_runtime.run.machine import available_memory, look_at_machine
 from camgraph_runtime.run.providers import CPU, CUDA

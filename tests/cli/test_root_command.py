@@ -9,9 +9,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from camgraph_client import main as root
-from camgraph_client.cli.listing import listed
-from camgraph_client.main import RootGroup
+from camgraph_cli import main as root
+from camgraph_cli.listing import listed
+from camgraph_cli.main import RootGroup
 from camgraph_core.errors import InvalidInputError, UsageError
 from support.fresh import loaded_by, run_fresh
 from support.serving import camgraph_command, run_camgraph
@@ -216,7 +216,7 @@ HEAVY = {"numpy", "google", "rich", "pygments", "grpc", "cv2", "PIL", "onnx", "o
 def test_what_needs_no_command_loads_none(arguments):
     loaded = loaded_by(
         f"""
-from camgraph_client.main import cli
+from camgraph_cli.main import cli
 try:
     cli({arguments}, prog_name="camgraph")
 except SystemExit:
@@ -234,7 +234,7 @@ def test_a_shell_completes_without_loading_commands(typed, completed):
     loaded, printed = run_fresh(
         f"""
 import os
-from camgraph_client.main import cli
+from camgraph_cli.main import cli
 os.environ |= {{"_CAMGRAPH_COMPLETE": "bash_complete", "COMP_WORDS": "camgraph {typed}", "COMP_CWORD": "1"}}
 try:
     cli(prog_name="camgraph")

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from camgraph_client.cli.config_file import public_name, read_defaults
-from camgraph_client.cli.doctor import doctor
-from camgraph_client.cli.failures import describe, missing_extra, missing_extra_message
-from camgraph_client.cli.listing import listed
+from camgraph_cli.config_file import public_name, read_defaults
+from camgraph_cli.doctor import doctor
+from camgraph_cli.failures import describe, missing_extra, missing_extra_message
+from camgraph_cli.listing import listed
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
