@@ -30,8 +30,8 @@ from camgraph_exporter.score.unfused import prepare_for
 from camgraph_exporter.storage import check_model, check_target, load_engine, weights_folder, write
 from camgraph_exporter.verify.certificate import Progress, certify, require
 from camgraph_exporter.verify.forward_part import is_rewritten
-from camgraph_exporter.verify.int8_kernels import remark_on, source_for_exact_kernels, state_kernels
 from camgraph_exporter.verify.locate import name_wrong_nodes
+from camgraph_exporter.verify.quantised.int8_kernels import remark_on, source_for_exact_kernels, state_kernels
 from camgraph_exporter.verify.subject import LoadSource, Subject, loader_of
 from camgraph_exporter.vjp.driver import Path as GradientPath
 from camgraph_exporter.vjp.driver import Step

@@ -11,7 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from camgraph_exporter.float64 import Float64Evaluator
-from camgraph_exporter.prepare.exact_weights import store_exactly
+from camgraph_exporter.quantised.exact_weights import store_exactly
 from camgraph_runtime.run.engine import Engine
 from camgraph_runtime.run.int8 import EXACT_KERNELS
 

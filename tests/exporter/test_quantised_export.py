@@ -267,7 +267,7 @@ def test_bounds_that_are_wrong_on_both_sides_are_caught(
     format_: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interval arithmetic serves both sides; what was clipped is seen in the deployed integers all the same."""
-    for module in ("vjp.straight_through", "verify.held"):
+    for module in ("vjp.rules.quantisation", "verify.quantised.integers"):
         monkeypatch.setattr(f"camgraph_exporter.{module}.may_clip", lambda _node, _known: (False, False))
     model = quantise(float_net(BRANCHES), Quantiser(format_), calibration=0.3 * photos(16, seed=1))
     with pytest.raises(CertificateError, match="gradient-finite-differences is off"):
@@ -291,9 +291,9 @@ def test_taking_every_integer_for_the_scores_is_caught(
 
 def test_a_wrong_scale_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The certificate can fail: a surrogate that is not the model does not round to the model's integers."""
-    from camgraph_exporter.graph import quantisation  # noqa: PLC0415 - only broken here
+    from camgraph_exporter.quantised import forms  # noqa: PLC0415 - only broken here
 
-    right = quantisation._FORMS["", "QLinearConv"]
+    right = forms._FORMS["", "QLinearConv"]
 
     def wrong(node: Any) -> Any:
         form = right(node)
@@ -301,7 +301,7 @@ def test_a_wrong_scale_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         scale = dataclasses.replace(w.quantisation, factor=1.3)
         return dataclasses.replace(form, operands=(x, dataclasses.replace(w, quantisation=scale), *bias))
 
-    monkeypatch.setitem(quantisation._FORMS, ("", "QLinearConv"), wrong)
+    monkeypatch.setitem(forms._FORMS, ("", "QLinearConv"), wrong)
     model = quantise(float_net(BRANCHES), Quantiser("QOperator"))
     with pytest.raises(CertificateError, match="quantised-surrogate is off"):
         _export(model, tmp_path, "stem")

@@ -17,12 +17,12 @@ from camgraph_exporter.assemble.layer_outputs import add_layer_outputs
 from camgraph_exporter.assemble.skippable import make_skippable
 from camgraph_exporter.errors import GradientError, LayerError
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.graph.quantisation import is_quantiser, real_form
 from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.layers.mask_place import mask_place
-from camgraph_exporter.prepare.integer_maps import hide_integer_maps
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.prepare.probe import BATCH
+from camgraph_exporter.quantised.forms import is_quantiser, real_form
+from camgraph_exporter.quantised.integer_maps import hide_integer_maps
 from camgraph_exporter.score.score import Score
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.driver import Path, Step, check_rules, differentiate

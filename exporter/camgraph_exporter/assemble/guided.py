@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from camgraph_exporter.errors import GradientError
 from camgraph_exporter.graph.node import NodeView
-from camgraph_exporter.graph.quantisation import clips
+from camgraph_exporter.quantised.forms import clips
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.driver import Path
 from camgraph_exporter.vjp.registry import Cotangents, Rule

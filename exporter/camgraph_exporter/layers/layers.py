@@ -10,9 +10,9 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.graph.quantisation import maker, quantised_twin
 from camgraph_exporter.layers.cost import macs
 from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.quantised.forms import maker, quantised_twin
 from camgraph_exporter.reading.axes import axes_on
 from camgraph_exporter.reading.axis import TokenGrid
 from camgraph_exporter.reading.image_path import image_path

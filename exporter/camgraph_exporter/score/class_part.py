@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.graph.quantisation import maker
+from camgraph_exporter.quantised.forms import maker
 
 _SAME_ORDER = {"Identity", "Dropout", "Cast"}
 

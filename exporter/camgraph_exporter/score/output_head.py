@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.graph.quantisation import maker, real_form, shown
+from camgraph_exporter.quantised.forms import maker, real_form, shown
 from camgraph_exporter.score.class_part import ClassPart
 
 _OPERATORS = {

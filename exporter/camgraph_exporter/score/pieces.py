@@ -13,7 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of
-from camgraph_exporter.graph.quantisation import is_dequantiser, is_quantiser
+from camgraph_exporter.quantised.forms import is_dequantiser, is_quantiser
 
 Constants = Mapping[str, np.ndarray]
 _SAME = {"Identity", "Dropout", "Cast"}

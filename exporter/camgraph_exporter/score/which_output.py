@@ -11,9 +11,9 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.graph.quantisation import maker
 from camgraph_exporter.graph.reads import reads
 from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.quantised.forms import maker
 from camgraph_exporter.score.one_number import words_of
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.verify.quantised.comparison import StraightThrough
 from camgraph_exporter.verify.samples import Arrays
-from camgraph_exporter.verify.straight_through import StraightThrough
 from camgraph_exporter.verify.subject import Subject, gradient_outputs
 from camgraph_exporter.verify.telling import Telling
 

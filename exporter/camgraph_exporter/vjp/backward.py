@@ -18,8 +18,8 @@ import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import dims_of, matching_axes
 from camgraph_exporter.graph.emitter import Emitter, Operand
-from camgraph_exporter.graph.quantisation import Quantisation
-from camgraph_exporter.vjp.residuals import Residuals
+from camgraph_exporter.quantised.forms import Quantisation
+from camgraph_exporter.quantised.residuals import Residuals
 
 # The symbol of the axis of targets.
 TARGETS = "T"

@@ -14,14 +14,15 @@ import onnx_ir as ir
 from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
-from camgraph_exporter.graph.quantisation import SMALL_INTEGERS
 from camgraph_exporter.graph.reads import reads
+from camgraph_exporter.quantised.forms import SMALL_INTEGERS
+from camgraph_exporter.quantised.score_integers import integers_of
+from camgraph_exporter.quantised.unscaled import check_integers
 from camgraph_exporter.vjp import registry
 from camgraph_exporter.vjp import rules as _rules  # noqa: F401  importing the rules registers them
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.composites import gated_slope
 from camgraph_exporter.vjp.registry import Cotangent, Cotangents, NoFlow, Rule
-from camgraph_exporter.vjp.straight_through import check_integers, integers_of
 
 _REAL = {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
 # These add up products of quantised integers in int32; every other int32 is a count or an index.

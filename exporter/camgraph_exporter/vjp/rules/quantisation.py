@@ -1,20 +1,27 @@
-"""Quantised operators, by straight-through estimation (docs/straight-through.md)."""
+"""Quantised operators, by straight-through estimation (Bengio et al. 2013; docs/straight-through.md).
+
+The cotangent of quantised integers is the gradient with respect to the real numbers that they stand for, (q - zero
+point) * scale, so it needs no scaling on its way through integers. Rounding counts as the identity. Where the quantiser
+may have clipped, nothing passes.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
-from camgraph_exporter.graph.quantisation import MICROSOFT, Operand, quantisation_of, real_form
+from camgraph_exporter.quantised.forms import MICROSOFT, Operand, quantisation_of, real_form
+from camgraph_exporter.quantised.ranges import may_clip
+from camgraph_exporter.quantised.residuals import scale_along
 from camgraph_exporter.vjp import registry
 from camgraph_exporter.vjp.backward import Backward
+from camgraph_exporter.vjp.real_view import RealView
 from camgraph_exporter.vjp.registry import Cotangents, vjp
-from camgraph_exporter.vjp.residuals import scale_along
-from camgraph_exporter.vjp.straight_through import RealView, inside_range, refuse_channels_last
 
 
 def quantize_linear(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
@@ -38,7 +45,7 @@ def dynamic_quantize_linear(op: Backward, node: NodeView, g: ir.Value | None, *_
 
 def by_real_form(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """As the ordinary operator on the real numbers that the operands stand for, inside the range of the result."""
-    refuse_channels_last(node)
+    _refuse_channels_last(node)
     form = real_form(node.node)
     assert form is not None
     g = inside_range(op, node.node, g) if form.output is not None else g
@@ -78,6 +85,37 @@ def _in_real_units(op: Backward, node: NodeView, operand: Operand, g: ir.Value |
     for scale in found.scales:
         g = op.Div(g, scale_along(op, scale, found.axis, len(dims_of(operand.value))))
     return g
+
+
+def inside_range(op: Backward, node: ir.Node, g: ir.Value) -> ir.Value:
+    """Let a cotangent of quantised integers pass where the quantising `node` cannot have clipped.
+
+    That is where the integer is not at an end of its type. A quantiser that serves as ReLU or ReLU6, its zero point at
+    the end of the range, thus blocks exactly what those block. Where bounds of the operator's result rule clipping out,
+    an integer at the end is an ordinary value and passes; so do the integers of the score itself, as does a saturated
+    softmax.
+    """
+    q = node.outputs[0]
+    if q in op.score_integers:
+        return g
+    low, high = may_clip(node, op.known)
+    assert q.dtype is not None
+    limits = np.iinfo(q.dtype.numpy())
+    inside = [op.Greater(q, limits.min)] if low else []
+    inside += [op.Less(q, limits.max)] if high else []
+    if not inside:
+        return g
+    return op.gate(g, inside[0] if len(inside) == 1 else op.And(*inside))
+
+
+def _refuse_channels_last(node: NodeView) -> None:
+    """Raise for the channels-last variants of com.microsoft operators, which no trained model has."""
+    attribute = node.node.attributes.get("channels_last")
+    if node.node.domain == MICROSOFT and attribute is not None and attribute.value:
+        raise GradientError(
+            f"{node.node.op_type} node {node.name!r} is in the channels-last form of an optimised file. "
+            "Export from the model as it was before optimisation."
+        )
 
 
 def _refuse_flattening_softmax(node: NodeView) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.graph.constants import add_constant
-from camgraph_exporter.graph.quantisation import is_dequantiser, real_form
+from camgraph_exporter.quantised.forms import is_dequantiser, real_form
 
 _PRODUCTS = {"Conv", "MatMul", "Gemm"}
 _OVERLOOKED_FROM_OPSET = 21

@@ -10,7 +10,7 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from camgraph_exporter.graph.quantisation import (
+from camgraph_exporter.quantised.forms import (
     SMALL_INTEGERS,
     Quantisation,
     depends_on_no_input,

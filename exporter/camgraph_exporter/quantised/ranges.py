@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import onnx_ir as ir
 
-from camgraph_exporter.graph.quantisation import (
+from camgraph_exporter.quantised.forms import (
     MOVES,
     SMALL_INTEGERS,
     Quantisation,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from camgraph_exporter.graph.quantisation import (
+from camgraph_exporter.quantised.forms import (
     KEEPS_SCALE,
     MOVES,
     SMALL_INTEGERS,
@@ -24,7 +24,7 @@ from camgraph_exporter.graph.quantisation import (
     quantised_twin,
     real_form,
 )
-from camgraph_exporter.graph.ranges import may_clip
+from camgraph_exporter.quantised.ranges import may_clip
 
 Array = np.ndarray
 _CHOOSES = {"MaxPool", "GlobalMaxPool", "ReduceMax"}

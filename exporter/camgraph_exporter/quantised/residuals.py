@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.graph.quantisation import (
+from camgraph_exporter.graph.emitter import Emitter
+from camgraph_exporter.quantised.forms import (
     MOVES,
     SMALL_INTEGERS,
     Quantisation,
@@ -30,10 +30,7 @@ from camgraph_exporter.graph.quantisation import (
     quantisation_of,
     quantised_twin,
 )
-from camgraph_exporter.graph.ranges import Known
-
-if TYPE_CHECKING:
-    from camgraph_exporter.vjp.backward import Backward
+from camgraph_exporter.quantised.ranges import Known
 
 _HALF = {ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
 _INTEGERS = SMALL_INTEGERS | {ir.DataType.INT32}
@@ -55,7 +52,7 @@ class Residuals:
         # Before anything is emitted: a reader in the backward part must not hide that the value is only quantised.
         self._behind_quantiser = {value: twin for value, twin in twins if twin is not None}
 
-    def read(self, op: Backward, value: ir.Value) -> ir.Value:
+    def read(self, op: Emitter, value: ir.Value) -> ir.Value:
         """Return what stands for a forward value in the backward part."""
         twin = self._behind_quantiser.get(value)
         if twin is not None:
@@ -68,7 +65,7 @@ class Residuals:
             return _scaled(op, source, quantisation)
         return op.Cast(value, to=int(ir.DataType.FLOAT)) if value.dtype in _HALF else value
 
-    def _before_quantiser(self, op: Backward, value: ir.Value, twin: ir.Value) -> ir.Value:
+    def _before_quantiser(self, op: Emitter, value: ir.Value, twin: ir.Value) -> ir.Value:
         """Return a value that is quantised at once: computed again if that is cheap, else as its quantiser gives it."""
         node = value.producer()
         if node is None or node.domain or len(node.outputs) > 1 or node.op_type in _COMPUTES | _REARRANGES:
@@ -80,7 +77,7 @@ class Residuals:
         again.shape = value.shape
         return again
 
-    def _apart(self, op: Backward, value: ir.Value) -> ir.Value:
+    def _apart(self, op: Emitter, value: ir.Value) -> ir.Value:
         """Return a value in a form of its own, lest a runtime merge it into a quantised unit with a reader outside."""
         node = value.producer()
         if (
@@ -92,7 +89,7 @@ class Residuals:
             return _scaled(op, node.inputs[0], _of_dequantiser(node))
         return self.read(op, value)
 
-    def real(self, op: Backward, q: ir.Value, quantisation: Quantisation | None = None) -> ir.Value:
+    def real(self, op: Emitter, q: ir.Value, quantisation: Quantisation | None = None) -> ir.Value:
         """Return the real numbers that an integer value stands for, by the given scale or the graph's own."""
         found = dequantised(q)
         if found is not None and (quantisation is None or _reads_by(found, quantisation)):
@@ -122,7 +119,7 @@ def saturation(node: ir.Node, known: Known) -> tuple[float, float]:
     return (-math.inf if low is None else low), (math.inf if high is None else high)
 
 
-def _at_its_bounds(op: Backward, node: ir.Node, twin: ir.Value) -> ir.Value:
+def _at_its_bounds(op: Emitter, node: ir.Node, twin: ir.Value) -> ir.Value:
     """Undo the rounding of a saturating activation's result at its bounds, by which its derivative is told."""
     found = quantisation_of(next(iter(node.outputs[0].uses())).node.outputs[0])
     if found is None or len(found.scales) != 1:
@@ -136,7 +133,7 @@ def _at_its_bounds(op: Backward, node: ir.Node, twin: ir.Value) -> ir.Value:
     return twin
 
 
-def scale_along(op: Backward, scale: ir.Value, axis: int, rank: int) -> ir.Value:
+def scale_along(op: Emitter, scale: ir.Value, axis: int, rank: int) -> ir.Value:
     """Return a scale or zero point as float32 that broadcasts: a vector lies along `axis` of `rank` axes."""
     scale = op.cast(scale, ir.DataType.FLOAT)
     dims = dims_of(scale)
@@ -146,7 +143,7 @@ def scale_along(op: Backward, scale: ir.Value, axis: int, rank: int) -> ir.Value
     return op.Reshape(scale, op.constant(np.zeros(0, np.int64))) if dims == (1,) else scale
 
 
-def _scaled(op: Backward, q: ir.Value, quantisation: Quantisation) -> ir.Value:
+def _scaled(op: Emitter, q: ir.Value, quantisation: Quantisation) -> ir.Value:
     """Emit (q - zero_point) * scale in float32."""
     rank = len(dims_of(q))
     real = op.cast(q, ir.DataType.FLOAT)
@@ -179,7 +176,7 @@ def _of_dequantiser(node: ir.Node) -> Quantisation:
     return Quantisation((scale,), node.inputs[2] if len(node.inputs) > 2 else None, 1 if axis is None else axis.value)
 
 
-def _takes_dequantiser(op: Backward, q: ir.Value, quantisation: Quantisation) -> bool:
+def _takes_dequantiser(op: Emitter, q: ir.Value, quantisation: Quantisation) -> bool:
     narrow = q.dtype in {ir.DataType.INT8, ir.DataType.UINT8}
     single = len(quantisation.scales) == 1 and len(dims_of(quantisation.scales[0])) <= 1
     return single and quantisation.factor == 1 and (narrow or op.opset >= _WIDE_DEQUANTISER)

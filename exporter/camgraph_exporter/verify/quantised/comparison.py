@@ -12,10 +12,10 @@ import onnx
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.storage import with_weights
-from camgraph_exporter.verify.held import Held, beyond, mask_of, spread
+from camgraph_exporter.verify.quantised.integers import Held, beyond, mask_of, spread
+from camgraph_exporter.verify.quantised.surrogate import make_surrogate
 from camgraph_exporter.verify.samples import Arrays
 from camgraph_exporter.verify.subject import Subject
-from camgraph_exporter.verify.surrogate import make_surrogate
 from camgraph_exporter.verify.telling import draw_telling
 
 # A little below the deployed values, in steps: kinks at zero count as the rules count them, and of equal integers the

@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from camgraph_exporter.graph.quantisation import (
+from camgraph_exporter.quantised.forms import (
     SMALL_INTEGERS,
     Quantisation,
     RealForm,
@@ -26,7 +26,7 @@ from camgraph_exporter.graph.quantisation import (
     is_quantiser,
     real_form,
 )
-from camgraph_exporter.verify.held import Array, Held, absorbed, describe_integers, known, spread
+from camgraph_exporter.verify.quantised.integers import Array, Held, absorbed, describe_integers, known, spread
 from camgraph_exporter.vjp.registry import is_nondifferentiable
 
 
