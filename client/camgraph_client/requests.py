@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.errors import InvalidInputError, UsageError
-from camgraph_runtime import Target
+from camgraph_core.place import Box, Direction, Mask
+from camgraph_core.target import Rank, Target
 
 METHODS: Mapping[str, pb.Method] = {
     "grad-cam": pb.METHOD_GRAD_CAM,
@@ -157,17 +158,26 @@ def _tensor_message(array: NDArray[Any]) -> pb.Tensor:
 
 
 def _target_message(target: Target) -> pb.Target:
-    return pb.Target(
-        class_index=target.class_index,
-        label=target.label,
-        rank=target.rank,
-        contrast=_target_message(target.contrast) if target.contrast is not None else None,
-        negative=target.negative,
-        mask=_tensor_message(target.mask) if target.mask is not None else None,
-        anchor_index=target.anchor,
-        anchor_rank=target.anchor_rank,
-        cotangent=_tensor_message(target.cotangent) if target.cotangent is not None else None,
+    message = pb.Target(
+        contrast=_target_message(target.contrast) if target.contrast is not None else None, negative=target.negative
     )
+    match target.selector:
+        case int(index):
+            message.class_index = index
+        case str(label):
+            message.label = label
+        case Rank(number):
+            message.rank = number
+    match target.place:
+        case Mask(array):
+            message.mask.CopyFrom(_tensor_message(array))
+        case Box(index=int(index)):
+            message.anchor_index = index
+        case Box(rank=int(rank)):
+            message.anchor_rank = rank
+        case Direction(array):
+            message.cotangent.CopyFrom(_tensor_message(array))
+    return message
 
 
 def _value(table: Mapping[str, Any], name: str | None, what: str) -> Any:

@@ -1,93 +1,99 @@
-"""What to explain, as a user says it: a class, and with it a region, a box or a direction."""
+"""What to explain, as a user says it: a class, and with it pixels or a box; or a direction."""
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Hashable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Self, TypedDict, Unpack
-
-import numpy as np
+from dataclasses import dataclass, replace
+from typing import Self, TypeAlias, TypedDict, Unpack
 
 from camgraph_core.errors import TargetError
-from camgraph_core.types import AnyArray, ByteArray, FloatArray
+from camgraph_core.place import Box, Direction, Mask, Place
+from camgraph_core.types import AnyArray, ByteArray
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A class by its rank: 1 is the predicted class, 2 the runner-up.
+
+    Ranks go by score; in a segmentation by area, in a detection by the class's best box.
+
+    Raises:
+        TargetError: The number is smaller than 1.
+
+    """
+
+    number: int
+
+    def __post_init__(self) -> None:
+        if self.number < 1:
+            raise TargetError(f"Ranks start at 1 (the predicted class), but the target says {self.number}.")
+
+
+Selector: TypeAlias = int | str | Rank
 
 
 class TargetOptions(TypedDict, total=False):
     """What a target may say beside its class; the fields of `Target`."""
 
+    place: Place | None
     contrast: Target | None
     negative: bool
-    mask: AnyArray | None
-    anchor: int | None
-    anchor_rank: int | None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Target:
-    """One class to explain, named by its index, its label or its rank; by nothing: the predicted class.
+    """One thing to explain; by default the predicted class.
 
     Attributes:
-        class_index: Index of the class, from 0.
-        label: Label of the class; case does not matter.
-        rank: Rank by score: 1 is the predicted class, 2 the runner-up. In a segmentation it is the rank by
-            area, in a detection that of the class's best box.
-        contrast: Explains the score of this class minus the score of that one, which takes over mask and
-            anchor unless it has its own.
-        negative: Explains what speaks against the class: the negated score.
-        mask: Segmentation: the pixels whose scores are summed, [H, W], non-zero is inside; in the photo's
-            frame (the input's where a tensor is given) or of the score map's own size. None or all zero:
-            where the class wins.
-        anchor: Detection: index of the candidate box, from 0; without it and a rank the class's best box.
-        anchor_rank: Detection: rank of the box by its score for the class: 1 is the best.
-        cotangent: Embedding: the direction [D] that the embedding is projected on, float32.
+        selector: The class: its index, from 0; its label, in which case does not matter; or its `Rank`. None: the
+            predicted class.
+        place: The pixels (`Mask`) or the box (`Box`) that the class is explained for, or a `Direction`, which takes
+            the place of a class. None: where the class wins, or its best box.
+        contrast: Explains the score of this target minus the score of that one, which takes over mask and box
+            unless it has its own place.
+        negative: Explains what speaks against the target: the negated score.
 
     Raises:
-        TargetError: The class or box is named twice, a number is out of range, a contrast nested, or an array
-            of the wrong shape.
+        TargetError: The selector is none of these, an index is negative, a direction has a class, or a contrast has a
+            contrast or a sign.
 
     """
 
-    class_index: int | None = None
-    label: str | None = None
-    rank: int | None = None
+    selector: Selector | None = None
+    place: Place | None = None
     contrast: Target | None = None
     negative: bool = False
-    mask: ByteArray | None = None
-    anchor: int | None = None
-    anchor_rank: int | None = None
-    cotangent: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        self._check_class()
-        self._check_anchor()
+        if not isinstance(self.selector, int | str | Rank | None):
+            raise TargetError(f"A class is named by its index, its label or its rank, not by {self.selector!r}.")
+        if isinstance(self.selector, int) and self.selector < 0:
+            raise TargetError(f"A class index is not negative, but the target says {self.selector}.")
+        if isinstance(self.place, Direction) and self.selector is not None:
+            raise TargetError("A direction takes the place of a class: give one of them.")
         if self.contrast is not None and (self.contrast.contrast is not None or self.contrast.negative):
             raise TargetError("The class of a contrast is a plain class: it has no contrast or sign of its own.")
-        if self.mask is not None:
-            object.__setattr__(self, "mask", _as_mask(self.mask))
-        if self.cotangent is not None:
-            object.__setattr__(self, "cotangent", _as_direction(self.cotangent))
 
     @classmethod
     def index(cls, class_index: int, **options: Unpack[TargetOptions]) -> Self:
         """The class with this index."""
-        return cls(class_index=class_index, **options)
+        return cls(operator.index(class_index), **options)
 
     @classmethod
     def of_label(cls, label: str, **options: Unpack[TargetOptions]) -> Self:
         """The class with this label."""
-        return cls(label=label, **options)
+        return cls(label, **options)
 
     @classmethod
     def of_rank(cls, rank: int, **options: Unpack[TargetOptions]) -> Self:
         """The class of this rank: 1 is the predicted class."""
-        return cls(rank=rank, **options)
+        return cls(Rank(operator.index(rank)), **options)
 
     @classmethod
-    def direction(cls, cotangent: AnyArray, *, contrast: Target | None = None, negative: bool = False) -> Self:
+    def direction(cls, array: AnyArray, *, contrast: Target | None = None, negative: bool = False) -> Self:
         """A direction [D] in the space of an embedding model, such as the embedding of another image."""
-        return cls(cotangent=cotangent, contrast=contrast, negative=negative)
+        return cls(None, Direction(array), contrast, negative)
 
     @classmethod
     def parse(cls, text: str, **options: Unpack[TargetOptions]) -> Self:
@@ -107,79 +113,13 @@ class Target:
         return cls.of_label(text, **options)
 
     @property
-    def names_class(self) -> bool:
-        """Whether the class is named by index, label or rank."""
-        return any(name is not None for name in (self.class_index, self.label, self.rank))
+    def mask(self) -> ByteArray | None:
+        """The pixels of its mask, uint8 [H, W]; None without one."""
+        return self.place.array if isinstance(self.place, Mask) else None
 
-    def __eq__(self, other: object) -> bool:
-        return self._key == other._key if isinstance(other, Target) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    @cached_property
-    def _key(self) -> Hashable:
-        return (
-            *(self.class_index, self.label, self.rank, self.contrast, self.negative),
-            *(array_key(self.mask), self.anchor, self.anchor_rank, array_key(self.cotangent)),
-        )
-
-    def _check_class(self) -> None:
-        if sum(name is not None for name in (self.class_index, self.label, self.rank)) > 1:
-            raise TargetError("A target is named by a class index, a label or a rank: give one of them.")
-        if self.class_index is not None and self.class_index < 0:
-            raise TargetError(f"A class index is not negative, but the target says {self.class_index}.")
-        if self.rank is not None and self.rank < 1:
-            raise TargetError(f"Ranks start at 1 (the predicted class), but the target says {self.rank}.")
-
-    def _check_anchor(self) -> None:
-        if self.anchor is not None and self.anchor_rank is not None:
-            raise TargetError("A box is named by its index or by its rank: give one of them.")
-        if self.anchor is not None and self.anchor < 0:
-            raise TargetError(f"The index of a box is not negative, but the target says {self.anchor}.")
-        if self.anchor_rank is not None and self.anchor_rank < 1:
-            raise TargetError(f"Ranks of boxes start at 1, but the target says {self.anchor_rank}.")
-
-
-def parse_anchor(text: str) -> tuple[int | None, int | None]:
-    """Index and rank of a box as written on a command line: ``17`` is an index, ``-2`` the rank 2; one is None.
-
-    Raises:
-        TargetError: The text is neither.
-
-    """
-    text = text.strip()
-    if re.fullmatch(r"\d+", text):
-        return int(text), None
-    if re.fullmatch(r"-\d+", text):
-        return None, -int(text)
-    raise TargetError(f"The anchor {text!r} is no box; give its index, or -R for the box of rank R.")
-
-
-def array_key(array: AnyArray | None) -> Hashable:
-    """Something to compare and hash an array by: equal for arrays of equal type, shape and elements."""
-    return None if array is None else (array.dtype.str, array.shape, array.tobytes())
-
-
-def _as_mask(values: Any) -> ByteArray:
-    mask = np.asarray(values)
-    if mask.ndim != 2 or mask.dtype.kind not in "buif" or mask.size == 0:
-        raise TargetError(
-            f"A mask is an array [H, W] of numbers, non-zero inside; this one is {mask.dtype} {list(mask.shape)}."
-        )
-    return _frozen((mask != 0).astype(np.uint8))
-
-
-def _as_direction(values: Any) -> FloatArray:
-    direction = np.asarray(values)
-    if direction.ndim != 1 or direction.dtype.kind not in "iuf" or not np.isfinite(direction).all():
-        raise TargetError(
-            f"A cotangent is an array [D] of finite numbers; this one is {direction.dtype} {list(direction.shape)}."
-        )
-    return _frozen(direction.astype(np.float32))
-
-
-def _frozen(array: AnyArray) -> AnyArray:
-    """The array, which no one may change any more: a target is hashed by it."""
-    array.setflags(write=False)
-    return array
+    @property
+    def resolved_contrast(self) -> Target | None:
+        """The contrast, with the mask or box of this target unless it has a place of its own."""
+        if self.contrast is None or self.contrast.place is not None or not isinstance(self.place, Mask | Box):
+            return self.contrast
+        return replace(self.contrast, place=self.place)

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
         UsageError,
     )
     from camgraph_core.explanation import Explanation
+    from camgraph_core.place import Box, Direction, Mask
     from camgraph_core.result import ClassScore, Result, Timings
     from camgraph_core.statistics import MapStatistics
-    from camgraph_core.target import Target
+    from camgraph_core.target import Rank, Target
     from camgraph_runtime.explainer import Explainer, Limits
     from camgraph_runtime.manifest import (
         FORMAT_VERSION,
@@ -38,9 +39,11 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "FORMAT_VERSION": "manifest",
     "METADATA_KEY": "manifest",
+    "Box": "camgraph_core.place",
     "CamgraphError": "camgraph_core.errors",
     "ClassScore": "camgraph_core.result",
     "DeviceError": "camgraph_core.errors",
+    "Direction": "camgraph_core.place",
     "Engine": "run.engine",
     "Explainer": "explainer",
     "Explanation": "camgraph_core.explanation",
@@ -48,8 +51,10 @@ _MODULE_OF = {
     "InvalidGraphError": "camgraph_core.errors",
     "InvalidInputError": "camgraph_core.errors",
     "Limits": "explainer",
+    "Mask": "camgraph_core.place",
     "Manifest": "manifest",
     "MapStatistics": "camgraph_core.statistics",
+    "Rank": "camgraph_core.target",
     "Result": "camgraph_core.result",
     "Target": "camgraph_core.target",
     "TargetError": "camgraph_core.errors",
@@ -67,9 +72,11 @@ _MODULE_OF = {
 __all__ = [
     "FORMAT_VERSION",
     "METADATA_KEY",
+    "Box",
     "CamgraphError",
     "ClassScore",
     "DeviceError",
+    "Direction",
     "Engine",
     "Explainer",
     "Explanation",
@@ -79,6 +86,8 @@ __all__ = [
     "Limits",
     "Manifest",
     "MapStatistics",
+    "Mask",
+    "Rank",
     "Result",
     "Target",
     "TargetError",

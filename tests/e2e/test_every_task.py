@@ -16,6 +16,7 @@ from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_client import Client
 from camgraph_core.errors import InvalidInputError, UnsupportedError
+from camgraph_core.place import Box, Mask
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.maps.cam import METHODS
 from camgraph_runtime.pictures.overlay import encode_png
@@ -30,15 +31,15 @@ MASK[8:30, 10:25] = 1
 ONE, TWO = np.random.default_rng(1).normal(size=(2, EMBEDDING)).astype(np.float32)
 WISHES: dict[str, Sequence[Target]] = {
     "segmentation": (
-        Target.index(1, mask=MASK),
+        Target.index(1, place=Mask(MASK)),
         Target.of_label("cow"),
-        Target.index(1, mask=MASK, contrast=Target.of_rank(1)),
-        Target.index(1, mask=MASK, negative=True),
+        Target.index(1, place=Mask(MASK), contrast=Target.of_rank(1)),
+        Target.index(1, place=Mask(MASK), negative=True),
     ),
     "detection": (
-        Target.index(3, anchor=77),
-        Target.of_label("bus", anchor_rank=3),
-        Target.index(3, anchor=77, contrast=Target.index(0)),
+        Target.index(3, place=Box(77)),
+        Target.of_label("bus", place=Box(rank=3)),
+        Target.index(3, place=Box(77), contrast=Target.index(0)),
         Target.of_rank(2, negative=True),
     ),
     "embedding": (
@@ -120,7 +121,7 @@ def test_what_a_graph_lacks_is_a_failed_precondition(address: str, client: Clien
             assert failure.value.code() == grpc.StatusCode.FAILED_PRECONDITION
             assert f"this graph is for {model}" in failure.value.details()
     with pytest.raises(UnsupportedError, match="this graph is for detection"):
-        client.explain(PHOTO, model="detection", targets=[Target(mask=MASK)])
+        client.explain(PHOTO, model="detection", targets=[Target(place=Mask(MASK))])
 
 
 @pytest.mark.parametrize(
@@ -134,6 +135,11 @@ def test_what_a_graph_lacks_is_a_failed_precondition(address: str, client: Clien
         ("detection", pb.Target(anchor_rank=0), "start at 1"),
         ("embedding", pb.Target(), "give every target and contrast a cotangent"),
         ("embedding", pb.Target(cotangent=pb.Tensor(dtype="float32", shape=[1], data=b"1234")), "has 1 numbers"),
+        (
+            "embedding",
+            pb.Target(class_index=1, cotangent=pb.Tensor(dtype="float32", shape=[1], data=b"1234")),
+            "A direction takes the place of a class",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_an_invalid_argument(address: str, model: str, target: pb.Target, text: str) -> None:
@@ -202,10 +208,12 @@ def test_command_line_with_graph_and_server(
     ("model", "options", "code", "text"),
     [
         ("embedding", ["--cotangent", "one.npy", "--target", "1"], 2, "--cotangent takes the place of --target"),
+        ("embedding", ["--cotangent", "one.npy", "--anchor", "1"], 2, "--cotangent takes the place of --mask and"),
+        ("detection", ["--mask", "mask.png", "--anchor", "1"], 2, "give one of them"),
         ("embedding", ["--cotangent", "text.npy"], 1, "cannot be read as a NumPy file"),
         ("embedding", ["--cotangent", "cube.npy"], 1, "a cotangent is an array [D]"),
         ("embedding", [], 2, "give every target and contrast a cotangent"),
-        ("detection", ["--anchor", "first"], 2, "The anchor 'first' is no box"),
+        ("detection", ["--anchor", "first"], 2, "The anchor 'first' is not a box"),
         ("detection", ["--mask", "mask.png"], 1, "names a mask, which takes a graph for segmentation"),
         ("segmentation", ["--mask", "text.npy"], 1, "is not an image that can be read"),
     ],

@@ -10,6 +10,7 @@ import onnx
 import pytest
 
 from camgraph_client import Client
+from camgraph_core.place import Mask
 from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_runtime import Explainer, Target
 from support.compare import assert_same
@@ -76,7 +77,9 @@ def test_a_mask_reaches_the_pixels_that_it_marks(
 ) -> None:
     """The photo is scaled to half: the score is the logits' sum under the halved mask, and only there."""
     inside = logits()[30:90, 85:140]
-    result = explainer.explain(photo, targets=[Target.of_label("person", mask=face), Target.index(0, mask=face)])
+    result = explainer.explain(
+        photo, targets=[Target.of_label("person", place=Mask(face)), Target.index(0, place=Mask(face))]
+    )
     person, background = (explanation.target for explanation in result.explanations)
     assert person.score == pytest.approx(inside.sum(), rel=1e-4)
     assert background.score == pytest.approx(-inside.sum(), rel=1e-4)
@@ -87,7 +90,7 @@ def test_a_mask_reaches_the_pixels_that_it_marks(
 def test_weights_are_the_slopes_of_the_masked_score(
     explainer: Explainer, logits: Callable[..., np.ndarray], photo: Path, face: np.ndarray
 ) -> None:
-    targets = [Target.of_label("person", mask=face), Target.of_label("person", mask=face, negative=True)]
+    targets = [Target.of_label("person", place=Mask(face)), Target.of_label("person", place=Mask(face), negative=True)]
     plain, negative = explainer.explain(photo, targets=targets).explanations
     base = plain.activations[0].astype(np.float64)
 
@@ -112,7 +115,7 @@ def test_maps_of_a_mask_lie_near_it(explainer: Explainer, photo: Path, face: np.
     shoulder[330:470, 90:200] = 1
     for mask in (face, shoulder):
         [explanation] = explainer.explain(
-            photo, targets=[Target.of_label("person", mask=mask)], method="hires-cam", profile="raw"
+            photo, targets=[Target.of_label("person", place=Mask(mask))], method="hires-cam", profile="raw"
         ).explanations
         strength = np.abs(explanation.raw_map)
         cells = mask[16::32, 16::32] == 1
@@ -122,7 +125,11 @@ def test_maps_of_a_mask_lie_near_it(explainer: Explainer, photo: Path, face: np.
 def test_the_server_answers_like_the_runtime(
     repository: Path, explainer: Explainer, photo: Path, face: np.ndarray
 ) -> None:
-    targets = [Target.of_label("person", mask=face), Target.of_rank(2), Target.index(1, contrast=Target.index(0))]
+    targets = [
+        Target.of_label("person", place=Mask(face)),
+        Target.of_rank(2),
+        Target.index(1, contrast=Target.index(0)),
+    ]
     with server_process(repository) as process, Client(process.address) as client:
         assert_same(client.explain(photo, targets=targets, outputs=OUTPUTS), explainer.explain(photo, targets=targets))
         [guided] = client.explain(photo, method="guided-grad-cam", outputs=["guided"]).explanations

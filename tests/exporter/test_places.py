@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from camgraph_core.place import Mask
 from camgraph_exporter.errors import LayerError
 from camgraph_exporter.export import Exported
 from camgraph_exporter.input_spec import InputOptions
@@ -440,7 +441,7 @@ def test_a_mask_marks_the_same_pixels_after_a_front(front: Front, tmp_path: Path
     rng = np.random.default_rng(0)
     image, mask = rng.random((1, 3, *SIZE), dtype=np.float32), np.zeros(SIZE, np.uint8)
     mask[20:30, 6:25] = 1
-    found = Explainer(done.model.SerializeToString()).explain(tensor=image, targets=[Target.index(0, mask=mask)])
+    found = Explainer(done.model.SerializeToString()).explain(tensor=image, targets=[Target.index(0, place=Mask(mask))])
     expected = (image[0].sum(axis=0) * mask)[SEEN_BY[front]].sum()
     assert found.explanations[0].target.score == pytest.approx(expected, rel=1e-5)
 

@@ -13,6 +13,7 @@ from PIL import Image
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError
 from camgraph_core.frame import Axis, Frame
+from camgraph_core.place import Mask
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.preprocess import decode_mask
 from camgraph_runtime.tasks.pixels import read_pixels
@@ -38,7 +39,7 @@ def logits_of(explainer: Explainer, tensor: np.ndarray) -> np.ndarray:
 
 
 def laid(explainer: Explainer, mask: np.ndarray, photo: np.ndarray = PHOTO) -> np.ndarray:
-    plan = explainer.plan(targets=[Target.index(0, mask=mask)])
+    plan = explainer.plan(targets=[Target.index(0, place=Mask(mask))])
     [column] = explainer.fit(plan, explainer.prepare(photo)).columns
     assert column.mask is not None
     return column.mask
@@ -71,8 +72,8 @@ def test_a_photo_that_was_taken_sideways_has_its_mask_upright(cropping: Explaine
     Image.fromarray(np.ascontiguousarray(np.rot90(PHOTO))).save(buffer, "PNG", exif=exif)
     mask = np.zeros((64, 96), np.uint8)
     mask[16:32, 40:60] = 1
-    turned = cropping.explain(buffer.getvalue(), targets=[Target.index(1, mask=mask)]).explanations[0]
-    upright = cropping.explain(PHOTO, targets=[Target.index(1, mask=mask)]).explanations[0]
+    turned = cropping.explain(buffer.getvalue(), targets=[Target.index(1, place=Mask(mask))]).explanations[0]
+    upright = cropping.explain(PHOTO, targets=[Target.index(1, place=Mask(mask))]).explanations[0]
     assert turned.target == upright.target
     assert turned.target.area == 8 * 10 / SIDE**2
     np.testing.assert_array_equal(turned.heatmap, upright.heatmap)
@@ -109,7 +110,7 @@ def test_cells_beside_the_photo_are_outside() -> None:
 
 def test_the_score_is_the_sum_under_the_mask(cropping: Explainer) -> None:
     mask = np.random.default_rng(6).integers(0, 2, (SIDE, SIDE), np.uint8)
-    targets = [Target.index(index, mask=mask) for index in range(3)]
+    targets = [Target.index(index, place=Mask(mask)) for index in range(3)]
     scores = [e.target.score for e in cropping.explain(tensor=TENSOR, targets=targets).explanations]
     sums = (logits_of(cropping, TENSOR) * mask).sum(axis=(1, 2))
     np.testing.assert_allclose(np.diff(scores), np.diff(sums), rtol=1e-4)
@@ -120,8 +121,10 @@ def test_without_a_mask_a_class_is_taken_where_it_wins(cropping: Explainer) -> N
     masks = [(winner == index).astype(np.uint8) for index in range(3)]
     implicit = cropping.explain(tensor=TENSOR, targets=[Target.index(i) for i in range(3)]).explanations
     zeros = np.zeros((SIDE, SIDE), np.uint8)
-    empty = cropping.explain(tensor=TENSOR, targets=[Target.index(i, mask=zeros) for i in range(3)]).explanations
-    asked = cropping.explain(tensor=TENSOR, targets=[Target.index(i, mask=masks[i]) for i in range(3)]).explanations
+    empty = cropping.explain(tensor=TENSOR, targets=[Target.index(i, place=Mask(zeros)) for i in range(3)]).explanations
+    asked = cropping.explain(
+        tensor=TENSOR, targets=[Target.index(i, place=Mask(masks[i])) for i in range(3)]
+    ).explanations
     for one, two, three in zip(implicit, empty, asked, strict=True):
         np.testing.assert_array_equal(one.heatmap, two.heatmap)
         np.testing.assert_allclose(one.weights[0], three.weights[0], rtol=1e-4, atol=1e-7)
@@ -191,7 +194,7 @@ def test_graphs_for_any_size_find_their_score_map(any_size: Explainer, height: i
     mask = np.random.default_rng(9).integers(0, 2, (height, width), np.uint8)
     rows, columns = (((np.arange(n // 2) + 0.5) * n / (n // 2)).astype(int) for n in (height, width))
     cells = mask[rows[:, None], columns]
-    targets = [Target.index(1, mask=mask), Target.index(1, mask=cells)]
+    targets = [Target.index(1, place=Mask(mask)), Target.index(1, place=Mask(cells))]
     result = any_size.explain(tensor=tensor, targets=targets)
     by_pixels, by_cells = result.explanations
     assert by_pixels.target == by_cells.target

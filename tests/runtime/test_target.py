@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 
 from camgraph_core.errors import InvalidInputError, TargetError
-from camgraph_core.target import Target
+from camgraph_core.place import Box, Direction, Mask, Place
+from camgraph_core.target import Rank, Target
 from camgraph_runtime.tasks.labels import target_code
 
 LABELS = ["tench", "tabby, tabby cat", "tiger cat", "Egyptian cat", "crane", "crane"]
@@ -63,18 +67,54 @@ def test_texts_that_name_nothing(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("make", "message"),
     [
-        {"class_index": 1, "rank": 1},
-        {"class_index": -1},
-        {"rank": 0},
-        {"contrast": Target(contrast=Target())},
-        {"contrast": Target(negative=True)},
+        (lambda: Target.index(-1), "not negative"),
+        (lambda: Target.of_rank(0), "Ranks start at 1"),
+        (lambda: Target(1.5), "not by 1.5"),
+        (lambda: Target(1, Direction(np.ones(3))), "A direction takes the place of a class"),
+        (lambda: Target(contrast=Target(contrast=Target())), "no contrast"),
+        (lambda: Target(contrast=Target(negative=True)), "no contrast or sign"),
+        (lambda: Box(1, rank=1), "by its index or by its rank"),
+        (Box, "by its index or by its rank"),
+        (lambda: Box(-1), "is not negative"),
+        (lambda: Box(rank=0), "start at 1"),
+        (lambda: Mask(np.zeros((2, 2, 3))), r"A mask is an array \[H, W\]"),
+        (lambda: Direction(np.array([1, np.nan])), "finite numbers"),
     ],
 )
-def test_contradictions_are_refused(fields: dict[str, object]) -> None:
-    with pytest.raises(TargetError):
-        Target(**fields)
+def test_contradictions_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(TargetError, match=message):
+        make()
+
+
+def test_targets_are_compared_by_their_arrays() -> None:
+    mask = np.eye(3, dtype=np.uint8)
+    assert Target(place=Mask(mask)) == Target(place=Mask(mask.astype(bool)))
+    assert hash(Target(place=Mask(mask))) == hash(Target(place=Mask(255 * mask)))
+    assert Target(place=Mask(mask)) != Target(place=Mask(1 - mask))
+    assert Target.direction(mask[0]) == Target.direction(mask[0].astype(np.float64))
+    assert Target.direction(mask[0]) != Target.direction(mask[1])
+    assert Target(place=Mask(mask)) != "a mask"
+    with pytest.raises(ValueError, match="read-only"):
+        Mask(mask).array[0, 0] = 1
+
+
+@pytest.mark.parametrize("place", [Mask(np.eye(3)), Box(7)])
+def test_a_contrast_takes_over_mask_and_box(place: Place) -> None:
+    assert Target.index(1, place=place, contrast=Target.index(2)).resolved_contrast == Target.index(2, place=place)
+    own = Target.index(2, place=Box(rank=3))
+    assert Target.index(1, place=place, contrast=own).resolved_contrast == own
+    assert Target.index(1, place=place).resolved_contrast is None
+
+
+def test_a_contrast_does_not_take_over_a_direction() -> None:
+    assert Target.direction(np.ones(3), contrast=Target()).resolved_contrast == Target()
+
+
+def test_any_integer_is_an_index() -> None:
+    assert Target.index(np.int64(3)) == Target(3)
+    assert Target.of_rank(np.int64(3)) == Target(Rank(3))
 
 
 def test_target_errors_are_bad_input_and_wrong_usage() -> None:

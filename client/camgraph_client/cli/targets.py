@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from camgraph_core.errors import InvalidInputError, UsageError
-from camgraph_core.target import parse_anchor
+from camgraph_core.place import Box, Mask, Place
+from camgraph_core.target import Target
 from camgraph_core.types import AnyArray
-from camgraph_runtime import Target
 from camgraph_runtime.explainer import Limits
 from camgraph_runtime.preprocess import decode_mask
 
@@ -43,28 +43,28 @@ def targets_of(
     Raises:
         UsageError: options that do not go together.
         InvalidInputError: a file cannot be used.
-        TargetError: the anchor is no box.
+        TargetError: the anchor is not a box.
     """
     if cotangent is not None:
         if named or top_k or contrast is not None:
             raise UsageError("--cotangent takes the place of --target, --top-k and --contrast; leave those out.")
+        if mask is not None or anchor is not None:
+            raise UsageError("--cotangent takes the place of --mask and --anchor; leave those out.")
         return tuple(Target.direction(row, negative=negative) for row in read_directions(cotangent)), 0
-    box, box_rank = parse_anchor(anchor) if anchor is not None else (None, None)
-    shared = Target(
-        contrast=contrast,
-        negative=negative,
-        mask=decode_mask(mask, max_pixels=Limits().max_pixels) if mask is not None else None,
-        anchor=box,
-        anchor_rank=box_rank,
-    )
+    shared = Target(place=_place(mask, anchor), contrast=contrast, negative=negative)
     if shared == Target():
         return tuple(named), top_k
     if not named:
         named, top_k = [Target.of_rank(rank) for rank in range(1, max(top_k, 1) + 1)], 0
-    return (
-        tuple(replace(shared, class_index=item.class_index, label=item.label, rank=item.rank) for item in named),
-        top_k,
-    )
+    return tuple(replace(shared, selector=item.selector) for item in named), top_k
+
+
+def _place(mask: Path | None, anchor: str | None) -> Place | None:
+    if mask is not None and anchor is not None:
+        raise UsageError("--mask is for a segmentation and --anchor for a detection; give one of them.")
+    if mask is not None:
+        return Mask(decode_mask(mask, max_pixels=Limits().max_pixels))
+    return Box.parse(anchor) if anchor is not None else None
 
 
 def read_directions(path: Path) -> AnyArray:

@@ -25,23 +25,23 @@ _sym_db = _symbol_database.Default()
 from camgraph.v1 import manifest_pb2 as camgraph_dot_v1_dot_manifest__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x61mgraph/v1/explanation.proto\x12\x0b\x63\x61mgraph.v1\x1a\x1a\x63\x61mgraph/v1/manifest.proto\"\xad\x03\n\x0e\x45xplainRequest\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12*\n\x05image\x18\x03 \x01(\x0b\x32\x19.camgraph.v1.EncodedImageH\x00\x12%\n\x06tensor\x18\x04 \x01(\x0b\x32\x13.camgraph.v1.TensorH\x00\x12$\n\x07targets\x18\x05 \x03(\x0b\x32\x13.camgraph.v1.Target\x12\r\n\x05top_k\x18\x06 \x01(\r\x12#\n\x06method\x18\x07 \x01(\x0e\x32\x13.camgraph.v1.Method\x12\x0e\n\x06layers\x18\x08 \x03(\t\x12%\n\x07profile\x18\t \x01(\x0e\x32\x14.camgraph.v1.Profile\x12(\n\x07outputs\x18\n \x03(\x0e\x32\x17.camgraph.v1.OutputKind\x12,\n\x07overlay\x18\x0b \x01(\x0b\x32\x1b.camgraph.v1.OverlayOptions\x12\x17\n\x0fnum_predictions\x18\x0c \x01(\r\x12\x12\n\nrequest_id\x18\r \x01(\tB\x07\n\x05input\"Q\n\x0c\x45ncodedImage\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12(\n\x06window\x18\x02 \x01(\x0b\x32\x13.camgraph.v1.WindowH\x00\x88\x01\x01\x42\t\n\x07_window\"#\n\x06Window\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x0c\n\x04high\x18\x02 \x01(\x01\"4\n\x06Tensor\x12\r\n\x05\x64type\x18\x01 \x01(\t\x12\r\n\x05shape\x18\x02 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\x92\x02\n\x06Target\x12\x15\n\x0b\x63lass_index\x18\x01 \x01(\x03H\x00\x12\x0f\n\x05label\x18\x02 \x01(\tH\x00\x12\x0e\n\x04rank\x18\x03 \x01(\rH\x00\x12%\n\x08\x63ontrast\x18\x04 \x01(\x0b\x32\x13.camgraph.v1.Target\x12\x10\n\x08negative\x18\x05 \x01(\x08\x12!\n\x04mask\x18\x06 \x01(\x0b\x32\x13.camgraph.v1.Tensor\x12\x16\n\x0c\x61nchor_index\x18\x07 \x01(\x03H\x01\x12\x15\n\x0b\x61nchor_rank\x18\x08 \x01(\rH\x01\x12&\n\tcotangent\x18\t \x01(\x0b\x32\x13.camgraph.v1.TensorB\n\n\x08selectorB\x11\n\x0f\x61nchor_selector\"{\n\x0eOverlayOptions\x12\'\n\x08\x63olormap\x18\x01 \x01(\x0e\x32\x15.camgraph.v1.Colormap\x12\x19\n\x0cimage_weight\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x0cjpeg_quality\x18\x03 \x01(\rB\x0f\n\r_image_weight\"\x92\x02\n\x0f\x45xplainResponse\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12,\n\x0bpredictions\x18\x03 \x03(\x0b\x32\x17.camgraph.v1.ClassScore\x12.\n\x0c\x65xplanations\x18\x04 \x03(\x0b\x32\x18.camgraph.v1.Explanation\x12%\n\x07timings\x18\x05 \x01(\x0b\x32\x14.camgraph.v1.Timings\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x10\n\x08warnings\x18\x07 \x03(\t\x12\x13\n\x0bimage_width\x18\x08 \x01(\r\x12\x14\n\x0cimage_height\x18\t \x01(\r\"\xcf\x01\n\nClassScore\x12\x13\n\x0b\x63lass_index\x18\x01 \x01(\x03\x12\r\n\x05label\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x02\x12\x18\n\x0bprobability\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x0c\x61nchor_index\x18\x05 \x01(\x03H\x01\x88\x01\x01\x12\x11\n\x04\x61rea\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\x05value\x18\x07 \x01(\x01H\x03\x88\x01\x01\x42\x0e\n\x0c_probabilityB\x0f\n\r_anchor_indexB\x07\n\x05_areaB\x08\n\x06_value\"\xec\x01\n\x0b\x45xplanation\x12\'\n\x06target\x18\x01 \x01(\x0b\x32\x17.camgraph.v1.ClassScore\x12)\n\x08\x63ontrast\x18\x02 \x01(\x0b\x32\x17.camgraph.v1.ClassScore\x12.\n\nstatistics\x18\x03 \x01(\x0b\x32\x1a.camgraph.v1.MapStatistics\x12$\n\x07outputs\x18\x04 \x03(\x0b\x32\x13.camgraph.v1.Output\x12\x0e\n\x06layers\x18\x05 \x03(\t\x12#\n\x06method\x18\x06 \x01(\x0e\x32\x13.camgraph.v1.Method\"\x95\x01\n\rMapStatistics\x12\x0f\n\x07minimum\x18\x01 \x01(\x02\x12\x0f\n\x07maximum\x18\x02 \x01(\x02\x12\x0c\n\x04mean\x18\x03 \x01(\x02\x12\x16\n\x0epositive_share\x18\x04 \x01(\x02\x12\x17\n\x0f\x61ll_nonpositive\x18\x05 \x01(\x08\x12\x10\n\x08\x63onstant\x18\x06 \x01(\x08\x12\x11\n\tnonfinite\x18\x07 \x01(\x08\"\x81\x01\n\x06Output\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x17.camgraph.v1.OutputKind\x12%\n\x06tensor\x18\x02 \x01(\x0b\x32\x13.camgraph.v1.TensorH\x00\x12\x11\n\x07\x65ncoded\x18\x03 \x01(\x0cH\x00\x12\r\n\x05layer\x18\x04 \x01(\tB\x07\n\x05value\"\x98\x01\n\x07Timings\x12\x10\n\x08queue_ms\x18\x01 \x01(\x01\x12\x11\n\tdecode_ms\x18\x02 \x01(\x01\x12\x15\n\rpreprocess_ms\x18\x03 \x01(\x01\x12\x14\n\x0cinference_ms\x18\x04 \x01(\x01\x12\x16\n\x0epostprocess_ms\x18\x05 \x01(\x01\x12\x11\n\trender_ms\x18\x06 \x01(\x01\x12\x10\n\x08total_ms\x18\x07 \x01(\x01\"\x13\n\x11ListModelsRequest\"<\n\x12ListModelsResponse\x12&\n\x06models\x18\x01 \x03(\x0b\x32\x16.camgraph.v1.ModelInfo\"\xa3\x01\n\tModelInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.camgraph.v1.ModelState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x13\n\x0bnum_classes\x18\x05 \x01(\r\x12\x0e\n\x06layers\x18\x06 \x03(\t\x12\x1a\n\x12\x65xecution_provider\x18\x07 \x01(\t\"0\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"b\n\x10GetModelResponse\x12%\n\x05model\x18\x01 \x01(\x0b\x32\x16.camgraph.v1.ModelInfo\x12\'\n\x08manifest\x18\x02 \x01(\x0b\x32\x15.camgraph.v1.Manifest*\x84\x02\n\x06Method\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x13\n\x0fMETHOD_GRAD_CAM\x10\x01\x12\x1d\n\x19METHOD_GRAD_CAM_PLUS_PLUS\x10\x02\x12\x14\n\x10METHOD_XGRAD_CAM\x10\x03\x12\x14\n\x10METHOD_LAYER_CAM\x10\x04\x12\x14\n\x10METHOD_HIRES_CAM\x10\x05\x12\x1f\n\x1bMETHOD_GRAD_CAM_ELEMENTWISE\x10\x06\x12\x14\n\x10METHOD_EIGEN_CAM\x10\x07\x12\x19\n\x15METHOD_EIGEN_GRAD_CAM\x10\x08\x12\x1a\n\x16METHOD_GUIDED_GRAD_CAM\x10\t*Q\n\x07Profile\x12\x17\n\x13PROFILE_UNSPECIFIED\x10\x00\x12\x1c\n\x18PROFILE_PYTORCH_GRAD_CAM\x10\x01\x12\x0f\n\x0bPROFILE_RAW\x10\x02*\xbc\x02\n\nOutputKind\x12\x1b\n\x17OUTPUT_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13OUTPUT_KIND_HEATMAP\x10\x01\x12\x1b\n\x17OUTPUT_KIND_HEATMAP_PNG\x10\x02\x12\x1b\n\x17OUTPUT_KIND_OVERLAY_PNG\x10\x03\x12\x1c\n\x18OUTPUT_KIND_OVERLAY_JPEG\x10\x04\x12\x17\n\x13OUTPUT_KIND_RAW_MAP\x10\x05\x12\x1d\n\x19OUTPUT_KIND_INPUT_HEATMAP\x10\x06\x12\x17\n\x13OUTPUT_KIND_WEIGHTS\x10\x07\x12\x1b\n\x17OUTPUT_KIND_ACTIVATIONS\x10\x08\x12\x16\n\x12OUTPUT_KIND_GUIDED\x10\t\x12\x1a\n\x16OUTPUT_KIND_GUIDED_PNG\x10\n*v\n\x08\x43olormap\x12\x18\n\x14\x43OLORMAP_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43OLORMAP_JET\x10\x01\x12\x14\n\x10\x43OLORMAP_VIRIDIS\x10\x02\x12\x12\n\x0e\x43OLORMAP_TURBO\x10\x03\x12\x14\n\x10\x43OLORMAP_INFERNO\x10\x04*q\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03\x32\xf2\x01\n\x12\x45xplanationService\x12\x44\n\x07\x45xplain\x12\x1b.camgraph.v1.ExplainRequest\x1a\x1c.camgraph.v1.ExplainResponse\x12M\n\nListModels\x12\x1e.camgraph.v1.ListModelsRequest\x1a\x1f.camgraph.v1.ListModelsResponse\x12G\n\x08GetModel\x12\x1c.camgraph.v1.GetModelRequest\x1a\x1d.camgraph.v1.GetModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x61mgraph/v1/explanation.proto\x12\x0b\x63\x61mgraph.v1\x1a\x1a\x63\x61mgraph/v1/manifest.proto\"\xad\x03\n\x0e\x45xplainRequest\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12*\n\x05image\x18\x03 \x01(\x0b\x32\x19.camgraph.v1.EncodedImageH\x00\x12%\n\x06tensor\x18\x04 \x01(\x0b\x32\x13.camgraph.v1.TensorH\x00\x12$\n\x07targets\x18\x05 \x03(\x0b\x32\x13.camgraph.v1.Target\x12\r\n\x05top_k\x18\x06 \x01(\r\x12#\n\x06method\x18\x07 \x01(\x0e\x32\x13.camgraph.v1.Method\x12\x0e\n\x06layers\x18\x08 \x03(\t\x12%\n\x07profile\x18\t \x01(\x0e\x32\x14.camgraph.v1.Profile\x12(\n\x07outputs\x18\n \x03(\x0e\x32\x17.camgraph.v1.OutputKind\x12,\n\x07overlay\x18\x0b \x01(\x0b\x32\x1b.camgraph.v1.OverlayOptions\x12\x17\n\x0fnum_predictions\x18\x0c \x01(\r\x12\x12\n\nrequest_id\x18\r \x01(\tB\x07\n\x05input\"Q\n\x0c\x45ncodedImage\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12(\n\x06window\x18\x02 \x01(\x0b\x32\x13.camgraph.v1.WindowH\x00\x88\x01\x01\x42\t\n\x07_window\"#\n\x06Window\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x0c\n\x04high\x18\x02 \x01(\x01\"4\n\x06Tensor\x12\r\n\x05\x64type\x18\x01 \x01(\t\x12\r\n\x05shape\x18\x02 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\x8c\x02\n\x06Target\x12\x15\n\x0b\x63lass_index\x18\x01 \x01(\x03H\x00\x12\x0f\n\x05label\x18\x02 \x01(\tH\x00\x12\x0e\n\x04rank\x18\x03 \x01(\rH\x00\x12%\n\x08\x63ontrast\x18\x04 \x01(\x0b\x32\x13.camgraph.v1.Target\x12\x10\n\x08negative\x18\x05 \x01(\x08\x12#\n\x04mask\x18\x06 \x01(\x0b\x32\x13.camgraph.v1.TensorH\x01\x12\x16\n\x0c\x61nchor_index\x18\x07 \x01(\x03H\x01\x12\x15\n\x0b\x61nchor_rank\x18\x08 \x01(\rH\x01\x12(\n\tcotangent\x18\t \x01(\x0b\x32\x13.camgraph.v1.TensorH\x01\x42\n\n\x08selectorB\x07\n\x05place\"{\n\x0eOverlayOptions\x12\'\n\x08\x63olormap\x18\x01 \x01(\x0e\x32\x15.camgraph.v1.Colormap\x12\x19\n\x0cimage_weight\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x0cjpeg_quality\x18\x03 \x01(\rB\x0f\n\r_image_weight\"\x92\x02\n\x0f\x45xplainResponse\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12,\n\x0bpredictions\x18\x03 \x03(\x0b\x32\x17.camgraph.v1.ClassScore\x12.\n\x0c\x65xplanations\x18\x04 \x03(\x0b\x32\x18.camgraph.v1.Explanation\x12%\n\x07timings\x18\x05 \x01(\x0b\x32\x14.camgraph.v1.Timings\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x10\n\x08warnings\x18\x07 \x03(\t\x12\x13\n\x0bimage_width\x18\x08 \x01(\r\x12\x14\n\x0cimage_height\x18\t \x01(\r\"\xcf\x01\n\nClassScore\x12\x13\n\x0b\x63lass_index\x18\x01 \x01(\x03\x12\r\n\x05label\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x02\x12\x18\n\x0bprobability\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x0c\x61nchor_index\x18\x05 \x01(\x03H\x01\x88\x01\x01\x12\x11\n\x04\x61rea\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\x05value\x18\x07 \x01(\x01H\x03\x88\x01\x01\x42\x0e\n\x0c_probabilityB\x0f\n\r_anchor_indexB\x07\n\x05_areaB\x08\n\x06_value\"\xec\x01\n\x0b\x45xplanation\x12\'\n\x06target\x18\x01 \x01(\x0b\x32\x17.camgraph.v1.ClassScore\x12)\n\x08\x63ontrast\x18\x02 \x01(\x0b\x32\x17.camgraph.v1.ClassScore\x12.\n\nstatistics\x18\x03 \x01(\x0b\x32\x1a.camgraph.v1.MapStatistics\x12$\n\x07outputs\x18\x04 \x03(\x0b\x32\x13.camgraph.v1.Output\x12\x0e\n\x06layers\x18\x05 \x03(\t\x12#\n\x06method\x18\x06 \x01(\x0e\x32\x13.camgraph.v1.Method\"\x95\x01\n\rMapStatistics\x12\x0f\n\x07minimum\x18\x01 \x01(\x02\x12\x0f\n\x07maximum\x18\x02 \x01(\x02\x12\x0c\n\x04mean\x18\x03 \x01(\x02\x12\x16\n\x0epositive_share\x18\x04 \x01(\x02\x12\x17\n\x0f\x61ll_nonpositive\x18\x05 \x01(\x08\x12\x10\n\x08\x63onstant\x18\x06 \x01(\x08\x12\x11\n\tnonfinite\x18\x07 \x01(\x08\"\x81\x01\n\x06Output\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x17.camgraph.v1.OutputKind\x12%\n\x06tensor\x18\x02 \x01(\x0b\x32\x13.camgraph.v1.TensorH\x00\x12\x11\n\x07\x65ncoded\x18\x03 \x01(\x0cH\x00\x12\r\n\x05layer\x18\x04 \x01(\tB\x07\n\x05value\"\x98\x01\n\x07Timings\x12\x10\n\x08queue_ms\x18\x01 \x01(\x01\x12\x11\n\tdecode_ms\x18\x02 \x01(\x01\x12\x15\n\rpreprocess_ms\x18\x03 \x01(\x01\x12\x14\n\x0cinference_ms\x18\x04 \x01(\x01\x12\x16\n\x0epostprocess_ms\x18\x05 \x01(\x01\x12\x11\n\trender_ms\x18\x06 \x01(\x01\x12\x10\n\x08total_ms\x18\x07 \x01(\x01\"\x13\n\x11ListModelsRequest\"<\n\x12ListModelsResponse\x12&\n\x06models\x18\x01 \x03(\x0b\x32\x16.camgraph.v1.ModelInfo\"\xa3\x01\n\tModelInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.camgraph.v1.ModelState\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x13\n\x0bnum_classes\x18\x05 \x01(\r\x12\x0e\n\x06layers\x18\x06 \x03(\t\x12\x1a\n\x12\x65xecution_provider\x18\x07 \x01(\t\"0\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"b\n\x10GetModelResponse\x12%\n\x05model\x18\x01 \x01(\x0b\x32\x16.camgraph.v1.ModelInfo\x12\'\n\x08manifest\x18\x02 \x01(\x0b\x32\x15.camgraph.v1.Manifest*\x84\x02\n\x06Method\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x13\n\x0fMETHOD_GRAD_CAM\x10\x01\x12\x1d\n\x19METHOD_GRAD_CAM_PLUS_PLUS\x10\x02\x12\x14\n\x10METHOD_XGRAD_CAM\x10\x03\x12\x14\n\x10METHOD_LAYER_CAM\x10\x04\x12\x14\n\x10METHOD_HIRES_CAM\x10\x05\x12\x1f\n\x1bMETHOD_GRAD_CAM_ELEMENTWISE\x10\x06\x12\x14\n\x10METHOD_EIGEN_CAM\x10\x07\x12\x19\n\x15METHOD_EIGEN_GRAD_CAM\x10\x08\x12\x1a\n\x16METHOD_GUIDED_GRAD_CAM\x10\t*Q\n\x07Profile\x12\x17\n\x13PROFILE_UNSPECIFIED\x10\x00\x12\x1c\n\x18PROFILE_PYTORCH_GRAD_CAM\x10\x01\x12\x0f\n\x0bPROFILE_RAW\x10\x02*\xbc\x02\n\nOutputKind\x12\x1b\n\x17OUTPUT_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13OUTPUT_KIND_HEATMAP\x10\x01\x12\x1b\n\x17OUTPUT_KIND_HEATMAP_PNG\x10\x02\x12\x1b\n\x17OUTPUT_KIND_OVERLAY_PNG\x10\x03\x12\x1c\n\x18OUTPUT_KIND_OVERLAY_JPEG\x10\x04\x12\x17\n\x13OUTPUT_KIND_RAW_MAP\x10\x05\x12\x1d\n\x19OUTPUT_KIND_INPUT_HEATMAP\x10\x06\x12\x17\n\x13OUTPUT_KIND_WEIGHTS\x10\x07\x12\x1b\n\x17OUTPUT_KIND_ACTIVATIONS\x10\x08\x12\x16\n\x12OUTPUT_KIND_GUIDED\x10\t\x12\x1a\n\x16OUTPUT_KIND_GUIDED_PNG\x10\n*v\n\x08\x43olormap\x12\x18\n\x14\x43OLORMAP_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43OLORMAP_JET\x10\x01\x12\x14\n\x10\x43OLORMAP_VIRIDIS\x10\x02\x12\x12\n\x0e\x43OLORMAP_TURBO\x10\x03\x12\x14\n\x10\x43OLORMAP_INFERNO\x10\x04*q\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03\x32\xf2\x01\n\x12\x45xplanationService\x12\x44\n\x07\x45xplain\x12\x1b.camgraph.v1.ExplainRequest\x1a\x1c.camgraph.v1.ExplainResponse\x12M\n\nListModels\x12\x1e.camgraph.v1.ListModelsRequest\x1a\x1f.camgraph.v1.ListModelsResponse\x12G\n\x08GetModel\x12\x1c.camgraph.v1.GetModelRequest\x1a\x1d.camgraph.v1.GetModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'camgraph.v1.explanation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_METHOD']._serialized_start=2647
-  _globals['_METHOD']._serialized_end=2907
-  _globals['_PROFILE']._serialized_start=2909
-  _globals['_PROFILE']._serialized_end=2990
-  _globals['_OUTPUTKIND']._serialized_start=2993
-  _globals['_OUTPUTKIND']._serialized_end=3309
-  _globals['_COLORMAP']._serialized_start=3311
-  _globals['_COLORMAP']._serialized_end=3429
-  _globals['_MODELSTATE']._serialized_start=3431
-  _globals['_MODELSTATE']._serialized_end=3544
+  _globals['_METHOD']._serialized_start=2641
+  _globals['_METHOD']._serialized_end=2901
+  _globals['_PROFILE']._serialized_start=2903
+  _globals['_PROFILE']._serialized_end=2984
+  _globals['_OUTPUTKIND']._serialized_start=2987
+  _globals['_OUTPUTKIND']._serialized_end=3303
+  _globals['_COLORMAP']._serialized_start=3305
+  _globals['_COLORMAP']._serialized_end=3423
+  _globals['_MODELSTATE']._serialized_start=3425
+  _globals['_MODELSTATE']._serialized_end=3538
   _globals['_EXPLAINREQUEST']._serialized_start=75
   _globals['_EXPLAINREQUEST']._serialized_end=504
   _globals['_ENCODEDIMAGE']._serialized_start=506
@@ -51,31 +51,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TENSOR']._serialized_start=626
   _globals['_TENSOR']._serialized_end=678
   _globals['_TARGET']._serialized_start=681
-  _globals['_TARGET']._serialized_end=955
-  _globals['_OVERLAYOPTIONS']._serialized_start=957
-  _globals['_OVERLAYOPTIONS']._serialized_end=1080
-  _globals['_EXPLAINRESPONSE']._serialized_start=1083
-  _globals['_EXPLAINRESPONSE']._serialized_end=1357
-  _globals['_CLASSSCORE']._serialized_start=1360
-  _globals['_CLASSSCORE']._serialized_end=1567
-  _globals['_EXPLANATION']._serialized_start=1570
-  _globals['_EXPLANATION']._serialized_end=1806
-  _globals['_MAPSTATISTICS']._serialized_start=1809
-  _globals['_MAPSTATISTICS']._serialized_end=1958
-  _globals['_OUTPUT']._serialized_start=1961
-  _globals['_OUTPUT']._serialized_end=2090
-  _globals['_TIMINGS']._serialized_start=2093
-  _globals['_TIMINGS']._serialized_end=2245
-  _globals['_LISTMODELSREQUEST']._serialized_start=2247
-  _globals['_LISTMODELSREQUEST']._serialized_end=2266
-  _globals['_LISTMODELSRESPONSE']._serialized_start=2268
-  _globals['_LISTMODELSRESPONSE']._serialized_end=2328
-  _globals['_MODELINFO']._serialized_start=2331
-  _globals['_MODELINFO']._serialized_end=2494
-  _globals['_GETMODELREQUEST']._serialized_start=2496
-  _globals['_GETMODELREQUEST']._serialized_end=2544
-  _globals['_GETMODELRESPONSE']._serialized_start=2546
-  _globals['_GETMODELRESPONSE']._serialized_end=2644
-  _globals['_EXPLANATIONSERVICE']._serialized_start=3547
-  _globals['_EXPLANATIONSERVICE']._serialized_end=3789
+  _globals['_TARGET']._serialized_end=949
+  _globals['_OVERLAYOPTIONS']._serialized_start=951
+  _globals['_OVERLAYOPTIONS']._serialized_end=1074
+  _globals['_EXPLAINRESPONSE']._serialized_start=1077
+  _globals['_EXPLAINRESPONSE']._serialized_end=1351
+  _globals['_CLASSSCORE']._serialized_start=1354
+  _globals['_CLASSSCORE']._serialized_end=1561
+  _globals['_EXPLANATION']._serialized_start=1564
+  _globals['_EXPLANATION']._serialized_end=1800
+  _globals['_MAPSTATISTICS']._serialized_start=1803
+  _globals['_MAPSTATISTICS']._serialized_end=1952
+  _globals['_OUTPUT']._serialized_start=1955
+  _globals['_OUTPUT']._serialized_end=2084
+  _globals['_TIMINGS']._serialized_start=2087
+  _globals['_TIMINGS']._serialized_end=2239
+  _globals['_LISTMODELSREQUEST']._serialized_start=2241
+  _globals['_LISTMODELSREQUEST']._serialized_end=2260
+  _globals['_LISTMODELSRESPONSE']._serialized_start=2262
+  _globals['_LISTMODELSRESPONSE']._serialized_end=2322
+  _globals['_MODELINFO']._serialized_start=2325
+  _globals['_MODELINFO']._serialized_end=2488
+  _globals['_GETMODELREQUEST']._serialized_start=2490
+  _globals['_GETMODELREQUEST']._serialized_end=2538
+  _globals['_GETMODELRESPONSE']._serialized_start=2540
+  _globals['_GETMODELRESPONSE']._serialized_end=2638
+  _globals['_EXPLANATIONSERVICE']._serialized_start=3541
+  _globals['_EXPLANATIONSERVICE']._serialized_end=3783
 # @@protoc_insertion_point(module_scope)

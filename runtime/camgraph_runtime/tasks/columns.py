@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import TargetError, UnsupportedError
-from camgraph_core.target import Target, array_key
-from camgraph_core.types import ByteArray, FloatArray
+from camgraph_core.place import Box, Direction, Mask
+from camgraph_core.target import Target
+from camgraph_core.types import AnyArray, ByteArray, FloatArray
 from camgraph_runtime.tasks.labels import target_code
 
 
@@ -33,7 +34,11 @@ class Column:
     @property
     def key(self) -> Hashable:
         """Equal for columns of equal values."""
-        return self.code, self.anchor, array_key(self.mask), array_key(self.cotangent)
+        return self.code, self.anchor, _array_key(self.mask), _array_key(self.cotangent)
+
+
+def _array_key(array: AnyArray | None) -> Hashable:
+    return None if array is None else array.tobytes()
 
 
 ColumnPair = tuple[int, int | None]
@@ -62,35 +67,23 @@ def make_columns(targets: Iterable[Target], manifest: pb.Manifest) -> tuple[tupl
         return number_of[column.key]
 
     pairs = tuple(
-        (number(target), number(_inherit(target.contrast, target)) if target.contrast else None) for target in targets
+        (number(target), number(against) if (against := target.resolved_contrast) else None) for target in targets
     )
     return tuple(columns), pairs
 
 
-def _inherit(contrast: Target, target: Target) -> Target:
-    """The contrast with the mask and box of the target, unless it has its own."""
-    if contrast.mask is None:
-        contrast = replace(contrast, mask=target.mask)
-    if contrast.anchor is None and contrast.anchor_rank is None:
-        contrast = replace(contrast, anchor=target.anchor, anchor_rank=target.anchor_rank)
-    return contrast
-
-
 def _column(target: Target, manifest: pb.Manifest) -> Column:
     task = task_of(manifest)
-    _refuse(target.mask is not None and task != pb.TASK_SEGMENTATION, "a mask", "segmentation", task)
-    has_anchor = target.anchor is not None or target.anchor_rank is not None
-    _refuse(has_anchor and task != pb.TASK_DETECTION, "an anchor", "detection", task)
-    _refuse(target.cotangent is not None and task != pb.TASK_EMBEDDING, "a cotangent", "embedding", task)
-    _refuse(target.names_class and task == pb.TASK_EMBEDDING, "a class", "classification", task)
+    named = ["a class"] if target.selector is not None else []
+    named += [_PLACES[type(target.place)]] if target.place is not None else []
+    for what in named:
+        if what not in _TAKES[task]:
+            wanted = next(other for other, takes in _TAKES.items() if what in takes)
+            raise UnsupportedError(
+                f"The target names {what}, which takes a graph for {task_name(wanted)}; "
+                f"this graph is for {task_name(task)}."
+            )
     return _COLUMN_OF[task](target, manifest)
-
-
-def _refuse(wrong: bool, what: str, wanted: str, task: pb.Task) -> None:
-    if wrong:
-        raise UnsupportedError(
-            f"The target names {what}, which takes a graph for {wanted}; this graph is for {task_name(task)}."
-        )
 
 
 def task_name(task: pb.Task) -> str:
@@ -108,34 +101,38 @@ def _region_column(target: Target, manifest: pb.Manifest) -> Column:
 
 
 def _box_column(target: Target, manifest: pb.Manifest) -> Column:
-    anchor = target.anchor if target.anchor is not None else -(target.anchor_rank or 1)
+    box = target.place if isinstance(target.place, Box) else Box(rank=1)
     boxes = manifest.head.num_anchors  # zero where it depends on the image
-    if boxes and anchor >= boxes:
-        raise TargetError(f"There is no box {anchor}: the model has {boxes} boxes, with the indices 0 to {boxes - 1}.")
-    if boxes and -anchor > boxes:
-        raise TargetError(f"There is no box of rank {-anchor}: the model has {boxes} boxes.")
+    if boxes and box.index is not None and box.index >= boxes:
+        raise TargetError(
+            f"There is no box {box.index}: the model has {boxes} boxes, with the indices 0 to {boxes - 1}."
+        )
+    if boxes and box.rank is not None and box.rank > boxes:
+        raise TargetError(f"There is no box of rank {box.rank}: the model has {boxes} boxes.")
+    anchor = box.index if box.index is not None else -(box.rank or 1)
     return replace(_class_column(target, manifest), anchor=anchor)
 
 
 def _direction_column(target: Target, manifest: pb.Manifest) -> Column:
     size = manifest.head.embedding_size
-    if target.cotangent is None:
+    if not isinstance(target.place, Direction):
         raise TargetError(
             "The graph is for an embedding model, which has no classes: "
             f"give every target and contrast a cotangent of {size} numbers."
         )
-    if target.cotangent.size != size:
+    direction = target.place.array
+    if direction.size != size:
         raise TargetError(
-            f"The cotangent has {target.cotangent.size} numbers, but the embedding has {size}; "
+            f"The cotangent has {direction.size} numbers, but the embedding has {size}; "
             "give the embedding of this model."
         )
-    return Column(cotangent=target.cotangent)
+    return Column(cotangent=direction)
 
 
 def _value_column(target: Target, manifest: pb.Manifest) -> Column:
     head = manifest.head
-    index = target.class_index
-    if index is not None and index >= head.num_classes:
+    index = target.selector
+    if isinstance(index, int) and index >= head.num_classes:
         wanted = (
             "1 for more of it, or 0 for less" if head.single_logit else f"an index from 0 to {head.num_classes - 1}"
         )
@@ -144,6 +141,14 @@ def _value_column(target: Target, manifest: pb.Manifest) -> Column:
     return _class_column(target, manifest)
 
 
+_PLACES = {Mask: "a mask", Box: "an anchor", Direction: "a cotangent"}
+_TAKES: dict[pb.Task, tuple[str, ...]] = {
+    pb.TASK_CLASSIFICATION: ("a class",),
+    pb.TASK_SEGMENTATION: ("a class", "a mask"),
+    pb.TASK_DETECTION: ("a class", "an anchor"),
+    pb.TASK_EMBEDDING: ("a cotangent",),
+    pb.TASK_REGRESSION: ("a class",),
+}
 _COLUMN_OF: dict[pb.Task, Callable[[Target, pb.Manifest], Column]] = {
     pb.TASK_CLASSIFICATION: _class_column,
     pb.TASK_SEGMENTATION: _region_column,

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 
 from camgraph_core.errors import TargetError
-from camgraph_core.target import Target
+from camgraph_core.target import Rank, Target
 
 
 def target_code(target: Target, num_classes: int, labels: Sequence[str]) -> int:
@@ -21,16 +21,17 @@ def target_code(target: Target, num_classes: int, labels: Sequence[str]) -> int:
         TargetError: The index or rank is out of range, or the label is unknown or ambiguous.
 
     """
-    if target.class_index is not None:
-        if target.class_index >= num_classes:
-            raise TargetError(
-                f"There is no class {target.class_index}: the model has {num_classes} classes, "
-                f"with the indices 0 to {num_classes - 1}."
-            )
-        return target.class_index
-    if target.label is not None:
-        return find_label(target.label, labels)
-    rank = target.rank or 1
+    match target.selector:
+        case int(index):
+            if index >= num_classes:
+                raise TargetError(
+                    f"There is no class {index}: the model has {num_classes} classes, "
+                    f"with the indices 0 to {num_classes - 1}."
+                )
+            return index
+        case str(label):
+            return find_label(label, labels)
+    rank = target.selector.number if isinstance(target.selector, Rank) else 1
     if rank > num_classes:
         raise TargetError(f"There is no class of rank {rank}: the model has {num_classes} classes.")
     return -rank

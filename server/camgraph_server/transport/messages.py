@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.errors import InvalidInputError
-from camgraph_runtime import ClassScore, MapStatistics, Target
+from camgraph_core.place import Box, Direction, Mask, Place
+from camgraph_core.target import Rank, Selector, Target
+from camgraph_runtime import ClassScore, MapStatistics
 
 PROFILES = {
     pb.PROFILE_UNSPECIFIED: "pytorch-grad-cam",
@@ -73,24 +75,36 @@ def _target(message: pb.Target) -> Target:
     contrast = message.contrast
     if contrast.HasField("contrast"):
         raise InvalidInputError("A contrast cannot have a contrast of its own; name a plain class there.")
-    selector = message.WhichOneof("selector")
-    anchor = message.WhichOneof("anchor_selector")
     return Target(
-        class_index=message.class_index if selector == "class_index" else None,
-        label=message.label if selector == "label" else None,
-        rank=message.rank if selector == "rank" else None,
+        _selector(message),
+        _place(message),
         contrast=_target(contrast) if message.HasField("contrast") else None,
         negative=message.negative,
-        mask=_given_array(message.mask),
-        anchor=message.anchor_index if anchor == "anchor_index" else None,
-        anchor_rank=message.anchor_rank if anchor == "anchor_rank" else None,
-        cotangent=_given_array(message.cotangent),
     )
 
 
-def _given_array(message: pb.Tensor) -> NDArray[Any] | None:
-    """The array of an optional tensor; None for an empty message."""
-    return array_from(message) if message.ByteSize() else None
+def _selector(message: pb.Target) -> Selector | None:
+    match message.WhichOneof("selector"):
+        case "class_index":
+            return message.class_index
+        case "label":
+            return message.label
+        case "rank":
+            return Rank(message.rank)
+    return None
+
+
+def _place(message: pb.Target) -> Place | None:
+    match message.WhichOneof("place"):
+        case "mask" if message.mask.ByteSize():
+            return Mask(array_from(message.mask))
+        case "anchor_index":
+            return Box(message.anchor_index)
+        case "anchor_rank":
+            return Box(rank=message.anchor_rank)
+        case "cotangent" if message.cotangent.ByteSize():
+            return Direction(array_from(message.cotangent))
+    return None
 
 
 def array_from(message: pb.Tensor) -> NDArray[Any]:

@@ -1,0 +1,125 @@
+"""What a target names beside its class: pixels of the image, a box, or a direction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self, TypeAlias
+
+import numpy as np
+
+from camgraph_core.errors import TargetError
+from camgraph_core.types import AnyArray, ByteArray, FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class _OfArray:
+    """Compares and hashes by the elements of its array, which no one may change."""
+
+    array: AnyArray
+
+    def _keep(self, array: AnyArray) -> None:
+        array.setflags(write=False)
+        object.__setattr__(self, "array", array)
+
+    def __eq__(self, other: object) -> bool:
+        return self._key == other._key if isinstance(other, type(self)) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @cached_property
+    def _key(self) -> Hashable:
+        return self.array.dtype.str, self.array.shape, self.array.tobytes()
+
+
+@dataclass(frozen=True, eq=False)
+class Mask(_OfArray):
+    """Segmentation: the pixels whose scores of the class are summed.
+
+    Attributes:
+        array: uint8 [H, W], 1 inside and 0 outside; given as any numbers, non-zero inside. It has the size of the
+            photo (of the input where a tensor is given), or that of the map of scores. All zero: where the class wins.
+
+    Raises:
+        TargetError: The array is not one of numbers with two axes.
+
+    """
+
+    array: ByteArray
+
+    def __post_init__(self) -> None:
+        mask: AnyArray = np.asarray(self.array)
+        if mask.ndim != 2 or mask.dtype.kind not in "buif" or mask.size == 0:
+            raise TargetError(
+                f"A mask is an array [H, W] of numbers, non-zero inside; this one is {mask.dtype} {list(mask.shape)}."
+            )
+        self._keep((mask != 0).astype(np.uint8))
+
+
+@dataclass(frozen=True, eq=False)
+class Direction(_OfArray):
+    """Embedding: the direction that the embedding is projected on.
+
+    Attributes:
+        array: float32 [D].
+
+    Raises:
+        TargetError: The array is not one of finite numbers with one axis.
+
+    """
+
+    array: FloatArray
+
+    def __post_init__(self) -> None:
+        direction: AnyArray = np.asarray(self.array)
+        if direction.ndim != 1 or direction.dtype.kind not in "iuf" or not np.isfinite(direction).all():
+            raise TargetError(
+                f"A cotangent is an array [D] of finite numbers; this one is {direction.dtype} {list(direction.shape)}."
+            )
+        self._keep(direction.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Box:
+    """Detection: a candidate box, before non-maximum suppression, by its index or by its rank.
+
+    Attributes:
+        index: Index of the box, from 0.
+        rank: Rank of the box by its score for the class: 1 is the best.
+
+    Raises:
+        TargetError: The box is named twice or not at all, or a number is out of range.
+
+    """
+
+    index: int | None = None
+    rank: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.index is None) == (self.rank is None):
+            raise TargetError("A box is named by its index or by its rank: give one of them.")
+        if self.index is not None and self.index < 0:
+            raise TargetError(f"The index of a box is not negative, but the target says {self.index}.")
+        if self.rank is not None and self.rank < 1:
+            raise TargetError(f"Ranks of boxes start at 1, but the target says {self.rank}.")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The box as written on a command line: ``17`` is an index, ``-2`` the rank 2.
+
+        Raises:
+            TargetError: The text is neither.
+
+        """
+        text = text.strip()
+        if re.fullmatch(r"\d+", text):
+            return cls(int(text))
+        if re.fullmatch(r"-\d+", text):
+            return cls(rank=-int(text))
+        raise TargetError(f"The anchor {text!r} is not a box; give its index, or -R for the box of rank R.")
+
+
+Place: TypeAlias = Mask | Box | Direction
