@@ -19,6 +19,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from camgraph_core.errors import UsageError
 from camgraph_exporter.assemble.build import BuildOptions
+from camgraph_exporter.choose.score import HEADS, TASKS, ScoreOptions
+from camgraph_exporter.choose.unfused import prepare_for
 from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.export import Exported, ExportOptions, export_file
 from camgraph_exporter.export_torch import export_factory, export_torch_file, load_factory, load_torch_file
@@ -39,8 +41,6 @@ from camgraph_exporter.report import (
     inspection_json,
     summarise,
 )
-from camgraph_exporter.score.score import HEADS, TASKS, ScoreOptions
-from camgraph_exporter.score.unfused import prepare_for
 from camgraph_exporter.storage import weights_folder, written_bytes
 from camgraph_exporter.verify.certificate import Progress as Report
 from camgraph_exporter.verify.certificate import certify

@@ -13,21 +13,21 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import UsageError
 from camgraph_exporter.assemble.build import BuildOptions, Built, build
 from camgraph_exporter.assemble.direct_outputs import write_directly
-from camgraph_exporter.assemble.heads.regression import LABELS as REGRESSION_LABELS
+from camgraph_exporter.choose.layers import AUTO, choose_layers
+from camgraph_exporter.choose.score import Score, ScoreOptions, find_score
+from camgraph_exporter.choose.unfused import prepare_for
 from camgraph_exporter.errors import Problems
 from camgraph_exporter.frontends.fixed_inputs import fix_inputs
 from camgraph_exporter.frontends.input_values import Values
 from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx
 from camgraph_exporter.input_spec import Input, InputOptions, make_input
 from camgraph_exporter.labels import labels_in_maps, labels_in_metadata
-from camgraph_exporter.layers.choose import AUTO, choose_layers
 from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.manifest import make_manifest
 from camgraph_exporter.own_graph import explainable_graph, load_trained
 from camgraph_exporter.prepare.prepare import Prepared
-from camgraph_exporter.score.score import Score, ScoreOptions, find_score
-from camgraph_exporter.score.unfused import prepare_for
 from camgraph_exporter.storage import check_model, check_target, load_engine, weights_folder, write
+from camgraph_exporter.tasks.regression import LABELS as REGRESSION_LABELS
 from camgraph_exporter.verify.certificate import Progress, certify, require
 from camgraph_exporter.verify.forward_part import is_rewritten
 from camgraph_exporter.verify.locate import name_wrong_nodes

@@ -12,15 +12,15 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.assemble.build import build
+from camgraph_exporter.choose.layers import choose_layer, choose_layers
+from camgraph_exporter.choose.score import Score, ScoreOptions, find_score
 from camgraph_exporter.graph.dims import Dim, dims_of
 from camgraph_exporter.input_spec import Input, InputOptions, make_input
 from camgraph_exporter.layers.branches import parallel_branches
-from camgraph_exporter.layers.choose import choose_layer, choose_layers
 from camgraph_exporter.layers.layers import TargetLayer, candidate_layers, spatial_layers
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.reading.receptive_field import receptive_fields
-from camgraph_exporter.score.score import Score, ScoreOptions, find_score
 from camgraph_exporter.storage import load_engine, weights_folder
 from camgraph_runtime.run.engine import Engine
 

@@ -10,9 +10,9 @@ import onnx
 import pytest
 
 from camgraph_exporter.assemble.build import BuildOptions
+from camgraph_exporter.choose.score import ScoreOptions
 from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.export import Exported
-from camgraph_exporter.score.score import ScoreOptions
 from camgraph_exporter.verify import batches
 from camgraph_exporter.verify.certificate import certify
 from camgraph_exporter.verify.checks import float32_close

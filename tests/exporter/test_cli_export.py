@@ -11,9 +11,9 @@ import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.assemble.build import Built, build
+from camgraph_exporter.choose.score import HEADS, Score
 from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.prepare.prepare import Prepared
-from camgraph_exporter.score.score import HEADS, Score
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.run.engine import Engine
 from support.exporting import camgraph, complaint

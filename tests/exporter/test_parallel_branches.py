@@ -11,11 +11,11 @@ import onnx
 import pytest
 
 from camgraph_core.target import Target
+from camgraph_exporter.choose.layers import choose_layers
+from camgraph_exporter.choose.score import find_score
 from camgraph_exporter.errors import LayerError
 from camgraph_exporter.frontends.onnx_file import load_onnx
-from camgraph_exporter.layers.choose import choose_layers
 from camgraph_exporter.prepare.prepare import prepare
-from camgraph_exporter.score.score import find_score
 from camgraph_runtime.explainer import Explainer
 from support.exporting import camgraph, exported, in_memory
 from support.nets import CLASSES, Net, classifier, deep_classifier

@@ -11,8 +11,8 @@ import onnx
 import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.choose.score import ScoreOptions
 from camgraph_exporter.errors import ScoreError
-from camgraph_exporter.score.score import ScoreOptions
 from camgraph_runtime.run.engine import Engine
 from support import detectors
 from support.exporting import camgraph, exported, images

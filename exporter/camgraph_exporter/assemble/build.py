@@ -11,10 +11,9 @@ from onnx_ir.passes import common
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import UsageError
 from camgraph_exporter.assemble.guided import GUIDED_RULES, check_guided
-from camgraph_exporter.assemble.heads import attach_head
-from camgraph_exporter.assemble.interface import Interface
 from camgraph_exporter.assemble.layer_outputs import add_layer_outputs
 from camgraph_exporter.assemble.skippable import make_skippable
+from camgraph_exporter.choose.score import Score
 from camgraph_exporter.errors import GradientError, LayerError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.layers.layers import TargetLayer
@@ -23,7 +22,8 @@ from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.prepare.probe import BATCH
 from camgraph_exporter.quantised.forms import is_quantiser, real_form
 from camgraph_exporter.quantised.integer_maps import hide_integer_maps
-from camgraph_exporter.score.score import Score
+from camgraph_exporter.targets.interface import Interface
+from camgraph_exporter.tasks import attach_head
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.driver import Path, Step, check_rules, differentiate
 

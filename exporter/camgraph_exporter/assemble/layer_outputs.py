@@ -5,10 +5,10 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.assemble.interface import Interface
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.reading.tokens import to_map
+from camgraph_exporter.targets.interface import Interface
 from camgraph_exporter.vjp.backward import Backward
 
 

@@ -10,8 +10,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import onnx_ir as ir
 
-from camgraph_exporter.assemble.interface import Interface
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.targets.interface import Interface
 
 SWITCH = "explain"
 

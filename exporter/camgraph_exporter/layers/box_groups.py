@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
+from camgraph_exporter.choose.score import Score
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.reads import reads
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.quantised.forms import maker
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.score.pieces import Constants, Piece, constant, step_back, whole
-from camgraph_exporter.score.score import Score
 from camgraph_exporter.vjp.driver import Path
 
 # These change the scores of a box by themselves only: what comes after a head's last weights is the head's own output.

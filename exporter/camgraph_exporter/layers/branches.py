@@ -12,10 +12,10 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.choose.score import Score
 from camgraph_exporter.layers.layers import TargetLayer, cuts_of
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.reading.image_path import image_path
-from camgraph_exporter.score.score import Score
 from camgraph_exporter.vjp.driver import Path
 
 

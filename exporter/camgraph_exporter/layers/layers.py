@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.choose.score import Score
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.layers.cost import macs
 from camgraph_exporter.prepare.prepare import Prepared
@@ -21,7 +22,6 @@ from camgraph_exporter.reading.pixels import ARITHMETIC, MOVES, front_of, is_con
 from camgraph_exporter.reading.placement.law import PlaceError
 from camgraph_exporter.reading.placement.places import Places
 from camgraph_exporter.reading.tokens import without_effect
-from camgraph_exporter.score.score import Score
 from camgraph_exporter.vjp.driver import Path
 
 # A map directly before one of these is not the end of its block.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.choose.score import Score
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.reading.layouts import MapLayout
 from camgraph_exporter.reading.pixels import front_of, pixels_of
 from camgraph_exporter.reading.placement.law import PlaceError
 from camgraph_exporter.reading.placement.places import Places
-from camgraph_exporter.score.score import Score
 
 
 def mask_place(prepared: Prepared, score: Score) -> tuple[pb.Placement | None, str]:

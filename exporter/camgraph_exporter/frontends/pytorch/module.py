@@ -15,6 +15,7 @@ import onnx_ir as ir
 import torch
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.choose.layers import AUTO
 from camgraph_exporter.errors import LayerError, closest
 from camgraph_exporter.frontends.onnx_file import LoadedModel
 from camgraph_exporter.frontends.pytorch.backward import backward_notes
@@ -24,7 +25,6 @@ from camgraph_exporter.frontends.pytorch.kept import left_as_it_was
 from camgraph_exporter.frontends.pytorch.layers import find_layers, record
 from camgraph_exporter.frontends.pytorch.running import check_agrees, check_runs, random_like, refusal
 from camgraph_exporter.frontends.pytorch.wrappers import core_name, unwrap
-from camgraph_exporter.layers.choose import AUTO
 
 
 def load_module(

@@ -17,7 +17,7 @@ from camgraph_exporter.quantised.forms import maker
 from camgraph_exporter.score.one_number import words_of
 
 if TYPE_CHECKING:
-    from camgraph_exporter.score.score import Score
+    from camgraph_exporter.choose.score import Score
 
 _OF_SCORES = {
     "logit", "logits", "score", "scores", "prob", "probs", "probability", "probabilities", "pred", "preds",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.choose.output import choose_output
 from camgraph_exporter.errors import ScoreError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.prepare import Prepared
@@ -16,7 +17,6 @@ from camgraph_exporter.score.output_head import OutputHead
 from camgraph_exporter.score.ranking import ranked_scores
 from camgraph_exporter.score.recognise import head_of
 from camgraph_exporter.score.score_shape import ScoreShape, is_one_number, read_shape, score_dims, suggested_task
-from camgraph_exporter.score.which_output import choose_output
 
 HEADS = {
     "softmax": pb.HEAD_KIND_SOFTMAX,

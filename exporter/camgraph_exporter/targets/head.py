@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.assemble.interface import Interface
+from camgraph_exporter.targets.interface import Interface
 from camgraph_exporter.vjp.backward import TARGETS, Backward
 
 

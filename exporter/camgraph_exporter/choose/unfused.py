@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
+from camgraph_exporter.choose.score import ScoreOptions, find_score
 from camgraph_exporter.errors import ExportError
 from camgraph_exporter.prepare.fusions import can_be_written_out
 from camgraph_exporter.prepare.normalise import LOWEST_OPSET
 from camgraph_exporter.prepare.prepare import Prepared, prepare
 from camgraph_exporter.reading.image_path import image_path
-from camgraph_exporter.score.score import ScoreOptions, find_score
 
 # What makes features of pixels: no layer lies before the first of them.
 _FEATURES = {"Conv", "ConvTranspose", "MatMul", "Gemm", "FusedConv", "FusedMatMul", "FusedGemm"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.assemble.heads.head import Head, add_target_input, pick, resolve_ranks, targets_first
-from camgraph_exporter.assemble.interface import Interface
-from camgraph_exporter.score.score import Score
+from camgraph_exporter.choose.score import Score
+from camgraph_exporter.targets.head import Head, add_target_input, pick, resolve_ranks, targets_first
+from camgraph_exporter.targets.interface import Interface
 from camgraph_exporter.vjp.backward import TARGETS, Backward, dtype_of
 
 

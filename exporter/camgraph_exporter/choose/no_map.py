@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from camgraph_exporter.choose.score import Score
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.reading.axes import axes_on
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.reading.layouts import layout_from
 from camgraph_exporter.reading.pixels import pixels_of
-from camgraph_exporter.score.score import Score
 from camgraph_exporter.vjp.driver import Path
 
 _SHOWN = 3

@@ -8,16 +8,16 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.choose.no_map import why_no_map
+from camgraph_exporter.choose.score import Score
 from camgraph_exporter.errors import ExportError, LayerError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.layers.box_groups import BoxGroups
 from camgraph_exporter.layers.branches import parallel_branches
 from camgraph_exporter.layers.layers import TargetLayer, is_moved, narrowest, spatial_layers
-from camgraph_exporter.layers.no_map import why_no_map
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.quantised.forms import SMALL_INTEGERS, maker, quantised_twin, shown
 from camgraph_exporter.reading.image_path import image_path
-from camgraph_exporter.score.score import Score
 from camgraph_exporter.vjp.driver import Path
 
 AUTO = "auto"

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.assemble.heads.classification import attach_classification
-from camgraph_exporter.assemble.heads.detection import attach_detection
-from camgraph_exporter.assemble.heads.embedding import attach_embedding
-from camgraph_exporter.assemble.heads.head import Head
-from camgraph_exporter.assemble.heads.regression import attach_regression
-from camgraph_exporter.assemble.heads.segmentation import attach_segmentation
-from camgraph_exporter.assemble.interface import Interface
-from camgraph_exporter.score.score import Score
+from camgraph_exporter.choose.score import Score
+from camgraph_exporter.targets.head import Head
+from camgraph_exporter.targets.interface import Interface
+from camgraph_exporter.tasks.classification import attach_classification
+from camgraph_exporter.tasks.detection import attach_detection
+from camgraph_exporter.tasks.embedding import attach_embedding
+from camgraph_exporter.tasks.regression import attach_regression
+from camgraph_exporter.tasks.segmentation import attach_segmentation
 from camgraph_exporter.vjp.backward import Backward
 
 _ATTACH: dict[pb.Task, Callable[[Backward, Interface, Score], Head]] = {

@@ -5,7 +5,9 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.assemble.heads.head import (
+from camgraph_exporter.choose.score import Score
+from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.targets.head import (
     Head,
     add_target_input,
     both_classes,
@@ -15,9 +17,7 @@ from camgraph_exporter.assemble.heads.head import (
     scalar,
     targets_first,
 )
-from camgraph_exporter.assemble.interface import Interface
-from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.score.score import Score
+from camgraph_exporter.targets.interface import Interface
 from camgraph_exporter.vjp.backward import Backward, dtype_of
 
 LABELS = ("less", "more")

@@ -1,0 +1,1 @@
+"""Targets in the graph: the inputs that name them, ranks and one-hot rows, of which each task builds its head."""
