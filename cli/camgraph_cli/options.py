@@ -1,0 +1,121 @@
+"""Options of a command, made of declared settings."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from camgraph_core.settings import Declared, declared, nested
+
+Command = Callable[..., None]
+
+
+def options_of(**settings: type) -> Callable[[Command], Command]:
+    """Add an option for each setting of these dataclasses; the command gets them as instances, by these names."""
+
+    def add(command: Command) -> Command:
+        items = [item for kind in settings.values() for item in _all(kind)]
+
+        @functools.wraps(command)
+        def with_instances(*args: Any, **values: Any) -> None:
+            made = {name: _made(kind, values) for name, kind in settings.items()}
+            taken = set(map(_variable, items))
+            command(*args, **{name: value for name, value in values.items() if name not in taken}, **made)
+
+        extended: Command = with_instances
+        for item in reversed(items):
+            extended = _option(item)(extended)
+        return extended
+
+    return add
+
+
+def _all(settings: type) -> Iterator[Declared]:
+    """Yield the settings of a dataclass and of those that its fields hold."""
+    yield from declared(settings)
+    for _, kind in nested(settings):
+        yield from _all(kind)
+
+
+def _made(settings: type, values: Mapping[str, Any]) -> Any:
+    own = {item.field: _given(item, values[_variable(item)]) for item in declared(settings)}
+    return settings(**own, **{field: _made(kind, values) for field, kind in nested(settings)})
+
+
+def _variable(item: Declared) -> str:
+    return item.name.replace("-", "_")
+
+
+def _given(item: Declared, value: Any) -> Any:
+    if _turns_off(item):
+        return not value
+    return tuple(value) if item.setting.repeated else value
+
+
+def _turns_off(item: Declared) -> bool:
+    return item.kind is bool and item.default is True
+
+
+def _option(item: Declared) -> Callable[[Command], Command]:
+    setting = item.setting
+    extra: dict[str, Any] = {"help": setting.help, "required": item.is_required, "metavar": setting.metavar}
+    if item.kind is bool:
+        return click.option(*item.flags, _variable(item), is_flag=True, **extra)
+    extra["type"] = _type(item)
+    extra["multiple"] = setting.repeated
+    if not item.is_required:
+        extra["default"] = item.default
+        extra["show_default"] = item.default not in ("", (), None)
+    return click.option(*item.flags, _variable(item), **extra)
+
+
+def _type(item: Declared) -> Any:
+    setting = item.setting
+    if setting.read is not None:
+        return click.types.FuncParamType(_reader(setting.read))
+    if item.choices:
+        return click.Choice(item.choices)
+    if item.kind in (int, float):
+        return _number(item)
+    if item.kind is Path:
+        exists = setting.path != "new"
+        folder = setting.path == "folder"
+        return click.Path(exists=exists, file_okay=not folder, dir_okay=folder, path_type=Path)
+    return _Text()
+
+
+def _number(item: Declared) -> Any:
+    setting = item.setting
+    limits: Any = click.IntRange if item.kind is int else click.FloatRange
+    if setting.above is not None:
+        return limits(setting.above, setting.at_most, min_open=True)
+    if setting.at_least is not None or setting.at_most is not None:
+        return limits(setting.at_least, setting.at_most)
+    return item.kind
+
+
+def _reader(read: Callable[[str], Any]) -> Callable[[Any], Any]:
+    """Make it take what a file may hold as well: an array is the text of its items with commas between."""
+
+    def read_any(value: Any) -> Any:
+        return read(",".join(map(str, value)) if isinstance(value, list) else str(value))
+
+    return read_any
+
+
+class _Text(click.types.StringParamType):
+    """Text; an environment variable that holds several is split as a shell would, so that they may have spaces."""
+
+    name = "text"
+
+    def split_envvar_value(self, rv: str) -> Sequence[str]:
+        """Values in an environment variable, quoted where they have spaces."""
+        try:
+            return shlex.split(rv)
+        except ValueError as error:
+            raise click.UsageError(f"{rv!r} opens a quote and does not close it.") from error

@@ -1,0 +1,143 @@
+"""Settings: one declaration each, from which their check, their option on the command line and its page follow.
+
+The declaration is the annotated field of a frozen dataclass::
+
+    @dataclass(frozen=True)
+    class ServerConfig:
+        workers: Annotated[int, Setting("Requests that are worked on at the same time.", at_least=0)] = 0
+
+        def __post_init__(self) -> None:
+            check_settings(self)
+
+`camgraph_cli.options` makes options of it. What has no `Setting` is an argument of Python alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from camgraph_core.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What a setting says of itself beside its name, its type and its default.
+
+    Attributes:
+        help: What it does, in a sentence or two.
+        option: The option's flags, where they are not the field's name: `-o --output`. A flag of another meaning than
+            the field (`--fast-int8` of `exact_int8 = True`) sets the field to the opposite of its default.
+        choices: All possible values of a text; those of a `Literal` are known.
+        at_least: Lowest possible number.
+        above: A number which the setting must exceed.
+        at_most: Highest possible number.
+        path: What a path must be: a file that exists, a folder that exists, or a file to be written.
+        repeated: Whether the option may be given several times.
+        read: Turns text of the command line or of a file into the value; may raise `UsageError`.
+        metavar: What the help shows in place of the value.
+
+    """
+
+    help: str
+    _: dataclasses.KW_ONLY
+    option: str = ""
+    choices: tuple[str, ...] = ()
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    path: Literal["file", "folder", "new"] = "new"
+    repeated: bool = False
+    read: Callable[[str], Any] | None = None
+    metavar: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Declared:
+    """A field with its setting. `kind` is its type, without `None` where it may be left out."""
+
+    field: str
+    kind: Any
+    default: Any
+    setting: Setting
+
+    @property
+    def is_required(self) -> bool:
+        """Whether there is no default."""
+        return self.default is dataclasses.MISSING
+
+    @property
+    def flags(self) -> list[str]:
+        """The option's flags, `--max-targets` for a field `max_targets`."""
+        return self.setting.option.split() or [f"--{self.field.replace('_', '-')}"]
+
+    @property
+    def name(self) -> str:
+        """Its name in files and messages: the long flag without dashes before it."""
+        return next(flag for flag in self.flags if flag.startswith("--")).removeprefix("--")
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """All possible values, or none where they cannot be listed."""
+        return get_args(self.kind) if get_origin(self.kind) is Literal else self.setting.choices
+
+
+def declared(settings: type) -> Iterator[Declared]:
+    """Each setting of a dataclass, in the order of its fields."""
+    hints = get_type_hints(settings, include_extras=True)
+    for field in dataclasses.fields(settings):
+        if get_origin(hints[field.name]) is Annotated:
+            kind, setting = get_args(hints[field.name])
+            yield Declared(field.name, _without_none(kind), _default(field), setting)
+
+
+def nested(settings: type) -> Iterator[tuple[str, type]]:
+    """Each field that holds further settings, with their class."""
+    hints = get_type_hints(settings)
+    for field in dataclasses.fields(settings):
+        kind = hints[field.name]
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind) and any(declared(kind)):
+            yield field.name, kind
+
+
+def check_settings(settings: Any) -> None:
+    """Hold every value against its declaration.
+
+    Raises:
+        UsageError: a number is out of its range, or a text is not one of its choices.
+
+    """
+    for item in declared(type(settings)):
+        value = getattr(settings, item.field)
+        if value is None:
+            continue
+        wrong = _range_missed(item.setting, value)
+        if wrong:
+            raise UsageError(f"{item.name} must be {wrong}, not {value}.")
+        if item.choices and value not in item.choices:
+            what = item.name.replace("-", " ")
+            raise UsageError(f"There is no {what} {value!r}. Use one of {', '.join(item.choices)}.")
+
+
+def _range_missed(setting: Setting, value: Any) -> str:
+    if setting.at_least is not None and value < setting.at_least:
+        return f"at least {setting.at_least}"
+    if setting.above is not None and value <= setting.above:
+        return f"greater than {setting.above}"
+    if setting.at_most is not None and value > setting.at_most:
+        return f"at most {setting.at_most}"
+    return ""
+
+
+def _without_none(kind: Any) -> Any:
+    if get_origin(kind) not in (Union, types.UnionType):
+        return kind
+    kinds = [part for part in get_args(kind) if part is not type(None)]
+    return kinds[0] if len(kinds) == 1 else Union[tuple(kinds)]  # noqa: UP007 - the members are computed
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    make = field.default_factory
+    return make() if callable(make) else field.default
