@@ -32,7 +32,7 @@ from camgraph_runtime.preprocess import Frame
 
 # The plain definition is the tests' own.
 sys.path.insert(0, str(ROOT / "tests"))
-from support.plain_overlay import plain_overlay
+from support.plain_overlay import plain_laid, plain_overlay
 
 _SIZES = {0.3: (480, 640), 1.3: (1024, 1280), 12.8: (3200, 4000)}
 _WEIGHTS = (0.5, 0.3)
@@ -45,7 +45,7 @@ Cells = NDArray[np.float32]
 
 
 def _plain(photo: Pixels, cells: Cells, frame: Frame, weight: float) -> Pixels:
-    return plain_overlay(photo, frame.to_photo(cells), "jet", weight)
+    return plain_overlay(photo, plain_laid(cells, frame), "jet", weight)
 
 
 def _tiles(photo: Pixels, cells: Cells, frame: Frame, weight: float) -> Pixels:

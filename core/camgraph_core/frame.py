@@ -81,22 +81,6 @@ class Frame:
         laid: ByteArray = mask[rows[:, None], columns[None, :]]
         return np.where(on_rows[:, None] & on_columns[None, :], laid, 0).astype(np.uint8)
 
-    def to_photo(self, heatmap: FloatArray) -> FloatArray:
-        """Heatmap [h_in, w_in] of the network's input, laid back onto the photo: float32 [H, W].
-
-        Bilinear between cells; photo pixels that the network did not see are 0.
-        """
-        if heatmap.shape != self.network_size:
-            raise ValueError(f"the heatmap is {heatmap.shape}, not {self.network_size}")
-        top, bottom, down, seen_rows = self.vertical.taps()
-        left, right, across, seen_columns = self.horizontal.taps()
-        # Columns first: the large array is then built from whole rows, which is several times faster.
-        wide = _blend(heatmap[:, left], heatmap[:, right], across[None, :])
-        wide[:, ~seen_columns] = 0
-        photo = _blend(wide[top], wide[bottom], down[:, None])
-        photo[~seen_rows] = 0
-        return photo
-
 
 def of_shrunk_photo(frame: Frame, size: Size) -> Frame:
     """The frame of a photo after it was shrunk to a size; the network's input stays where it is on it."""
@@ -122,11 +106,3 @@ def fitted(size: Size, max_side: int | None) -> Size:
     height, width = size
     factor = min(1.0, max_side / max(size))
     return max(1, round(height * factor)), max(1, round(width * factor))
-
-
-def _blend(first: FloatArray, second: FloatArray, weight: FloatArray) -> FloatArray:
-    """First + weight * (second - first): exactly ``first`` where both are equal or the weight is 0."""
-    result: FloatArray = second - first
-    result *= weight
-    result += first
-    return result

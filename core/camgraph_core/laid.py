@@ -18,7 +18,7 @@ _Taps = tuple[AnyArray, ...]
 class LaidMap:
     """A map laid onto the photo: ``laid[rows, columns]`` is that part of it, bilinear between cells.
 
-    Photo pixels that the network did not see are 0. The values are those of `Frame.to_photo`.
+    Photo pixels that the network did not see are 0.
 
     Attributes:
         cells: float32 [h_in, w_in], in the frame of the network's input.

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidGraphError, InvalidInputError
 from camgraph_core.frame import Frame
+from camgraph_core.laid import LaidMap
 from camgraph_runtime.preprocess.geometry import apply_steps
 
 LIMIT = 10_000_000
@@ -66,11 +67,11 @@ def test_a_bright_spot_comes_back_to_its_place(name: str, height: int, width: in
     image, frame = apply_steps(photo, PIPELINES[name], max_pixels=LIMIT)
     seen = np.asarray(image, np.float32)[:, :, 0] / 255
     seen[seen == np.float32(114 / 255)] = 0  # the letterbox's padding is no spot
-    back = frame.to_photo(seen)
+    back = LaidMap(seen, frame).whole()
 
     assert back.shape == (height, width)
     assert back.dtype == np.float32
-    visible = photo[:, :, 0] * (frame.to_photo(np.ones_like(seen)) > 0)
+    visible = photo[:, :, 0] * (LaidMap(np.ones_like(seen), frame).whole() > 0)
     assume(np.count_nonzero(visible) > radius**2)
     tolerance = 0.75 * max(1.0, 1 / frame.vertical.scale, 1 / frame.horizontal.scale)
     np.testing.assert_allclose(_centroid(back), _centroid(visible), atol=tolerance)
@@ -91,7 +92,7 @@ def _centroid(weights: np.ndarray) -> tuple[float, float]:
 def test_cells_outside_the_crop_are_zero() -> None:
     steps = [pb.GeometryStep(center_crop=pb.CenterCrop(height=10, width=6))]
     _, frame = apply_steps(np.zeros((20, 30, 3), np.uint8), steps, max_pixels=LIMIT)
-    back = frame.to_photo(np.ones((10, 6), np.float32))
+    back = LaidMap(np.ones((10, 6), np.float32), frame).whole()
     expected = np.zeros((20, 30), np.float32)
     expected[5:15, 12:18] = 1
     np.testing.assert_array_equal(back, expected)
@@ -108,25 +109,20 @@ def test_the_letterbox_padding_is_left_out() -> None:
     heatmap = np.zeros((40, 40), np.float32)
     heatmap[:10] = 1
     heatmap[10:30] = np.linspace(0.25, 0.75, 20, dtype=np.float32)[:, None]
-    np.testing.assert_array_equal(frame.to_photo(heatmap), heatmap[10:30])
+    np.testing.assert_array_equal(LaidMap(heatmap, frame).whole(), heatmap[10:30])
 
 
 def test_an_identity_frame_returns_the_same_bits() -> None:
     heatmap = np.random.default_rng(0).random((33, 47), np.float32)
-    np.testing.assert_array_equal(Frame.identity(33, 47).to_photo(heatmap), heatmap)
+    np.testing.assert_array_equal(LaidMap(heatmap, Frame.identity(33, 47)).whole(), heatmap)
 
 
 def test_a_stretch_is_undone_by_bilinear_interpolation() -> None:
     _, frame = apply_steps(np.zeros((2, 8, 3), np.uint8), [_resize_to(2, 4)], max_pixels=LIMIT)
     heatmap = np.array([[0, 1, 0, 1], [1, 1, 1, 1]], np.float32)
-    back = frame.to_photo(heatmap)
+    back = LaidMap(heatmap, frame).whole()
     np.testing.assert_allclose(back[0], [0, 0.25, 0.75, 0.75, 0.25, 0.25, 0.75, 1], rtol=0, atol=1e-6)
     np.testing.assert_array_equal(back[1], np.ones(8))
-
-
-def test_a_heatmap_of_another_size_is_refused() -> None:
-    with pytest.raises(ValueError, match="not \\(4, 4\\)"):
-        Frame.identity(4, 4).to_photo(np.zeros((4, 5), np.float32))
 
 
 def test_crop_of_a_smaller_picture_pads_with_zeros() -> None:

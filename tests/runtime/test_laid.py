@@ -1,4 +1,4 @@
-"""Maps laid onto the photo a tile at a time, against the frame's own way, over whole arrays."""
+"""Maps laid onto the photo a tile at a time, against the plain way, over whole arrays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from camgraph_core.guided_picture import guided_picture
 from camgraph_core.laid import LaidMap
 from camgraph_runtime import Explainer, Threads
 from camgraph_runtime.pictures.overlay import heatmap_to_gray, overlay
-from support.plain_overlay import plain_grey, plain_overlay
+from support.plain_overlay import plain_grey, plain_laid, plain_overlay
 from support.tiny_graph import TinyGraph
 
 STRETCH = pb.GeometryStep(resize_to=pb.ResizeTo(height=16, width=16))
@@ -38,11 +38,11 @@ def frames(draw: st.DrawFn) -> Frame:
 
 @given(frames(), st.integers(0, 2**32 - 1), st.sampled_from([1, 7, 64, 1 << 15]))
 @settings(max_examples=300, deadline=None)
-def test_a_laid_map_is_the_frames_own(frame: Frame, seed: int, pixels: int) -> None:
+def test_a_laid_map_is_that_of_whole_arrays(frame: Frame, seed: int, pixels: int) -> None:
     rng = np.random.default_rng(seed)
     cells = rng.random(frame.network_size, np.float32)
     photo = rng.integers(0, 256, (*frame.photo_size, 3), np.uint8)
-    wanted = frame.to_photo(cells)
+    wanted = plain_laid(cells, frame)
     with mock.patch.object(tiles, "_PIXELS", pixels):
         laid = LaidMap(cells, frame)
         np.testing.assert_array_equal(laid.whole(), wanted)
@@ -57,7 +57,7 @@ def test_a_guided_picture_is_that_of_whole_arrays(frame: Frame, seed: int, pixel
     guided = np.random.default_rng(seed).normal(size=(*frame.network_size, 3)).astype(np.float32)
     centred = guided - np.mean(guided)
     cut = np.clip(centred / (np.std(centred) + np.float32(1e-5)) * np.float32(0.1), np.float32(-0.5), np.float32(0.5))
-    photo = np.stack([frame.to_photo(cut[:, :, channel]) for channel in range(3)], axis=2)
+    photo = np.stack([plain_laid(cut[:, :, channel], frame) for channel in range(3)], axis=2)
     wanted = ((photo + np.float32(0.5)) * np.float32(255)).astype(np.uint8)
     with mock.patch.object(tiles, "_PIXELS", pixels):
         np.testing.assert_array_equal(guided_picture(guided, frame), wanted)
@@ -106,4 +106,4 @@ def test_what_is_asked_for_is_kept() -> None:
     photo = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
     [explanation] = Explainer(TinyGraph(steps=[STRETCH]).serialize(), threads=Threads(1)).explain(photo).explanations
     assert explanation.heatmap is explanation.heatmap
-    np.testing.assert_array_equal(explanation.heatmap, explanation.frame.to_photo(explanation.input_heatmap))
+    np.testing.assert_array_equal(explanation.heatmap, plain_laid(explanation.input_heatmap, explanation.frame))

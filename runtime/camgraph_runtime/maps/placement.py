@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.frame import Axis, Frame
+from camgraph_core.laid import LaidMap
 from camgraph_core.types import FloatArray
 
 Size = tuple[int, int]
@@ -144,4 +145,4 @@ class Placement:
         height, width = self.network_size
         # A map lies in the network's input as the network's input lies in the photo.
         frame = Frame(vertical.on(height), horizontal.on(width))
-        return frame.to_photo(cells.T if self.transposed else cells)
+        return LaidMap(cells.T if self.transposed else cells, frame).whole()
