@@ -1,10 +1,8 @@
-"""Settings, log lines, worker pool, tensors: the parts that need no server."""
+"""Settings, worker pool, tensors: the parts that need no server."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import subprocess
 import sys
 import threading
@@ -16,7 +14,6 @@ from camgraph_core.errors import UsageError
 from camgraph_server.config import ServerConfig
 from camgraph_server.errors import UnavailableError
 from camgraph_server.models.loading import worker_count
-from camgraph_server.observe.log import JsonFormatter, TextFormatter, log_event
 from camgraph_server.scheduling.workers import WorkerPool
 from camgraph_server.transport.messages import array_from, tensor_message
 from support.serving import PATIENCE
@@ -59,27 +56,6 @@ def test_tensors_survive_the_way_there_and_back(dtype):
         back = array_from(tensor_message(given))
         np.testing.assert_array_equal(back, given)
         assert back.dtype == np.dtype(dtype)
-
-
-def record(**facts: object) -> logging.LogRecord:
-    caught: list[logging.LogRecord] = []
-    logger = logging.Logger("test")
-    logger.handle = caught.append  # type: ignore[assignment]  # the test's own handler
-    log_event(logger, logging.INFO, "call", **facts)
-    return caught[0]
-
-
-def test_text_lines_cannot_be_forged():
-    line = TextFormatter().format(record(model="a", ms=1.23456, id='x\nstatus="OK" y=1', none=None, empty=""))
-    assert line.endswith('Z INFO call model=a ms=1.235 id="x\\nstatus=\\"OK\\" y=1" empty=""')
-    assert "\n" not in line
-
-
-def test_json_lines():
-    entry = json.loads(JsonFormatter().format(record(ms=1.23456, request_id="x" * 1000)))
-    assert entry["message"] == "call"
-    assert entry["ms"] == 1.235
-    assert len(entry["request_id"]) < 300
 
 
 def test_the_server_needs_neither_onnx_nor_torch():

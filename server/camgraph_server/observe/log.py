@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
+
+from camgraph_server.observe.sink import LogSink
 
 _FACTS = "camgraph_facts"
 _LONGEST_VALUE = 200
@@ -28,10 +29,14 @@ def log_event(logger: logging.Logger, level: int, message: str, *, trace: bool =
 
 
 def configure_logging(log_format: Literal["text", "json"], level: str) -> None:
-    """Sends the log of this process to stderr in the given format."""
-    handler = logging.StreamHandler(sys.stderr)
+    """Sends the log of this process, and the warnings of its libraries, to stderr in the given format.
+
+    Nothing ever waits for the reader of stderr; see `LogSink`.
+    """
+    handler = LogSink()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.captureWarnings(capture=True)
 
 
 class TextFormatter(logging.Formatter):

@@ -1,0 +1,93 @@
+"""The log: lines that cannot be forged, and a reader that stops reading."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+from camgraph.v1 import explanation_pb2 as pb
+from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
+from camgraph_server.observe.log import JsonFormatter, TextFormatter, log_event
+from camgraph_server.observe.sink import LogSink
+from support.serving import PATIENCE, png, server_process
+
+PIPE_BYTES = 65536  # what Linux keeps for a reader; a line of the log takes about 200
+NOTICE = re.compile(rb"WARNING (\d+) lines of the log were dropped")
+
+
+def record(**facts: object) -> logging.LogRecord:
+    caught: list[logging.LogRecord] = []
+    logger = logging.Logger("test")
+    logger.handle = caught.append  # type: ignore[assignment]  # the test's own handler
+    log_event(logger, logging.INFO, "call", **facts)
+    return caught[0]
+
+
+def test_text_lines_cannot_be_forged():
+    line = TextFormatter().format(record(model="a", ms=1.23456, id='x\nstatus="OK" y=1', none=None, empty=""))
+    assert line.endswith('Z INFO call model=a ms=1.235 id="x\\nstatus=\\"OK\\" y=1" empty=""')
+    assert "\n" not in line
+
+
+def test_json_lines():
+    entry = json.loads(JsonFormatter().format(record(ms=1.23456, request_id="x" * 1000)))
+    assert entry["message"] == "call"
+    assert entry["ms"] == 1.235
+    assert len(entry["request_id"]) < 300
+
+
+def test_a_reader_that_stops_costs_lines_and_no_time():
+    reading, writing = os.pipe()
+    sink = LogSink(writing, capacity=10)
+    sink.setFormatter(TextFormatter())
+    for number in range(5000):  # far more than the pipe and the queue hold
+        sink.handle(record(number=number, filling="x" * 100))
+    text = b""
+    while text.count(b" call number=") + sum(map(int, NOTICE.findall(text))) < 5000:
+        text += os.read(reading, PIPE_BYTES)
+    assert text.count(b" call number=") + sum(map(int, NOTICE.findall(text))) == 5000
+    assert sum(map(int, NOTICE.findall(text))) > 1000
+    sink.close()
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_reader_that_has_gone_stops_nobody():
+    reading, writing = os.pipe()
+    os.close(reading)
+    sink = LogSink(writing)
+    sink.handle(record())
+    sink.close()
+    os.close(writing)
+
+
+def test_warnings_of_libraries_are_lines_of_the_log():
+    code = (
+        "import warnings; from camgraph_server.observe.log import configure_logging; "
+        "configure_logging('json', 'info'); warnings.warn('odd file')"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE)
+    assert "odd file" in json.loads(ran.stderr)["message"]
+
+
+async def test_a_server_whose_log_nobody_reads_answers_and_stops(connect, repository):
+    calls = PIPE_BYTES // 50
+    with server_process(repository, "--workers", "1", "--grace", "5") as process:  # its stderr is a pipe
+        stub = ExplanationServiceStub(connect(process.address))
+        for _ in range(calls // 20):
+            await asyncio.gather(*(stub.ListModels(pb.ListModelsRequest(), timeout=PATIENCE) for _ in range(20)))
+        assert (await stub.Explain(pb.ExplainRequest(image=pb.EncodedImage(data=png())), timeout=PATIENCE)).predictions
+        process.signal(signal.SIGTERM)
+        end = time.monotonic() + PATIENCE
+        while process.process.poll() is None and time.monotonic() < end:
+            await asyncio.sleep(0.05)
+        assert process.process.returncode == 0
+        _, log = process.wait()
+        assert len(log) > 0.9 * PIPE_BYTES  # so the pipe was full
