@@ -31,9 +31,9 @@ from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.frontends.pytorch.exporters import EXPORTERS
 from camgraph_exporter.frontends.pytorch.module import default_example, load_module
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.layers.layers import TargetLayer, candidate_layers
 from camgraph_exporter.prepare.prepare import Prepared, prepare
-from camgraph_exporter.vjp.driver import Path as GradientPath
 from camgraph_runtime.run.engine import Engine
 from exporter.matrix.compare import Recorder, channels_first, distance
 

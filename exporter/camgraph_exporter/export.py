@@ -20,6 +20,7 @@ from camgraph_exporter.errors import Problems
 from camgraph_exporter.frontends.fixed_inputs import fix_inputs
 from camgraph_exporter.frontends.input_values import Values
 from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.input_spec import Input, InputOptions, make_input
 from camgraph_exporter.labels import labels_in_maps, labels_in_metadata
 from camgraph_exporter.layers.layers import TargetLayer
@@ -33,8 +34,7 @@ from camgraph_exporter.verify.forward_part import is_rewritten
 from camgraph_exporter.verify.locate import name_wrong_nodes
 from camgraph_exporter.verify.quantised.int8_kernels import remark_on, source_for_exact_kernels, state_kernels
 from camgraph_exporter.verify.subject import LoadSource, Subject, loader_of
-from camgraph_exporter.vjp.driver import Path as GradientPath
-from camgraph_exporter.vjp.driver import Step
+from camgraph_exporter.vjp.driver import Step, opset_of
 from camgraph_runtime.manifest import METADATA_KEY, manifest_to_json
 
 # From IR version 4 on, initializers need not be listed as inputs, and runtimes may fold them.
@@ -177,7 +177,7 @@ def _choose(prepared: Prepared, loaded: LoadedModel, options: ExportOptions) -> 
     problems.raise_all()
     path = GradientPath(prepared.graph, [layer.value for layer in layers], [score.value])
     labels, note = _labels(loaded, options, score)
-    return _Choice(score, layers, branches, made.spec, labels, path.opset(), [*made.notes, *([note] if note else [])])
+    return _Choice(score, layers, branches, made.spec, labels, opset_of(path), [*made.notes, *([note] if note else [])])
 
 
 def _num_labels(loaded: LoadedModel, options: ExportOptions) -> int:

@@ -10,9 +10,10 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from camgraph_exporter.errors import GradientError
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.prepare.branches import inline_constant_branches
 from camgraph_exporter.prepare.normalise import normalise
-from camgraph_exporter.vjp.driver import Path, check_rules
+from camgraph_exporter.vjp.driver import check_rules
 
 _HEADER = """<ir_version: 8, opset_import: ["" : 17]>
 agraph (float[N, 3, 4] x) => (float[N, 3, 4] y)
@@ -113,7 +114,7 @@ def test_a_remaining_if_is_refused_by_name() -> None:
     for value in values.values():
         value.type = ir.TensorType(ir.DataType.FLOAT)
     with pytest.raises(GradientError, match=r"If .*'y'"):
-        check_rules(Path(list(model.graph), [values["h"]], [values["y"]]), layer="h", score="y")
+        check_rules(GradientPath(list(model.graph), [values["h"]], [values["y"]]), layer="h", score="y")
 
 
 def test_nested_branches_equal_names_and_values_from_outside() -> None:

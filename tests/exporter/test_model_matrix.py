@@ -21,9 +21,10 @@ from camgraph_exporter.assemble.build import Built
 from camgraph_exporter.choose.layers import choose_layer
 from camgraph_exporter.choose.score import ScoreOptions, find_score
 from camgraph_exporter.float64 import Float64Evaluator
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.layers.layers import TargetLayer, candidate_layers
 from camgraph_exporter.prepare.prepare import prepare
-from camgraph_exporter.vjp.driver import Path
+from camgraph_exporter.vjp.driver import opset_of
 from camgraph_runtime.run.engine import Engine
 from exporter.matrix.architectures import ARCHITECTURES, Architecture, build
 from exporter.matrix.compare import Autograd, channels_first, distance, draw_feeds, explain_all, trace
@@ -46,7 +47,7 @@ class Subject:
         prepared = prepare(model, sizes=sizes)
         score = find_score(prepared, options)
         layers = candidate_layers(prepared, score)
-        needed = Path(prepared.graph, [layer.value for layer in layers], [score.value]).opset()
+        needed = opset_of(GradientPath(prepared.graph, [layer.value for layer in layers], [score.value]))
         if needed > prepared.model.opset_imports[""]:
             prepared = prepare(prepared.model, opset=needed, sizes=sizes)
             score = find_score(prepared, options)

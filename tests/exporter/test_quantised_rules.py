@@ -14,9 +14,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from camgraph_exporter.errors import GradientError
 from camgraph_exporter.float64 import Float64Evaluator
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.vjp import registry
 from camgraph_exporter.vjp.backward import TARGETS, Backward
-from camgraph_exporter.vjp.driver import Path, check_rules, differentiate
+from camgraph_exporter.vjp.driver import check_rules, differentiate
 from camgraph_runtime.run.engine import Engine
 from exporter.quantised_cases import CASES, MICROSOFT, Activation, QuantisedCase, Weights
 
@@ -108,7 +109,7 @@ class _Model:
         graph.inputs.append(seed)
         op = Backward(graph)
         op.count_targets_by(seed, axis=0)
-        path = Path(list(graph), wrt, [y])
+        path = GradientPath(list(graph), wrt, [y])
         check_rules(path, layer="x0", score="y")
         found = differentiate(op, path, {y: seed}, wrt)
         for x in wrt:
@@ -274,7 +275,7 @@ def _refused(nodes: Iterator[onnx.NodeProto] | list[onnx.NodeProto], **constants
     model.graph.inputs.append(seed)
     op = Backward(model.graph)
     op.count_targets_by(seed, axis=0)
-    path = Path(list(model.graph), [x], [y])
+    path = GradientPath(list(model.graph), [x], [y])
 
     def derive() -> None:
         check_rules(path, layer="x", score="y")

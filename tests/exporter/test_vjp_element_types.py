@@ -7,8 +7,9 @@ import onnx
 import onnx_ir as ir
 import pytest
 
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.vjp.backward import Backward
-from camgraph_exporter.vjp.driver import Path, differentiate
+from camgraph_exporter.vjp.driver import differentiate
 from camgraph_runtime.run.engine import Engine
 
 _X = np.array([[-2.5, -0.3, 0.7, 1.9]], dtype=np.float32)
@@ -25,7 +26,7 @@ def _gradient(body: str) -> np.ndarray | None:
     graph.inputs.append(seed)
     op = Backward(graph)
     op.count_targets_by(seed, axis=0)
-    found = differentiate(op, Path(list(graph), [x], [y]), {y: seed}, [x])
+    found = differentiate(op, GradientPath(list(graph), [x], [y]), {y: seed}, [x])
     if not found:
         return None
     assert found[x].dtype == ir.DataType.FLOAT

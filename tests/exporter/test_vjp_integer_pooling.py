@@ -7,8 +7,9 @@ import onnx
 import onnx_ir as ir
 import pytest
 
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.vjp.backward import Backward
-from camgraph_exporter.vjp.driver import Path, differentiate
+from camgraph_exporter.vjp.driver import differentiate
 from camgraph_runtime.run.engine import Engine
 
 _POOL = "MaxPool <kernel_shape = [3, 2], strides = [2, 1], pads = [1, 0, 0, 1]>"
@@ -24,7 +25,7 @@ def _gradient(body: str, x: np.ndarray, seed: np.ndarray) -> np.ndarray:
     graph.inputs.append(cotangent)
     op = Backward(graph)
     op.count_targets_by(cotangent, axis=0)
-    found = differentiate(op, Path(list(graph), [source], [y]), {y: cotangent}, [source])[source]
+    found = differentiate(op, GradientPath(list(graph), [source], [y]), {y: cotangent}, [source])[source]
     graph.outputs.append(found)
     return Engine(ir.to_proto(model).SerializeToString()).run({"x": x, "seed": seed})[str(found.name)]
 

@@ -13,8 +13,9 @@ from onnx_ir.passes import common
 
 from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.graph.dims import Dim
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.vjp.backward import TARGETS, Backward
-from camgraph_exporter.vjp.driver import Path, differentiate
+from camgraph_exporter.vjp.driver import differentiate, without_rule
 from exporter.op_cases.case import Fed, Input, OpCase
 
 SEED = "seed"
@@ -115,8 +116,8 @@ def gradient_model(case: OpCase, dtype: type[np.floating], *, lazy: bool = False
     op = Backward(graph, portable=portable)
     op.count_targets_by(seeds[0], axis=0)
     wrt = [value for value in graph.inputs if value.name in differentiated(case)]
-    path = Path(list(graph), wrt, [node.outputs[i] for i in case.used])
-    assert not path.without_rule(), f"{case.op_type} has no rule"
+    path = GradientPath(list(graph), wrt, [node.outputs[i] for i in case.used])
+    assert not without_rule(path), f"{case.op_type} has no rule"
     cotangents = differentiate(op, path, {node.outputs[i]: seed for i, seed in zip(case.used, seeds, strict=True)}, wrt)
     graph.outputs.clear()
     for value in wrt:

@@ -16,6 +16,7 @@ from camgraph_exporter.assemble.skippable import make_skippable
 from camgraph_exporter.choose.score import Score
 from camgraph_exporter.errors import GradientError, LayerError
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.layers.mask_place import mask_place
 from camgraph_exporter.prepare.prepare import Prepared
@@ -25,7 +26,7 @@ from camgraph_exporter.quantised.integer_maps import hide_integer_maps
 from camgraph_exporter.targets.interface import Interface
 from camgraph_exporter.tasks import attach_head
 from camgraph_exporter.vjp.backward import Backward
-from camgraph_exporter.vjp.driver import Path, Step, check_rules, differentiate
+from camgraph_exporter.vjp.driver import Step, check_rules, differentiate
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,10 @@ def build(
     """
     options = options or BuildOptions()
     graph = prepared.graph
-    path = Path(graph, [layer.value for layer in layers], [score.value])
+    path = GradientPath(graph, [layer.value for layer in layers], [score.value])
     _check_connected(path, layers, score)
     check_rules(path, layer=layers[0].name, score=score.name)
-    image_path = Path(graph, [prepared.image], [score.value])
+    image_path = GradientPath(graph, [prepared.image], [score.value])
     if options.guided:
         _check_reaches_image(image_path, score)
         check_rules(image_path, layer=str(prepared.image.name), score=score.name)
@@ -146,7 +147,7 @@ def _repeatable(built: Built, nodes: Collection[ir.Node]) -> set[ir.Node]:
     return {node for node in nodes if not any(a.type == ir.AttributeType.GRAPH for a in node.attributes.values())}
 
 
-def _check_reaches_image(path: Path, score: Score) -> None:
+def _check_reaches_image(path: GradientPath, score: Score) -> None:
     if score.value not in path.values:
         raise GradientError(
             f"Guided Grad-CAM needs the gradient of score {score.name!r} at the image, and the model rounds or "
@@ -154,7 +155,7 @@ def _check_reaches_image(path: Path, score: Score) -> None:
         )
 
 
-def _check_connected(path: Path, layers: Sequence[TargetLayer], score: Score) -> None:
+def _check_connected(path: GradientPath, layers: Sequence[TargetLayer], score: Score) -> None:
     for layer in layers:
         if layer.value not in path.values or score.value not in path.values:
             raise LayerError(

@@ -8,10 +8,10 @@ from typing import Any
 import onnx_ir as ir
 
 from camgraph_exporter.errors import GradientError
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.quantised.forms import clips
 from camgraph_exporter.vjp.backward import Backward
-from camgraph_exporter.vjp.driver import Path
 from camgraph_exporter.vjp.registry import Cotangents, Rule
 from camgraph_exporter.vjp.rules.activation import clip, relu
 
@@ -31,7 +31,7 @@ def _guided(exact: Rule) -> Rule:
 GUIDED_RULES: Mapping[str, Rule] = {"Relu": _guided(relu), "Clip": _guided(clip)}
 
 
-def check_guided(path: Path) -> None:
+def check_guided(path: GradientPath) -> None:
     """Raise for a quantised model, whose quantisers have taken the place of some of its rectifiers.
 
     Raises:

@@ -12,13 +12,14 @@ from camgraph_exporter.choose.no_map import why_no_map
 from camgraph_exporter.choose.score import Score
 from camgraph_exporter.errors import ExportError, LayerError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.element_types import SMALL_INTEGERS
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.layers.box_groups import BoxGroups
 from camgraph_exporter.layers.branches import parallel_branches
 from camgraph_exporter.layers.layers import TargetLayer, is_moved, narrowest, spatial_layers
 from camgraph_exporter.prepare.prepare import Prepared
-from camgraph_exporter.quantised.forms import SMALL_INTEGERS, maker, quantised_twin, shown
+from camgraph_exporter.quantised.forms import maker, quantised_twin, shown
 from camgraph_exporter.reading.image_path import image_path
-from camgraph_exporter.vjp.driver import Path
 
 AUTO = "auto"
 _POOLS = {"MaxPool", "AveragePool", "LpPool", "QLinearAveragePool"}
@@ -209,7 +210,7 @@ def _deepest(prepared: Prepared, layers: list[TargetLayer], others: list[TargetL
     coarsest = [layer for layer in layers if area(layer) == smallest]
     finer = {layer.value for layer in others if area(layer) > smallest}
     for layer in reversed(coarsest):
-        if finer & Path(prepared.graph, [layer.value], [score.value]).values:
+        if finer & GradientPath(prepared.graph, [layer.value], [score.value]).values:
             return layer
     return coarsest[-1]
 

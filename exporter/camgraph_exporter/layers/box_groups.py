@@ -9,12 +9,12 @@ import onnx_ir as ir
 
 from camgraph_exporter.choose.score import Score
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.reads import reads
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.quantised.forms import maker
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.score.pieces import Constants, Piece, constant, step_back, whole
-from camgraph_exporter.vjp.driver import Path
 
 # These change the scores of a box by themselves only: what comes after a head's last weights is the head's own output.
 _POINTWISE = {
@@ -63,7 +63,7 @@ class BoxGroups:
         return f"{self._counted - sum(group.count or 0 for group in missing)} of {self._counted}"
 
 
-def _group(piece: Piece, score: Score, path: Path) -> BoxGroup:
+def _group(piece: Piece, score: Score, path: GradientPath) -> BoxGroup:
     count = None if piece.joined is None or piece.joined % score.logits else piece.joined // score.logits
     wanted = {piece.value}
     for node in reversed(path.nodes):
@@ -72,7 +72,7 @@ def _group(piece: Piece, score: Score, path: Path) -> BoxGroup:
     return BoxGroup(count, frozenset(wanted & path.values - {piece.value}))
 
 
-def _sources(score: ir.Value, path: Path, constants: Constants) -> list[Piece]:
+def _sources(score: ir.Value, path: GradientPath, constants: Constants) -> list[Piece]:
     """Return the outputs of the heads that the score is made of: each the last value that weights were applied to."""
     done: dict[ir.Value, Piece] = {}
     open_pieces = [whole(score)]
@@ -87,7 +87,7 @@ def _sources(score: ir.Value, path: Path, constants: Constants) -> list[Piece]:
     return list(done.values())
 
 
-def _unscaled(piece: Piece, path: Path, constants: Constants) -> list[Piece] | None:
+def _unscaled(piece: Piece, path: GradientPath, constants: Constants) -> list[Piece] | None:
     """Return the operand of a function of each score by itself."""
     node = maker(piece.value)
     if node is None or node.domain or node.op_type not in _POINTWISE or piece.value.shape is None:

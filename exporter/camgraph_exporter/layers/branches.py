@@ -13,10 +13,10 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.choose.score import Score
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.layers.layers import TargetLayer, cuts_of
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.reading.image_path import image_path
-from camgraph_exporter.vjp.driver import Path
 
 
 def parallel_branches(prepared: Prepared, score: Score, layers: Sequence[TargetLayer]) -> list[list[TargetLayer]]:
@@ -35,7 +35,7 @@ def parallel_branches(prepared: Prepared, score: Score, layers: Sequence[TargetL
     return [branch for branch in found if branch] or [list(layers)]
 
 
-def _connected(path: Path, layers: Sequence[TargetLayer]) -> list[list[TargetLayer]]:
+def _connected(path: GradientPath, layers: Sequence[TargetLayer]) -> list[list[TargetLayer]]:
     """Group the maps that one is made from the other, or that a third is made from both."""
     root: dict[ir.Value, ir.Value] = {layer.value: layer.value for layer in layers}
     # The nearest maps that a value is made from.

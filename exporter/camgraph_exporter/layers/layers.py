@@ -11,6 +11,7 @@ import onnx_ir as ir
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.choose.score import Score
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.layers.cost import macs
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.quantised.forms import maker, quantised_twin
@@ -22,7 +23,6 @@ from camgraph_exporter.reading.pixels import ARITHMETIC, MOVES, front_of, is_con
 from camgraph_exporter.reading.placement.law import PlaceError
 from camgraph_exporter.reading.placement.places import Places
 from camgraph_exporter.reading.tokens import without_effect
-from camgraph_exporter.vjp.driver import Path
 
 # A map directly before one of these is not the end of its block.
 _CONTINUATIONS = {
@@ -168,7 +168,7 @@ def _placed(layer: TargetLayer, layout: MapLayout, places: Places) -> TargetLaye
     return replace(layer, placement=placement, stride=stride)
 
 
-def cuts_of(path: Path) -> set[ir.Value]:
+def cuts_of(path: GradientPath) -> set[ir.Value]:
     """Return the values through which every path from image to score goes."""
     position = {node: i for i, node in enumerate(path.nodes)}
     last_use = {
@@ -185,7 +185,7 @@ def cuts_of(path: Path) -> set[ir.Value]:
     return cuts
 
 
-def _is_junction(value: ir.Value, path: Path) -> bool:
+def _is_junction(value: ir.Value, path: GradientPath) -> bool:
     """Tell whether branches fork at a value, or are added or joined in it."""
     node = value.producer()
     joins = node is not None and node.op_type in {"Add", "Sum", "Concat"} and not node.domain
@@ -212,7 +212,7 @@ def is_moved(layer: TargetLayer) -> bool:
     return producer.op_type in MOVES or (layer.grid is not None and producer.op_type == "Slice")
 
 
-def _macs_behind(path: Path) -> dict[ir.Value, float]:
+def _macs_behind(path: GradientPath) -> dict[ir.Value, float]:
     """Return for each value the multiply-accumulates of the nodes that lie behind it on the path."""
     behind: dict[ir.Value, float] = dict.fromkeys(path.values, 0.0)
     total = 0.0

@@ -13,8 +13,9 @@ from typing import Any
 
 import onnx_ir as ir
 
+from camgraph_exporter.graph.element_types import SMALL_INTEGERS
+
 MICROSOFT = "com.microsoft"
-SMALL_INTEGERS = frozenset({ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT16, ir.DataType.UINT16})
 # Operators that give each element of their first input a place, or drop it, and never compute with its value.
 MOVES = frozenset(
     {

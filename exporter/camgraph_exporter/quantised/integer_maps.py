@@ -10,8 +10,8 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.quantised.forms import (
-    SMALL_INTEGERS,
     Quantisation,
     depends_on_no_input,
     dequantised,

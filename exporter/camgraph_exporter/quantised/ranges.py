@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import onnx_ir as ir
 
+from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.quantised.forms import (
     MOVES,
-    SMALL_INTEGERS,
     Quantisation,
     is_dequantiser,
     is_quantiser,

@@ -19,10 +19,10 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.graph.emitter import Emitter
 from camgraph_exporter.quantised.forms import (
     MOVES,
-    SMALL_INTEGERS,
     Quantisation,
     depends_on_no_input,
     dequantised,

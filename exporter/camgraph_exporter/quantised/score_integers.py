@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import onnx_ir as ir
 
+from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.quantised.forms import (
     MOVES,
-    SMALL_INTEGERS,
     depends_on_no_input,
     is_dequantiser,
     is_quantiser,

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import onnx_ir as ir
 
 from camgraph_exporter.errors import LATER_LAYER, GradientError
+from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.quantised.forms import (
     DEQUANTISERS,
     KEEPS_SCALE,
     QUANTISERS,
-    SMALL_INTEGERS,
     operators,
     quantisation_of,
 )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.image.layout import channel_axis
 from camgraph_exporter.reading.axes_reshape import reshaped_axes
 from camgraph_exporter.reading.axis import (
@@ -28,7 +29,6 @@ from camgraph_exporter.reading.axis import (
     is_role,
 )
 from camgraph_exporter.reading.node_reading import Constants, NodeReading
-from camgraph_exporter.vjp.driver import Path
 
 # Where onnxruntime keeps blocks of channels together, the axes of a map are in no order of the standard.
 _BLOCKED = "com.microsoft.nchwc"
@@ -49,7 +49,7 @@ def image_axes(image: ir.Value) -> Axes:
     return (BATCH, HEIGHT, WIDTH) if len(dims) == 3 else (BATCH,) + (None,) * (len(dims) - 1)
 
 
-def axes_on(path: Path, image: ir.Value, constants: Constants) -> dict[ir.Value, Axes]:
+def axes_on(path: GradientPath, image: ir.Value, constants: Constants) -> dict[ir.Value, Axes]:
     """Return the axes of every value on a path that starts at the image."""
     known = {image: image_axes(image)}
     for node in path.nodes:

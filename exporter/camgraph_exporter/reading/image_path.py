@@ -10,16 +10,16 @@ from collections.abc import Iterable, Sequence
 
 import onnx_ir as ir
 
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.reads import reads
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.reading.pixels import pixels_of
-from camgraph_exporter.vjp.driver import Path
 
 # Their results depend on the shape of their input, not on its values.
 _OF_SHAPE = {"Shape", "Size", "SequenceLength", "ConstantOfShape", "EyeLike", "RandomNormalLike", "RandomUniformLike"}
 
 
-def image_path(prepared: Prepared, score: ir.Value, nodes: Sequence[ir.Node] | None = None) -> Path:
+def image_path(prepared: Prepared, score: ir.Value, nodes: Sequence[ir.Node] | None = None) -> GradientPath:
     """Return the nodes and values between the image and a score.
 
     Of what no gradient passes, only steps on single pixels are on it: a mask or an index that is made from the image is
@@ -33,8 +33,8 @@ def image_path(prepared: Prepared, score: ir.Value, nodes: Sequence[ir.Node] | N
 
     """
     nodes = list(prepared.graph) if nodes is None else nodes
-    path = Path(nodes, pixels_of(prepared), [score])
-    return path if score in path.values else Path(nodes, _depending(nodes, prepared.image), [score])
+    path = GradientPath(nodes, pixels_of(prepared), [score])
+    return path if score in path.values else GradientPath(nodes, _depending(nodes, prepared.image), [score])
 
 
 def _depending(nodes: Iterable[ir.Node], image: ir.Value) -> set[ir.Value]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.prepare.prepare import Prepared
-from camgraph_exporter.vjp.driver import Path
 
 MOVES = {"Identity", "Dropout", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Pad"}
 ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Pow"}
@@ -35,7 +35,7 @@ def pixels_of(prepared: Prepared) -> set[ir.Value]:
     return pixels
 
 
-def front_of(path: Path, pixels: set[ir.Value]) -> set[ir.Value]:
+def front_of(path: GradientPath, pixels: set[ir.Value]) -> set[ir.Value]:
     """Return the values that are still the image itself and go into something that looks at it."""
     return {
         value

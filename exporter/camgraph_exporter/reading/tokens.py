@@ -13,8 +13,8 @@ import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import dims_of, is_static
 from camgraph_exporter.graph.emitter import Emitter
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.reading.axis import Axes, Role, TokenGrid, is_role, tokens_axis
-from camgraph_exporter.vjp.driver import Path
 
 # Operators that compute an output token from the input token at the same place and from nothing else.
 _ELEMENTWISE = {
@@ -57,7 +57,9 @@ def _cells_only(op: Emitter, x: ir.Value, grid: TokenGrid, axis: int) -> ir.Valu
     return op.Slice(x, op.ints(grid.prefix), stop, op.ints(axis))
 
 
-def without_effect(path: Path, axes: Mapping[ir.Value, Axes], constants: Mapping[str, np.ndarray]) -> set[ir.Value]:
+def without_effect(
+    path: GradientPath, axes: Mapping[ir.Value, Axes], constants: Mapping[str, np.ndarray]
+) -> set[ir.Value]:
     """Return the rows of tokens whose cells provably have no effect on the score, though their prefix may have."""
     matters: dict[ir.Value, bool] = {}
     for node in reversed(path.nodes):
@@ -73,7 +75,7 @@ def _passes_cells(
     value: ir.Value,
     axes: Mapping[ir.Value, Axes],
     constants: Mapping[str, np.ndarray],
-    path: Path,
+    path: GradientPath,
     matters: Mapping[ir.Value, bool],
 ) -> bool:
     """Tell whether the cells of `value` may reach the score through this node."""

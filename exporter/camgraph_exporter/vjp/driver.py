@@ -6,16 +6,15 @@ one cotangent, the sum over its uses; a node is visited once, after all its cons
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.node import NodeView
-from camgraph_exporter.graph.reads import reads
-from camgraph_exporter.quantised.forms import SMALL_INTEGERS
 from camgraph_exporter.quantised.score_integers import integers_of
 from camgraph_exporter.quantised.unscaled import check_integers
 from camgraph_exporter.vjp import registry
@@ -23,10 +22,6 @@ from camgraph_exporter.vjp import rules as _rules  # noqa: F401  importing the r
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.composites import gated_slope
 from camgraph_exporter.vjp.registry import Cotangent, Cotangents, NoFlow, Rule
-
-_REAL = {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
-# These add up products of quantised integers in int32; every other int32 is a count or an index.
-_SUMS = {"ConvInteger", "MatMulInteger"}
 
 
 @dataclass(frozen=True)
@@ -42,74 +37,20 @@ class Step:
     needed: list[ir.Value]
 
 
-class Path:
-    """The nodes and values between the layers and the score, in topological order."""
-
-    def __init__(self, graph: Iterable[ir.Node], wrt: Iterable[ir.Value], scores: Iterable[ir.Value]) -> None:
-        nodes, self._scores = list(graph), set(scores)
-        reached = set(wrt)
-        for node in nodes:
-            inputs = [value for value in reads(node) if value in reached]
-            if inputs and not registry.is_nondifferentiable(node):
-                reached.update(_carriers(node, inputs))
-        wanted = set(self._scores)
-        for node in reversed(nodes):
-            if any(value in wanted for value in node.outputs):
-                wanted.update(reads(node))
-        self.values = reached & wanted
-        self.nodes = [
-            node
-            for node in nodes
-            if any(value in self.values for value in node.outputs)
-            and any(value in self.values for value in reads(node))
-        ]
-
-    def with_gradient(self) -> set[ir.Value]:
-        """Return the values on the path that a gradient of a score flows to, the scores included."""
-        found = self._scores & self.values
-        for node in reversed(self.nodes):
-            if not registry.is_nondifferentiable(node):
-                inputs = [value for value in reads(node) if value in self.values]
-                if any(value in found for value in _carriers(node, inputs)):
-                    found.update(inputs)
-        return found
-
-    def stops(self) -> list[ir.Node]:
-        """Return the nodes at which a gradient of a score ends before it is at the start of the path."""
-        found = self.with_gradient()
-        return [
-            node
-            for node in self.nodes
-            if any(value in found for value in node.outputs)
-            and not any(value in found for value in reads(node) if value in self.values)
-        ]
-
-    def without_rule(self) -> list[ir.Node]:
-        """Return the nodes on the path whose operator has no rule."""
-        return [node for node in self.nodes if registry.find(node) is None]
-
-    def opset(self) -> int:
-        """Return the lowest ai.onnx version at which every rule on the path can be written."""
-        return max((entry.opset for node in self.nodes if (entry := registry.find(node)) is not None), default=13)
+def without_rule(path: GradientPath) -> list[ir.Node]:
+    """Return the nodes on the path whose operator has no rule."""
+    return [node for node in path.nodes if registry.find(node) is None]
 
 
-def _carriers(node: ir.Node, inputs: Sequence[ir.Value]) -> list[ir.Value]:
-    """Return the outputs that carry a gradient: real numbers, small integers that stand for them, sums of products."""
-    if node.op_type == "DynamicQuantizeLinear":
-        # Its scale and zero point follow the input's range; straight-through estimation holds them.
-        return [node.outputs[0]]
-    carrying = set(_REAL)
-    if node.op_type != "Cast":
-        carrying |= SMALL_INTEGERS
-    if node.op_type in _SUMS or any(value.dtype == ir.DataType.INT32 for value in inputs):
-        carrying.add(ir.DataType.INT32)
-    return [value for value in node.outputs if value.dtype in carrying]
+def opset_of(path: GradientPath) -> int:
+    """Return the lowest ai.onnx version at which every rule on the path can be written."""
+    return max((entry.opset for node in path.nodes if (entry := registry.find(node)) is not None), default=13)
 
 
-def check_rules(path: Path, *, layer: str, score: str) -> None:
+def check_rules(path: GradientPath, *, layer: str, score: str) -> None:
     """Raise one error that names every node on the path whose operator has no rule."""
     check_integers(path.nodes, path.values)
-    missing = path.without_rule()
+    missing = without_rule(path)
     if not missing:
         return
     named = "; ".join(map(_describe, missing))
@@ -130,7 +71,7 @@ def _describe(node: ir.Node) -> str:
 
 def differentiate(
     op: Backward,
-    path: Path,
+    path: GradientPath,
     seeds: Mapping[ir.Value, ir.Value],
     wrt: Sequence[ir.Value],
     *,

@@ -78,12 +78,6 @@ def entries() -> list[Entry]:
     return [_entries[key] for key in sorted(_entries)]
 
 
-def is_nondifferentiable(node: ir.Node) -> bool:
-    """Tell whether an operator has no derivative by its nature, so that no gradient passes it."""
-    entry = find(node)
-    return entry is not None and entry.rule is None
-
-
 def vjp(*op_types: str, domain: str = "", broadcasts: bool = False, opset: int = 13) -> Callable[[Rule], Rule]:
     """Register the decorated function as the rule of one or several operators."""
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.quantised.forms import (
     KEEPS_SCALE,
     MOVES,
-    SMALL_INTEGERS,
     Quantisation,
     clips,
     depends_on_no_input,

@@ -18,8 +18,9 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from camgraph_exporter.graph.element_types import SMALL_INTEGERS
+from camgraph_exporter.graph.stops import is_stop
 from camgraph_exporter.quantised.forms import (
-    SMALL_INTEGERS,
     Quantisation,
     RealForm,
     is_dequantiser,
@@ -27,7 +28,6 @@ from camgraph_exporter.quantised.forms import (
     real_form,
 )
 from camgraph_exporter.verify.quantised.integers import Array, Held, absorbed, describe_integers, known, spread
-from camgraph_exporter.vjp.registry import is_nondifferentiable
 
 
 @dataclass
@@ -97,7 +97,7 @@ def _leading_to(values: list[ir.Value]) -> list[ir.Node]:
 def _between(forward: list[ir.Node], start: ir.Value) -> set[ir.Value]:
     reached = {start}
     for node in forward:
-        if any(value in reached for value in node.inputs) and not is_nondifferentiable(node):
+        if any(value in reached for value in node.inputs) and not is_stop(node):
             reached.update(node.outputs[:1] if node.op_type == "DynamicQuantizeLinear" else node.outputs)
     return reached
 
