@@ -14,8 +14,8 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from camgraph_exporter.export import ExportOptions, export
 from camgraph_exporter.frontends.onnx_file import load_onnx
+from camgraph_exporter.pipeline import ExportOptions, export
 
 _EXAMPLE = Path(__file__).resolve().parent.parent / "examples/models/efficientnet_lite0.onnx"
 

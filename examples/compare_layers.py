@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from camgraph_exporter.assemble.build import BuildOptions
-from camgraph_exporter.export import ExportOptions, export_file
 from camgraph_exporter.input_spec import InputOptions
+from camgraph_exporter.pipeline import ExportOptions, export_file
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.pictures.overlay import encode_jpeg, overlay
 from camgraph_runtime.pictures.panel import Tile, panel

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.verify import differences
+from camgraph_exporter.certificate import differences
 from support.exporting import in_memory
 from support.nets import classifier
 

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 from camgraph_core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    # Named unlike its module, which `camgraph_exporter.export` is.
-    from camgraph_exporter.export import Exported, ExportOptions, export_file
-    from camgraph_exporter.export import export as export_model
     from camgraph_exporter.export_torch import export_module, export_torch_file
+    from camgraph_exporter.pipeline import Exported, ExportOptions, export_file
+    from camgraph_exporter.pipeline import export as export_model
 
 _MODULE_OF = {
-    "ExportOptions": "export",
-    "Exported": "export",
-    "export_file": "export",
-    "export_model": "export:export",
+    "ExportOptions": "pipeline",
+    "Exported": "pipeline",
+    "export_file": "pipeline",
+    "export_model": "pipeline:export",
     "export_module": "export_torch",
     "export_torch_file": "export_torch",
 }

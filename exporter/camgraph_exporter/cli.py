@@ -19,10 +19,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from camgraph_core.errors import UsageError
 from camgraph_exporter.assemble.build import BuildOptions
+from camgraph_exporter.certificate.certify import Progress as Report
+from camgraph_exporter.certificate.certify import certify
+from camgraph_exporter.certificate.subject import Subject
 from camgraph_exporter.choose.score import HEADS, TASKS, ScoreOptions
 from camgraph_exporter.choose.unfused import prepare_for
 from camgraph_exporter.errors import CertificateError
-from camgraph_exporter.export import Exported, ExportOptions, export_file
 from camgraph_exporter.export_torch import export_factory, export_torch_file, load_factory, load_torch_file
 from camgraph_exporter.frontends.factory import is_factory
 from camgraph_exporter.frontends.fixed_inputs import fix_inputs
@@ -32,6 +34,7 @@ from camgraph_exporter.frontends.pytorch.files import is_torch_file
 from camgraph_exporter.input_spec import CHANNEL_ORDERS, FILTERS, PRESETS, RESIZES, InputOptions
 from camgraph_exporter.inspection import Inspection, inspect_model, measure_costs
 from camgraph_exporter.labels import read_labels
+from camgraph_exporter.pipeline import Exported, ExportOptions, export_file
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.report import (
     candidate_table,
@@ -42,9 +45,6 @@ from camgraph_exporter.report import (
     summarise,
 )
 from camgraph_exporter.storage import weights_folder, written_bytes
-from camgraph_exporter.verify.certificate import Progress as Report
-from camgraph_exporter.verify.certificate import certify
-from camgraph_exporter.verify.subject import Subject
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.run.engine import Device, Engine
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camgraph_core.errors import UsageError
+from camgraph_exporter.certificate.certify import Progress
+from camgraph_exporter.certificate.subject import loader_of
 from camgraph_exporter.errors import ModuleError
-from camgraph_exporter.export import Exported, ExportOptions, export
 from camgraph_exporter.frontends.factory import call_factory
 from camgraph_exporter.frontends.fixed_inputs import fix_inputs
 from camgraph_exporter.frontends.onnx_file import LoadedModel
 from camgraph_exporter.frontends.pytorch import files
 from camgraph_exporter.frontends.pytorch.preprocessing import merged, stated_preprocessing
+from camgraph_exporter.pipeline import Exported, ExportOptions, export
 from camgraph_exporter.storage import check_target, write
-from camgraph_exporter.verify.certificate import Progress
-from camgraph_exporter.verify.subject import loader_of
 
 if TYPE_CHECKING:
     import torch

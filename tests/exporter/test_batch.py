@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from camgraph_exporter.errors import CertificateError
-from camgraph_exporter.export import Exported, ExportOptions, export_file
+from camgraph_exporter.pipeline import Exported, ExportOptions, export_file
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.run.engine import Engine
 from support.nets import CLASSES, Net, classifier, trunk

@@ -13,12 +13,12 @@ import onnx_ir as ir
 import pytest
 from onnx import helper, numpy_helper
 
-import camgraph_exporter.export as export_module
+import camgraph_exporter.pipeline as export_module
 from camgraph_exporter.assemble.build import BuildOptions
+from camgraph_exporter.certificate import checks, source_outputs
+from camgraph_exporter.certificate.certify import certify, require
+from camgraph_exporter.certificate.subject import Subject
 from camgraph_exporter.errors import CertificateError
-from camgraph_exporter.verify import checks, source_outputs
-from camgraph_exporter.verify.certificate import certify, require
-from camgraph_exporter.verify.subject import Subject
 from camgraph_exporter.vjp import registry
 from camgraph_runtime.run.engine import Engine
 from support.exporting import camgraph, complaint, exported, in_memory

@@ -10,15 +10,15 @@ import onnx
 import pytest
 
 from camgraph_exporter.assemble.build import BuildOptions
+from camgraph_exporter.certificate import batches
+from camgraph_exporter.certificate.certify import certify
+from camgraph_exporter.certificate.checks import float32_close
+from camgraph_exporter.certificate.measures import relative_l2
+from camgraph_exporter.certificate.subject import Subject
+from camgraph_exporter.certificate.telling import draw_telling
 from camgraph_exporter.choose.score import ScoreOptions
 from camgraph_exporter.errors import CertificateError
-from camgraph_exporter.export import Exported
-from camgraph_exporter.verify import batches
-from camgraph_exporter.verify.certificate import certify
-from camgraph_exporter.verify.checks import float32_close
-from camgraph_exporter.verify.measures import relative_l2
-from camgraph_exporter.verify.subject import Subject
-from camgraph_exporter.verify.telling import draw_telling
+from camgraph_exporter.pipeline import Exported
 from camgraph_runtime.run.engine import Engine
 from support.exporting import in_memory
 from support.nets import Net, trunk

@@ -11,8 +11,8 @@ import pytest
 from onnx import numpy_helper
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.export import ExportOptions, export_file
 from camgraph_exporter.input_spec import InputOptions
+from camgraph_exporter.pipeline import ExportOptions, export_file
 from camgraph_runtime.run.engine import Engine
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from camgraph_exporter.assemble.build import BuildOptions
-from camgraph_exporter.export import ExportOptions, export_file
+from camgraph_exporter.certificate.measures import relative_l2
 from camgraph_exporter.input_spec import InputOptions
-from camgraph_exporter.verify.measures import relative_l2
+from camgraph_exporter.pipeline import ExportOptions, export_file
 from camgraph_runtime import Explainer
 from camgraph_runtime.run.engine import Engine
 
@@ -52,7 +52,7 @@ def golden(request: pytest.FixtureRequest, shared: Path, tmp_path_factory: pytes
         layers = tuple(str(file[f"{layer}.tensor"]) for layer in LAYERS)
     options = ExportOptions(layers, build=BuildOptions(gradients=True), input=MODELS[name])
     with pytest.MonkeyPatch.context() as patch:  # the certificate takes most of the time, and has tests of its own
-        patch.setattr("camgraph_exporter.verify.certificate.ALL", [])
+        patch.setattr("camgraph_exporter.certificate.certify.ALL", [])
         export_file(shared / "models" / f"{name}.onnx", folder / "cam.onnx", options)
     return Golden(name, shared, folder / "cam.onnx")
 

@@ -11,7 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from camgraph_exporter.assemble.build import BuildOptions
-from camgraph_exporter.export import ExportOptions, export_file
+from camgraph_exporter.pipeline import ExportOptions, export_file
 from support.exporting import images, run_graph
 from support.nets import Net
 

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from camgraph_exporter.export import Exported, ExportOptions, export_file
+from camgraph_exporter.pipeline import Exported, ExportOptions, export_file
 from camgraph_runtime.run.engine import Engine
 from support.quantised_nets import BRANCHES, RESIDUAL, float_net, photos
 

@@ -12,7 +12,7 @@ import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.choose.score import ScoreOptions
-from camgraph_exporter.export import ExportOptions, export_file
+from camgraph_exporter.pipeline import ExportOptions, export_file
 from camgraph_runtime import Explainer, Target, Threads
 from support.exporting import images
 from support.head_spellings import CLASSES, SPELLINGS, Spelling, spelled

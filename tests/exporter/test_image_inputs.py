@@ -15,8 +15,8 @@ from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError, UsageError
-from camgraph_exporter.export import Exported
 from camgraph_exporter.input_spec import InputOptions
+from camgraph_exporter.pipeline import Exported
 from camgraph_runtime import Explainer
 from camgraph_runtime.run.engine import Engine
 from support.exporting import camgraph, complaint, exported

@@ -14,9 +14,9 @@ import pytest
 from onnx import helper, numpy_helper
 
 from camgraph_exporter.assemble.build import BuildOptions
-from camgraph_exporter.export import ExportOptions, export_file
+from camgraph_exporter.certificate.measures import relative_l2
 from camgraph_exporter.float64 import Float64Evaluator
-from camgraph_exporter.verify.measures import relative_l2
+from camgraph_exporter.pipeline import ExportOptions, export_file
 from camgraph_runtime.run.engine import Engine
 from support.nets import CLASSES, Net, classifier, deep_classifier, trunk
 
@@ -28,7 +28,7 @@ TOLERANCE = 1e-6
 def _export(source: Path, folder: Path, layer: str) -> onnx.ModelProto:
     options = ExportOptions((layer,), build=BuildOptions(gradients=True))
     with pytest.MonkeyPatch.context() as patch:  # a certificate would prove the same by a third way, more slowly
-        patch.setattr("camgraph_exporter.verify.certificate.ALL", [])
+        patch.setattr("camgraph_exporter.certificate.certify.ALL", [])
         return export_file(source, folder / "cam.onnx", options).model
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import CertificateError
-from camgraph_exporter.export import ExportOptions, export_file
+from camgraph_exporter.pipeline import ExportOptions, export_file
 from camgraph_exporter.quantised.exact_weights import may_saturate
 from camgraph_runtime.run.engine import Engine
 from support.nets import classifier

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from camgraph_exporter.export import ExportOptions, export_file
+from camgraph_exporter.pipeline import ExportOptions, export_file
 from camgraph_runtime.run.engine import Engine
 
 

@@ -17,8 +17,8 @@ import pytest
 from camgraph_core.place import Mask
 from camgraph_exporter.choose.score import ScoreOptions
 from camgraph_exporter.errors import LayerError
-from camgraph_exporter.export import Exported
 from camgraph_exporter.input_spec import InputOptions
+from camgraph_exporter.pipeline import Exported
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.maps.placement import Placement
 from support.exporting import in_memory

@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from camgraph_cli.main import cli
 from camgraph_core.errors import UsageError
 from camgraph_exporter.assemble.build import BuildOptions
-from camgraph_exporter.export import Exported, ExportOptions, export_file
-from camgraph_exporter.verify.operators import is_portable, operators_portable
-from camgraph_exporter.verify.subject import Subject
+from camgraph_exporter.certificate.operators import is_portable, operators_portable
+from camgraph_exporter.certificate.subject import Subject
+from camgraph_exporter.pipeline import Exported, ExportOptions, export_file
 from camgraph_runtime.run.engine import Engine
 from exporter import vjp_harness as harness
 from exporter.op_cases import ALL_CASES

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 import camgraph_exporter
-import camgraph_exporter.export as module
+import camgraph_exporter.pipeline as module
 from camgraph_exporter import ExportOptions, export_file, export_model
 from camgraph_exporter.frontends.onnx_file import load_onnx
 from camgraph_exporter.prepare.prepare import prepare

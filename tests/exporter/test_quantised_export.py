@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.errors import CertificateError, GradientError, LayerError
-from camgraph_exporter.export import Exported, ExportOptions, export_file
+from camgraph_exporter.pipeline import Exported, ExportOptions, export_file
 from camgraph_runtime.run.engine import Engine
 from support.quantised_nets import (
     BRANCHES,

@@ -11,7 +11,7 @@ import pytest
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.choose.score import ScoreOptions
 from camgraph_exporter.errors import ScoreError
-from camgraph_exporter.export import export_file
+from camgraph_exporter.pipeline import export_file
 from camgraph_runtime.run.engine import Engine
 from support.exporting import images, in_memory
 from support.nets import Net, trunk

@@ -10,8 +10,8 @@ import onnx_ir as ir
 import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.export import ExportOptions, export
 from camgraph_exporter.frontends.onnx_file import LoadedModel
+from camgraph_exporter.pipeline import ExportOptions, export
 from camgraph_exporter.prepare.prepare import prepare
 from camgraph_runtime.run.engine import Engine
 from support.nets import Net, trunk

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from camgraph_exporter.assemble.build import BuildOptions
-from camgraph_exporter.export import Exported, ExportOptions, export_file
+from camgraph_exporter.pipeline import Exported, ExportOptions, export_file
 from camgraph_runtime.run.engine import Engine
 from support.exporting import images
 from support.nets import deep_classifier

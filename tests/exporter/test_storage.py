@@ -10,9 +10,9 @@ import pytest
 
 from camgraph_core.errors import UsageError
 from camgraph_exporter import storage
-from camgraph_exporter.export import ExportOptions, export_file
-from camgraph_exporter.verify.certificate import certify
-from camgraph_exporter.verify.subject import Subject
+from camgraph_exporter.certificate.certify import certify
+from camgraph_exporter.certificate.subject import Subject
+from camgraph_exporter.pipeline import ExportOptions, export_file
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.run.engine import Engine
 from support.nets import classifier

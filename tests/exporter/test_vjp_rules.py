@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from camgraph_exporter.verify.operators import is_portable
+from camgraph_exporter.certificate.operators import is_portable
 from camgraph_exporter.vjp import registry
 from camgraph_runtime.run.engine import Engine
 from exporter import vjp_harness as harness

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
-from camgraph_exporter.export import ExportOptions, export_file
+from camgraph_exporter.pipeline import ExportOptions, export_file
 from camgraph_runtime.run.engine import Engine
 
 FOLDER = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"

@@ -18,7 +18,7 @@ import onnx
 import onnxruntime
 
 from camgraph_core.errors import CamgraphError
-from camgraph_exporter.export import ExportOptions, export_file
+from camgraph_exporter.pipeline import ExportOptions, export_file
 from support import detectors, nets, tasks
 from support.broken_graphs import mutated
 from support.random_graphs import random_model

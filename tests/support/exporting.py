@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 
 from camgraph_cli.main import cli
 from camgraph_exporter.assemble.build import BuildOptions
-from camgraph_exporter.export import Exported, ExportOptions, export, export_file
 from camgraph_exporter.frontends.onnx_file import load_onnx
+from camgraph_exporter.pipeline import Exported, ExportOptions, export, export_file
 from camgraph_runtime.run.engine import Engine
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import onnx
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.verify.forward_part import split_forward
-from camgraph_exporter.verify.outcome import make_check
-from camgraph_exporter.verify.subject import Subject
+from camgraph_exporter.certificate.forward_part import split_forward
+from camgraph_exporter.certificate.outcome import make_check
+from camgraph_exporter.certificate.subject import Subject
 
 _CONTROL_FLOW = {"If", "Loop", "Scan"}
 _SCATTERS = {"ScatterElements", "ScatterND"}

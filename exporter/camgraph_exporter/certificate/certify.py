@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.certificate.checks import ALL
+from camgraph_exporter.certificate.operators import operators_standard
+from camgraph_exporter.certificate.registration import NAME as REGISTRATION
+from camgraph_exporter.certificate.subject import Subject
 from camgraph_exporter.errors import CertificateError
-from camgraph_exporter.verify.checks import ALL
-from camgraph_exporter.verify.operators import operators_standard
-from camgraph_exporter.verify.registration import NAME as REGISTRATION
-from camgraph_exporter.verify.subject import Subject
 
 # Called with the name of the check that starts, how many are done, and how many there are.
 Progress = Callable[[str, int, int], None]

@@ -12,10 +12,10 @@ import onnx
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.certificate.samples import Arrays, Samples
+from camgraph_exporter.certificate.unguarded import without_switch
 from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.storage import load_engine, weights_folder, with_weights
-from camgraph_exporter.verify.samples import Arrays, Samples
-from camgraph_exporter.verify.unguarded import without_switch
 from camgraph_runtime.run.batch import fill_up, portions
 from camgraph_runtime.run.engine import Device, Engine
 

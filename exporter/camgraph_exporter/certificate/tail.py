@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.verify.quantised.comparison import StraightThrough
-from camgraph_exporter.verify.samples import Arrays
-from camgraph_exporter.verify.subject import Subject, gradient_outputs
-from camgraph_exporter.verify.telling import Telling
+from camgraph_exporter.certificate.quantised.comparison import StraightThrough
+from camgraph_exporter.certificate.samples import Arrays
+from camgraph_exporter.certificate.subject import Subject, gradient_outputs
+from camgraph_exporter.certificate.telling import Telling
 
 # From activations [N, K, h, w] to scores [N, T].
 Scores = Callable[[np.ndarray], np.ndarray]

@@ -18,6 +18,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from camgraph_exporter.certificate.quantised.integers import Array, Held, absorbed, describe_integers, known, spread
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.graph.stops import is_stop
 from camgraph_exporter.quantised.forms import (
@@ -27,7 +28,6 @@ from camgraph_exporter.quantised.forms import (
     is_quantiser,
     real_form,
 )
-from camgraph_exporter.verify.quantised.integers import Array, Held, absorbed, describe_integers, known, spread
 
 
 @dataclass

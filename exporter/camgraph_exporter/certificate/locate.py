@@ -9,12 +9,12 @@ import onnx
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.verify import batches, differences
-from camgraph_exporter.verify.measures import slope_errors
-from camgraph_exporter.verify.samples import Arrays
-from camgraph_exporter.verify.subject import Subject
-from camgraph_exporter.verify.tail import is_quantised
-from camgraph_exporter.verify.telling import draw_telling
+from camgraph_exporter.certificate import batches, differences
+from camgraph_exporter.certificate.measures import slope_errors
+from camgraph_exporter.certificate.samples import Arrays
+from camgraph_exporter.certificate.subject import Subject
+from camgraph_exporter.certificate.tail import is_quantised
+from camgraph_exporter.certificate.telling import draw_telling
 from camgraph_exporter.vjp.driver import Step
 
 _TOLERANCE = differences.TOLERANCE

@@ -7,19 +7,19 @@ from collections.abc import Callable
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.verify.batches import batch_consistent
-from camgraph_exporter.verify.differences import gradients_right
-from camgraph_exporter.verify.forward_values import ForwardRun
-from camgraph_exporter.verify.measures import note_worst, relative_l2, relative_to_largest
-from camgraph_exporter.verify.operators import operators_portable, operators_standard
-from camgraph_exporter.verify.outcome import make_check
-from camgraph_exporter.verify.registration import layer_registered
-from camgraph_exporter.verify.samples import Arrays
-from camgraph_exporter.verify.source_outputs import optimised_outputs, outputs_unchanged
-from camgraph_exporter.verify.subject import Subject
-from camgraph_exporter.verify.tail import is_quantised, straight_through
-from camgraph_exporter.verify.telling import draw_telling
-from camgraph_exporter.verify.tolerance import gradient_tolerance
+from camgraph_exporter.certificate.batches import batch_consistent
+from camgraph_exporter.certificate.differences import gradients_right
+from camgraph_exporter.certificate.forward_values import ForwardRun
+from camgraph_exporter.certificate.measures import note_worst, relative_l2, relative_to_largest
+from camgraph_exporter.certificate.operators import operators_portable, operators_standard
+from camgraph_exporter.certificate.outcome import make_check
+from camgraph_exporter.certificate.registration import layer_registered
+from camgraph_exporter.certificate.samples import Arrays
+from camgraph_exporter.certificate.source_outputs import optimised_outputs, outputs_unchanged
+from camgraph_exporter.certificate.subject import Subject
+from camgraph_exporter.certificate.tail import is_quantised, straight_through
+from camgraph_exporter.certificate.telling import draw_telling
+from camgraph_exporter.certificate.tolerance import gradient_tolerance
 
 _SWITCH_TOLERANCE = 1e-6
 _INTEGER_TOLERANCE = 0.5

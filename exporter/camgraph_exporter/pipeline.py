@@ -13,6 +13,11 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import UsageError
 from camgraph_exporter.assemble.build import BuildOptions, Built, build
 from camgraph_exporter.assemble.direct_outputs import write_directly
+from camgraph_exporter.certificate.certify import Progress, certify, require
+from camgraph_exporter.certificate.forward_part import is_rewritten
+from camgraph_exporter.certificate.locate import name_wrong_nodes
+from camgraph_exporter.certificate.quantised.int8_kernels import remark_on, source_for_exact_kernels, state_kernels
+from camgraph_exporter.certificate.subject import LoadSource, Subject, loader_of
 from camgraph_exporter.choose.layers import AUTO, choose_layers
 from camgraph_exporter.choose.score import Score, ScoreOptions, find_score
 from camgraph_exporter.choose.unfused import prepare_for
@@ -29,11 +34,6 @@ from camgraph_exporter.own_graph import explainable_graph, load_trained
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.storage import check_model, check_target, load_engine, weights_folder, write
 from camgraph_exporter.tasks.regression import LABELS as REGRESSION_LABELS
-from camgraph_exporter.verify.certificate import Progress, certify, require
-from camgraph_exporter.verify.forward_part import is_rewritten
-from camgraph_exporter.verify.locate import name_wrong_nodes
-from camgraph_exporter.verify.quantised.int8_kernels import remark_on, source_for_exact_kernels, state_kernels
-from camgraph_exporter.verify.subject import LoadSource, Subject, loader_of
 from camgraph_exporter.vjp.driver import Step, opset_of
 from camgraph_runtime.manifest import METADATA_KEY, manifest_to_json
 

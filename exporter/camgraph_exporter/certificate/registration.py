@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.verify.movement import Movement
-from camgraph_exporter.verify.outcome import make_check
-from camgraph_exporter.verify.patches import Patch, corners, ring
-from camgraph_exporter.verify.samples import Samples
-from camgraph_exporter.verify.subject import Subject
+from camgraph_exporter.certificate.movement import Movement
+from camgraph_exporter.certificate.outcome import make_check
+from camgraph_exporter.certificate.patches import Patch, corners, ring
+from camgraph_exporter.certificate.samples import Samples
+from camgraph_exporter.certificate.subject import Subject
 from camgraph_runtime.maps.placement import Placement
 from camgraph_runtime.preprocess.layout import spatial_axes
 

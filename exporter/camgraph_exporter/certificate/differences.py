@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.verify.measures import slope_errors
-from camgraph_exporter.verify.outcome import make_check
-from camgraph_exporter.verify.subject import Subject
-from camgraph_exporter.verify.tail import Scores, Tail, tail_of
-from camgraph_exporter.verify.telling import draw_telling
+from camgraph_exporter.certificate.measures import slope_errors
+from camgraph_exporter.certificate.outcome import make_check
+from camgraph_exporter.certificate.subject import Subject
+from camgraph_exporter.certificate.tail import Scores, Tail, tail_of
+from camgraph_exporter.certificate.telling import draw_telling
 
 NAME = "gradient-finite-differences"
 TOLERANCE = 1e-5

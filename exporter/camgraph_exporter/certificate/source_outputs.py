@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.verify.measures import relative_to_largest
-from camgraph_exporter.verify.outcome import make_check, make_statement
-from camgraph_exporter.verify.subject import Subject
-from camgraph_exporter.verify.tolerance import source_tolerance
+from camgraph_exporter.certificate.measures import relative_to_largest
+from camgraph_exporter.certificate.outcome import make_check, make_statement
+from camgraph_exporter.certificate.subject import Subject
+from camgraph_exporter.certificate.tolerance import source_tolerance
 
 Pair = tuple[np.ndarray, np.ndarray]
 
