@@ -15,9 +15,9 @@ from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_core.result import Result, Timings
 from camgraph_core.target import Target
 from camgraph_core.types import AnyArray, ByteArray
-from camgraph_runtime.check import check_graph
-from camgraph_runtime.finish import Finish
+from camgraph_runtime.explanations import Finish
 from camgraph_runtime.manifest import manifest_from_metadata
+from camgraph_runtime.manifest_check import check_graph
 from camgraph_runtime.maps.placement import Placement
 from camgraph_runtime.maps.profiles import DEFAULT_PROFILE
 from camgraph_runtime.network_input import NetworkInput
@@ -29,9 +29,9 @@ from camgraph_runtime.remarks import warnings_of
 from camgraph_runtime.run.batch import fill_up, portions
 from camgraph_runtime.run.engine import Device, Engine, Threads
 from camgraph_runtime.tasks import read
-from camgraph_runtime.tasks.columns import Column
 from camgraph_runtime.tasks.feeds import switch_feed, target_feeds
-from camgraph_runtime.tasks.score_map import ScoreMap, lay_mask
+from camgraph_runtime.tasks.laid_mask import ScoreMap, lay_mask
+from camgraph_runtime.tasks.task import Column
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from camgraph_core.errors import (
 from camgraph_core.target import Target
 from camgraph_runtime.maps.cam import Method, get_method
 from camgraph_runtime.maps.profiles import Profile, get_profile
-from camgraph_runtime.tasks.columns import Column, ColumnPair, make_columns, task_of
+from camgraph_runtime.tasks.task import Column, ColumnPair, make_columns, task_of
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidGraphError
-from camgraph_runtime.tasks.head import read_head
+from camgraph_runtime.tasks.head_scores import read_head
 
 SCORES = np.array([1.0, 3.0, -2.0, 0.5])
 SOFTMAX = np.exp(SCORES) / np.exp(SCORES).sum()

@@ -16,7 +16,7 @@ from camgraph_core.frame import Axis, Frame
 from camgraph_core.place import Mask
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.preprocess import decode_mask
-from camgraph_runtime.tasks.pixels import read_pixels
+from camgraph_runtime.tasks.segmentation import read_pixels
 from support.nets import Net
 from support.tasks import SIDE, export_model, export_task, load
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime.tasks.boxes import BoxReading
-from camgraph_runtime.tasks.classes import ClassReading
-from camgraph_runtime.tasks.columns import Column, task_of
-from camgraph_runtime.tasks.directions import DirectionReading
-from camgraph_runtime.tasks.pixels import PixelReading
+from camgraph_runtime.tasks.classification import ClassReading
+from camgraph_runtime.tasks.detection import BoxReading
+from camgraph_runtime.tasks.embedding import DirectionReading
 from camgraph_runtime.tasks.reading import Outputs, Reading
-from camgraph_runtime.tasks.values import ValueReading
+from camgraph_runtime.tasks.regression import ValueReading
+from camgraph_runtime.tasks.segmentation import PixelReading
+from camgraph_runtime.tasks.task import Column, task_of
 
 __all__ = ["Outputs", "Reading", "read"]
 

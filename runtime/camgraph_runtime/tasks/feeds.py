@@ -8,7 +8,7 @@ import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.types import AnyArray
-from camgraph_runtime.tasks.columns import Column
+from camgraph_runtime.tasks.task import Column
 
 
 def target_feeds(manifest: pb.Manifest, rows: Sequence[Sequence[Column]]) -> dict[str, AnyArray]:

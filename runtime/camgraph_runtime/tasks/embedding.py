@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from camgraph.v1.manifest_pb2 import Manifest
 from camgraph_core.result import NO_CLASS, ClassScore
-from camgraph_runtime.tasks.columns import Column
 from camgraph_runtime.tasks.reading import Outputs
+from camgraph_runtime.tasks.task import Column
 
 
 class DirectionReading:

@@ -9,8 +9,8 @@ import numpy as np
 
 from camgraph.v1.manifest_pb2 import Manifest
 from camgraph_core.result import NO_CLASS, ClassScore
-from camgraph_runtime.tasks.columns import Column
 from camgraph_runtime.tasks.reading import Outputs, label_of, unlisted
+from camgraph_runtime.tasks.task import Column
 
 
 class ValueReading:

@@ -11,9 +11,9 @@ import numpy as np
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.result import ClassScore
 from camgraph_core.types import AnyArray
-from camgraph_runtime.tasks.columns import Column
-from camgraph_runtime.tasks.head import log_odds, shown_probabilities, shows_scores
+from camgraph_runtime.tasks.head_scores import log_odds, shown_probabilities, shows_scores
 from camgraph_runtime.tasks.reading import Outputs, label_of, unlisted
+from camgraph_runtime.tasks.task import Column
 
 _SOFTMAX = (pb.HEAD_KIND_SOFTMAX, pb.HEAD_KIND_LOG_SOFTMAX)
 

@@ -9,7 +9,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidGraphError, UnsupportedError
 from camgraph_runtime.manifest import Manifest
 from camgraph_runtime.run.engine import Engine
-from camgraph_runtime.tasks.columns import task_name, task_of
+from camgraph_runtime.tasks.task import task_name, task_of
 
 _CLASSES = (pb.TASK_CLASSIFICATION, pb.TASK_SEGMENTATION, pb.TASK_DETECTION, pb.TASK_REGRESSION)
 

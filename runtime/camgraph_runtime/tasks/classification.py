@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.result import ClassScore
-from camgraph_runtime.tasks.columns import Column
-from camgraph_runtime.tasks.head import read_head
+from camgraph_runtime.tasks.head_scores import read_head
 from camgraph_runtime.tasks.reading import Outputs, label_of, unlisted
+from camgraph_runtime.tasks.task import Column
 
 
 class ClassReading:
