@@ -28,6 +28,7 @@ from camgraph_runtime.preprocess.tensor import one_image
 from camgraph_runtime.remarks import warnings_of
 from camgraph_runtime.run.batch import fill_up, portions
 from camgraph_runtime.run.engine import Device, Engine, Threads
+from camgraph_runtime.run.stop import Stop
 from camgraph_runtime.tasks import read
 from camgraph_runtime.tasks.feeds import switch_feed, target_feeds
 from camgraph_runtime.tasks.laid_mask import ScoreMap, lay_mask
@@ -251,7 +252,9 @@ class Explainer:
         columns = (replace(column, mask=mask) for column, mask in zip(plan.columns, masks, strict=True))
         return replace(plan, columns=tuple(columns))
 
-    def infer(self, network_inputs: Sequence[NetworkInput], plans: Sequence[Plan]) -> list[Inference]:
+    def infer(
+        self, network_inputs: Sequence[NetworkInput], plans: Sequence[Plan], stop: Stop | None = None
+    ) -> list[Inference]:
         """Runs the graph once for a batch of images, each with its own plan, which was fitted to it.
 
         Plans with fewer columns are filled up with their first one; what that adds is never read. A graph that
@@ -260,12 +263,14 @@ class Explainer:
         Raises:
             InvalidInputError: A tensor does not fit the graph, or the images have different sizes.
             InferenceError: onnxruntime failed.
+            StoppedError: ``stop`` ended the run.
 
         """
         if len({network_input.tensor.shape for network_input in network_inputs}) > 1:
             raise InvalidInputError("The images of a batch have different sizes; run them one by one.")
         runs = (
-            self._infer(network_inputs[part], plans[part]) for part in portions(len(network_inputs), self.batch_size)
+            self._infer(network_inputs[part], plans[part], stop)
+            for part in portions(len(network_inputs), self.batch_size)
         )
         return [inference for run in runs for inference in run]
 
@@ -310,7 +315,9 @@ class Explainer:
         [inference] = self.infer([network_input], [plan])
         return self.finish(plan, network_input, inference)
 
-    def _infer(self, network_inputs: Sequence[NetworkInput], plans: Sequence[Plan]) -> list[Inference]:
+    def _infer(
+        self, network_inputs: Sequence[NetworkInput], plans: Sequence[Plan], stop: Stop | None
+    ) -> list[Inference]:
         """Runs the graph once, for no more images than it takes."""
         feeds = {
             self.manifest.input.tensor.name: np.concatenate([network_input.tensor for network_input in network_inputs]),
@@ -319,7 +326,7 @@ class Explainer:
         }
         wanted = dict.fromkeys(name for plan in plans for name in plan.outputs)
         started = time.perf_counter()
-        outputs = self.engine.run(fill_up(feeds, self.batch_size), list(wanted))
+        outputs = self.engine.run(fill_up(feeds, self.batch_size), list(wanted), stop)
         elapsed = _ms(time.perf_counter() - started)
         return [
             Inference({name: outputs[name][row] for name in plan.outputs}, elapsed) for row, plan in enumerate(plans)

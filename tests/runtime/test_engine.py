@@ -11,7 +11,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from camgraph_core.errors import DeviceError, InferenceError, InvalidGraphError, InvalidInputError
-from camgraph_runtime.run.engine import Engine, SessionSettings, Threads
+from camgraph_runtime.run.backend import SessionSettings
+from camgraph_runtime.run.engine import Engine, Threads
 from camgraph_runtime.run.providers import CPU, CUDA
 from support.fake_backend import FakeBackend
 from support.tiny_graph import TinyGraph

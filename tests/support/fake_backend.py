@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from camgraph_runtime.run.engine import SessionSettings
+from camgraph_runtime.run.backend import SessionSettings
 from camgraph_runtime.run.int8 import EXACT_KERNELS
 from camgraph_runtime.run.providers import CPU, ProviderList
 
@@ -72,6 +72,9 @@ class FakeBackend:
         if self._loud and not set(names) <= set(self._starts):
             raise RuntimeError("CUDA failure 100: no CUDA-capable device is detected")
         return FakeSession([name for name in names if name in self._starts])
+
+    def run_options(self) -> Any:
+        return None
 
     def saturates_int8(self) -> bool:
         return self._saturates

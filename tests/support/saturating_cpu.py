@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from camgraph_runtime.run.engine import OnnxRuntime, Session, SessionSettings
+from camgraph_runtime.run.backend import Session, SessionSettings
+from camgraph_runtime.run.engine import OnnxRuntime
 from camgraph_runtime.run.int8 import EXACT_KERNELS
 from camgraph_runtime.run.providers import ProviderList
 
@@ -61,7 +62,9 @@ class _Spoiled:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
 
-    def run(self, output_names: Sequence[str], feeds: Mapping[str, np.ndarray]) -> Sequence[Any]:
-        values = self._session.run(output_names, feeds)
+    def run(
+        self, output_names: Sequence[str], feeds: Mapping[str, np.ndarray], run_options: Any = None
+    ) -> Sequence[Any]:
+        values = self._session.run(output_names, feeds, run_options)
         same: Spoil = np.asarray
         return [self._spoil.get(name, same)(value) for name, value in zip(output_names, values, strict=True)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -17,17 +17,17 @@ from camgraph_core.errors import (
     InferenceError,
     InvalidGraphError,
 )
+from camgraph_runtime.run.backend import Backend, Session, SessionSettings
 from camgraph_runtime.run.int8 import EXACT_KERNELS, PROBE_MODEL, refusal_note, saturates
 from camgraph_runtime.run.providers import Device, ProviderList, active_provider, requested_providers
+from camgraph_runtime.run.stop import Stop, StoppedError
 from camgraph_runtime.run.tensor_info import TensorInfo, check_feeds
 from camgraph_runtime.run.threads import Threads
 
 __all__ = [
-    "Backend",
     "Device",
     "Engine",
     "OnnxRuntime",
-    "Session",
     "TensorInfo",
     "Threads",
     "cpu_saturates_int8",
@@ -42,41 +42,6 @@ _TELEMETRY_SWITCH = "ORT_DISABLE_TELEMETRY"
 _REMEMBERED = 256  # combinations of shapes whose check is remembered
 
 _NUMPY_NAMES = {"float": "float32", "double": "float64", "bfloat16": "bfloat16", "string": "str"}
-
-
-class Session(Protocol):
-    """What the engine needs of an ``onnxruntime.InferenceSession``."""
-
-    def get_inputs(self) -> Sequence[Any]: ...  # noqa: D102 - onnxruntime's own names and meaning
-    def get_outputs(self) -> Sequence[Any]: ...  # noqa: D102 - as above
-    def get_providers(self) -> Sequence[str]: ...  # noqa: D102 - as above
-    def get_modelmeta(self) -> Any: ...  # noqa: D102 - as above
-    def run(self, output_names: Sequence[str], feeds: Mapping[str, np.ndarray]) -> Sequence[Any]: ...  # noqa: D102 - as above
-
-
-class Backend(Protocol):
-    """What the engine needs of onnxruntime as a whole; a test can play a machine with a GPU by it."""
-
-    def available_providers(self) -> Sequence[str]:
-        """Names of the providers that this build knows."""
-
-    def preload_cuda(self) -> None:
-        """Loads the CUDA libraries that were installed as Python packages."""
-
-    def create_session(self, model: str | bytes, options: SessionSettings, providers: ProviderList) -> Session:
-        """Loads a model; a provider that cannot start raises, or is left out of ``get_providers()``."""
-
-    def saturates_int8(self) -> bool:
-        """Tells whether the default kernels saturate on this CPU where uint8 and int8 are multiplied."""
-
-
-@dataclass(frozen=True)
-class SessionSettings:
-    """Settings of one session: threads, graph optimisation, and onnxruntime's own config entries."""
-
-    threads: Threads
-    optimize: bool
-    config: Mapping[str, str]
 
 
 class OnnxRuntime:
@@ -114,6 +79,12 @@ class OnnxRuntime:
             model, self._session_options(options), providers=providers, enable_fallback=0
         )
         return session
+
+    def run_options(self) -> Any:
+        """New options of one run; their attribute ``terminate`` ends it."""
+        options = self._ort.RunOptions()
+        options.log_severity_level = _FATAL_ONLY
+        return options
 
     def saturates_int8(self) -> bool:
         """Tells whether the default kernels saturate on this CPU where uint8 and int8 are multiplied."""
@@ -199,6 +170,7 @@ class Engine:
         providers = requested_providers(device, backend.available_providers(), cuda_options)
         if len(providers) > 1:
             backend.preload_cuda()
+        self._run_options = backend.run_options
         self.notes: tuple[str, ...] = ()
         self.exact_int8 = not backend.saturates_int8()
         load = self._load_exact if exact_int8 and optimize and not self.exact_int8 else self._load
@@ -212,12 +184,15 @@ class Engine:
         # The same question comes with every run; asking it anew takes as long as a few operators.
         self._check_feeds = lru_cache(maxsize=_REMEMBERED)(partial(check_feeds, self.inputs))
 
-    def run(self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    def run(
+        self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None, stop: Stop | None = None
+    ) -> dict[str, np.ndarray]:
         """Runs the graph once; safe to call from several threads.
 
         Args:
             feeds: One array for each input, with exactly its element type and shape.
             outputs: Names of the outputs to fetch; all by default.
+            stop: Ends the run from another thread; onnxruntime looks at it between two operators.
 
         Returns:
             The fetched arrays by name, as onnxruntime gives them.
@@ -225,6 +200,7 @@ class Engine:
         Raises:
             InvalidInputError: An input is missing, unknown, or of the wrong type or shape.
             InferenceError: The engine is closed, an output is unknown, or onnxruntime failed.
+            StoppedError: The run was ended.
 
         """
         session = self._session
@@ -233,10 +209,23 @@ class Engine:
         names = self._output_names if outputs is None else self._known(outputs)
         self._check_feeds(tuple((name, value.dtype, value.shape) for name, value in feeds.items()))
         try:
-            values = session.run(names, feeds)
+            values = session.run(names, feeds) if stop is None else self._run_until(stop, session, names, feeds)
+        except StoppedError:
+            raise
         except Exception as error:
             raise InferenceError(f"Running {self.name} failed: {_reason(error)}") from error
         return dict(zip(names, values, strict=True))
+
+    def _run_until(
+        self, stop: Stop, session: Session, names: Sequence[str], feeds: Mapping[str, np.ndarray]
+    ) -> Sequence[Any]:
+        options = self._run_options()
+        with stop.ending(lambda: setattr(options, "terminate", True)):
+            try:
+                return session.run(names, feeds, options)
+            except Exception:
+                stop.check()
+                raise
 
     def _known(self, outputs: Sequence[str]) -> list[str]:
         for name in outputs:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camgraph_runtime.run import engine
+from camgraph_runtime.run.backend import Backend
 from camgraph_runtime.run.threads import available_cores, cgroup_folders
 
 _LIMITS = ("memory.max", "memory.limit_in_bytes")  # of cgroup v2 and v1
@@ -30,7 +31,7 @@ class Machine:
     memory: int
 
 
-def look_at_machine(backend: engine.Backend | None = None) -> Machine:
+def look_at_machine(backend: Backend | None = None) -> Machine:
     """Find out what this machine gives.
 
     Raises:
