@@ -22,18 +22,20 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
 from camgraph_core.errors import CamgraphError
 from camgraph_exporter.assemble.build import BuildOptions, Built, build
-from camgraph_exporter.choose.layers import choose_layer
-from camgraph_exporter.choose.score import Score, find_score
+from camgraph_exporter.choose.layers import candidate_layers, choose_layer
+from camgraph_exporter.choose.score import find_score
 from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.frontends.pytorch.exporters import EXPORTERS
 from camgraph_exporter.frontends.pytorch.module import default_example, load_module
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
-from camgraph_exporter.layers.layers import TargetLayer, candidate_layers
+from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.pipeline import ExportOptions, export
 from camgraph_exporter.prepare.prepare import Prepared, prepare
+from camgraph_exporter.tasks import Score
 from camgraph_runtime.run.engine import Engine
 from exporter.matrix.compare import Recorder, channels_first, distance
 

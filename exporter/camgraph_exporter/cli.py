@@ -22,7 +22,7 @@ from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.certificate.certify import Progress as Report
 from camgraph_exporter.certificate.certify import certify
 from camgraph_exporter.certificate.subject import Subject
-from camgraph_exporter.choose.score import HEADS, TASKS, ScoreOptions
+from camgraph_exporter.choose.score import HEADS, ScoreOptions
 from camgraph_exporter.choose.unfused import prepare_for
 from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.export_torch import export_factory, export_torch_file, load_factory, load_torch_file
@@ -45,6 +45,7 @@ from camgraph_exporter.report import (
     summarise,
 )
 from camgraph_exporter.storage import weights_folder, written_bytes
+from camgraph_exporter.tasks import TASKS
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.run.engine import Device, Engine
 
@@ -61,7 +62,9 @@ def _score_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @click.option("--score", metavar="TENSOR", help="The scores before softmax, if they are not found by themselves.")
     @click.option(
-        "--task", type=click.Choice(list(TASKS)), help="What a target is, if the score's shape does not tell."
+        "--task",
+        type=click.Choice([task.name for task in TASKS]),
+        help="What a target is, if the score's shape does not tell.",
     )
     @click.option("--head", type=click.Choice(list(HEADS)), help="What the model applies to the scores.")
     @click.option("--class-axis", type=click.IntRange(1, 3), help="Axis of the classes in a detector's scores.")

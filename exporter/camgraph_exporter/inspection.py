@@ -12,16 +12,16 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.assemble.build import build
-from camgraph_exporter.choose.layers import choose_layer, choose_layers
-from camgraph_exporter.choose.score import Score, ScoreOptions, find_score
+from camgraph_exporter.choose.layers import branches_of, candidate_layers, choose_layer, choose_layers
+from camgraph_exporter.choose.score import ScoreOptions, find_score
 from camgraph_exporter.graph.dims import Dim, dims_of
 from camgraph_exporter.input_spec import Input, InputOptions, make_input
-from camgraph_exporter.layers.branches import parallel_branches
-from camgraph_exporter.layers.layers import TargetLayer, candidate_layers, spatial_layers
+from camgraph_exporter.layers.layers import TargetLayer, spatial_layers
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.reading.receptive_field import receptive_fields
 from camgraph_exporter.storage import load_engine, weights_folder
+from camgraph_exporter.tasks import Score
 from camgraph_runtime.run.engine import Engine
 
 Arrays = dict[str, np.ndarray]
@@ -69,7 +69,7 @@ def inspect_model(prepared: Prepared, options: ScoreOptions) -> Inspection:
     chosen = choose_layers(prepared, score)
     names = {layer.name for layer in chosen}
     others = [layer for layer in reversed(candidate_layers(prepared, score)) if layer.name not in names]
-    branches = parallel_branches(prepared, score, spatial_layers(prepared, score))
+    branches = branches_of(prepared, score, spatial_layers(prepared, score.value))
     branch_of = {layer.name: number for number, branch in enumerate(branches, start=1) for layer in branch}
     fields = receptive_fields(prepared, score.value)
     behind = _parameters_behind(prepared, score.value)

@@ -19,7 +19,7 @@ from camgraph_exporter.certificate.locate import name_wrong_nodes
 from camgraph_exporter.certificate.quantised.int8_kernels import remark_on, source_for_exact_kernels, state_kernels
 from camgraph_exporter.certificate.subject import LoadSource, Subject, loader_of
 from camgraph_exporter.choose.layers import AUTO, choose_layers
-from camgraph_exporter.choose.score import Score, ScoreOptions, find_score
+from camgraph_exporter.choose.score import ScoreOptions, find_score
 from camgraph_exporter.choose.unfused import prepare_for
 from camgraph_exporter.errors import Problems
 from camgraph_exporter.frontends.fixed_inputs import fix_inputs
@@ -33,7 +33,7 @@ from camgraph_exporter.manifest import make_manifest
 from camgraph_exporter.own_graph import explainable_graph, load_trained
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.storage import check_model, check_target, load_engine, weights_folder, write
-from camgraph_exporter.tasks.regression import LABELS as REGRESSION_LABELS
+from camgraph_exporter.tasks import Score
 from camgraph_exporter.vjp.driver import Step, opset_of
 from camgraph_runtime.manifest import METADATA_KEY, manifest_to_json
 
@@ -189,8 +189,8 @@ def _labels(loaded: LoadedModel, options: ExportOptions, score: Score) -> tuple[
     """Return the label of each target, and a note on where they come from."""
     if options.labels:
         return options.labels, ""
-    if score.task == pb.TASK_REGRESSION and score.single_logit:
-        return REGRESSION_LABELS, ""
+    if own := score.task.own_labels(score):
+        return own, ""
     labels, note = labels_in_metadata(loaded.model.metadata_props, score.num_classes)
     return (labels, note) if labels else labels_in_maps(loaded.map_labels, score.num_classes)
 

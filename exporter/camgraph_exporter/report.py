@@ -11,6 +11,7 @@ from rich.table import Table
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.inspection import Candidate, Inspection
+from camgraph_exporter.tasks import task_of
 
 
 def candidate_table(title: str, inspection: Inspection) -> Table:
@@ -50,7 +51,7 @@ def inspection_json(inspection: Inspection) -> dict[str, object]:
     """Return an inspection for programs."""
     return {
         "score": json_format.MessageToDict(inspection.score.head(), preserving_proto_field_name=True),
-        "task": pb.Task.Name(inspection.score.task).removeprefix("TASK_").lower(),
+        "task": inspection.score.task.name,
         "auto_layer": next(candidate.layer.name for candidate in inspection.candidates if candidate.is_chosen),
         "auto_layers": [candidate.layer.name for candidate in inspection.candidates if candidate.is_chosen],
         "branches": max(1, *(candidate.branch for candidate in inspection.candidates)),
@@ -80,16 +81,8 @@ def describe_score(inspection: Inspection) -> str:
     """Return one line on the score."""
     score = inspection.score
     head = pb.HeadKind.Name(score.kind).removeprefix("HEAD_KIND_").lower().replace("_", "-")
-    task = pb.Task.Name(score.task).removeprefix("TASK_").lower()
-    wide = _extent(score.head(), score.task)
-    return f"Score  {score.name}: {task}, {wide}, head {head}, output {score.output.name}"
-
-
-def _extent(head: pb.Head, task: pb.Task) -> str:
-    """Return in words what a target may name."""
-    if task == pb.TASK_REGRESSION:
-        return "one number" if head.single_logit else f"{head.num_classes} numbers"
-    return f"{head.num_classes} classes" if head.num_classes else f"{head.embedding_size} dimensions"
+    wide = score.task.extent(score.head())
+    return f"Score  {score.name}: {score.task.name}, {wide}, head {head}, output {score.output.name}"
 
 
 def describe_image(name: str, spec: pb.InputSpec) -> str:
@@ -125,7 +118,7 @@ def check_table(certificate: pb.Certificate) -> Table:
 def summarise(output: Path, size: int, manifest: pb.Manifest) -> None:
     """Print what was written (`size` in bytes), what was proven, and what the user should know (the last on stderr)."""
     megabytes, head = size / 1e6, manifest.head
-    wide = _extent(head, manifest.task)
+    wide = task_of(manifest).extent(head)
     for layer in manifest.layers:
         click.echo(f"{output}: {layer.name} ({cells(layer)}), score {head.score_tensor}, {wide}, {megabytes:.1f} MB")
     checks = {check.name: check for check in manifest.certificate.checks}

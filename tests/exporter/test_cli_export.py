@@ -11,9 +11,10 @@ import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.assemble.build import Built, build
-from camgraph_exporter.choose.score import HEADS, Score
+from camgraph_exporter.choose.score import HEADS
 from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.tasks import Score
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.run.engine import Engine
 from support.exporting import camgraph, complaint
@@ -202,7 +203,7 @@ def test_measured_is_the_score_that_was_named(
     measured = []
 
     def noting(prepared: Prepared, score: Score, layers: list[TargetLayer]) -> Built:
-        measured.append((score.task, score.class_axis, score.num_classes, score.kind))
+        measured.append((score.task.kind, score.class_axis, score.num_classes, score.kind))
         return build(prepared, score, layers)
 
     monkeypatch.setattr("camgraph_exporter.inspection.build", noting)

@@ -11,11 +11,12 @@ import onnx_ir as ir
 import pytest
 
 from camgraph_exporter.choose.layers import choose_layer
-from camgraph_exporter.choose.score import Score, find_score
+from camgraph_exporter.choose.score import find_score
 from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.prepare.prepare import Prepared, prepare
+from camgraph_exporter.tasks import Score
 from support import detectors
 from support.exporting import camgraph, exported
 from support.nets import Net

@@ -18,11 +18,11 @@ import torch
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.assemble.build import Built
-from camgraph_exporter.choose.layers import choose_layer
+from camgraph_exporter.choose.layers import candidate_layers, choose_layer
 from camgraph_exporter.choose.score import ScoreOptions, find_score
 from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.graph.gradient_path import GradientPath
-from camgraph_exporter.layers.layers import TargetLayer, candidate_layers
+from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.prepare.prepare import prepare
 from camgraph_exporter.vjp.driver import opset_of
 from camgraph_runtime.run.engine import Engine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import onnx_ir as ir
 from onnx_ir.passes import common
@@ -13,18 +13,17 @@ from camgraph_core.errors import UsageError
 from camgraph_exporter.assemble.guided import GUIDED_RULES, check_guided
 from camgraph_exporter.assemble.layer_outputs import add_layer_outputs
 from camgraph_exporter.assemble.skippable import make_skippable
-from camgraph_exporter.choose.score import Score
 from camgraph_exporter.errors import GradientError, LayerError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.layers.layers import TargetLayer
-from camgraph_exporter.layers.mask_place import mask_place
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.prepare.probe import BATCH
 from camgraph_exporter.quantised.forms import is_quantiser, real_form
 from camgraph_exporter.quantised.integer_maps import hide_integer_maps
+from camgraph_exporter.targets.head import Head
 from camgraph_exporter.targets.interface import Interface
-from camgraph_exporter.tasks import attach_head
+from camgraph_exporter.tasks import Score
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.driver import Step, check_rules, differentiate
 
@@ -101,7 +100,7 @@ def build(
         check_rules(image_path, layer=str(prepared.image.name), score=score.name)
         check_guided(image_path)
 
-    place, note = mask_place(prepared, score) if score.task == pb.TASK_SEGMENTATION else (None, "")
+    place, note = score.task.place(prepared, score)
     interface = Interface(prepared)
     op = Backward(graph, portable=options.portable)
     if prepared.probe.batch_is_symbolic:
@@ -110,9 +109,8 @@ def build(
         value = prepared.value(name)
         if value is not None:
             op.know(value, array)
-    head = attach_head(op, interface, score)
-    if place is not None:
-        head.tensors.mask_placement.CopyFrom(place)
+    head = _attach_head(op, interface, score)
+    head.tensors.MergeFrom(place)
     seeds = {score.value: head.seed}
     trace: list[Step] = []
     cotangents = differentiate(op, path, seeds, [layer.value for layer in layers], trace=trace)
@@ -134,6 +132,13 @@ def build(
         behind -= {node for layer in layers if (node := layer.value.producer()) is not None}
         built.explain_switch = make_skippable(interface, built.gradient_outputs(), _repeatable(built, behind))
     return built
+
+
+def _attach_head(op: Backward, interface: Interface, score: Score) -> Head:
+    """Add the inputs and outputs of the score's task, and return the cotangent that its targets mean."""
+    with op.scope("target"):
+        ranked_by = None if score.ranked_by is None else op.residual(score.ranked_by)
+        return score.task.attach(op, interface, replace(score, value=op.residual(score.value), ranked_by=ranked_by))
 
 
 def _repeatable(built: Built, nodes: Collection[ir.Node]) -> set[ir.Node]:

@@ -14,12 +14,12 @@ from camgraph_exporter.certificate.measures import note_worst, relative_l2, rela
 from camgraph_exporter.certificate.operators import operators_portable, operators_standard
 from camgraph_exporter.certificate.outcome import make_check
 from camgraph_exporter.certificate.registration import layer_registered
-from camgraph_exporter.certificate.samples import Arrays
 from camgraph_exporter.certificate.source_outputs import optimised_outputs, outputs_unchanged
 from camgraph_exporter.certificate.subject import Subject
 from camgraph_exporter.certificate.tail import is_quantised, straight_through
 from camgraph_exporter.certificate.telling import draw_telling
 from camgraph_exporter.certificate.tolerance import gradient_tolerance
+from camgraph_exporter.targets.draw import Arrays
 
 _SWITCH_TOLERANCE = 1e-6
 _INTEGER_TOLERANCE = 0.5

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import onnx
 
 from camgraph_exporter.certificate.forward_part import split_forward
-from camgraph_exporter.certificate.samples import Arrays
 from camgraph_exporter.certificate.subject import Subject
 from camgraph_exporter.float64.evaluator import reads
+from camgraph_exporter.targets.draw import Arrays
 
 # Forward operators that the branch of a skippable graph computes again are named like this.
 _AGAIN = "camgraph/again/"

@@ -11,10 +11,11 @@ import onnx_ir as ir
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.certificate import batches, differences
 from camgraph_exporter.certificate.measures import slope_errors
-from camgraph_exporter.certificate.samples import Arrays
 from camgraph_exporter.certificate.subject import Subject
 from camgraph_exporter.certificate.tail import is_quantised
 from camgraph_exporter.certificate.telling import draw_telling
+from camgraph_exporter.targets.draw import Arrays
+from camgraph_exporter.tasks import task_of
 from camgraph_exporter.vjp.driver import Step
 
 _TOLERANCE = differences.TOLERANCE
@@ -111,15 +112,14 @@ def _error_beside(subject: Subject, step: Step, values: Arrays, feeds: Arrays) -
 
 
 def _pruned_seeds(subject: Subject, steps: Sequence[Step], feeds: Arrays) -> Arrays:
-    """Return the one-hot cotangents [T, N, C] of the score that the graph lacks, as a linear layer gathers instead."""
-    names = subject.manifest.target
-    if subject.manifest.task != pb.TASK_CLASSIFICATION or not names.target_index_output:
+    """Return the cotangents of the score that the graph lacks, where its task may lose one."""
+    manifest = subject.manifest
+    seed = task_of(manifest).lost_seed(manifest, subject.engine.run(feeds))
+    if seed is None:
         return {}
     present = _names(subject.flat)
-    index = subject.engine.run(feeds)[names.target_index_output]
-    one_hot = np.eye(subject.manifest.head.num_classes)[index.T]
     return {
-        str(g.name): one_hot
+        str(g.name): seed
         for step in steps
         for y, g in step.outputs
         if y.name == subject.manifest.head.score_tensor and str(g.name) not in present

@@ -7,29 +7,37 @@ figures do not depend on which checks ran before it, and a reader can repeat one
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.targets.draw import Arrays, Draw
+from camgraph_exporter.tasks import task_of
 from camgraph_runtime.preprocess.layout import channel_axis
 
-Arrays = dict[str, np.ndarray]
 _DEFAULT_SIZE = 64
 
 
 class Samples:
     """The random inputs of one check.
 
-    `rng` draws whatever else the check needs. `map_size` returns height and width of the score map, where masks are
-    drawn on it, for some images.
+    `rng` draws whatever else the check needs. `input_shape` returns the shape of an input of the graph, `source` the
+    outputs of the trained model for some images.
     """
 
     def __init__(
-        self, manifest: pb.Manifest, seed: int, check: str, *, map_size: Callable[[np.ndarray], tuple[int, int]]
+        self,
+        manifest: pb.Manifest,
+        seed: int,
+        check: str,
+        *,
+        input_shape: Callable[[str], Sequence[int | str | None]],
+        source: Callable[[np.ndarray], Arrays],
     ) -> None:
         self._manifest = manifest
-        self._map_size = map_size
+        self._input_shape = input_shape
+        self._source = source
         self.rng = np.random.default_rng([seed, zlib.crc32(check.encode())])
 
     def images(self, count: int, *, smooth: bool = True) -> np.ndarray:
@@ -78,28 +86,10 @@ class Samples:
         """Draw `number` targets for each of some images, and return the complete set of inputs."""
         switch = self._manifest.explain_switch
         on = {switch: np.array(True)} if switch else {}
-        return {self._manifest.input.tensor.name: images, **self._targets(images, number), **on}
-
-    def _targets(self, images: np.ndarray, number: int) -> Arrays:
-        """Draw every input [count, number, ...] that names targets: the best class (and box), then random ones."""
-        names, head, count = self._manifest.target, self._manifest.head, len(images)
-        targets: Arrays = {}
-        if names.target_input:
-            targets[names.target_input] = self._choices(count, number, head.num_classes)
-        if names.anchor_input:
-            targets[names.anchor_input] = self._choices(count, number, head.num_anchors or 1)
-        if names.mask_input:
-            size = self._map_size(images)
-            targets[names.mask_input] = self.rng.integers(0, 2, (count, number, *size)).astype(np.uint8)
-        if names.cotangent_input:
-            length = head.embedding_size
-            targets[names.cotangent_input] = self.rng.standard_normal((count, number, length), dtype=np.float32)
-        return targets
-
-    def _choices(self, count: int, number: int, size: int) -> np.ndarray:
-        choices = self.rng.integers(0, size, size=(count, number))
-        choices[:, 0] = -1
-        return choices.astype(np.int64)
+        draw = Draw(
+            self._manifest, self.rng, images, number, self._input_shape, lambda name: self._source(images)[name]
+        )
+        return {self._manifest.input.tensor.name: images, **task_of(self._manifest).draw(draw), **on}
 
 
 def _smooth_noise(rng: np.random.Generator, shape: list[int], *, channels: int | None) -> np.ndarray:

@@ -12,10 +12,11 @@ import onnx
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.certificate.samples import Arrays, Samples
+from camgraph_exporter.certificate.samples import Samples
 from camgraph_exporter.certificate.unguarded import without_switch
 from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.storage import load_engine, weights_folder, with_weights
+from camgraph_exporter.targets.draw import Arrays, resolved_by
 from camgraph_runtime.run.batch import fill_up, portions
 from camgraph_runtime.run.engine import Device, Engine
 
@@ -63,7 +64,13 @@ class Subject:
 
     def samples(self, check: str) -> Samples:
         """Return what draws the random inputs of the check with this name: the same at every call."""
-        return Samples(self.manifest, self.seed, check, map_size=self._map_size)
+        return Samples(
+            self.manifest,
+            self.seed,
+            check,
+            input_shape=lambda name: self.engine.inputs[name].shape,
+            source=lambda images: self.run_source({self.image_name: images}, optimize=True),
+        )
 
     @property
     def layers(self) -> Sequence[pb.Layer]:
@@ -151,14 +158,12 @@ class Subject:
 
     def resolved(self, feeds: Arrays, found: Arrays) -> Arrays:
         """Replace ranks by the classes and boxes that they stood for: a small change must not change them."""
-        names = self.manifest.target
-        pairs = ((names.target_input, names.target_index_output), (names.anchor_input, names.anchor_index_output))
+        pairs = resolved_by(self.manifest.target).items()
         return {**feeds, **{taken: found[given] for taken, given in pairs if given}}
 
     def some_targets(self, feeds: Arrays, indices: Sequence[int]) -> Arrays:
         """Keep some targets of each image."""
-        names = self.manifest.target
-        of_targets = {names.target_input, names.anchor_input, names.mask_input, names.cotangent_input}
+        of_targets = resolved_by(self.manifest.target)
         return {name: array[:, indices] if name in of_targets else array for name, array in feeds.items()}
 
     def some_images(self, feeds: Arrays, images: slice) -> Arrays:
@@ -169,21 +174,6 @@ class Subject:
         """Keep a single image of a batch; a graph for one size of batch gets it filled up, as a reader fills it."""
         single = self.some_images(feeds, slice(index, index + 1))
         return fill_up(single, None if self.batch_is_symbolic else self.batch)
-
-    def _map_size(self, images: np.ndarray) -> tuple[int, int]:
-        """Return height and width of the score map; a run on the images tells where they are dynamic."""
-        shape = self.engine.inputs[self.manifest.target.mask_input].shape[2:]
-        if all(isinstance(size, int) for size in shape):
-            return int(shape[0] or 0), int(shape[1] or 0)
-        head = self.manifest.head
-        array = self.run_source({self.image_name: images}, optimize=True)[head.output_name]
-        if array.ndim == 3:
-            # The index of the best class of each pixel.
-            return array.shape[1], array.shape[2]
-        first_fits, last_fits = (array.shape[axis] in (1, head.num_classes) for axis in (1, -1))
-        # Where the classes may be first or last, they are where the image's channels are.
-        last = last_fits and (not first_fits or self.manifest.input.layout == pb.LAYOUT_NHWC)
-        return (array.shape[1], array.shape[2]) if last else (array.shape[2], array.shape[3])
 
     def at_layer(self, layer: pb.Layer, feeds: Arrays) -> Callable[[np.ndarray], np.ndarray]:
         """Return a function from activations [N, K, h, w] to the layer's tensor, in the layer's own layout.

@@ -9,9 +9,9 @@ import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.certificate.quantised.comparison import StraightThrough
-from camgraph_exporter.certificate.samples import Arrays
 from camgraph_exporter.certificate.subject import Subject, gradient_outputs
 from camgraph_exporter.certificate.telling import Telling
+from camgraph_exporter.targets.draw import Arrays
 
 # From activations [N, K, h, w] to scores [N, T].
 Scores = Callable[[np.ndarray], np.ndarray]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from camgraph_exporter.certificate.samples import Arrays
 from camgraph_exporter.certificate.subject import Subject
+from camgraph_exporter.targets.draw import Arrays
 
 # Targets of each attempt. A box of a detector may depend on one map of several, and a class on a part of the image.
 _TARGETS = (4, 16, 64, 64, 64)

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.choose.no_map import why_no_map
-from camgraph_exporter.choose.score import Score
 from camgraph_exporter.errors import ExportError, LayerError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
-from camgraph_exporter.graph.gradient_path import GradientPath
-from camgraph_exporter.layers.box_groups import BoxGroups
 from camgraph_exporter.layers.branches import parallel_branches
-from camgraph_exporter.layers.layers import TargetLayer, is_moved, narrowest, spatial_layers
+from camgraph_exporter.layers.layers import TargetLayer, ends_of_blocks, narrowest, spatial_layers
 from camgraph_exporter.prepare.prepare import Prepared
-from camgraph_exporter.quantised.forms import maker, quantised_twin, shown
+from camgraph_exporter.quantised.forms import quantised_twin, shown
 from camgraph_exporter.reading.image_path import image_path
+from camgraph_exporter.tasks import Score
 
 AUTO = "auto"
-_POOLS = {"MaxPool", "AveragePool", "LpPool", "QLinearAveragePool"}
 
 
 def choose_layers(
@@ -31,9 +26,8 @@ def choose_layers(
     """Return the layer that the user named, or for "auto" those that Grad-CAM means.
 
     That is the last feature map before pooling or flattening, or where the evidence takes several parallel branches
-    from the image to the score, the last of each. Scores of pixels or boxes are feature maps themselves: there it is
-    the deepest map of the network, after which the maps only grow; for boxes the deepest one that all of them depend
-    on.
+    from the image to the score, the last of each. Scores of pixels or boxes are feature maps themselves: there the task
+    says which map it is.
 
     Names that a frontend gave to tensors (`aliases`) are understood, too.
 
@@ -42,8 +36,8 @@ def choose_layers(
         LayerError: the layer cannot be explained, or the model has no feature map.
 
     """
-    layers = spatial_layers(prepared, score)
-    branches = parallel_branches(prepared, score, layers)
+    layers = spatial_layers(prepared, score.value)
+    branches = branches_of(prepared, score, layers)
     if name != AUTO:
         layer = _named(prepared, score, name, aliases, layers)
         return [replace(layer, note=" ".join(filter(None, [layer.note, _beside(prepared, score, layer, branches)])))]
@@ -57,12 +51,31 @@ def choose_layers(
     chosen = [_auto(prepared, score, branch) for branch in branches if any(not layer.place_unknown for layer in branch)]
     if len(branches) == 1:
         return chosen
-    lost = [_best(prepared, branch, score) for branch in branches if all(layer.place_unknown for layer in branch)]
+    lost = [
+        score.task.best_layer(prepared, score, branch)
+        for branch in branches
+        if all(layer.place_unknown for layer in branch)
+    ]
     notes = [_fused(chosen)] if len(chosen) > 1 else []
     notes += [
         f"The heatmap lacks the branch of layer {layer.name!r}. {_not_placed(layer, advice='')}" for layer in lost
     ]
     return [replace(chosen[0], note=" ".join(filter(None, [*notes, chosen[0].note]))), *chosen[1:]]
+
+
+def candidate_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
+    """Return the layers that are worth a choice: the ends of blocks, in the order of the model.
+
+    For scores of an image they are those through which all evidence passes.
+    """
+    layers = spatial_layers(prepared, score.value)
+    ends = ends_of_blocks(prepared, layers)
+    return (ends if score.task.is_dense else narrowest(ends)) or layers
+
+
+def branches_of(prepared: Prepared, score: Score, layers: Sequence[TargetLayer]) -> list[list[TargetLayer]]:
+    """Return the layers of each parallel branch; scores of pixels or boxes have one."""
+    return [list(layers)] if score.task.is_dense else parallel_branches(prepared, score.value, layers)
 
 
 def choose_layer(
@@ -81,7 +94,7 @@ def _named(
         raise _unknown(prepared, score, tensor, by_name)
     if by_name[tensor].place_unknown:
         raise LayerError(_not_placed(by_name[tensor]))
-    note = _reach_of(prepared, score, by_name[tensor])
+    note = score.task.reach(prepared, score, by_name[tensor])
     return replace(by_name[tensor], alias=name if tensor != name else "", note=note)
 
 
@@ -97,7 +110,7 @@ def _beside(prepared: Prepared, score: Score, layer: TargetLayer, branches: Sequ
     others = [branch for branch in branches if layer.name not in {each.name for each in branch}]
     if len(branches) == 1 or not others:
         return ""
-    ends = _listed([_best(prepared, list(branch), score) for branch in others])
+    ends = _listed([score.task.best_layer(prepared, score, branch) for branch in others])
     rest = f"the other, which ends in {ends}" if len(others) == 1 else f"the others, which end in {ends}"
     return (
         f"Layer {layer.name!r} is in one of {len(branches)} branches from the image to the score. Its heatmaps do not "
@@ -113,23 +126,11 @@ def _listed(layers: Sequence[TargetLayer]) -> str:
 def _auto(prepared: Prepared, score: Score, layers: Sequence[TargetLayer]) -> TargetLayer:
     """Return the best layer of a branch among those whose place is known, of which there are some."""
     placed = [layer for layer in layers if not layer.place_unknown]
-    chosen = _best(prepared, placed, score)
-    meant = chosen if len(placed) == len(layers) else _best(prepared, list(layers), score)
+    chosen = score.task.best_layer(prepared, score, placed)
+    meant = chosen if len(placed) == len(layers) else score.task.best_layer(prepared, score, layers)
     if not meant.place_unknown:
         return chosen
     return replace(chosen, note=" ".join(filter(None, [_passed_over(meant, chosen), chosen.note])))
-
-
-def _best(prepared: Prepared, layers: list[TargetLayer], score: Score) -> TargetLayer:
-    """Return the layer that Grad-CAM means among some."""
-    if score.task == pb.TASK_SEGMENTATION:
-        return _deepest(prepared, layers, layers, score)
-    useful = [layer for layer in layers if layer.has_effect] or layers
-    if score.task == pb.TASK_DETECTION and narrowest(layers)[-1].has_effect:
-        return _deepest_of_all_boxes(prepared, layers, score)
-    chosen = _before_pooling(narrowest(useful)[-1], {layer.name: layer for layer in layers})
-    last = narrowest(layers)[-1]
-    return chosen if last.has_effect else replace(chosen, note=_stepped_back(last, chosen))
 
 
 def _not_placed(
@@ -150,69 +151,6 @@ def _twin(prepared: Prepared, name: str) -> str:
     value = prepared.value(name)
     twin = quantised_twin(value) if value is not None else None
     return str(twin.name) if twin is not None else name
-
-
-def _stepped_back(last: TargetLayer, chosen: TargetLayer) -> str:
-    return (
-        f"The score reads only tokens of {last.name!r} that belong to no place, such as a class token, so the "
-        "gradients of its map are zero; "
-        f"the target layer is {chosen.name!r}, the last map before it that the score depends on."
-    )
-
-
-def _before_pooling(layer: TargetLayer, by_name: dict[str, TargetLayer]) -> TargetLayer:
-    """Step back over a pooling or a mere move: the map in front has the same evidence at full resolution."""
-    while (node := maker(layer.value)) is not None and (node.op_type in _POOLS or is_moved(layer)):
-        source = shown(node.inputs[0]) if node.inputs[0] is not None else None
-        if source is None or str(source.name) not in by_name:
-            break
-        layer = by_name[str(source.name)]
-    return layer
-
-
-def _deepest_of_all_boxes(prepared: Prepared, layers: list[TargetLayer], score: Score) -> TargetLayer:
-    """Return the deepest map that every box depends on: a map of one scale is empty for the boxes of the others."""
-    groups = BoxGroups(prepared, score)
-    shared = groups.most_shared([layer.value for layer in layers if layer.has_effect])
-    common = [layer for layer in layers if layer.value in shared]
-    ends = [layer for layer in common if not is_moved(layer)]
-    chosen = _deepest(prepared, ends or common or layers, layers, score)
-    note = _reach_note(groups, chosen)
-    if len(groups.groups) > 1 and not note:
-        note = (
-            f"The scores of the boxes come from {len(groups.groups)} maps; the target layer is {chosen.name!r}, the "
-            "deepest map that all boxes depend on."
-        )
-    return replace(chosen, note=note)
-
-
-def _reach_of(prepared: Prepared, score: Score, layer: TargetLayer) -> str:
-    return _reach_note(BoxGroups(prepared, score), layer) if score.task == pb.TASK_DETECTION else ""
-
-
-def _reach_note(groups: BoxGroups, layer: TargetLayer) -> str:
-    boxes = groups.partly(layer.value)
-    if boxes is None:
-        return ""
-    return f"{boxes} boxes depend on layer {layer.name!r}; the heatmaps of the others are empty."
-
-
-def _deepest(prepared: Prepared, layers: list[TargetLayer], others: list[TargetLayer], score: Score) -> TargetLayer:
-    """Return the last of the coarsest `layers` that a finer map, one of `others`, is made from.
-
-    That is the bottleneck of an encoder and decoder. Without a decoder it is the last of the coarsest.
-    """
-
-    def area(layer: TargetLayer) -> float:
-        return math.prod(layer.seen) if layer.seen is not None else math.inf
-
-    smallest = min(area(layer) for layer in layers)
-    coarsest = [layer for layer in layers if area(layer) == smallest]
-    finer = {layer.value for layer in others if area(layer) > smallest}
-    for layer in reversed(coarsest):
-        if finer & GradientPath(prepared.graph, [layer.value], [score.value]).values:
-            return layer
-    return coarsest[-1]
 
 
 def _unknown(prepared: Prepared, score: Score, name: str, by_name: dict[str, TargetLayer]) -> ExportError:

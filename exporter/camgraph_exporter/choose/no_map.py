@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from camgraph_exporter.choose.score import Score
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.prepare.prepare import Prepared
@@ -10,6 +9,7 @@ from camgraph_exporter.reading.axes import axes_on
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.reading.layouts import layout_from
 from camgraph_exporter.reading.pixels import pixels_of
+from camgraph_exporter.tasks import Score
 
 _SHOWN = 3
 _OPTIMISER = "com.microsoft"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
@@ -15,9 +14,7 @@ from camgraph_exporter.graph.reads import reads
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.quantised.forms import maker
 from camgraph_exporter.score.one_number import words_of
-
-if TYPE_CHECKING:
-    from camgraph_exporter.choose.score import Score
+from camgraph_exporter.tasks import Score
 
 _OF_SCORES = {
     "logit", "logits", "score", "scores", "prob", "probs", "probability", "probabilities", "pred", "preds",
@@ -78,7 +75,7 @@ def _mark(
     words = set(words_of(str(score.output.name)))
     points = 0
     reasons: list[str] = []
-    if num_labels and score.num_classes == num_labels and score.task != pb.TASK_REGRESSION:
+    if num_labels and score.num_classes == num_labels and score.task.has_classes:
         points, reasons = points + 4, [*reasons, "it has as many classes as there are labels"]
     if words & _OF_SCORES:
         points, reasons = points + 2, [*reasons, f"its name speaks of {min(words & _OF_SCORES)!r}"]
@@ -116,7 +113,7 @@ def _layers(values: set[ir.Value]) -> int:
 
 
 def _alike(score: Score, other: Score) -> bool:
-    return score.task == other.task and score.num_classes == other.num_classes
+    return score.task is other.task and score.num_classes == other.num_classes
 
 
 def _has_unit_length(prepared: Prepared, output: ir.Value) -> bool:

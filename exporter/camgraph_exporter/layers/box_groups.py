@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
-from camgraph_exporter.choose.score import Score
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.reads import reads
@@ -15,6 +14,7 @@ from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.quantised.forms import maker
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.score.pieces import Constants, Piece, constant, step_back, whole
+from camgraph_exporter.score.score_shape import ScoreShape
 
 # These change the scores of a box by themselves only: what comes after a head's last weights is the head's own output.
 _POINTWISE = {
@@ -35,13 +35,13 @@ class BoxGroup:
 
 
 class BoxGroups:
-    """The groups of boxes of a detector's score."""
+    """The groups of boxes of a detector's scores, which have the shape `shape`."""
 
-    def __init__(self, prepared: Prepared, score: Score) -> None:
-        path = image_path(prepared, score.value)
-        sources = _sources(score.value, path, prepared.probe.constants)
-        self.groups = [_group(piece, score, path) for piece in sources]
-        total = score.shape.num_anchors
+    def __init__(self, prepared: Prepared, score: ir.Value, shape: ScoreShape) -> None:
+        path = image_path(prepared, score)
+        sources = _sources(score, path, prepared.probe.constants)
+        self.groups = [_group(piece, shape.logits, path) for piece in sources]
+        total = shape.num_anchors
         counts = [group.count for group in self.groups if group.count is not None]
         self._counted = total if len(counts) == len(self.groups) and sum(counts) == total else None
 
@@ -63,8 +63,8 @@ class BoxGroups:
         return f"{self._counted - sum(group.count or 0 for group in missing)} of {self._counted}"
 
 
-def _group(piece: Piece, score: Score, path: GradientPath) -> BoxGroup:
-    count = None if piece.joined is None or piece.joined % score.logits else piece.joined // score.logits
+def _group(piece: Piece, classes: int, path: GradientPath) -> BoxGroup:
+    count = None if piece.joined is None or piece.joined % classes else piece.joined // classes
     wanted = {piece.value}
     for node in reversed(path.nodes):
         if any(value in wanted for value in node.outputs):

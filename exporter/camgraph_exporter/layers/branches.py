@@ -11,23 +11,21 @@ from dataclasses import replace
 
 import onnx_ir as ir
 
-from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.choose.score import Score
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.layers.layers import TargetLayer, cuts_of
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.reading.image_path import image_path
 
 
-def parallel_branches(prepared: Prepared, score: Score, layers: Sequence[TargetLayer]) -> list[list[TargetLayer]]:
+def parallel_branches(prepared: Prepared, score: ir.Value, layers: Sequence[TargetLayer]) -> list[list[TargetLayer]]:
     """Return the layers of each parallel branch, in the order of the model; a single branch has all of them.
 
     `layers` are the feature maps between image and score. Within its branch a layer `is_cut` if all of the branch's
-    evidence passes it. Where all evidence passes one map, and for scores of pixels or boxes, there is one branch.
+    evidence passes it. Where all evidence passes one map, there is one branch.
     """
-    if score.task in (pb.TASK_SEGMENTATION, pb.TASK_DETECTION) or any(layer.is_cut for layer in layers):
+    if any(layer.is_cut for layer in layers):
         return [list(layers)]
-    branches = _connected(image_path(prepared, score.value), layers)
+    branches = _connected(image_path(prepared, score), layers)
     if len(branches) < 2:
         return [list(layers)]
     maps = {layer.value for layer in layers}
@@ -60,10 +58,12 @@ def _connected(path: GradientPath, layers: Sequence[TargetLayer]) -> list[list[T
     return list(groups.values())
 
 
-def _alone(prepared: Prepared, score: Score, branch: Sequence[TargetLayer], maps: set[ir.Value]) -> list[TargetLayer]:
+def _alone(
+    prepared: Prepared, score: ir.Value, branch: Sequence[TargetLayer], maps: set[ir.Value]
+) -> list[TargetLayer]:
     """Return a branch's layers as they are in the network without the other branches."""
     others = maps - {layer.value for layer in branch}
     nodes = [node for node in prepared.graph if others.isdisjoint(node.outputs)]
-    path = image_path(prepared, score.value, nodes)
+    path = image_path(prepared, score, nodes)
     cuts = cuts_of(path)
     return [replace(layer, is_cut=layer.value in cuts) for layer in branch if layer.value in path.values]

@@ -1,4 +1,4 @@
-"""Finds the spatial feature maps of a model, and the one that Grad-CAM explains by default."""
+"""Finds the spatial feature maps of a model, between its image and its score."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.choose.score import Score
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.layers.cost import macs
@@ -68,15 +67,10 @@ class TargetLayer:
         return str(self.value.name)
 
 
-def candidate_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
-    """Return the ends of blocks, in the order of the model.
-
-    For scores of an image they are those through which all evidence passes; networks for pixels and boxes have side
-    paths everywhere.
-    """
-    layers = spatial_layers(prepared, score)
+def ends_of_blocks(prepared: Prepared, layers: Sequence[TargetLayer]) -> list[TargetLayer]:
+    """Return those layers that are the ends of blocks, and of which it is known where they lie on the image."""
     names = {layer.name for layer in layers}
-    ends = [
+    return [
         layer
         for layer in layers
         if layer.has_effect
@@ -84,8 +78,6 @@ def candidate_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
         and not _continues(layer.value, names, prepared)
         and not is_moved(layer)
     ]
-    dense = score.task in (pb.TASK_SEGMENTATION, pb.TASK_DETECTION)
-    return (ends if dense else narrowest(ends)) or layers
 
 
 def narrowest(layers: Sequence[TargetLayer]) -> list[TargetLayer]:
@@ -94,17 +86,17 @@ def narrowest(layers: Sequence[TargetLayer]) -> list[TargetLayer]:
     return cuts or [layer for layer in layers if layer.is_junction] or list(layers)
 
 
-def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
+def spatial_layers(prepared: Prepared, score: ir.Value) -> list[TargetLayer]:
     """Return every feature map on a path from image to score, in the order of the model.
 
     A map that is quantised at once is left out: its dequantised twin is what the deployed model computes with.
     """
-    path = image_path(prepared, score.value)
+    path = image_path(prepared, score)
     flows = path.with_gradient()
     axes = axes_on(path, prepared.image, prepared.probe.constants)
     idle = without_effect(path, axes, prepared.probe.constants)
     pixels = pixels_of(prepared)
-    places = Places(prepared, score.value, front_of(path, pixels))
+    places = Places(prepared, score, front_of(path, pixels))
     cuts = cuts_of(path)
     total = sum(macs(node) for node in prepared.graph) or 1
     layers = []
@@ -113,7 +105,7 @@ def spatial_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
             if (
                 value in flows
                 and value not in pixels
-                and value is not score.value
+                and value is not score
                 and quantised_twin(value) is None
                 and value.dtype is not None
                 and value.dtype.is_floating_point()

@@ -8,16 +8,44 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 _OF_A_CLASSIFIER = {"logit", "prob", "class", "cls", "sigmoid", "softmax", "label", "binary", "positive"}
 _OF_A_QUANTITY = {"regress", "age", "value", "count", "depth", "distance", "angle", "quantity", "price", "rating"}
 
 
-def is_quantity(names: Iterable[str], num_labels: int) -> tuple[bool, str]:
-    """Tell whether one number is a quantity, and why, as part of a sentence.
+@dataclass(frozen=True)
+class OneNumber:
+    """What one number without a sigmoid was taken for, and the remark that says so."""
 
-    `names`: of the output and of the tensor that it shows. `num_labels`: labels that are known, zero for none.
+    is_quantity: bool
+    note: str
+
+
+def one_number(output: str, tensor: str, num_labels: int) -> OneNumber:
+    """Take the only number that an output shows as a quantity or as a logit.
+
+    `tensor`: the name of the tensor that the output shows. `num_labels`: labels that are known, zero for none.
     """
+    is_quantity, reason = _is_quantity([output, tensor], num_labels)
+    assumed = "a quantity (regression)" if is_quantity else "the logit of two classes"
+    other = "the logit of two classes" if is_quantity else "a quantity"
+    advice = "--task classification" if is_quantity else "--task regression"
+    note = (
+        f"Output {output!r} is one number without a sigmoid. It was taken as {assumed}, as {reason}. "
+        f"If it is {other}, state {advice}."
+    )
+    return OneNumber(is_quantity, note)
+
+
+def words_of(name: str) -> list[str]:
+    """Split the name of a tensor into its words, in lower case."""
+    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
+    return [word.lower() for word in re.split(r"[^A-Za-z]+", spaced) if word]
+
+
+def _is_quantity(names: Iterable[str], num_labels: int) -> tuple[bool, str]:
+    """Tell whether one number is a quantity, and why, as part of a sentence."""
     words = {word for name in names for word in words_of(name)}
     classifying, quantifying = _hit(words, _OF_A_CLASSIFIER), _hit(words, _OF_A_QUANTITY)
     if num_labels == 2:
@@ -25,12 +53,6 @@ def is_quantity(names: Iterable[str], num_labels: int) -> tuple[bool, str]:
     if classifying and not quantifying:
         return False, f"its name speaks of {classifying!r}"
     return True, f"its name speaks of {quantifying!r}" if quantifying else "nothing says that it is a logit"
-
-
-def words_of(name: str) -> list[str]:
-    """Split the name of a tensor into its words, in lower case."""
-    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
-    return [word.lower() for word in re.split(r"[^A-Za-z]+", spaced) if word]
 
 
 def _hit(words: Iterable[str], known: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import onnx_ir as ir
 
@@ -26,7 +27,7 @@ class OutputHead:
     `is_logarithm`: it is the logarithm of F that is scaled. `class_axis`: the axis of the scores that a softmax or an
     ArgMax runs over. `ranked_by`: what classes are ranked by, if not by the scores: probabilities in the same layout.
     `part`: where the output holds the classes, if it holds more than them. `is_ranked`: the output holds only the best
-    of them, sorted. `task`: what the scores are, if the graph tells. `note`: what the user should know of it.
+    of them, sorted, and `sorted_from` says what of, if the graph tells. `note`: what the user should know of it.
     """
 
     value: ir.Value
@@ -36,7 +37,7 @@ class OutputHead:
     scale: float = 1.0
     is_logarithm: bool = False
     is_ranked: bool = False
-    task: pb.Task = pb.TASK_UNSPECIFIED
+    sorted_from: Literal["boxes", "classes"] | None = None
     ranked_by: ir.Value | None = None
     note: str = ""
 

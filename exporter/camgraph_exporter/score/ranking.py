@@ -53,13 +53,12 @@ def ranked_scores(prepared: Prepared, output: ir.Value) -> OutputHead | None:
 
 
 def _note(sorting: Sorting, found: OutputHead, output: ir.Value) -> str:
-    boxes = found.task == pb.TASK_DETECTION
-    many = "boxes" if boxes else "classes"
+    many = found.sorted_from
     held = f"{many}, which {sorting.name} selects"
     if sorting.node.op_type in BEST:
         held = "class of each box"
     text = f"Output {output.name!r} holds only the best {held}. The score is {found.value.name!r}, that of all {many}."
-    return f"{text} An anchor is the number of a box there." if boxes else text
+    return f"{text} An anchor is the number of a box there." if many == "boxes" else text
 
 
 def _unclear(sorting: Sorting, output: ir.Value) -> ScoreError:
@@ -115,7 +114,7 @@ def _class_scores(sorting: Sorting, prepared: Prepared) -> OutputHead | None:
         kind=kind,
         class_axis=head.class_axis if axis is None else axis,
         is_ranked=True,
-        task=pb.TASK_DETECTION if is_detector else pb.TASK_CLASSIFICATION,
+        sorted_from="boxes" if is_detector else "classes",
         note=" ".join(filter(None, (best.note, _SCALED * best.is_scaled))),
     )
 

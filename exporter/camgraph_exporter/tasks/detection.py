@@ -2,47 +2,125 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.choose.score import Score
+from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.layers.auto import deepest_map, last_map
+from camgraph_exporter.layers.box_groups import BoxGroups
+from camgraph_exporter.layers.layers import TargetLayer, is_moved, narrowest
+from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.score.score_shape import ScoreShape, count_of, misfit
+from camgraph_exporter.targets.draw import Arrays, Draw
 from camgraph_exporter.targets.head import Head, add_target_input, pick, resolve_ranks, targets_first
 from camgraph_exporter.targets.interface import Interface
+from camgraph_exporter.tasks.task import Evidence, Score, Task
 from camgraph_exporter.vjp.backward import TARGETS, Backward, dtype_of
 
 
-def attach_detection(op: Backward, interface: Interface, score: Score) -> Head:
-    """Score: the class score of one box.
+class Detection(Task):
+    """Scores of each box and class, [N, boxes, C] or [N, C, boxes]."""
 
-    Rank r of a class is by its best box; `anchor` -r is the class's r-th best box.
-    """
-    target = add_target_input(op, interface)
-    anchor = interface.add_input("anchor", ir.DataType.INT64, [interface.batch, TARGETS])
-    dtype = dtype_of(score.value)
-    by_class = _classes_first(op, score.value, score)
-    ranked_by = by_class if score.ranked_by is None else _classes_first(op, score.ranked_by, score)
-    count = op.Squeeze(op.size_vector(by_class, 2), op.ints(0))
-    best = op.reduce("ReduceMax", ranked_by, [2], keepdims=False)
-    index = resolve_ranks(op, best, target, score.num_classes)
+    kind = pb.TASK_DETECTION
+    is_dense = True
 
-    boxes = pick(op, by_class, index)
-    box = _resolve_boxes(op, boxes if ranked_by is by_class else pick(op, ranked_by, index), anchor, count)
-    target_score = pick(op, boxes, box, batch_dims=2)
+    def claim(self, evidence: Evidence) -> str | None:
+        """Claim what the model sorts as boxes, and tensors with two wide axes after the batch."""
+        if evidence.shown.sorted_from is not None:
+            return "" if evidence.shown.sorted_from == "boxes" else None
+        return "" if len(evidence.dims) == 3 and evidence.num_wide == 2 else None
 
-    classes = op.Unsqueeze(targets_first(op, index), op.ints(2, 3))
-    places = op.Unsqueeze(targets_first(op, box), op.ints(2, 3))
-    is_class = op.Equal(classes, op.Unsqueeze(op.arange(op.size_vector(by_class, 1)), op.ints(1)))
-    is_box = op.Equal(places, op.arange(op.size_vector(by_class, 2)))
-    seed = op.cast(op.And(is_class, is_box), dtype)
-    seed = seed if score.class_axis == 1 else op.Transpose(seed, perm=[0, 1, 3, 2])
-    tensors = pb.TargetTensors(
-        target_input=str(target.name),
-        anchor_input=str(anchor.name),
-        target_index_output=interface.add_output("target_index", index),
-        anchor_index_output=interface.add_output("anchor_index", box),
-        target_score_output=interface.add_output("target_score", op.cast(target_score, ir.DataType.FLOAT)),
-    )
-    return Head(seed, tensors)
+    def read(self, prepared: Prepared, value: ir.Value, class_axis: int | None) -> ScoreShape:
+        """Read one score for each box and class; there are more boxes than classes where nothing else tells."""
+        dims = dims_of(value)
+        if len(dims) != 3 or not any(isinstance(dim, int) for dim in dims[1:]):
+            raise misfit(value, "one score for each box and class, [N, boxes, C] or [N, C, boxes]")
+        sizes = [dim if isinstance(dim, int) else float("inf") for dim in dims]
+        axis = class_axis or (2 if sizes[2] <= sizes[1] else 1)
+        boxes = dims[3 - axis]
+        return ScoreShape(count_of(dims[axis]), axis, num_anchors=boxes if isinstance(boxes, int) else 0)
+
+    def doubt(self, score: Score) -> str:
+        """Say that box coordinates may be among the classes where no head tells them apart."""
+        if score.kind != pb.HEAD_KIND_NONE:
+            return ""
+        return (
+            f"No sigmoid or softmax was found before output {score.output.name!r}, so that all of its "
+            f"{score.num_classes} values count as classes. If there are box coordinates among them, name the tensor of "
+            "the class scores with --score."
+        )
+
+    def sizes(self, shape: ScoreShape) -> pb.Head:
+        """Return the numbers of classes and of boxes."""
+        return pb.Head(num_classes=shape.num_classes, num_anchors=shape.num_anchors)
+
+    def best_layer(self, prepared: Prepared, score: Score, layers: Sequence[TargetLayer]) -> TargetLayer:
+        """Return the deepest map that every box depends on: a map of one scale is empty for the boxes of the others."""
+        if not narrowest(layers)[-1].has_effect:
+            return last_map(layers)
+        groups = BoxGroups(prepared, score.value, score.shape)
+        shared = groups.most_shared([layer.value for layer in layers if layer.has_effect])
+        common = [layer for layer in layers if layer.value in shared]
+        ends = [layer for layer in common if not is_moved(layer)]
+        chosen = deepest_map(prepared, score.value, ends or common or layers, layers)
+        note = _missed(groups, chosen)
+        if len(groups.groups) > 1 and not note:
+            note = (
+                f"The scores of the boxes come from {len(groups.groups)} maps; the target layer is {chosen.name!r}, "
+                "the deepest map that all boxes depend on."
+            )
+        return replace(chosen, note=note)
+
+    def reach(self, prepared: Prepared, score: Score, layer: TargetLayer) -> str:
+        """Say how many boxes do not depend on a layer."""
+        return _missed(BoxGroups(prepared, score.value, score.shape), layer)
+
+    def attach(self, op: Backward, interface: Interface, score: Score) -> Head:
+        """Score: the class score of one box.
+
+        Rank r of a class is by its best box; `anchor` -r is the class's r-th best box.
+        """
+        target = add_target_input(op, interface)
+        anchor = interface.add_input("anchor", ir.DataType.INT64, [interface.batch, TARGETS])
+        dtype = dtype_of(score.value)
+        by_class = _classes_first(op, score.value, score)
+        ranked_by = by_class if score.ranked_by is None else _classes_first(op, score.ranked_by, score)
+        count = op.Squeeze(op.size_vector(by_class, 2), op.ints(0))
+        best = op.reduce("ReduceMax", ranked_by, [2], keepdims=False)
+        index = resolve_ranks(op, best, target, score.num_classes)
+
+        boxes = pick(op, by_class, index)
+        box = _resolve_boxes(op, boxes if ranked_by is by_class else pick(op, ranked_by, index), anchor, count)
+        target_score = pick(op, boxes, box, batch_dims=2)
+
+        classes = op.Unsqueeze(targets_first(op, index), op.ints(2, 3))
+        places = op.Unsqueeze(targets_first(op, box), op.ints(2, 3))
+        is_class = op.Equal(classes, op.Unsqueeze(op.arange(op.size_vector(by_class, 1)), op.ints(1)))
+        is_box = op.Equal(places, op.arange(op.size_vector(by_class, 2)))
+        seed = op.cast(op.And(is_class, is_box), dtype)
+        seed = seed if score.class_axis == 1 else op.Transpose(seed, perm=[0, 1, 3, 2])
+        tensors = pb.TargetTensors(
+            target_input=str(target.name),
+            anchor_input=str(anchor.name),
+            target_index_output=interface.add_output("target_index", index),
+            anchor_index_output=interface.add_output("anchor_index", box),
+            target_score_output=interface.add_output("target_score", op.cast(target_score, ir.DataType.FLOAT)),
+        )
+        return Head(seed, tensors)
+
+    def draw(self, draw: Draw) -> Arrays:
+        """Draw classes and boxes."""
+        return super().draw(draw) | {draw.names.anchor_input: draw.choices(draw.head.num_anchors or 1)}
+
+
+def _missed(groups: BoxGroups, layer: TargetLayer) -> str:
+    boxes = groups.partly(layer.value)
+    if boxes is None:
+        return ""
+    return f"{boxes} boxes depend on layer {layer.name!r}; the heatmaps of the others are empty."
 
 
 def _classes_first(op: Backward, value: ir.Value, score: Score) -> ir.Value:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.choose.score import Score
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.score.score_shape import ScoreShape, read_row
 from camgraph_exporter.targets.head import (
     Head,
     add_target_input,
@@ -18,31 +21,57 @@ from camgraph_exporter.targets.head import (
     targets_first,
 )
 from camgraph_exporter.targets.interface import Interface
+from camgraph_exporter.tasks.task import Evidence, Score, Task
 from camgraph_exporter.vjp.backward import Backward, dtype_of
 
-LABELS = ("less", "more")
-"""What the targets 0 and 1 of a single number are."""
 
+class Regression(Task):
+    """One number [N, 1] or several [N, K], which are neither scores of classes nor ranked."""
 
-def attach_regression(op: Backward, interface: Interface, score: Score) -> Head:
-    """Score of a single number y: y for target 1 (more), -y for target 0 (less). Of several it is the number itself.
+    kind = pb.TASK_REGRESSION
+    has_head = False
+    has_classes = False
 
-    Numbers are not ranked. -1 is more and -2 is less; of several numbers -r is the r-th.
-    """
-    target = add_target_input(op, interface)
-    dims, dtype = dims_of(score.value), dtype_of(score.value)
-    numbers = op.Reshape(score.value, op.ints(-1, score.logits))
-    scores = both_classes(op, numbers, axis=1) if score.single_logit else numbers
-    by_order = op.Add(op.Neg(target), scalar(op, -1))
-    if score.single_logit:
-        by_order = op.Sub(scalar(op, 1), by_order)
-    index = op.Where(op.Less(target, scalar(op, 0)), by_order, target)
-    index.shape = target.shape
-    by_target = targets_first(op, index)
-    seed = class_sign(op, by_target, dtype) if score.single_logit else one_hot(op, by_target, score.num_classes, dtype)
-    tensors = pb.TargetTensors(
-        target_input=str(target.name),
-        target_index_output=interface.add_output("target_index", index),
-        target_score_output=interface.add_output("target_score", op.cast(pick(op, scores, index), ir.DataType.FLOAT)),
-    )
-    return Head(op.Reshape(seed, op.ints(0, 0, *(int(dim) for dim in dims[1:]))), tensors)
+    def claim(self, evidence: Evidence) -> str | None:
+        """Claim a single number that is a quantity."""
+        number = evidence.one_number
+        return number.note if number is not None and number.is_quantity else None
+
+    def read(self, prepared: Prepared, value: ir.Value, class_axis: int | None) -> ScoreShape:
+        """Read the numbers; of a single one there are two targets, more and less."""
+        return read_row(value, "one number for each image, [N, 1], or several, [N, K]")
+
+    def extent(self, head: pb.Head) -> str:
+        """Return how many numbers there are."""
+        return "one number" if head.single_logit else f"{head.num_classes} numbers"
+
+    def own_labels(self, score: Score) -> Sequence[str]:
+        """Return the words for the targets 0 and 1 of a single number."""
+        return ("less", "more") if score.single_logit else ()
+
+    def attach(self, op: Backward, interface: Interface, score: Score) -> Head:
+        """Score of a single number y: y for target 1 (more), -y for target 0 (less); of several numbers the one itself.
+
+        Numbers are not ranked. -1 is more and -2 is less; of several numbers -r is the r-th.
+        """
+        target = add_target_input(op, interface)
+        dims, dtype = dims_of(score.value), dtype_of(score.value)
+        numbers = op.Reshape(score.value, op.ints(-1, score.shape.logits))
+        scores = both_classes(op, numbers, axis=1) if score.single_logit else numbers
+        by_order = op.Add(op.Neg(target), scalar(op, -1))
+        if score.single_logit:
+            by_order = op.Sub(scalar(op, 1), by_order)
+        index = op.Where(op.Less(target, scalar(op, 0)), by_order, target)
+        index.shape = target.shape
+        by_target = targets_first(op, index)
+        if score.single_logit:
+            seed = class_sign(op, by_target, dtype)
+        else:
+            seed = one_hot(op, by_target, score.num_classes, dtype)
+        target_score = op.cast(pick(op, scores, index), ir.DataType.FLOAT)
+        tensors = pb.TargetTensors(
+            target_input=str(target.name),
+            target_index_output=interface.add_output("target_index", index),
+            target_score_output=interface.add_output("target_score", target_score),
+        )
+        return Head(op.Reshape(seed, op.ints(0, 0, *(int(dim) for dim in dims[1:]))), tensors)

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.choose.score import Score
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.layers.auto import deepest_map
+from camgraph_exporter.layers.layers import TargetLayer
+from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.reading.image_path import image_path
+from camgraph_exporter.reading.layouts import MapLayout, layout_of
+from camgraph_exporter.reading.pixels import front_of, pixels_of
+from camgraph_exporter.reading.placement.law import PlaceError
+from camgraph_exporter.reading.placement.places import Places
+from camgraph_exporter.score.score_shape import ScoreShape, count_of, misfit
+from camgraph_exporter.targets.draw import Arrays, Draw
 from camgraph_exporter.targets.head import (
     Head,
     add_target_input,
@@ -17,55 +29,117 @@ from camgraph_exporter.targets.head import (
     targets_first,
 )
 from camgraph_exporter.targets.interface import Interface
+from camgraph_exporter.tasks.task import Evidence, Score, Task
 from camgraph_exporter.vjp.backward import TARGETS, Backward, dtype_of
 
 
-def attach_segmentation(op: Backward, interface: Interface, score: Score) -> Head:
-    """Score: the sum of the class's logits under the mask; an all-zero mask means "where the class wins".
+class Segmentation(Task):
+    """Scores of each pixel and class, [N, C, H, W] or [N, H, W, C]; one channel z counts as the classes (-z, z)."""
 
-    Rank r is the class with the r-th largest area. One channel of logits z counts as the classes (-z, z).
-    """
-    target = add_target_input(op, interface)
-    dims, dtype = dims_of(score.value), dtype_of(score.value)
-    last = score.class_axis == 3
-    height, width = (dims[1], dims[2]) if last else (dims[2], dims[3])
-    mask = interface.add_input("mask", ir.DataType.UINT8, [interface.batch, TARGETS, height, width])
-    logits = _channels_first(op, score.value, last=last)
-    ranked_by, are_probabilities = logits, score.ranked_by is not None
-    if score.ranked_by is not None:
-        ranked_by = _channels_first(op, score.ranked_by, last=last)
-    if score.single_logit:
-        ranked_by = both_classes(op, ranked_by, axis=1, are_probabilities=are_probabilities)
+    kind = pb.TASK_SEGMENTATION
+    is_dense = True
 
-    winner = op.ArgMax(ranked_by, axis=1, keepdims=0)
-    area = op.sum(one_hot(op, op.Reshape(winner, op.ints(0, -1)), score.num_classes, dtype), [1])
-    index = resolve_ranks(op, area, target, score.num_classes)
+    def claim(self, evidence: Evidence) -> str | None:
+        """Claim maps of more than one row or column of scores."""
+        is_map = len(evidence.dims) == 4 and evidence.num_wide > 1
+        return "" if is_map and evidence.shown.sorted_from is None else None
 
-    wins = op.Equal(op.Unsqueeze(winner, op.ints(1)), op.Unsqueeze(index, op.ints(2, 3)))
-    asked = op.Greater(op.Cast(mask, to=int(ir.DataType.INT32)), 0)
-    any_asked = op.Greater(
-        op.reduce("ReduceMax", op.Cast(mask, to=int(ir.DataType.INT32)), [2, 3], keepdims=True),
-        0,
-    )
-    chosen = op.cast(op.Or(asked, op.And(wins, op.Not(any_asked))), dtype)
+    def read(self, prepared: Prepared, value: ir.Value, class_axis: int | None) -> ScoreShape:
+        """Read one score for each class and pixel."""
+        dims, last = dims_of(value), layout_of(prepared, value) == pb.LAYER_LAYOUT_CHANNELS_LAST
+        axis = class_axis or (3 if last else 1)
+        if len(dims) != 4 or not isinstance(dims[axis], int):
+            raise misfit(value, "one score for each class and pixel, [N, C, H, W]")
+        single = dims[axis] == 1
+        return ScoreShape(2 if single else count_of(dims[axis]), axis, single_logit=single)
 
-    by_target = targets_first(op, index)
-    under_mask = op.Unsqueeze(targets_first(op, chosen), op.ints(2))
-    if score.single_logit:
-        seed = op.Mul(under_mask, op.Unsqueeze(class_sign(op, by_target, dtype), op.ints(2, 3, 4)))
-    else:
-        classes = one_hot(op, by_target, score.num_classes, dtype)
-        seed = op.Mul(under_mask, op.Unsqueeze(classes, op.ints(3, 4)))
-    sums = op.sum(op.Mul(seed, logits), [2, 3, 4])
-    seed = op.Transpose(seed, perm=[0, 1, 3, 4, 2]) if last else seed
-    tensors = pb.TargetTensors(
-        target_input=str(target.name),
-        mask_input=str(mask.name),
-        target_index_output=interface.add_output("target_index", index),
-        target_score_output=interface.add_output("target_score", op.cast(targets_first(op, sums), ir.DataType.FLOAT)),
-    )
-    return Head(seed, tensors)
+    def best_layer(self, prepared: Prepared, score: Score, layers: Sequence[TargetLayer]) -> TargetLayer:
+        """Return the deepest map of the network, after which the maps only grow."""
+        return deepest_map(prepared, score.value, layers, layers)
+
+    def attach(self, op: Backward, interface: Interface, score: Score) -> Head:
+        """Score: the sum of the class's logits under the mask; an all-zero mask means "where the class wins".
+
+        Rank r is the class with the r-th largest area.
+        """
+        target = add_target_input(op, interface)
+        dims, dtype = dims_of(score.value), dtype_of(score.value)
+        last = score.class_axis == 3
+        height, width = (dims[1], dims[2]) if last else (dims[2], dims[3])
+        mask = interface.add_input("mask", ir.DataType.UINT8, [interface.batch, TARGETS, height, width])
+        logits = _channels_first(op, score.value, last=last)
+        ranked_by, are_probabilities = logits, score.ranked_by is not None
+        if score.ranked_by is not None:
+            ranked_by = _channels_first(op, score.ranked_by, last=last)
+        if score.single_logit:
+            ranked_by = both_classes(op, ranked_by, axis=1, are_probabilities=are_probabilities)
+
+        winner = op.ArgMax(ranked_by, axis=1, keepdims=0)
+        area = op.sum(one_hot(op, op.Reshape(winner, op.ints(0, -1)), score.num_classes, dtype), [1])
+        index = resolve_ranks(op, area, target, score.num_classes)
+
+        wins = op.Equal(op.Unsqueeze(winner, op.ints(1)), op.Unsqueeze(index, op.ints(2, 3)))
+        asked = op.Greater(op.Cast(mask, to=int(ir.DataType.INT32)), 0)
+        any_asked = op.Greater(
+            op.reduce("ReduceMax", op.Cast(mask, to=int(ir.DataType.INT32)), [2, 3], keepdims=True),
+            0,
+        )
+        chosen = op.cast(op.Or(asked, op.And(wins, op.Not(any_asked))), dtype)
+
+        by_target = targets_first(op, index)
+        under_mask = op.Unsqueeze(targets_first(op, chosen), op.ints(2))
+        if score.single_logit:
+            seed = op.Mul(under_mask, op.Unsqueeze(class_sign(op, by_target, dtype), op.ints(2, 3, 4)))
+        else:
+            classes = one_hot(op, by_target, score.num_classes, dtype)
+            seed = op.Mul(under_mask, op.Unsqueeze(classes, op.ints(3, 4)))
+        sums = op.sum(op.Mul(seed, logits), [2, 3, 4])
+        seed = op.Transpose(seed, perm=[0, 1, 3, 4, 2]) if last else seed
+        target_score = op.cast(targets_first(op, sums), ir.DataType.FLOAT)
+        tensors = pb.TargetTensors(
+            target_input=str(target.name),
+            mask_input=str(mask.name),
+            target_index_output=interface.add_output("target_index", index),
+            target_score_output=interface.add_output("target_score", target_score),
+        )
+        return Head(seed, tensors)
+
+    def place(self, prepared: Prepared, score: Score) -> tuple[pb.TargetTensors, str]:
+        """Return where the score map lies that a mask marks; nothing where it covers the whole image."""
+        path = image_path(prepared, score.value)
+        places = Places(prepared, score.value, front_of(path, pixels_of(prepared)))
+        last = score.class_axis == 3
+        layout = MapLayout(pb.LAYER_LAYOUT_CHANNELS_LAST if last else pb.LAYER_LAYOUT_CHANNELS_FIRST)
+        try:
+            return pb.TargetTensors(mask_placement=places.placement(score.value, layout)), ""
+        except PlaceError as error:
+            note = (
+                f"Where the scores of {score.name!r} lie on the image is not known: {error}. "
+                "A mask is laid on them as if they covered the whole image."
+            )
+            return pb.TargetTensors(), note
+
+    def draw(self, draw: Draw) -> Arrays:
+        """Draw classes, and masks on the score map."""
+        classes = super().draw(draw)
+        masks = draw.rng.integers(0, 2, (*draw.shape, *_map_size(draw)))
+        return classes | {draw.names.mask_input: masks.astype(np.uint8)}
 
 
 def _channels_first(op: Backward, value: ir.Value, *, last: bool) -> ir.Value:
     return op.Transpose(value, perm=[0, 3, 1, 2]) if last else value
+
+
+def _map_size(draw: Draw) -> tuple[int, int]:
+    """Return height and width of the score map; where they are open, the model's output tells."""
+    height, width = draw.input_shape(draw.names.mask_input)[2:]
+    if isinstance(height, int) and isinstance(width, int):
+        return height, width
+    shape = draw.source_output(draw.head.output_name).shape
+    if len(shape) == 3:
+        # The index of the best class of each pixel.
+        return shape[1], shape[2]
+    first_fits, last_fits = (shape[axis] in (1, draw.head.num_classes) for axis in (1, -1))
+    # Where the classes may be first or last, they are where the image's channels are.
+    last = last_fits and (not first_fits or draw.manifest.input.layout == pb.LAYOUT_NHWC)
+    return (shape[1], shape[2]) if last else (shape[2], shape[3])

@@ -14,9 +14,9 @@ from torch.overrides import TorchFunctionMode
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.assemble.build import BuildOptions, Built, build
-from camgraph_exporter.choose.score import Score
 from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.tasks import Score
 from exporter.matrix.architectures import Architecture
 
 BATCH, TARGETS = 2, 3

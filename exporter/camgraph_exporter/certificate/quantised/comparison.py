@@ -12,11 +12,11 @@ import onnx
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.certificate.quantised.integers import Held, beyond, mask_of, spread
 from camgraph_exporter.certificate.quantised.surrogate import make_surrogate
-from camgraph_exporter.certificate.samples import Arrays
 from camgraph_exporter.certificate.subject import Subject
 from camgraph_exporter.certificate.telling import draw_telling
 from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.storage import with_weights
+from camgraph_exporter.targets.draw import Arrays
 
 # A little below the deployed values, in steps: kinks at zero count as the rules count them, and of equal integers the
 # first is the largest.
