@@ -10,28 +10,29 @@ from camgraph_core.lazy import lazy_names
 if TYPE_CHECKING:
     from camgraph_client.aio import AsyncClient
     from camgraph_client.channel import Connection, Tls
-    from camgraph_client.errors import DeadlineError, RemoteError, UnavailableError
-    from camgraph_client.results import CallTimings, ModelDetails, ModelInfo, RemoteExplanation, RemoteResult
+    from camgraph_client.results import ModelDetails, RemoteExplanation, RemoteResult
     from camgraph_client.sync import Client
+    from camgraph_core.errors import DeadlineError, RemoteError, UnavailableError
+    from camgraph_core.models import ModelInfo
+    from camgraph_core.result import Timings
 
 _MODULE_OF = {
     "AsyncClient": "aio",
-    "CallTimings": "results",
     "Client": "sync",
     "Connection": "channel",
-    "DeadlineError": "errors",
+    "DeadlineError": "camgraph_core.errors",
     "ModelDetails": "results",
-    "ModelInfo": "results",
-    "RemoteError": "errors",
+    "ModelInfo": "camgraph_core.models",
+    "RemoteError": "camgraph_core.errors",
     "RemoteExplanation": "results",
     "RemoteResult": "results",
+    "Timings": "camgraph_core.result",
     "Tls": "channel",
-    "UnavailableError": "errors",
+    "UnavailableError": "camgraph_core.errors",
 }
 
 __all__ = [
     "AsyncClient",
-    "CallTimings",
     "Client",
     "Connection",
     "DeadlineError",
@@ -40,6 +41,7 @@ __all__ = [
     "RemoteError",
     "RemoteExplanation",
     "RemoteResult",
+    "Timings",
     "Tls",
     "UnavailableError",
 ]

@@ -15,7 +15,9 @@ from camgraph.v1 import explanation_pb2_grpc
 from camgraph_client.channel import Connection
 from camgraph_client.errors import error_from
 from camgraph_client.requests import ExplainOptions, ImageSource, explain_request
-from camgraph_client.results import ModelDetails, ModelInfo, RemoteResult, model_info_from, result_from
+from camgraph_client.results import ModelDetails, RemoteResult, result_from
+from camgraph_core.models import ModelInfo
+from camgraph_wire.models import model_from
 
 T = TypeVar("T")
 
@@ -64,7 +66,7 @@ class AsyncClient:
     async def list_models(self) -> list[ModelInfo]:
         """The models of the repository, sorted by name, then version."""
         response = await self._call(self._stub.ListModels, pb.ListModelsRequest())
-        return [model_info_from(model) for model in response.models]
+        return [model_from(model) for model in response.models]
 
     async def get_model(self, name: str, version: str = "") -> ModelDetails:
         """One model with its whole manifest; without a version the newest.
@@ -73,7 +75,7 @@ class AsyncClient:
             UsageError: there is no such model or version.
         """
         response = await self._call(self._stub.GetModel, pb.GetModelRequest(name=name, version=version))
-        return ModelDetails(model_info_from(response.model), response.manifest)
+        return ModelDetails(model_from(response.model), response.manifest)
 
     async def close(self) -> None:
         """Closes the connection; calls in flight are cancelled."""

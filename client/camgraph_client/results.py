@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,28 +10,11 @@ from numpy.typing import NDArray
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.manifest_pb2 import Manifest
-from camgraph_client.requests import METHODS
-from camgraph_runtime import ClassScore, MapStatistics
-
-_METHOD_NAMES = {value: name for name, value in METHODS.items()}
-_STATES = {
-    pb.MODEL_STATE_LOADING: "loading",
-    pb.MODEL_STATE_READY: "ready",
-    pb.MODEL_STATE_FAILED: "failed",
-}
-
-
-@dataclass(frozen=True)
-class CallTimings:
-    """Wall-clock time of each stage on the server, in milliseconds; see `camgraph.v1.Timings`."""
-
-    queue_ms: float
-    decode_ms: float
-    preprocess_ms: float
-    inference_ms: float
-    postprocess_ms: float
-    render_ms: float
-    total_ms: float
+from camgraph_core.models import ModelInfo
+from camgraph_core.result import ClassScore, Timings
+from camgraph_core.statistics import MapStatistics
+from camgraph_wire.arrays import array_from
+from camgraph_wire.scores import score_from, statistics_from, timings_from
 
 
 @dataclass(frozen=True)
@@ -94,33 +76,10 @@ class RemoteResult:
     model_version: str
     predictions: list[ClassScore]
     explanations: list[RemoteExplanation]
-    timings: CallTimings
+    timings: Timings
     warnings: list[str]
     image_size: tuple[int, int]
     request_id: str
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """A model of the server's repository.
-
-    Attributes:
-        name: its name.
-        version: a decimal number as text.
-        state: "ready", "loading" or "failed".
-        reason: why it is not ready.
-        num_classes: number of classes.
-        layers: names of the layers that can be explained, default first.
-        execution_provider: onnxruntime's, such as "CPUExecutionProvider".
-    """
-
-    name: str
-    version: str
-    state: str
-    reason: str
-    num_classes: int
-    layers: tuple[str, ...]
-    execution_provider: str
 
 
 @dataclass(frozen=True)
@@ -133,40 +92,26 @@ class ModelDetails:
 
 def result_from(response: pb.ExplainResponse) -> RemoteResult:
     """The result of a response."""
-    timings = response.timings
     return RemoteResult(
         model_name=response.model_name,
         model_version=response.model_version,
-        predictions=[_class_score(score) for score in response.predictions],
+        predictions=[score_from(score) for score in response.predictions],
         explanations=[_explanation(explanation) for explanation in response.explanations],
-        timings=CallTimings(**{field: getattr(timings, field) for field in CallTimings.__dataclass_fields__}),
+        timings=timings_from(response.timings),
         warnings=list(response.warnings),
         image_size=(response.image_width, response.image_height),
         request_id=response.request_id,
     )
 
 
-def model_info_from(message: pb.ModelInfo) -> ModelInfo:
-    """The description of a model."""
-    return ModelInfo(
-        name=message.name,
-        version=message.version,
-        state=_STATES.get(message.state, "unknown"),
-        reason=message.reason,
-        num_classes=message.num_classes,
-        layers=tuple(message.layers),
-        execution_provider=message.execution_provider,
-    )
-
-
 def _explanation(message: pb.Explanation) -> RemoteExplanation:
     once = {output.kind: output for output in message.outputs}
     return RemoteExplanation(
-        target=_class_score(message.target),
-        contrast=_class_score(message.contrast) if message.HasField("contrast") else None,
-        statistics=_statistics(message.statistics),
+        target=score_from(message.target),
+        contrast=score_from(message.contrast) if message.HasField("contrast") else None,
+        statistics=statistics_from(message.statistics),
         layers=tuple(message.layers),
-        method=_METHOD_NAMES.get(message.method, ""),
+        method=message.method,
         heatmap=_array(once.get(pb.OUTPUT_KIND_HEATMAP)),
         heatmap_png=_encoded(once.get(pb.OUTPUT_KIND_HEATMAP_PNG)),
         overlay_png=_encoded(once.get(pb.OUTPUT_KIND_OVERLAY_PNG)),
@@ -180,42 +125,13 @@ def _explanation(message: pb.Explanation) -> RemoteExplanation:
     )
 
 
-def _class_score(message: pb.ClassScore) -> ClassScore:
-    return ClassScore(
-        class_index=message.class_index,
-        label=message.label,
-        score=message.score,
-        probability=message.probability if message.HasField("probability") else math.nan,
-        anchor=message.anchor_index if message.HasField("anchor_index") else None,
-        area=message.area if message.HasField("area") else None,
-        value=message.value if message.HasField("value") else None,
-    )
-
-
-def _statistics(message: pb.MapStatistics) -> MapStatistics:
-    return MapStatistics(
-        minimum=message.minimum,
-        maximum=message.maximum,
-        mean=message.mean,
-        positive_share=message.positive_share,
-        all_nonpositive=message.all_nonpositive,
-        constant=message.constant,
-        nonfinite=message.nonfinite,
-    )
-
-
 def _by_layer(message: pb.Explanation, kind: int) -> dict[str, NDArray[Any]]:
-    return {output.layer: _array_of(output.tensor) for output in message.outputs if output.kind == kind}
+    return {output.layer: array_from(output.tensor) for output in message.outputs if output.kind == kind}
 
 
 def _array(output: pb.Output | None) -> NDArray[Any] | None:
-    return None if output is None else _array_of(output.tensor)
+    return None if output is None else array_from(output.tensor)
 
 
 def _encoded(output: pb.Output | None) -> bytes | None:
     return None if output is None else output.encoded
-
-
-def _array_of(tensor: pb.Tensor) -> NDArray[Any]:
-    little = np.frombuffer(tensor.data, np.dtype(tensor.dtype).newbyteorder("<"))
-    return little.reshape(tuple(tensor.shape)).astype(tensor.dtype)  # a copy, which the caller may change

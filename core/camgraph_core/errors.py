@@ -4,14 +4,23 @@ Every message is one or two plain sentences that say what is wrong, where, and w
 
     CamgraphError                      exit code 1
     ├── UsageError                     exit code 2: the caller asked for something that does not exist
-    │   └── UnknownLayerError          a target layer that the graph does not have
+    │   ├── UnknownLayerError          a target layer that the graph does not have
+    │   └── NotFoundError              a model or version that the server does not have
     ├── InvalidInputError              the data that came in cannot be used (image, tensor, target)
-    │   └── TargetError                exit code 2: a target that names no class, or more than one
+    │   ├── TargetError                exit code 2: a target that names no class, or more than one
+    │   └── TooLargeError              a request or an answer beyond a limit
     ├── InvalidGraphError              the .onnx file is not an explainable graph, or is damaged
     ├── UnsupportedError               the graph lacks what was asked for (a method, a layer's full gradients)
-    ├── DeviceError                    the asked device or execution provider is not to be had
+    │   └── NotReadyError              a model that the server could not load
+    ├── DeviceError                    the asked device or execution provider is not available
     ├── InferenceError                 onnxruntime failed on input that passed every check
+    ├── RemoteError                    a call that a server did not answer with a result
+    │   ├── UnavailableError           no server answers, or it cannot take the call now
+    │   └── DeadlineError              no answer in time
+    │       └── ExpiredError           the deadline passed while the call waited on the server
     └── ExportError                    the trained model cannot be made explainable (camgraph_exporter.errors)
+
+Client and server raise the same classes; `camgraph_wire.errors` says what each is called between them.
 """
 
 
@@ -31,6 +40,10 @@ class UnknownLayerError(UsageError):
     """A target layer that the graph does not have."""
 
 
+class NotFoundError(UsageError):
+    """A model or version that the server does not have."""
+
+
 class InvalidInputError(CamgraphError):
     """An image, a tensor or a target that cannot be used."""
 
@@ -41,6 +54,10 @@ class TargetError(InvalidInputError):
     exit_code = 2
 
 
+class TooLargeError(InvalidInputError):
+    """A request or an answer that is larger than the server allows."""
+
+
 class InvalidGraphError(CamgraphError):
     """A file that is not an explainable graph."""
 
@@ -49,9 +66,29 @@ class UnsupportedError(CamgraphError):
     """A graph without the tensors that the asked method needs."""
 
 
+class NotReadyError(UnsupportedError):
+    """A model that the server could not load."""
+
+
 class DeviceError(CamgraphError):
-    """A device or execution provider that is not to be had; nothing falls back silently."""
+    """A device or execution provider that is not available; nothing falls back silently."""
 
 
 class InferenceError(CamgraphError):
     """onnxruntime failed while running a graph."""
+
+
+class RemoteError(CamgraphError):
+    """A call that a server did not answer with a result."""
+
+
+class UnavailableError(RemoteError):
+    """No server, or one that cannot take the call now; the same call may succeed later."""
+
+
+class DeadlineError(RemoteError):
+    """No answer within the time that the caller gave."""
+
+
+class ExpiredError(DeadlineError):
+    """A call whose deadline passed while it waited on the server."""

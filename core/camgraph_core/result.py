@@ -87,12 +87,27 @@ def note_of(target: ClassScore, statistics: MapStatistics) -> str:
 
 @dataclass(frozen=True)
 class Timings:
-    """Wall-clock time of each stage, in milliseconds."""
+    """Wall-clock time of each stage, in milliseconds.
 
+    Attributes:
+        queue_ms: Waiting for a free worker of a server; 0 in one process.
+        decode_ms: Decoding the photo.
+        preprocess_ms: Resize, crop, normalisation.
+        inference_ms: The graph in onnxruntime.
+        postprocess_ms: The maps, their normalisation and resize.
+        render_ms: Drawing and encoding, before a server answers; 0 in one process, where outputs are drawn when they
+            are read.
+        total_ms: From the arrival of the request to its result.
+
+    """
+
+    queue_ms: float = 0.0
     decode_ms: float = 0.0
     preprocess_ms: float = 0.0
     inference_ms: float = 0.0
     postprocess_ms: float = 0.0
+    render_ms: float = 0.0
+    total_ms: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 
 from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.request import DEFAULT_PROFILE, Request
 from camgraph_core.result import Result, Timings
 from camgraph_core.target import Target
 from camgraph_core.types import AnyArray, ByteArray
@@ -19,7 +20,6 @@ from camgraph_runtime.explanations import Finish
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.manifest_check import check_graph
 from camgraph_runtime.maps.placement import Placement
-from camgraph_runtime.maps.profiles import DEFAULT_PROFILE
 from camgraph_runtime.network_input import NetworkInput
 from camgraph_runtime.plan import Plan, make_plan, make_prediction_plan
 from camgraph_runtime.preprocess import Frame, ImageSource, Preprocessor, Window
@@ -145,7 +145,7 @@ class Explainer:
             InferenceError: onnxruntime failed.
 
         """
-        plan = self.plan(
+        request = Request(
             targets=targets,
             top_k=top_k,
             method=method,
@@ -153,7 +153,7 @@ class Explainer:
             profile=profile,
             num_predictions=num_predictions,
         )
-        return self._run(plan, self._network_input(image, tensor, window))
+        return self._run(self.plan(request), self._network_input(image, tensor, window))
 
     def predict(
         self,
@@ -178,31 +178,12 @@ class Explainer:
             InferenceError: onnxruntime failed.
 
         """
-        return self._run(
-            make_prediction_plan(self.manifest, num_predictions), self._network_input(image, tensor, window)
-        )
+        plan = make_prediction_plan(self.manifest, Request(num_predictions=num_predictions))
+        return self._run(plan, self._network_input(image, tensor, window))
 
-    def plan(
-        self,
-        *,
-        targets: Sequence[Target] = (),
-        top_k: int = 0,
-        method: str | None = None,
-        layers: Sequence[str] = (),
-        profile: str = DEFAULT_PROFILE,
-        num_predictions: int = 5,
-    ) -> Plan:
-        """Checks a request, with the arguments and errors of `explain`, before any work is done for it."""
-        return make_plan(
-            self.manifest,
-            targets=targets,
-            top_k=top_k,
-            method=method,
-            layers=layers,
-            profile=profile,
-            num_predictions=num_predictions,
-            max_targets=self.limits.max_targets,
-        )
+    def plan(self, request: Request) -> Plan:
+        """Checks a request, with the errors of `explain`, before any work is done for it."""
+        return make_plan(self.manifest, request, max_targets=self.limits.max_targets)
 
     def prepare(self, image: ImageSource, window: Window | None = None) -> NetworkInput:
         """Decodes a photo and makes it ready for the network.
@@ -282,10 +263,10 @@ class Explainer:
         outputs = inference.outputs
         explanations = Finish(self.manifest, plan, outputs, network_input.frame, reading).explanations()
         timings = Timings(
-            network_input.decode_ms,
-            network_input.preprocess_ms,
-            inference.inference_ms,
-            _ms(time.perf_counter() - started),
+            decode_ms=network_input.decode_ms,
+            preprocess_ms=network_input.preprocess_ms,
+            inference_ms=inference.inference_ms,
+            postprocess_ms=_ms(time.perf_counter() - started),
         )
         photo, remarks = (
             (network_input.prepared.photo, network_input.prepared.remarks) if network_input.prepared else (None, ())

@@ -15,6 +15,7 @@ from camgraph_core.errors import (
     UnsupportedError,
     UsageError,
 )
+from camgraph_core.request import Request
 from camgraph_core.target import Target
 from camgraph_runtime.maps.cam import Method, get_method
 from camgraph_runtime.maps.profiles import Profile, get_profile
@@ -49,38 +50,27 @@ class Plan:
     outputs: tuple[str, ...]
 
 
-def make_plan(
-    manifest: Manifest,
-    *,
-    targets: Sequence[Target],
-    top_k: int,
-    method: str | None,
-    layers: Sequence[str],
-    profile: str,
-    num_predictions: int,
-    max_targets: int,
-) -> Plan:
-    """Checks a request against a graph's manifest; the arguments are those of ``Explainer.explain``.
+def make_plan(manifest: Manifest, request: Request, *, max_targets: int) -> Plan:
+    """Checks a request against a graph's manifest.
 
     Raises:
         TargetError: A target or ``top_k`` is out of range, or a label is unknown or ambiguous.
         InvalidInputError: More than ``max_targets`` are asked for.
         UnknownLayerError: The graph does not have a layer.
-        UsageError: The method or profile does not exist or does not fit, or a number is out of range.
+        UsageError: The method or profile does not exist or does not fit.
         UnsupportedError: The graph lacks what the method or a target needs.
 
     """
-    wanted = _all_targets(targets, top_k, manifest, max_targets)
+    wanted = _all_targets(request.targets, request.top_k, manifest, max_targets)
     columns, pairs = make_columns(wanted, manifest)
-    chosen_method = get_method(method or manifest.default_method or "grad-cam")
-    chosen_layers = tuple(find_layer(manifest, name) for name in layers) or tuple(
+    chosen_method = get_method(request.method or manifest.default_method or "grad-cam")
+    chosen_layers = tuple(find_layer(manifest, name) for name in request.layers) or tuple(
         manifest.layers[: manifest.branches or 1]
     )
-    chosen_profile = get_profile(profile)
-    adds_up = not layers and len(chosen_layers) > 1
+    chosen_profile = get_profile(request.profile)
+    adds_up = not request.layers and len(chosen_layers) > 1
     if not chosen_profile.in_input_frame and len(chosen_layers) > 1 and not adds_up:
-        raise UsageError(f"The profile {profile} takes one layer; ask for the layers one by one.")
-    _check_count(num_predictions)
+        raise UsageError(f"The profile {request.profile} takes one layer; ask for the layers one by one.")
     _check_gradients(chosen_method, chosen_layers)
     if chosen_method.needs_image_gradient:
         _check_guided(chosen_method, manifest, chosen_profile, wanted)
@@ -92,22 +82,20 @@ def make_plan(
         adds_up=adds_up,
         method=chosen_method,
         profile=chosen_profile,
-        num_predictions=num_predictions,
+        num_predictions=request.num_predictions,
         outputs=tuple(dict.fromkeys(_outputs(manifest, chosen_method, chosen_layers))),
     )
 
 
-def make_prediction_plan(manifest: Manifest, num_predictions: int) -> Plan:
+def make_prediction_plan(manifest: Manifest, request: Request) -> Plan:
     """The plan of a request that explains nothing.
 
     Raises:
-        UsageError: The number is negative.
         UnsupportedError: The graph is for an embedding model, which predicts no classes.
 
     """
     if task_of(manifest) == pb.TASK_EMBEDDING:
         raise UnsupportedError("The graph is for an embedding model, which predicts no classes.")
-    _check_count(num_predictions)
     return Plan(
         targets=(),
         columns=(Column(code=-1),),
@@ -116,7 +104,7 @@ def make_prediction_plan(manifest: Manifest, num_predictions: int) -> Plan:
         adds_up=False,
         method=get_method("grad-cam"),
         profile=get_profile("raw"),
-        num_predictions=num_predictions,
+        num_predictions=request.num_predictions,
         outputs=tuple(_prediction_outputs(manifest)),
     )
 
@@ -154,11 +142,6 @@ def _all_targets(targets: Sequence[Target], top_k: int, manifest: Manifest, max_
             f"{len(wanted)} targets were asked for, but the limit is {max_targets}. Split the request."
         )
     return wanted
-
-
-def _check_count(num_predictions: int) -> None:
-    if num_predictions < 0:
-        raise UsageError(f"The number of predictions is {num_predictions}; it cannot be negative.")
 
 
 def _check_gradients(method: Method, layers: Iterable[Layer]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
+from camgraph_core.request import Request
 from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.pipeline import Exported, ExportOptions, export_file
 from camgraph_runtime import Explainer, Target
@@ -181,7 +182,7 @@ def test_a_photo_is_explained_by_a_graph_of_fixed_batch(tmp_path: Path) -> None:
     explainer, free = Explainer(tmp_path / "cam.onnx"), Explainer(tmp_path / "free" / "cam.onnx")
     assert (explainer.batch_size, free.batch_size) == (4, None)
     images = np.random.default_rng(2).standard_normal((6, 1, *ONE[1:])).astype(np.float32)
-    plans = [explainer.plan(targets=[Target.index(i % CLASSES), Target.of_rank(1)]) for i in range(6)]
+    plans = [explainer.plan(Request(targets=[Target.index(i % CLASSES), Target.of_rank(1)])) for i in range(6)]
     subjects = [explainer.accept(image) for image in images]
     inferences = explainer.infer(subjects, plans)
     together = [explainer.finish(*one) for one in zip(plans, subjects, inferences, strict=True)]

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.request import Request
 from camgraph_runtime import (
     Engine,
     Explainer,
@@ -245,9 +246,9 @@ def test_graphs_without_gradients_or_with_a_switch(switch: bool) -> None:
 
 def test_a_batch_of_different_requests_equals_single_ones(explainer: Explainer) -> None:
     plans = [
-        explainer.plan(targets=[Target.index(1)]),
-        explainer.plan(top_k=3, method="hires-cam", layers=["conv"]),
-        explainer.plan(targets=[Target.index(0, contrast=Target.index(2))]),
+        explainer.plan(Request(targets=[Target.index(1)])),
+        explainer.plan(Request(top_k=3, method="hires-cam", layers=["conv"])),
+        explainer.plan(Request(targets=[Target.index(0, contrast=Target.index(2))])),
     ]
     subjects = [explainer.accept(tensor(seed)) for seed in range(3)]
     inferences = explainer.infer(subjects, plans)

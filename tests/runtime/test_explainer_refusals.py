@@ -7,6 +7,7 @@ import pytest
 from onnx import helper
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.request import Request
 from camgraph_runtime import (
     Explainer,
     InvalidGraphError,
@@ -25,7 +26,7 @@ from support.tiny_graph import CHANNELS, TinyGraph
 
 def test_images_of_different_sizes_are_no_batch() -> None:
     explainer = load(TinyGraph(size=None))
-    plan = explainer.plan()
+    plan = explainer.plan(Request())
     with pytest.raises(InvalidInputError, match="different sizes"):
         explainer.infer([explainer.accept(tensor(size=16)), explainer.accept(tensor(size=18))], [plan, plan])
 

@@ -15,6 +15,7 @@ from camgraph_core import tiles
 from camgraph_core.frame import Axis, Frame
 from camgraph_core.guided_picture import guided_picture
 from camgraph_core.laid import LaidMap
+from camgraph_core.request import Request
 from camgraph_runtime import Explainer, Threads
 from camgraph_runtime.pictures.overlay import heatmap_to_gray, overlay
 from support.plain_overlay import plain_grey, plain_laid, plain_overlay
@@ -88,7 +89,7 @@ def test_several_targets_do_not_multiply_the_memory() -> None:
     explainer = Explainer(TinyGraph(steps=[STRETCH]).serialize(), threads=Threads(1))
     peaks = []
     for classes in (1, 4):
-        subject, plan = explainer.prepare(photo), explainer.plan(top_k=classes)
+        subject, plan = explainer.prepare(photo), explainer.plan(Request(top_k=classes))
         tracemalloc.start()
         try:
             result = explainer.finish(plan, subject, *explainer.infer([subject], [plan]))

@@ -19,7 +19,7 @@ def test_unknown_names_offer_the_closest() -> None:
         get_method("GradCam")
     with pytest.raises(UsageError, match="There are grad-cam, "):
         get_method("zzz")
-    with pytest.raises(UsageError, match="choose one of pytorch-grad-cam, raw"):
+    with pytest.raises(UsageError, match="There are pytorch-grad-cam, raw"):
         get_profile("zzz")
 
 

@@ -14,6 +14,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError
 from camgraph_core.frame import Axis, Frame
 from camgraph_core.place import Mask
+from camgraph_core.request import Request
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.preprocess import decode_mask
 from camgraph_runtime.tasks.segmentation import read_pixels
@@ -39,7 +40,7 @@ def logits_of(explainer: Explainer, tensor: np.ndarray) -> np.ndarray:
 
 
 def laid(explainer: Explainer, mask: np.ndarray, photo: np.ndarray = PHOTO) -> np.ndarray:
-    plan = explainer.plan(targets=[Target.index(0, place=Mask(mask))])
+    plan = explainer.plan(Request(targets=[Target.index(0, place=Mask(mask))]))
     [column] = explainer.fit(plan, explainer.prepare(photo)).columns
     assert column.mask is not None
     return column.mask

@@ -13,6 +13,7 @@ import pytest
 from camgraph_core.errors import TargetError, UnsupportedError, UsageError
 from camgraph_core.explanation import Explanation
 from camgraph_core.place import Box, Direction, Mask
+from camgraph_core.request import Request
 from camgraph_core.result import ClassScore
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.maps.cam import METHODS
@@ -149,7 +150,7 @@ def test_every_method_on_the_exported_gradients(task: str, explainer: Explainer,
 def _gradients(explainer: Explainer, targets: list[Target], tensor: str) -> list[np.ndarray]:
     """Gradients of the targets' scores: of the graph's own output, put together by hand."""
     subject = explainer.accept(IMAGE)
-    plan = explainer.fit(explainer.plan(targets=targets, method="hires-cam"), subject)
+    plan = explainer.fit(explainer.plan(Request(targets=targets, method="hires-cam")), subject)
     names = explainer.manifest.target
     feeds: dict[str, np.ndarray] = {"image": IMAGE}
     for name, field, dtype in (
@@ -190,7 +191,7 @@ def test_a_batch_of_images_with_their_own_targets(task: str, explainer: Explaine
     wishes = [(IMAGE, targets_of(task)[:1]), (other, targets_of(task)[2:])]
     subjects = [explainer.accept(tensor) for tensor, _ in wishes]
     plans = [
-        explainer.fit(explainer.plan(targets=targets), subject)
+        explainer.fit(explainer.plan(Request(targets=targets)), subject)
         for (_, targets), subject in zip(wishes, subjects, strict=True)
     ]
     inferences = explainer.infer(subjects, plans)

@@ -73,7 +73,7 @@ BAD_REQUESTS = {
         INVALID,
         "raw",
     ),
-    "unknown method": (image(png(), method=99), INVALID, "method"),
+    "unknown method": (image(png(), method="gradcam"), INVALID, "Did you mean grad-cam"),
     "unknown profile": (image(png(), profile=99), INVALID, "profile"),
     "unknown output": (image(png(), outputs=[99]), INVALID, "outputs"),
     "unknown colour map": (image(png(), overlay=pb.OverlayOptions(colormap=99)), INVALID, "colormap"),
@@ -153,7 +153,7 @@ async def test_method_without_the_gradients_it_needs(connect, tmp_path):
     async with running_server(tmp_path) as server:
         stub = ExplanationServiceStub(connect(server.address))
         with pytest.raises(grpc.RpcError) as caught:
-            await stub.Explain(image(png(), method=pb.METHOD_HIRES_CAM), timeout=PATIENCE)
+            await stub.Explain(image(png(), method="hires-cam"), timeout=PATIENCE)
         assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
         assert "--gradients" in caught.value.details()
 

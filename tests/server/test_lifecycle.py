@@ -18,7 +18,7 @@ from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_runtime import DeviceError, Explainer
 from camgraph_server.config import ServerConfig
-from camgraph_server.errors import BindError, NotFoundError
+from camgraph_server.errors import BindError, RepositoryError
 from camgraph_server.lifecycle import Server
 from camgraph_server.models.repository import ModelState
 from support.serving import (
@@ -244,7 +244,7 @@ async def test_port_that_is_taken(repository):
 
 
 def test_empty_repository_is_refused(tmp_path):
-    with pytest.raises(NotFoundError, match="No model found"):
+    with pytest.raises(RepositoryError, match="No model found"):
         Server(ServerConfig(tmp_path))
 
 

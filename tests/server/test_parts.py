@@ -7,15 +7,12 @@ import subprocess
 import sys
 import threading
 
-import numpy as np
 import pytest
 
-from camgraph_core.errors import UsageError
+from camgraph_core.errors import UnavailableError, UsageError
 from camgraph_server.config import ServerConfig
-from camgraph_server.errors import UnavailableError
 from camgraph_server.models.loading import worker_count
 from camgraph_server.scheduling.workers import WorkerPool
-from camgraph_server.transport.messages import array_from, tensor_message
 from support.serving import PATIENCE
 
 
@@ -42,20 +39,6 @@ def test_workers_follow_the_usable_cores(tmp_path, monkeypatch):
     monkeypatch.setattr("camgraph_server.models.loading.available_cores", lambda: 7)
     assert worker_count(ServerConfig(tmp_path)) == 7
     assert worker_count(ServerConfig(tmp_path, workers=3)) == 3
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8", "int64"])
-def test_tensors_survive_the_way_there_and_back(dtype):
-    array = np.arange(24).reshape(2, 3, 4).astype(dtype)
-    for given in (
-        array,
-        array[:, ::2],
-        np.asfortranarray(array),
-        array.astype(array.dtype.newbyteorder(">")),
-    ):
-        back = array_from(tensor_message(given))
-        np.testing.assert_array_equal(back, given)
-        assert back.dtype == np.dtype(dtype)
 
 
 def test_the_server_needs_neither_onnx_nor_torch():

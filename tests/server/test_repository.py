@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from camgraph_core.errors import InvalidGraphError, InvalidInputError
+from camgraph_core.errors import InvalidGraphError, InvalidInputError, NotFoundError, NotReadyError, UnavailableError
 from camgraph_runtime import Explainer
 from camgraph_server.config import ServerConfig
-from camgraph_server.errors import NotFoundError, NotReadyError, UnavailableError
+from camgraph_server.errors import RepositoryError
 from camgraph_server.models.loading import load_explainer
 from camgraph_server.models.repository import ModelRepository, ModelState
 from support.saturating_cpu import asks_for_exact
@@ -126,9 +126,9 @@ def test_finding(tmp_path):
 
 
 def test_directory_that_is_missing_or_empty(tmp_path):
-    with pytest.raises(NotFoundError, match="not a directory"):
+    with pytest.raises(RepositoryError, match="not a directory"):
         ModelRepository(tmp_path / "nowhere", Explainer)
-    with pytest.raises(NotFoundError, match="No model found"):
+    with pytest.raises(RepositoryError, match="No model found"):
         ModelRepository(tmp_path, Explainer)
 
 

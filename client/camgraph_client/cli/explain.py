@@ -16,18 +16,19 @@ from camgraph_client.cli.connection import open_client, server_options
 from camgraph_client.cli.report import print_report, unique_names, write_pictures
 from camgraph_client.cli.sources import GraphSource, ServerSource, Source, Wish
 from camgraph_client.cli.targets import targets_of
-from camgraph_client.errors import UnavailableError
-from camgraph_client.requests import COLORMAPS, METHODS
 from camgraph_core.errors import (
     CamgraphError,
     DeviceError,
     InvalidGraphError,
     TargetError,
+    UnavailableError,
     UnsupportedError,
     UsageError,
 )
+from camgraph_core.request import Window
 from camgraph_runtime import Explainer, Target
-from camgraph_runtime.preprocess import Window
+from camgraph_runtime.maps.cam import METHODS
+from camgraph_runtime.pictures.overlay import COLORMAPS
 from camgraph_runtime.run.threads import limit_blas_threads
 
 _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -14,7 +14,7 @@ from rich.table import Table
 from camgraph_client.cli.connection import open_client, server_options
 
 if TYPE_CHECKING:
-    from camgraph_client.results import ModelInfo
+    from camgraph_core.models import ModelInfo
 
 
 @click.command()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from camgraph_client.requests import ExplainOptions
 from camgraph_core.errors import InvalidInputError
+from camgraph_core.request import Window
 from camgraph_core.result import note_of, title_of
 from camgraph_core.types import ByteArray
 from camgraph_runtime import ClassScore, Explainer, Result, Target
@@ -16,7 +17,7 @@ from camgraph_runtime.explainer import Limits
 from camgraph_runtime.pictures.drawing import draw
 from camgraph_runtime.pictures.overlay import encode_png
 from camgraph_runtime.pictures.panel import GUIDED_TITLE, Tile
-from camgraph_runtime.preprocess import Window, decode
+from camgraph_runtime.preprocess import decode
 
 if TYPE_CHECKING:
     from camgraph_client.results import RemoteResult

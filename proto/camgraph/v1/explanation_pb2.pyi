@@ -8,19 +8,6 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class Method(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    METHOD_UNSPECIFIED: _ClassVar[Method]
-    METHOD_GRAD_CAM: _ClassVar[Method]
-    METHOD_GRAD_CAM_PLUS_PLUS: _ClassVar[Method]
-    METHOD_XGRAD_CAM: _ClassVar[Method]
-    METHOD_LAYER_CAM: _ClassVar[Method]
-    METHOD_HIRES_CAM: _ClassVar[Method]
-    METHOD_GRAD_CAM_ELEMENTWISE: _ClassVar[Method]
-    METHOD_EIGEN_CAM: _ClassVar[Method]
-    METHOD_EIGEN_GRAD_CAM: _ClassVar[Method]
-    METHOD_GUIDED_GRAD_CAM: _ClassVar[Method]
-
 class Profile(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     PROFILE_UNSPECIFIED: _ClassVar[Profile]
@@ -55,16 +42,6 @@ class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MODEL_STATE_LOADING: _ClassVar[ModelState]
     MODEL_STATE_READY: _ClassVar[ModelState]
     MODEL_STATE_FAILED: _ClassVar[ModelState]
-METHOD_UNSPECIFIED: Method
-METHOD_GRAD_CAM: Method
-METHOD_GRAD_CAM_PLUS_PLUS: Method
-METHOD_XGRAD_CAM: Method
-METHOD_LAYER_CAM: Method
-METHOD_HIRES_CAM: Method
-METHOD_GRAD_CAM_ELEMENTWISE: Method
-METHOD_EIGEN_CAM: Method
-METHOD_EIGEN_GRAD_CAM: Method
-METHOD_GUIDED_GRAD_CAM: Method
 PROFILE_UNSPECIFIED: Profile
 PROFILE_PYTORCH_GRAD_CAM: Profile
 PROFILE_RAW: Profile
@@ -90,7 +67,7 @@ MODEL_STATE_READY: ModelState
 MODEL_STATE_FAILED: ModelState
 
 class ExplainRequest(_message.Message):
-    __slots__ = ("model_name", "model_version", "image", "tensor", "targets", "top_k", "method", "layers", "profile", "outputs", "overlay", "num_predictions", "request_id")
+    __slots__ = ("model_name", "model_version", "image", "tensor", "targets", "top_k", "method", "layers", "profile", "outputs", "overlay", "num_predictions", "request_id", "max_side")
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
@@ -104,20 +81,22 @@ class ExplainRequest(_message.Message):
     OVERLAY_FIELD_NUMBER: _ClassVar[int]
     NUM_PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    MAX_SIDE_FIELD_NUMBER: _ClassVar[int]
     model_name: str
     model_version: str
     image: EncodedImage
     tensor: Tensor
     targets: _containers.RepeatedCompositeFieldContainer[Target]
     top_k: int
-    method: Method
+    method: str
     layers: _containers.RepeatedScalarFieldContainer[str]
     profile: Profile
     outputs: _containers.RepeatedScalarFieldContainer[OutputKind]
     overlay: OverlayOptions
     num_predictions: int
     request_id: str
-    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., image: _Optional[_Union[EncodedImage, _Mapping]] = ..., tensor: _Optional[_Union[Tensor, _Mapping]] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., top_k: _Optional[int] = ..., method: _Optional[_Union[Method, str]] = ..., layers: _Optional[_Iterable[str]] = ..., profile: _Optional[_Union[Profile, str]] = ..., outputs: _Optional[_Iterable[_Union[OutputKind, str]]] = ..., overlay: _Optional[_Union[OverlayOptions, _Mapping]] = ..., num_predictions: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
+    max_side: int
+    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., image: _Optional[_Union[EncodedImage, _Mapping]] = ..., tensor: _Optional[_Union[Tensor, _Mapping]] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., top_k: _Optional[int] = ..., method: _Optional[str] = ..., layers: _Optional[_Iterable[str]] = ..., profile: _Optional[_Union[Profile, str]] = ..., outputs: _Optional[_Iterable[_Union[OutputKind, str]]] = ..., overlay: _Optional[_Union[OverlayOptions, _Mapping]] = ..., num_predictions: _Optional[int] = ..., request_id: _Optional[str] = ..., max_side: _Optional[int] = ...) -> None: ...
 
 class EncodedImage(_message.Message):
     __slots__ = ("data", "window")
@@ -168,14 +147,16 @@ class Target(_message.Message):
     def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., rank: _Optional[int] = ..., contrast: _Optional[_Union[Target, _Mapping]] = ..., negative: bool = ..., mask: _Optional[_Union[Tensor, _Mapping]] = ..., anchor_index: _Optional[int] = ..., anchor_rank: _Optional[int] = ..., cotangent: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
 
 class OverlayOptions(_message.Message):
-    __slots__ = ("colormap", "image_weight", "jpeg_quality")
+    __slots__ = ("colormap", "image_weight", "jpeg_quality", "png_level")
     COLORMAP_FIELD_NUMBER: _ClassVar[int]
     IMAGE_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     JPEG_QUALITY_FIELD_NUMBER: _ClassVar[int]
+    PNG_LEVEL_FIELD_NUMBER: _ClassVar[int]
     colormap: Colormap
     image_weight: float
     jpeg_quality: int
-    def __init__(self, colormap: _Optional[_Union[Colormap, str]] = ..., image_weight: _Optional[float] = ..., jpeg_quality: _Optional[int] = ...) -> None: ...
+    png_level: int
+    def __init__(self, colormap: _Optional[_Union[Colormap, str]] = ..., image_weight: _Optional[float] = ..., jpeg_quality: _Optional[int] = ..., png_level: _Optional[int] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
     __slots__ = ("model_name", "model_version", "predictions", "explanations", "timings", "request_id", "warnings", "image_width", "image_height")
@@ -230,8 +211,8 @@ class Explanation(_message.Message):
     statistics: MapStatistics
     outputs: _containers.RepeatedCompositeFieldContainer[Output]
     layers: _containers.RepeatedScalarFieldContainer[str]
-    method: Method
-    def __init__(self, target: _Optional[_Union[ClassScore, _Mapping]] = ..., contrast: _Optional[_Union[ClassScore, _Mapping]] = ..., statistics: _Optional[_Union[MapStatistics, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., layers: _Optional[_Iterable[str]] = ..., method: _Optional[_Union[Method, str]] = ...) -> None: ...
+    method: str
+    def __init__(self, target: _Optional[_Union[ClassScore, _Mapping]] = ..., contrast: _Optional[_Union[ClassScore, _Mapping]] = ..., statistics: _Optional[_Union[MapStatistics, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., layers: _Optional[_Iterable[str]] = ..., method: _Optional[str] = ...) -> None: ...
 
 class MapStatistics(_message.Message):
     __slots__ = ("minimum", "maximum", "mean", "positive_share", "all_nonpositive", "constant", "nonfinite")

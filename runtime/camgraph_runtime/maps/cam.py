@@ -13,14 +13,14 @@ bits.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from camgraph_core.errors import UnsupportedError, UsageError
+from camgraph_core.errors import UnsupportedError
+from camgraph_core.names import unknown_name
 from camgraph_core.types import FloatArray
 
 MapFunction = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
@@ -89,11 +89,9 @@ def get_method(name: str) -> Method:
         UsageError: There is none; the closest names are offered.
 
     """
-    if name in METHODS:
-        return METHODS[name]
-    close = difflib.get_close_matches(name.lower(), METHODS, n=2)
-    offer = f"Did you mean {' or '.join(close)}?" if close else f"There are {', '.join(METHODS)}."
-    raise UsageError(f"There is no CAM method {name!r}. {offer}")
+    if name not in METHODS:
+        raise unknown_name("CAM method", name, METHODS)
+    return METHODS[name]
 
 
 def weighted_sum(weights: FloatArray, activations: FloatArray) -> FloatArray:

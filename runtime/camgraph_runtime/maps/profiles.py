@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 
 from camgraph_core.errors import UsageError
+from camgraph_core.names import unknown_name
+from camgraph_core.request import DEFAULT_PROFILE
 from camgraph_core.types import FloatArray
 from camgraph_runtime.maps.placement import Placement
-
-DEFAULT_PROFILE = "pytorch-grad-cam"
 
 Placements = Sequence[Placement]
 ProfileFunction = Callable[[Sequence[FloatArray], tuple[int, int], Placements], FloatArray]
@@ -70,7 +70,7 @@ def get_profile(name: str) -> Profile:
 
     """
     if name not in PROFILES:
-        raise UsageError(f"There is no profile {name!r}; choose one of {', '.join(PROFILES)}.")
+        raise unknown_name("profile", name, PROFILES)
     return PROFILES[name]
 
 

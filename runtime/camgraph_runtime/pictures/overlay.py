@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.names import unknown_name
 from camgraph_core.tiles import TiledMap, tiles
 from camgraph_core.types import ByteArray
 from camgraph_runtime.pictures.blend import blend, paint
@@ -71,11 +72,21 @@ def overlay(photo: ByteArray, heatmap: TiledMap, *, colormap: str = "jet", image
     return blend(photo, _levels(heatmap), colours, image_weight)
 
 
+def check_colormap(name: str) -> None:
+    """Checks that there is such a colour map.
+
+    Raises:
+        UsageError: There is none.
+
+    """
+    if name not in COLORMAPS:
+        raise unknown_name("colour map", name, COLORMAPS)
+
+
 @cache
 def _colours(colormap: str) -> ByteArray:
     """The 256 colours of a map, uint8 [256, 3], RGB."""
-    if colormap not in COLORMAPS:
-        raise UsageError(f"There is no colour map {colormap!r}; choose one of {', '.join(COLORMAPS)}.")
+    check_colormap(colormap)
     steps = np.arange(256, dtype=np.uint8)[:, None]
     return np.ascontiguousarray(cv2.applyColorMap(steps, COLORMAPS[colormap])[:, 0, ::-1])
 

@@ -9,6 +9,7 @@ import numpy as np
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError, UnsupportedError
 from camgraph_core.frame import Frame
+from camgraph_core.request import Window
 from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.preprocess.decode import decode
 from camgraph_runtime.preprocess.geometry import apply_steps
@@ -16,7 +17,6 @@ from camgraph_runtime.preprocess.layout import spatial_axes
 from camgraph_runtime.preprocess.opening import ImageSource, decode_mask
 from camgraph_runtime.preprocess.picture import Picture, read_picture
 from camgraph_runtime.preprocess.tensor import check_spec, to_tensor
-from camgraph_runtime.preprocess.window import Window
 
 __all__ = ["Frame", "ImageSource", "Picture", "Prepared", "Preprocessor", "Window", "decode", "decode_mask"]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from camgraph_core.request import Window
 from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.preprocess.opening import ImageSource, read_colour
-from camgraph_runtime.preprocess.window import Window, check_window, has_sixteen_bits, spread, used_white
+from camgraph_runtime.preprocess.window import check_window, has_sixteen_bits, spread, used_white
 
 
 def decode(source: ImageSource, *, max_pixels: int, window: Window | None = None) -> ByteArray:

@@ -8,11 +8,12 @@ import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError
+from camgraph_core.request import Window
 from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.preprocess.decode import to_show
 from camgraph_runtime.preprocess.layout import channel_count
 from camgraph_runtime.preprocess.opening import ImageSource, read_colour, read_stored
-from camgraph_runtime.preprocess.window import Window, check_window, has_sixteen_bits, spread, used_white
+from camgraph_runtime.preprocess.window import check_window, has_sixteen_bits, spread, used_white
 
 _GUESSED_DIVISOR = 255
 

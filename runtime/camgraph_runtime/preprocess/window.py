@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from camgraph_core.errors import UsageError
+from camgraph_core.request import Window
 from camgraph_core.types import AnyArray
-
-Window: TypeAlias = tuple[float, float]
-"""The values that become 0 and 255."""
 
 LARGEST = 1e30
 """The largest value of a picture, so that differences and quotients stay finite in float32."""

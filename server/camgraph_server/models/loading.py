@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from camgraph_core.request import Request
 from camgraph_runtime import Explainer, Limits, Target
 from camgraph_runtime.run.threads import Threads, available_cores
 from camgraph_server.config import ServerConfig
@@ -48,7 +49,7 @@ def _warm_up(explainer: Explainer) -> None:
     image_axes = [axis for axis in info.shape[1:] if isinstance(axis, int)]
     if len(image_axes) == 3:
         network_input = explainer.accept(np.zeros((1, *image_axes), info.dtype))
-        plan = explainer.plan(targets=_any_targets(explainer))
+        plan = explainer.plan(Request(targets=_any_targets(explainer)))
         explainer.infer([network_input], [explainer.fit(plan, network_input)])
 
 

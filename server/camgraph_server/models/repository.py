@@ -19,9 +19,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from camgraph_core.errors import CamgraphError, DeviceError, InvalidInputError
+from camgraph_core.errors import (
+    CamgraphError,
+    DeviceError,
+    InvalidInputError,
+    NotFoundError,
+    NotReadyError,
+    UnavailableError,
+)
 from camgraph_runtime import Explainer
-from camgraph_server.errors import NotFoundError, NotReadyError, UnavailableError
+from camgraph_server.errors import RepositoryError
 from camgraph_server.observe.log import log_event
 
 MODEL_FILE = "model.onnx"
@@ -79,12 +86,12 @@ class ModelRepository:
             loader: makes an explainer of an explainable graph's file.
 
         Raises:
-            NotFoundError: the directory does not exist or holds no model at all.
+            RepositoryError: the directory does not exist or holds no model at all.
         """
         self._loader = loader
         self._models = _discover(directory)
         if not self._models:
-            raise NotFoundError(f"No model found in {directory}: put NAME.onnx or NAME/VERSION/{MODEL_FILE} there.")
+            raise RepositoryError(f"No model found in {directory}: put NAME.onnx or NAME/VERSION/{MODEL_FILE} there.")
 
     @property
     def models(self) -> list[Model]:
@@ -164,7 +171,7 @@ def _log_state(model: Model) -> None:
 
 def _discover(directory: Path) -> list[Model]:
     if not directory.is_dir():
-        raise NotFoundError(f"The model repository {directory} is not a directory.")
+        raise RepositoryError(f"The model repository {directory} is not a directory.")
     found: dict[tuple[str, str], Model] = {}
     for entry in sorted(directory.iterdir()):
         for model in _models_of(entry):

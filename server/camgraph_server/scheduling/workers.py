@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from camgraph_server.errors import ExpiredError, UnavailableError
+from camgraph_core.errors import ExpiredError, UnavailableError
 
 T = TypeVar("T")
 

@@ -3,73 +3,49 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from camgraph.v1 import explanation_pb2 as pb
-from camgraph_core.errors import InvalidInputError
+from camgraph_core.errors import TooLargeError
+from camgraph_core.request import Request, Style
 from camgraph_runtime import Explainer, Result
 from camgraph_runtime.network_input import NetworkInput
 from camgraph_runtime.plan import Plan
 from camgraph_server.config import MIB
-from camgraph_server.errors import TooLargeError
-from camgraph_server.service.rendering import OverlayStyle, asked_kinds, check_method, render
-from camgraph_server.transport.messages import (
-    METHOD_OF_NAME,
-    METHODS,
-    PROFILES,
-    array_from,
-    lookup,
-    score_message,
-    statistics_message,
-    targets_from,
-)
+from camgraph_server.service.rendering import asked_kinds, check_method, render
+from camgraph_wire.requests import Addressed
+from camgraph_wire.scores import score_message, statistics_message, timings_message
 
-_DEFAULT_PREDICTIONS = 5
 _HEATMAP_CELL_BYTES = 4
 _PICTURE_CELL_BYTES = 3
 
 
-def explain(explainer: Explainer, request: pb.ExplainRequest, max_bytes: int) -> pb.ExplainResponse:
+def explain(explainer: Explainer, addressed: Addressed, max_bytes: int) -> pb.ExplainResponse:
     """Answers one request; the model's name and version, queue and total time are left to the caller.
 
     Args:
         explainer: the model.
-        request: what to explain.
+        addressed: what to explain.
         max_bytes: most memory for the heatmaps of one request.
 
     Raises:
         CamgraphError: the image, a target or an option cannot be used, or the graph lacks what was asked for.
     """
-    kinds, style = asked_kinds(request), OverlayStyle.of(request.overlay)
-    plan = _plan(explainer, request)
+    kinds = asked_kinds(addressed)
+    plan = explainer.plan(addressed.request)
     check_method(kinds, plan.method)
-    network_input = _network_input(explainer, request)
+    network_input = _network_input(explainer, addressed)
     _check_heatmaps(network_input, plan, max_bytes)
     plan = explainer.fit(plan, network_input)
     [inference] = explainer.infer([network_input], [plan])
     result = explainer.finish(plan, network_input, inference)
-    return _response(request, result, kinds, style)
+    return _response(addressed.request, result, kinds, addressed.request.style)
 
 
-def _plan(explainer: Explainer, request: pb.ExplainRequest) -> Plan:
-    return explainer.plan(
-        targets=targets_from(request.targets),
-        top_k=request.top_k,
-        method=lookup(METHODS, request.method, "method"),
-        layers=list(request.layers),
-        profile=lookup(PROFILES, request.profile, "profile"),
-        num_predictions=request.num_predictions or _DEFAULT_PREDICTIONS,
-    )
-
-
-def _network_input(explainer: Explainer, request: pb.ExplainRequest) -> NetworkInput:
-    kind = request.WhichOneof("input")
-    if kind is None:
-        raise InvalidInputError("The request has neither an image nor a tensor; set one of them.")
-    if kind == "tensor":
-        return explainer.accept(array_from(request.tensor))
-    image = request.image
-    window = (image.window.low, image.window.high) if image.HasField("window") else None
-    return explainer.prepare(image.data, window)
+def _network_input(explainer: Explainer, addressed: Addressed) -> NetworkInput:
+    if addressed.image is None:
+        return explainer.accept(addressed.tensor)
+    return explainer.prepare(addressed.image, addressed.request.window)
 
 
 def _check_heatmaps(network_input: NetworkInput, plan: Plan, max_bytes: int) -> None:
@@ -86,9 +62,7 @@ def _check_heatmaps(network_input: NetworkInput, plan: Plan, max_bytes: int) -> 
         )
 
 
-def _response(
-    request: pb.ExplainRequest, result: Result, kinds: list[pb.OutputKind], style: OverlayStyle
-) -> pb.ExplainResponse:
+def _response(request: Request, result: Result, kinds: list[pb.OutputKind], style: Style) -> pb.ExplainResponse:
     started = time.perf_counter()
     explanations = [
         pb.Explanation(
@@ -97,22 +71,15 @@ def _response(
             statistics=statistics_message(explanation.statistics),
             outputs=render(explanation, kinds, result.photo, style),
             layers=explanation.layers,
-            method=METHOD_OF_NAME[explanation.method],
+            method=explanation.method,
         )
         for explanation in result.explanations
     ]
-    rendered = time.perf_counter()
     height, width = result.photo.shape[:2] if result.photo is not None else (0, 0)
     return pb.ExplainResponse(
         predictions=map(score_message, result.predictions),
         explanations=explanations,
-        timings=pb.Timings(
-            decode_ms=result.timings.decode_ms,
-            preprocess_ms=result.timings.preprocess_ms,
-            inference_ms=result.timings.inference_ms,
-            postprocess_ms=result.timings.postprocess_ms,
-            render_ms=(rendered - started) * 1e3,
-        ),
+        timings=timings_message(replace(result.timings, render_ms=(time.perf_counter() - started) * 1e3)),
         request_id=request.request_id,
         warnings=result.warnings,
         image_width=width,

@@ -11,44 +11,20 @@ from numpy.typing import NDArray
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.errors import InvalidInputError
+from camgraph_core.request import Style
 from camgraph_runtime import Explanation
 from camgraph_runtime.maps.cam import Method
 from camgraph_runtime.pictures.overlay import encode_jpeg, encode_png, heatmap_to_gray, overlay
-from camgraph_server.transport.messages import COLORMAPS, PROFILES, lookup, tensor_message
-
-_DEFAULT_JPEG_QUALITY = 90
-_DEFAULT_IMAGE_WEIGHT = 0.5
-
-
-@dataclass(frozen=True)
-class OverlayStyle:
-    """How overlays are drawn."""
-
-    colormap: str
-    image_weight: float
-    jpeg_quality: int
-
-    @classmethod
-    def of(cls, options: pb.OverlayOptions) -> OverlayStyle:
-        """The style of a request's options.
-
-        Raises:
-            InvalidInputError: an option is out of range.
-        """
-        weight = options.image_weight if options.HasField("image_weight") else _DEFAULT_IMAGE_WEIGHT
-        if not 0 <= weight <= 1:
-            raise InvalidInputError(f"overlay.image_weight must lie in 0..1, not {weight}.")
-        quality = options.jpeg_quality or _DEFAULT_JPEG_QUALITY
-        if quality > 100:
-            raise InvalidInputError(f"overlay.jpeg_quality must lie in 1..100, not {quality}.")
-        return cls(lookup(COLORMAPS, options.colormap, "overlay.colormap"), weight, quality)
+from camgraph_wire.arrays import tensor_message
+from camgraph_wire.enums import OUTPUTS
+from camgraph_wire.requests import Addressed
 
 
 @dataclass(frozen=True)
 class _Source:
     explanation: Explanation
     photo: NDArray[np.uint8] | None
-    style: OverlayStyle
+    style: Style
 
     def overlay(self) -> NDArray[np.uint8]:
         if self.photo is None:
@@ -93,20 +69,17 @@ _NEEDS_PHOTO = frozenset({pb.OUTPUT_KIND_OVERLAY_PNG, pb.OUTPUT_KIND_OVERLAY_JPE
 _NEEDS_GUIDED = frozenset({pb.OUTPUT_KIND_GUIDED, pb.OUTPUT_KIND_GUIDED_PNG})
 
 
-def asked_kinds(request: pb.ExplainRequest) -> list[pb.OutputKind]:
+def asked_kinds(addressed: Addressed) -> list[pb.OutputKind]:
     """The asked outputs; a heatmap if none is named.
 
     Raises:
-        InvalidInputError: an unknown kind, or one that this request cannot give.
+        InvalidInputError: one that this request cannot give.
     """
-    kinds = [kind or pb.OUTPUT_KIND_HEATMAP for kind in request.outputs] or [pb.OUTPUT_KIND_HEATMAP]
-    for kind in kinds:
-        if kind not in _FUSED and kind not in _OF_LAYER:
-            raise InvalidInputError(f"The field outputs has the value {kind}, which this server does not know.")
-        if kind in _NEEDS_PHOTO and request.WhichOneof("input") == "tensor":
-            raise InvalidInputError("An overlay needs a photo, but a tensor was sent; ask for the heatmap.")
-        if kind in _NEEDS_UNIT_RANGE and lookup(PROFILES, request.profile, "profile") == "raw":
-            raise InvalidInputError("The profile raw gives signed values, no picture; ask for the raw map.")
+    kinds = [OUTPUTS.value(name) for name in addressed.request.outputs] or [pb.OUTPUT_KIND_HEATMAP]
+    if addressed.image is None and not _NEEDS_PHOTO.isdisjoint(kinds):
+        raise InvalidInputError("An overlay needs a photo, but a tensor was sent; ask for the heatmap.")
+    if addressed.request.profile == "raw" and not _NEEDS_UNIT_RANGE.isdisjoint(kinds):
+        raise InvalidInputError("The profile raw gives signed values, no picture; ask for the raw map.")
     return kinds
 
 
@@ -118,7 +91,7 @@ def check_method(kinds: Sequence[pb.OutputKind], method: Method) -> None:
     """
     if not method.needs_image_gradient and not _NEEDS_GUIDED.isdisjoint(kinds):
         raise InvalidInputError(
-            f"The method {method.name} has no guided map; ask for METHOD_GUIDED_GRAD_CAM, or leave that output out."
+            f"The method {method.name} has no guided map; ask for guided-grad-cam, or leave that output out."
         )
 
 
@@ -126,7 +99,7 @@ def render(
     explanation: Explanation,
     kinds: Sequence[pb.OutputKind],
     photo: NDArray[np.uint8] | None,
-    style: OverlayStyle,
+    style: Style,
 ) -> Iterator[pb.Output]:
     """The outputs of an explanation in the order of `kinds`; those of a layer come once for each layer."""
     source = _Source(explanation, photo, style)

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from grpc.aio import ServicerContext
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1 import explanation_pb2_grpc
+from camgraph_core.errors import TooLargeError
+from camgraph_core.models import ModelInfo
 from camgraph_server.config import MIB, ServerConfig
-from camgraph_server.errors import TooLargeError
-from camgraph_server.models.repository import Model, ModelRepository, ModelState
+from camgraph_server.models.repository import Model, ModelRepository
 from camgraph_server.scheduling.workers import WorkerPool
 from camgraph_server.service.explaining import explain
 from camgraph_server.transport.messages import Encoded
-
-_STATES = {
-    ModelState.LOADING: pb.MODEL_STATE_LOADING,
-    ModelState.READY: pb.MODEL_STATE_READY,
-    ModelState.FAILED: pb.MODEL_STATE_FAILED,
-}
+from camgraph_wire.models import model_message
+from camgraph_wire.requests import request_from
 
 
 class ExplanationServicer(explanation_pb2_grpc.ExplanationServiceServicer):
@@ -40,7 +38,7 @@ class ExplanationServicer(explanation_pb2_grpc.ExplanationServiceServicer):
         explainer = model.ready_explainer()
 
         def work(waited: float) -> Encoded:
-            response = explain(explainer, request, self._max_bytes)
+            response = explain(explainer, request_from(request), self._max_bytes)
             response.model_name, response.model_version = model.name, model.version
             response.timings.queue_ms = waited * 1e3
             response.timings.total_ms = (time.perf_counter() - arrived) * 1e3
@@ -52,7 +50,7 @@ class ExplanationServicer(explanation_pb2_grpc.ExplanationServiceServicer):
         self, _: pb.ListModelsRequest, __: ServicerContext[Any, Any]
     ) -> pb.ListModelsResponse:
         """Lists the models of the repository, sorted by name, then version."""
-        return pb.ListModelsResponse(models=map(_model_info, self._repository.models))
+        return pb.ListModelsResponse(models=(model_message(_model_info(model)) for model in self._repository.models))
 
     async def GetModel(  # noqa: N802 - the protocol's name
         self, request: pb.GetModelRequest, _: ServicerContext[Any, Any]
@@ -60,7 +58,7 @@ class ExplanationServicer(explanation_pb2_grpc.ExplanationServiceServicer):
         """Returns one model with its whole manifest."""
         model = self._repository.find(request.name, request.version)
         manifest = model.explainer.manifest if model.explainer is not None else None
-        return pb.GetModelResponse(model=_model_info(model), manifest=manifest)
+        return pb.GetModelResponse(model=model_message(_model_info(model)), manifest=manifest)
 
 
 def _encoded(response: pb.ExplainResponse, max_bytes: int) -> Encoded:
@@ -79,10 +77,13 @@ def _deadline(context: ServicerContext[Any, Any]) -> float | None:
     return None if remaining is None else time.monotonic() + remaining
 
 
-def _model_info(model: Model) -> pb.ModelInfo:
-    info = pb.ModelInfo(name=model.name, version=model.version, state=_STATES[model.state], reason=model.reason)
-    if model.explainer is not None:
-        info.num_classes = model.explainer.num_classes
-        info.layers.extend(model.explainer.layers)
-        info.execution_provider = model.explainer.engine.execution_provider
-    return info
+def _model_info(model: Model) -> ModelInfo:
+    info = ModelInfo(model.name, model.version, model.state.value, model.reason)
+    if model.explainer is None:
+        return info
+    return replace(
+        info,
+        num_classes=model.explainer.num_classes,
+        layers=tuple(model.explainer.layers),
+        execution_provider=model.explainer.engine.execution_provider,
+    )

@@ -15,13 +15,13 @@ from google.protobuf.message import Message
 from grpc import StatusCode
 from grpc.aio import ServicerContext
 
-from camgraph_core.errors import InvalidInputError
-from camgraph_server.errors import UnavailableError, status_of
+from camgraph_core.errors import InvalidInputError, UnavailableError
+from camgraph_server.errors import status_of
 from camgraph_server.observe.log import log_event
 from camgraph_server.transport.messages import Encoded
+from camgraph_wire.errors import DETAILS_KEY, reason_of, status_details
 
 _PREFIX = "/camgraph."
-ERROR_KEY = "camgraph-error"
 _LONGEST_REASON = 1000  # it travels in a header, and may quote what the caller sent
 _log = logging.getLogger("camgraph.request")
 
@@ -96,7 +96,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 status = StatusCode.OK
             except Exception as error:  # whatever happened, the caller gets a status and the server lives on
                 status, reason = _answer_to(error)
-                await context.abort(status, reason, _named(error, status))
+                await context.abort(status, reason, _details(error, reason))
             finally:
                 _log_call(rpc, context, status, reason=reason, started=started, request=request, response=response)
             return response.data if isinstance(response, Encoded) else _serialize(response)
@@ -125,9 +125,10 @@ def _answer_to(error: Exception) -> tuple[StatusCode, str]:
     return status, f"Internal error {identifier}; the server's log has the details under this identifier."
 
 
-def _named(error: Exception, status: StatusCode) -> tuple[tuple[str, str], ...]:
-    """Trailing metadata with the class of the error, so that a client can raise the same one."""
-    return () if status is StatusCode.INTERNAL else ((ERROR_KEY, type(error).__name__),)
+def _details(error: Exception, message: str) -> tuple[tuple[str, bytes], ...]:
+    """Trailing metadata with the reason of the error, so that a client can raise the same exception."""
+    reason = reason_of(error)
+    return () if reason is None else ((DETAILS_KEY, status_details(reason, message)),)
 
 
 def _log_call(

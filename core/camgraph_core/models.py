@@ -1,0 +1,29 @@
+"""What is said of a model that a server has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A model of a server's repository.
+
+    Attributes:
+        name: Its name.
+        version: A decimal number as text.
+        state: "ready", "loading" or "failed".
+        reason: Why it is not ready; empty otherwise.
+        num_classes: Number of classes; 0 unless it is ready.
+        layers: Names of the layers that can be explained, default first.
+        execution_provider: onnxruntime's, such as "CPUExecutionProvider".
+
+    """
+
+    name: str
+    version: str
+    state: str
+    reason: str = ""
+    num_classes: int = 0
+    layers: tuple[str, ...] = ()
+    execution_provider: str = ""

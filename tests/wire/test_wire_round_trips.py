@@ -1,0 +1,206 @@
+"""Every value that travels arrives as it was sent, whatever it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+from google.protobuf.message import Message
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from camgraph.v1 import explanation_pb2 as pb
+from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.models import ModelInfo
+from camgraph_core.place import Box, Mask
+from camgraph_core.request import Request, Style
+from camgraph_core.result import ClassScore, Timings
+from camgraph_core.statistics import MapStatistics
+from camgraph_core.target import Rank, Target
+from camgraph_runtime.maps.profiles import PROFILES as RUNTIME_PROFILES
+from camgraph_runtime.pictures.overlay import COLORMAPS as RUNTIME_COLORMAPS
+from camgraph_wire.arrays import array_from, tensor_message
+from camgraph_wire.enums import COLORMAPS, MODEL_STATES, OUTPUTS, PROFILES, EnumNames
+from camgraph_wire.models import model_from, model_message
+from camgraph_wire.requests import Addressed, request_from, request_message
+from camgraph_wire.scores import (
+    score_from,
+    score_message,
+    statistics_from,
+    statistics_message,
+    timings_from,
+    timings_message,
+)
+from camgraph_wire.targets import target_from, target_message
+
+M = TypeVar("M", bound=Message)
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+NUMBER = st.floats(allow_nan=False)
+COUNT = st.integers(0, 2**32 - 1)
+ELEMENT_TYPES = ["float16", "float32", "float64", "int8", "uint8", "int32", "int64"]
+
+
+def over_the_wire(message: M) -> M:
+    """The message as the other end reads it."""
+    return type(message).FromString(message.SerializeToString())
+
+
+@st.composite
+def arrays(draw: st.DrawFn, dtype: str | None = None, axes: int | None = None) -> np.ndarray:
+    shape = draw(st.lists(st.integers(1, 4), min_size=axes or 0, max_size=axes or 4))
+    values = np.asarray(np.random.default_rng(draw(st.integers(0, 1000))).normal(size=shape) * 50)
+    return np.asarray(values).astype(dtype or draw(st.sampled_from(ELEMENT_TYPES)))
+
+
+BOXES = st.one_of(st.builds(Box, st.integers(0, 2**63 - 1)), st.builds(Box, st.none(), st.integers(1, 2**32 - 1)))
+PLACES = st.none() | st.builds(Mask, arrays("uint8", 2)) | BOXES
+PLAIN_TARGETS = st.one_of(
+    st.builds(Target, st.none(), PLACES),
+    st.builds(Target, st.integers(0, 2**63 - 1), PLACES),
+    st.builds(Target, TEXT, PLACES),
+    st.builds(Target, st.builds(Rank, st.integers(1, 2**32 - 1)), PLACES),
+    st.builds(Target.direction, arrays("float32", 1)),
+)
+TARGETS = st.builds(
+    lambda target, contrast, negative: replace(target, contrast=contrast, negative=negative),
+    PLAIN_TARGETS,
+    st.none() | PLAIN_TARGETS,
+    st.booleans(),
+)
+STYLES = st.builds(
+    Style,
+    colormap=st.sampled_from(list(COLORMAPS)),
+    image_weight=st.floats(0, 1),
+    jpeg_quality=st.integers(1, 100),
+    png_level=st.none() | st.integers(0, 9),
+    max_side=st.none() | st.integers(1, 2**32 - 1),
+)
+REQUESTS = st.builds(
+    Request,
+    targets=st.lists(TARGETS, max_size=3),
+    top_k=st.integers(-(2**31), 2**31 - 1),
+    method=st.none() | TEXT.filter(bool),
+    layers=st.lists(TEXT, max_size=3),
+    profile=st.sampled_from(list(PROFILES)),
+    num_predictions=COUNT,
+    outputs=st.lists(st.sampled_from(list(OUTPUTS)), max_size=4),
+    style=STYLES,
+    request_id=TEXT,
+)
+SCORES = st.builds(
+    ClassScore,
+    class_index=st.integers(-1, 2**63 - 1),
+    label=TEXT,
+    score=NUMBER,
+    probability=st.floats(0, 1),
+    anchor=st.none() | st.integers(0, 2**63 - 1),
+    area=st.none() | st.floats(0, 1),
+    value=st.none() | NUMBER,
+)
+STATISTICS = st.builds(
+    MapStatistics,
+    *(NUMBER,) * 4,
+    all_nonpositive=st.booleans(),
+    constant=st.booleans(),
+    nonfinite=st.booleans(),
+)
+TIMINGS = st.builds(Timings, *(NUMBER,) * 7)
+MODELS = st.builds(
+    ModelInfo, TEXT, TEXT, st.sampled_from(list(MODEL_STATES)), TEXT, COUNT, st.lists(TEXT, max_size=3).map(tuple), TEXT
+)
+
+
+@given(arrays())
+def test_arrays(array: np.ndarray) -> None:
+    for sent in (array, np.asarray(array, order="F"), array.astype(array.dtype.newbyteorder(">"))):
+        got = array_from(over_the_wire(tensor_message(sent)))
+        np.testing.assert_array_equal(got, array)
+        assert (got.dtype, got.shape) == (array.dtype, array.shape)
+
+
+@given(TARGETS)
+def test_targets(target: Target) -> None:
+    assert target_from(over_the_wire(target_message(target))) == target
+
+
+@settings(max_examples=200)
+@given(REQUESTS, st.none() | st.tuples(NUMBER, NUMBER), st.binary(), TEXT, TEXT)
+def test_requests_about_an_image(request: Request, window: Any, image: bytes, model: str, version: str) -> None:
+    request = replace(request, window=window)
+    sent = Addressed(request=request, image=image, model=model, version=version)
+    assert request_from(over_the_wire(request_message(sent))) == sent
+
+
+@given(REQUESTS, arrays())
+def test_requests_about_a_tensor(request: Request, tensor: np.ndarray) -> None:
+    got = request_from(over_the_wire(request_message(Addressed(request=request, tensor=tensor))))
+    assert got.request == request
+    assert got.image is None
+    np.testing.assert_array_equal(got.tensor, tensor)
+
+
+@given(SCORES)
+def test_scores(score: ClassScore) -> None:
+    assert score_from(over_the_wire(score_message(score))) == score
+
+
+def test_a_probability_that_is_not_known_is_not_a_number() -> None:
+    unknown = ClassScore(1, "cat", 2.0, math.nan)
+    assert not score_message(unknown).HasField("probability")
+    assert math.isnan(score_from(over_the_wire(score_message(unknown))).probability)
+
+
+@given(STATISTICS)
+def test_statistics(statistics: MapStatistics) -> None:
+    assert statistics_from(over_the_wire(statistics_message(statistics))) == statistics
+
+
+@given(TIMINGS)
+def test_timings(timings: Timings) -> None:
+    assert timings_from(over_the_wire(timings_message(timings))) == timings
+
+
+@given(MODELS)
+def test_models(model: ModelInfo) -> None:
+    assert model_from(over_the_wire(model_message(model))) == model
+
+
+def test_what_is_left_out_has_the_defaults_of_python() -> None:
+    bare = pb.ExplainRequest(image=pb.EncodedImage(data=b"image"))
+    assert request_from(bare).request == Request()
+
+
+@pytest.mark.parametrize(
+    "names", [PROFILES, COLORMAPS, OUTPUTS, MODEL_STATES], ids=["profile", "map", "output", "state"]
+)
+def test_every_value_of_an_enum_has_its_name(names: EnumNames) -> None:
+    for name in names:
+        assert names.name(names.value(name)) == name
+    with pytest.raises(InvalidInputError, match="the value 99, which is not known here"):
+        names.name(99)
+    with pytest.raises(InvalidInputError, match="the value 0"):
+        names.name(0)
+    with pytest.raises(UsageError, match="There is no"):
+        names.value("nothing")
+
+
+def test_the_runtime_has_what_the_wire_names() -> None:
+    assert set(PROFILES) == set(RUNTIME_PROFILES)
+    assert set(COLORMAPS) == set(RUNTIME_COLORMAPS)
+
+
+@pytest.mark.parametrize(
+    "request_", [Request(top_k=2**32), Request(targets=[Target.index(2**63)]), Request(layers=["\ud800"])], ids=str
+)
+def test_what_does_not_fit_the_protocol_is_refused(request_: Request) -> None:
+    with pytest.raises(UsageError, match="The request cannot be sent: "):
+        request_message(Addressed(request=request_, image=b""))
+
+
+def test_an_array_that_does_not_travel_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="dtype 'complex128'"):
+        tensor_message(np.zeros(3, complex))

@@ -1,0 +1,53 @@
+"""Arrays and `camgraph.v1.Tensor`."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from camgraph.v1 import explanation_pb2 as pb
+from camgraph_core.errors import InvalidInputError
+from camgraph_core.types import AnyArray
+
+_ELEMENT_TYPES = frozenset({"float16", "float32", "float64", "int8", "uint8", "int32", "int64"})
+_MOST_AXES = 8
+
+
+def tensor_message(array: AnyArray) -> pb.Tensor:
+    """The message of an array, little-endian and row-major.
+
+    Raises:
+        InvalidInputError: The element type does not travel.
+
+    """
+    _check_element_type(array.dtype.name)
+    little = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+    return pb.Tensor(dtype=array.dtype.name, shape=array.shape, data=little.tobytes())
+
+
+def array_from(message: pb.Tensor) -> AnyArray:
+    """The array of a tensor message; it shares the message's bytes, and cannot be changed.
+
+    Raises:
+        InvalidInputError: Unknown element type, an unusable shape, or data of another size than it says.
+
+    """
+    _check_element_type(message.dtype)
+    dtype = np.dtype(message.dtype).newbyteorder("<")
+    if len(message.shape) > _MOST_AXES or any(length < 1 for length in message.shape):
+        raise InvalidInputError(f"A tensor has at most {_MOST_AXES} axes, each at least 1 long.")
+    shape = tuple(message.shape)
+    expected = math.prod(shape) * dtype.itemsize
+    if expected != len(message.data):
+        raise InvalidInputError(
+            f"A {message.dtype} tensor of shape {list(shape)} takes {expected} bytes, but {len(message.data)} came."
+        )
+    return np.frombuffer(message.data, dtype).reshape(shape).astype(message.dtype, copy=False)
+
+
+def _check_element_type(name: str) -> None:
+    if name not in _ELEMENT_TYPES:
+        raise InvalidInputError(
+            f"The tensor has the dtype {name[:40]!r}; use one of {', '.join(sorted(_ELEMENT_TYPES))}."
+        )

@@ -1,0 +1,101 @@
+"""Errors on the wire: a stable reason, the exception of camgraph, and the status of gRPC stand in one table.
+
+An error travels as `google.rpc.Status` with one `google.rpc.ErrorInfo`, as Google's APIs do: in the trailing metadata
+under `DETAILS_KEY`. Its domain is `DOMAIN`. The status's message is the sentence for the user.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from camgraph_core.errors import (
+    CamgraphError,
+    DeadlineError,
+    ExpiredError,
+    InvalidInputError,
+    NotFoundError,
+    NotReadyError,
+    TargetError,
+    TooLargeError,
+    UnavailableError,
+    UnknownLayerError,
+    UnsupportedError,
+    UsageError,
+)
+
+DOMAIN = "camgraph"
+DETAILS_KEY = "grpc-status-details-bin"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What an error is called on the wire.
+
+    Attributes:
+        name: The reason of the `ErrorInfo`. It never changes.
+        error: The exception.
+        status: Name of gRPC's status code.
+
+    """
+
+    name: str
+    error: type[CamgraphError]
+    status: str
+
+
+REASONS = (
+    Reason("INVALID_TARGET", TargetError, "INVALID_ARGUMENT"),
+    Reason("TOO_LARGE", TooLargeError, "RESOURCE_EXHAUSTED"),
+    Reason("INVALID_INPUT", InvalidInputError, "INVALID_ARGUMENT"),
+    Reason("UNKNOWN_LAYER", UnknownLayerError, "NOT_FOUND"),
+    Reason("UNKNOWN_MODEL", NotFoundError, "NOT_FOUND"),
+    Reason("INVALID_OPTION", UsageError, "INVALID_ARGUMENT"),
+    Reason("MODEL_NOT_READY", NotReadyError, "FAILED_PRECONDITION"),
+    Reason("UNSUPPORTED_BY_GRAPH", UnsupportedError, "FAILED_PRECONDITION"),
+    Reason("UNAVAILABLE", UnavailableError, "UNAVAILABLE"),
+    Reason("EXPIRED_IN_QUEUE", ExpiredError, "DEADLINE_EXCEEDED"),
+    Reason("DEADLINE_EXCEEDED", DeadlineError, "DEADLINE_EXCEEDED"),
+)
+"""The first that fits holds: a class stands before those that it is derived from."""
+
+_ERROR_OF = {reason.name: reason.error for reason in REASONS}
+
+
+def reason_of(error: BaseException) -> Reason | None:
+    """What an error is called on the wire; None for one that is not the caller's doing."""
+    return next((reason for reason in REASONS if isinstance(error, reason.error)), None)
+
+
+def status_details(reason: Reason, message: str) -> bytes:
+    """The bytes of the `google.rpc.Status` that goes with an error.
+
+    Args:
+        reason: What the error is called.
+        message: The sentence for the user, the same as the call's own.
+
+    """
+    from google.rpc import code_pb2, error_details_pb2, status_pb2  # noqa: PLC0415 - only where a call fails
+
+    status = status_pb2.Status(code=code_pb2.Code.Value(reason.status), message=message)
+    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason.name, domain=DOMAIN))
+    return bytes(status.SerializeToString())
+
+
+def error_from_details(details: bytes) -> CamgraphError | None:
+    """The exception of a failed call, with its message; None if a server of camgraph did not give its reason.
+
+    Args:
+        details: The bytes of a `google.rpc.Status`; empty if none came.
+
+    """
+    from google.protobuf.message import DecodeError  # noqa: PLC0415 - as above
+    from google.rpc import error_details_pb2, status_pb2  # noqa: PLC0415 - as above
+
+    info = error_details_pb2.ErrorInfo()
+    try:
+        status = status_pb2.Status.FromString(details)
+        is_ours = any(detail.Unpack(info) and info.domain == DOMAIN for detail in status.details)
+    except DecodeError:
+        return None
+    kind = _ERROR_OF.get(info.reason) if is_ours else None
+    return kind(status.message) if kind is not None else None

@@ -1,0 +1,132 @@
+"""A request and `camgraph.v1.ExplainRequest`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from camgraph.v1 import explanation_pb2 as pb
+from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.request import DEFAULT_PROFILE, Request, Style
+from camgraph_core.types import AnyArray
+from camgraph_wire.arrays import array_from, tensor_message
+from camgraph_wire.enums import COLORMAPS, OUTPUTS, PROFILES
+from camgraph_wire.targets import target_from, target_message
+
+_STYLE, _REQUEST = Style(), Request()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addressed:
+    """A request with what it is about.
+
+    Attributes:
+        request: What to explain.
+        image: An encoded picture or NumPy file; None where a tensor is given.
+        tensor: A ready input tensor [1, ...]; None where an image is given.
+        model: Name of the model; may be empty if the server has exactly one.
+        version: Version of the model; empty means the newest.
+
+    """
+
+    request: Request
+    image: bytes | None = None
+    tensor: AnyArray | None = None
+    model: str = ""
+    version: str = ""
+
+
+def request_message(addressed: Addressed) -> pb.ExplainRequest:
+    """The message of a request.
+
+    Raises:
+        UsageError: A name is not known, or a number does not fit the protocol.
+        InvalidInputError: An array does not travel.
+
+    """
+    request = addressed.request
+    try:
+        return pb.ExplainRequest(
+            model_name=addressed.model,
+            model_version=addressed.version,
+            image=_image_message(addressed.image, request) if addressed.image is not None else None,
+            tensor=tensor_message(addressed.tensor) if addressed.tensor is not None else None,
+            targets=map(target_message, request.targets),
+            top_k=request.top_k,
+            method=request.method,
+            layers=request.layers,
+            profile=PROFILES.value(request.profile),
+            outputs=map(OUTPUTS.value, request.outputs),
+            overlay=_style_message(request.style),
+            num_predictions=request.num_predictions,
+            request_id=request.request_id,
+            max_side=request.style.max_side,
+        )
+    except (ValueError, TypeError) as error:  # protobuf's own, for numbers and texts that a field does not take
+        raise UsageError(f"The request cannot be sent: {error}") from error
+
+
+def request_from(message: pb.ExplainRequest) -> Addressed:
+    """The request of a message.
+
+    Raises:
+        TargetError: A target contradicts itself.
+        UsageError: A number is out of its range.
+        InvalidInputError: A value is not known, an array cannot be used, or there is neither an image nor a tensor.
+
+    """
+    given = message.WhichOneof("input")
+    if given is None:
+        raise InvalidInputError("The request has neither an image nor a tensor; set one of them.")
+    window = message.image.window
+    request = Request(
+        targets=[target_from(target) for target in message.targets],
+        top_k=message.top_k,
+        method=message.method or None,
+        layers=message.layers,
+        profile=PROFILES.name(message.profile, DEFAULT_PROFILE),
+        num_predictions=_given(message, "num_predictions", _REQUEST.num_predictions),
+        outputs=[OUTPUTS.name(kind, "heatmap") for kind in message.outputs],
+        style=_style_from(message),
+        window=(window.low, window.high) if message.image.HasField("window") else None,
+        request_id=message.request_id,
+    )
+    return Addressed(
+        request=request,
+        image=message.image.data if given == "image" else None,
+        tensor=array_from(message.tensor) if given == "tensor" else None,
+        model=message.model_name,
+        version=message.model_version,
+    )
+
+
+def _image_message(data: bytes, request: Request) -> pb.EncodedImage:
+    if request.window is None:
+        return pb.EncodedImage(data=data)
+    low, high = request.window
+    return pb.EncodedImage(data=data, window=pb.Window(low=low, high=high))
+
+
+def _style_message(style: Style) -> pb.OverlayOptions:
+    return pb.OverlayOptions(
+        colormap=COLORMAPS.value(style.colormap),
+        image_weight=style.image_weight,
+        jpeg_quality=style.jpeg_quality,
+        png_level=style.png_level,
+    )
+
+
+def _style_from(message: pb.ExplainRequest) -> Style:
+    overlay = message.overlay
+    return Style(
+        colormap=COLORMAPS.name(overlay.colormap, _STYLE.colormap),
+        image_weight=_given(overlay, "image_weight", _STYLE.image_weight),
+        jpeg_quality=overlay.jpeg_quality or _STYLE.jpeg_quality,
+        png_level=_given(overlay, "png_level", _STYLE.png_level),
+        max_side=_given(message, "max_side", _STYLE.max_side),
+    )
+
+
+def _given(message: pb.ExplainRequest | pb.OverlayOptions, field: str, default: Any) -> Any:
+    """The value of an optional field, or the default where it is not set."""
+    return getattr(message, field) if message.HasField(field) else default

@@ -1,0 +1,76 @@
+"""Targets and `camgraph.v1.Target`."""
+
+from __future__ import annotations
+
+from camgraph.v1 import explanation_pb2 as pb
+from camgraph_core.errors import InvalidInputError
+from camgraph_core.place import Box, Direction, Mask, Place
+from camgraph_core.target import Rank, Selector, Target
+from camgraph_wire.arrays import array_from, tensor_message
+
+
+def target_message(target: Target) -> pb.Target:
+    """The message of a target."""
+    message = pb.Target(
+        contrast=target_message(target.contrast) if target.contrast is not None else None, negative=target.negative
+    )
+    match target.selector:
+        case int(index):
+            message.class_index = index
+        case str(label):
+            message.label = label
+        case Rank(number):
+            message.rank = number
+    match target.place:
+        case Mask(array):
+            message.mask.CopyFrom(tensor_message(array))
+        case Box(index=int(index)):
+            message.anchor_index = index
+        case Box(rank=int(rank)):
+            message.anchor_rank = rank
+        case Direction(array):
+            message.cotangent.CopyFrom(tensor_message(array))
+    return message
+
+
+def target_from(message: pb.Target) -> Target:
+    """The target of a message.
+
+    Raises:
+        TargetError: It contradicts itself.
+        InvalidInputError: An array of it cannot be used.
+
+    """
+    contrast = message.contrast
+    if contrast.HasField("contrast"):
+        raise InvalidInputError("A contrast cannot have a contrast of its own; name a plain class there.")
+    return Target(
+        _selector(message),
+        _place(message),
+        contrast=target_from(contrast) if message.HasField("contrast") else None,
+        negative=message.negative,
+    )
+
+
+def _selector(message: pb.Target) -> Selector | None:
+    match message.WhichOneof("selector"):
+        case "class_index":
+            return message.class_index
+        case "label":
+            return message.label
+        case "rank":
+            return Rank(message.rank)
+    return None
+
+
+def _place(message: pb.Target) -> Place | None:
+    match message.WhichOneof("place"):
+        case "mask" if message.mask.ByteSize():
+            return Mask(array_from(message.mask))
+        case "anchor_index":
+            return Box(message.anchor_index)
+        case "anchor_rank":
+            return Box(rank=message.anchor_rank)
+        case "cotangent" if message.cotangent.ByteSize():
+            return Direction(array_from(message.cotangent))
+    return None
