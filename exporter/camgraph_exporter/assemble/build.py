@@ -21,8 +21,7 @@ from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.prepare.probe import BATCH
 from camgraph_exporter.quantised.forms import is_quantiser, real_form
 from camgraph_exporter.quantised.integer_maps import hide_integer_maps
-from camgraph_exporter.targets.head import Head
-from camgraph_exporter.targets.interface import Interface
+from camgraph_exporter.targets.interface import AttachedTargets, Interface
 from camgraph_exporter.tasks import Score
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.driver import Step, check_rules, differentiate
@@ -134,7 +133,7 @@ def build(
     return built
 
 
-def _attach_head(op: Backward, interface: Interface, score: Score) -> Head:
+def _attach_head(op: Backward, interface: Interface, score: Score) -> AttachedTargets:
     """Add the inputs and outputs of the score's task, and return the cotangent that its targets mean."""
     with op.scope("target"):
         ranked_by = None if score.ranked_by is None else op.residual(score.ranked_by)

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import Dim, dims_of
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.prepare.probe import BATCH
 
 
+@dataclass(frozen=True)
+class AttachedTargets:
+    """`seed`: the cotangent [T, *score] of the score that the targets mean. `tensors`: names of inputs and outputs."""
+
+    seed: ir.Value
+    tensors: pb.TargetTensors
+
+
 class Interface:
-    """Adds inputs and outputs to a prepared graph; a name that the source uses itself is given a prefix."""
+    """Adds inputs and outputs to a prepared graph; a name that the source itself uses gets a prefix."""
 
     def __init__(self, prepared: Prepared) -> None:
         self.graph = prepared.graph

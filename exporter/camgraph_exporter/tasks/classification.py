@@ -9,9 +9,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.score.score_shape import ScoreShape, read_row
-from camgraph_exporter.targets.draw import Arrays
-from camgraph_exporter.targets.head import (
-    Head,
+from camgraph_exporter.targets.classes import (
     add_target_input,
     both_classes,
     class_sign,
@@ -20,7 +18,8 @@ from camgraph_exporter.targets.head import (
     resolve_ranks,
     targets_first,
 )
-from camgraph_exporter.targets.interface import Interface
+from camgraph_exporter.targets.draw import Arrays
+from camgraph_exporter.targets.interface import AttachedTargets, Interface
 from camgraph_exporter.tasks.task import Evidence, Score, Task
 from camgraph_exporter.vjp.backward import Backward, OneHot, dtype_of
 
@@ -38,7 +37,7 @@ class Classification(Task):
         """Read one score for each class."""
         return read_row(value, "one score for each class, [N, C]")
 
-    def attach(self, op: Backward, interface: Interface, score: Score) -> Head:
+    def attach(self, op: Backward, interface: Interface, score: Score) -> AttachedTargets:
         """Score y_c: the cotangent is one at the target class."""
         target = add_target_input(op, interface)
         dims, dtype = dims_of(score.value), dtype_of(score.value)
@@ -60,7 +59,7 @@ class Classification(Task):
             target_index_output=interface.add_output("target_index", index),
             target_score_output=interface.add_output("target_score", target_score),
         )
-        return Head(seed, tensors)
+        return AttachedTargets(seed, tensors)
 
     def lost_seed(self, manifest: pb.Manifest, found: Arrays) -> np.ndarray:
         """Return the one-hot rows [T, N, C]: a linear layer gathers its weights instead of multiplying by them."""

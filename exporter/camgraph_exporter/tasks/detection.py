@@ -14,9 +14,9 @@ from camgraph_exporter.layers.box_groups import BoxGroups
 from camgraph_exporter.layers.layers import TargetLayer, is_moved, narrowest
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.score.score_shape import ScoreShape, count_of, misfit
+from camgraph_exporter.targets.classes import add_target_input, pick, resolve_ranks, targets_first
 from camgraph_exporter.targets.draw import Arrays, Draw
-from camgraph_exporter.targets.head import Head, add_target_input, pick, resolve_ranks, targets_first
-from camgraph_exporter.targets.interface import Interface
+from camgraph_exporter.targets.interface import AttachedTargets, Interface
 from camgraph_exporter.tasks.task import Evidence, Score, Task
 from camgraph_exporter.vjp.backward import TARGETS, Backward, dtype_of
 
@@ -78,7 +78,7 @@ class Detection(Task):
         """Say how many boxes do not depend on a layer."""
         return _missed(BoxGroups(prepared, score.value, score.shape), layer)
 
-    def attach(self, op: Backward, interface: Interface, score: Score) -> Head:
+    def attach(self, op: Backward, interface: Interface, score: Score) -> AttachedTargets:
         """Score: the class score of one box.
 
         Rank r of a class is by its best box; `anchor` -r is the class's r-th best box.
@@ -109,7 +109,7 @@ class Detection(Task):
             anchor_index_output=interface.add_output("anchor_index", box),
             target_score_output=interface.add_output("target_score", op.cast(target_score, ir.DataType.FLOAT)),
         )
-        return Head(seed, tensors)
+        return AttachedTargets(seed, tensors)
 
     def draw(self, draw: Draw) -> Arrays:
         """Draw classes and boxes."""

@@ -9,9 +9,9 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.score.score_shape import ScoreShape, misfit
+from camgraph_exporter.targets.classes import targets_first
 from camgraph_exporter.targets.draw import Arrays, Draw
-from camgraph_exporter.targets.head import Head, targets_first
-from camgraph_exporter.targets.interface import Interface
+from camgraph_exporter.targets.interface import AttachedTargets, Interface
 from camgraph_exporter.tasks.task import Evidence, Score, Task
 from camgraph_exporter.vjp.backward import TARGETS, Backward, dtype_of
 
@@ -41,7 +41,7 @@ class Embedding(Task):
         """Return how many dimensions the space has."""
         return f"{head.embedding_size} dimensions"
 
-    def attach(self, op: Backward, interface: Interface, score: Score) -> Head:
+    def attach(self, op: Backward, interface: Interface, score: Score) -> AttachedTargets:
         """Score: the inner product of the embedding with the input `cotangent` float32 [N, T, D]."""
         cotangent = interface.add_input("cotangent", ir.DataType.FLOAT, [interface.batch, TARGETS, score.num_classes])
         op.count_targets_by(cotangent, axis=1)
@@ -52,7 +52,7 @@ class Embedding(Task):
             cotangent_input=str(cotangent.name),
             target_score_output=interface.add_output("target_score", target_score),
         )
-        return Head(seed, tensors)
+        return AttachedTargets(seed, tensors)
 
     def draw(self, draw: Draw) -> Arrays:
         """Draw directions."""

@@ -10,8 +10,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.prepare import Prepared
 from camgraph_exporter.score.score_shape import ScoreShape, read_row
-from camgraph_exporter.targets.head import (
-    Head,
+from camgraph_exporter.targets.classes import (
     add_target_input,
     both_classes,
     class_sign,
@@ -20,7 +19,7 @@ from camgraph_exporter.targets.head import (
     scalar,
     targets_first,
 )
-from camgraph_exporter.targets.interface import Interface
+from camgraph_exporter.targets.interface import AttachedTargets, Interface
 from camgraph_exporter.tasks.task import Evidence, Score, Task
 from camgraph_exporter.vjp.backward import Backward, dtype_of
 
@@ -49,7 +48,7 @@ class Regression(Task):
         """Return the words for the targets 0 and 1 of a single number."""
         return ("less", "more") if score.single_logit else ()
 
-    def attach(self, op: Backward, interface: Interface, score: Score) -> Head:
+    def attach(self, op: Backward, interface: Interface, score: Score) -> AttachedTargets:
         """Score of a single number y: y for target 1 (more), -y for target 0 (less); of several numbers the one itself.
 
         Numbers are not ranked. -1 is more and -2 is less; of several numbers -r is the r-th.
@@ -74,4 +73,4 @@ class Regression(Task):
             target_index_output=interface.add_output("target_index", index),
             target_score_output=interface.add_output("target_score", target_score),
         )
-        return Head(op.Reshape(seed, op.ints(0, 0, *(int(dim) for dim in dims[1:]))), tensors)
+        return AttachedTargets(op.Reshape(seed, op.ints(0, 0, *(int(dim) for dim in dims[1:]))), tensors)

@@ -18,9 +18,7 @@ from camgraph_exporter.reading.pixels import front_of, pixels_of
 from camgraph_exporter.reading.placement.law import PlaceError
 from camgraph_exporter.reading.placement.places import Places
 from camgraph_exporter.score.score_shape import ScoreShape, count_of, misfit
-from camgraph_exporter.targets.draw import Arrays, Draw
-from camgraph_exporter.targets.head import (
-    Head,
+from camgraph_exporter.targets.classes import (
     add_target_input,
     both_classes,
     class_sign,
@@ -28,7 +26,8 @@ from camgraph_exporter.targets.head import (
     resolve_ranks,
     targets_first,
 )
-from camgraph_exporter.targets.interface import Interface
+from camgraph_exporter.targets.draw import Arrays, Draw
+from camgraph_exporter.targets.interface import AttachedTargets, Interface
 from camgraph_exporter.tasks.task import Evidence, Score, Task
 from camgraph_exporter.vjp.backward import TARGETS, Backward, dtype_of
 
@@ -57,7 +56,7 @@ class Segmentation(Task):
         """Return the deepest map of the network, after which the maps only grow."""
         return deepest_map(prepared, score.value, layers, layers)
 
-    def attach(self, op: Backward, interface: Interface, score: Score) -> Head:
+    def attach(self, op: Backward, interface: Interface, score: Score) -> AttachedTargets:
         """Score: the sum of the class's logits under the mask; an all-zero mask means "where the class wins".
 
         Rank r is the class with the r-th largest area.
@@ -102,7 +101,7 @@ class Segmentation(Task):
             target_index_output=interface.add_output("target_index", index),
             target_score_output=interface.add_output("target_score", target_score),
         )
-        return Head(seed, tensors)
+        return AttachedTargets(seed, tensors)
 
     def place(self, prepared: Prepared, score: Score) -> tuple[pb.TargetTensors, str]:
         """Return where the score map lies that a mask marks; nothing where it covers the whole image."""

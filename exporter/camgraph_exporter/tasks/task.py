@@ -20,8 +20,7 @@ from camgraph_exporter.score.one_number import OneNumber
 from camgraph_exporter.score.output_head import OutputHead
 from camgraph_exporter.score.score_shape import ScoreShape
 from camgraph_exporter.targets.draw import Arrays, Draw
-from camgraph_exporter.targets.head import Head
-from camgraph_exporter.targets.interface import Interface
+from camgraph_exporter.targets.interface import AttachedTargets, Interface
 from camgraph_exporter.vjp.backward import Backward
 
 
@@ -166,7 +165,7 @@ class Task(ABC):
     # --- targets in the graph ------------------------------------------------------------------------------------
 
     @abstractmethod
-    def attach(self, op: Backward, interface: Interface, score: Score) -> Head:
+    def attach(self, op: Backward, interface: Interface, score: Score) -> AttachedTargets:
         """Add the inputs and outputs of targets to the graph, and return the cotangent of the score that they mean."""
 
     def place(self, prepared: Prepared, score: Score) -> tuple[pb.TargetTensors, str]:

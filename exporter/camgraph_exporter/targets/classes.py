@@ -1,23 +1,12 @@
-"""What every kind of head shares: the result, and the ranking of classes."""
+"""Targets that are classes: the input that names them, their ranks, and one-hot rows."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
-from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.targets.interface import Interface
 from camgraph_exporter.vjp.backward import TARGETS, Backward
-
-
-@dataclass(frozen=True)
-class Head:
-    """`seed`: the cotangent of the score tensor, [T, *score]. `tensors`: names of the added inputs and outputs."""
-
-    seed: ir.Value
-    tensors: pb.TargetTensors
 
 
 def add_target_input(op: Backward, interface: Interface) -> ir.Value:
@@ -37,7 +26,7 @@ def resolve_ranks(op: Backward, scores: ir.Value, target: ir.Value, size: int | 
     # Compilers that plan memory ahead want to know how many ranks there are: the portable form sorts all.
     count = op.ints(size) if op.portable and isinstance(size, int) else _highest(op, rank)
     ranked = op.emit("TopK", (scores, count), {"axis": -1}, outputs=2)[1]
-    # A target that is an index has rank 0, for which there stands a zero: the larger of the two is the index.
+    # A target that is an index has rank 0, and for rank 0 there is a zero: the larger of the two is the index.
     by_rank = pick(op, op.Pad(ranked, op.ints(0, 1, 0, 0), zero), rank)
     return op.Max(by_rank, target)
 
@@ -49,7 +38,7 @@ def _highest(op: Backward, rank: ir.Value) -> ir.Value:
 
 
 def pick(op: Backward, values: ir.Value, index: ir.Value, *, batch_dims: int = 1) -> ir.Value:
-    """Return `values` at `index` along the axis behind the first `batch_dims`, which both have.
+    """Return `values` at `index` along the axis after the first `batch_dims`, which both have.
 
     GatherND, as the GatherElements of ONNX's reference evaluator fails beyond a few dozen places.
     """
