@@ -127,9 +127,9 @@ def build(
     hide_integer_maps(prepared.model)
     common.RemoveUnusedNodesPass()(prepared.model)
     if options.skippable:
-        behind = {node for part in ([path, image_path] if options.guided else [path]) for node in part.nodes}
-        behind -= {node for layer in layers if (node := layer.value.producer()) is not None}
-        built.explain_switch = make_skippable(interface, built.gradient_outputs(), _repeatable(built, behind))
+        between = {node for part in ([path, image_path] if options.guided else [path]) for node in part.nodes}
+        between -= {node for layer in layers if (node := layer.value.producer()) is not None}
+        built.explain_switch = make_skippable(interface, built.gradient_outputs(), _repeatable(built, between))
     return built
 
 

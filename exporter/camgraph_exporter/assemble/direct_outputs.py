@@ -10,7 +10,7 @@ import onnx
 def write_directly(graph: onnx.GraphProto, kept: Collection[str]) -> None:
     """Let the operators that compute outputs write them, in place of an Identity that copies what they compute.
 
-    The Identity moves behind them, to all other readers, with the name that the value had: inside a graph runtimes drop
+    The Identity moves after them, to all other readers, with the name that the value had: inside a graph runtimes drop
     it when they load the file, while one that makes an output costs its bytes at each run. Outputs in `kept` stay as
     they are. So do the real forms of integers: runtimes recognise them only next to the integers.
     """
@@ -26,7 +26,7 @@ def write_directly(graph: onnx.GraphProto, kept: Collection[str]) -> None:
 
 
 def _swap(graph: onnx.GraphProto, maker: int, copy: int) -> None:
-    """Give the maker's value the copy's name and the copy the value's, and put the copy behind its maker."""
+    """Give the maker's value the copy's name and the copy the value's, and put the copy right after its maker."""
     moved = graph.node.pop(copy)
     value, output = moved.input[0], moved.output[0]
     outputs = graph.node[maker].output

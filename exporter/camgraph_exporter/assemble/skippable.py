@@ -1,4 +1,4 @@
-"""Puts the backward part behind a switch, so that a run that only predicts costs what the trained model costs.
+"""Guards the backward part with a switch, so that a run that only predicts costs what the trained model costs.
 
 Asking a runtime for fewer outputs does not reliably spare the rest of the graph; an `If` on a boolean input does.
 """
@@ -16,11 +16,11 @@ from camgraph_exporter.targets.interface import Interface
 SWITCH = "explain"
 
 
-def make_skippable(interface: Interface, outputs: Sequence[str], behind: Collection[ir.Node]) -> str:
+def make_skippable(interface: Interface, outputs: Sequence[str], between: Collection[ir.Node]) -> str:
     """Move what only the named outputs need into the branch of an `If`; return the name of the boolean input.
 
     Where the input is false these outputs have no targets: `[N, 0, ...]`. Operators on constants stay outside: runtimes
-    fold them when they load the graph, but not inside a branch. `behind`: the forward operators between the layers and
+    fold them when they load the graph, but not inside a branch. `between`: the forward operators between the layers and
     the score that the branch may compute again.
     """
     graph = interface.graph
@@ -32,7 +32,7 @@ def make_skippable(interface: Interface, outputs: Sequence[str], behind: Collect
     for value in guarded:
         graph.outputs.remove(value)
     graph.remove(body)
-    body = _forward_again(graph, body, behind) + body
+    body = _forward_again(graph, body, between) + body
 
     names = [str(value.name) for value in guarded]
     for value in guarded:
@@ -60,8 +60,8 @@ def _only_needed_by(graph: ir.Graph, outputs: Sequence[ir.Value]) -> list[ir.Nod
     return inside[::-1]
 
 
-def _forward_again(graph: ir.Graph, body: Sequence[ir.Node], behind: Collection[ir.Node]) -> list[ir.Node]:
-    """Let the body read copies of the forward operators `behind` the layers, in order, that make what it needs.
+def _forward_again(graph: ir.Graph, body: Sequence[ir.Node], between: Collection[ir.Node]) -> list[ir.Node]:
+    """Let the body read copies of the forward operators `between` layers and score, in order, that make what it needs.
 
     Whatever a branch reads from outside is written out in every run, which takes the time of a copy and keeps runtimes
     from fusing the operators on both sides of it. So it reads the layers, which are outputs anyway.
@@ -70,7 +70,7 @@ def _forward_again(graph: ir.Graph, body: Sequence[ir.Node], behind: Collection[
     read = {value for node in body for value in node.inputs if value is not None and value not in inside}
     again = []
     for node in reversed(graph):
-        if node in behind and read.intersection(node.outputs) and not any(y.is_graph_output() for y in node.outputs):
+        if node in between and read.intersection(node.outputs) and not any(y.is_graph_output() for y in node.outputs):
             read.update(value for value in node.inputs if value is not None)
             again.append(node)
     copies: dict[ir.Value, ir.Value] = {}

@@ -30,7 +30,7 @@ HEADS = {
 
 @dataclass(frozen=True)
 class ScoreOptions:
-    """What the user says about the score; None where it is found by itself.
+    """What the user says about the score; None where it is found automatically.
 
     `tensor`: its name. `task`: the name of one of the tasks. `head`: one of `HEADS`. `class_axis`: where the classes of
     a detector are. `num_labels`: how many labels are known, zero for none.

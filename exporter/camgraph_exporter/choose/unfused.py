@@ -36,7 +36,7 @@ def _fused_after_features(prepared: Prepared, options: ScoreOptions) -> set[str]
     try:
         score = find_score(prepared, options)
     except ExportError:
-        return set()  # is told by whoever looks for the score
+        return set()  # raised again by what looks for the score
     features, fused = set[ir.Value](), set[str]()
     for node in image_path(prepared, score.value).nodes:
         if node.op_type in _FEATURES or any(value in features for value in node.inputs):

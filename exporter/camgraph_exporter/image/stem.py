@@ -1,4 +1,4 @@
-"""What happens to each pixel by itself before the first operator that looks at several: scale and offset per channel.
+"""What happens to each pixel alone before the first operator that looks at several: scale and offset per channel.
 
 Preprocessing is written into graphs in many ways: as arithmetic with constants, as a batch normalisation, channel by
 channel with a Concat at the end. So the nodes are not read but run, on images that are one in one channel and zero in
@@ -20,7 +20,7 @@ from camgraph_exporter.image.layout import channel_axis
 from camgraph_exporter.prepare.probe import Probe, engine_with_outputs
 from camgraph_runtime.run.engine import Engine
 
-# These take each element by itself or move elements about.
+# These take each element alone, or only move elements.
 _PIXELWISE = {
     "Identity", "Cast", "CastLike", "Add", "Sub", "Mul", "Div", "Neg", "Clip", "Min", "Max", "Dropout", "Transpose",
     "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Pad", "Resize", "Upsample", "Slice", "Split", "Gather", "Concat",
@@ -51,7 +51,7 @@ class Affine:
 
 
 def first_arithmetic(image: ir.Value, known: Probe) -> Affine | None:
-    """Return what the graph does to each pixel first; None where that is no scale and offset per channel.
+    """Return what the graph does to each pixel first; None where that is not a scale and an offset per channel.
 
     Args:
         image: the image input of a prepared model.
@@ -68,7 +68,7 @@ def first_arithmetic(image: ir.Value, known: Probe) -> Affine | None:
         zero = stem.run(None)
         sample = np.random.default_rng(0).permutation(zero.size)[:_SAMPLE]
         changes = np.stack([stem.run(channel)[sample] - zero[sample] for channel in range(stem.channels)])
-    except CamgraphError:  # an operator that does not run by itself tells nothing
+    except CamgraphError:  # an operator that does not run alone tells nothing
         return None
     return _affine(zero[sample], changes)
 

@@ -45,7 +45,7 @@ def deepest_map(
 
 
 def _before_pooling(layer: TargetLayer, by_name: Mapping[str, TargetLayer]) -> TargetLayer:
-    """Step back over a pooling or a mere move: the map before it has the same evidence at full resolution."""
+    """Step back over pooling and moved elements: the map before has the same evidence at full resolution."""
     while (node := maker(layer.value)) is not None and (node.op_type in _POOLS or is_moved(layer)):
         source = shown(node.inputs[0]) if node.inputs[0] is not None else None
         if source is None or str(source.name) not in by_name:

@@ -16,7 +16,7 @@ from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.score.pieces import Constants, Piece, constant, step_back, whole
 from camgraph_exporter.score.score_shape import ScoreShape
 
-# These change the scores of a box by themselves only: what comes after a head's last weights is the head's own output.
+# These change each score alone: what comes after a head's last weights is the head's own output.
 _POINTWISE = {
     "Add", "Sub", "Mul", "Div", "Sigmoid", "Softmax", "LogSoftmax", "HardSigmoid", "Clip", "Log", "Exp", "Neg", "Pow",
     "BatchNormalization", "Max", "Min",
@@ -82,13 +82,13 @@ def _sources(score: ir.Value, path: GradientPath, constants: Constants) -> list[
         if before is None:
             done.setdefault(piece.value, piece)
         else:
-            # Parts that do not depend on the image, such as a constant score of the background, are no head's.
+            # Parts that do not depend on the image, such as a constant score of the background, come from no head.
             open_pieces += [part for part in before if part.value in path.values]
     return list(done.values())
 
 
 def _unscaled(piece: Piece, path: GradientPath, constants: Constants) -> list[Piece] | None:
-    """Return the operand of a function of each score by itself."""
+    """Return the operand of a function of each score alone."""
     node = maker(piece.value)
     if node is None or node.domain or node.op_type not in _POINTWISE or piece.value.shape is None:
         return None

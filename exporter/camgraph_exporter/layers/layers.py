@@ -41,7 +41,7 @@ class TargetLayer:
     depend on the map's cells, as after the last attention of a transformer that pools its class token. `note` is a
     remark for the user on why this layer was chosen, `alias` the name that the user gave, where it is not the tensor's.
     `placement`: where the map lies on the image, None if it covers the whole of it. `place_unknown`: a clause that says
-    why nobody knows where it lies.
+    why its place is not known.
     """
 
     value: ir.Value
@@ -124,8 +124,8 @@ def spatial_layers(prepared: Prepared, score: ir.Value) -> list[TargetLayer]:
                             has_effect=value not in idle,
                         )
                     )
-    behind = _macs_behind(path)
-    return [replace(layer, extra_cost=behind[layer.value] / total) for layer in layers]
+    after = _macs_after(path)
+    return [replace(layer, extra_cost=after[layer.value] / total) for layer in layers]
 
 
 def _layer(value: ir.Value, layout: MapLayout | None, prepared: Prepared) -> TargetLayer | None:
@@ -197,20 +197,20 @@ def _continues(value: ir.Value, names: set[str], prepared: Prepared) -> bool:
 
 
 def is_moved(layer: TargetLayer) -> bool:
-    """Tell whether the map is another one in other words: reshaped, or its row of tokens without the class token."""
+    """Tell whether the map has the cells of the one before it: reshaped, or a row of tokens without its class token."""
     producer = maker(layer.value)
     if producer is None or producer.domain != "":
         return False
     return producer.op_type in MOVES or (layer.grid is not None and producer.op_type == "Slice")
 
 
-def _macs_behind(path: GradientPath) -> dict[ir.Value, float]:
-    """Return for each value the multiply-accumulates of the nodes that lie behind it on the path."""
-    behind: dict[ir.Value, float] = dict.fromkeys(path.values, 0.0)
+def _macs_after(path: GradientPath) -> dict[ir.Value, float]:
+    """Return for each value the multiply-accumulates of the nodes after it on the path."""
+    after: dict[ir.Value, float] = dict.fromkeys(path.values, 0.0)
     total = 0.0
     for node in reversed(path.nodes):
         for value in node.outputs:
-            if value in behind:
-                behind[value] = total
+            if value in after:
+                after[value] = total
         total += macs(node)
-    return behind
+    return after

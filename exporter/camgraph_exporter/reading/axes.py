@@ -1,7 +1,7 @@
 """Follows what the axes of tensors mean, from the image to the score.
 
-Every value on the path gets one `Axis` a dimension, or None where its meaning is lost (heads of an attention, elements
-of a window). A residual sum brings the meaning back from its other operand, so that the maps behind windowed
+Every value on the path gets one `Axis` per dimension, or None where its meaning is lost (heads of an attention,
+elements of a window). A residual sum brings the meaning back from its other operand, so that the maps after windowed
 attention are maps again.
 """
 
@@ -154,7 +154,7 @@ def _sum_of(sizes: Sequence[Dim]) -> int | None:
 
 
 def _shifted(axis: Axis | None, by: int | None) -> Axis | None:
-    """Return an axis of tokens with more tokens in front of its map."""
+    """Return an axis of tokens with more tokens before its map."""
     if axis is None or axis.grid is None or by is None or axis.grid.prefix + by < 0:
         return None
     return Axis(Role.TOKENS, replace(axis.grid, prefix=axis.grid.prefix + by))

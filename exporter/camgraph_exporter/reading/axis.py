@@ -18,7 +18,7 @@ class Role(Enum):
     CHANNELS = auto()
     HEIGHT = auto()
     WIDTH = auto()
-    TOKENS = auto()  # the cells of a map in rows, behind and before tokens that belong to no cell
+    TOKENS = auto()  # the cells of a map in rows, with tokens before and after them that belong to no cell
     PREFIX = auto()  # only tokens that belong to no cell
 
 

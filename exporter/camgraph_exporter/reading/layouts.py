@@ -32,7 +32,7 @@ class MapLayout:
 
 
 def image_seen(prepared: Prepared) -> tuple[int, int] | None:
-    """Return height and width of the image in the probe's run, or None for an input that is no image of pixels."""
+    """Return height and width of the image in the probe's run, or None for an input that is not an image of pixels."""
     dims = prepared.probe.shapes[str(prepared.image.name)]
     sizes = {axis.role: dim for axis, dim in zip(image_axes(prepared.image), dims, strict=True) if axis is not None}
     return seen(prepared, sizes.get(Role.HEIGHT), sizes.get(Role.WIDTH))
@@ -46,7 +46,7 @@ def seen(prepared: Prepared, height: Dim | None, width: Dim | None) -> tuple[int
 
 
 def layout_from(value: ir.Value, axes: Axes) -> MapLayout | None:
-    """Return the layout of a value, or None if it is no feature map with the batch in front."""
+    """Return the layout of a value, or None if it is not a feature map with the batch first."""
     if len(axes) == 4 and is_role(axes[0], Role.BATCH):
         if is_spatial_pair(axes[2], axes[3]):
             return MapLayout(pb.LAYER_LAYOUT_CHANNELS_FIRST)

@@ -42,11 +42,11 @@ def receptive_fields(prepared: Prepared, score: ir.Value) -> dict[ir.Value, Fiel
         inputs = [fields[value] for value in node.inputs if value is not None and value in fields]
         if inputs:
             widest = Field(max(field.size for field in inputs), max(field.jump for field in inputs))
-            fields.update(dict.fromkeys(node.outputs, _behind(node, widest, len(inputs))))
+            fields.update(dict.fromkeys(node.outputs, _after(node, widest, len(inputs))))
     return fields
 
 
-def _behind(node: ir.Node, field: Field, inputs: int) -> Field:
+def _after(node: ir.Node, field: Field, inputs: int) -> Field:
     if node.op_type in _WHOLE_MAP or node.op_type in _REDUCTIONS or (node.op_type == "MatMul" and inputs > 1):
         return Field(math.inf, field.jump)
     if node.op_type == "Resize":

@@ -1,7 +1,7 @@
 """Rows of tokens as feature maps: cutting the map out, and telling whether its tokens matter for the score at all.
 
-A transformer that pools the class token only reads one token behind its last block: the cells' tokens there have no
-gradient, and the last map that can be explained is the one in front of that block's attention.
+A transformer that pools the class token only reads one token after its last block: the cells' tokens there have no
+gradient, and the last map that can be explained is the one before that block's attention.
 """
 
 from __future__ import annotations
@@ -95,11 +95,11 @@ def _passes_cells(
 def _is_tokenwise(node: ir.Node, value: ir.Value, axes: Axes) -> bool:
     row = tokens_axis(axes)
     assert row is not None
-    behind = len(axes) - row
+    from_end = len(axes) - row
     if node.op_type in _ELEMENTWISE | _MOVES:
         return True
     if node.op_type == "MatMul":
-        return value is node.inputs[0] and value is not node.inputs[1] and behind >= 2
+        return value is node.inputs[0] and value is not node.inputs[1] and from_end >= 2
     if node.op_type in {"LayerNormalization", "RMSNormalization", "Softmax", "LpNormalization"}:
         axis = node.attributes["axis"].as_int() if "axis" in node.attributes else -1
         first = axis % len(axes)
@@ -107,12 +107,12 @@ def _is_tokenwise(node: ir.Node, value: ir.Value, axes: Axes) -> bool:
         return first != row if one_axis else first > row
     if node.op_type == "Attention":
         return value is node.inputs[0] and value not in node.inputs[1:]
-    # Behind a reduction over the tokens the axis is gone, which `_passes_cells` takes for a use of them.
+    # After a reduction over the tokens the axis is gone, which `_passes_cells` takes for a use of them.
     return node.op_type in _REDUCTIONS
 
 
 def _picks_prefix(node: ir.Node, value: ir.Value, axes: Axes, constants: Mapping[str, np.ndarray]) -> bool:
-    """Tell whether a Gather takes only tokens in front of the map."""
+    """Tell whether a Gather takes only tokens before the map."""
     row = tokens_axis(axes)
     if node.op_type != "Gather" or node.domain or value is not node.inputs[0] or row is None:
         return False

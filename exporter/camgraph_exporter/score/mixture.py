@@ -1,6 +1,6 @@
 """Finds linear combinations of probabilities: the mean of an ensemble, a weighted sum, some classes of a softmax.
 
-There is no tensor of which a mean of softmaxes is the softmax. The score is the same combination of the members'
+A mean of softmaxes is not the softmax of any tensor. The score is the same combination of the members'
 scores: its slope does not vanish, and each member has the share in it that it has in the probabilities.
 """
 

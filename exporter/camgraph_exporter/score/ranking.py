@@ -1,6 +1,6 @@
 """Finds the class scores of a model that sorts its own boxes or classes, such as [N, 300, 6] after a TopK.
 
-Which box comes first is no smooth function of the image: a gradient ends at the sorting. What is sorted has one.
+Which box comes first is not a smooth function of the image: a gradient ends at the sorting. What is sorted has one.
 """
 
 from __future__ import annotations

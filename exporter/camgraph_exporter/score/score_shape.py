@@ -53,7 +53,7 @@ def score_dims(prepared: Prepared, value: ir.Value) -> Dims:
 
 
 def read_row(value: ir.Value, wanted: str) -> ScoreShape:
-    """Read a tensor as a row of scores for each image, of which a single one stands for two; other axes have size 1.
+    """Read a tensor as a row of scores for each image, where a single score counts as two; other axes have size 1.
 
     Raises:
         ScoreError: it is not `wanted`, say "one score for each class, [N, C]".

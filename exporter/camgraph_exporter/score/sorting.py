@@ -72,7 +72,7 @@ def _is_followed(node: ir.Node, value: ir.Value, constants: Constants) -> bool:
         return True
     if node.op_type not in ARITHMETIC:
         return False
-    # Indices are computed with as one likes, coordinates only rescaled.
+    # Indices take part in any arithmetic; coordinates are only rescaled.
     is_index = value.dtype is not None and not value.dtype.is_floating_point()
     changing = [x for x in node.inputs if x is not None and constant(x, constants) is None]
     return is_index or len(changing) == 1
@@ -81,7 +81,7 @@ def _is_followed(node: ir.Node, value: ir.Value, constants: Constants) -> bool:
 def _is_best_class(node: ir.Node) -> bool:
     """Tell whether a node gives the best class of each box, beside the score of that class.
 
-    A ReduceMax by itself may as well be the pooling of a classifier.
+    A ReduceMax alone may as well be the pooling of a classifier.
     """
     if node.op_type not in BEST or node.inputs[0] is None:
         return False

@@ -78,7 +78,7 @@ def cuts_before(prepared: Prepared, end: ir.Value) -> Iterator[ir.Value]:
     for _ in range(_MOST_STEPS):
         if not front:  # nothing of the image comes here
             return
-        value = max(front, key=lambda x: place.get(x.producer(), -1))  # type: ignore[arg-type]  # None is no key
+        value = max(front, key=lambda x: place.get(x.producer(), -1))  # type: ignore[arg-type]  # None is not a key
         node = value.producer()
         if node is None or _has_weights(prepared, node):
             return

@@ -2,7 +2,7 @@
 
 The place of an element is a sum over its axes: in a map [N, K, h, w] the rows bring the way down and the columns the
 way across, in a row of tokens one axis brings both, and the images of a batch lie all in one place. So an axis can be
-cut, reversed, merged with another or split in two by itself.
+cut, reversed, merged with another or split in two on its own.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Elements:
     """The elements along one axis.
 
     `offsets`: float64 [n, 2], input pixels down and across from where the axis begins; NaN for an element that shows no
-    place, such as a class token. `cell`: float64 [2], the pixels that one element stands for, down and across; zero in
+    place, such as a class token. `cell`: float64 [2], the pixels that one element covers, down and across; zero in
     a direction in which the axis does not lead.
     """
 
@@ -63,7 +63,7 @@ class Elements:
         return bool((np.abs(self.offsets) <= _EXACT).all())
 
     def step(self) -> Array | None:
-        """Return the way from one element to the next, [2], or None where the elements are on no line."""
+        """Return the way from one element to the next, [2], or None where the elements are not on a line."""
         if len(self) == 1:
             return self.cell
         if len(self) == 0 or not np.isfinite(self.offsets).all():
@@ -73,7 +73,7 @@ class Elements:
         return step if (off <= _OFF_LINE * np.abs(step) + _EXACT).all() else None
 
     def take(self, indices: Sequence[int] | NDArray[np.intp]) -> Elements:
-        """Return the elements of the given indices; every second one of a line stands for two."""
+        """Return the elements of the given indices; every second one of a line covers two."""
         chosen = np.asarray(indices, np.intp)
         stride = int(abs(chosen[1] - chosen[0])) if len(chosen) > 1 else 1
         even = len(chosen) > 1 and bool((np.abs(np.diff(chosen)) == stride).all())
@@ -141,7 +141,7 @@ def _merged_pair(outer: Elements, inner: Elements) -> Elements:
 
 
 def split(axis: Elements, sizes: Sequence[int]) -> list[Elements] | None:
-    """Return an axis as several, of the given sizes; None where the places are no sum over them."""
+    """Return an axis as several, of the given sizes; None where the places are not a sum over them."""
     grid = axis.offsets.reshape(*sizes, 2)
     first = grid[(0,) * len(sizes)]
     ways = [

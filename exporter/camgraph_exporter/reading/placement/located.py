@@ -28,7 +28,7 @@ class Located:
 
     @property
     def cell(self) -> Array:
-        """Return the pixels that one element stands for, down and across, [2]."""
+        """Return the pixels that one element covers, down and across, [2]."""
         cells = [axis.cell for axis in self.axes if isinstance(axis, Elements)]
         return np.asarray(np.max(cells, axis=0)) if cells else np.zeros(2)
 
