@@ -12,11 +12,12 @@ from typing import Self
 import numpy as np
 
 from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.place import Mask
 from camgraph_core.request import DEFAULT_PROFILE, Request
 from camgraph_core.result import Result, Timings
 from camgraph_core.target import Target
 from camgraph_core.types import AnyArray, ByteArray
-from camgraph_runtime.explanations import Finish
+from camgraph_runtime.explanations import explanations_of
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.manifest_check import check_graph
 from camgraph_runtime.maps.placement import Placement
@@ -29,10 +30,10 @@ from camgraph_runtime.remarks import warnings_of
 from camgraph_runtime.run.batch import fill_up, portions
 from camgraph_runtime.run.engine import Device, Engine, Threads
 from camgraph_runtime.run.stop import Stop
-from camgraph_runtime.tasks import read
+from camgraph_runtime.tasks import task_of
 from camgraph_runtime.tasks.feeds import switch_feed, target_feeds
 from camgraph_runtime.tasks.laid_mask import ScoreMap, lay_mask
-from camgraph_runtime.tasks.task import Column
+from camgraph_runtime.tasks.slots import TargetSlot
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Explainer:
     Raises:
         InvalidGraphError: The file is missing, damaged, or not an explainable graph.
         UnsupportedError: The graph's task is not known.
-        DeviceError: The device is not to be had.
+        DeviceError: The device is not available.
 
     """
 
@@ -86,7 +87,8 @@ class Explainer:
         )
         self.manifest = manifest_from_metadata(self.engine.metadata, self.engine.name)
         self.limits = limits or Limits()
-        check_graph(self.manifest, self.engine)
+        self.task = task_of(self.manifest, self.engine.name)
+        check_graph(self.task, self.engine)
         self._score_map = ScoreMap(self.engine, self.manifest)
 
     @property
@@ -178,12 +180,12 @@ class Explainer:
             InferenceError: onnxruntime failed.
 
         """
-        plan = make_prediction_plan(self.manifest, Request(num_predictions=num_predictions))
+        plan = make_prediction_plan(self.task, Request(num_predictions=num_predictions))
         return self._run(plan, self._network_input(image, tensor, window))
 
     def plan(self, request: Request) -> Plan:
         """Checks a request, with the errors of `explain`, before any work is done for it."""
-        return make_plan(self.manifest, request, max_targets=self.limits.max_targets)
+        return make_plan(self.task, request, max_targets=self.limits.max_targets)
 
     def prepare(self, image: ImageSource, window: Window | None = None) -> NetworkInput:
         """Decodes a photo and makes it ready for the network.
@@ -227,18 +229,20 @@ class Explainer:
         stated = names.mask_placement if names.HasField("mask_placement") else None
         place = Placement.of_manifest(stated, network_input.frame.network_size, size)
         masks = [
-            np.zeros(size, np.uint8) if column.mask is None else lay_mask(column.mask, network_input.frame, place)
-            for column in plan.columns
+            lay_mask(slot.place.array, network_input.frame, place)
+            if isinstance(slot.place, Mask)
+            else np.zeros(size, np.uint8)
+            for slot in plan.slots
         ]
-        columns = (replace(column, mask=mask) for column, mask in zip(plan.columns, masks, strict=True))
-        return replace(plan, columns=tuple(columns))
+        slots = (replace(slot, place=Mask(mask)) for slot, mask in zip(plan.slots, masks, strict=True))
+        return replace(plan, slots=tuple(slots))
 
     def infer(
         self, network_inputs: Sequence[NetworkInput], plans: Sequence[Plan], stop: Stop | None = None
     ) -> list[Inference]:
         """Runs the graph once for a batch of images, each with its own plan, which was fitted to it.
 
-        Plans with fewer columns are filled up with their first one; what that adds is never read. A graph that
+        Plans with fewer slots are filled up with their first one; what that adds is never read. A graph that
         takes one size of batch only is run as often as it takes, the last time with copies of the last image.
 
         Raises:
@@ -258,10 +262,10 @@ class Explainer:
     def finish(self, plan: Plan, network_input: NetworkInput, inference: Inference) -> Result:
         """Turns one image's outputs into predictions and heatmaps."""
         started = time.perf_counter()
-        reading = read(self.manifest, plan.columns, inference.outputs)
-        predictions = reading.best(plan.num_predictions)
         outputs = inference.outputs
-        explanations = Finish(self.manifest, plan, outputs, network_input.frame, reading).explanations()
+        predictions = self.task.predictions(plan.slots, outputs)
+        best = predictions.best(plan.num_predictions)
+        explanations = explanations_of(self.manifest, plan, outputs, network_input.frame, predictions)
         timings = Timings(
             decode_ms=network_input.decode_ms,
             preprocess_ms=network_input.preprocess_ms,
@@ -271,8 +275,8 @@ class Explainer:
         photo, remarks = (
             (network_input.prepared.photo, network_input.prepared.remarks) if network_input.prepared else (None, ())
         )
-        warnings = [*remarks, *(reading.warnings if plan.num_predictions else ()), *warnings_of(explanations)]
-        return Result(predictions, explanations, photo, timings, warnings)
+        warnings = [*remarks, *(predictions.warnings if plan.num_predictions else ()), *warnings_of(explanations)]
+        return Result(best, explanations, photo, timings, warnings)
 
     def close(self) -> None:
         """Closes the engine."""
@@ -302,7 +306,7 @@ class Explainer:
         """Runs the graph once, for no more images than it takes."""
         feeds = {
             self.manifest.input.tensor.name: np.concatenate([network_input.tensor for network_input in network_inputs]),
-            **target_feeds(self.manifest, [plan.columns for plan in plans]),
+            **target_feeds(self.task, [plan.slots for plan in plans]),
             **switch_feed(self.manifest, explain=any(plan.targets for plan in plans)),
         }
         wanted = dict.fromkeys(name for plan in plans for name in plan.outputs)
@@ -316,7 +320,7 @@ class Explainer:
     def _run_forward(self, tensor: AnyArray, mask: ByteArray) -> None:
         feeds = {
             self.manifest.input.tensor.name: tensor,
-            **target_feeds(self.manifest, [[Column(mask=mask[0, 0])]]),
+            **target_feeds(self.task, [[TargetSlot(place=Mask(mask[0, 0]))]]),
             **switch_feed(self.manifest, explain=False),
         }
         self.engine.run(fill_up(feeds, self.batch_size), [self.manifest.target.target_score_output])

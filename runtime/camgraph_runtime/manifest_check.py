@@ -6,33 +6,25 @@ import math
 from collections.abc import Iterator
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_core.errors import InvalidGraphError, UnsupportedError
+from camgraph_core.errors import InvalidGraphError
 from camgraph_runtime.manifest import Manifest
 from camgraph_runtime.run.engine import Engine
-from camgraph_runtime.tasks.task import task_name, task_of
-
-_CLASSES = (pb.TASK_CLASSIFICATION, pb.TASK_SEGMENTATION, pb.TASK_DETECTION, pb.TASK_REGRESSION)
+from camgraph_runtime.tasks.task import Task
 
 
-def check_graph(manifest: Manifest, engine: Engine) -> None:
+def check_graph(task: Task, engine: Engine) -> None:
     """Checks the manifest of a loaded graph.
 
     Raises:
         InvalidGraphError: It names tensors that the graph does not have, or leaves out what its task needs.
-        UnsupportedError: Its task is unknown; a newer exporter may have written it.
 
     """
-    task, head = task_of(manifest), manifest.head
-    if task not in (*_CLASSES, pb.TASK_EMBEDDING):
-        raise UnsupportedError(
-            f"{engine.name} explains a task that this version does not know. Install a newer camgraph."
-        )
-    size = head.embedding_size if task == pb.TASK_EMBEDDING else head.num_classes
-    if not manifest.layers or size < 1:
+    manifest = task.manifest
+    if not manifest.layers or task.size < 1:
         raise InvalidGraphError(f"The manifest of {engine.name} has no layers or no classes. Export the model again.")
-    if not all(_needed_tensors(manifest)):
+    if not all(task.needed_tensors()):
         raise InvalidGraphError(
-            f"The manifest of {engine.name} says a graph for {task_name(task)}, but leaves out tensors that such a "
+            f"The manifest of {engine.name} says a graph for {task.name}, but leaves out tensors that such a "
             "graph has. Export the model again."
         )
     if not all(_can_be_laid(axis) for place in _placements(manifest) for axis in (place.rows, place.columns)):
@@ -45,20 +37,6 @@ def check_graph(manifest: Manifest, engine: Engine) -> None:
             f"The manifest of {engine.name} names {', '.join(map(repr, missing))}, "
             "which the graph does not have. Export the model again."
         )
-
-
-def _needed_tensors(manifest: Manifest) -> Iterator[str]:
-    """Names that the task cannot do without; an empty one is missing."""
-    task, names = task_of(manifest), manifest.target
-    yield from (manifest.input.tensor.name, manifest.head.output_name, names.target_score_output)
-    if task in _CLASSES:
-        yield from (names.target_input, names.target_index_output)
-    if task == pb.TASK_SEGMENTATION:
-        yield names.mask_input
-    if task == pb.TASK_DETECTION:
-        yield from (names.anchor_input, names.anchor_index_output)
-    if task == pb.TASK_EMBEDDING:
-        yield names.cotangent_input
 
 
 def _placements(manifest: Manifest) -> Iterator[pb.Placement]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from camgraph.v1 import manifest_pb2 as pb
 from camgraph.v1.manifest_pb2 import Layer, Manifest
 from camgraph_core.errors import (
     InvalidInputError,
-    TargetError,
     UnknownLayerError,
     UnsupportedError,
     UsageError,
@@ -19,7 +17,8 @@ from camgraph_core.request import Request
 from camgraph_core.target import Target
 from camgraph_runtime.maps.cam import Method, get_method
 from camgraph_runtime.maps.profiles import Profile, get_profile
-from camgraph_runtime.tasks.task import Column, ColumnPair, make_columns, task_of
+from camgraph_runtime.tasks.slots import SlotPair, TargetSlot, distinct_slots
+from camgraph_runtime.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,8 @@ class Plan:
 
     Attributes:
         targets: The targets, one an explanation; none for predictions alone.
-        columns: Distinct columns of the graph's target inputs and outputs; at least one.
-        pairs: For each target its column, and that of its contrast or None.
+        slots: Distinct slots of the graph's target inputs and outputs; at least one.
+        pairs: For each target its slot, and that of its contrast or None.
         layers: Layers to fuse.
         adds_up: True if they are parallel branches, whose evidence adds up; else each is scaled by itself first.
         method: How a layer becomes a map.
@@ -40,8 +39,8 @@ class Plan:
     """
 
     targets: tuple[Target, ...]
-    columns: tuple[Column, ...]
-    pairs: tuple[ColumnPair, ...]
+    slots: tuple[TargetSlot, ...]
+    pairs: tuple[SlotPair, ...]
     layers: tuple[Layer, ...]
     adds_up: bool
     method: Method
@@ -50,8 +49,8 @@ class Plan:
     outputs: tuple[str, ...]
 
 
-def make_plan(manifest: Manifest, request: Request, *, max_targets: int) -> Plan:
-    """Checks a request against a graph's manifest.
+def make_plan(task: Task, request: Request, *, max_targets: int) -> Plan:
+    """Checks a request against a graph.
 
     Raises:
         TargetError: A target or ``top_k`` is out of range, or a label is unknown or ambiguous.
@@ -61,8 +60,13 @@ def make_plan(manifest: Manifest, request: Request, *, max_targets: int) -> Plan
         UnsupportedError: The graph lacks what the method or a target needs.
 
     """
-    wanted = _all_targets(request.targets, request.top_k, manifest, max_targets)
-    columns, pairs = make_columns(wanted, manifest)
+    manifest = task.manifest
+    wanted = (*request.targets, *task.best_targets(request.top_k)) or (Target(),)
+    if len(wanted) > max_targets:
+        raise InvalidInputError(
+            f"{len(wanted)} targets were asked for, but the limit is {max_targets}. Split the request."
+        )
+    slots, pairs = distinct_slots(wanted, task.slot)
     chosen_method = get_method(request.method or manifest.default_method or "grad-cam")
     chosen_layers = tuple(find_layer(manifest, name) for name in request.layers) or tuple(
         manifest.layers[: manifest.branches or 1]
@@ -76,36 +80,34 @@ def make_plan(manifest: Manifest, request: Request, *, max_targets: int) -> Plan
         _check_guided(chosen_method, manifest, chosen_profile, wanted)
     return Plan(
         targets=wanted,
-        columns=columns,
+        slots=slots,
         pairs=pairs,
         layers=chosen_layers,
         adds_up=adds_up,
         method=chosen_method,
         profile=chosen_profile,
         num_predictions=request.num_predictions,
-        outputs=tuple(dict.fromkeys(_outputs(manifest, chosen_method, chosen_layers))),
+        outputs=tuple(dict.fromkeys(_outputs(task, chosen_method, chosen_layers))),
     )
 
 
-def make_prediction_plan(manifest: Manifest, request: Request) -> Plan:
+def make_prediction_plan(task: Task, request: Request) -> Plan:
     """The plan of a request that explains nothing.
 
     Raises:
-        UnsupportedError: The graph is for an embedding model, which predicts no classes.
+        UnsupportedError: The graph's task has no predictions.
 
     """
-    if task_of(manifest) == pb.TASK_EMBEDDING:
-        raise UnsupportedError("The graph is for an embedding model, which predicts no classes.")
     return Plan(
         targets=(),
-        columns=(Column(code=-1),),
+        slots=(task.prediction_slot(),),
         pairs=(),
         layers=(),
         adds_up=False,
         method=get_method("grad-cam"),
         profile=get_profile("raw"),
         num_predictions=request.num_predictions,
-        outputs=tuple(_prediction_outputs(manifest)),
+        outputs=tuple(task.prediction_outputs()),
     )
 
 
@@ -125,23 +127,6 @@ def find_layer(manifest: Manifest, name: str) -> Layer:
         f"The graph does not explain the layer {name!r}; it has {', '.join(close)}. "
         "Other layers are added at export, with --layer."
     )
-
-
-def _all_targets(targets: Sequence[Target], top_k: int, manifest: Manifest, max_targets: int) -> tuple[Target, ...]:
-    num_classes = manifest.head.num_classes
-    if task_of(manifest) == pb.TASK_EMBEDDING and top_k != 0:
-        raise UnsupportedError(
-            "The graph is for an embedding model, which has no best classes; give targets with a cotangent."
-        )
-    if not 0 <= top_k <= num_classes:
-        kind = "targets" if task_of(manifest) == pb.TASK_REGRESSION else "classes"
-        raise TargetError(f"top_k is {top_k}, but the model has {num_classes} {kind}; give 0 to {num_classes}.")
-    wanted = (*targets, *(Target.of_rank(rank) for rank in range(1, top_k + 1))) or (Target(),)
-    if len(wanted) > max_targets:
-        raise InvalidInputError(
-            f"{len(wanted)} targets were asked for, but the limit is {max_targets}. Split the request."
-        )
-    return wanted
 
 
 def _check_gradients(method: Method, layers: Iterable[Layer]) -> None:
@@ -168,17 +153,11 @@ def _check_guided(method: Method, manifest: Manifest, profile: Profile, targets:
         )
 
 
-def _outputs(manifest: Manifest, method: Method, layers: Iterable[Layer]) -> Iterable[str]:
-    yield from _prediction_outputs(manifest)
+def _outputs(task: Task, method: Method, layers: Iterable[Layer]) -> Iterable[str]:
+    yield from task.prediction_outputs()
     for layer in layers:
         yield from (layer.activations_tensor, layer.weights_tensor)
         if method.needs_gradients:
             yield layer.gradients_tensor
     if method.needs_image_gradient:
-        yield manifest.image_gradient_tensor
-
-
-def _prediction_outputs(manifest: Manifest) -> Iterable[str]:
-    tensors = manifest.target
-    names = (tensors.target_index_output, tensors.anchor_index_output, tensors.target_score_output)
-    return filter(None, (manifest.head.output_name, *names))
+        yield task.manifest.image_gradient_tensor

@@ -41,9 +41,9 @@ def logits_of(explainer: Explainer, tensor: np.ndarray) -> np.ndarray:
 
 def laid(explainer: Explainer, mask: np.ndarray, photo: np.ndarray = PHOTO) -> np.ndarray:
     plan = explainer.plan(Request(targets=[Target.index(0, place=Mask(mask))]))
-    [column] = explainer.fit(plan, explainer.prepare(photo)).columns
-    assert column.mask is not None
-    return column.mask
+    [slot] = explainer.fit(plan, explainer.prepare(photo)).slots
+    assert isinstance(slot.place, Mask)
+    return slot.place.array
 
 
 def test_a_mask_of_the_photo_lands_through_resize_and_crop(cropping: Explainer) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from camgraph.v1.manifest_pb2 import Head, Manifest
 from camgraph_core.errors import InvalidInputError, TargetError
 from camgraph_core.place import Box, Direction, Mask, Place
 from camgraph_core.target import Rank, Target
@@ -16,7 +17,7 @@ LABELS = ["tench", "tabby, tabby cat", "tiger cat", "Egyptian cat", "crane", "cr
 
 
 def code(target: Target, labels: list[str] = LABELS) -> int:
-    return target_code(target, len(LABELS), labels)
+    return target_code(target, Manifest(head=Head(num_classes=len(LABELS)), class_labels=labels))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from camgraph_core.result import ClassScore
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.maps.cam import METHODS
 from camgraph_runtime.maps.profiles import pytorch_grad_cam
+from camgraph_runtime.tasks.feeds import target_feeds
 from support.nets import Net, trunk
 from support.tasks import (
     BOXES,
@@ -151,16 +152,7 @@ def _gradients(explainer: Explainer, targets: list[Target], tensor: str) -> list
     """Gradients of the targets' scores: of the graph's own output, put together by hand."""
     subject = explainer.accept(IMAGE)
     plan = explainer.fit(explainer.plan(Request(targets=targets, method="hires-cam")), subject)
-    names = explainer.manifest.target
-    feeds: dict[str, np.ndarray] = {"image": IMAGE}
-    for name, field, dtype in (
-        (names.target_input, "code", np.int64),
-        (names.anchor_input, "anchor", np.int64),
-        (names.mask_input, "mask", np.uint8),
-        (names.cotangent_input, "cotangent", np.float32),
-    ):
-        if name:
-            feeds[name] = np.array([[getattr(column, field) for column in plan.columns]], dtype)
+    feeds = {"image": IMAGE, **target_feeds(explainer.task, [plan.slots])}
     whole = explainer.engine.run(feeds, [tensor])[tensor][0]
     assert len(whole) == len({pair for pairs in plan.pairs for pair in pairs if pair is not None})
     one = whole[0]
@@ -243,9 +235,9 @@ def test_predictions_alone_cost_no_gradients(folder: Path) -> None:
     seen: list[bool] = []
     run = skippable.engine.run
 
-    def watched(feeds: dict[str, np.ndarray], outputs: list[str]) -> dict[str, np.ndarray]:
+    def watched(feeds: dict[str, np.ndarray], *rest: Any) -> dict[str, np.ndarray]:
         seen.append(bool(feeds[skippable.manifest.explain_switch]))
-        return run(feeds, outputs)
+        return run(feeds, *rest)
 
     skippable.engine.run = watched  # type: ignore[method-assign, assignment]  # a spy
     predicted = skippable.predict(tensor=IMAGE, num_predictions=3)

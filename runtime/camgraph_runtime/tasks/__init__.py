@@ -1,39 +1,22 @@
-"""What a run says about classes, pixels, boxes, directions or numbers: scores and probabilities for people to read."""
+"""What targets mean, one file per task; importing this package registers every task."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime.tasks.classification import ClassReading
-from camgraph_runtime.tasks.detection import BoxReading
-from camgraph_runtime.tasks.embedding import DirectionReading
-from camgraph_runtime.tasks.reading import Outputs, Reading
-from camgraph_runtime.tasks.regression import ValueReading
-from camgraph_runtime.tasks.segmentation import PixelReading
-from camgraph_runtime.tasks.task import Column, task_of
+from camgraph_core.errors import UnsupportedError
+from camgraph_runtime.tasks import classification, detection, embedding, regression, segmentation
+from camgraph_runtime.tasks.task import TASKS, Task
 
-__all__ = ["Outputs", "Reading", "read"]
-
-_READERS: dict[pb.Task, Callable[[pb.Manifest, Sequence[Column], Outputs], Reading]] = {
-    pb.TASK_CLASSIFICATION: ClassReading,
-    pb.TASK_SEGMENTATION: PixelReading,
-    pb.TASK_DETECTION: BoxReading,
-    pb.TASK_EMBEDDING: DirectionReading,
-    pb.TASK_REGRESSION: ValueReading,
-}
+__all__ = ["classification", "detection", "embedding", "regression", "segmentation", "task_of"]
 
 
-def read(manifest: pb.Manifest, columns: Sequence[Column], outputs: Outputs) -> Reading:
-    """Reads the outputs of a run for one image.
-
-    Args:
-        manifest: The graph's manifest.
-        columns: What was asked, one entry a column; masks lie on the score map.
-        outputs: The graph's outputs for this image, without the batch axis.
+def task_of(manifest: pb.Manifest, graph: str) -> Task:
+    """The task of a graph; ``graph`` is its name in error messages.
 
     Raises:
-        InvalidGraphError: The outputs do not fit the manifest.
+        UnsupportedError: It is unknown; a newer exporter may have written it.
 
     """
-    return _READERS[task_of(manifest)](manifest, columns, outputs)
+    if manifest.task not in TASKS:
+        raise UnsupportedError(f"{graph} explains a task that this version does not know. Install a newer camgraph.")
+    return TASKS[manifest.task](manifest)

@@ -1,4 +1,4 @@
-"""Classification: every class with its score and probability."""
+"""Classification: a target is a class; every class has a score and a probability."""
 
 from __future__ import annotations
 
@@ -7,16 +7,35 @@ from collections.abc import Sequence
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.result import ClassScore
+from camgraph_core.target import Target
 from camgraph_runtime.tasks.head_scores import read_head
-from camgraph_runtime.tasks.reading import Outputs, label_of, unlisted
-from camgraph_runtime.tasks.task import Column
+from camgraph_runtime.tasks.labels import target_code
+from camgraph_runtime.tasks.slots import TargetSlot
+from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, register
 
 
-class ClassReading:
+@register
+class Classification(Task):
+    """Classes of an image. A manifest that states no task is read as this one."""
+
+    kinds = (pb.TASK_CLASSIFICATION, pb.TASK_UNSPECIFIED)
+    name = "classification"
+    takes = CLASS
+
+    def checked_slot(self, target: Target) -> TargetSlot:
+        """The class."""
+        return TargetSlot(target_code(target, self.manifest))
+
+    def predictions(self, _: Sequence[TargetSlot], outputs: Outputs) -> Predictions:
+        """Scores and probabilities of the classes."""
+        return ClassPredictions(self, outputs)
+
+
+class ClassPredictions:
     """Scores of the classes of an image; of a model that gives only the index of the best class, those of targets."""
 
-    def __init__(self, manifest: pb.Manifest, _: Sequence[Column], outputs: Outputs) -> None:
-        self._manifest = manifest
+    def __init__(self, task: Task, outputs: Outputs) -> None:
+        self._task, manifest = task, task.manifest
         self._indices = outputs[manifest.target.target_index_output]
         scores = outputs[manifest.target.target_score_output]
         self._known = {int(index): float(score) for index, score in zip(self._indices, scores, strict=False)}
@@ -25,7 +44,7 @@ class ClassReading:
         self._winner = int(output.item()) if only_winner else None
         unreadable = self._winner is not None or head.output_is_ranked
         self._values = None if unreadable else read_head(output, head, self._known)
-        self.warnings = [] if self._values else [unlisted(manifest, output, f"{head.num_classes} classes")]
+        self.warnings = [] if self._values else [task.unlisted(output, f"{head.num_classes} classes")]
 
     def best(self, count: int) -> list[ClassScore]:
         """The best classes by score."""
@@ -33,15 +52,15 @@ class ClassReading:
             return [self._class_score(self._winner)][:count] if self._winner is not None else []
         return [self._class_score(index) for index in self._values.best(count)]
 
-    def target(self, column: int) -> ClassScore:
-        """The class of a column."""
-        return self._class_score(int(self._indices[column]))
+    def of_slot(self, number: int) -> ClassScore:
+        """The class of a slot."""
+        return self._class_score(int(self._indices[number]))
 
     def _class_score(self, index: int) -> ClassScore:
         values = self._values
         return ClassScore(
             class_index=index,
-            label=label_of(self._manifest, index),
+            label=self._task.label_of(index),
             score=self._known.get(index, math.nan) if values is None else float(values.scores[index]),
             probability=math.nan if values is None else float(values.probabilities[index]),
         )

@@ -1,4 +1,4 @@
-"""Detection: the best candidate boxes, before non-maximum suppression, each with its best class."""
+"""Detection: a target is a class and a candidate box, before non-maximum suppression."""
 
 from __future__ import annotations
 
@@ -9,13 +9,95 @@ from dataclasses import dataclass
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.errors import TargetError
+from camgraph_core.place import Box
 from camgraph_core.result import ClassScore
+from camgraph_core.target import Target
 from camgraph_core.types import AnyArray
 from camgraph_runtime.tasks.head_scores import log_odds, shown_probabilities, shows_scores
-from camgraph_runtime.tasks.reading import Outputs, label_of, unlisted
-from camgraph_runtime.tasks.task import Column
+from camgraph_runtime.tasks.labels import target_code
+from camgraph_runtime.tasks.slots import CLASS_INPUT, TargetInput, TargetSlot
+from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, register
 
 _SOFTMAX = (pb.HEAD_KIND_SOFTMAX, pb.HEAD_KIND_LOG_SOFTMAX)
+_BEST = Box(rank=1)
+
+
+def _anchor_of(slot: TargetSlot) -> int:
+    """Box ``a`` as ``a``, the class's r-th best as ``-r``."""
+    box = slot.place if isinstance(slot.place, Box) else _BEST
+    return box.index if box.index is not None else -(box.rank or 1)
+
+
+@register
+class Detection(Task):
+    """Classes of the boxes of an image."""
+
+    kinds = (pb.TASK_DETECTION,)
+    name = "detection"
+    takes = (*CLASS, Box)
+    inputs = (CLASS_INPUT, TargetInput("anchor_input", np.int64, _anchor_of))
+    outputs = ("target_index_output", "anchor_index_output", "target_score_output")
+
+    def checked_slot(self, target: Target) -> TargetSlot:
+        """The class and its box; without one the class's best."""
+        box = target.place if isinstance(target.place, Box) else _BEST
+        boxes = self.manifest.head.num_anchors  # zero where it depends on the image
+        if boxes and box.index is not None and box.index >= boxes:
+            raise TargetError(
+                f"There is no box {box.index}: the model has {boxes} boxes, with the indices 0 to {boxes - 1}."
+            )
+        if boxes and box.rank is not None and box.rank > boxes:
+            raise TargetError(f"There is no box of rank {box.rank}: the model has {boxes} boxes.")
+        return TargetSlot(target_code(target, self.manifest), box)
+
+    def predictions(self, _: Sequence[TargetSlot], outputs: Outputs) -> Predictions:
+        """The best boxes, each with its best class."""
+        return BoxPredictions(self, outputs)
+
+
+class BoxPredictions:
+    """Class scores of the boxes of an image."""
+
+    def __init__(self, task: Task, outputs: Outputs) -> None:
+        self._task, manifest = task, task.manifest
+        tensors = manifest.target
+        self._indices = outputs[tensors.target_index_output]
+        self._anchors = outputs[tensors.anchor_index_output]
+        self._scores = outputs[tensors.target_score_output]
+        output = outputs[manifest.head.output_name]
+        ranked = manifest.head.output_is_ranked
+        self._values = None if ranked else read_boxes(output, manifest.head, self._known())
+        self.warnings = [] if self._values else [task.unlisted(output, "a score for each box and class")]
+
+    def best(self, count: int) -> list[ClassScore]:
+        """The boxes with the best scores, each with its best class."""
+        if self._values is None:
+            return []
+        order = self._values.order
+        classes, scores = order.argmax(axis=1), order.max(axis=1)
+        boxes = np.argsort(-scores, kind="stable")[:count]
+        return [self._class_score(int(classes[box]), int(box)) for box in boxes]
+
+    def of_slot(self, number: int) -> ClassScore:
+        """The class and box of a slot."""
+        return self._class_score(int(self._indices[number]), int(self._anchors[number]))
+
+    def _known(self) -> dict[tuple[int, int], float]:
+        pairs = zip(self._anchors, self._indices, self._scores, strict=True)
+        return {(int(anchor), int(index)): float(score) for anchor, index, score in pairs}
+
+    def _class_score(self, index: int, anchor: int) -> ClassScore:
+        values = self._values
+        score = self._known().get((anchor, index), math.nan)
+        if math.isnan(score) and values is not None and values.scores is not None:
+            score = float(values.scores[anchor, index])
+        probability = math.nan
+        if values is not None and values.probabilities is not None:
+            probability = float(values.probabilities[anchor, index])
+        elif self._task.manifest.head.kind == pb.HEAD_KIND_SIGMOID:
+            probability = float(np.exp(-np.logaddexp(0.0, -score)))
+        return ClassScore(index, self._task.label_of(index), score, probability, anchor=anchor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,50 +119,6 @@ class BoxValues:
         values = self.scores if self.scores is not None else self.probabilities
         assert values is not None
         return values
-
-
-class BoxReading:
-    """Class scores of the boxes of an image."""
-
-    def __init__(self, manifest: pb.Manifest, _: Sequence[Column], outputs: Outputs) -> None:
-        self._manifest = manifest
-        tensors = manifest.target
-        self._indices = outputs[tensors.target_index_output]
-        self._anchors = outputs[tensors.anchor_index_output]
-        self._scores = outputs[tensors.target_score_output]
-        output = outputs[manifest.head.output_name]
-        ranked = manifest.head.output_is_ranked
-        self._values = None if ranked else read_boxes(output, manifest.head, self._known())
-        self.warnings = [] if self._values else [unlisted(manifest, output, "a score for each box and class")]
-
-    def best(self, count: int) -> list[ClassScore]:
-        """The boxes with the best scores, each with its best class."""
-        if self._values is None:
-            return []
-        order = self._values.order
-        classes, scores = order.argmax(axis=1), order.max(axis=1)
-        boxes = np.argsort(-scores, kind="stable")[:count]
-        return [self._class_score(int(classes[box]), int(box)) for box in boxes]
-
-    def target(self, column: int) -> ClassScore:
-        """The class and box of a column."""
-        return self._class_score(int(self._indices[column]), int(self._anchors[column]))
-
-    def _known(self) -> dict[tuple[int, int], float]:
-        pairs = zip(self._anchors, self._indices, self._scores, strict=True)
-        return {(int(anchor), int(index)): float(score) for anchor, index, score in pairs}
-
-    def _class_score(self, index: int, anchor: int) -> ClassScore:
-        values = self._values
-        score = self._known().get((anchor, index), math.nan)
-        if math.isnan(score) and values is not None and values.scores is not None:
-            score = float(values.scores[anchor, index])
-        probability = math.nan
-        if values is not None and values.probabilities is not None:
-            probability = float(values.probabilities[anchor, index])
-        elif self._manifest.head.kind == pb.HEAD_KIND_SIGMOID:
-            probability = float(np.exp(-np.logaddexp(0.0, -score)))
-        return ClassScore(index, label_of(self._manifest, index), score, probability, anchor=anchor)
 
 
 def read_boxes(output: AnyArray, head: pb.Head, known: dict[tuple[int, int], float]) -> BoxValues | None:

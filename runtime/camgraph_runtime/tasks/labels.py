@@ -5,22 +5,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
+from camgraph.v1.manifest_pb2 import Manifest
 from camgraph_core.errors import TargetError
 from camgraph_core.target import Rank, Target
 
 
-def target_code(target: Target, num_classes: int, labels: Sequence[str]) -> int:
-    """The graph's int64 value for a target, contrast and sign aside: ``c >= 0`` is a class, ``-r`` a rank.
-
-    Args:
-        target: The target.
-        num_classes: Number of classes of the model.
-        labels: Label of each class; may be empty.
+def target_code(target: Target, manifest: Manifest) -> int:
+    """The graph's int64 value for a target's class: ``c >= 0`` is a class, ``-r`` a rank.
 
     Raises:
         TargetError: The index or rank is out of range, or the label is unknown or ambiguous.
 
     """
+    num_classes = manifest.head.num_classes
     match target.selector:
         case int(index):
             if index >= num_classes:
@@ -30,7 +27,7 @@ def target_code(target: Target, num_classes: int, labels: Sequence[str]) -> int:
                 )
             return index
         case str(label):
-            return find_label(label, labels)
+            return find_label(label, manifest.class_labels)
     rank = target.selector.number if isinstance(target.selector, Rank) else 1
     if rank > num_classes:
         raise TargetError(f"There is no class of rank {rank}: the model has {num_classes} classes.")

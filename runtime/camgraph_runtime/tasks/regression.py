@@ -7,24 +7,52 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from camgraph.v1.manifest_pb2 import Manifest
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.errors import TargetError
 from camgraph_core.result import NO_CLASS, ClassScore
-from camgraph_runtime.tasks.reading import Outputs, label_of, unlisted
-from camgraph_runtime.tasks.task import Column
+from camgraph_core.target import Target
+from camgraph_runtime.tasks.labels import target_code
+from camgraph_runtime.tasks.slots import TargetSlot
+from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, register
 
 
-class ValueReading:
+@register
+class Regression(Task):
+    """Numbers of an image, which are named as classes are; of a single one 1 is "more" and 0 is "less"."""
+
+    kinds = (pb.TASK_REGRESSION,)
+    name = "regression"
+    takes = CLASS
+    targets_noun = "targets"
+
+    def checked_slot(self, target: Target) -> TargetSlot:
+        """The number, or which way of the only one."""
+        head, index = self.manifest.head, target.selector
+        if isinstance(index, int) and index >= head.num_classes:
+            wanted = (
+                "1 for more of it, or 0 for less" if head.single_logit else f"an index from 0 to {head.num_classes - 1}"
+            )
+            count = "one number" if head.single_logit else f"{head.num_classes} numbers"
+            raise TargetError(f"There is no target {index}: the model gives {count}; give {wanted}.")
+        return TargetSlot(target_code(target, self.manifest))
+
+    def predictions(self, _: Sequence[TargetSlot], outputs: Outputs) -> Predictions:
+        """The numbers."""
+        return ValuePredictions(self, outputs)
+
+
+class ValuePredictions:
     """The numbers of an image. Targets of a single one are "more" and "less" of it, else they are the numbers."""
 
-    def __init__(self, manifest: Manifest, _: Sequence[Column], outputs: Outputs) -> None:
-        self._manifest = manifest
+    def __init__(self, task: Task, outputs: Outputs) -> None:
+        self._task, manifest = task, task.manifest
         self._indices = outputs[manifest.target.target_index_output]
         self._scores = outputs[manifest.target.target_score_output]
         self._single = manifest.head.single_logit
         output, count = outputs[manifest.head.output_name], 1 if self._single else manifest.head.num_classes
         self._values = output.astype(np.float64).ravel() if output.size == count else None
         wanted = "one number" if self._single else f"{count} numbers"
-        self.warnings = [] if self._values is not None else [unlisted(manifest, output, wanted)]
+        self.warnings = [] if self._values is not None else [task.unlisted(output, wanted)]
 
     def best(self, count: int) -> list[ClassScore]:
         """The first numbers, in the model's own order: numbers are not ranked."""
@@ -33,12 +61,12 @@ class ValueReading:
         if self._single:
             return [ClassScore(NO_CLASS, "", math.nan, math.nan, value=float(self._values[0]))]
         return [
-            ClassScore(index, label_of(self._manifest, index), math.nan, math.nan, value=float(value))
+            ClassScore(index, self._task.label_of(index), math.nan, math.nan, value=float(value))
             for index, value in enumerate(self._values[:count])
         ]
 
-    def target(self, column: int) -> ClassScore:
-        """The number of a column, and which way it is explained."""
-        index = int(self._indices[column])
+    def of_slot(self, number: int) -> ClassScore:
+        """The number of a slot, and which way it is explained."""
+        index = int(self._indices[number])
         value = math.nan if self._values is None else float(self._values[0 if self._single else index])
-        return ClassScore(index, label_of(self._manifest, index), float(self._scores[column]), math.nan, value=value)
+        return ClassScore(index, self._task.label_of(index), float(self._scores[number]), math.nan, value=value)

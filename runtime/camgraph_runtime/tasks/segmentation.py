@@ -1,4 +1,4 @@
-"""Segmentation: every class with the share of the picture that it wins."""
+"""Segmentation: a target is a class and a mask of pixels; each class has the share of the picture that it wins."""
 
 from __future__ import annotations
 
@@ -10,64 +10,74 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.place import Mask
 from camgraph_core.result import ClassScore
-from camgraph_core.types import AnyArray, FloatArray
+from camgraph_core.target import Target
+from camgraph_core.types import AnyArray, ByteArray, FloatArray
 from camgraph_runtime.tasks.head_scores import log_odds, shown_probabilities, shows_scores
-from camgraph_runtime.tasks.reading import Outputs, label_of, unlisted
-from camgraph_runtime.tasks.task import Column
+from camgraph_runtime.tasks.labels import target_code
+from camgraph_runtime.tasks.slots import CLASS_INPUT, TargetInput, TargetSlot
+from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, register
 
 
-@dataclass(frozen=True, eq=False)
-class PixelValues:
-    """Of all classes and pixels of one image.
-
-    Attributes:
-        winner: The class that wins each pixel, int64 [h, w]; of equal ones the lower index, as in ONNX's ArgMax.
-        scores: y before softmax or sigmoid, float32 [C, h, w]; None where the output hides it.
-        probabilities: float32 [C, h, w]; None where the output is a map of winners.
-
-    """
-
-    winner: NDArray[np.int64]
-    scores: FloatArray | None
-    probabilities: FloatArray | None
+def _mask_of(slot: TargetSlot) -> ByteArray:
+    if not isinstance(slot.place, Mask):
+        raise ValueError("a segmentation runs with masks on the map of scores: fit the plan first")
+    return slot.place.array
 
 
-class PixelReading:
+@register
+class Segmentation(Task):
+    """Classes of the pixels of an image."""
+
+    kinds = (pb.TASK_SEGMENTATION,)
+    name = "segmentation"
+    takes = (*CLASS, Mask)
+    inputs = (CLASS_INPUT, TargetInput("mask_input", np.uint8, _mask_of))
+
+    def checked_slot(self, target: Target) -> TargetSlot:
+        """The class and its mask; an empty one is none, which means where the class wins."""
+        place = target.place if target.mask is not None and target.mask.any() else None
+        return TargetSlot(target_code(target, self.manifest), place)
+
+    def predictions(self, slots: Sequence[TargetSlot], outputs: Outputs) -> Predictions:
+        """Areas, mean probabilities and summed scores of the classes."""
+        return PixelPredictions(self, [_mask_of(slot) for slot in slots], outputs)
+
+
+class PixelPredictions:
     """Areas, mean probabilities and summed scores of the classes of an image."""
 
-    def __init__(self, manifest: pb.Manifest, columns: Sequence[Column], outputs: Outputs) -> None:
-        self._manifest = manifest
-        self._masks = [column.mask for column in columns if column.mask is not None]
-        if len(self._masks) < len(columns):
-            raise ValueError("a segmentation is read with masks on the score map: fit the plan first")
+    def __init__(self, task: Task, masks: Sequence[ByteArray], outputs: Outputs) -> None:
+        self._task, self._masks = task, masks
+        manifest = task.manifest
         self._indices = outputs[manifest.target.target_index_output]
         self._scores = outputs[manifest.target.target_score_output]
         height, width = self._masks[0].shape
         output = outputs[manifest.head.output_name]
         self._values = read_pixels(output, manifest, (height, width))
         wanted = f"{manifest.head.num_classes} classes of {height} x {width} pixels"
-        self.warnings = [] if self._values else [unlisted(manifest, output, wanted)]
+        self.warnings = [] if self._values else [task.unlisted(output, wanted)]
 
     def best(self, count: int) -> list[ClassScore]:
         """The classes that win pixels, by area."""
         if self._values is None:
             return []
-        areas = np.bincount(self._values.winner.ravel(), minlength=self._manifest.head.num_classes)
+        areas = np.bincount(self._values.winner.ravel(), minlength=self._task.manifest.head.num_classes)
         order = np.argsort(-areas, kind="stable")[:count]
         return [self._winner(int(index)) for index in order if areas[index] > 0]
 
-    def target(self, column: int) -> ClassScore:
-        """The class of a column: under its mask, or where it wins."""
-        index, mask = int(self._indices[column]), self._masks[column] != 0
-        return self._class_score(index, self._counted(index, mask), float(self._scores[column]))
+    def of_slot(self, number: int) -> ClassScore:
+        """The class of a slot: under its mask, or where it wins."""
+        index, mask = int(self._indices[number]), self._masks[number] != 0
+        return self._class_score(index, self._counted(index, mask), float(self._scores[number]))
 
     def _winner(self, index: int) -> ClassScore:
-        """A class where it wins; its score is exact if a column asked for just that."""
+        """A class where it wins; its score is exact if a slot asked for just that."""
         wins = self._counted(index, None)
-        for column, mask in enumerate(self._masks):
-            if int(self._indices[column]) == index and not mask.any():
-                return self._class_score(index, wins, float(self._scores[column]))
+        for number, mask in enumerate(self._masks):
+            if int(self._indices[number]) == index and not mask.any():
+                return self._class_score(index, wins, float(self._scores[number]))
         scores = self._values.scores if self._values else None
         score = math.nan if scores is None else float(scores[index][wins].sum(dtype=np.float64))
         # A probability that was rounded to 1 hides its score.
@@ -84,7 +94,23 @@ class PixelReading:
         if probabilities is not None and counted is not None and counted.any():
             probability = float(probabilities[index][counted].mean(dtype=np.float64))
         area = None if counted is None else float(counted.mean())
-        return ClassScore(index, label_of(self._manifest, index), score, probability, area=area)
+        return ClassScore(index, self._task.label_of(index), score, probability, area=area)
+
+
+@dataclass(frozen=True, eq=False)
+class PixelValues:
+    """Of all classes and pixels of one image.
+
+    Attributes:
+        winner: The class that wins each pixel, int64 [h, w]; of equal ones the lower index, as in ONNX's ArgMax.
+        scores: y before softmax or sigmoid, float32 [C, h, w]; None where the output hides it.
+        probabilities: float32 [C, h, w]; None where the output is a map of winners.
+
+    """
+
+    winner: NDArray[np.int64]
+    scores: FloatArray | None
+    probabilities: FloatArray | None
 
 
 def read_pixels(output: AnyArray, manifest: pb.Manifest, size: tuple[int, int]) -> PixelValues | None:

@@ -1,158 +1,169 @@
-"""From targets to the columns that a graph computes: checked values for its inputs, each column once."""
+"""What a task is to the runtime: what a target may name, which tensors carry it, and what a run says about it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, replace
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar, Protocol, TypeAlias
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import TargetError, UnsupportedError
 from camgraph_core.place import Box, Direction, Mask
-from camgraph_core.target import Target
-from camgraph_core.types import AnyArray, ByteArray, FloatArray
-from camgraph_runtime.tasks.labels import target_code
+from camgraph_core.result import ClassScore
+from camgraph_core.target import Rank, Target
+from camgraph_core.types import AnyArray
+from camgraph_runtime.tasks.slots import CLASS_INPUT, TargetInput, TargetSlot
+
+Outputs: TypeAlias = Mapping[str, AnyArray]
+"""The graph's outputs for one image by name, without the batch axis."""
+
+CLASS = (int, str, Rank)
+"""A class, named by its index, label or rank."""
+
+_WORDS = {**dict.fromkeys(CLASS, "a class"), Mask: "a mask", Box: "an anchor", Direction: "a cotangent"}
 
 
-@dataclass(frozen=True, eq=False)
-class Column:
-    """Values of one column of the graph's inputs and outputs, along the axis T.
-
-    Attributes:
-        code: For ``target``: ``c >= 0`` is class c, ``-r`` the class of rank r; 0 for an embedding.
-        anchor: For ``anchor``: ``a >= 0`` is box a, ``-r`` the class's r-th best.
-        mask: For ``mask``: uint8 [H, W], as the user gave it, or None, which means where the class wins. In a
-            plan that was fitted to an image: on the score map, and all zero instead of None.
-        cotangent: For ``cotangent``: float32 [D].
-
-    """
-
-    code: int = 0
-    anchor: int = -1
-    mask: ByteArray | None = None
-    cotangent: FloatArray | None = None
+class Predictions(Protocol):
+    """What a run says about one image."""
 
     @property
-    def key(self) -> Hashable:
-        """Equal for columns of equal values."""
-        return self.code, self.anchor, _array_key(self.mask), _array_key(self.cotangent)
+    def warnings(self) -> Sequence[str]:
+        """What kept classes from being listed, one sentence each."""
+
+    def best(self, count: int) -> list[ClassScore]:
+        """The best classes, best first; what "best" means is the task's."""
+
+    def of_slot(self, number: int) -> ClassScore:
+        """The class of a target slot, with the score that was differentiated."""
 
 
-def _array_key(array: AnyArray | None) -> Hashable:
-    return None if array is None else array.tobytes()
+class Task(ABC):
+    """One graph's task. A kind of task is one subclass in a file of its own; see docs/adding-a-task.md.
 
-
-ColumnPair = tuple[int, int | None]
-
-
-def task_of(manifest: pb.Manifest) -> pb.Task:
-    """What one target of a graph is."""
-    return manifest.task or pb.TASK_CLASSIFICATION
-
-
-def make_columns(targets: Iterable[Target], manifest: pb.Manifest) -> tuple[tuple[Column, ...], tuple[ColumnPair, ...]]:
-    """The distinct columns of the targets, and for each target its column and that of its contrast, if any.
-
-    Raises:
-        TargetError: A class, box or direction does not exist or is missing.
-        UnsupportedError: A target names what graphs of this task do not take.
+    Attributes:
+        kinds: The manifest's values for it.
+        name: The task in words, such as "segmentation".
+        takes: What a target may name: `CLASS`, `Mask`, `Box`, `Direction`.
+        targets_noun: What `top_k` counts.
+        inputs: The inputs that carry targets.
+        outputs: Fields of the manifest's `TargetTensors` with the outputs that predictions need.
 
     """
-    number_of: dict[Hashable, int] = {}
-    columns: list[Column] = []
 
-    def number(target: Target) -> int:
-        column = _column(target, manifest)
-        if number_of.setdefault(column.key, len(columns)) == len(columns):
-            columns.append(column)
-        return number_of[column.key]
+    kinds: ClassVar[tuple[pb.Task, ...]]
+    name: ClassVar[str]
+    takes: ClassVar[tuple[type, ...]]
+    targets_noun: ClassVar[str] = "classes"
+    inputs: ClassVar[tuple[TargetInput, ...]] = (CLASS_INPUT,)
+    outputs: ClassVar[tuple[str, ...]] = ("target_index_output", "target_score_output")
 
-    pairs = tuple(
-        (number(target), number(against) if (against := target.resolved_contrast) else None) for target in targets
-    )
-    return tuple(columns), pairs
+    def __init__(self, manifest: pb.Manifest) -> None:
+        self.manifest = manifest
 
+    @property
+    def size(self) -> int:
+        """Number of classes, or what takes their place; at least 1 in a graph that can be used."""
+        return self.manifest.head.num_classes
 
-def _column(target: Target, manifest: pb.Manifest) -> Column:
-    task = task_of(manifest)
-    named = ["a class"] if target.selector is not None else []
-    named += [_PLACES[type(target.place)]] if target.place is not None else []
-    for what in named:
-        if what not in _TAKES[task]:
-            wanted = next(other for other, takes in _TAKES.items() if what in takes)
-            raise UnsupportedError(
-                f"The target names {what}, which takes a graph for {task_name(wanted)}; "
-                f"this graph is for {task_name(task)}."
+    def needed_tensors(self) -> Iterator[str]:
+        """Names of the tensors that the task cannot do without; an empty one is missing."""
+        names = self.manifest.target
+        yield from (self.manifest.input.tensor.name, self.manifest.head.output_name)
+        yield from (getattr(names, field) for field in (*(item.field for item in self.inputs), *self.outputs))
+
+    def prediction_outputs(self) -> list[str]:
+        """Names of the outputs that predictions need."""
+        return [self.manifest.head.output_name, *(getattr(self.manifest.target, field) for field in self.outputs)]
+
+    def slot(self, target: Target) -> TargetSlot:
+        """The slot of a target, its contrast and sign aside.
+
+        Raises:
+            UnsupportedError: The target names what graphs of this task do not take.
+            TargetError: A class, box or direction does not exist or is missing.
+
+        """
+        for kind in (type(target.selector), type(target.place)):
+            if kind not in (*self.takes, type(None)):
+                wanted = next(task for task in TASKS.values() if kind in task.takes)
+                raise UnsupportedError(
+                    f"The target names {_WORDS[kind]}, which takes a graph for {wanted.name}; "
+                    f"this graph is for {self.name}."
+                )
+        return self.checked_slot(target)
+
+    @abstractmethod
+    def checked_slot(self, target: Target) -> TargetSlot:
+        """The slot of a target that names only what the task takes.
+
+        Raises:
+            TargetError: A class, box or direction does not exist or is missing.
+
+        """
+
+    def any_target(self) -> Target:
+        """A target that every image has."""
+        return Target()
+
+    def best_targets(self, count: int) -> list[Target]:
+        """The best classes as targets.
+
+        Raises:
+            TargetError: There are not so many.
+            UnsupportedError: The task has no best classes.
+
+        """
+        if not 0 <= count <= self.size:
+            raise TargetError(
+                f"top_k is {count}, but the model has {self.size} {self.targets_noun}; give 0 to {self.size}."
             )
-    return _COLUMN_OF[task](target, manifest)
+        return [Target.of_rank(rank) for rank in range(1, count + 1)]
 
+    def prediction_slot(self) -> TargetSlot:
+        """What is fed where nothing is explained.
 
-def task_name(task: pb.Task) -> str:
-    """A task in words, such as "segmentation"."""
-    return pb.Task.Name(task).removeprefix("TASK_").lower()
+        Raises:
+            UnsupportedError: The task has no predictions.
 
+        """
+        return TargetSlot(code=-1)
 
-def _class_column(target: Target, manifest: pb.Manifest) -> Column:
-    return Column(code=target_code(target, manifest.head.num_classes, manifest.class_labels))
+    @abstractmethod
+    def predictions(self, slots: Sequence[TargetSlot], outputs: Outputs) -> Predictions:
+        """What a run says about one image.
 
+        Args:
+            slots: What was asked; masks lie on the map of scores.
+            outputs: The graph's outputs.
 
-def _region_column(target: Target, manifest: pb.Manifest) -> Column:
-    mask = target.mask if target.mask is not None and target.mask.any() else None
-    return replace(_class_column(target, manifest), mask=mask)
+        Raises:
+            InvalidGraphError: The outputs do not fit the manifest.
 
+        """
 
-def _box_column(target: Target, manifest: pb.Manifest) -> Column:
-    box = target.place if isinstance(target.place, Box) else Box(rank=1)
-    boxes = manifest.head.num_anchors  # zero where it depends on the image
-    if boxes and box.index is not None and box.index >= boxes:
-        raise TargetError(
-            f"There is no box {box.index}: the model has {boxes} boxes, with the indices 0 to {boxes - 1}."
+    def label_of(self, index: int) -> str:
+        """Label of a class; empty if the manifest has none."""
+        labels = self.manifest.class_labels
+        return labels[index] if 0 <= index < len(labels) else ""
+
+    def unlisted(self, output: AnyArray, wanted: str) -> str:
+        """The warning that the source's output is of another shape than the predictions need."""
+        head = self.manifest.head
+        if head.output_is_ranked:
+            return (
+                f"The model's output {head.output_name!r} holds only what the model itself selected, not "
+                f"{wanted}: the best classes cannot be listed. Explanations do not need it."
+            )
+        return (
+            f"The model's output {head.output_name!r} is {list(output.shape)} for an image, not {wanted}: "
+            "the best classes cannot be listed. Explanations do not need it."
         )
-    if boxes and box.rank is not None and box.rank > boxes:
-        raise TargetError(f"There is no box of rank {box.rank}: the model has {boxes} boxes.")
-    anchor = box.index if box.index is not None else -(box.rank or 1)
-    return replace(_class_column(target, manifest), anchor=anchor)
 
 
-def _direction_column(target: Target, manifest: pb.Manifest) -> Column:
-    size = manifest.head.embedding_size
-    if not isinstance(target.place, Direction):
-        raise TargetError(
-            "The graph is for an embedding model, which has no classes: "
-            f"give every target and contrast a cotangent of {size} numbers."
-        )
-    direction = target.place.array
-    if direction.size != size:
-        raise TargetError(
-            f"The cotangent has {direction.size} numbers, but the embedding has {size}; "
-            "give the embedding of this model."
-        )
-    return Column(cotangent=direction)
+TASKS: dict[pb.Task, type[Task]] = {}
 
 
-def _value_column(target: Target, manifest: pb.Manifest) -> Column:
-    head = manifest.head
-    index = target.selector
-    if isinstance(index, int) and index >= head.num_classes:
-        wanted = (
-            "1 for more of it, or 0 for less" if head.single_logit else f"an index from 0 to {head.num_classes - 1}"
-        )
-        count = "one number" if head.single_logit else f"{head.num_classes} numbers"
-        raise TargetError(f"There is no target {index}: the model gives {count}; give {wanted}.")
-    return _class_column(target, manifest)
-
-
-_PLACES = {Mask: "a mask", Box: "an anchor", Direction: "a cotangent"}
-_TAKES: dict[pb.Task, tuple[str, ...]] = {
-    pb.TASK_CLASSIFICATION: ("a class",),
-    pb.TASK_SEGMENTATION: ("a class", "a mask"),
-    pb.TASK_DETECTION: ("a class", "an anchor"),
-    pb.TASK_EMBEDDING: ("a cotangent",),
-    pb.TASK_REGRESSION: ("a class",),
-}
-_COLUMN_OF: dict[pb.Task, Callable[[Target, pb.Manifest], Column]] = {
-    pb.TASK_CLASSIFICATION: _class_column,
-    pb.TASK_SEGMENTATION: _region_column,
-    pb.TASK_DETECTION: _box_column,
-    pb.TASK_EMBEDDING: _direction_column,
-    pb.TASK_REGRESSION: _value_column,
-}
+def register(task: type[Task]) -> type[Task]:
+    """Registers a task under its values in the manifest."""
+    TASKS.update(dict.fromkeys(task.kinds, task))
+    return task

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from camgraph_core.request import Request
-from camgraph_runtime import Explainer, Limits, Target
+from camgraph_runtime import Explainer, Limits
 from camgraph_runtime.run.threads import Threads, available_cores
 from camgraph_server.config import ServerConfig
 from camgraph_server.observe.log import log_event
@@ -49,11 +49,5 @@ def _warm_up(explainer: Explainer) -> None:
     image_axes = [axis for axis in info.shape[1:] if isinstance(axis, int)]
     if len(image_axes) == 3:
         network_input = explainer.accept(np.zeros((1, *image_axes), info.dtype))
-        plan = explainer.plan(Request(targets=_any_targets(explainer)))
+        plan = explainer.plan(Request(targets=[explainer.task.any_target()]))
         explainer.infer([network_input], [explainer.fit(plan, network_input)])
-
-
-def _any_targets(explainer: Explainer) -> list[Target]:
-    """Targets that every image has: an embedding model wants a direction, others take their best class."""
-    size = explainer.manifest.head.embedding_size
-    return [Target.direction(np.ones(size, np.float32))] if size else []
