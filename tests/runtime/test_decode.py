@@ -14,7 +14,8 @@ from PIL import Image
 
 from camgraph_core.errors import InvalidInputError
 from camgraph_runtime.preprocess import decode
-from camgraph_runtime.preprocess.opening import read_colour, read_stored
+from camgraph_runtime.preprocess.opening import open_image
+from camgraph_runtime.preprocess.pixels import read_colour, read_stored
 
 LIMIT = 1_000_000
 
@@ -131,7 +132,7 @@ def _on_white(colour: list[int], alpha: int) -> list[int]:
 def test_sixteen_bit_transparency_is_laid_on_white_with_all_its_bits(grey: bool) -> None:
     kind, count = (_LA, 1) if grey else (_RGBA, 3)
     data = _png_16_bit(np.array([[[*colour[:count], alpha] for colour, alpha in _CLEAR]], ">u2"), kind)
-    read = read_colour(data, max_pixels=LIMIT)
+    read = read_colour(open_image(data, max_pixels=LIMIT))
     assert read.dtype == np.uint16
     colours = [colour[:1] * 3 if grey else colour for colour, _ in _CLEAR]
     assert read[0].tolist() == [_on_white(colour, alpha) for colour, (_, alpha) in zip(colours, _CLEAR, strict=True)]
@@ -140,13 +141,13 @@ def test_sixteen_bit_transparency_is_laid_on_white_with_all_its_bits(grey: bool)
 def test_sixteen_bit_colour_that_the_file_names_as_transparent_is_white() -> None:
     values = np.array([[[1, 2, 3], [1, 2, 4]]], ">u2")
     data = _png_16_bit(values, _RGB, transparent=(1, 2, 3))
-    assert read_colour(data, max_pixels=LIMIT).tolist() == [[[65535] * 3, [1, 2, 4]]]
-    assert read_stored(data, max_pixels=LIMIT).tolist() == values.tolist()
+    assert read_colour(open_image(data, max_pixels=LIMIT)).tolist() == [[[65535] * 3, [1, 2, 4]]]
+    assert read_stored(open_image(data, max_pixels=LIMIT)).tolist() == values.tolist()
 
 
 def test_sixteen_bit_transparency_is_stored_as_it_is() -> None:
     values = np.array([[[*colour, alpha] for colour, alpha in _CLEAR]], ">u2")
-    assert read_stored(_png_16_bit(values, _RGBA), max_pixels=LIMIT).tolist() == values.tolist()
+    assert read_stored(open_image(_png_16_bit(values, _RGBA), max_pixels=LIMIT)).tolist() == values.tolist()
 
 
 # What the header of a PNG calls its kinds of colour.

@@ -8,6 +8,7 @@ import pytest
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidGraphError, InvalidInputError, UnsupportedError
 from camgraph_runtime.preprocess import Preprocessor
+from camgraph_runtime.preprocess.tensor import to_tensor
 
 PHOTO = np.random.default_rng(5).integers(0, 256, (6, 8, 3), np.uint8)
 
@@ -73,6 +74,25 @@ def test_whole_numbers_are_rounded_and_kept_in_range() -> None:
     value = Preprocessor(spec(tensor=pb.TensorSpec(dtype="int8"), divisor=1, mean=[128], std=[0.5])).prepare(PHOTO)
     expected = np.clip((PHOTO.astype(int) - 128) * 2, -128, 127)
     np.testing.assert_array_equal(value.tensor[0], expected.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("layout", [pb.LAYOUT_NCHW, pb.LAYOUT_NHWC])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "int8", "uint8"])
+@pytest.mark.parametrize("order", [pb.CHANNEL_ORDER_RGB, pb.CHANNEL_ORDER_BGR])
+def test_bytes_are_looked_up_to_the_values_that_are_computed_of_numbers(layout: int, dtype: str, order: int) -> None:
+    shape = ["N", "6", "8", "3"] if layout == pb.LAYOUT_NHWC else ["N", "3", "6", "8"]
+    wanted = pb.InputSpec(
+        tensor=pb.TensorSpec(name="x", dtype=dtype, shape=shape),
+        layout=layout,
+        channel_order=order,
+        divisor=255 if dtype.startswith("float") else 1,
+        mean=[0.485, 0.456, 0.406],
+        std=[0.229, 0.224, 0.225],
+    )
+    of_bytes, of_numbers = to_tensor(PHOTO, wanted), to_tensor(PHOTO.astype(np.float32), wanted)
+    assert of_bytes.dtype == of_numbers.dtype == dtype
+    assert of_bytes.flags.c_contiguous
+    np.testing.assert_array_equal(of_bytes, of_numbers)
 
 
 def test_a_photo_of_another_size_without_a_resize_rule_is_refused() -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError, UnsupportedError
-from camgraph_core.frame import Frame
+from camgraph_core.frame import Frame, Size
 from camgraph_core.request import Window
 from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.preprocess.decode import decode
-from camgraph_runtime.preprocess.geometry import apply_steps
+from camgraph_runtime.preprocess.geometry import Geometry, plan_geometry
 from camgraph_runtime.preprocess.layout import spatial_axes
-from camgraph_runtime.preprocess.opening import ImageSource, decode_mask
+from camgraph_runtime.preprocess.mask import decode_mask
+from camgraph_runtime.preprocess.opening import Encoded, ImageSource, open_image
 from camgraph_runtime.preprocess.picture import Picture, read_picture
 from camgraph_runtime.preprocess.tensor import check_spec, to_tensor
 
@@ -67,12 +70,17 @@ class Preprocessor:
     def read(self, image: ImageSource, window: Window | None = None) -> Picture:
         """Decodes an image to the values that the network's channels take.
 
+        Nothing is decoded of a picture whose size the spec cannot bring to the network's.
+
         Raises:
-            InvalidInputError: The image cannot be read, or has another number of channels.
+            InvalidInputError: The image cannot be read or used, or has another number of channels.
             UsageError: The window cannot be used.
 
         """
-        return read_picture(image, self._spec, max_pixels=self._max_pixels, window=window)
+        opened = open_image(image, max_pixels=self._max_pixels)
+        if isinstance(opened, Encoded):
+            self._check_sizes(opened.possible_sizes)
+        return read_picture(opened, self._spec, window)
 
     def prepare(self, picture: Picture | ByteArray) -> Prepared:
         """Input tensor, picture and frame of an upright picture, or of an RGB photo uint8 [H, W, 3].
@@ -83,11 +91,25 @@ class Preprocessor:
         """
         if isinstance(picture, np.ndarray):
             picture = Picture(picture)
-        canvas, frame = apply_steps(picture.pixels, self._spec.steps, max_pixels=self._max_pixels)
-        self._check_size(canvas.height, canvas.width)
-        pixels = canvas.pixels
+        geometry = self._geometry((picture.pixels.shape[0], picture.pixels.shape[1]))
+        pixels = geometry.apply(picture.pixels)
         tensor = to_tensor(pixels, self._spec)
-        return Prepared(tensor, replace(picture, pixels=pixels).photo, frame, picture.photo, picture.remarks)
+        return Prepared(tensor, replace(picture, pixels=pixels).photo, geometry.frame, picture.photo, picture.remarks)
+
+    def _geometry(self, size: Size) -> Geometry:
+        """What the spec does to photos of a size."""
+        geometry = plan_geometry(size, self._spec.steps, max_pixels=self._max_pixels)
+        self._check_size(*geometry.frame.network_size)
+        return geometry
+
+    def _check_sizes(self, sizes: Sequence[Size]) -> None:
+        """Checks that the photo, which has one of these sizes, can be brought to the network's size."""
+        *others, last = sizes
+        for size in others:
+            with suppress(InvalidInputError):
+                self._geometry(size)
+                return
+        self._geometry(last)
 
     def _check_size(self, height: int, width: int) -> None:
         shape = self._spec.tensor.shape

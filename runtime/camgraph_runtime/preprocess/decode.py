@@ -6,7 +6,8 @@ import numpy as np
 
 from camgraph_core.request import Window
 from camgraph_core.types import AnyArray, ByteArray
-from camgraph_runtime.preprocess.opening import ImageSource, read_colour
+from camgraph_runtime.preprocess.opening import ImageSource, open_image
+from camgraph_runtime.preprocess.pixels import read_colour
 from camgraph_runtime.preprocess.window import check_window, has_sixteen_bits, spread, used_white
 
 
@@ -29,7 +30,7 @@ def decode(source: ImageSource, *, max_pixels: int, window: Window | None = None
 
     """
     check_window(window)
-    pixels = _shown(read_colour(source, max_pixels=max_pixels))
+    pixels = _shown(read_colour(open_image(source, max_pixels=max_pixels)))
     if window is None and has_sixteen_bits(pixels):
         return to_show((pixels // ((used_white(pixels) + 1) // 256)).astype(np.uint8))
     return to_show(spread(pixels, window).values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
 
 from camgraph_core.types import AnyArray
 
@@ -21,7 +21,7 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def read_deep(data: bytes, image: Image.Image) -> AnyArray:
-    """The upright pixels, uint16 [H, W, 3 or 4], RGB with alpha last.
+    """The pixels, not turned: uint16 [H, W, 3 or 4], RGB with alpha last.
 
     Args:
         data: The file.
@@ -47,22 +47,10 @@ def read_deep_on_white(data: bytes, image: Image.Image) -> AnyArray:
 
 
 def _read(data: bytes, image: Image.Image) -> AnyArray:
-    """The upright pixels, with alpha also where the file only names one colour as transparent."""
+    """The pixels, with alpha also where the file only names one colour as transparent."""
     image.load()
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     channels = 4 if "transparency" in image.info else _CHANNELS[image.mode]
     if pixels is None or pixels.shape != (image.height, image.width, channels) or pixels.dtype != np.uint16:
         raise ValueError("its 16-bit values cannot be read")
-    order = [2, 1, 0, 3][:channels]
-    return _upright(pixels[:, :, order], image.getexif().get(ExifTags.Base.Orientation, 1))
-
-
-def _upright(pixels: AnyArray, orientation: int) -> AnyArray:
-    """Undoes a turn of the camera, which EXIF numbers from 1 to 8."""
-    if orientation in {5, 6, 7, 8}:
-        pixels = pixels.transpose(1, 0, 2)
-    if orientation in {3, 4, 7, 8}:
-        pixels = pixels[::-1]
-    if orientation in {2, 3, 6, 7}:
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
+    return pixels[:, :, [2, 1, 0, 3][:channels]]

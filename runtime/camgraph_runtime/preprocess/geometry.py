@@ -1,170 +1,177 @@
-"""The manifest's geometry steps as Pillow operations."""
+"""The manifest's geometry steps: worked out for a size first, then done to the pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Self
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import DTypeLike
-from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidGraphError, InvalidInputError
-from camgraph_core.frame import Frame
+from camgraph_core.frame import Frame, Size
 from camgraph_core.types import AnyArray
-
-_RGB_CHANNELS = 3
-_FILTERS = {
-    pb.FILTER_UNSPECIFIED: Image.Resampling.BILINEAR,
-    pb.FILTER_NEAREST: Image.Resampling.NEAREST,
-    pb.FILTER_BILINEAR: Image.Resampling.BILINEAR,
-    pb.FILTER_BICUBIC: Image.Resampling.BICUBIC,
-    pb.FILTER_LANCZOS: Image.Resampling.LANCZOS,
-    pb.FILTER_BOX: Image.Resampling.BOX,
-}
+from camgraph_runtime.preprocess.resample import Part, resize_part
 
 
 @dataclass(frozen=True)
-class Canvas:
-    """A picture as Pillow can resize it: one RGB image, or one image for each channel, of bytes or floats."""
+class _Resize:
+    """A resize of the whole picture."""
 
-    planes: tuple[Image.Image, ...]
-
-    @classmethod
-    def of(cls, pixels: AnyArray) -> Self:
-        """The canvas of pixels [H, W, C], uint8 or float32."""
-        if pixels.dtype == np.uint8 and pixels.shape[2] == _RGB_CHANNELS:
-            return cls((Image.fromarray(np.ascontiguousarray(pixels)),))
-        channels = np.moveaxis(pixels, 2, 0)
-        return cls(tuple(Image.fromarray(np.ascontiguousarray(channel)) for channel in channels))
-
-    @property
-    def height(self) -> int:
-        """Height in pixels."""
-        return self.planes[0].height
-
-    @property
-    def width(self) -> int:
-        """Width in pixels."""
-        return self.planes[0].width
-
-    @property
-    def pixels(self) -> AnyArray:
-        """The picture as an array [H, W, C]."""
-        arrays = [np.asarray(plane) for plane in self.planes]
-        return arrays[0] if arrays[0].ndim == 3 else np.stack(arrays, axis=2)
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> AnyArray:
-        return np.array(self.pixels, dtype, copy=copy)
-
-    def resized(self, height: int, width: int, filter_: pb.Filter) -> Canvas:
-        """After a resize; as it is where the size stays."""
-        if (self.height, self.width) == (height, width):
-            return self
-        return Canvas(tuple(plane.resize((width, height), _FILTERS[filter_]) for plane in self.planes))
-
-    def placed(self, top: int, left: int, height: int, width: int, fill: int) -> Canvas:
-        """After a cut, or a padding with ``fill`` where it goes beyond the picture."""
-        return Canvas(tuple(_placed(plane, top, left, height, width, fill) for plane in self.planes))
+    size: Size
+    filter_: pb.Filter
 
 
-def _placed(plane: Image.Image, top: int, left: int, height: int, width: int, fill: int) -> Image.Image:
-    canvas = Image.new(plane.mode, (width, height), (fill,) * len(plane.getbands()) if plane.mode == "RGB" else fill)
-    canvas.paste(plane, (-left, -top))
-    return canvas
+@dataclass(frozen=True)
+class _Place:
+    """A cut to a size from ``top`` and ``left``, or a padding with ``fill`` where it goes beyond the picture."""
+
+    top: int
+    left: int
+    size: Size
+    fill: int = 0
 
 
-def apply_steps(photo: AnyArray, steps: Iterable[pb.GeometryStep], *, max_pixels: int) -> tuple[Canvas, Frame]:
-    """Runs the steps on an upright photo [H, W, C], uint8 or float32.
+_Action: TypeAlias = _Resize | _Place
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What the steps do to photos of one size.
+
+    Attributes:
+        frame: Where the photo lies in the network's input, whose size it says too.
+        actions: What is done to the pixels, in order.
+
+    """
+
+    frame: Frame
+    actions: tuple[_Action, ...]
+
+    def apply(self, photo: AnyArray) -> AnyArray:
+        """The picture that the network sees, [h, w, C], of an upright photo [H, W, C], uint8 or float32."""
+        pixels, rest = photo, self.actions
+        while rest:
+            action, *others = rest
+            following = others[0] if others else None
+            if isinstance(action, _Place):
+                pixels = _place(pixels, action)
+            elif isinstance(following, _Place):  # only what is placed is worked out
+                pixels = _place_resized(pixels, action, following)
+                others = others[1:]
+            else:
+                pixels = resize_part(pixels, action.size, action.filter_, Part.whole(action.size))
+            rest = tuple(others)
+        return pixels
+
+
+def plan_geometry(size: Size, steps: Iterable[pb.GeometryStep], *, max_pixels: int) -> Geometry:
+    """Works out what the steps do to an upright photo of a size.
 
     Args:
-        photo: The photo.
+        size: Height and width of the photo.
         steps: The manifest's steps, in order.
         max_pixels: Largest picture in between: a long thin photo grows without bound when its shorter side is
             resized.
-
-    Returns:
-        The picture that the network sees, and where the photo lies in it.
 
     Raises:
         InvalidInputError: A step would need more than ``max_pixels``.
         InvalidGraphError: A step is unknown or asks for no pixels.
 
     """
-    height, width = photo.shape[:2]
-    image, frame = Canvas.of(photo), Frame.identity(height, width)
+    frame = Frame.identity(*size)
+    actions: list[_Action] = []
     for step in steps:
-        image, frame = _Stage(image, frame, max_pixels).apply(step)
-    return image, frame
+        for action in _actions_of(step, frame.network_size):
+            _check(action.size, max_pixels)
+            actions.append(action)
+            frame = _after(frame, action)
+    return Geometry(frame, tuple(actions))
 
 
-@dataclass(frozen=True)
-class _Stage:
-    image: Canvas
-    frame: Frame
-    max_pixels: int
+def apply_steps(photo: AnyArray, steps: Iterable[pb.GeometryStep], *, max_pixels: int) -> tuple[AnyArray, Frame]:
+    """The picture that the network sees of an upright photo [H, W, C], uint8 or float32, and the photo's place in it.
 
-    def apply(self, step: pb.GeometryStep) -> tuple[Canvas, Frame]:
-        kind = step.WhichOneof("step")
-        height, width = self.image.height, self.image.width
-        match kind:
-            case "resize_shorter_side":
-                size = step.resize_shorter_side.size
-                shorter = min(width, height)
-                return self._resize(
-                    round(size * height / shorter),
-                    round(size * width / shorter),
-                    step.resize_shorter_side.filter,
-                )
-            case "resize_to":
-                return self._resize(step.resize_to.height, step.resize_to.width, step.resize_to.filter)
-            case "center_crop":
-                return self._crop(step.center_crop.height, step.center_crop.width)
-            case "center_square":
-                side = min(width, height)
-                return self._place((height - side) // 2, (width - side) // 2, side, side)
-            case "letterbox":
-                return self._letterbox(step.letterbox)
-        raise InvalidGraphError(
-            "The graph's manifest has a geometry step that this version does not know. Install a newer camgraph."
-        )
+    Raises:
+        InvalidInputError: A step would need more than ``max_pixels``.
+        InvalidGraphError: A step is unknown or asks for no pixels.
 
-    def _letterbox(self, box: pb.Letterbox) -> tuple[Canvas, Frame]:
-        height, width = self.image.height, self.image.width
-        factor = min(box.height / height, box.width / width)
-        image, frame = self._resize(
-            min(box.height, max(1, round(height * factor))),
-            min(box.width, max(1, round(width * factor))),
-            box.filter,
-        )
-        top, left = -((box.height - image.height) // 2), -((box.width - image.width) // 2)
-        return replace(self, image=image, frame=frame)._place(top, left, box.height, box.width, box.fill)
+    """
+    geometry = plan_geometry((photo.shape[0], photo.shape[1]), steps, max_pixels=max_pixels)
+    return geometry.apply(photo), geometry.frame
 
-    def _crop(self, height: int, width: int) -> tuple[Canvas, Frame]:
-        return self._place(_start(self.image.height, height), _start(self.image.width, width), height, width)
 
-    def _resize(self, height: int, width: int, filter_: pb.Filter) -> tuple[Canvas, Frame]:
-        self._check(height, width)
-        frame = Frame(self.frame.vertical.resized(height), self.frame.horizontal.resized(width))
-        return self.image.resized(height, width, filter_), frame
+def _actions_of(step: pb.GeometryStep, size: Size) -> Sequence[_Action]:
+    height, width = size
+    match step.WhichOneof("step"):
+        case "resize_shorter_side":
+            shorter = step.resize_shorter_side.size
+            scaled = round(shorter * height / min(size)), round(shorter * width / min(size))
+            return [_Resize(scaled, step.resize_shorter_side.filter)]
+        case "resize_to":
+            return [_Resize((step.resize_to.height, step.resize_to.width), step.resize_to.filter)]
+        case "center_crop":
+            crop = step.center_crop
+            return [_Place(_start(height, crop.height), _start(width, crop.width), (crop.height, crop.width))]
+        case "center_square":
+            side = min(size)
+            return [_Place((height - side) // 2, (width - side) // 2, (side, side))]
+        case "letterbox":
+            return _letterbox(step.letterbox, size)
+    raise InvalidGraphError(
+        "The graph's manifest has a geometry step that this version does not know. Install a newer camgraph."
+    )
 
-    def _place(self, top: int, left: int, height: int, width: int, fill: int = 0) -> tuple[Canvas, Frame]:
-        self._check(height, width)
-        frame = Frame(self.frame.vertical.placed(top, height), self.frame.horizontal.placed(left, width))
-        return self.image.placed(top, left, height, width, fill), frame
 
-    def _check(self, height: int, width: int) -> None:
-        if height < 1 or width < 1:
-            raise InvalidGraphError(f"A geometry step of the graph's manifest asks for {width} x {height} pixels.")
-        if height * width > self.max_pixels:
-            raise InvalidInputError(
-                f"The photo is too long and thin: resized for this model, it would have {width} x {height} "
-                f"pixels, and the limit is {self.max_pixels}. Crop it."
-            )
+def _letterbox(box: pb.Letterbox, size: Size) -> Sequence[_Action]:
+    height, width = size
+    factor = min(box.height / height, box.width / width)
+    fitted = min(box.height, max(1, round(height * factor))), min(box.width, max(1, round(width * factor)))
+    top, left = -((box.height - fitted[0]) // 2), -((box.width - fitted[1]) // 2)
+    return [_Resize(fitted, box.filter), _Place(top, left, (box.height, box.width), box.fill)]
 
 
 def _start(have: int, want: int) -> int:
     """First pixel of a centred cut; negative where pixels must be added. Halves as in torchvision."""
     return round((have - want) / 2) if have >= want else -((want - have) // 2)
+
+
+def _check(size: Size, max_pixels: int) -> None:
+    height, width = size
+    if height < 1 or width < 1:
+        raise InvalidGraphError(f"A geometry step of the graph's manifest asks for {width} x {height} pixels.")
+    if height * width > max_pixels:
+        raise InvalidInputError(
+            f"The photo is too long and thin: resized for this model, it would have {width} x {height} "
+            f"pixels, and the limit is {max_pixels}. Crop it."
+        )
+
+
+def _after(frame: Frame, action: _Action) -> Frame:
+    height, width = action.size
+    if isinstance(action, _Resize):
+        return Frame(frame.vertical.resized(height), frame.horizontal.resized(width))
+    return Frame(frame.vertical.placed(action.top, height), frame.horizontal.placed(action.left, width))
+
+
+def _place(pixels: AnyArray, place: _Place) -> AnyArray:
+    return _placed((pixels.shape[0], pixels.shape[1]), place, lambda part: pixels[part.rows, part.columns])
+
+
+def _place_resized(pixels: AnyArray, resize: _Resize, place: _Place) -> AnyArray:
+    return _placed(resize.size, place, lambda part: resize_part(pixels, resize.size, resize.filter_, part))
+
+
+def _placed(size: Size, place: _Place, take: Callable[[Part], AnyArray]) -> AnyArray:
+    """What a place takes of a picture of a size, which ``take`` gives in parts."""
+    height, width = place.size
+    rows = slice(max(0, place.top), min(size[0], place.top + height))
+    columns = slice(max(0, place.left), min(size[1], place.left + width))
+    taken = take(Part(rows, columns))
+    if taken.shape[:2] == place.size:
+        return taken
+    canvas = np.full((height, width, taken.shape[2]), place.fill, taken.dtype)
+    top, left = rows.start - place.top, columns.start - place.left
+    canvas[top : top + taken.shape[0], left : left + taken.shape[1]] = taken
+    return canvas

@@ -12,7 +12,8 @@ from camgraph_core.request import Window
 from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.preprocess.decode import to_show
 from camgraph_runtime.preprocess.layout import channel_count
-from camgraph_runtime.preprocess.opening import ImageSource, read_colour, read_stored
+from camgraph_runtime.preprocess.opening import Opened
+from camgraph_runtime.preprocess.pixels import read_colour, read_stored
 from camgraph_runtime.preprocess.window import check_window, has_sixteen_bits, spread, used_white
 
 _GUESSED_DIVISOR = 255
@@ -41,13 +42,12 @@ class Picture:
         return to_show(self.pixels if self.white == 255 else self.pixels * np.float32(255 / self.white))
 
 
-def read_picture(source: ImageSource, spec: pb.InputSpec, *, max_pixels: int, window: Window | None = None) -> Picture:
+def read_picture(opened: Opened, spec: pb.InputSpec, window: Window | None = None) -> Picture:
     """Reads an image for a network's input.
 
     Args:
-        source: As for `read_stored`.
+        opened: The image.
         spec: The input: grey, colour, or the stored channels of the image.
-        max_pixels: Largest number of pixels, checked before anything is decoded.
         window: The values of the image that become 0 and 255.
 
     Raises:
@@ -57,8 +57,8 @@ def read_picture(source: ImageSource, spec: pb.InputSpec, *, max_pixels: int, wi
     """
     check_window(window)
     if spec.channel_order == pb.CHANNEL_ORDER_STORED:
-        return _stored(read_stored(source, max_pixels=max_pixels), spec, window)
-    return _colour(read_colour(source, max_pixels=max_pixels), window)
+        return _stored(read_stored(opened), spec, window)
+    return _colour(read_colour(opened), window)
 
 
 def _colour(pixels: AnyArray, window: Window | None) -> Picture:

@@ -1,0 +1,48 @@
+"""Masks that come as pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from camgraph_core.errors import InvalidInputError
+from camgraph_core.types import AnyArray, ByteArray
+from camgraph_runtime.preprocess.camera import upright
+from camgraph_runtime.preprocess.opening import open_picture, reason
+from camgraph_runtime.preprocess.pixels import TRANSPARENT
+
+
+def decode_mask(source: bytes | str | Path, *, max_pixels: int) -> ByteArray:
+    """Decodes a picture of a mask: zeros and ones, uint8 [H, W].
+
+    A pixel is inside unless it is black, transparent, or of the palette's first colour. EXIF rotation is applied.
+
+    Args:
+        source: Encoded bytes, or the path of a file.
+        max_pixels: Largest number of pixels, checked on the header before anything is decoded.
+
+    Raises:
+        InvalidInputError: Not an image, a damaged one, or one with too many pixels.
+
+    """
+    found = open_picture(source, max_pixels=max_pixels)
+    try:
+        pixels = _channels(found.image)
+    except Exception as error:  # a decoder may raise anything on hostile bytes
+        raise InvalidInputError(f"The mask is damaged or incomplete ({reason(error)}). Send the whole file.") from error
+    return np.asarray(upright((pixels != 0).all(axis=2), found.orientation), np.uint8)
+
+
+def _channels(image: Image.Image) -> AnyArray:
+    """What must not be zero inside, [H, W, 1 or 2]: a grey value or palette index, and the alpha value if any."""
+    image.load()
+    if image.mode == "P":
+        return np.asarray(image)[:, :, None]
+    if image.mode in TRANSPARENT:
+        alpha = np.asarray(image.getchannel("A"))
+        colour = np.asarray(image.convert("RGB")).max(axis=2)
+        return np.stack([colour, alpha], axis=2)
+    pixels = np.asarray(image)
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels.max(axis=2, keepdims=True)
