@@ -34,7 +34,7 @@ from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.pipeline import ExportOptions, export
-from camgraph_exporter.prepare.prepare import Prepared, prepare
+from camgraph_exporter.prepare.prepare import PreparedModel, prepare
 from camgraph_exporter.tasks import Score
 from camgraph_runtime.run.engine import Engine
 from exporter.matrix.compare import Recorder, channels_first, distance
@@ -177,7 +177,7 @@ def _explain(model: ir.Model) -> Built:
     return build(prepared, score, layers, BuildOptions(gradients=True))
 
 
-def _layers(prepared: Prepared) -> tuple[Prepared, Score, list[TargetLayer]]:
+def _layers(prepared: PreparedModel) -> tuple[PreparedModel, Score, list[TargetLayer]]:
     score = find_score(prepared)
     auto, candidates = choose_layer(prepared, score), candidate_layers(prepared, score)
     last = len(candidates) - 1

@@ -35,7 +35,7 @@ from camgraph_exporter.input_spec import CHANNEL_ORDERS, FILTERS, PRESETS, RESIZ
 from camgraph_exporter.inspection import Inspection, inspect_model, measure_costs
 from camgraph_exporter.labels import read_labels
 from camgraph_exporter.pipeline import Exported, ExportOptions, export_file
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.report import (
     candidate_table,
     check_table,
@@ -141,7 +141,7 @@ def _load(model: Path, options: ExportOptions) -> tuple[LoadedModel, ExportOptio
     return fix_inputs(load_onnx(model), options.fixed, sizes=options.input.size), options
 
 
-def _measured(prepared: Prepared, inspection: Inspection, score: ScoreOptions) -> Inspection:
+def _measured(prepared: PreparedModel, inspection: Inspection, score: ScoreOptions) -> Inspection:
     candidates = []
     with _progress_bar("Measuring") as report:
         for done, candidate in enumerate(measure_costs(prepared, inspection, score), start=1):

@@ -143,7 +143,7 @@ def load_torch_file(
     """
     kind = files.kind_of(path)
     if kind not in ("torchscript", "program"):
-        raise ModuleError(files.describe(path))
+        raise ModuleError(files.what_it_is(path))
     try:
         import torch
     except ImportError as error:

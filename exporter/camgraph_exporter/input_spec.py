@@ -14,7 +14,7 @@ from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.image.layout import channel_axis
 from camgraph_exporter.image.values import Expected, expected_values
 from camgraph_exporter.manifest import tensor_spec
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 
 FILTERS = {
     "nearest": pb.FILTER_NEAREST,
@@ -110,7 +110,7 @@ class _Values:
     std: list[float]
 
 
-def make_input(prepared: Prepared, options: InputOptions) -> Input:
+def make_input(prepared: PreparedModel, options: InputOptions) -> Input:
     """Return how a photo becomes the input of a prepared model: as stated, else as the graph tells, else as guessed.
 
     Raises:

@@ -17,7 +17,7 @@ from camgraph_exporter.choose.score import ScoreOptions, find_score
 from camgraph_exporter.graph.dims import Dim, dims_of
 from camgraph_exporter.input_spec import Input, InputOptions, make_input
 from camgraph_exporter.layers.layers import TargetLayer, spatial_layers
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.reading.receptive_field import receptive_fields
 from camgraph_exporter.storage import load_engine, weights_folder
@@ -58,7 +58,7 @@ class Inspection:
     input: Input
 
 
-def inspect_model(prepared: Prepared, options: ScoreOptions) -> Inspection:
+def inspect_model(prepared: PreparedModel, options: ScoreOptions) -> Inspection:
     """Find the score and rank the layers of a prepared model.
 
     Raises:
@@ -87,7 +87,7 @@ def inspect_model(prepared: Prepared, options: ScoreOptions) -> Inspection:
     return Inspection(score, candidates, make_input(prepared, InputOptions()))
 
 
-def _parameters_behind(prepared: Prepared, score: ir.Value) -> dict[ir.Value, int]:
+def _parameters_behind(prepared: PreparedModel, score: ir.Value) -> dict[ir.Value, int]:
     """Count for each value the weights of the nodes that lie behind it on the path to the score."""
     path = image_path(prepared, score)
     behind: dict[ir.Value, int] = {}
@@ -105,7 +105,7 @@ def _is_real(value: ir.Value) -> bool:
     return value.dtype is not None and value.dtype not in (ir.DataType.INT64, ir.DataType.BOOL, ir.DataType.STRING)
 
 
-def measure_costs(prepared: Prepared, inspection: Inspection, options: ScoreOptions) -> Iterator[Candidate]:
+def measure_costs(prepared: PreparedModel, inspection: Inspection, options: ScoreOptions) -> Iterator[Candidate]:
     """Time each candidate's explainable graph against the trained model, in pairs on this machine.
 
     `options` say which score the inspection is about.
@@ -115,7 +115,9 @@ def measure_costs(prepared: Prepared, inspection: Inspection, options: ScoreOpti
     feeds = _feeds(prepared)
     for candidate in inspection.candidates:
         model = prepared.model.clone()
-        copy = Prepared(model, next(v for v in model.graph.inputs if v.name == prepared.image.name), prepared.probe)
+        copy = PreparedModel(
+            model, next(v for v in model.graph.inputs if v.name == prepared.image.name), prepared.probe
+        )
         score = find_score(copy, options)
         build(copy, score, [choose_layer(copy, score, candidate.layer.name)])
         explained = load_engine(ir.to_proto(model), folder)
@@ -123,7 +125,7 @@ def measure_costs(prepared: Prepared, inspection: Inspection, options: ScoreOpti
         yield replace(candidate, measured_cost=_median_ratio(plain, explained, feeds, full) - 1)
 
 
-def _feeds(prepared: Prepared) -> Arrays:
+def _feeds(prepared: PreparedModel) -> Arrays:
     """Draw one image, of the probe's size where the model takes several."""
     dims = prepared.probe.shapes[str(prepared.image.name)]
     shape = [1 if axis == 0 and isinstance(dim, str) else _size(prepared, dim) for axis, dim in enumerate(dims)]
@@ -132,7 +134,7 @@ def _feeds(prepared: Prepared) -> Arrays:
     return {str(prepared.image.name): image}
 
 
-def _size(prepared: Prepared, dim: Dim) -> int:
+def _size(prepared: PreparedModel, dim: Dim) -> int:
     size = prepared.probe.example(dim)
     assert size is not None, "Dimensions of the image and of the score are the probe's."
     return size
@@ -144,7 +146,7 @@ def _median_ratio(plain: Engine, explained: Engine, feeds: Arrays, full: Arrays)
     return statistics.median(ratios[2:])
 
 
-def _targets(prepared: Prepared, engine: Engine, feeds: Arrays) -> Arrays:
+def _targets(prepared: PreparedModel, engine: Engine, feeds: Arrays) -> Arrays:
     """Ask for the best class (and box) of every image; masks and directions are ones."""
     batch = len(next(iter(feeds.values())))
     made = {}

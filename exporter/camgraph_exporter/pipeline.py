@@ -26,15 +26,16 @@ from camgraph_exporter.frontends.fixed_inputs import fix_inputs
 from camgraph_exporter.frontends.input_values import Values
 from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx
 from camgraph_exporter.graph.gradient_path import GradientPath
+from camgraph_exporter.graph.node_gradient import NodeGradient
 from camgraph_exporter.input_spec import Input, InputOptions, make_input
 from camgraph_exporter.labels import labels_in_maps, labels_in_metadata
 from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.manifest import make_manifest
 from camgraph_exporter.own_graph import explainable_graph, load_trained
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.storage import check_model, check_target, load_engine, weights_folder, write
 from camgraph_exporter.tasks import Score
-from camgraph_exporter.vjp.driver import Step, opset_of
+from camgraph_exporter.vjp.driver import opset_of
 from camgraph_runtime.manifest import METADATA_KEY, manifest_to_json
 
 # From IR version 4 on, initializers need not be listed as inputs, and runtimes may fold them.
@@ -158,7 +159,7 @@ class _Choice:
     notes: Sequence[str]
 
 
-def _choose(prepared: Prepared, loaded: LoadedModel, options: ExportOptions) -> _Choice:
+def _choose(prepared: PreparedModel, loaded: LoadedModel, options: ExportOptions) -> _Choice:
     """Find what the options name; whatever is wrong with them is told at once."""
     score = find_score(prepared, replace(options.score, num_labels=_num_labels(loaded, options)))
     layers: list[TargetLayer] = []
@@ -223,7 +224,9 @@ def _attach(proto: onnx.ModelProto, manifest: pb.Manifest) -> None:
     proto.metadata_props.add(key=METADATA_KEY, value=manifest_to_json(manifest))
 
 
-def _prove(subject: Subject, trace: Sequence[Step], progress: Progress | None, automatic: Sequence[str]) -> Exported:
+def _prove(
+    subject: Subject, trace: Sequence[NodeGradient], progress: Progress | None, automatic: Sequence[str]
+) -> Exported:
     certificate = certify(subject, progress=progress)
     name_wrong_nodes(certificate, subject, trace)
     require(certificate, remark_on(subject.engine), automatic=automatic)

@@ -13,7 +13,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.assemble.build import Built, build
 from camgraph_exporter.choose.score import HEADS
 from camgraph_exporter.layers.layers import TargetLayer
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.tasks import Score
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.run.engine import Engine
@@ -202,7 +202,7 @@ def test_measured_is_the_score_that_was_named(
     onnx.save(net.model(scores, shapes={"scores": ("N", 6, 64)}), tmp_path / "source.onnx")
     measured = []
 
-    def noting(prepared: Prepared, score: Score, layers: list[TargetLayer]) -> Built:
+    def noting(prepared: PreparedModel, score: Score, layers: list[TargetLayer]) -> Built:
         measured.append((score.task.kind, score.class_axis, score.num_classes, score.kind))
         return build(prepared, score, layers)
 

@@ -15,7 +15,7 @@ from camgraph_exporter.choose.score import find_score
 from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.layers.layers import TargetLayer
-from camgraph_exporter.prepare.prepare import Prepared, prepare
+from camgraph_exporter.prepare.prepare import PreparedModel, prepare
 from camgraph_exporter.tasks import Score
 from support import detectors
 from support.exporting import camgraph, exported
@@ -71,7 +71,7 @@ CASES: dict[str, tuple[Build, str, int, tuple[str, str]]] = {
 }  # fmt: skip  # a table, in rows of its own
 
 
-def read(build: Build) -> tuple[Prepared, Score]:
+def read(build: Build) -> tuple[PreparedModel, Score]:
     prepared = prepare(ir.from_proto(build()))
     return prepared, find_score(prepared)
 

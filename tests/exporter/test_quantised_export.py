@@ -267,7 +267,7 @@ def test_bounds_that_are_wrong_on_both_sides_are_caught(
     format_: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interval arithmetic serves both sides; what was clipped is seen in the deployed integers all the same."""
-    for module in ("vjp.rules.quantisation", "verify.quantised.integers"):
+    for module in ("vjp.rules.quantisation", "certificate.quantised.integers"):
         monkeypatch.setattr(f"camgraph_exporter.{module}.may_clip", lambda _node, _known: (False, False))
     model = quantise(float_net(BRANCHES), Quantiser(format_), calibration=0.3 * photos(16, seed=1))
     with pytest.raises(CertificateError, match="gradient-finite-differences is off"):

@@ -16,15 +16,16 @@ from camgraph_exporter.assemble.skippable import make_skippable
 from camgraph_exporter.errors import GradientError, LayerError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
+from camgraph_exporter.graph.node_gradient import NodeGradient
 from camgraph_exporter.layers.layers import TargetLayer
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.prepare.probe import BATCH
 from camgraph_exporter.quantised.forms import is_quantiser, real_form
 from camgraph_exporter.quantised.integer_maps import hide_integer_maps
 from camgraph_exporter.targets.interface import AttachedTargets, Interface
 from camgraph_exporter.tasks import Score
 from camgraph_exporter.vjp.backward import Backward
-from camgraph_exporter.vjp.driver import Step, check_rules, differentiate
+from camgraph_exporter.vjp.driver import check_rules, differentiate
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,14 @@ class BuildOptions:
 class Built:
     """The explainable graph in memory, with the names of what was added, and notes for the user."""
 
-    prepared: Prepared
+    prepared: PreparedModel
     score: Score
     layers: list[TargetLayer]
     op: Backward
     target: pb.TargetTensors
     source_outputs: list[ir.Value]
     layer_tensors: list[pb.Layer] = field(default_factory=list)
-    trace: list[Step] = field(default_factory=list)
+    trace: list[NodeGradient] = field(default_factory=list)
     image_gradient_tensor: str = ""
     explain_switch: str = ""
     notes: list[str] = field(default_factory=list)
@@ -78,7 +79,7 @@ class Built:
 
 
 def build(
-    prepared: Prepared, score: Score, layers: Sequence[TargetLayer], options: BuildOptions | None = None
+    prepared: PreparedModel, score: Score, layers: Sequence[TargetLayer], options: BuildOptions | None = None
 ) -> Built:
     """Append targets, the backward part and the outputs to the prepared graph, in place.
 
@@ -111,7 +112,7 @@ def build(
     head = _attach_head(op, interface, score)
     head.tensors.MergeFrom(place)
     seeds = {score.value: head.seed}
-    trace: list[Step] = []
+    trace: list[NodeGradient] = []
     cotangents = differentiate(op, path, seeds, [layer.value for layer in layers], trace=trace)
     built = Built(prepared, score, list(layers), op, head.tensors, interface.source_outputs, trace=trace)
     built.notes += [note] if note else []

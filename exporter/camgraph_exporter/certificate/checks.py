@@ -10,13 +10,13 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.certificate.batches import batch_consistent
 from camgraph_exporter.certificate.differences import gradients_right
 from camgraph_exporter.certificate.forward_values import ForwardRun
+from camgraph_exporter.certificate.layer_to_score import comparison_of, is_quantised
 from camgraph_exporter.certificate.measures import note_worst, relative_l2, relative_to_largest
 from camgraph_exporter.certificate.operators import operators_portable, operators_standard
 from camgraph_exporter.certificate.outcome import make_check
 from camgraph_exporter.certificate.registration import layer_registered
 from camgraph_exporter.certificate.source_outputs import optimised_outputs, outputs_unchanged
 from camgraph_exporter.certificate.subject import Subject
-from camgraph_exporter.certificate.tail import is_quantised, straight_through
 from camgraph_exporter.certificate.telling import draw_telling
 from camgraph_exporter.certificate.tolerance import gradient_tolerance
 from camgraph_exporter.targets.draw import Arrays
@@ -55,7 +55,7 @@ def integers_stand_for_reals(subject: Subject) -> pb.Check:
     errors = {"graph": 0.0}
     if is_quantised(subject):
         for layer in subject.layers:
-            note_worst(errors, straight_through(subject, layer).distance())
+            note_worst(errors, comparison_of(subject, layer).distance())
     return make_check(
         "quantised-surrogate",
         "Mean distance of an operator's integers from its real form's, in steps; rounding alone makes about 1/4.",
@@ -108,7 +108,7 @@ def _from_integers(subject: Subject) -> tuple[Arrays, Arrays]:
     """Return the weights of each layer of a quantised graph, and in float64 from the same integers."""
     found, exact = Arrays(), Arrays()
     for layer in subject.layers:
-        held, name = straight_through(subject, layer), layer.weights_tensor
-        found[name] = held.deployed.found[name]
-        exact |= held.outputs([name], activations=held.activations)
+        comparison, name = comparison_of(subject, layer), layer.weights_tensor
+        found[name] = comparison.deployed.found[name]
+        exact |= comparison.outputs([name], activations=comparison.activations)
     return found, exact

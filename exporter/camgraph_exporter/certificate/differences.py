@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.certificate.layer_to_score import LayerToScore, Scores, layer_to_score
 from camgraph_exporter.certificate.measures import slope_errors
 from camgraph_exporter.certificate.outcome import make_check
 from camgraph_exporter.certificate.subject import Subject
-from camgraph_exporter.certificate.tail import Scores, Tail, tail_of
 from camgraph_exporter.certificate.telling import draw_telling
 
 NAME = "gradient-finite-differences"
@@ -33,7 +33,9 @@ def gradients_right(subject: Subject) -> pb.Check:
         rng = subject.samples(f"{NAME}/{layer.name}").rng
         # A comparison of zeros would pass, and prove nothing.
         silent = layer.name in telling.silent
-        errors[layer.name] = np.inf if silent else _worst_slope(layer, tail_of(subject, layer, telling, rng), rng)
+        errors[layer.name] = (
+            np.inf if silent else _worst_slope(layer, layer_to_score(subject, layer, telling, rng), rng)
+        )
     return make_check(
         NAME,
         "Largest relative difference between slopes by the exported weights and by central differences in float64.",
@@ -42,28 +44,28 @@ def gradients_right(subject: Subject) -> pb.Check:
     )
 
 
-def _worst_slope(layer: pb.Layer, tail: Tail, rng: np.random.Generator) -> float:
-    base, weights = tail.base, tail.exact[layer.weights_tensor]
+def _worst_slope(layer: pb.Layer, part: LayerToScore, rng: np.random.Generator) -> float:
+    base, weights = part.base, part.exact[layer.weights_tensor]
     places = float(np.prod(base.shape[2:]))
     errors = []
     for mixture in _channel_directions(rng, weights):
         direction = np.broadcast_to(mixture[None, :, None, None], base.shape)
         typical = np.linalg.norm(weights, axis=2) * places * np.linalg.norm(mixture)
-        errors.append(_slope_error(tail, direction, weights @ mixture * places, typical))
+        errors.append(_slope_error(part, direction, weights @ mixture * places, typical))
     if layer.gradients_tensor:
-        full = tail.exact[layer.gradients_tensor]
+        full = part.exact[layer.gradients_tensor]
         direction = rng.standard_normal(base.shape)
         got, typical = (full * direction[:, None]).sum(axis=(2, 3, 4)), np.sqrt((full**2).sum(axis=(2, 3, 4)))
-        errors.append(_slope_error(tail, direction, got, typical))
+        errors.append(_slope_error(part, direction, got, typical))
     return max(errors)
 
 
-def _slope_error(tail: Tail, direction: np.ndarray, got: np.ndarray, typical: np.ndarray) -> float:
+def _slope_error(part: LayerToScore, direction: np.ndarray, got: np.ndarray, typical: np.ndarray) -> float:
     """Return the largest error of the slopes `got` [N, T], each against the best of a few central differences."""
-    scale = float(np.sqrt(np.mean(tail.base**2))) or 1.0
+    scale = float(np.sqrt(np.mean(part.base**2))) or 1.0
     best = np.full(got.shape, np.inf)
     for step in STEPS:
-        expected, noise = _slope(tail.scores, tail.base, direction, step * scale)
+        expected, noise = _slope(part.scores, part.base, direction, step * scale)
         best = np.minimum(best, slope_errors(got, expected, np.maximum(typical, noise)))
         if best.max() <= TOLERANCE:
             break

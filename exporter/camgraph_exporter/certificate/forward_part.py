@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable
 import onnx
 import onnx_ir as ir
 
-from camgraph_exporter.float64.evaluator import reads
-from camgraph_exporter.graph.reads import reads as value_reads
+from camgraph_exporter.float64.evaluator import names_read_by
+from camgraph_exporter.graph.reads import reads
 
 # They hand on what they are given.
 _IDLE = {"Constant", "Identity"}
@@ -26,7 +26,7 @@ def split_forward(
     forward, added = [], []
     for node in reversed(graph.node):
         if wanted.intersection(node.output) or (also and node.name.startswith(also)):
-            wanted.update(reads(node))
+            wanted.update(names_read_by(node))
             forward.append(node)
         else:
             added.append(node)
@@ -39,7 +39,7 @@ def is_rewritten(source: ir.Model, model: onnx.ModelProto, outputs: Collection[s
     before: Counter[str] = Counter()
     for node in reversed(source.graph):
         if any(value in wanted for value in node.outputs):
-            wanted.update(value_reads(node))
+            wanted.update(reads(node))
             before[node.op_type] += 1
     after = Counter(node.op_type for node in split_forward(model.graph, outputs)[0])
     return any(before[name] != after[name] for name in (before | after).keys() - _IDLE)

@@ -13,7 +13,7 @@ import onnx
 
 from camgraph_exporter.certificate.forward_part import split_forward
 from camgraph_exporter.certificate.subject import Subject
-from camgraph_exporter.float64.evaluator import reads
+from camgraph_exporter.float64.evaluator import names_read_by
 from camgraph_exporter.targets.draw import Arrays
 
 # Forward operators that the branch of a skippable graph computes again are named like this.
@@ -44,4 +44,4 @@ def _read_by_backward(subject: Subject) -> list[str]:
     outputs = [spec.name for spec in subject.manifest.source_outputs]
     forward, added = split_forward(subject.flat.graph, outputs, also=_AGAIN)
     made = {name for node in forward for name in node.output if name}
-    return sorted(made & {name for node in added for name in reads(node)})
+    return sorted(made & {name for node in added for name in names_read_by(node)})

@@ -10,13 +10,13 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.certificate import batches, differences
+from camgraph_exporter.certificate.layer_to_score import is_quantised
 from camgraph_exporter.certificate.measures import slope_errors
 from camgraph_exporter.certificate.subject import Subject
-from camgraph_exporter.certificate.tail import is_quantised
 from camgraph_exporter.certificate.telling import draw_telling
+from camgraph_exporter.graph.node_gradient import NodeGradient
 from camgraph_exporter.targets.draw import Arrays
 from camgraph_exporter.tasks import task_of
-from camgraph_exporter.vjp.driver import Step
 
 _TOLERANCE = differences.TOLERANCE
 _STEP = 1e-6
@@ -24,7 +24,7 @@ _STEP = 1e-6
 _NUDGE = 1e-3
 
 
-def name_wrong_nodes(certificate: pb.Certificate, subject: Subject, steps: Sequence[Step]) -> None:
+def name_wrong_nodes(certificate: pb.Certificate, subject: Subject, steps: Sequence[NodeGradient]) -> None:
     """Put the first wrong node in place of the location of failed checks, where one is found.
 
     Nodes of a quantised model are not looked at: float64 has no operators for its integers. Nor are those of a check
@@ -41,7 +41,7 @@ def name_wrong_nodes(certificate: pb.Certificate, subject: Subject, steps: Seque
         check.location = node or check.location
 
 
-def first_wrong_gradient(subject: Subject, steps: Sequence[Step]) -> str | None:
+def first_wrong_gradient(subject: Subject, steps: Sequence[NodeGradient]) -> str | None:
     """Return the node nearest to the score whose rule is wrong, or None if each is right by itself.
 
     Every node is taken alone: the cotangents that its rule returned, times a random direction, must be the cotangents
@@ -75,13 +75,13 @@ def first_batch_dependent(subject: Subject) -> str | None:
     return None
 
 
-def _error(subject: Subject, step: Step, values: Arrays) -> float:
+def _error(subject: Subject, step: NodeGradient, values: Arrays) -> float:
     """Return the largest relative error of one node's cotangents at the given values of its inputs and outputs."""
     rng = np.random.default_rng(0)
     return max(_input_error(subject, step, values, x, rng) for x in step.needed)
 
 
-def _input_error(subject: Subject, step: Step, values: Arrays, x: ir.Value, rng: np.random.Generator) -> float:
+def _input_error(subject: Subject, step: NodeGradient, values: Arrays, x: ir.Value, rng: np.random.Generator) -> float:
     base = {str(value.name): values[str(value.name)] for value in step.node.inputs if value is not None}
     name = str(x.name)
     size = float(np.sqrt(np.mean(base[name] ** 2))) or 1.0
@@ -101,7 +101,7 @@ def _input_error(subject: Subject, step: Step, values: Arrays, x: ir.Value, rng:
     return float(np.max(slope_errors(got, expected, typical)))
 
 
-def _error_beside(subject: Subject, step: Step, values: Arrays, feeds: Arrays) -> float:
+def _error_beside(subject: Subject, step: NodeGradient, values: Arrays, feeds: Arrays) -> float:
     rng = np.random.default_rng(1)
     moved = {}
     for x in step.needed:
@@ -111,7 +111,7 @@ def _error_beside(subject: Subject, step: Step, values: Arrays, feeds: Arrays) -
     return _error(subject, step, subject.run_in_float64({**feeds, **moved}, _step_names(step)))
 
 
-def _pruned_seeds(subject: Subject, steps: Sequence[Step], feeds: Arrays) -> Arrays:
+def _pruned_seeds(subject: Subject, steps: Sequence[NodeGradient], feeds: Arrays) -> Arrays:
     """Return the cotangents of the score that the graph lacks, where its task may lose one."""
     manifest = subject.manifest
     seed = task_of(manifest).lost_seed(manifest, subject.engine.run(feeds))
@@ -132,13 +132,13 @@ def _pair(g: np.ndarray, tangent: np.ndarray, shape: tuple[int, ...]) -> np.ndar
     return np.asarray(product.reshape(g.shape[0], -1).sum(axis=1))
 
 
-def _step_names(step: Step) -> list[str]:
+def _step_names(step: NodeGradient) -> list[str]:
     values = [value for value in step.node.inputs if value is not None]
     values += [value for pair in (*step.outputs, *step.inputs) for value in pair]
     return [str(value.name) for value in values]
 
 
-def _is_real(step: Step) -> bool:
+def _is_real(step: NodeGradient) -> bool:
     """Tell whether the node computes with real numbers only: straight-through gradients are no derivatives."""
     values = [*step.needed, *(y for y, _ in step.outputs)]
     return all(value.dtype is not None and value.dtype.is_floating_point() for value in values)

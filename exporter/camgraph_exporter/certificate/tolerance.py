@@ -7,8 +7,8 @@ import itertools
 import onnx
 from onnx import TensorProto
 
+from camgraph_exporter.certificate.layer_to_score import is_quantised
 from camgraph_exporter.certificate.subject import Subject
-from camgraph_exporter.certificate.tail import is_quantised
 
 _HALF = {TensorProto.FLOAT16}
 # One step of a number near one. onnxruntime has few kernels of half precision on the CPU: it computes in float32, and

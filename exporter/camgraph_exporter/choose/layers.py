@@ -12,7 +12,7 @@ from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.layers.branches import parallel_branches
 from camgraph_exporter.layers.layers import TargetLayer, ends_of_blocks, narrowest, spatial_layers
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.quantised.forms import quantised_twin, shown
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.tasks import Score
@@ -21,7 +21,7 @@ AUTO = "auto"
 
 
 def choose_layers(
-    prepared: Prepared, score: Score, name: str = AUTO, aliases: Mapping[str, str] = MappingProxyType({})
+    prepared: PreparedModel, score: Score, name: str = AUTO, aliases: Mapping[str, str] = MappingProxyType({})
 ) -> list[TargetLayer]:
     """Return the layer that the user named, or for "auto" those that Grad-CAM means.
 
@@ -63,7 +63,7 @@ def choose_layers(
     return [replace(chosen[0], note=" ".join(filter(None, [*notes, chosen[0].note]))), *chosen[1:]]
 
 
-def candidate_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
+def candidate_layers(prepared: PreparedModel, score: Score) -> list[TargetLayer]:
     """Return the layers that are worth a choice: the ends of blocks, in the order of the model.
 
     For scores of an image they are those through which all evidence passes.
@@ -73,20 +73,20 @@ def candidate_layers(prepared: Prepared, score: Score) -> list[TargetLayer]:
     return (ends if score.task.is_dense else narrowest(ends)) or layers
 
 
-def branches_of(prepared: Prepared, score: Score, layers: Sequence[TargetLayer]) -> list[list[TargetLayer]]:
+def branches_of(prepared: PreparedModel, score: Score, layers: Sequence[TargetLayer]) -> list[list[TargetLayer]]:
     """Return the layers of each parallel branch; scores of pixels or boxes have one."""
     return [list(layers)] if score.task.is_dense else parallel_branches(prepared, score.value, layers)
 
 
 def choose_layer(
-    prepared: Prepared, score: Score, name: str = AUTO, aliases: Mapping[str, str] = MappingProxyType({})
+    prepared: PreparedModel, score: Score, name: str = AUTO, aliases: Mapping[str, str] = MappingProxyType({})
 ) -> TargetLayer:
     """Return the first of `choose_layers`."""
     return choose_layers(prepared, score, name, aliases)[0]
 
 
 def _named(
-    prepared: Prepared, score: Score, name: str, aliases: Mapping[str, str], layers: Sequence[TargetLayer]
+    prepared: PreparedModel, score: Score, name: str, aliases: Mapping[str, str], layers: Sequence[TargetLayer]
 ) -> TargetLayer:
     by_name = {layer.name: layer for layer in layers}
     tensor = _twin(prepared, aliases.get(name, name))
@@ -105,7 +105,9 @@ def _fused(chosen: Sequence[TargetLayer]) -> str:
     )
 
 
-def _beside(prepared: Prepared, score: Score, layer: TargetLayer, branches: Sequence[Sequence[TargetLayer]]) -> str:
+def _beside(
+    prepared: PreparedModel, score: Score, layer: TargetLayer, branches: Sequence[Sequence[TargetLayer]]
+) -> str:
     """Say which branches a heatmap at a named layer does not show."""
     others = [branch for branch in branches if layer.name not in {each.name for each in branch}]
     if len(branches) == 1 or not others:
@@ -123,7 +125,7 @@ def _listed(layers: Sequence[TargetLayer]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def _auto(prepared: Prepared, score: Score, layers: Sequence[TargetLayer]) -> TargetLayer:
+def _auto(prepared: PreparedModel, score: Score, layers: Sequence[TargetLayer]) -> TargetLayer:
     """Return the best layer of a branch among those whose place is known, of which there are some."""
     placed = [layer for layer in layers if not layer.place_unknown]
     chosen = score.task.best_layer(prepared, score, placed)
@@ -146,14 +148,14 @@ def _passed_over(meant: TargetLayer, chosen: TargetLayer) -> str:
     )
 
 
-def _twin(prepared: Prepared, name: str) -> str:
+def _twin(prepared: PreparedModel, name: str) -> str:
     """Return the name of what quantisation makes of a tensor, which the deployed model computes with; else its own."""
     value = prepared.value(name)
     twin = quantised_twin(value) if value is not None else None
     return str(twin.name) if twin is not None else name
 
 
-def _unknown(prepared: Prepared, score: Score, name: str, by_name: dict[str, TargetLayer]) -> ExportError:
+def _unknown(prepared: PreparedModel, score: Score, name: str, by_name: dict[str, TargetLayer]) -> ExportError:
     value, hint = prepared.value(name), "`camgraph inspect` lists the layers."
     if value is None:
         return UnknownTensorError(f"There is no layer {name!r}.{closest(name, by_name)} {hint}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.reading.axes import axes_on
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.reading.layouts import layout_from
@@ -15,7 +15,7 @@ _SHOWN = 3
 _OPTIMISER = "com.microsoft"
 
 
-def why_no_map(prepared: Prepared, score: Score) -> str:
+def why_no_map(prepared: PreparedModel, score: Score) -> str:
     """Return one or two sentences: which nodes hide the maps, or that there are none."""
     path = image_path(prepared, score.value)
     stacked = _stacked_images(path, prepared)
@@ -40,7 +40,7 @@ def why_no_map(prepared: Prepared, score: Score) -> str:
     return f"No feature map can be followed through nodes that are not standard: {', '.join(named)}{more}. {advice}"
 
 
-def _maps_without_gradient(path: GradientPath, prepared: Prepared, score: Score) -> str:
+def _maps_without_gradient(path: GradientPath, prepared: PreparedModel, score: Score) -> str:
     """Say so where the model has maps, and no gradient comes to them."""
     axes, flows = axes_on(path, prepared.image, prepared.probe.constants), path.with_gradient()
     pixels = pixels_of(prepared)
@@ -58,7 +58,7 @@ def _maps_without_gradient(path: GradientPath, prepared: Prepared, score: Score)
     )
 
 
-def _stacked_images(path: GradientPath, prepared: Prepared) -> str:
+def _stacked_images(path: GradientPath, prepared: PreparedModel) -> str:
     """Say so where the model joins several versions of the image along the batch."""
     for node in path.nodes:
         value = node.outputs[0]

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.reads import reads
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.quantised.forms import maker
 from camgraph_exporter.score.one_number import words_of
 from camgraph_exporter.tasks import Score
@@ -41,7 +41,7 @@ class _Mark:
     reason: str
 
 
-def choose_output(prepared: Prepared, scores: Sequence[Score], num_labels: int) -> tuple[Score, str]:
+def choose_output(prepared: PreparedModel, scores: Sequence[Score], num_labels: int) -> tuple[Score, str]:
     """Return the most likely of the scores that the outputs show, and a note that names the others."""
     before = {score.output: _before(score.value) for score in scores}
     marks = [_mark(prepared, score, scores, before, num_labels) for score in scores]
@@ -66,7 +66,7 @@ def choose_output(prepared: Prepared, scores: Sequence[Score], num_labels: int) 
 
 
 def _mark(
-    prepared: Prepared,
+    prepared: PreparedModel,
     score: Score,
     scores: Sequence[Score],
     before: dict[ir.Value, set[ir.Value]],
@@ -116,7 +116,7 @@ def _alike(score: Score, other: Score) -> bool:
     return score.task is other.task and score.num_classes == other.num_classes
 
 
-def _has_unit_length(prepared: Prepared, output: ir.Value) -> bool:
+def _has_unit_length(prepared: PreparedModel, output: ir.Value) -> bool:
     """Tell whether a row of several numbers always has the length 1, as an embedding that was normalised."""
     sample = prepared.probe.outputs.get(str(output.name))
     if sample is None or sample.ndim != 2 or sample.shape[1] < 2 or sample.dtype.kind != "f":

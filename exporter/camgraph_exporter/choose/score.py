@@ -11,7 +11,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.choose.output import choose_output
 from camgraph_exporter.errors import ScoreError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import Dims, dims_of
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.one_number import one_number
 from camgraph_exporter.score.output_head import OutputHead
 from camgraph_exporter.score.ranking import ranked_scores
@@ -43,7 +43,7 @@ class ScoreOptions:
     num_labels: int = 0
 
 
-def find_score(prepared: Prepared, options: ScoreOptions | None = None) -> Score:
+def find_score(prepared: PreparedModel, options: ScoreOptions | None = None) -> Score:
     """Find the score before the first output that can be one, or take the tensor that the user named.
 
     Raises:
@@ -54,7 +54,7 @@ def find_score(prepared: Prepared, options: ScoreOptions | None = None) -> Score
     return _named(prepared, options) if options.tensor is not None else _first(prepared, options)
 
 
-def _named(prepared: Prepared, options: ScoreOptions) -> Score:
+def _named(prepared: PreparedModel, options: ScoreOptions) -> Score:
     assert options.tensor is not None
     value = prepared.value(options.tensor)
     if value is None:
@@ -89,7 +89,7 @@ def _same_shape(value: ir.Value, other: ir.Value) -> bool:
     return value.shape is not None and other.shape is not None and dims_of(value) == dims_of(other)
 
 
-def _first(prepared: Prepared, options: ScoreOptions) -> Score:
+def _first(prepared: PreparedModel, options: ScoreOptions) -> Score:
     scores, problems = [], []
     for output in prepared.graph.outputs:
         try:
@@ -102,13 +102,13 @@ def _first(prepared: Prepared, options: ScoreOptions) -> Score:
     return replace(score, note=" ".join(filter(None, (score.note, score.task.doubt(score), others))))
 
 
-def _shown_by(prepared: Prepared, output: ir.Value) -> OutputHead:
+def _shown_by(prepared: PreparedModel, output: ir.Value) -> OutputHead:
     """Return the scores that an output shows in their own order, or holds the best of."""
     ranked = ranked_scores(prepared, output)
     return ranked if ranked is not None else head_of(prepared, output)
 
 
-def _interpret(prepared: Prepared, shown: OutputHead, output: ir.Value, options: ScoreOptions) -> Score:
+def _interpret(prepared: PreparedModel, shown: OutputHead, output: ir.Value, options: ScoreOptions) -> Score:
     """Read a tensor as scores of the asked task, or of the task that its shape suggests."""
     value = shown.value
     if options.head is not None:

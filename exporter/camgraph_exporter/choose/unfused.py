@@ -10,7 +10,7 @@ from camgraph_exporter.choose.score import ScoreOptions, find_score
 from camgraph_exporter.errors import ExportError
 from camgraph_exporter.prepare.fusions import can_be_written_out
 from camgraph_exporter.prepare.normalise import LOWEST_OPSET
-from camgraph_exporter.prepare.prepare import Prepared, prepare
+from camgraph_exporter.prepare.prepare import PreparedModel, prepare
 from camgraph_exporter.reading.image_path import image_path
 
 # What makes features of pixels: no layer lies before the first of them.
@@ -19,7 +19,7 @@ _FEATURES = {"Conv", "ConvTranspose", "MatMul", "Gemm", "FusedConv", "FusedMatMu
 
 def prepare_for(
     model: ir.Model, options: ScoreOptions, *, opset: int = LOWEST_OPSET, sizes: Sequence[int] | None = None
-) -> Prepared:
+) -> PreparedModel:
     """Prepare a model so that its layers and their gradients can be found.
 
     Raises:
@@ -31,7 +31,7 @@ def prepare_for(
     return prepare(model.clone(), opset=opset, sizes=sizes, fused=names) if names else prepared
 
 
-def _fused_after_features(prepared: Prepared, options: ScoreOptions) -> set[str]:
+def _fused_after_features(prepared: PreparedModel, options: ScoreOptions) -> set[str]:
     """Return the fused nodes between the first features and the score, by their first outputs."""
     try:
         score = find_score(prepared, options)

@@ -119,7 +119,7 @@ class _Unsupported(OpRun):
 
 
 @dataclass(frozen=True)
-class _Step:
+class _Planned:
     node: OpRun
     # Values that nobody reads any more after this node.
     release: tuple[str, ...]
@@ -142,7 +142,7 @@ class Float64Evaluator:
             model, weights = split_float64(model)
         self._evaluator = _Evaluator(model)
         self._constants: dict[str, Any] = {**self._evaluator.rt_inits_, **weights}
-        self._plans: dict[tuple[tuple[str, ...], frozenset[str]], list[_Step]] = {}
+        self._plans: dict[tuple[tuple[str, ...], frozenset[str]], list[_Planned]] = {}
 
     @property
     def input_names(self) -> list[str]:
@@ -174,25 +174,25 @@ class Float64Evaluator:
                 values.pop(name, None)
         return [_value(values, name) for name in wanted]
 
-    def _plan(self, wanted: tuple[str, ...], fed: frozenset[str]) -> list[_Step]:
+    def _plan(self, wanted: tuple[str, ...], fed: frozenset[str]) -> list[_Planned]:
         key = (wanted, fed)
         if key not in self._plans:
             self._plans[key] = self._make_plan(wanted, fed)
         return self._plans[key]
 
-    def _make_plan(self, wanted: tuple[str, ...], fed: frozenset[str]) -> list[_Step]:
+    def _make_plan(self, wanted: tuple[str, ...], fed: frozenset[str]) -> list[_Planned]:
         """The needed nodes in their order, each with the values whose last reader it is."""
         known = fed | self._constants.keys() | {""}
         needed = set(wanted) - known
         keep = {*wanted, *known}
-        steps: list[_Step] = []
+        steps: list[_Planned] = []
         for node in reversed(self._evaluator.rt_nodes_):
             produced = needed.intersection(node.output)
             if not produced:
                 continue
-            read = set(reads(node.onnx_node))
+            read = set(names_read_by(node.onnx_node))
             release = (read | set(node.output)) - keep
-            steps.append(_Step(node, tuple(release)))
+            steps.append(_Planned(node, tuple(release)))
             keep |= release
             needed = (needed - produced) | (read - known)
         if needed:
@@ -203,8 +203,8 @@ class Float64Evaluator:
         return steps[::-1]
 
 
-def reads(node: NodeProto) -> Iterator[str]:
-    """Names that a node reads, including those that its subgraphs take from outside."""
+def names_read_by(node: NodeProto) -> Iterator[str]:
+    """Yield the names that a node reads, including those that its subgraphs take from outside."""
     yield from node.input
     for attribute in node.attribute:
         if attribute.type == AttributeProto.GRAPH:
@@ -214,7 +214,7 @@ def reads(node: NodeProto) -> Iterator[str]:
 def _free_names(graph: GraphProto) -> Iterable[str]:
     own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
     for node in graph.node:
-        yield from (name for name in reads(node) if name not in own)
+        yield from (name for name in names_read_by(node) if name not in own)
         own.update(node.output)
     yield from (value.name for value in graph.output if value.name not in own)
 

@@ -11,7 +11,7 @@ from camgraph_exporter.float64.windows import Array
 
 
 @dataclass(frozen=True)
-class _Axis:
+class _ResizedAxis:
     """How one axis is resized: `scale` is output over input, `roi` a part of the input in [0, 1]."""
 
     axis: int
@@ -92,7 +92,7 @@ def _plan(
     sizes: Array | None = None,
     roi: Array | None = None,
     policy: str = "stretch",
-) -> list[_Axis]:
+) -> list[_ResizedAxis]:
     if scales is not None:
         # The output size is the floor of a float32 product, as deployed: 0.7 * 10 is 7 in float32, not 6.
         factors = [float(s) for s in scales]
@@ -107,7 +107,7 @@ def _plan(
     starts = [0.0] * len(axes) if roi is None else [float(r) for r in roi[: len(axes)]]
     ends = [1.0] * len(axes) if roi is None else [float(r) for r in roi[len(axes) :]]
     return [
-        _Axis(a, shape[a], out, factor, (start, end))
+        _ResizedAxis(a, shape[a], out, factor, (start, end))
         for a, out, factor, start, end in zip(axes, outs, factors, starts, ends, strict=True)
     ]
 
@@ -124,7 +124,7 @@ def _common_factor(sizes: Sequence[int] | Array, shape: list[int], policy: str) 
     return min(ratios) if policy == "not_larger" else max(ratios)
 
 
-def _coordinates(item: _Axis, mode: str, precision: type[np.floating[Any]]) -> Array:
+def _coordinates(item: _ResizedAxis, mode: str, precision: type[np.floating[Any]]) -> Array:
     """Where in the input each output element lies.
 
     Nearest asks for float32, in which runtimes work: the rounding decides which element wins a tie.
@@ -153,7 +153,7 @@ def _coordinates(item: _Axis, mode: str, precision: type[np.floating[Any]]) -> A
     return where
 
 
-def _nearest(where: Array, mode: str, item: _Axis) -> Array:
+def _nearest(where: Array, mode: str, item: _ResizedAxis) -> Array:
     match mode:
         case "simple":
             index = np.ceil(where) if item.scale < 1 else np.floor(where)
@@ -170,7 +170,7 @@ def _nearest(where: Array, mode: str, item: _Axis) -> Array:
 
 def _matrix(
     where: Array,
-    item: _Axis,
+    item: _ResizedAxis,
     mode: str,
     a: float = -0.75,
     *,

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import ModelFileError
-from camgraph_exporter.frontends.pytorch.files import describe, is_torch_file
+from camgraph_exporter.frontends.pytorch.files import is_torch_file, what_it_is
 from camgraph_exporter.frontends.sparse_weights import fill_sparse_weights
 from camgraph_exporter.frontends.tensor_outputs import keep_tensor_outputs, labels_of_maps
 from camgraph_exporter.frontends.well_formed import check_well_formed, to_model
@@ -50,7 +50,7 @@ def load_onnx(path: str | Path) -> LoadedModel:
     if not path.is_file():
         raise ModelFileError(f"There is no file {str(path)!r}. Give the path of an .onnx file.")
     if is_torch_file(path):
-        raise ModelFileError(describe(path))
+        raise ModelFileError(what_it_is(path))
     proto = _parse(path)
     _check_content(proto, path)
     _check_external_data(proto, path)

@@ -18,7 +18,7 @@ from onnx.reference import ReferenceEvaluator
 
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of, static, unknown
 
-Operand = ir.Value | np.ndarray[Any, Any] | float | int | None
+Argument = ir.Value | np.ndarray[Any, Any] | float | int | None
 
 # Larger results of constant operators stay nodes: every runtime folds them at load, and the file keeps one copy of the
 # weights.
@@ -59,13 +59,13 @@ class Emitter:
         if not op_type[0].isupper():
             raise AttributeError(op_type)
 
-        def emit(*inputs: Operand, **attributes: Any) -> ir.Value:
+        def emit(*inputs: Argument, **attributes: Any) -> ir.Value:
             return self.emit(op_type, inputs, attributes)[0]
 
         return emit
 
     def emit(
-        self, op_type: str, inputs: Sequence[Operand], attributes: dict[str, Any] | None = None, *, outputs: int = 1
+        self, op_type: str, inputs: Sequence[Argument], attributes: dict[str, Any] | None = None, *, outputs: int = 1
     ) -> tuple[ir.Value, ...]:
         """Append one node of `op_type` and return its outputs; an equal node that exists already is used again."""
         attributes = {name: value for name, value in (attributes or {}).items() if value is not None}
@@ -99,11 +99,11 @@ class Emitter:
         self.nodes.append(node)
         return results
 
-    def _as_values(self, inputs: Sequence[Operand]) -> tuple[ir.Value | None, ...]:
+    def _as_values(self, inputs: Sequence[Argument]) -> tuple[ir.Value | None, ...]:
         like = next((x.dtype for x in inputs if isinstance(x, ir.Value) and x.dtype is not None), None)
         return tuple(self._as_value(x, like) for x in inputs)
 
-    def _as_value(self, operand: Operand, like: ir.DataType | None) -> ir.Value | None:
+    def _as_value(self, operand: Argument, like: ir.DataType | None) -> ir.Value | None:
         if operand is None or isinstance(operand, ir.Value):
             return operand
         if isinstance(operand, np.ndarray):

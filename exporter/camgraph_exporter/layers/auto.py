@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.layers.layers import TargetLayer, is_moved, narrowest
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.quantised.forms import maker, shown
 
 _POOLS = {"MaxPool", "AveragePool", "LpPool", "QLinearAveragePool"}
@@ -25,7 +25,7 @@ def last_map(layers: Sequence[TargetLayer]) -> TargetLayer:
 
 
 def deepest_map(
-    prepared: Prepared, score: ir.Value, layers: Sequence[TargetLayer], others: Sequence[TargetLayer]
+    prepared: PreparedModel, score: ir.Value, layers: Sequence[TargetLayer], others: Sequence[TargetLayer]
 ) -> TargetLayer:
     """Return the last of the coarsest `layers` that a finer map, one of `others`, is made from.
 

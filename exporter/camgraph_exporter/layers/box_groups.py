@@ -10,7 +10,7 @@ import onnx_ir as ir
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.reads import reads
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.quantised.forms import maker
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.score.pieces import Constants, Piece, constant, step_back, whole
@@ -37,7 +37,7 @@ class BoxGroup:
 class BoxGroups:
     """The groups of boxes of a detector's scores, which have the shape `shape`."""
 
-    def __init__(self, prepared: Prepared, score: ir.Value, shape: ScoreShape) -> None:
+    def __init__(self, prepared: PreparedModel, score: ir.Value, shape: ScoreShape) -> None:
         path = image_path(prepared, score)
         sources = _sources(score, path, prepared.probe.constants)
         self.groups = [_group(piece, shape.logits, path) for piece in sources]

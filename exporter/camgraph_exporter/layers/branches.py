@@ -13,11 +13,13 @@ import onnx_ir as ir
 
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.layers.layers import TargetLayer, cuts_of
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.reading.image_path import image_path
 
 
-def parallel_branches(prepared: Prepared, score: ir.Value, layers: Sequence[TargetLayer]) -> list[list[TargetLayer]]:
+def parallel_branches(
+    prepared: PreparedModel, score: ir.Value, layers: Sequence[TargetLayer]
+) -> list[list[TargetLayer]]:
     """Return the layers of each parallel branch, in the order of the model; a single branch has all of them.
 
     `layers` are the feature maps between image and score. Within its branch a layer `is_cut` if all of the branch's
@@ -59,7 +61,7 @@ def _connected(path: GradientPath, layers: Sequence[TargetLayer]) -> list[list[T
 
 
 def _alone(
-    prepared: Prepared, score: ir.Value, branch: Sequence[TargetLayer], maps: set[ir.Value]
+    prepared: PreparedModel, score: ir.Value, branch: Sequence[TargetLayer], maps: set[ir.Value]
 ) -> list[TargetLayer]:
     """Return a branch's layers as they are in the network without the other branches."""
     others = maps - {layer.value for layer in branch}

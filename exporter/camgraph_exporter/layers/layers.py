@@ -12,7 +12,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.layers.cost import macs
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.quantised.forms import maker, quantised_twin
 from camgraph_exporter.reading.axes import axes_on
 from camgraph_exporter.reading.axis import TokenGrid
@@ -67,7 +67,7 @@ class TargetLayer:
         return str(self.value.name)
 
 
-def ends_of_blocks(prepared: Prepared, layers: Sequence[TargetLayer]) -> list[TargetLayer]:
+def ends_of_blocks(prepared: PreparedModel, layers: Sequence[TargetLayer]) -> list[TargetLayer]:
     """Return those layers that are the ends of blocks, and of which it is known where they lie on the image."""
     names = {layer.name for layer in layers}
     return [
@@ -86,7 +86,7 @@ def narrowest(layers: Sequence[TargetLayer]) -> list[TargetLayer]:
     return cuts or [layer for layer in layers if layer.is_junction] or list(layers)
 
 
-def spatial_layers(prepared: Prepared, score: ir.Value) -> list[TargetLayer]:
+def spatial_layers(prepared: PreparedModel, score: ir.Value) -> list[TargetLayer]:
     """Return every feature map on a path from image to score, in the order of the model.
 
     A map that is quantised at once is left out: its dequantised twin is what the deployed model computes with.
@@ -128,7 +128,7 @@ def spatial_layers(prepared: Prepared, score: ir.Value) -> list[TargetLayer]:
     return [replace(layer, extra_cost=after[layer.value] / total) for layer in layers]
 
 
-def _layer(value: ir.Value, layout: MapLayout | None, prepared: Prepared) -> TargetLayer | None:
+def _layer(value: ir.Value, layout: MapLayout | None, prepared: PreparedModel) -> TargetLayer | None:
     if layout is None:
         return None
     channels, height, width = layout.sizes(value)
@@ -186,7 +186,7 @@ def _is_junction(value: ir.Value, path: GradientPath) -> bool:
     return len(consumers) > 1 or len(joined) > 1
 
 
-def _continues(value: ir.Value, names: set[str], prepared: Prepared) -> bool:
+def _continues(value: ir.Value, names: set[str], prepared: PreparedModel) -> bool:
     """Tell whether a map goes on into an activation, a normalisation or arithmetic with constants."""
     consumers = [use.node for use in value.uses()]
     if len(consumers) != 1 or not any(str(out.name) in names for out in consumers[0].outputs):

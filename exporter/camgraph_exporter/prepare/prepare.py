@@ -24,7 +24,7 @@ from camgraph_exporter.quantised.integer_maps import show_integer_maps
 
 
 @dataclass
-class Prepared:
+class PreparedModel:
     """A normalised model whose values all carry shapes and types.
 
     `notes`: what the user should know of it, one sentence each. `is_widened`: it computes in float32 what the source
@@ -61,7 +61,7 @@ def prepare(
     opset: int = LOWEST_OPSET,
     sizes: Sequence[int] | None = None,
     fused: Collection[str] = (),
-) -> Prepared:
+) -> PreparedModel:
     """Normalise and probe a model.
 
     Args:
@@ -95,7 +95,7 @@ def prepare(
     settle_poolings(model)
     unpack_sequences(model)
     show_integer_maps(model)
-    return Prepared(model, image, result, notes + stored + [NOTE] * is_widened, is_widened)
+    return PreparedModel(model, image, result, notes + stored + [NOTE] * is_widened, is_widened)
 
 
 def _with_any_batch(model: ir.Model, sizes: Sequence[int] | None) -> tuple[ir.Model, list[str]]:

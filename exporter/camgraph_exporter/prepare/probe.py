@@ -20,7 +20,7 @@ from camgraph_core.errors import CamgraphError
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of
 from camgraph_exporter.graph.reads import reads
-from camgraph_exporter.prepare.screen import contributing_nodes, describe
+from camgraph_exporter.prepare.screen import contributing_nodes, name_nodes
 from camgraph_exporter.storage import load_engine, weights_folder
 from camgraph_runtime.run.engine import Engine
 
@@ -176,7 +176,7 @@ def _check_repeatable(engine: Engine, model: ir.Model, run: _Run) -> None:
     ]
     if random:
         raise ModelFileError(
-            f"The model gives different results for the same image: {describe(random)} random. "
+            f"The model gives different results for the same image: {name_nodes(random)} random. "
             "Export the model again in evaluation mode."
         )
 

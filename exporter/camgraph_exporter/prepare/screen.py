@@ -29,9 +29,9 @@ def screen(model: ir.Model) -> None:
     broken = [value for value in _weights(nodes) if _has_nan(value)]
     problems = []
     if training:
-        problems.append(f"{describe(training)} in training mode. {_ADVICE}")
+        problems.append(f"{name_nodes(training)} in training mode. {_ADVICE}")
     if random:
-        problems.append(f"{describe(random)} random, so the same image gives different results. {_ADVICE}")
+        problems.append(f"{name_nodes(random)} random, so the same image gives different results. {_ADVICE}")
     if broken:
         named = ", ".join(repr(str(value.name)) for value in broken)
         problems.append(f"The weights {named} contain NaN, so no result is a number. Export or train the model again.")
@@ -61,7 +61,7 @@ def _dependent_nodes(graph: ir.Graph) -> set[ir.Node]:
     return nodes
 
 
-def describe(nodes: Iterable[ir.Node]) -> str:
+def name_nodes(nodes: Iterable[ir.Node]) -> str:
     """Name nodes as the subject of a sentence: `Node 'a' (Dropout) is`, `Nodes 'a' (Dropout), 'b' (Relu) are`."""
     named = [f"{node.name or node.outputs[0].name!r} ({node.op_type})" for node in nodes]
     return f"Node {named[0]} is" if len(named) == 1 else f"Nodes {', '.join(named)} are"

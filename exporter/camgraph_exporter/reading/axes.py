@@ -53,16 +53,16 @@ def axes_on(path: GradientPath, image: ir.Value, constants: Constants) -> dict[i
     """Return the axes of every value on a path that starts at the image."""
     known = {image: image_axes(image)}
     for node in path.nodes:
-        step = _Step(node, constants, known)
+        reading = _AxesReading(node, constants, known)
         read = _foreign if node.domain else _READERS.get(node.op_type, _broadcast)
         for index, value in enumerate(node.outputs):
             if value.shape is not None:
-                known[value] = read(step, index)
+                known[value] = read(reading, index)
     return known
 
 
 @dataclass(frozen=True)
-class _Step(NodeReading):
+class _AxesReading(NodeReading):
     """One node with the axes of the values before it."""
 
     known: Mapping[ir.Value, Axes]
@@ -84,20 +84,20 @@ class _Step(NodeReading):
         return dims_of(self.node.outputs[index])
 
 
-def _spatial(step: _Step, index: int) -> Axes:
-    out = step.out(index)
+def _spatial(reading: _AxesReading, index: int) -> Axes:
+    out = reading.out(index)
     if len(out) == 4:
         return CHANNELS_FIRST
     # A convolution over a row of tokens.
-    return _broadcast(step, index) if len(out) == 3 else (None,) * len(out)
+    return _broadcast(reading, index) if len(out) == 3 else (None,) * len(out)
 
 
-def _broadcast(step: _Step, index: int) -> Axes:
+def _broadcast(reading: _AxesReading, index: int) -> Axes:
     """Align the inputs to the right as NumPy does; an axis means what it means in the first input that knows it."""
-    out = step.out(index)
+    out = reading.out(index)
     result: list[Axis | None] = [None] * len(out)
-    for i, value in enumerate(step.node.inputs):
-        axes = step.axes(i)
+    for i, value in enumerate(reading.node.inputs):
+        axes = reading.axes(i)
         if value is None or axes is None:
             continue
         dims = dims_of(value)
@@ -107,43 +107,43 @@ def _broadcast(step: _Step, index: int) -> Axes:
     return tuple(result)
 
 
-def _foreign(step: _Step, index: int) -> Axes:
+def _foreign(reading: _AxesReading, index: int) -> Axes:
     """Take operators of other domains to be element by element, where shapes allow it; but not those on blocks."""
-    return (None,) * len(step.out(index)) if step.node.domain == _BLOCKED else _broadcast(step, index)
+    return (None,) * len(reading.out(index)) if reading.node.domain == _BLOCKED else _broadcast(reading, index)
 
 
-def _resize(step: _Step, index: int) -> Axes:
-    out, dims = step.out(index), step.dims(0)
-    keeps = [out[i] == dims[i] or not is_role(axis, Role.TOKENS) for i, axis in enumerate(step.x)]
-    return tuple(axis if kept else None for axis, kept in zip(step.x, keeps, strict=True))
+def _resize(reading: _AxesReading, index: int) -> Axes:
+    out, dims = reading.out(index), reading.dims(0)
+    keeps = [out[i] == dims[i] or not is_role(axis, Role.TOKENS) for i, axis in enumerate(reading.x)]
+    return tuple(axis if kept else None for axis, kept in zip(reading.x, keeps, strict=True))
 
 
-def _transpose(step: _Step, index: int) -> Axes:
-    perm = step.attribute("perm")
-    order = list(perm) if isinstance(perm, Sequence) else list(reversed(range(len(step.out(index)))))
-    return tuple(step.x[i] for i in order)
+def _transpose(reading: _AxesReading, index: int) -> Axes:
+    perm = reading.attribute("perm")
+    order = list(perm) if isinstance(perm, Sequence) else list(reversed(range(len(reading.out(index)))))
+    return tuple(reading.x[i] for i in order)
 
 
-def _reshape(step: _Step, index: int) -> Axes:
-    x, axes = step.node.inputs[0], step.axes(0)
+def _reshape(reading: _AxesReading, index: int) -> Axes:
+    x, axes = reading.node.inputs[0], reading.axes(0)
     if x is None or axes is None:
-        return (None,) * len(step.out(index))
-    return reshaped_axes(x, axes, step.node.outputs[index])
+        return (None,) * len(reading.out(index))
+    return reshaped_axes(x, axes, reading.node.outputs[index])
 
 
-def _concat(step: _Step, index: int) -> Axes:
-    axis = step.number("axis", 0) % len(step.out(index))
-    result = list(_broadcast(step, index))
+def _concat(reading: _AxesReading, index: int) -> Axes:
+    axis = reading.number("axis", 0) % len(reading.out(index))
+    result = list(_broadcast(reading, index))
     result[axis] = None
     before: list[Dim] = []
-    for i in range(len(step.node.inputs)):
-        joined = (step.axes(i) or (None,) * (axis + 1))[axis]
+    for i in range(len(reading.node.inputs)):
+        joined = (reading.axes(i) or (None,) * (axis + 1))[axis]
         if is_role(joined, Role.CHANNELS):
             result[axis] = joined
         elif is_role(joined, Role.TOKENS):
             # Two rows of tokens in one have no single map.
             result[axis] = _shifted(joined, _sum_of(before)) if result[axis] is None else None
-        before.append(step.dims(i)[axis])
+        before.append(reading.dims(i)[axis])
     return tuple(result)
 
 
@@ -178,14 +178,14 @@ def _cut(axis: Axis | None, start: int | None, size: Dim) -> Axis | None:
     return _shifted(axis, -start)
 
 
-def _slice(step: _Step, index: int) -> Axes:
-    out, dims = step.out(index), step.dims(0)
-    starts, axes, steps = step.constant(1), step.constant(3), step.constant(4)
+def _slice(reading: _AxesReading, index: int) -> Axes:
+    out, dims = reading.out(index), reading.dims(0)
+    starts, axes, steps = reading.constant(1), reading.constant(3), reading.constant(4)
     given = list(range(len(starts))) if axes is None and starts is not None else [] if axes is None else axes.tolist()
     start_of = {int(a) % len(dims): int(s) for a, s in zip(given, [] if starts is None else starts, strict=False)}
     plain = steps is None or bool((steps == 1).all())
     result = []
-    for i, axis in enumerate(step.x):
+    for i, axis in enumerate(reading.x):
         if out[i] == dims[i] or not is_role(axis, Role.TOKENS):
             result.append(axis)
             continue
@@ -196,46 +196,46 @@ def _slice(step: _Step, index: int) -> Axes:
     return tuple(result)
 
 
-def _split(step: _Step, index: int) -> Axes:
-    axis = step.number("axis", 0) % len(step.out(index))
-    result = list(step.x)
+def _split(reading: _AxesReading, index: int) -> Axes:
+    axis = reading.number("axis", 0) % len(reading.out(index))
+    result = list(reading.x)
     if is_role(result[axis], Role.TOKENS):
-        start = _sum_of([step.out(i)[axis] for i in range(index)])
-        result[axis] = _cut(result[axis], start, step.out(index)[axis])
+        start = _sum_of([reading.out(i)[axis] for i in range(index)])
+        result[axis] = _cut(result[axis], start, reading.out(index)[axis])
     elif is_role(result[axis], Role.HEIGHT, Role.WIDTH):
         result[axis] = None
     return tuple(result)
 
 
-def _gather(step: _Step, index: int) -> Axes:
-    x = step.axes(0)
-    indices = step.node.inputs[1]
+def _gather(reading: _AxesReading, index: int) -> Axes:
+    x = reading.axes(0)
+    indices = reading.node.inputs[1]
     if x is None or indices is None or indices.shape is None:
-        return (None,) * len(step.out(index))
-    axis = step.number("axis", 0) % len(x)
+        return (None,) * len(reading.out(index))
+    axis = reading.number("axis", 0) % len(x)
     rank = len(indices.shape)
     # All tokens in another order still are the cells of a map; where they lie, `reading.placement` follows.
     same = rank == 1 and (
         is_role(x[axis], Role.CHANNELS)
-        or (is_role(x[axis], Role.TOKENS) and step.out(index)[axis] == step.dims(0)[axis])
+        or (is_role(x[axis], Role.TOKENS) and reading.out(index)[axis] == reading.dims(0)[axis])
     )
     picked: Axes = (x[axis],) if same else (None,) * rank
     return x[:axis] + picked + x[axis + 1 :]
 
 
-def _reduce(step: _Step, index: int) -> Axes:
-    axes = step.ints("axes", 1)
-    rank = len(step.x)
+def _reduce(reading: _AxesReading, index: int) -> Axes:
+    axes = reading.ints("axes", 1)
+    rank = len(reading.x)
     reduced = set(range(rank)) if axes is None else {axis % rank for axis in axes}
-    if len(step.out(index)) == rank:
-        return tuple(None if i in reduced else axis for i, axis in enumerate(step.x))
-    return tuple(axis for i, axis in enumerate(step.x) if i not in reduced)
+    if len(reading.out(index)) == rank:
+        return tuple(None if i in reduced else axis for i, axis in enumerate(reading.x))
+    return tuple(axis for i, axis in enumerate(reading.x) if i not in reduced)
 
 
-def _matmul(step: _Step, index: int) -> Axes:
+def _matmul(reading: _AxesReading, index: int) -> Axes:
     """A product keeps the rows of its left operand; a constant right operand maps channels to channels."""
-    rank = len(step.out(index))
-    left, right = step.axes(0), step.axes(1)
+    rank = len(reading.out(index))
+    left, right = reading.axes(0), reading.axes(1)
     result: list[Axis | None] = [None] * rank
     for axes in (left, right):
         for back in range(3, len(axes or ()) + 1):
@@ -249,13 +249,13 @@ def _matmul(step: _Step, index: int) -> Axes:
     return tuple(result)
 
 
-def _gemm(step: _Step, _index: int) -> Axes:
-    left = step.axes(0)
-    row = left[0] if left is not None and not step.number("transA", 0) else None
+def _gemm(reading: _AxesReading, _index: int) -> Axes:
+    left = reading.axes(0)
+    row = left[0] if left is not None and not reading.number("transA", 0) else None
     return (row, CHANNELS)
 
 
-Reader = Callable[[_Step, int], Axes]
+Reader = Callable[[_AxesReading, int], Axes]
 _READERS: dict[str, Reader] = {
     **dict.fromkeys(_SPATIAL, _spatial),
     "Transpose": _transpose,
@@ -263,7 +263,7 @@ _READERS: dict[str, Reader] = {
     "Concat": _concat, "Slice": _slice, "Split": _split, "Gather": _gather,
     "Resize": _resize, "Upsample": _resize, "Pad": _resize,
     "MatMul": _matmul, "Gemm": _gemm,
-    "Einsum": lambda step, index: (None,) * len(step.out(index)),
+    "Einsum": lambda reading, index: (None,) * len(reading.out(index)),
     **dict.fromkeys(
         ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare",
          "ReduceLogSum", "ReduceLogSumExp"),

@@ -12,14 +12,14 @@ import onnx_ir as ir
 
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.reads import reads
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.reading.pixels import pixels_of
 
 # Their results depend on the shape of their input, not on its values.
 _OF_SHAPE = {"Shape", "Size", "SequenceLength", "ConstantOfShape", "EyeLike", "RandomNormalLike", "RandomUniformLike"}
 
 
-def image_path(prepared: Prepared, score: ir.Value, nodes: Sequence[ir.Node] | None = None) -> GradientPath:
+def image_path(prepared: PreparedModel, score: ir.Value, nodes: Sequence[ir.Node] | None = None) -> GradientPath:
     """Return the nodes and values between the image and a score.
 
     Of what no gradient passes, only steps on single pixels are on it: a mask or an index that is made from the image is

@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import Dim, dims_of, is_static
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.reading.axes import axes_on, image_axes
 from camgraph_exporter.reading.axis import Axes, Role, TokenGrid, is_role, is_spatial_pair
 from camgraph_exporter.reading.image_path import image_path
@@ -31,14 +31,14 @@ class MapLayout:
         return dims[1], dims[2], dims[3]
 
 
-def image_seen(prepared: Prepared) -> tuple[int, int] | None:
+def image_seen(prepared: PreparedModel) -> tuple[int, int] | None:
     """Return height and width of the image in the probe's run, or None for an input that is not an image of pixels."""
     dims = prepared.probe.shapes[str(prepared.image.name)]
     sizes = {axis.role: dim for axis, dim in zip(image_axes(prepared.image), dims, strict=True) if axis is not None}
     return seen(prepared, sizes.get(Role.HEIGHT), sizes.get(Role.WIDTH))
 
 
-def seen(prepared: Prepared, height: Dim | None, width: Dim | None) -> tuple[int, int] | None:
+def seen(prepared: PreparedModel, height: Dim | None, width: Dim | None) -> tuple[int, int] | None:
     """Return two sizes as they were in the probe's run, or None where that is not known."""
     sizes = [prepared.probe.example(dim) if dim is not None else None for dim in (height, width)]
     known = [size for size in sizes if size is not None]
@@ -68,7 +68,7 @@ def _token_layout(value: ir.Value, axes: Axes) -> MapLayout | None:
     return MapLayout(pb.LAYER_LAYOUT_TOKENS, grid)
 
 
-def layout_of(prepared: Prepared, value: ir.Value) -> pb.LayerLayout:
+def layout_of(prepared: PreparedModel, value: ir.Value) -> pb.LayerLayout:
     """Return the layout of one value that depends on the image; channels first where it is not known."""
     path = image_path(prepared, value)
     layout = layout_from(value, axes_on(path, prepared.image, prepared.probe.constants).get(value, ()))

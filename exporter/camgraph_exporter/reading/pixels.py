@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from camgraph_exporter.graph.gradient_path import GradientPath
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 
 MOVES = {"Identity", "Dropout", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Pad"}
 ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Pow"}
@@ -21,7 +21,7 @@ _STEPS = {
 }  # fmt: skip  # a table, in rows of its own
 
 
-def pixels_of(prepared: Prepared) -> set[ir.Value]:
+def pixels_of(prepared: PreparedModel) -> set[ir.Value]:
     """Return the values that are the image itself, rearranged, rescaled, rounded or compared with thresholds.
 
     They show nothing that the model found.
@@ -46,7 +46,7 @@ def front_of(path: GradientPath, pixels: set[ir.Value]) -> set[ir.Value]:
     }
 
 
-def is_constant(value: ir.Value, prepared: Prepared) -> bool:
+def is_constant(value: ir.Value, prepared: PreparedModel) -> bool:
     """Tell whether a value does not depend on the image's content, though perhaps on its size."""
     sightings = prepared.probe.sightings
     return value.is_initializer() or any(value.name in sighting.constants for sighting in sightings[:1])

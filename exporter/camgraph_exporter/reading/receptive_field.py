@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.reading.node_reading import NodeReading
 from camgraph_exporter.reading.window_reading import TRANSPOSED, sliding_window
@@ -31,7 +31,7 @@ class Field:
     jump: float
 
 
-def receptive_fields(prepared: Prepared, score: ir.Value) -> dict[ir.Value, Field]:
+def receptive_fields(prepared: PreparedModel, score: ir.Value) -> dict[ir.Value, Field]:
     """Return the receptive field of every value between image and score.
 
     Araujo et al. 2019, Computing Receptive Fields of Convolutional Neural Networks, section 3.

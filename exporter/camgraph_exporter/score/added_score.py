@@ -9,12 +9,12 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 
 NAME = "camgraph_score"
 
 
-def multiple(prepared: Prepared, value: ir.Value, factor: float) -> ir.Value:
+def multiple(prepared: PreparedModel, value: ir.Value, factor: float) -> ir.Value:
     """Return `factor` times a value; the value itself for 1."""
     if factor == 1:
         return value
@@ -23,7 +23,7 @@ def multiple(prepared: Prepared, value: ir.Value, factor: float) -> ir.Value:
     return append(prepared, "Mul", [value, constant(prepared, np.array(factor), value)], {}, dims_of(value), value)
 
 
-def difference(prepared: Prepared, value: ir.Value, axis: int) -> ir.Value:
+def difference(prepared: PreparedModel, value: ir.Value, axis: int) -> ir.Value:
     """Return the second of two scores along an axis minus the first; the axis stays, with size 1."""
     dims = [1 if i == axis else dim for i, dim in enumerate(dims_of(value))]
     first, second = (
@@ -34,7 +34,7 @@ def difference(prepared: Prepared, value: ir.Value, axis: int) -> ir.Value:
 
 
 def append(
-    prepared: Prepared,
+    prepared: PreparedModel,
     op_type: str,
     inputs: Sequence[ir.Value | None],
     attributes: dict[str, Any],
@@ -49,7 +49,7 @@ def append(
     return result
 
 
-def copy(prepared: Prepared, node: ir.Node, swapped: dict[ir.Value, ir.Value]) -> None:
+def copy(prepared: PreparedModel, node: ir.Node, swapped: dict[ir.Value, ir.Value]) -> None:
     """Append a copy of a node that reads other values; `swapped` says which, and learns of the copy's results."""
     inputs = [x if x is None else swapped.get(x, x) for x in node.inputs]
     made = ir.Node(node.domain, node.op_type, inputs, node.attributes.values(), num_outputs=len(node.outputs))
@@ -59,7 +59,7 @@ def copy(prepared: Prepared, node: ir.Node, swapped: dict[ir.Value, ir.Value]) -
     _adopt(prepared, made, *made.outputs)
 
 
-def constant(prepared: Prepared, array: np.ndarray, like: ir.Value | None = None) -> ir.Value:
+def constant(prepared: PreparedModel, array: np.ndarray, like: ir.Value | None = None) -> ir.Value:
     """Add an initializer, in the element type of `like`; whole numbers without it are int64."""
     dtype = np.dtype(np.int64) if like is None or like.dtype is None else like.dtype.numpy()
     name = _free(prepared)
@@ -69,7 +69,7 @@ def constant(prepared: Prepared, array: np.ndarray, like: ir.Value | None = None
     return value
 
 
-def _adopt(prepared: Prepared, node: ir.Node, *results: ir.Value) -> None:
+def _adopt(prepared: PreparedModel, node: ir.Node, *results: ir.Value) -> None:
     prepared.graph.append(node)
     for result in results:
         result.name = ""
@@ -78,7 +78,7 @@ def _adopt(prepared: Prepared, node: ir.Node, *results: ir.Value) -> None:
     node.name = f"camgraph/{results[0].name}"
 
 
-def _free(prepared: Prepared) -> str:
+def _free(prepared: PreparedModel) -> str:
     taken = set(prepared.graph.initializers) | {str(x.name) for node in prepared.graph for x in node.outputs}
     number = 0
     name = NAME

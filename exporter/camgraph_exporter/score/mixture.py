@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.added_score import copy
 from camgraph_exporter.score.output_head import OutputHead
 from camgraph_exporter.score.stretch import Stretch, fixed_array, is_fixed
@@ -46,7 +46,7 @@ class Mixture:
     account: str
 
 
-def mixture_of(prepared: Prepared, value: ir.Value, leaf: Leaf) -> Mixture | None:
+def mixture_of(prepared: PreparedModel, value: ir.Value, leaf: Leaf) -> Mixture | None:
     """Return what a value combines linearly; None where a part of it is not a probability."""
     nodes: list[ir.Node] = []
     heads: dict[ir.Value, OutputHead] = {}
@@ -100,7 +100,7 @@ def outer_form(f: Stretch | None) -> tuple[float, bool] | None:
     return None
 
 
-def _is_linear(prepared: Prepared, node: ir.Node) -> bool:
+def _is_linear(prepared: PreparedModel, node: ir.Node) -> bool:
     if node.domain:
         return False
     if node.op_type in _MOVES:
@@ -113,7 +113,7 @@ def _is_linear(prepared: Prepared, node: ir.Node) -> bool:
     return node.op_type in _MIXES and (all(moving) or _adds_nothing(prepared, node))
 
 
-def _adds_nothing(prepared: Prepared, node: ir.Node) -> bool:
+def _adds_nothing(prepared: PreparedModel, node: ir.Node) -> bool:
     fixed = [fixed_array(prepared, x) for x in node.inputs if x is not None and is_fixed(prepared, x)]
     return all(array is not None and not array.any() for array in fixed)
 
@@ -126,7 +126,7 @@ def _is_plain(head: OutputHead, leaf: ir.Value) -> bool:
 
 
 def _of_the_scores(
-    prepared: Prepared, value: ir.Value, nodes: list[ir.Node], heads: dict[ir.Value, OutputHead]
+    prepared: PreparedModel, value: ir.Value, nodes: list[ir.Node], heads: dict[ir.Value, OutputHead]
 ) -> ir.Value:
     place = {node: i for i, node in enumerate(prepared.graph)}
     swapped = {x: head.value for x, head in heads.items()}
@@ -142,7 +142,7 @@ def _class_axis(value: ir.Value, heads: dict[ir.Value, OutputHead]) -> int | Non
     return axes.pop() if len(axes) == 1 and ranks == {len(dims_of(value))} else None
 
 
-def _total(prepared: Prepared, value: ir.Value) -> float:
+def _total(prepared: PreparedModel, value: ir.Value) -> float:
     """Return what the numbers of an image sum to, if that is a whole multiple of members; else 1."""
     sample = prepared.probe.outputs.get(str(value.name))
     if sample is None or sample.ndim < 2:

@@ -13,7 +13,7 @@ import onnx_ir as ir
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import ScoreError
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.output_head import OutputHead
 from camgraph_exporter.score.pieces import Constants, Piece, constant, step_back, unquantised, whole
 from camgraph_exporter.score.recognise import head_of
@@ -35,7 +35,7 @@ _SCALED = (
 )
 
 
-def ranked_scores(prepared: Prepared, output: ir.Value) -> OutputHead | None:
+def ranked_scores(prepared: PreparedModel, output: ir.Value) -> OutputHead | None:
     """Return the class scores of all candidates that an output shows the best of; None if it sorts nothing.
 
     Raises:
@@ -96,7 +96,7 @@ class _Trail:
         return self.start is nearer.start and sizes[0] != sizes[1]
 
 
-def _class_scores(sorting: Sorting, prepared: Prepared) -> OutputHead | None:
+def _class_scores(sorting: Sorting, prepared: PreparedModel) -> OutputHead | None:
     """Walk back from what is sorted to the class scores of all candidates, and on to the input of their head."""
     constants = prepared.probe.constants
     is_detector = sorting.node.op_type != "TopK" or _picks_by(sorting.node.outputs[1], constants)
@@ -152,7 +152,7 @@ def _picks_by(indices: ir.Value, constants: Constants) -> bool:
     return False
 
 
-def _farthest(sorting: Sorting, prepared: Prepared, *, rank: int) -> _Trail | None:
+def _farthest(sorting: Sorting, prepared: PreparedModel, *, rank: int) -> _Trail | None:
     """Return the last tensor of scores [N, ...] of this rank that the walk back meets before it is regrouped."""
     constants = prepared.probe.constants
     value, batch = sorting.what, dims_of(prepared.image)[:1]

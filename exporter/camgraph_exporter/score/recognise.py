@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.added_score import difference, multiple
 from camgraph_exporter.score.class_part import class_part
 from camgraph_exporter.score.head_form import HeadForm, direction, head_form
@@ -27,14 +27,14 @@ _WORDS = {
 Way = tuple[ir.Value, Stretch]
 
 
-def head_of(prepared: Prepared, output: ir.Value) -> OutputHead:
+def head_of(prepared: PreparedModel, output: ir.Value) -> OutputHead:
     """Return the scores that an output shows; the output itself where nothing is applied to them."""
     part = class_part(output) if output.shape is not None and len(output.shape) == 3 else None
     found = _head(prepared, output if part is None else part.value)
     return found if part is None else replace(found, part=part)
 
 
-def _head(prepared: Prepared, output: ir.Value) -> OutputHead:
+def _head(prepared: PreparedModel, output: ir.Value) -> OutputHead:
     plain = plain_head(output)
     if plain.kind == pb.HEAD_KIND_NONE:
         # The value is the output, or what the output is the index of the best of.
@@ -57,7 +57,7 @@ def _head(prepared: Prepared, output: ir.Value) -> OutputHead:
     )
 
 
-def _recognise(prepared: Prepared, output: ir.Value) -> OutputHead | None:
+def _recognise(prepared: PreparedModel, output: ir.Value) -> OutputHead | None:
     """Return the scores that an output shows, in the order of trust; None where it shows no probabilities.
 
     First comes what is exactly a softmax, log-softmax or sigmoid; then a mean, or another linear combination, of such;
@@ -72,12 +72,12 @@ def _recognise(prepared: Prepared, output: ir.Value) -> OutputHead | None:
     )
 
 
-def _ways(prepared: Prepared, output: ir.Value) -> list[Way]:
+def _ways(prepared: PreparedModel, output: ir.Value) -> list[Way]:
     """Return the values before an output that decide it alone, the nearest first, each with the function to it."""
     return [(cut, f) for cut in cuts_before(prepared, output) if (f := stretch(prepared, cut, output)) is not None]
 
 
-def _may_be_shifted(prepared: Prepared, value: ir.Value) -> bool:
+def _may_be_shifted(prepared: PreparedModel, value: ir.Value) -> bool:
     """Tell whether a value is a sum or difference with something that the image decides, such as `z - max(z)`."""
     node = value.producer()
     if node is None or node.domain or node.op_type not in {"Add", "Sub"}:
@@ -85,7 +85,7 @@ def _may_be_shifted(prepared: Prepared, value: ir.Value) -> bool:
     return all(x is not None and not is_fixed(prepared, x) for x in node.inputs)
 
 
-def _exact(prepared: Prepared, output: ir.Value, ways: list[Way]) -> OutputHead | None:
+def _exact(prepared: PreparedModel, output: ir.Value, ways: list[Way]) -> OutputHead | None:
     found: tuple[ir.Value, HeadForm] | None = None
     for cut, f in ways:
         form = head_form(f, f.shape)
@@ -129,7 +129,7 @@ def _account(output: ir.Value, cut: ir.Value, form: HeadForm) -> str:
     )
 
 
-def _mixture(prepared: Prepared, output: ir.Value, ways: list[Way]) -> OutputHead | None:
+def _mixture(prepared: PreparedModel, output: ir.Value, ways: list[Way]) -> OutputHead | None:
     def leaf(value: ir.Value) -> OutputHead | None:
         head = plain_head(value)
         return head if head.kind != pb.HEAD_KIND_NONE else _exact(prepared, value, _ways(prepared, value))
@@ -157,7 +157,7 @@ def _mixture(prepared: Prepared, output: ir.Value, ways: list[Way]) -> OutputHea
     return None
 
 
-def _rising(prepared: Prepared, output: ir.Value, ways: list[Way]) -> OutputHead | None:
+def _rising(prepared: PreparedModel, output: ir.Value, ways: list[Way]) -> OutputHead | None:
     for cut, f in ways:
         sign = direction(f, f.shape)
         if sign:
@@ -172,7 +172,7 @@ def _rising(prepared: Prepared, output: ir.Value, ways: list[Way]) -> OutputHead
     return None
 
 
-def _by_its_look(prepared: Prepared, output: ir.Value) -> OutputHead | None:
+def _by_its_look(prepared: PreparedModel, output: ir.Value) -> OutputHead | None:
     """Take several numbers per image that lie in 0..1 and sum to 1 along an axis as probabilities."""
     sample = prepared.probe.outputs.get(str(output.name))
     if sample is None or sample.dtype.kind != "f" or sample.ndim < 2:

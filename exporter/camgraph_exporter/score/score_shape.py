@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from camgraph_exporter.errors import ScoreError
 from camgraph_exporter.graph.dims import Dims, dims_of
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ScoreShape:
         return 1 if self.single_logit else self.num_classes
 
 
-def score_dims(prepared: Prepared, value: ir.Value) -> Dims:
+def score_dims(prepared: PreparedModel, value: ir.Value) -> Dims:
     """Return the dimensions of a tensor of scores.
 
     Raises:

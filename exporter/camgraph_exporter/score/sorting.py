@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.pieces import MOVES, Constants, constant, unquantised
 
 # Which input of an operator is what it sorts or selects by.
@@ -42,7 +42,7 @@ class Sorting:
         return value
 
 
-def last_sorting(prepared: Prepared, found: Sequence[Sorting]) -> Sorting | None:
+def last_sorting(prepared: PreparedModel, found: Sequence[Sorting]) -> Sorting | None:
     """Return the last sorting of the model; the best class of each box counts only where nothing else sorts."""
     position = {node: i for i, node in enumerate(prepared.graph)}
     proper = [sorting for sorting in found if sorting.node.op_type in SORTS]

@@ -16,7 +16,7 @@ from onnx import numpy_helper
 from camgraph_core.errors import CamgraphError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.reads import reads
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.storage import load_engine, weights_folder
 from camgraph_runtime.run.engine import Engine
 
@@ -42,7 +42,7 @@ class Stretch:
         return result if np.isfinite(result).all() else None
 
 
-def stretch(prepared: Prepared, start: ir.Value, end: ir.Value) -> Stretch | None:
+def stretch(prepared: PreparedModel, start: ir.Value, end: ir.Value) -> Stretch | None:
     """Return the function from `start` to `end`; None where it depends on the image in another way as well."""
     shape = example_shape(prepared, start)
     if shape is None or start.dtype is None or start is end:
@@ -67,7 +67,7 @@ def stretch(prepared: Prepared, start: ir.Value, end: ir.Value) -> Stretch | Non
     return _loaded(prepared, start, end, nodes, outside, shape)
 
 
-def cuts_before(prepared: Prepared, end: ir.Value) -> Iterator[ir.Value]:
+def cuts_before(prepared: PreparedModel, end: ir.Value) -> Iterator[ir.Value]:
     """Yield the values that all that `end` knows of the image passes through, the nearest first.
 
     It ends before the first layer with weights, and where values become much larger than `end` is.
@@ -94,13 +94,13 @@ def cuts_before(prepared: Prepared, end: ir.Value) -> Iterator[ir.Value]:
             yield cut
 
 
-def element_count(prepared: Prepared, value: ir.Value) -> int:
+def element_count(prepared: PreparedModel, value: ir.Value) -> int:
     """Return how many elements a value had in the probe's first run; zero where that is not known."""
     shape = example_shape(prepared, value)
     return 0 if shape is None else math.prod(shape)
 
 
-def example_shape(prepared: Prepared, value: ir.Value) -> tuple[int, ...] | None:
+def example_shape(prepared: PreparedModel, value: ir.Value) -> tuple[int, ...] | None:
     """Return the shape that a value had in the probe's first run; None where it is not known, or too large to try."""
     if value.shape is None:
         return None
@@ -109,22 +109,22 @@ def example_shape(prepared: Prepared, value: ir.Value) -> tuple[int, ...] | None
     return known if len(known) == len(sizes) and math.prod(known) <= _LARGEST else None
 
 
-def is_fixed(prepared: Prepared, value: ir.Value) -> bool:
+def is_fixed(prepared: PreparedModel, value: ir.Value) -> bool:
     """Tell whether a value does not depend on the image's pixels."""
     return not _moves(prepared, value)
 
 
-def fixed_array(prepared: Prepared, value: ir.Value) -> np.ndarray | None:
+def fixed_array(prepared: PreparedModel, value: ir.Value) -> np.ndarray | None:
     """Return the numbers of a value that does not depend on the image's pixels; None for any other."""
     tensor = _fixed(prepared, value)
     return None if tensor is None else numpy_helper.to_array(tensor)
 
 
-def _moves(prepared: Prepared, value: ir.Value) -> bool:
+def _moves(prepared: PreparedModel, value: ir.Value) -> bool:
     return not value.is_initializer() and str(value.name) not in prepared.probe.sightings[0].constants
 
 
-def _fixed(prepared: Prepared, value: ir.Value) -> onnx.TensorProto | None:
+def _fixed(prepared: PreparedModel, value: ir.Value) -> onnx.TensorProto | None:
     if _moves(prepared, value):
         return None
     name = str(value.name)
@@ -136,7 +136,7 @@ def _fixed(prepared: Prepared, value: ir.Value) -> onnx.TensorProto | None:
     return numpy_helper.from_array(value.const_value.numpy(), name)
 
 
-def _has_weights(prepared: Prepared, node: ir.Node) -> bool:
+def _has_weights(prepared: PreparedModel, node: ir.Node) -> bool:
     """Tell whether a node mixes what it reads by a matrix of numbers, or holds a graph of its own."""
     if any(attr.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for attr in node.attributes.values()):
         return True
@@ -145,7 +145,7 @@ def _has_weights(prepared: Prepared, node: ir.Node) -> bool:
 
 
 def _loaded(
-    prepared: Prepared,
+    prepared: PreparedModel,
     start: ir.Value,
     end: ir.Value,
     nodes: list[ir.Node],

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import Dim, dims_of
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.prepare.probe import BATCH
 
 
@@ -24,7 +24,7 @@ class AttachedTargets:
 class Interface:
     """Adds inputs and outputs to a prepared graph; a name that the source itself uses gets a prefix."""
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, prepared: PreparedModel) -> None:
         self.graph = prepared.graph
         self.image = prepared.image
         self.source_outputs = list(prepared.graph.outputs)

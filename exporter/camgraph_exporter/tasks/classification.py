@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.score_shape import ScoreShape, read_row
 from camgraph_exporter.targets.classes import (
     add_target_input,
@@ -21,7 +21,7 @@ from camgraph_exporter.targets.classes import (
 from camgraph_exporter.targets.draw import Arrays
 from camgraph_exporter.targets.interface import AttachedTargets, Interface
 from camgraph_exporter.tasks.task import Evidence, Score, Task
-from camgraph_exporter.vjp.backward import Backward, OneHot, dtype_of
+from camgraph_exporter.vjp.backward import Backward, OneHotCotangent, dtype_of
 
 
 class Classification(Task):
@@ -33,7 +33,7 @@ class Classification(Task):
         """Claim what no other task does."""
         return evidence.one_number.note if evidence.one_number is not None else ""
 
-    def read(self, prepared: Prepared, value: ir.Value, class_axis: int | None) -> ScoreShape:
+    def read(self, prepared: PreparedModel, value: ir.Value, class_axis: int | None) -> ScoreShape:
         """Read one score for each class."""
         return read_row(value, "one score for each class, [N, C]")
 
@@ -53,7 +53,7 @@ class Classification(Task):
         if len(dims) > 2 or score.single_logit:
             seed = op.Reshape(seed, op.ints(0, 0, *(int(dim) for dim in dims[1:])))
         else:
-            op.one_hots[seed] = OneHot(by_target)
+            op.one_hots[seed] = OneHotCotangent(by_target)
         tensors = pb.TargetTensors(
             target_input=str(target.name),
             target_index_output=interface.add_output("target_index", index),

@@ -12,7 +12,7 @@ from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.layers.auto import deepest_map, last_map
 from camgraph_exporter.layers.box_groups import BoxGroups
 from camgraph_exporter.layers.layers import TargetLayer, is_moved, narrowest
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.score_shape import ScoreShape, count_of, misfit
 from camgraph_exporter.targets.classes import add_target_input, pick, resolve_ranks, targets_first
 from camgraph_exporter.targets.draw import Arrays, Draw
@@ -33,7 +33,7 @@ class Detection(Task):
             return "" if evidence.shown.sorted_from == "boxes" else None
         return "" if len(evidence.dims) == 3 and evidence.num_wide == 2 else None
 
-    def read(self, prepared: Prepared, value: ir.Value, class_axis: int | None) -> ScoreShape:
+    def read(self, prepared: PreparedModel, value: ir.Value, class_axis: int | None) -> ScoreShape:
         """Read one score for each box and class; there are more boxes than classes where nothing else tells."""
         dims = dims_of(value)
         if len(dims) != 3 or not any(isinstance(dim, int) for dim in dims[1:]):
@@ -57,7 +57,7 @@ class Detection(Task):
         """Return the numbers of classes and of boxes."""
         return pb.Head(num_classes=shape.num_classes, num_anchors=shape.num_anchors)
 
-    def best_layer(self, prepared: Prepared, score: Score, layers: Sequence[TargetLayer]) -> TargetLayer:
+    def best_layer(self, prepared: PreparedModel, score: Score, layers: Sequence[TargetLayer]) -> TargetLayer:
         """Return the deepest map that every box depends on: a map of one scale is empty for the boxes of the others."""
         if not narrowest(layers)[-1].has_effect:
             return last_map(layers)
@@ -74,7 +74,7 @@ class Detection(Task):
             )
         return replace(chosen, note=note)
 
-    def reach(self, prepared: Prepared, score: Score, layer: TargetLayer) -> str:
+    def reach(self, prepared: PreparedModel, score: Score, layer: TargetLayer) -> str:
         """Say how many boxes do not depend on a layer."""
         return _missed(BoxGroups(prepared, score.value, score.shape), layer)
 

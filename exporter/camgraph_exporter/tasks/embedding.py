@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.score_shape import ScoreShape, misfit
 from camgraph_exporter.targets.classes import targets_first
 from camgraph_exporter.targets.draw import Arrays, Draw
@@ -26,7 +26,7 @@ class Embedding(Task):
     def claim(self, evidence: Evidence) -> None:
         """Claim nothing."""
 
-    def read(self, prepared: Prepared, value: ir.Value, class_axis: int | None) -> ScoreShape:
+    def read(self, prepared: PreparedModel, value: ir.Value, class_axis: int | None) -> ScoreShape:
         """Read the vector."""
         dims = dims_of(value)
         if len(dims) != 2 or not isinstance(dims[1], int):

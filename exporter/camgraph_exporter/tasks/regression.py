@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.score_shape import ScoreShape, read_row
 from camgraph_exporter.targets.classes import (
     add_target_input,
@@ -36,7 +36,7 @@ class Regression(Task):
         number = evidence.one_number
         return number.note if number is not None and number.is_quantity else None
 
-    def read(self, prepared: Prepared, value: ir.Value, class_axis: int | None) -> ScoreShape:
+    def read(self, prepared: PreparedModel, value: ir.Value, class_axis: int | None) -> ScoreShape:
         """Read the numbers; of a single one there are two targets, more and less."""
         return read_row(value, "one number for each image, [N, 1], or several, [N, K]")
 

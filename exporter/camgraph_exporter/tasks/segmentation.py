@@ -11,7 +11,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.layers.auto import deepest_map
 from camgraph_exporter.layers.layers import TargetLayer
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.reading.layouts import MapLayout, layout_of
 from camgraph_exporter.reading.pixels import front_of, pixels_of
@@ -43,7 +43,7 @@ class Segmentation(Task):
         is_map = len(evidence.dims) == 4 and evidence.num_wide > 1
         return "" if is_map and evidence.shown.sorted_from is None else None
 
-    def read(self, prepared: Prepared, value: ir.Value, class_axis: int | None) -> ScoreShape:
+    def read(self, prepared: PreparedModel, value: ir.Value, class_axis: int | None) -> ScoreShape:
         """Read one score for each class and pixel."""
         dims, last = dims_of(value), layout_of(prepared, value) == pb.LAYER_LAYOUT_CHANNELS_LAST
         axis = class_axis or (3 if last else 1)
@@ -52,7 +52,7 @@ class Segmentation(Task):
         single = dims[axis] == 1
         return ScoreShape(2 if single else count_of(dims[axis]), axis, single_logit=single)
 
-    def best_layer(self, prepared: Prepared, score: Score, layers: Sequence[TargetLayer]) -> TargetLayer:
+    def best_layer(self, prepared: PreparedModel, score: Score, layers: Sequence[TargetLayer]) -> TargetLayer:
         """Return the deepest map of the network, after which the maps only grow."""
         return deepest_map(prepared, score.value, layers, layers)
 
@@ -103,7 +103,7 @@ class Segmentation(Task):
         )
         return AttachedTargets(seed, tensors)
 
-    def place(self, prepared: Prepared, score: Score) -> tuple[pb.TargetTensors, str]:
+    def place(self, prepared: PreparedModel, score: Score) -> tuple[pb.TargetTensors, str]:
         """Return where the score map lies that a mask marks; nothing where it covers the whole image."""
         path = image_path(prepared, score.value)
         places = Places(prepared, score.value, front_of(path, pixels_of(prepared)))

@@ -15,7 +15,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import Dims
 from camgraph_exporter.layers.auto import last_map
 from camgraph_exporter.layers.layers import TargetLayer
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.one_number import OneNumber
 from camgraph_exporter.score.output_head import OutputHead
 from camgraph_exporter.score.score_shape import ScoreShape
@@ -128,7 +128,7 @@ class Task(ABC):
         """Claim scores whose task nobody stated: return a remark for the user, often empty; None to leave them."""
 
     @abstractmethod
-    def read(self, prepared: Prepared, value: ir.Value, class_axis: int | None) -> ScoreShape:
+    def read(self, prepared: PreparedModel, value: ir.Value, class_axis: int | None) -> ScoreShape:
         """Read a tensor as scores of this task. `class_axis` says where its classes are; None where the shape tells.
 
         Raises:
@@ -154,11 +154,11 @@ class Task(ABC):
 
     # --- choosing the layer --------------------------------------------------------------------------------------
 
-    def best_layer(self, prepared: Prepared, score: Score, layers: Sequence[TargetLayer]) -> TargetLayer:
+    def best_layer(self, prepared: PreparedModel, score: Score, layers: Sequence[TargetLayer]) -> TargetLayer:
         """Return the layer that Grad-CAM means among some, of which there is at least one."""
         return last_map(layers)
 
-    def reach(self, prepared: Prepared, score: Score, layer: TargetLayer) -> str:
+    def reach(self, prepared: PreparedModel, score: Score, layer: TargetLayer) -> str:
         """Return a remark on targets that do not depend on a layer."""
         return ""
 
@@ -168,7 +168,7 @@ class Task(ABC):
     def attach(self, op: Backward, interface: Interface, score: Score) -> AttachedTargets:
         """Add the inputs and outputs of targets to the graph, and return the cotangent of the score that they mean."""
 
-    def place(self, prepared: Prepared, score: Score) -> tuple[pb.TargetTensors, str]:
+    def place(self, prepared: PreparedModel, score: Score) -> tuple[pb.TargetTensors, str]:
         """Return what the manifest says about where targets lie on the image, and a remark on it."""
         return pb.TargetTensors(), ""
 

@@ -17,7 +17,7 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import dims_of, matching_axes
-from camgraph_exporter.graph.emitter import Emitter, Operand
+from camgraph_exporter.graph.emitter import Argument, Emitter
 from camgraph_exporter.quantised.forms import Quantisation
 from camgraph_exporter.quantised.residuals import Residuals
 
@@ -26,7 +26,7 @@ TARGETS = "T"
 
 
 @dataclass(frozen=True)
-class OneHot:
+class OneHotCotangent:
     """A cotangent that is one at the target class and zero elsewhere: a linear layer may gather instead of multiply."""
 
     index: ir.Value  # int64 [T, N]
@@ -42,7 +42,7 @@ class Backward(Emitter):
     def __init__(self, graph: ir.Graph, *, prefix: str = "camgraph", portable: bool = False) -> None:
         super().__init__(graph, prefix=prefix)
         self.portable = portable
-        self.one_hots: dict[ir.Value, OneHot] = {}
+        self.one_hots: dict[ir.Value, OneHotCotangent] = {}
         # Integers of the score itself: that they end somewhere must not end its gradient.
         self.score_integers: set[ir.Value] = set()
         self._targets: ir.Value | None = None
@@ -75,7 +75,7 @@ class Backward(Emitter):
         return found
 
     def emit(
-        self, op_type: str, inputs: Sequence[Operand], attributes: dict[str, Any] | None = None, *, outputs: int = 1
+        self, op_type: str, inputs: Sequence[Argument], attributes: dict[str, Any] | None = None, *, outputs: int = 1
     ) -> tuple[ir.Value, ...]:
         """Append one node; a shape is read off the forward value, not off what the backward part makes of it."""
         if op_type == "Shape":

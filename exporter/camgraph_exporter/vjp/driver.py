@@ -7,7 +7,6 @@ one cotangent, the sum over its uses; a node is visited once, after all its cons
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
@@ -15,6 +14,7 @@ from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.node import NodeView
+from camgraph_exporter.graph.node_gradient import NodeGradient
 from camgraph_exporter.quantised.score_integers import integers_of
 from camgraph_exporter.quantised.unscaled import check_integers
 from camgraph_exporter.vjp import registry
@@ -22,19 +22,6 @@ from camgraph_exporter.vjp import rules as _rules  # noqa: F401  importing the r
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.composites import gated_slope
 from camgraph_exporter.vjp.registry import Cotangent, Cotangents, NoFlow, Rule
-
-
-@dataclass(frozen=True)
-class Step:
-    """What the driver did at one node: pairs of a value and its cotangent.
-
-    `outputs`: those that the rule was given. `inputs`: those that it returned. `needed`: the inputs on the path.
-    """
-
-    node: ir.Node
-    outputs: list[tuple[ir.Value, ir.Value]]
-    inputs: list[tuple[ir.Value, ir.Value]]
-    needed: list[ir.Value]
 
 
 def without_rule(path: GradientPath) -> list[ir.Node]:
@@ -76,7 +63,7 @@ def differentiate(
     wrt: Sequence[ir.Value],
     *,
     rules: Mapping[str, Rule] | None = None,
-    trace: list[Step] | None = None,
+    trace: list[NodeGradient] | None = None,
 ) -> dict[ir.Value, ir.Value]:
     """Emit the backward part and return the cotangent `[T, N, ...]` of each value of `wrt` that the seeds depend on.
 
@@ -109,7 +96,7 @@ def differentiate(
         # The trace is of nodes that can be looked at alone.
         if trace is not None and together is None:
             given = [(value, g) for value, g in zip(node.outputs, gs, strict=True) if g is not None]
-            trace.append(Step(node, given, pairs, needed))
+            trace.append(NodeGradient(node, given, pairs, needed))
     if problems:
         raise GradientError(" ".join(problems))
     return {value: cotangents[value] for value in wrt if value in cotangents}

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.assemble.build import BuildOptions, Built, build
 from camgraph_exporter.layers.layers import TargetLayer
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.tasks import Score
 from exporter.matrix.architectures import Architecture
 
@@ -42,7 +42,7 @@ def trace(module: nn.Module, architecture: Architecture) -> ir.Model:
     return program.model
 
 
-def explain_all(prepared: Prepared, score: Score, layers: list[TargetLayer]) -> Built:
+def explain_all(prepared: PreparedModel, score: Score, layers: list[TargetLayer]) -> Built:
     """Build one graph with activations, weights and full gradients of all layers."""
     return build(prepared, score, layers, BuildOptions(gradients=True))
 

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.certificate.quantised.integers import Held, beyond, mask_of, spread
+from camgraph_exporter.certificate.quantised.integers import QuantisedValue, beyond, mask_of, spread
 from camgraph_exporter.certificate.quantised.surrogate import make_surrogate
 from camgraph_exporter.certificate.subject import Subject
 from camgraph_exporter.certificate.telling import draw_telling
@@ -34,7 +34,7 @@ class Deployed:
     integers: Arrays
 
 
-class StraightThrough:
+class Comparison:
     """A quantised graph, its surrogate for one layer, and a run of both from the same integers."""
 
     def __init__(self, subject: Subject, layer: pb.Layer) -> None:
@@ -44,7 +44,7 @@ class StraightThrough:
         self._surrogate = make_surrogate(model, layer.name, subject.manifest.head.score_tensor)
         self._evaluator = Float64Evaluator(self._surrogate.model)
         self.deployed = self._run()
-        self._held = self._linearise()
+        self._linear = self._linearise()
 
     def outputs(self, names: Sequence[str], *, activations: np.ndarray) -> Arrays:
         """Compute outputs of the explainable graph itself in float64, from the deployed integers.
@@ -59,7 +59,7 @@ class StraightThrough:
     def scores(self, activations: np.ndarray) -> np.ndarray:
         """Return the surrogate's scores [N, T] at activations [N, K, h, w] near the deployed ones."""
         name = self._subject.manifest.target.target_score_output
-        feeds = {**self.deployed.feeds, **self._held, **self._layer_feed(activations)}
+        feeds = {**self.deployed.feeds, **self._linear, **self._layer_feed(activations)}
         return np.asarray(self._evaluator.run([name], feeds)[0], dtype=np.float64)
 
     def distance(self) -> dict[str, float]:
@@ -68,13 +68,13 @@ class StraightThrough:
         Wider integers are measured in steps of 8 bits: runtimes compute their products less exactly.
         """
         errors = {}
-        for held in self._surrogate.held:
-            if held.clips and held.between is None:
-                q, step = self.deployed.integers[held.name], self._held[held.step]
+        for integer in self._surrogate.moving:
+            if integer.clips and integer.between is None:
+                q, step = self.deployed.integers[integer.name], self._linear[integer.step]
                 limits = np.iinfo(q.dtype)
-                offset = self._held[f"{held.name}/offset"]
-                wanted = np.clip(self._held[held.origin] / step + offset, limits.min, limits.max)
-                errors[held.name] = float(np.abs(wanted - q).mean()) / _steps_of_8_bits(q.dtype)
+                offset = self._linear[f"{integer.name}/offset"]
+                wanted = np.clip(self._linear[integer.origin] / step + offset, limits.min, limits.max)
+                errors[integer.name] = float(np.abs(wanted - q).mean()) / _steps_of_8_bits(q.dtype)
         return errors
 
     @property
@@ -95,7 +95,7 @@ class StraightThrough:
         subject, surrogate = self._subject, self._surrogate
         model = onnx.ModelProto()
         model.CopyFrom(subject.flat)
-        names = [held.name for held in (*surrogate.held, *surrogate.fixed)] + surrogate.observed
+        names = [integer.name for integer in (*surrogate.moving, *surrogate.fixed)] + surrogate.observed
         known = {value.name for value in (*model.graph.output, *model.graph.input)}
         for name in dict.fromkeys(names):
             if name not in known:
@@ -108,39 +108,39 @@ class StraightThrough:
     def _linearise(self) -> Arrays:
         """Return what the surrogate is fed with: r0, the masks, and x0, which one evaluation at r0 gives."""
         surrogate = self._surrogate
-        held: Arrays = dict(self._quantities())
-        at_base = {x.real: held[x.base] for x in surrogate.held}
-        self._base = held.get(f"{surrogate.layer_integers}/base", np.zeros(()))
-        names = [x.rounded for x in surrogate.held]
+        linear: Arrays = dict(self._quantities())
+        at_base = {x.real: linear[x.base] for x in surrogate.moving}
+        self._base = linear.get(f"{surrogate.layer_integers}/base", np.zeros(()))
+        names = [x.rounded for x in surrogate.moving]
         layer = self._layer_feed(self.base)
-        found = self._evaluator.run(names, {**self.deployed.feeds, **held, **at_base, **layer})
-        for x, value in zip(surrogate.held, found, strict=True):
-            held[x.origin] = value
+        found = self._evaluator.run(names, {**self.deployed.feeds, **linear, **at_base, **layer})
+        for x, value in zip(surrogate.moving, found, strict=True):
+            linear[x.origin] = value
             # What was clipped is seen where the numbers that the operator makes of deployed integers lie beyond the
             # type: no rule is asked there.
-            q, places = self.deployed.integers[x.name], value / held[x.step] + held[f"{x.name}/offset"]
-            held[x.mask] = np.where(beyond(x, q, places, _steps_of_8_bits(q.dtype)), 0.0, held[x.mask])
-        return held
+            q, places = self.deployed.integers[x.name], value / linear[x.step] + linear[f"{x.name}/offset"]
+            linear[x.mask] = np.where(beyond(x, q, places, _steps_of_8_bits(q.dtype)), 0.0, linear[x.mask])
+        return linear
 
     def _quantities(self) -> Iterator[tuple[str, np.ndarray]]:
         surrogate, run = self._surrogate, self.deployed
         for name in surrogate.observed:
             yield name, run.integers[name]
-        for held in (*surrogate.held, *surrogate.fixed):
-            q = run.integers[held.name]
-            step, offset = self._step(held, q.ndim)
+        for integer in (*surrogate.moving, *surrogate.fixed):
+            q = run.integers[integer.name]
+            step, offset = self._step(integer, q.ndim)
             real = (q.astype(np.float64) - offset) * step
-            below = _BELOW * _steps_of_8_bits(q.dtype) + (_RAMP * _ramp(q.shape) if held.is_chosen_from else 0.0)
-            yield held.step, np.asarray(step)
-            yield f"{held.name}/offset", np.asarray(offset)
-            yield held.mask, mask_of(held, q, real, step)
-            yield held.base, real - below * step
-            if held in surrogate.fixed:
-                yield held.real, real - below * step
+            below = _BELOW * _steps_of_8_bits(q.dtype) + (_RAMP * _ramp(q.shape) if integer.is_chosen_from else 0.0)
+            yield integer.step, np.asarray(step)
+            yield f"{integer.name}/offset", np.asarray(offset)
+            yield integer.mask, mask_of(integer, q, real, step)
+            yield integer.base, real - below * step
+            if integer in surrogate.fixed:
+                yield integer.real, real - below * step
 
-    def _step(self, held: Held, rank: int) -> tuple[np.ndarray, np.ndarray]:
+    def _step(self, integer: QuantisedValue, rank: int) -> tuple[np.ndarray, np.ndarray]:
         """Return scale and zero point of an integer value, so shaped that they broadcast."""
-        found, axis = held.quantisation, held.quantisation.axis
+        found, axis = integer.quantisation, integer.quantisation.axis
         scales = [self._number(str(scale.name)) for scale in found.scales]
         step = np.prod([spread(scale, rank, axis) for scale in scales], axis=0) * found.factor
         offset = self._number(str(found.zero_point.name)) if found.zero_point is not None else np.zeros(())

@@ -34,7 +34,7 @@ _SUMS = {"Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "Add", "Sub", "Mul
 
 
 @dataclass(frozen=True)
-class Held:
+class QuantisedValue:
     """One integer value of the model, and its names in the surrogate.
 
     `is_sum`: a sum or product was rounded, and not into the score's own integers, at whose ends gradients pass. `low`,
@@ -83,10 +83,10 @@ class Held:
         return f"{self.name}/step"
 
 
-def describe_integers(forward: list[ir.Node], score: ir.Value) -> dict[ir.Value, Held]:
+def describe_integers(forward: list[ir.Node], score: ir.Value) -> dict[ir.Value, QuantisedValue]:
     """Describe every integer value that depends on the image."""
     _set_types(forward)
-    of_score, described = _copies_of(score), dict[ir.Value, Held]()
+    of_score, described = _copies_of(score), dict[ir.Value, QuantisedValue]()
     for node in forward:
         sources = [value for value in node.inputs if value is not None and value.producer() is None]
         for value in (*sources, *node.outputs):
@@ -102,7 +102,7 @@ def describe_integers(forward: list[ir.Node], score: ir.Value) -> dict[ir.Value,
                 else (False, False)
             )
             activation = absorbed(maker) if maker is not None else None
-            described[value] = Held(
+            described[value] = QuantisedValue(
                 str(value.name),
                 found,
                 maker is not None and clips(maker),
@@ -133,26 +133,26 @@ def _default_type(node: ir.Node) -> int:
     return int(attribute.value) if attribute is not None and attribute.value else int(ir.DataType.UINT8)
 
 
-def mask_of(held: Held, q: Array, real: Array, step: Array) -> Array:
+def mask_of(integer: QuantisedValue, q: Array, real: Array, step: Array) -> Array:
     """Return where integers pass a gradient on to what they were rounded from."""
     limits, inside = np.iinfo(q.dtype), np.ones(q.shape, bool)
-    if held.low:
+    if integer.low:
         inside &= q > limits.min
-    if held.high:
+    if integer.high:
         inside &= q < limits.max
-    if held.between is not None:
-        low, high = held.between
+    if integer.between is not None:
+        low, high = integer.between
         # A rectifier's zero is an integer; other bounds are known to half a step.
         inside &= (real > 0) if (low, high) == (0.0, np.inf) else (real - low > step / 2) & (high - real > step / 2)
     return inside.astype(np.float64)
 
 
-def beyond(held: Held, q: Array, places: Array, margin: float) -> Array:
+def beyond(integer: QuantisedValue, q: Array, places: Array, margin: float) -> Array:
     """Return where the integers q are at an end of their type and stand for numbers clearly beyond it: clipped.
 
     `places`: the numbers that were rounded, in steps, with the zero point added. `margin`: in steps.
     """
-    if not held.is_sum:
+    if not integer.is_sum:
         return np.zeros(q.shape, bool)
     limits = np.iinfo(q.dtype)
     low, high = limits.min, limits.max

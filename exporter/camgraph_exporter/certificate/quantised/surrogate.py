@@ -5,8 +5,8 @@ Where the model rounds a value x to the integers q, which stand for the real num
     r(x) = r0 + mask * (x - x0)
 
 with r0, and the mask of what was not clipped, taken from the integers of the deployed run, and x0 what the surrogate
-itself computes when every integer is held at r0. Its derivative is the straight-through gradient by definition; finite
-differences of it need no rule for any operator.
+itself computes when every integer stands for its r0. Its derivative is the straight-through gradient by definition.
+Finite differences of it need no rule for any operator.
 """
 
 from __future__ import annotations
@@ -18,7 +18,14 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from camgraph_exporter.certificate.quantised.integers import Array, Held, absorbed, describe_integers, known, spread
+from camgraph_exporter.certificate.quantised.integers import (
+    Array,
+    QuantisedValue,
+    absorbed,
+    describe_integers,
+    known,
+    spread,
+)
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.graph.stops import is_stop
 from camgraph_exporter.quantised.forms import (
@@ -32,15 +39,15 @@ from camgraph_exporter.quantised.forms import (
 
 @dataclass
 class Surrogate:
-    """The rewritten model. `held`: integers behind the layer, which move; `fixed`: all others, which do not.
+    """The rewritten model. `moving`: integers that depend on the layer; `fixed`: all others.
 
     `observed`: further values of the deployed run that it takes as they are. `layer`: the name under which the layer is
     fed.
     """
 
     model: onnx.ModelProto
-    held: list[Held]
-    fixed: list[Held]
+    moving: list[QuantisedValue]
+    fixed: list[QuantisedValue]
     observed: list[str]
     layer: str
     layer_integers: str | None
@@ -48,11 +55,11 @@ class Surrogate:
 
 @dataclass
 class _Rewriter:
-    """State of the rewriting: which real value stands for which integers."""
+    """State of the rewriting: what the integers of the model are, and which real value stands for which of them."""
 
     graph: ir.Graph
     path: set[ir.Value]
-    held: dict[ir.Value, Held]
+    integers: dict[ir.Value, QuantisedValue]
     real: dict[ir.Value, ir.Value] = field(default_factory=dict)
 
 
@@ -65,20 +72,22 @@ def make_surrogate(model: onnx.ModelProto, layer: str, score: str) -> Surrogate:
     forward = _leading_to([end, start])
     described = describe_integers(forward, end)
     producer = start.producer()
-    integers = producer.inputs[0] if producer is not None and is_dequantiser(producer) else None
-    path = _between(forward, integers or start)
+    layer_integers = producer.inputs[0] if producer is not None and is_dequantiser(producer) else None
+    path = _between(forward, layer_integers or start)
     rewriter = _Rewriter(graph, path, described)
     observed = [
         str(value.name) for node in forward if node.op_type == "DynamicQuantizeLinear" for value in node.outputs
     ]
-    for value in rewriter.held:
-        rewriter.real[value] = ir.Value(name=rewriter.held[value].real)
+    for value in rewriter.integers:
+        rewriter.real[value] = ir.Value(name=rewriter.integers[value].real)
     for node in forward:
         _rewrite(rewriter, node)
-    moving = [hold for value, hold in rewriter.held.items() if value in path and value is not integers]
-    fixed = [hold for value, hold in rewriter.held.items() if value not in path or value is integers]
-    name = rewriter.held[integers].real if integers is not None else layer
-    return Surrogate(ir.to_proto(copy), moving, fixed, observed, name, None if integers is None else str(integers.name))
+    moving = [integer for value, integer in rewriter.integers.items() if value in path and value is not layer_integers]
+    fixed = [integer for value, integer in rewriter.integers.items() if value not in path or value is layer_integers]
+    name = rewriter.integers[layer_integers].real if layer_integers is not None else layer
+    return Surrogate(
+        ir.to_proto(copy), moving, fixed, observed, name, None if layer_integers is None else str(layer_integers.name)
+    )
 
 
 def _leading_to(values: list[ir.Value]) -> list[ir.Node]:
@@ -114,12 +123,12 @@ def _rewrite(rewriter: _Rewriter, node: ir.Node) -> None:
         operands = [_operand(rewriter, node, form, i) for i in range(len(form.operands))]
         attributes = {name: attribute.value for name, attribute in form.attributes.items()}
         result = _insert(rewriter, node, form.op_type, operands, attributes)
-        if y in rewriter.held:
-            _hold(rewriter, node, y, result)
+        if y in rewriter.integers:
+            _linearise(rewriter, node, y, result)
         else:
             y.replace_all_uses_with(result, replace_graph_outputs=True)
-    elif y in rewriter.held and y in rewriter.path:
-        _hold(rewriter, node, y, _rounded(rewriter, node))
+    elif y in rewriter.integers and y in rewriter.path:
+        _linearise(rewriter, node, y, _rounded(rewriter, node))
 
 
 def _rounded(rewriter: _Rewriter, node: ir.Node) -> ir.Value:
@@ -127,39 +136,36 @@ def _rounded(rewriter: _Rewriter, node: ir.Node) -> ir.Value:
     source = node.inputs[0]
     assert source is not None
     if is_quantiser(node):
-        activation = absorbed(node)
-        inner = (
-            activation.inputs[0]
-            if activation is not None and node.outputs[0] in rewriter.held and rewriter.held[node.outputs[0]].between
-            else source
-        )
+        activation, integer = absorbed(node), rewriter.integers.get(node.outputs[0])
+        is_absorbed = activation is not None and integer is not None and integer.between is not None
+        inner = activation.inputs[0] if activation is not None and is_absorbed else source
         assert inner is not None
         return _insert(rewriter, node, "Identity", [inner])
-    inputs = [_in_place(rewriter, x, rewriter.held.get(source)) for x in node.inputs]
+    inputs = [_in_place(rewriter, x, rewriter.integers.get(source)) for x in node.inputs]
     if node.op_type == "Relu":
         return _insert(
-            rewriter, node, "Max", [inputs[0], _real_constant(np.zeros(()), rewriter.held[source].quantisation)]
+            rewriter, node, "Max", [inputs[0], _real_constant(np.zeros(()), rewriter.integers[source].quantisation)]
         )
     return _insert(
         rewriter, node, node.op_type, inputs, {name: attribute.value for name, attribute in node.attributes.items()}
     )
 
 
-def _in_place(rewriter: _Rewriter, x: ir.Value | None, held: Held | None) -> ir.Value | None:
+def _in_place(rewriter: _Rewriter, x: ir.Value | None, source: QuantisedValue | None) -> ir.Value | None:
     """Return the real form of an input of an operator on integers; indices and shapes are what they are."""
     if x is None or x in rewriter.real:
         return rewriter.real[x] if x is not None else None
     array = known(x)
-    if array is not None and held is not None and x.dtype in SMALL_INTEGERS:
-        return _real_constant(array, held.quantisation)
+    if array is not None and source is not None and x.dtype in SMALL_INTEGERS:
+        return _real_constant(array, source.quantisation)
     return x
 
 
-def _hold(rewriter: _Rewriter, node: ir.Node, value: ir.Value, rounded: ir.Value) -> None:
+def _linearise(rewriter: _Rewriter, node: ir.Node, value: ir.Value, rounded: ir.Value) -> None:
     """Emit r = base + mask * (rounded - origin)."""
-    held = rewriter.held[value]
-    rounded.name = held.rounded
-    base, mask, origin = (ir.Value(name=name) for name in (held.base, held.mask, held.origin))
+    integer = rewriter.integers[value]
+    rounded.name = integer.rounded
+    base, mask, origin = (ir.Value(name=name) for name in (integer.base, integer.mask, integer.origin))
     change = _insert(rewriter, node, "Mul", [mask, _insert(rewriter, node, "Sub", [rounded, origin])])
     _insert(rewriter, node, "Add", [base, change], output=rewriter.real[value])
 
@@ -173,7 +179,7 @@ def _operand(rewriter: _Rewriter, node: ir.Node, form: RealForm, index: int) -> 
     if operand.quantisation.scales:
         return real
     # The integers themselves, less their zero point.
-    return _insert(rewriter, node, "Div", [real, ir.Value(name=rewriter.held[operand.value].step)])
+    return _insert(rewriter, node, "Div", [real, ir.Value(name=rewriter.integers[operand.value].step)])
 
 
 def _real_constant(array: Array, quantisation: Quantisation) -> ir.Value:
@@ -199,7 +205,7 @@ def _insert(
     attributes: Mapping[str, object] | None = None,
     output: ir.Value | None = None,
 ) -> ir.Value:
-    """Put a new node, and constants among its inputs, in front of a node of the graph."""
+    """Put a new node, and constants among its inputs, before a node of the graph."""
     makers = [x.producer() for x in inputs if x is not None]
     constants = [maker for maker in makers if maker is not None and maker.graph is None]
     for number, constant in enumerate(constants):

@@ -36,7 +36,7 @@ _NOTE_OF_SCRIPT = "The module is TorchScript, which PyTorch's older exporter tur
 
 
 @dataclass(frozen=True)
-class Exported:
+class TorchExport:
     """What an exporter returned.
 
     `model`: constants folded, batch normalisation merged into convolutions. `plain`: gives the model with nothing
@@ -49,16 +49,16 @@ class Exported:
     note: str = ""
 
 
-def trace(module: torch.nn.Module, example: torch.Tensor, *, dynamic_size: bool) -> Exported:
+def trace(module: torch.nn.Module, example: torch.Tensor, *, dynamic_size: bool) -> TorchExport:
     """Export with `torch.export`, batch dynamic."""
     dims: dict[int, Any] = {0: torch.export.Dim(BATCH, min=1)}
     if dynamic_size:
         # Networks with strides take sizes of their own liking only; which, the tracer finds out.
         dims |= {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
-    return Exported(*_traced(module, _of_batch(example, 2), (dims,)))
+    return TorchExport(*_traced(module, _of_batch(example, 2), (dims,)))
 
 
-def record(module: torch.nn.Module, example: torch.Tensor, *, dynamic_size: bool) -> Exported:
+def record(module: torch.nn.Module, example: torch.Tensor, *, dynamic_size: bool) -> TorchExport:
     """Export with the recording exporter, batch dynamic."""
     note = _NOTE_OF_SCRIPT if isinstance(module, torch.jit.ScriptModule) else _NOTE_OF_RECORD
     axes = {0: BATCH} | ({2: "height", 3: "width"} if dynamic_size else {})
@@ -67,28 +67,30 @@ def record(module: torch.nn.Module, example: torch.Tensor, *, dynamic_size: bool
     def plain() -> ir.Model:
         return _recorded(module, example, axes, merge=False)
 
-    return Exported(_recorded(module, example, axes, merge=True), plain, note=note)
+    return TorchExport(_recorded(module, example, axes, merge=True), plain, note=note)
 
 
-def trace_one(module: torch.nn.Module, example: torch.Tensor, *, dynamic_size: bool) -> Exported:
+def trace_one(module: torch.nn.Module, example: torch.Tensor, *, dynamic_size: bool) -> TorchExport:
     """Export with `torch.export`, one image at a time."""
     return _trace_fixed(
         module, example, 1, "The module allows no dynamic batch, so the graph takes one image at a time.", dynamic_size
     )
 
 
-def trace_example(module: torch.nn.Module, example: torch.Tensor, *, dynamic_size: bool) -> Exported:
+def trace_example(module: torch.nn.Module, example: torch.Tensor, *, dynamic_size: bool) -> TorchExport:
     """Export with `torch.export`, with the example's own batch: a program may take no other."""
     return _trace_fixed(module, example, example.shape[0], "", dynamic_size)
 
 
-def _trace_fixed(module: torch.nn.Module, example: torch.Tensor, batch: int, note: str, dynamic_size: bool) -> Exported:
+def _trace_fixed(
+    module: torch.nn.Module, example: torch.Tensor, batch: int, note: str, dynamic_size: bool
+) -> TorchExport:
     if dynamic_size:
         raise ModuleError("its batch cannot be dynamic, so neither can its size")
-    return Exported(*_traced(module, _of_batch(example, batch), None), batch=batch, note=note)
+    return TorchExport(*_traced(module, _of_batch(example, batch), None), batch=batch, note=note)
 
 
-EXPORTERS: dict[str, Callable[..., Exported]] = {
+EXPORTERS: dict[str, Callable[..., TorchExport]] = {
     "trace": trace,
     "record": record,
     "trace-one": trace_one,

@@ -44,7 +44,7 @@ def kind_of(path: Path) -> str:
     return "pickle" if start[:1] == b"\x80" else "unknown"
 
 
-def describe(path: Path) -> str:
+def what_it_is(path: Path) -> str:
     """Say in one or two sentences what a file holds, and what to do."""
     kind = kind_of(path)
     name = repr(str(path))

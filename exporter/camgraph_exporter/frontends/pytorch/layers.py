@@ -37,7 +37,7 @@ class Recorded:
     unchanged: set[str] = field(default_factory=set)
 
 
-def record(module: torch.nn.Module, x: torch.Tensor, names: Iterable[str]) -> Recorded:
+def run_recorded(module: torch.nn.Module, x: torch.Tensor, names: Iterable[str]) -> Recorded:
     """Run the module on `x` and record what the named ones among its parts return.
 
     Raises:

@@ -19,10 +19,10 @@ from camgraph_exporter.choose.layers import AUTO
 from camgraph_exporter.errors import LayerError, closest
 from camgraph_exporter.frontends.onnx_file import LoadedModel
 from camgraph_exporter.frontends.pytorch.backward import backward_notes
-from camgraph_exporter.frontends.pytorch.exporters import EXPORTERS, Exported, quiet
+from camgraph_exporter.frontends.pytorch.exporters import EXPORTERS, TorchExport, quiet
 from camgraph_exporter.frontends.pytorch.inputs import Inputs, inputs_of
 from camgraph_exporter.frontends.pytorch.kept import left_as_it_was
-from camgraph_exporter.frontends.pytorch.layers import find_layers, record
+from camgraph_exporter.frontends.pytorch.layers import find_layers, run_recorded
 from camgraph_exporter.frontends.pytorch.running import check_agrees, check_runs, random_like, refusal
 from camgraph_exporter.frontends.pytorch.wrappers import core_name, unwrap
 
@@ -66,7 +66,7 @@ def load_module(
         exported = _export(core, inputs, exporters, dynamic_size=dynamic_size)
         parts = {layer: inputs.prefix + part for layer, part in names.items()}
         batch = exported.batch or 2
-        recorded = record(inputs.module, random_like(inputs.image, batch=batch), parts.values())
+        recorded = run_recorded(inputs.module, random_like(inputs.image, batch=batch), parts.values())
         spellings = [lambda: exported.model, exported.plain] if merge else [exported.plain]
         model, tensors = find_layers(spellings, recorded)
         _check_names(names, core, model)
@@ -101,7 +101,7 @@ def _evaluate(module: torch.nn.Module) -> None:
         return
 
 
-def _export(core: torch.nn.Module, inputs: Inputs, exporters: Sequence[str], *, dynamic_size: bool) -> Exported:
+def _export(core: torch.nn.Module, inputs: Inputs, exporters: Sequence[str], *, dynamic_size: bool) -> TorchExport:
     """Try the exporters in order, and return the first result that agrees with the module."""
     problems: list[Exception] = []
     for name in exporters:

@@ -9,7 +9,7 @@ import torch
 
 from camgraph_core.errors import CamgraphError
 from camgraph_exporter.errors import ModuleError
-from camgraph_exporter.frontends.pytorch.exporters import Exported
+from camgraph_exporter.frontends.pytorch.exporters import TorchExport
 from camgraph_exporter.frontends.pytorch.inputs import Inputs
 from camgraph_exporter.frontends.pytorch.kinds import quantised_part
 from camgraph_exporter.prepare.probe import engine_with_outputs
@@ -57,7 +57,7 @@ def check_runs(core: torch.nn.Module, inputs: Inputs) -> None:
         )
 
 
-def check_agrees(inputs: Inputs, exported: Exported) -> None:
+def check_agrees(inputs: Inputs, exported: TorchExport) -> None:
     """Run batches through the exported model, and their images one by one through the module.
 
     Raises:

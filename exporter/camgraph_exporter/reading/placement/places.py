@@ -10,7 +10,7 @@ import onnx_ir as ir
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import Dim
 from camgraph_exporter.graph.reads import reads
-from camgraph_exporter.prepare.prepare import Prepared
+from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.prepare.probe import Sighting
 from camgraph_exporter.reading.axes import image_axes
 from camgraph_exporter.reading.axis import Role
@@ -29,7 +29,7 @@ class Places:
     `front`: the values that the network looks at, the image itself or what is cut out of it, mirrored or resized.
     """
 
-    def __init__(self, prepared: Prepared, score: ir.Value, front: Collection[ir.Value]) -> None:
+    def __init__(self, prepared: PreparedModel, score: ir.Value, front: Collection[ir.Value]) -> None:
         nodes = _nodes_before(prepared.graph, score)
         self._runs = [_Run(prepared, nodes, sighting) for sighting in prepared.probe.sightings]
         self._sees_all = all(run.sees_all(front) for run in self._runs)
@@ -53,7 +53,7 @@ class Places:
 class _Run:
     """The places of all values in one run of the probe."""
 
-    def __init__(self, prepared: Prepared, nodes: Sequence[ir.Node], sighting: Sighting) -> None:
+    def __init__(self, prepared: PreparedModel, nodes: Sequence[ir.Node], sighting: Sighting) -> None:
         axes = image_axes(prepared.image)
         self._sizes = sighting.sizes
         dims = prepared.probe.shapes[str(prepared.image.name)]

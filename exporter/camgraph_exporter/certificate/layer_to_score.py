@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.certificate.quantised.comparison import StraightThrough
+from camgraph_exporter.certificate.quantised.comparison import Comparison
 from camgraph_exporter.certificate.subject import Subject, gradient_outputs
 from camgraph_exporter.certificate.telling import Telling
 from camgraph_exporter.targets.draw import Arrays
@@ -18,7 +18,7 @@ Scores = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Tail:
+class LayerToScore:
     """`base`: activations [N, K, h, w]. `exact`: outputs there. `scores`: the score near there. In float64."""
 
     base: np.ndarray
@@ -26,9 +26,9 @@ class Tail:
     scores: Scores
 
 
-def tail_of(subject: Subject, layer: pb.Layer, telling: Telling, rng: np.random.Generator) -> Tail:
-    """Return the tail after a layer at the activations of some images, with what is exported of its gradient."""
-    return _held_tail(subject, layer) if is_quantised(subject) else _smooth_tail(subject, layer, telling, rng)
+def layer_to_score(subject: Subject, layer: pb.Layer, telling: Telling, rng: np.random.Generator) -> LayerToScore:
+    """Return the part after a layer at the activations of some images, with what is exported of its gradient."""
+    return _quantised_part(subject, layer) if is_quantised(subject) else _smooth_part(subject, layer, telling, rng)
 
 
 def is_quantised(subject: Subject) -> bool:
@@ -36,9 +36,9 @@ def is_quantised(subject: Subject) -> bool:
     return subject.manifest.gradient_rule == pb.GRADIENT_RULE_STRAIGHT_THROUGH
 
 
-def straight_through(subject: Subject, layer: pb.Layer) -> StraightThrough:
+def comparison_of(subject: Subject, layer: pb.Layer) -> Comparison:
     """Return the comparison of a quantised graph with its surrogate at one layer; it is made once."""
-    return subject.once(("straight-through", layer.name), lambda: StraightThrough(subject, layer))
+    return subject.once(("straight-through", layer.name), lambda: Comparison(subject, layer))
 
 
 def nudged(activations: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -48,7 +48,7 @@ def nudged(activations: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(real + 1e-3 * scale * np.abs(rng.standard_normal(real.shape)))
 
 
-def _smooth_tail(subject: Subject, layer: pb.Layer, telling: Telling, rng: np.random.Generator) -> Tail:
+def _smooth_part(subject: Subject, layer: pb.Layer, telling: Telling, rng: np.random.Generator) -> LayerToScore:
     """The graph itself, a little beside the real activations."""
     base = nudged(telling.found[layer.activations_tensor], rng)
     feeds = subject.resolved(telling.feeds, telling.found)
@@ -61,10 +61,11 @@ def _smooth_tail(subject: Subject, layer: pb.Layer, telling: Telling, rng: np.ra
         name = subject.manifest.target.target_score_output
         return np.asarray(evaluate([name], activations)[name], dtype=np.float64)
 
-    return Tail(base, evaluate(gradient_outputs(layer), base), scores)
+    return LayerToScore(base, evaluate(gradient_outputs(layer), base), scores)
 
 
-def _held_tail(subject: Subject, layer: pb.Layer) -> Tail:
+def _quantised_part(subject: Subject, layer: pb.Layer) -> LayerToScore:
     """The surrogate, at the integers of a deployed run."""
-    held = straight_through(subject, layer)
-    return Tail(held.base, held.outputs(gradient_outputs(layer), activations=held.base), held.scores)
+    comparison = comparison_of(subject, layer)
+    exact = comparison.outputs(gradient_outputs(layer), activations=comparison.base)
+    return LayerToScore(comparison.base, exact, comparison.scores)
