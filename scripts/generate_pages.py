@@ -1,4 +1,4 @@
-"""Generates the pages of docs/ that say what the code has: operators and options.
+"""Generates the pages of docs/ that say what the code has: operators, options and methods.
 
 With --check it writes nothing and says whether the committed pages are current.
 """
@@ -13,11 +13,12 @@ from pathlib import Path
 import mdformat
 
 import cli_page
+import method_page
 import operator_page
 
 _ROOT = Path(__file__).resolve().parent.parent
 _DOCS = _ROOT / "docs"
-PAGES = {"operators.md": operator_page.make, "cli.md": cli_page.make}
+PAGES = {"operators.md": operator_page.make, "cli.md": cli_page.make, "methods.md": method_page.make}
 
 
 def main() -> int:

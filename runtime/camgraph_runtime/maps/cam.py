@@ -2,10 +2,7 @@
 
 A method takes A [K, h, w] (activations), weights [K] (the mean over h, w of the gradient) and G [K, h, w]
 (the gradient of the score with respect to A, or None), all float32, and returns the signed map [h, w],
-float32, before ReLU and scaling. A new method is one function here::
-
-    @method("my-cam", needs_gradients=True)
-    def my_cam(activations, weights, gradients): ...
+float32, before ReLU and scaling. A new method is one function here; docs/adding-a-method.md shows it.
 
 The expressions keep the order of operations of the package grad-cam 1.5.7, so that equal A and G give equal
 bits.
@@ -36,6 +33,7 @@ class Method:
         class_dependent: Its map depends on the target; only EigenCAM's does not.
         needs_image_gradient: It multiplies the heatmap with the guided gradient of the image; such a graph is
             exported with ``--guided``.
+        formula: The map in the letters of docs/methods.md, which lists it.
         source: The paper.
 
     """
@@ -43,6 +41,7 @@ class Method:
     name: str
     needs_gradients: bool
     class_dependent: bool
+    formula: str
     source: str
     needs_image_gradient: bool
     _function: MapFunction
@@ -68,6 +67,7 @@ METHODS: dict[str, Method] = {}
 def method(
     name: str,
     *,
+    formula: str,
     source: str,
     needs_gradients: bool = False,
     class_dependent: bool = True,
@@ -76,7 +76,7 @@ def method(
     """Registers a map function under a name."""
 
     def register(function: MapFunction) -> Method:
-        METHODS[name] = Method(name, needs_gradients, class_dependent, source, needs_image_gradient, function)
+        METHODS[name] = Method(name, needs_gradients, class_dependent, formula, source, needs_image_gradient, function)
         return METHODS[name]
 
     return register
@@ -100,52 +100,81 @@ def weighted_sum(weights: FloatArray, activations: FloatArray) -> FloatArray:
     return total
 
 
-@method("grad-cam", source="Selvaraju et al. 2017, equations 1 and 2")
+@method(
+    "grad-cam",
+    formula="`sum alpha A`, `alpha[k]` = mean of `G[k]` over its cells",
+    source="Selvaraju et al. 2017, equations 1 and 2",
+)
 def grad_cam(activations: FloatArray, weights: FloatArray, _: FloatArray) -> FloatArray:
     """Channels weighted by their mean gradient."""
     return weighted_sum(weights, activations)
 
 
-@method("guided-grad-cam", source="Selvaraju et al. 2017, section 3.2", needs_image_gradient=True)
+@method(
+    "guided-grad-cam",
+    formula="`sum alpha A`, and beside it the guided gradient of the image",
+    source="Selvaraju et al. 2017, section 3.2",
+    needs_image_gradient=True,
+)
 def guided_grad_cam(activations: FloatArray, weights: FloatArray, _: FloatArray) -> FloatArray:
     """The map of Grad-CAM; `camgraph_runtime.maps.guided` multiplies it with the image's gradient."""
     return weighted_sum(weights, activations)
 
 
-@method("grad-cam++", source="Chattopadhay et al. 2018, equation 19", needs_gradients=True)
+@method(
+    "grad-cam++",
+    formula="`sum w A`, `w[k]` = sum over cells of `relu(G) G^2 / (2 G^2 + S G^3 + 1e-6)`, zero where G is zero",
+    source="Chattopadhay et al. 2018, equation 19",
+    needs_gradients=True,
+)
 def grad_cam_plus_plus(activations: FloatArray, _: FloatArray, gradients: FloatArray) -> FloatArray:
     """Channels weighted by their positive gradients, each cell by its share."""
     return weighted_sum(grad_cam_plus_plus_weights(activations, gradients), activations)
 
 
-@method("xgrad-cam", source="Fu et al. 2020, equation 8", needs_gradients=True)
+@method(
+    "xgrad-cam",
+    formula="`sum w A`, `w[k]` = sum over cells of `G A / (S + 1e-7)`",
+    source="Fu et al. 2020, equation 8",
+    needs_gradients=True,
+)
 def xgrad_cam(activations: FloatArray, _: FloatArray, gradients: FloatArray) -> FloatArray:
     """Channels weighted by their gradient, averaged by activation."""
     return weighted_sum(xgrad_cam_weights(activations, gradients), activations)
 
 
-@method("layer-cam", source="Jiang et al. 2021, equation 5", needs_gradients=True)
+@method("layer-cam", formula="`sum relu(G) A`", source="Jiang et al. 2021, equation 5", needs_gradients=True)
 def layer_cam(activations: FloatArray, _: FloatArray, gradients: FloatArray) -> FloatArray:
     """Each cell weighted by its own positive gradient."""
     total: FloatArray = (np.maximum(gradients, 0) * activations).sum(axis=0)
     return total
 
 
-@method("hires-cam", source="Draelos and Carin 2020, equation 3", needs_gradients=True)
+@method("hires-cam", formula="`sum G A`", source="Draelos and Carin 2020, equation 3", needs_gradients=True)
 def hires_cam(activations: FloatArray, _: FloatArray, gradients: FloatArray) -> FloatArray:
     """Each cell weighted by its own gradient."""
     total: FloatArray = (gradients * activations).sum(axis=0)
     return total
 
 
-@method("grad-cam-elementwise", source="Pillai and Pirsiavash 2021, section 3", needs_gradients=True)
+@method(
+    "grad-cam-elementwise",
+    formula="`sum relu(G A)`",
+    source="Pillai and Pirsiavash 2021, section 3",
+    needs_gradients=True,
+)
 def grad_cam_elementwise(activations: FloatArray, _: FloatArray, gradients: FloatArray) -> FloatArray:
     """Each cell weighted by its own gradient; only positive products count."""
     total: FloatArray = np.maximum(gradients * activations, 0).sum(axis=0)
     return total
 
 
-@method("eigen-cam", source="Muhammad and Yeasin 2020", class_dependent=False)
+@method(
+    "eigen-cam",
+    formula="the cells of A, centred per channel, projected on their first right singular vector",
+    source="Muhammad and Yeasin 2020",
+    class_dependent=False,
+)
 def eigen_cam(activations: FloatArray, _: FloatArray, __: FloatArray) -> FloatArray:
     """First principal component of the activations; does not depend on the class."""
     return first_component(activations)
@@ -153,6 +182,7 @@ def eigen_cam(activations: FloatArray, _: FloatArray, __: FloatArray) -> FloatAr
 
 @method(
     "eigen-grad-cam",
+    formula="the same of `G A`",
     source="Muhammad and Yeasin 2020, with the gradients of grad-cam 1.5.7",
     needs_gradients=True,
 )
@@ -183,7 +213,7 @@ def xgrad_cam_weights(activations: FloatArray, gradients: FloatArray) -> FloatAr
 
 
 def first_component(values: FloatArray) -> FloatArray:
-    """Map [h, w]: positions [h * w, K], centred a channel, projected on their first right singular vector.
+    """Map [h, w]: positions [h * w, K], centred per channel, projected on their first right singular vector.
 
     NaN counts as 0. The sign of a singular vector is arbitrary; here the cell of largest magnitude is
     positive (grad-cam keeps whatever sign LAPACK returned).
