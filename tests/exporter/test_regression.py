@@ -71,6 +71,18 @@ def test_more_and_less_are_the_number_and_its_negative(tmp_path: Path, shape: tu
     assert np.abs(found["weights"]).max() > 0
 
 
+@pytest.mark.parametrize("last", ["Softplus", "Sigmoid"])
+def test_the_number_is_what_the_model_gives_even_where_it_could_be_a_head(tmp_path: Path, last: str) -> None:
+    net = Net(seed=5)
+    number = net.pooled_head(trunk(net, net.image()), 16, 1, name="before")
+    model = net.model(net.node(last, number, name="years"), shapes={"years": ("N", 1)})
+    made = in_memory(model, tmp_path, score=ScoreOptions(task="regression"))
+    onnx.save(made.model, tmp_path / "cam.onnx")
+    found = Engine(tmp_path / "cam.onnx").run({"image": images((2, 3, 16, 16)), "target": np.array([[1, 0]] * 2)})
+    years = found["years"]
+    np.testing.assert_allclose(found["target_score"], np.concatenate([years, -years], axis=1), rtol=1e-6)
+
+
 def test_a_map_is_not_a_number(tmp_path: Path) -> None:
     net = Net(seed=6)
     maps = net.conv(trunk(net, net.image()), (16, 3), kernel=1, name="map")

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("proto", "core", "wire", "runtime", "exporter", "server", "client", "cli")
 SHOWN_ONLY = "<!-- shown only -->"
-_PLACE = r"In\s+`([\w/.]+)`(?:,\s+after\s+`([^`]+)`)?"
+_PLACE = r"In\s+(the\s+new\s+file\s+)?`([\w/.]+)`(?:,\s+after\s+`([^`]+)`)?"
 _BLOCK = re.compile(rf"{_PLACE}:\n\n```(?:python|proto)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.png")
@@ -23,15 +23,17 @@ _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.png")
 
 @dataclass(frozen=True)
 class Block:
-    """Code for a file: after one of its lines, else at its end; a file that is not there is new."""
+    """Code for a file: a new one, or after a line of one that exists, or at its end."""
 
     path: str
     code: str
     after: str = ""
+    is_new: bool = False
 
     def put(self, folder: Path) -> None:
         target = folder / self.path
-        text = target.read_text(encoding="utf-8") if target.exists() else ""
+        assert target.exists() != self.is_new, f"{self.path} is{' not' * self.is_new} to be there already"
+        text = "" if self.is_new else target.read_text(encoding="utf-8")
         if self.after:
             assert text.count(f"{self.after}\n") == 1, f"{self.path} has not one line {self.after!r}"
             text = text.replace(f"{self.after}\n", f"{self.after}\n{self.code}")
@@ -41,11 +43,11 @@ class Block:
 
 
 class FollowedPage:
-    """A page that says of each block where it goes: "In `path`:" or "In `path`, after `line`:"."""
+    """A page that says where each block goes: in `path`, in `path` after a line of it, or in the new file `path`."""
 
     def __init__(self, name: str) -> None:
         self.text = (ROOT / "docs" / name).read_text(encoding="utf-8")
-        self.blocks = [Block(path, code, after) for path, after, code in _BLOCK.findall(self.text)]
+        self.blocks = [Block(path, code, after, bool(new)) for new, path, after, code in _BLOCK.findall(self.text)]
         self.commands = [shlex.split(line) for block in _SHELL.findall(self.text) for line in block.splitlines()]
         shown = len(re.findall(r"^```(?:python|proto)$", self.text, re.MULTILINE))
         assert shown == len(self.blocks) + self.text.count(SHOWN_ONLY), "a block of the page has no place"

@@ -13,7 +13,7 @@ from camgraph_exporter.errors import ScoreError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import Dims, dims_of
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.one_number import one_number
-from camgraph_exporter.score.output_head import OutputHead
+from camgraph_exporter.score.output_head import OutputHead, no_head
 from camgraph_exporter.score.ranking import ranked_scores
 from camgraph_exporter.score.recognise import head_of
 from camgraph_exporter.score.score_shape import score_dims
@@ -93,7 +93,7 @@ def _first(prepared: PreparedModel, options: ScoreOptions) -> Score:
     scores, problems = [], []
     for output in prepared.graph.outputs:
         try:
-            scores.append(_interpret(prepared, _shown_by(prepared, output), output, options))
+            scores.append(_interpret(prepared, _shown_by(prepared, output, options), output, options))
         except ScoreError as error:
             problems.append(str(error))
     if not scores:
@@ -102,8 +102,10 @@ def _first(prepared: PreparedModel, options: ScoreOptions) -> Score:
     return replace(score, note=" ".join(filter(None, (score.note, score.task.doubt(score), others))))
 
 
-def _shown_by(prepared: PreparedModel, output: ir.Value) -> OutputHead:
+def _shown_by(prepared: PreparedModel, output: ir.Value, options: ScoreOptions) -> OutputHead:
     """Return the scores that an output shows in their own order, or holds the best of."""
+    if options.task is not None and not task_named(options.task).has_head:
+        return no_head(output)
     ranked = ranked_scores(prepared, output)
     return ranked if ranked is not None else head_of(prepared, output)
 

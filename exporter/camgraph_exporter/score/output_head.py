@@ -42,6 +42,11 @@ class OutputHead:
     note: str = ""
 
 
+def no_head(output: ir.Value) -> OutputHead:
+    """Return an output as the scores themselves, as the real numbers that it stands for where it is quantised."""
+    return OutputHead(shown(output) or output)
+
+
 def plain_head(output: ir.Value) -> OutputHead:
     """Return the scores before the last softmax or sigmoid, if nothing but moves follows it; else the output itself.
 
@@ -64,7 +69,7 @@ def plain_head(output: ir.Value) -> OutputHead:
             axis = None if operator == "Sigmoid" else _softmax_axis(node, before, value)
             return OutputHead(value, _OPERATORS[operator], axis)
         value = source
-    return OutputHead(shown(output) or output)
+    return no_head(output)
 
 
 def _softmax_axis(node: ir.Node, source: ir.Value, value: ir.Value) -> int | None:
