@@ -56,7 +56,7 @@ def root_context() -> click.Context:
 def environment_variable(option: click.Option, command: str) -> str:
     """The variable that sets an option of a command."""
     if option.envvar is None:
-        return f"{ENVIRONMENT_PREFIX}_{command}_{option.name}".upper()
+        return f"{ENVIRONMENT_PREFIX}_{command}_{option.name}".upper().replace("-", "_")
     return option.envvar if isinstance(option.envvar, str) else option.envvar[0]
 
 

@@ -24,6 +24,7 @@ SOURCES = {
     "camgraph_core": ROOT / "core",
     "camgraph_exporter": ROOT / "exporter",
     "camgraph_runtime": ROOT / "runtime",
+    "camgraph_load": ROOT / "load",
     "camgraph_server": ROOT / "server",
     "camgraph_wire": ROOT / "wire",
 }
@@ -94,6 +95,7 @@ def _requirements(name: str, extra: str) -> list[Requirement]:
         ("cpu", "onnxruntime numpy pillow opencv-python-headless", "torch onnx onnx-ir onnxscript grpcio"),
         ("cpu serve", "onnxruntime grpcio grpcio-health-checking", "torch onnx onnx-ir onnxscript"),
         ("client", "grpcio", "torch onnx onnx-ir onnxruntime"),
+        ("load", "grpcio matplotlib", "torch onnx onnx-ir onnxruntime"),
         ("cpu export", "onnx onnx-ir onnxruntime", "torch grpcio"),
     ],
 )

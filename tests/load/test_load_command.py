@@ -1,0 +1,89 @@
+"""`camgraph load` against a real server, as people call it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.serving import png, run_camgraph, server_process, write_model
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    path.write_bytes(png())
+    return path
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    write_model(tmp_path / "models")
+    return tmp_path / "models"
+
+
+def test_a_ramp_gives_figures_a_record_and_a_report(tmp_path: Path, photo: Path, repository: Path) -> None:
+    record, report = tmp_path / "run.json", tmp_path / "run.html"
+    with server_process(repository) as server:
+        done = run_camgraph(
+            *("load", str(photo), "--server", server.address, "--rate", "5,10", "--duration", "1", "--warm-up", "0.5"),
+            *("--arrivals", "constant", "--target", "1", "--target", "-1", "--output-kind", "overlay-jpeg"),
+            *("--json", str(record), "--report", str(report)),
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "", "no progress bar where nobody looks"
+    assert "5 calls/s" in done.stdout
+    runs = json.loads(record.read_text())["runs"]
+    assert [run["summary"]["codes"] for run in runs] == [{"OK": 5}, {"OK": 10}]
+    assert [run["summary"]["wrong"] for run in runs] == [0, 0]
+    assert runs[0]["summary"]["stages"]["inference"] > 0
+    assert report.read_text().count("<svg") == 5
+
+
+def test_a_closed_loop_and_a_comparison(tmp_path: Path, photo: Path, repository: Path) -> None:
+    record, report = tmp_path / "run.json", tmp_path / "both.html"
+    with server_process(repository) as server:
+        options = ("--callers", "2", "--duration", "6", "--warm-up", "0", "--processes", "2", "--json", str(record))
+        done = run_camgraph("load", str(photo), "--server", server.address, *options)
+    assert done.returncode == 0, done.stderr
+    compared = run_camgraph("compare-loads", str(record), str(record), "--report", str(report))
+    assert compared.returncode == 0, compared.stderr
+    assert "1.000" in compared.stdout
+    assert "<svg" in report.read_text()
+
+
+def test_what_a_server_refuses_is_a_figure(photo: Path, repository: Path) -> None:
+    with server_process(repository) as server:
+        options = (
+            "--server",
+            server.address,
+            "--rate",
+            "10",
+            "--duration",
+            "0.5",
+            "--warm-up",
+            "0",
+            "--model",
+            "other",
+        )
+        done = run_camgraph("load", str(photo), *options)
+    assert done.returncode == 0, done.stderr
+    assert "NOT_FOUND" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "--rate"),
+        (("--rate", "x"), "'x' is not a rate"),
+        (("--rate", "10,5"), "do not rise"),
+        (("--rate", "1", "--target", "-0"), "Ranks start at 1"),
+        (("--rate", "1", "--timeout", "0.2"), "did not accept a connection"),
+        (("--rate", "1", "--output-kind", "sculpture"), "sculpture"),
+    ],
+)
+def test_what_cannot_be_sent_is_said_at_once(photo: Path, options: tuple[str, ...], said: str) -> None:
+    done = run_camgraph("load", str(photo), "--server", "127.0.0.1:9", *options)
+    assert done.returncode == 2
+    assert said in done.stderr
