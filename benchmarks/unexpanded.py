@@ -30,7 +30,7 @@ from camgraph_exporter.choose.layers import choose_layer
 from camgraph_exporter.choose.score import ScoreOptions, find_score
 from camgraph_exporter.frontends.onnx_file import load_onnx
 from camgraph_exporter.prepare.prepare import prepare
-from camgraph_exporter.prepare.probe import engine_with_outputs
+from camgraph_exporter.running.engine import engine_with_outputs
 from camgraph_exporter.vjp import driver
 from camgraph_exporter.vjp.rules import linear
 

@@ -20,7 +20,8 @@ from camgraph_exporter.layers.layers import TargetLayer, spatial_layers
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.reading.receptive_field import receptive_fields
-from camgraph_exporter.storage import load_engine, weights_folder
+from camgraph_exporter.running.engine import load_engine
+from camgraph_exporter.storage import weights_folder
 from camgraph_exporter.tasks import Score
 from camgraph_runtime.run.engine import Engine
 

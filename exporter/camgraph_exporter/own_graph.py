@@ -10,7 +10,7 @@ import onnx
 
 from camgraph_core.errors import InferenceError, InvalidGraphError, InvalidInputError
 from camgraph_exporter.errors import ExportError, ModelFileError
-from camgraph_exporter.prepare.probe import reason_of
+from camgraph_exporter.running.engine import reason_of
 from camgraph_runtime.run.engine import Engine
 
 _ADVICE = "Nothing was written. Choose another layer with --layer, or other scores with --score."

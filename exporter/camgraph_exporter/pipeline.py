@@ -33,7 +33,8 @@ from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.manifest import make_manifest
 from camgraph_exporter.own_graph import explainable_graph, load_trained
 from camgraph_exporter.prepare.prepare import PreparedModel
-from camgraph_exporter.storage import check_model, check_target, load_engine, weights_folder, write
+from camgraph_exporter.running.engine import load_engine
+from camgraph_exporter.storage import check_model, check_target, weights_folder, write
 from camgraph_exporter.tasks import Score
 from camgraph_exporter.vjp.driver import opset_of
 from camgraph_runtime.manifest import METADATA_KEY, manifest_to_json

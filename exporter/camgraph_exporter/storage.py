@@ -1,4 +1,4 @@
-"""Models on disk and in onnxruntime, of any size.
+"""Models on disk, of any size.
 
 A protobuf message holds less than 2 GiB. A model with more weights keeps them in external files: they stay where they
 are while the model is rewritten, and a copy is written next to the explainable graph.
@@ -14,12 +14,10 @@ import onnx
 import onnx_ir as ir
 
 from camgraph_core.errors import UsageError
-from camgraph_runtime.run.engine import Device, Engine
 
 # The limit of protobuf, less room for what the exporter adds.
 EMBEDDED_LIMIT = 2**31 - 2**26
 _SMALLEST_EXTERNAL = 1024  # bytes; shapes and other small constants stay in the graph
-_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 def embed_weights(model: ir.Model) -> None:
@@ -36,26 +34,6 @@ def weights_folder(model: ir.Model) -> Path | None:
         if isinstance(value.const_value, ir.ExternalTensor)
     )
     return next(folders, None)
-
-
-def load_engine(
-    model: onnx.ModelProto,
-    folder: Path | None,
-    *,
-    optimize: bool = True,
-    exact_int8: bool = True,
-    device: Device = "cpu",
-) -> Engine:
-    """Load a model into onnxruntime whose external weights, if any, lie in `folder`.
-
-    Raises:
-        InvalidGraphError: onnxruntime cannot load the model.
-
-    """
-    config = {_WEIGHTS_FOLDER: str(folder)} if folder is not None else {}
-    return Engine(
-        model.SerializeToString(), optimize=optimize, exact_int8=exact_int8, device=device, session_config=config
-    )
 
 
 def with_weights(model: onnx.ModelProto, folder: Path | None) -> onnx.ModelProto:

@@ -14,12 +14,11 @@ from camgraph_exporter.assemble.guided import GUIDED_RULES, check_guided
 from camgraph_exporter.assemble.layer_outputs import add_layer_outputs
 from camgraph_exporter.assemble.skippable import make_skippable
 from camgraph_exporter.errors import GradientError, LayerError
-from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.dims import BATCH, dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.node_gradient import NodeGradient
 from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.prepare.prepare import PreparedModel
-from camgraph_exporter.prepare.probe import BATCH
 from camgraph_exporter.quantised.forms import is_quantiser, real_form
 from camgraph_exporter.quantised.integer_maps import hide_integer_maps
 from camgraph_exporter.targets.interface import AttachedTargets, Interface

@@ -6,6 +6,8 @@ from collections.abc import Collection
 
 import onnx
 
+from camgraph_exporter.graph.protos import names_read_by
+
 
 def write_directly(graph: onnx.GraphProto, kept: Collection[str]) -> None:
     """Let the operators that compute outputs write them, in place of an Identity that copies what they compute.
@@ -32,12 +34,5 @@ def _swap(graph: onnx.GraphProto, maker: int, copy: int) -> None:
     outputs = graph.node[maker].output
     outputs[list(outputs).index(value)] = output
     moved.input[0], moved.output[0] = output, value
-    if any(value in _reads(node) for node in graph.node):
+    if any(value in names_read_by(node) for node in graph.node):
         graph.node.insert(maker + 1, moved)
-
-
-def _reads(node: onnx.NodeProto) -> set[str]:
-    """Return the names that a node reads, those inside its branches included."""
-    inside = [part for attribute in node.attribute for part in [attribute.g, *attribute.graphs]]
-    names = {name for graph in inside for inner in graph.node for name in _reads(inner)}
-    return {*node.input, *names, *(output.name for graph in inside for output in graph.output)}

@@ -11,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.walk import leading_to
 from camgraph_exporter.targets.interface import Interface
 
 SWITCH = "explain"
@@ -50,14 +51,8 @@ def make_skippable(interface: Interface, outputs: Sequence[str], between: Collec
 
 def _only_needed_by(graph: ir.Graph, outputs: Sequence[ir.Value]) -> list[ir.Node]:
     """Return the nodes that lead to no output but these, in topological order."""
-    kept = {value for value in graph.outputs if value not in outputs}
-    inside = []
-    for node in reversed(graph):
-        if any(value in kept for value in node.outputs):
-            kept.update(value for value in node.inputs if value is not None)
-        else:
-            inside.append(node)
-    return inside[::-1]
+    kept = set(leading_to(graph, [value for value in graph.outputs if value not in outputs]))
+    return [node for node in graph if node not in kept]
 
 
 def _forward_again(graph: ir.Graph, body: Sequence[ir.Node], between: Collection[ir.Node]) -> list[ir.Node]:

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable
 import onnx
 import onnx_ir as ir
 
-from camgraph_exporter.float64.evaluator import names_read_by
-from camgraph_exporter.graph.reads import reads
+from camgraph_exporter.graph.protos import names_read_by
+from camgraph_exporter.graph.walk import leading_to
 
 # They hand on what they are given.
 _IDLE = {"Constant", "Identity"}
@@ -35,11 +35,7 @@ def split_forward(
 
 def is_rewritten(source: ir.Model, model: onnx.ModelProto, outputs: Collection[str]) -> bool:
     """Tell whether the forward part of a graph has other operators than the source, as lifting an opset may give."""
-    wanted = {value for value in source.graph.outputs if value.name in outputs}
-    before: Counter[str] = Counter()
-    for node in reversed(source.graph):
-        if any(value in wanted for value in node.outputs):
-            wanted.update(reads(node))
-            before[node.op_type] += 1
+    kept = [value for value in source.graph.outputs if value.name in outputs]
+    before = Counter(node.op_type for node in leading_to(source.graph, kept))
     after = Counter(node.op_type for node in split_forward(model.graph, outputs)[0])
     return any(before[name] != after[name] for name in (before | after).keys() - _IDLE)

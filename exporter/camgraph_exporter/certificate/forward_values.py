@@ -13,7 +13,7 @@ import onnx
 
 from camgraph_exporter.certificate.forward_part import split_forward
 from camgraph_exporter.certificate.subject import Subject
-from camgraph_exporter.float64.evaluator import names_read_by
+from camgraph_exporter.graph.protos import names_read_by
 from camgraph_exporter.targets.draw import Arrays
 
 # Forward operators that the branch of a skippable graph computes again are named like this.

@@ -15,7 +15,8 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.certificate.samples import Samples
 from camgraph_exporter.certificate.unguarded import without_switch
 from camgraph_exporter.float64 import Float64Evaluator
-from camgraph_exporter.storage import load_engine, weights_folder, with_weights
+from camgraph_exporter.running.engine import load_engine
+from camgraph_exporter.storage import weights_folder, with_weights
 from camgraph_exporter.targets.draw import Arrays, resolved_by
 from camgraph_runtime.run.batch import fill_up, portions
 from camgraph_runtime.run.engine import Device, Engine

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.graph.reads import reads
+from camgraph_exporter.graph.walk import needed_for
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.quantised.forms import maker
 from camgraph_exporter.score.one_number import words_of
@@ -43,7 +43,7 @@ class _Mark:
 
 def choose_output(prepared: PreparedModel, scores: Sequence[Score], num_labels: int) -> tuple[Score, str]:
     """Return the most likely of the scores that the outputs show, and a note that names the others."""
-    before = {score.output: _before(score.value) for score in scores}
+    before = {score.output: needed_for(prepared.graph, [score.value]) - {score.value} for score in scores}
     marks = [_mark(prepared, score, scores, before, num_labels) for score in scores]
     most = max(mark.points for mark in marks)
     first = next(score for score, mark in zip(scores, marks, strict=True) if mark.points == most)
@@ -92,19 +92,6 @@ def _mark(
     if score.kind == pb.HEAD_KIND_NONE and _is_made_by(score.value, _OF_FEATURES):
         points -= 1
     return _Mark(points, " and ".join(reasons))
-
-
-def _before(value: ir.Value) -> set[ir.Value]:
-    """Return the values that a value is computed from, without itself."""
-    seen: set[ir.Value] = set()
-    stack = [value]
-    while stack:
-        node = stack.pop().producer()
-        for x in reads(node) if node is not None else ():
-            if x not in seen:
-                seen.add(x)
-                stack.append(x)
-    return seen
 
 
 def _layers(values: set[ir.Value]) -> int:

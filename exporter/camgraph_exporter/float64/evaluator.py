@@ -6,13 +6,13 @@ modules beside this one replace those that it computes slowly, in float32, or ot
 onnxruntime do.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ml_dtypes
 import numpy as np
-from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto
+from onnx import FunctionProto, ModelProto, NodeProto
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun, RuntimeContextError
 
@@ -30,6 +30,7 @@ from camgraph_exporter.float64 import (
 )
 from camgraph_exporter.float64.convert import function_to_float64, split_float64, to_float64
 from camgraph_exporter.float64.windows import Array
+from camgraph_exporter.graph.protos import names_read_by
 
 __all__ = ["Float64Evaluator", "to_float64"]
 
@@ -201,22 +202,6 @@ class Float64Evaluator:
                 "Feed them, or ask for outputs that do not depend on them."
             )
         return steps[::-1]
-
-
-def names_read_by(node: NodeProto) -> Iterator[str]:
-    """Yield the names that a node reads, including those that its subgraphs take from outside."""
-    yield from node.input
-    for attribute in node.attribute:
-        if attribute.type == AttributeProto.GRAPH:
-            yield from _free_names(attribute.g)
-
-
-def _free_names(graph: GraphProto) -> Iterable[str]:
-    own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
-    for node in graph.node:
-        yield from (name for name in names_read_by(node) if name not in own)
-        own.update(node.output)
-    yield from (value.name for value in graph.output if value.name not in own)
 
 
 def _run_node(node: OpRun, values: dict[str, Any]) -> tuple[Any, ...]:

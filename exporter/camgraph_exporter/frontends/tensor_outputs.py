@@ -5,11 +5,10 @@ An explainable graph answers in tensors. The tensors that a list or a map is mad
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import onnx
 
 from camgraph_exporter.errors import ModelFileError
+from camgraph_exporter.graph.protos import names_read_by
 
 # Operators whose list or map holds their inputs as they are.
 _MAP = ("ai.onnx.ml", "ZipMap")
@@ -101,17 +100,7 @@ def _drop_unused_nodes(graph: onnx.GraphProto, dropped: set[str]) -> None:
     kept = {output.name for output in graph.output}
     for node in reversed(list(graph.node)):
         if dropped.intersection(node.output):
-            readers = {name for other in graph.node if other is not node for name in _reads(other)}
+            readers = {name for other in graph.node if other is not node for name in names_read_by(other)}
             if not (kept | readers).intersection(node.output):
-                dropped.update(_reads(node))
+                dropped.update(names_read_by(node))
                 graph.node.remove(node)
-
-
-def _reads(node: onnx.NodeProto) -> Iterator[str]:
-    """Yield the names that a node reads, those of the graphs inside of it included."""
-    yield from node.input
-    for attribute in node.attribute:
-        for graph in [attribute.g] if attribute.HasField("g") else attribute.graphs:
-            for inner in graph.node:
-                yield from _reads(inner)
-            yield from (output.name for output in graph.output)

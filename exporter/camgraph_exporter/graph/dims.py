@@ -10,6 +10,9 @@ import onnx_ir as ir
 Dim = int | str
 Dims = tuple[Dim, ...]
 
+# The symbol of the batch axis.
+BATCH = "N"
+
 _anonymous = itertools.count()
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import onnx_ir as ir
 
 from camgraph_exporter.graph.element_types import REAL, SMALL_INTEGERS
-from camgraph_exporter.graph.reads import reads
 from camgraph_exporter.graph.stops import is_stop
+from camgraph_exporter.graph.walk import needed_for, reads
 
 # These add up products of quantised integers in int32; every other int32 is a count or an index.
 _SUMS = {"ConvInteger", "MatMulInteger"}
@@ -24,11 +24,7 @@ class GradientPath:
             inputs = [value for value in reads(node) if value in reached]
             if inputs and not is_stop(node):
                 reached.update(_carriers(node, inputs))
-        wanted = set(self._scores)
-        for node in reversed(nodes):
-            if any(value in wanted for value in node.outputs):
-                wanted.update(reads(node))
-        self.values = reached & wanted
+        self.values = reached & needed_for(nodes, self._scores)
         self.nodes = [
             node
             for node in nodes

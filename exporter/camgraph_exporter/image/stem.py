@@ -15,9 +15,10 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_core.errors import CamgraphError
-from camgraph_exporter.graph.reads import reads
+from camgraph_exporter.graph.walk import reads
 from camgraph_exporter.image.layout import channel_axis
-from camgraph_exporter.prepare.probe import Probe, engine_with_outputs
+from camgraph_exporter.running.engine import engine_with_outputs
+from camgraph_exporter.running.probe import Probe
 from camgraph_runtime.run.engine import Engine
 
 # These take each element alone, or only move elements.

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.image.stem import Affine, first_arithmetic
-from camgraph_exporter.prepare.probe import Probe
+from camgraph_exporter.running.probe import Probe
 
 # Means of ImageNet as toolkits write them, for pixels 0..255, red first.
 _IMAGENET_MEANS = np.array([123.7, 116.5, 103.7])

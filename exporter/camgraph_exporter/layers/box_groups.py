@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
-from camgraph_exporter.graph.reads import reads
+from camgraph_exporter.graph.walk import needed_for
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.quantised.forms import maker
 from camgraph_exporter.reading.image_path import image_path
@@ -65,11 +65,8 @@ class BoxGroups:
 
 def _group(piece: Piece, classes: int, path: GradientPath) -> BoxGroup:
     count = None if piece.joined is None or piece.joined % classes else piece.joined // classes
-    wanted = {piece.value}
-    for node in reversed(path.nodes):
-        if any(value in wanted for value in node.outputs):
-            wanted.update(reads(node))
-    return BoxGroup(count, frozenset(wanted & path.values - {piece.value}))
+    needed = needed_for(path.nodes, [piece.value])
+    return BoxGroup(count, frozenset(needed & path.values - {piece.value}))
 
 
 def _sources(score: ir.Value, path: GradientPath, constants: Constants) -> list[Piece]:

@@ -9,9 +9,10 @@ import onnx_ir as ir
 
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.constants import add_constant
-from camgraph_exporter.graph.dims import Dims, dims_of
-from camgraph_exporter.prepare.probe import BATCH, Probe, probe, random_input
-from camgraph_exporter.storage import load_engine, weights_folder
+from camgraph_exporter.graph.dims import BATCH, Dims, dims_of
+from camgraph_exporter.running.engine import load_engine, random_input
+from camgraph_exporter.running.probe import Probe, probe
+from camgraph_exporter.storage import weights_folder
 from camgraph_runtime.run.engine import Engine
 
 # The same arithmetic in other loops: rounding may differ, the result may not.

@@ -11,7 +11,7 @@ from camgraph_core.errors import CamgraphError
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.dims import Dims
 from camgraph_exporter.image.layout import possible_shapes
-from camgraph_exporter.prepare.probe import DEFAULT_SIZE, engine_with_outputs, random_input
+from camgraph_exporter.running.engine import DEFAULT_SIZE, engine_with_outputs, random_input
 from camgraph_runtime.run.engine import Engine
 
 

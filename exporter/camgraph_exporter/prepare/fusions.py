@@ -15,8 +15,9 @@ import onnx_ir as ir
 
 from camgraph_exporter.graph.constants import add_constant
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.prepare.probe import Probe, random_input
-from camgraph_exporter.storage import load_engine, weights_folder
+from camgraph_exporter.running.engine import load_engine, random_input
+from camgraph_exporter.running.probe import Probe
+from camgraph_exporter.storage import weights_folder
 
 _DOMAIN = "com.microsoft"
 # Relative to the largest element of an output.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
-from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.dims import BATCH, dims_of
 from camgraph_exporter.prepare.batch import free_batch
 from camgraph_exporter.prepare.casts import drop_needless_casts, settle_casts
 from camgraph_exporter.prepare.channels import settle_channels
@@ -15,12 +15,12 @@ from camgraph_exporter.prepare.fusions import write_out_fusions
 from camgraph_exporter.prepare.image_input import image_input
 from camgraph_exporter.prepare.normalise import LOWEST_OPSET, normalise
 from camgraph_exporter.prepare.poolings import settle_poolings
-from camgraph_exporter.prepare.probe import BATCH, Probe, annotate, probe
 from camgraph_exporter.prepare.screen import screen
 from camgraph_exporter.prepare.sequences import unpack_sequences
 from camgraph_exporter.prepare.widen import NOTE, widen_bfloat16
 from camgraph_exporter.quantised.exact_weights import store_exactly
 from camgraph_exporter.quantised.integer_maps import show_integer_maps
+from camgraph_exporter.running.probe import Probe, annotate, probe
 
 
 @dataclass

@@ -8,7 +8,8 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.errors import ModelFileError
-from camgraph_exporter.graph.reads import reads
+from camgraph_exporter.graph.names import name_nodes
+from camgraph_exporter.graph.walk import leading_to, reached_from, reads
 
 _RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 _ADVICE = "Export the model again in evaluation mode."
@@ -21,10 +22,11 @@ def screen(model: ir.Model) -> None:
         ModelFileError: nodes are in training mode or random, or weights are NaN; all of them are named.
 
     """
-    nodes = contributing_nodes(model.graph)
+    nodes = leading_to(model.graph, model.graph.outputs)
     # Standardised weights are often written as a normalisation in training mode: of weights, the same in every run.
-    dependent = _dependent_nodes(model.graph)
-    training = [node for node in nodes if _is_training(node) and node in dependent]
+    images = {value for value in model.graph.inputs if not value.is_initializer()}
+    dependent = reached_from(model.graph, images)
+    training = [node for node in nodes if _is_training(node) and not dependent.isdisjoint(node.outputs)]
     random = [node for node in nodes if node.domain == "" and node.op_type in _RANDOM]
     broken = [value for value in _weights(nodes) if _has_nan(value)]
     problems = []
@@ -37,34 +39,6 @@ def screen(model: ir.Model) -> None:
         problems.append(f"The weights {named} contain NaN, so no result is a number. Export or train the model again.")
     if problems:
         raise ModelFileError(" ".join(problems))
-
-
-def contributing_nodes(graph: ir.Graph) -> list[ir.Node]:
-    """Return the nodes on which an output of the graph depends, in the order of the graph."""
-    wanted = set(graph.outputs)
-    nodes = []
-    for node in reversed(graph):
-        if any(value in wanted for value in node.outputs):
-            wanted.update(reads(node))
-            nodes.append(node)
-    return nodes[::-1]
-
-
-def _dependent_nodes(graph: ir.Graph) -> set[ir.Node]:
-    """Return the nodes that an input of the graph reaches."""
-    reached = {value for value in graph.inputs if not value.is_initializer()}
-    nodes = set()
-    for node in graph:
-        if any(value in reached for value in reads(node)):
-            reached.update(node.outputs)
-            nodes.add(node)
-    return nodes
-
-
-def name_nodes(nodes: Iterable[ir.Node]) -> str:
-    """Name nodes as the subject of a sentence: `Node 'a' (Dropout) is`, `Nodes 'a' (Dropout), 'b' (Relu) are`."""
-    named = [f"{node.name or node.outputs[0].name!r} ({node.op_type})" for node in nodes]
-    return f"Node {named[0]} is" if len(named) == 1 else f"Nodes {', '.join(named)} are"
 
 
 def _is_training(node: ir.Node) -> bool:

@@ -148,20 +148,6 @@ def maker(value: ir.Value) -> ir.Node | None:
     return node
 
 
-def depends_on_no_input(value: ir.Value) -> bool:
-    """Tell whether a value is the same in every run: computed from initializers alone."""
-    seen, stack = set[ir.Node](), [value]
-    while stack:
-        value = stack.pop()
-        node = value.producer()
-        if node is None and not value.is_initializer():
-            return False
-        if node is not None and node not in seen:
-            seen.add(node)
-            stack += [x for x in node.inputs if x is not None]
-    return True
-
-
 def _by_consumers(value: ir.Value) -> Quantisation | None:
     """Return how the readers of a graph input or an initializer understand it."""
     for use in value.uses():

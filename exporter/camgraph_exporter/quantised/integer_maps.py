@@ -11,9 +11,9 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
+from camgraph_exporter.graph.walk import depends_on_no_input
 from camgraph_exporter.quantised.forms import (
     Quantisation,
-    depends_on_no_input,
     dequantised,
     is_dequantiser,
     is_quantiser,

@@ -21,10 +21,10 @@ import onnx_ir as ir
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.graph.emitter import Emitter
+from camgraph_exporter.graph.walk import depends_on_no_input
 from camgraph_exporter.quantised.forms import (
     MOVES,
     Quantisation,
-    depends_on_no_input,
     dequantised,
     is_dequantiser,
     quantisation_of,

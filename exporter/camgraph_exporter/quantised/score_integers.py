@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import onnx_ir as ir
 
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
+from camgraph_exporter.graph.walk import depends_on_no_input
 from camgraph_exporter.quantised.forms import (
     MOVES,
-    depends_on_no_input,
     is_dequantiser,
     is_quantiser,
     real_form,

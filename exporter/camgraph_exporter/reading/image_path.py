@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import onnx_ir as ir
 
 from camgraph_exporter.graph.gradient_path import GradientPath
-from camgraph_exporter.graph.reads import reads
+from camgraph_exporter.graph.walk import reached_from
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.reading.pixels import pixels_of
 
@@ -39,8 +39,4 @@ def image_path(prepared: PreparedModel, score: ir.Value, nodes: Sequence[ir.Node
 
 def _depending(nodes: Iterable[ir.Node], image: ir.Value) -> set[ir.Value]:
     """Return the values that depend on what the image shows."""
-    found = {image}
-    for node in nodes:
-        if node.op_type not in _OF_SHAPE and not found.isdisjoint(reads(node)):
-            found.update(node.outputs)
-    return found
+    return reached_from(nodes, [image], lambda node: () if node.op_type in _OF_SHAPE else node.outputs)

@@ -15,9 +15,10 @@ from onnx import numpy_helper
 
 from camgraph_core.errors import CamgraphError
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.graph.reads import reads
+from camgraph_exporter.graph.walk import reads
 from camgraph_exporter.prepare.prepare import PreparedModel
-from camgraph_exporter.storage import load_engine, weights_folder
+from camgraph_exporter.running.engine import load_engine
+from camgraph_exporter.storage import weights_folder
 from camgraph_runtime.run.engine import Engine
 
 _MOST_STEPS = 64  # nodes of a head; the longest spelling of a softmax that was seen has 12

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.graph.dims import Dim, dims_of
+from camgraph_exporter.graph.dims import BATCH, Dim, dims_of
 from camgraph_exporter.prepare.prepare import PreparedModel
-from camgraph_exporter.prepare.probe import BATCH
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from onnx_ir.passes import common
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.certificate.subject import LoadSource, Subject, loader_of
 from camgraph_exporter.quantised.exact_weights import has_int8_weights, may_saturate, store_exactly
-from camgraph_exporter.storage import load_engine
+from camgraph_exporter.running.engine import load_engine
 from camgraph_runtime.run.engine import Engine, cpu_saturates_int8
 
 _IMAGES = 8

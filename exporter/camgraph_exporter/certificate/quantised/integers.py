@@ -12,12 +12,12 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
+from camgraph_exporter.graph.walk import depends_on_no_input
 from camgraph_exporter.quantised.forms import (
     KEEPS_SCALE,
     MOVES,
     Quantisation,
     clips,
-    depends_on_no_input,
     is_dequantiser,
     is_quantiser,
     quantisation_of,

@@ -11,7 +11,7 @@ Finite differences of it need no rule for any operator.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +28,7 @@ from camgraph_exporter.certificate.quantised.integers import (
 )
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.graph.stops import is_stop
+from camgraph_exporter.graph.walk import leading_to, reached_from
 from camgraph_exporter.quantised.forms import (
     Quantisation,
     RealForm,
@@ -69,7 +70,7 @@ def make_surrogate(model: onnx.ModelProto, layer: str, score: str) -> Surrogate:
     graph = copy.graph
     values = {str(value.name): value for node in graph for value in node.outputs}
     start, end = values[layer], values[score]
-    forward = _leading_to([end, start])
+    forward = leading_to(graph, [end, start])
     described = describe_integers(forward, end)
     producer = start.producer()
     layer_integers = producer.inputs[0] if producer is not None and is_dequantiser(producer) else None
@@ -90,25 +91,14 @@ def make_surrogate(model: onnx.ModelProto, layer: str, score: str) -> Surrogate:
     )
 
 
-def _leading_to(values: list[ir.Value]) -> list[ir.Node]:
-    """Return the nodes that values are computed by, in the order of the graph."""
-    wanted: set[ir.Node] = set()
-    stack = [node for value in values if (node := value.producer()) is not None]
-    while stack:
-        node = stack.pop()
-        if node not in wanted:
-            wanted.add(node)
-            stack += [before for value in node.inputs if value is not None and (before := value.producer()) is not None]
-    graph = values[0].producer().graph  # type: ignore[union-attr]  # a node made it
-    return [node for node in graph or () if node in wanted]
-
-
 def _between(forward: list[ir.Node], start: ir.Value) -> set[ir.Value]:
-    reached = {start}
-    for node in forward:
-        if any(value in reached for value in node.inputs) and not is_stop(node):
-            reached.update(node.outputs[:1] if node.op_type == "DynamicQuantizeLinear" else node.outputs)
-    return reached
+    """Return the values that depend on the layer as real numbers do: scales that follow a range count as constants."""
+
+    def passed_on(node: ir.Node) -> Collection[ir.Value]:
+        outputs = node.outputs[:1] if node.op_type == "DynamicQuantizeLinear" else node.outputs
+        return () if is_stop(node) else outputs
+
+    return reached_from(forward, [start], passed_on)
 
 
 def _rewrite(rewriter: _Rewriter, node: ir.Node) -> None:

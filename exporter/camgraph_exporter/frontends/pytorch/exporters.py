@@ -23,7 +23,7 @@ import onnx_ir as ir
 import torch
 
 from camgraph_exporter.errors import ModuleError
-from camgraph_exporter.prepare.probe import BATCH
+from camgraph_exporter.graph.dims import BATCH
 
 # The newest opset that the recording exporter writes.
 _RECORDED_OPSET = 17

@@ -17,7 +17,7 @@ import onnx_ir as ir
 import torch
 
 from camgraph_exporter.errors import LayerError
-from camgraph_exporter.prepare.probe import engine_with_outputs
+from camgraph_exporter.running.engine import engine_with_outputs
 
 # Relative L2 distances: of equal tensors in two runtimes, and of tensors that are surely different.
 _EQUAL = 1e-4

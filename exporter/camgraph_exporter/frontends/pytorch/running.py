@@ -12,7 +12,7 @@ from camgraph_exporter.errors import ModuleError
 from camgraph_exporter.frontends.pytorch.exporters import TorchExport
 from camgraph_exporter.frontends.pytorch.inputs import Inputs
 from camgraph_exporter.frontends.pytorch.kinds import quantised_part
-from camgraph_exporter.prepare.probe import engine_with_outputs
+from camgraph_exporter.running.engine import engine_with_outputs
 
 _OUTPUT_TOLERANCE = 1e-3
 _ADVICE = {

@@ -9,9 +9,8 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import Dim
-from camgraph_exporter.graph.reads import reads
+from camgraph_exporter.graph.walk import leading_to
 from camgraph_exporter.prepare.prepare import PreparedModel
-from camgraph_exporter.prepare.probe import Sighting
 from camgraph_exporter.reading.axes import image_axes
 from camgraph_exporter.reading.axis import Role
 from camgraph_exporter.reading.layouts import MapLayout
@@ -19,6 +18,7 @@ from camgraph_exporter.reading.placement.elements import Elements
 from camgraph_exporter.reading.placement.follow import follow
 from camgraph_exporter.reading.placement.law import MapPlace, PlaceError, law_of, place_of_map, place_of_tokens
 from camgraph_exporter.reading.placement.located import Located
+from camgraph_exporter.running.probe import Sighting
 
 _NOT_FOLLOWED = "it does not come from the image on a way that could be followed"
 
@@ -30,7 +30,7 @@ class Places:
     """
 
     def __init__(self, prepared: PreparedModel, score: ir.Value, front: Collection[ir.Value]) -> None:
-        nodes = _nodes_before(prepared.graph, score)
+        nodes = leading_to(prepared.graph, [score])
         self._runs = [_Run(prepared, nodes, sighting) for sighting in prepared.probe.sightings]
         self._sees_all = all(run.sees_all(front) for run in self._runs)
 
@@ -86,17 +86,6 @@ class _Run:
         first, last, cell = (np.stack(part) for part in zip(*boxes, strict=True))
         within = cell.max(axis=0) + 1e-6
         return bool((first.min(axis=0) <= within).all() and (last.max(axis=0) >= np.array(self._image) - within).all())
-
-
-def _nodes_before(graph: ir.Graph, score: ir.Value) -> list[ir.Node]:
-    """Return the nodes from which a score is made, in topological order."""
-    wanted = {score}
-    nodes = []
-    for node in reversed(graph):
-        if any(value in wanted for value in node.outputs):
-            nodes.append(node)
-            wanted.update(reads(node))
-    return nodes[::-1]
 
 
 def _box(place: Located) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,14 +17,12 @@ import onnx_ir as ir
 
 from camgraph_core.errors import CamgraphError
 from camgraph_exporter.errors import ModelFileError
-from camgraph_exporter.graph.dims import Dim, Dims, dims_of
-from camgraph_exporter.graph.reads import reads
-from camgraph_exporter.prepare.screen import contributing_nodes, name_nodes
-from camgraph_exporter.storage import load_engine, weights_folder
+from camgraph_exporter.graph.dims import BATCH, Dim, Dims, dims_of
+from camgraph_exporter.graph.names import name_nodes
+from camgraph_exporter.graph.walk import leading_to, reached_from, reads
+from camgraph_exporter.running.engine import DEFAULT_SIZE, engine_with_outputs, random_input, reason_of
 from camgraph_runtime.run.engine import Engine
 
-BATCH = "N"
-DEFAULT_SIZE = 224
 _GROWTH = 64
 _MOST_NUMBERS = 1 << 30  # of an input that is tried: 4 GiB, and as much again for each layer of that size
 _CONSTANT_LIMIT = 1 << 20  # elements; larger constant values stay in the graph and are not copied
@@ -135,42 +132,13 @@ def _run(
         ) from error
 
 
-def random_input(rng: np.random.Generator, shape: Sequence[int], dtype: ir.DataType) -> np.ndarray:
-    """Return random values of an image tensor's element type."""
-    if dtype.is_floating_point():
-        return rng.standard_normal(shape).astype(dtype.numpy())
-    return rng.integers(0, 100, size=shape).astype(dtype.numpy())
-
-
-def engine_with_outputs(model: ir.Model, values: Sequence[ir.Value]) -> Engine:
-    """Load the model with all values as outputs, without rewriting by the runtime."""
-    proto = ir.to_proto(model)
-    known = {output.name for output in proto.graph.output}
-    for value in values:
-        if value.name not in known:
-            proto.graph.output.add(name=str(value.name))
-    try:
-        return load_engine(proto, weights_folder(model), optimize=False)
-    except CamgraphError as error:
-        raise ModelFileError(f"onnxruntime cannot load the model: {reason_of(error)}") from error
-
-
-def reason_of(error: CamgraphError) -> str:
-    """Return what onnxruntime itself said, in one line and without its error code."""
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error.__cause__ or error)).strip()
-    # Some of its messages begin with a place in its own C++ source.
-    text = re.sub(r"^/\S+:\d+ [^(]*\([^)]*\)(?: const)? ", "", text)
-    line = text.splitlines()[0].strip() if text else "it gave no reason"
-    return line if line.endswith(".") else f"{line}."
-
-
 def _check_repeatable(engine: Engine, model: ir.Model, run: _Run) -> None:
     """Run the same input again: the nodes where results begin to differ are random."""
     again = engine.run(run.feeds)
     differing = {name for name, array in run.arrays.items() if not _equal(array, again[name])}
     random = [
         node
-        for node in contributing_nodes(model.graph)
+        for node in leading_to(model.graph, model.graph.outputs)
         if any(value.name in differing for value in node.outputs)
         and not any(value.name in differing for value in reads(node))
     ]
@@ -238,13 +206,12 @@ def _depends_on(model: ir.Model, image: ir.Value) -> set[ir.Value]:
 
     What depends on the image's shape alone is constant if it is the same in all runs, which differ in every open size.
     """
-    dependent = {image}
-    for node in model.graph:
-        if node.domain == "" and node.op_type in {"Shape", "Size"}:
-            continue
-        if any(value in dependent for value in reads(node)) or node.op_type.startswith("Random"):
-            dependent.update(node.outputs)
-    return dependent
+    random = [value for node in model.graph if node.op_type.startswith("Random") for value in node.outputs]
+
+    def passed_on(node: ir.Node) -> Collection[ir.Value]:
+        return () if node.domain == "" and node.op_type in {"Shape", "Size"} else node.outputs
+
+    return reached_from(model.graph, [image, *random], passed_on)
 
 
 def annotate(model: ir.Model, result: Probe) -> None:
