@@ -15,6 +15,38 @@ from support.followed_page import PACKAGES, FollowedPage, copy_repository, run
 PAGE = FollowedPage("adding-a-task.md")
 COPIED = [*PACKAGES, "tests/runtime", "tests/support", "tests/conftest.py", "scripts", "pyproject.toml"]
 STUBS, ROWS, EXPORT, EXPLAIN = PAGE.commands
+# The counts are those of the trained model, in the same process and through a server.
+PROGRAM = """
+import shutil, sys
+from pathlib import Path
+
+import numpy as np
+
+from camgraph_client import Client
+from camgraph_runtime import Explainer
+from camgraph_runtime.run.engine import Engine
+
+sys.path.insert(0, "tests")
+from support.serving import server_thread
+
+with Explainer("OUT.onnx") as explainer:
+    here = explainer.explain("IMAGE.png", top_k=2)
+    tensor = explainer.prepare("IMAGE.png").tensor
+counts = Engine("MODEL.onnx").run({"image": tensor})["density"][0].sum(axis=(1, 2))
+order = np.argsort(-counts)
+for found in (here.predictions, [explanation.target for explanation in here.explanations]):
+    assert [score.class_index for score in found] == order.tolist()
+    np.testing.assert_allclose([score.value for score in found], counts[order], rtol=1e-5)
+assert all(explanation.heatmap.any() for explanation in here.explanations)
+
+Path("repository").mkdir()
+shutil.copy("OUT.onnx", "repository/counting.onnx")
+with server_thread(Path("repository")) as server, Client(server.address) as client:
+    there = client.explain("IMAGE.png", top_k=2)
+assert [score.value for score in there.predictions] == [score.value for score in here.predictions]
+for one, other in zip(here.explanations, there.explanations, strict=True):
+    np.testing.assert_array_equal(one.heatmap, other.heatmap)
+"""
 SAVE = "import sys; sys.path.insert(0, 'tests'); import onnx; from support import tasks; "
 
 
@@ -63,3 +95,5 @@ def test_a_model_is_exported_proven_and_explained(changed: Path) -> None:
     outcome = run(changed, EXPLAIN)
     assert outcome.returncode == 0, outcome.stderr
     assert len(list(changed.rglob("IMAGE.[12]-*.png"))) == 2
+    outcome = run(changed, [".venv/bin/python", "-c", PROGRAM])
+    assert outcome.returncode == 0, outcome.stderr

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.score.score_shape import ScoreShape
 from camgraph_exporter.targets.interface import Interface
 from camgraph_exporter.vjp.backward import TARGETS, Backward
 
@@ -14,6 +16,17 @@ def add_target_input(op: Backward, interface: Interface) -> ir.Value:
     target = interface.add_input("target", ir.DataType.INT64, [interface.batch, TARGETS])
     op.count_targets_by(target, axis=1)
     return target
+
+
+def add_class_outputs(
+    op: Backward, interface: Interface, target: ir.Value, index: ir.Value, score: ir.Value
+) -> pb.TargetTensors:
+    """Add the outputs [N, T] that say which class each target is, and its score; name them beside the input."""
+    return pb.TargetTensors(
+        target_input=str(target.name),
+        target_index_output=interface.add_output("target_index", index),
+        target_score_output=interface.add_output("target_score", op.cast(score, ir.DataType.FLOAT)),
+    )
 
 
 def resolve_ranks(op: Backward, scores: ir.Value, target: ir.Value, size: int | ir.Value) -> ir.Value:
@@ -51,8 +64,15 @@ def one_hot(op: Backward, index: ir.Value, size: int, dtype: ir.DataType) -> ir.
 
 
 def class_sign(op: Backward, index: ir.Value, dtype: ir.DataType) -> ir.Value:
-    """Return +1 for class 1 and -1 for class 0: the derivative of the score of a single-logit head."""
+    """Return +1 for class 1 and -1 for class 0: the derivative of a class's score by the single logit."""
     return op.cast(op.Sub(op.Mul(index, scalar(op, 2)), scalar(op, 1)), dtype)
+
+
+def class_cotangent(op: Backward, index: ir.Value, shape: ScoreShape, dtype: ir.DataType) -> ir.Value:
+    """Return the cotangent of the score of the class at `index` [...]: [..., C], or [...] of a single logit."""
+    if shape.single_logit:
+        return class_sign(op, index, dtype)
+    return one_hot(op, index, shape.num_classes, dtype)
 
 
 def both_classes(op: Backward, value: ir.Value, *, axis: int, are_probabilities: bool = False) -> ir.Value:

@@ -10,10 +10,10 @@ from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.score_shape import ScoreShape, read_row
 from camgraph_exporter.targets.classes import (
+    add_class_outputs,
     add_target_input,
     both_classes,
-    class_sign,
-    one_hot,
+    class_cotangent,
     pick,
     resolve_ranks,
     targets_first,
@@ -44,22 +44,14 @@ class Classification(Task):
         scores = _by_class(op, score.value, score)
         ranked_by = scores if score.ranked_by is None else _by_class(op, score.ranked_by, score, are_probabilities=True)
         index = resolve_ranks(op, ranked_by, target, score.num_classes)
-        target_score = op.cast(pick(op, scores, index), ir.DataType.FLOAT)
+        target_score = pick(op, scores, index)
         by_target = targets_first(op, index)
-        if score.single_logit:
-            seed = class_sign(op, by_target, dtype)
-        else:
-            seed = one_hot(op, by_target, score.num_classes, dtype)
+        seed = class_cotangent(op, by_target, score.shape, dtype)
         if len(dims) > 2 or score.single_logit:
             seed = op.Reshape(seed, op.ints(0, 0, *(int(dim) for dim in dims[1:])))
         else:
             op.one_hots[seed] = OneHotCotangent(by_target)
-        tensors = pb.TargetTensors(
-            target_input=str(target.name),
-            target_index_output=interface.add_output("target_index", index),
-            target_score_output=interface.add_output("target_score", target_score),
-        )
-        return AttachedTargets(seed, tensors)
+        return AttachedTargets(seed, add_class_outputs(op, interface, target, index, target_score))
 
     def lost_seed(self, manifest: pb.Manifest, found: Arrays) -> np.ndarray:
         """Return the one-hot rows [T, N, C]: a linear layer gathers its weights instead of multiplying by them."""

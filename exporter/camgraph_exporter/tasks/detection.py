@@ -53,10 +53,6 @@ class Detection(Task):
             "the class scores with --score."
         )
 
-    def sizes(self, shape: ScoreShape) -> pb.Head:
-        """Return the numbers of classes and of boxes."""
-        return pb.Head(num_classes=shape.num_classes, num_anchors=shape.num_anchors)
-
     def best_layer(self, prepared: PreparedModel, score: Score, layers: Sequence[TargetLayer]) -> TargetLayer:
         """Return the deepest map that every box depends on: a map of one scale is empty for the boxes of the others."""
         if not narrowest(layers)[-1].has_effect:

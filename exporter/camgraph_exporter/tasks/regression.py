@@ -11,10 +11,10 @@ from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.score_shape import ScoreShape, read_row
 from camgraph_exporter.targets.classes import (
+    add_class_outputs,
     add_target_input,
     both_classes,
-    class_sign,
-    one_hot,
+    class_cotangent,
     pick,
     scalar,
     targets_first,
@@ -62,15 +62,6 @@ class Regression(Task):
             by_order = op.Sub(scalar(op, 1), by_order)
         index = op.Where(op.Less(target, scalar(op, 0)), by_order, target)
         index.shape = target.shape
-        by_target = targets_first(op, index)
-        if score.single_logit:
-            seed = class_sign(op, by_target, dtype)
-        else:
-            seed = one_hot(op, by_target, score.num_classes, dtype)
-        target_score = op.cast(pick(op, scores, index), ir.DataType.FLOAT)
-        tensors = pb.TargetTensors(
-            target_input=str(target.name),
-            target_index_output=interface.add_output("target_index", index),
-            target_score_output=interface.add_output("target_score", target_score),
-        )
+        seed = class_cotangent(op, targets_first(op, index), score.shape, dtype)
+        tensors = add_class_outputs(op, interface, target, index, pick(op, scores, index))
         return AttachedTargets(op.Reshape(seed, op.ints(0, 0, *(int(dim) for dim in dims[1:]))), tensors)

@@ -19,6 +19,7 @@ from camgraph_exporter.reading.placement.law import PlaceError
 from camgraph_exporter.reading.placement.places import Places
 from camgraph_exporter.score.score_shape import ScoreShape, count_of, misfit
 from camgraph_exporter.targets.classes import (
+    add_class_outputs,
     add_target_input,
     both_classes,
     class_sign,
@@ -78,11 +79,9 @@ class Segmentation(Task):
         index = resolve_ranks(op, area, target, score.num_classes)
 
         wins = op.Equal(op.Unsqueeze(winner, op.ints(1)), op.Unsqueeze(index, op.ints(2, 3)))
-        asked = op.Greater(op.Cast(mask, to=int(ir.DataType.INT32)), 0)
-        any_asked = op.Greater(
-            op.reduce("ReduceMax", op.Cast(mask, to=int(ir.DataType.INT32)), [2, 3], keepdims=True),
-            0,
-        )
+        pixels = op.Cast(mask, to=int(ir.DataType.INT32))
+        asked = op.Greater(pixels, 0)
+        any_asked = op.Greater(op.reduce("ReduceMax", pixels, [2, 3], keepdims=True), 0)
         chosen = op.cast(op.Or(asked, op.And(wins, op.Not(any_asked))), dtype)
 
         by_target = targets_first(op, index)
@@ -94,13 +93,8 @@ class Segmentation(Task):
             seed = op.Mul(under_mask, op.Unsqueeze(classes, op.ints(3, 4)))
         sums = op.sum(op.Mul(seed, logits), [2, 3, 4])
         seed = op.Transpose(seed, perm=[0, 1, 3, 4, 2]) if last else seed
-        target_score = op.cast(targets_first(op, sums), ir.DataType.FLOAT)
-        tensors = pb.TargetTensors(
-            target_input=str(target.name),
-            mask_input=str(mask.name),
-            target_index_output=interface.add_output("target_index", index),
-            target_score_output=interface.add_output("target_score", target_score),
-        )
+        tensors = add_class_outputs(op, interface, target, index, targets_first(op, sums))
+        tensors.mask_input = str(mask.name)
         return AttachedTargets(seed, tensors)
 
     def place(self, prepared: PreparedModel, score: Score) -> tuple[pb.TargetTensors, str]:

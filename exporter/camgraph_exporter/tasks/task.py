@@ -142,7 +142,7 @@ class Task(ABC):
 
     def sizes(self, shape: ScoreShape) -> pb.Head:
         """Return the part of the manifest's head that says what a target may name."""
-        return pb.Head(num_classes=shape.num_classes, single_logit=shape.single_logit)
+        return pb.Head(num_classes=shape.num_classes, single_logit=shape.single_logit, num_anchors=shape.num_anchors)
 
     def extent(self, head: pb.Head) -> str:
         """Return in words what a target may name."""
