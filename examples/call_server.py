@@ -8,15 +8,14 @@ Needs `camgraph[client]` only: neither onnxruntime nor the model.
 
 import sys
 
-from camgraph_client import Client
-from camgraph_runtime import Target
+from camgraph_client import Client, Target
 
 
 def main(address: str, photo: str) -> None:
     """Explains `photo` with the only model of the server at `address`."""
     why_not_the_second = Target.of_rank(1, contrast=Target.of_rank(2))
     with Client(address) as client:
-        result = client.explain(photo, targets=[Target.of_rank(1), why_not_the_second])
+        result = client.model().explain(photo, targets=[Target.of_rank(1), why_not_the_second])
     for item in result.explanations:
         against = f" against {item.contrast.name}" if item.contrast else ""
         print(f"{item.target.name}{against}: {item.statistics.positive_share:.0%} of the map speaks for it")

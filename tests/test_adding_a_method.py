@@ -47,7 +47,7 @@ assert (weights < 0).any() and (weights > 0).any()
 np.testing.assert_allclose(here.raw_maps[0], np.einsum("k,khw->hw", abs(weights), activations), rtol=1e-5, atol=1e-6)
 
 with server_thread(Path("repository")) as server, Client(server.address) as client:
-    [there] = client.explain("PHOTO", method="absolute-grad-cam").explanations
+    [there] = client.model().explain("PHOTO", method="absolute-grad-cam").explanations
 np.testing.assert_array_equal(there.heatmap, here.heatmap)
 assert there.method == here.method == "absolute-grad-cam"
 """

@@ -8,40 +8,48 @@ from typing import TYPE_CHECKING
 from camgraph_core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from camgraph_client.aio import AsyncClient
+    from camgraph_client.aio import AsyncClient, AsyncRemoteModel
     from camgraph_client.channel import Connection, Tls
-    from camgraph_client.results import ModelDetails, RemoteExplanation, RemoteResult
-    from camgraph_client.sync import Client
-    from camgraph_core.errors import DeadlineError, RemoteError, UnavailableError
+    from camgraph_client.sync import Client, RemoteModel
+    from camgraph_core.errors import AbsentOutputError, DeadlineError, RemoteError, UnavailableError
+    from camgraph_core.explanation import Explanation
     from camgraph_core.models import ModelInfo
-    from camgraph_core.result import Timings
+    from camgraph_core.result import Result
+    from camgraph_core.target import Target
+    from camgraph_wire.models import ModelDetails
 
 _MODULE_OF = {
+    "AbsentOutputError": "camgraph_core.errors",
     "AsyncClient": "aio",
+    "AsyncRemoteModel": "aio",
     "Client": "sync",
     "Connection": "channel",
     "DeadlineError": "camgraph_core.errors",
-    "ModelDetails": "results",
+    "Explanation": "camgraph_core.explanation",
+    "ModelDetails": "camgraph_wire.models",
     "ModelInfo": "camgraph_core.models",
     "RemoteError": "camgraph_core.errors",
-    "RemoteExplanation": "results",
-    "RemoteResult": "results",
-    "Timings": "camgraph_core.result",
+    "RemoteModel": "sync",
+    "Result": "camgraph_core.result",
+    "Target": "camgraph_core.target",
     "Tls": "channel",
     "UnavailableError": "camgraph_core.errors",
 }
 
 __all__ = [
+    "AbsentOutputError",
     "AsyncClient",
+    "AsyncRemoteModel",
     "Client",
     "Connection",
     "DeadlineError",
+    "Explanation",
     "ModelDetails",
     "ModelInfo",
     "RemoteError",
-    "RemoteExplanation",
-    "RemoteResult",
-    "Timings",
+    "RemoteModel",
+    "Result",
+    "Target",
     "Tls",
     "UnavailableError",
 ]

@@ -3,79 +3,68 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from collections.abc import Awaitable, Callable
+from typing import Any, Self, TypeVar
 
 import grpc
 import grpc.aio
+from google.protobuf.message import Message
 
-from camgraph.v1 import explanation_pb2 as pb
-from camgraph.v1 import explanation_pb2_grpc
+from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
+from camgraph_client.calls import Calls
 from camgraph_client.channel import Connection
 from camgraph_client.errors import error_from
-from camgraph_client.requests import ExplainOptions, ImageSource, explain_request
-from camgraph_client.results import ModelDetails, RemoteResult, result_from
-from camgraph_core.models import ModelInfo
-from camgraph_wire.models import model_from
+from camgraph_client.sending import encoded, result_of
+from camgraph_core.explains import Explains
+from camgraph_core.painter import ImageSource
+from camgraph_core.request import Request
+from camgraph_core.result import Result
+from camgraph_core.types import AnyArray
+from camgraph_wire.requests import Addressed, request_message
 
-T = TypeVar("T")
+V = TypeVar("V")
 
 
-class AsyncClient:
+class AsyncClient(Calls):
     """Talks to one camgraph server; safe to share between tasks of one event loop.
 
     ::
 
         async with AsyncClient("localhost:8500") as client:
-            result = await client.explain("cat.png", model="efficientnet_lite0", top_k=2)
+            result = await client.model("efficientnet_lite0").explain("cat.png", top_k=2)
 
-    Every method raises `UnavailableError` if no server answers or it is overloaded, `DeadlineError` if it
+    Every call raises `UnavailableError` if no server answers or it is overloaded, `DeadlineError` if it
     takes too long, and `RemoteError` if the server fails.
+
+    Args:
+        connection: Where the server is and how to talk to it; or just ``HOST:PORT``. It connects at the first call.
+
+    Raises:
+        UsageError: The connection's values cannot be used.
+
     """
 
     def __init__(self, connection: Connection | str) -> None:
-        """Connects at the first call.
-
-        Args:
-            connection: where the server is and how to talk to it; or just `HOST:PORT`.
-
-        Raises:
-            UsageError: the connection's values cannot be used.
-        """
         self.connection = Connection(connection) if isinstance(connection, str) else connection
         self._channel = _open(self.connection)
-        self._stub = explanation_pb2_grpc.ExplanationServiceStub(self._channel)
+        self._stub = ExplanationServiceStub(self._channel)
 
-    async def explain(self, image: ImageSource | None = None, **options: Unpack[ExplainOptions]) -> RemoteResult:
-        """Classifies one image and explains classes of it.
+    def model(self, name: str = "", version: str = "") -> AsyncRemoteModel:
+        """A model of the server, which explains as an `Explainer` does; ``explain`` is awaited. Nothing is sent yet.
 
         Args:
-            image: encoded bytes, the path of a file, or RGB pixels uint8 [H, W, 3].
-            options: see `ExplainOptions`.
+            name: Its name; may be left out if the server has exactly one.
+            version: Its version; the newest by default.
 
-        Raises:
-            InvalidInputError: the image, the tensor or a target cannot be used, or the request is too large.
-            UsageError: the model, layer or an option does not exist.
-            UnsupportedError: the graph lacks what the method needs, or the model could not be loaded.
         """
-        # A thread, as reading a file or encoding pixels would hold up the event loop.
-        request = await asyncio.to_thread(explain_request, image, options)
-        return result_from(await self._call(self._stub.Explain, request))
+        return AsyncRemoteModel(self, name, version)
 
-    async def list_models(self) -> list[ModelInfo]:
-        """The models of the repository, sorted by name, then version."""
-        response = await self._call(self._stub.ListModels, pb.ListModelsRequest())
-        return [model_from(model) for model in response.models]
-
-    async def get_model(self, name: str, version: str = "") -> ModelDetails:
-        """One model with its whole manifest; without a version the newest.
-
-        Raises:
-            UsageError: there is no such model or version.
-        """
-        response = await self._call(self._stub.GetModel, pb.GetModelRequest(name=name, version=version))
-        return ModelDetails(model_from(response.model), response.manifest)
+    async def send(self, rpc: str, request: Message, value: Callable[[Any], V]) -> V:
+        """Calls the service by the name of a call, and makes a value of the answer."""
+        try:
+            return value(await getattr(self._stub, rpc)(request, timeout=self.connection.timeout))
+        except grpc.aio.AioRpcError as error:
+            raise error_from(error, self.connection.address, self.connection.timeout) from error
 
     async def close(self) -> None:
         """Closes the connection; calls in flight are cancelled."""
@@ -84,17 +73,32 @@ class AsyncClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _call(self, method: Any, request: Any) -> Any:
-        try:
-            response: Awaitable[Any] = method(request, timeout=self.connection.timeout)
-            return await response
-        except grpc.aio.AioRpcError as error:
-            raise error_from(error, self.connection.address, self.connection.timeout) from error
+
+class AsyncRemoteModel(Explains[Awaitable[Result]]):
+    """A model of a server; see `AsyncClient.model`. To close it closes the client."""
+
+    def __init__(self, client: AsyncClient, name: str, version: str) -> None:
+        self._client, self._name, self._version = client, name, version
+
+    async def close(self) -> None:
+        """Closes the client."""
+        await self._client.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _explain(self, image: ImageSource | None, tensor: AnyArray | None, request: Request) -> Result:
+        # A thread, as reading a file or encoding pixels would hold up the event loop.
+        data = await asyncio.to_thread(encoded, image) if image is not None else None
+        sent = Addressed(request=request, image=data, tensor=tensor, model=self._name, version=self._version)
+        message = await asyncio.to_thread(request_message, sent)
+        return await self._client.send("Explain", message, lambda message: result_of(message, sent))
 
 
 def _open(connection: Connection) -> grpc.aio.Channel:

@@ -1,74 +1,68 @@
-"""The blocking client: the same calls as `AsyncClient`, for programs without an event loop."""
+"""The blocking client, for programs without an event loop."""
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Self, Unpack
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
-from camgraph.v1 import explanation_pb2 as pb
-from camgraph.v1 import explanation_pb2_grpc
+from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
+from camgraph_client.calls import Calls
 from camgraph_client.channel import Connection
 from camgraph_client.errors import error_from
-from camgraph_client.requests import ExplainOptions, ImageSource, explain_request
-from camgraph_client.results import ModelDetails, RemoteResult, result_from
-from camgraph_core.models import ModelInfo
-from camgraph_wire.models import model_from
+from camgraph_client.sending import encoded, result_of
+from camgraph_core.explains import Explains
+from camgraph_core.painter import ImageSource
+from camgraph_core.request import Request
+from camgraph_core.result import Result
+from camgraph_core.types import AnyArray
+from camgraph_wire.requests import Addressed, request_message
+
+V = TypeVar("V")
 
 
-class Client:
+class Client(Calls):
     """Talks to one camgraph server; safe to share between threads.
 
     ::
 
         with Client("localhost:8500") as client:
-            result = client.explain("cat.png", model="efficientnet_lite0", top_k=2)
+            result = client.model("efficientnet_lite0").explain("cat.png", top_k=2)
 
-    Every method raises `UnavailableError` if no server answers or it is overloaded, `DeadlineError` if it
+    Every call raises `UnavailableError` if no server answers or it is overloaded, `DeadlineError` if it
     takes too long, and `RemoteError` if the server fails.
+
+    Args:
+        connection: Where the server is and how to talk to it; or just ``HOST:PORT``. It connects at the first call.
+
+    Raises:
+        UsageError: The connection's values cannot be used.
+
     """
 
     def __init__(self, connection: Connection | str) -> None:
-        """Connects at the first call.
-
-        Args:
-            connection: where the server is and how to talk to it; or just `HOST:PORT`.
-
-        Raises:
-            UsageError: the connection's values cannot be used.
-        """
         self.connection = Connection(connection) if isinstance(connection, str) else connection
         self._channel = _open(self.connection)
-        self._stub = explanation_pb2_grpc.ExplanationServiceStub(self._channel)
+        self._stub = ExplanationServiceStub(self._channel)
 
-    def explain(self, image: ImageSource | None = None, **options: Unpack[ExplainOptions]) -> RemoteResult:
-        """Classifies one image and explains classes of it.
+    def model(self, name: str = "", version: str = "") -> RemoteModel:
+        """A model of the server, which explains as an `Explainer` does. Nothing is sent yet.
 
         Args:
-            image: encoded bytes, the path of a file, or RGB pixels uint8 [H, W, 3].
-            options: see `ExplainOptions`.
+            name: Its name; may be left out if the server has exactly one.
+            version: Its version; the newest by default.
 
-        Raises:
-            InvalidInputError: the image, the tensor or a target cannot be used, or the request is too large.
-            UsageError: the model, layer or an option does not exist.
-            UnsupportedError: the graph lacks what the method needs, or the model could not be loaded.
         """
-        return result_from(self._call(self._stub.Explain, explain_request(image, options)))
+        return RemoteModel(self, name, version)
 
-    def list_models(self) -> list[ModelInfo]:
-        """The models of the repository, sorted by name, then version."""
-        response = self._call(self._stub.ListModels, pb.ListModelsRequest())
-        return [model_from(model) for model in response.models]
-
-    def get_model(self, name: str, version: str = "") -> ModelDetails:
-        """One model with its whole manifest; without a version the newest.
-
-        Raises:
-            UsageError: there is no such model or version.
-        """
-        response = self._call(self._stub.GetModel, pb.GetModelRequest(name=name, version=version))
-        return ModelDetails(model_from(response.model), response.manifest)
+    def send(self, rpc: str, request: Message, value: Callable[[Any], V]) -> V:
+        """Calls the service by the name of a call, and makes a value of the answer."""
+        try:
+            return value(getattr(self._stub, rpc)(request, timeout=self.connection.timeout))
+        except grpc.RpcError as error:
+            raise error_from(error, self.connection.address, self.connection.timeout) from error
 
     def close(self) -> None:
         """Closes the connection; calls in flight are cancelled."""
@@ -77,16 +71,30 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _call(self, method: Any, request: Any) -> Any:
-        try:
-            return method(request, timeout=self.connection.timeout)
-        except grpc.RpcError as error:
-            raise error_from(error, self.connection.address, self.connection.timeout) from error
+
+class RemoteModel(Explains[Result]):
+    """A model of a server; see `Client.model`. To close it closes the client."""
+
+    def __init__(self, client: Client, name: str, version: str) -> None:
+        self._client, self._name, self._version = client, name, version
+
+    def close(self) -> None:
+        """Closes the client."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _explain(self, image: ImageSource | None, tensor: AnyArray | None, request: Request) -> Result:
+        data = encoded(image) if image is not None else None
+        sent = Addressed(request=request, image=data, tensor=tensor, model=self._name, version=self._version)
+        return self._client.send("Explain", request_message(sent), lambda message: result_of(message, sent))
 
 
 def _open(connection: Connection) -> grpc.Channel:

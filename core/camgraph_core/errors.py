@@ -5,6 +5,7 @@ Every message is one or two plain sentences that say what is wrong, where, and w
     CamgraphError                      exit code 1
     ├── UsageError                     exit code 2: the caller asked for something that does not exist
     │   ├── UnknownLayerError          a target layer that the graph does not have
+    │   ├── AbsentOutputError          an output that was not asked for (an AttributeError, too)
     │   └── NotFoundError              a model or version that the server does not have
     ├── InvalidInputError              the data that came in cannot be used (image, tensor, target)
     │   ├── TargetError                exit code 2: a target that names no class, or more than one
@@ -38,6 +39,13 @@ class UsageError(CamgraphError):
 
 class UnknownLayerError(UsageError):
     """A target layer that the graph does not have."""
+
+
+class AbsentOutputError(UsageError, AttributeError):
+    """An output that was not asked for, or that this image, profile or method does not have.
+
+    It is an `AttributeError`, so that ``hasattr`` and ``getattr`` with a default work.
+    """
 
 
 class NotFoundError(UsageError):

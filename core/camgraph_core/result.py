@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from camgraph_core.canvas import Canvas
 from camgraph_core.statistics import MapStatistics
 from camgraph_core.types import ByteArray
 
@@ -112,21 +114,57 @@ class Timings:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """Explanations of one image.
+    """Explanations of one image, the same from a graph in this process and from a server.
 
     Attributes:
         predictions: Best first: classes by score; of a segmentation by area; of a detection the best boxes,
             each with its best class; of a regression the model's numbers, in its own order; of an embedding
             none.
-        explanations: One a target, in the order asked.
-        photo: The upright photo, uint8 [H, W, 3], RGB; None where a tensor was given.
+        explanations: One per target, in the order asked.
+        canvas: What pictures are drawn on and with.
         timings: Where the time went.
         warnings: Remarks that a user should see, one sentence each.
+        model_name: The model of a server that answered; empty in one process.
+        model_version: Its version.
+        request_id: Echo of the request.
 
     """
 
     predictions: list[ClassScore]
     explanations: list[Explanation]
-    photo: ByteArray | None = None
+    canvas: Canvas = field(repr=False)
     timings: Timings = field(default_factory=Timings)
     warnings: list[str] = field(default_factory=list)
+    model_name: str = ""
+    model_version: str = ""
+    request_id: str = ""
+
+    @property
+    def photo(self) -> ByteArray | None:
+        """The upright photo, uint8 [H, W, 3], RGB; None where a tensor was given.
+
+        Over the wire it is read from what was sent.
+        """
+        return self.canvas.photo
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Width and height of the upright photo in pixels; (0, 0) where a tensor was given."""
+        height, width = self.canvas.frame.photo_size
+        return (width, height) if self.canvas.read_photo is not None else (0, 0)
+
+    def panel(self, *, name: str = "photo") -> ByteArray:
+        """The photo and all overlays side by side, for people: uint8 [H, W, 3], RGB.
+
+        Args:
+            name: Title of the photo, for example its file name.
+
+        Raises:
+            AbsentOutputError: A tensor was given, or no heatmap came.
+
+        """
+        return self.canvas.painter.result_panel(self, name=name)
+
+    def save_panel(self, path: str | Path, *, name: str = "photo") -> None:
+        """Writes the panel to a PNG file; the arguments and errors are those of `panel`."""
+        Path(path).write_bytes(self.canvas.painter.encode_png(self.panel(name=name)))

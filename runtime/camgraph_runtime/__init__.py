@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from camgraph_core.result import ClassScore, Result, Timings
     from camgraph_core.statistics import MapStatistics
     from camgraph_core.target import Rank, Target
-    from camgraph_runtime.explainer import Explainer, Limits
+    from camgraph_runtime.explainer import Explainer
+    from camgraph_runtime.limits import Limits
     from camgraph_runtime.manifest import (
         FORMAT_VERSION,
         METADATA_KEY,
@@ -50,7 +51,7 @@ _MODULE_OF = {
     "InferenceError": "camgraph_core.errors",
     "InvalidGraphError": "camgraph_core.errors",
     "InvalidInputError": "camgraph_core.errors",
-    "Limits": "explainer",
+    "Limits": "limits",
     "Mask": "camgraph_core.place",
     "Manifest": "manifest",
     "MapStatistics": "camgraph_core.statistics",

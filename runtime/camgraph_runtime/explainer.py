@@ -7,23 +7,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, cast
 
 import numpy as np
 
-from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.canvas import Canvas
+from camgraph_core.errors import InvalidInputError
+from camgraph_core.explains import Explains, check_subject
+from camgraph_core.painter import ImageSource
 from camgraph_core.place import Mask
-from camgraph_core.request import DEFAULT_PROFILE, Request
+from camgraph_core.request import Request, Window
 from camgraph_core.result import Result, Timings
-from camgraph_core.target import Target
+from camgraph_core.style import Style
 from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.explanations import explanations_of
+from camgraph_runtime.limits import Limits
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.manifest_check import check_graph
 from camgraph_runtime.maps.placement import Placement
 from camgraph_runtime.network_input import NetworkInput
+from camgraph_runtime.painter import load_painter
 from camgraph_runtime.plan import Plan, make_plan, make_prediction_plan
-from camgraph_runtime.preprocess import Frame, ImageSource, Preprocessor, Window
+from camgraph_runtime.preprocess import Frame, Preprocessor
 from camgraph_runtime.preprocess.layout import spatial_size
 from camgraph_runtime.preprocess.tensor import one_image
 from camgraph_runtime.remarks import warnings_of
@@ -37,14 +42,6 @@ from camgraph_runtime.tasks.slots import TargetSlot
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What one request may ask for: pixels of a photo (checked before it is decoded), and targets."""
-
-    max_pixels: int = 50_000_000
-    max_targets: int = 100
-
-
-@dataclass(frozen=True)
 class Inference:
     """One image's share of a run: outputs without the batch axis, and the time that the whole run took."""
 
@@ -52,7 +49,7 @@ class Inference:
     inference_ms: float
 
 
-class Explainer:
+class Explainer(Explains[Result]):
     """Explains images with an explainable graph; safe to use from several threads.
 
     `explain` does everything. A server takes the same steps one by one: `plan` (checks the request),
@@ -112,51 +109,6 @@ class Explainer:
         axis = self.engine.inputs[self.manifest.input.tensor.name].shape[0]
         return axis if isinstance(axis, int) else None
 
-    def explain(
-        self,
-        image: ImageSource | None = None,
-        *,
-        tensor: AnyArray | None = None,
-        window: Window | None = None,
-        targets: Sequence[Target] = (),
-        top_k: int = 0,
-        method: str | None = None,
-        layers: Sequence[str] = (),
-        profile: str = DEFAULT_PROFILE,
-        num_predictions: int = 5,
-    ) -> Result:
-        """Classifies one image and explains classes of it.
-
-        Args:
-            image: Bytes or path of a picture or a NumPy file, an array [H, W] or [H, W, C], or a Pillow image.
-            tensor: Instead of an image, a ready input tensor of shape [1, ...], as the manifest's input says.
-            window: The values of the image that become 0 and 255, where it is not of 8 bits; see
-                `camgraph_runtime.preprocess.window.spread` for what is done without.
-            targets: What to explain. An embedding model needs at least one.
-            top_k: Also explains the k best classes, after ``targets``; with neither, the best class.
-            method: CAM method, see `camgraph_runtime.maps.cam.METHODS`; by default the manifest's.
-            layers: Target layers by name or alias, fused if several; by default the manifest's first.
-            profile: Post-processing, see `camgraph_runtime.maps.profiles.PROFILES`.
-            num_predictions: Number of best classes (of a detection, boxes) to list.
-
-        Raises:
-            InvalidInputError: The image, the tensor or a target cannot be used.
-            UsageError: The layer, method or profile does not exist, or they do not go together; or the window
-                has no width.
-            UnsupportedError: The graph lacks what the method, a target or a photo needs.
-            InferenceError: onnxruntime failed.
-
-        """
-        request = Request(
-            targets=targets,
-            top_k=top_k,
-            method=method,
-            layers=layers,
-            profile=profile,
-            num_predictions=num_predictions,
-        )
-        return self._run(self.plan(request), self._network_input(image, tensor, window))
-
     def predict(
         self,
         image: ImageSource | None = None,
@@ -180,12 +132,19 @@ class Explainer:
             InferenceError: onnxruntime failed.
 
         """
-        plan = make_prediction_plan(self.task, Request(num_predictions=num_predictions))
-        return self._run(plan, self._network_input(image, tensor, window))
+        check_subject(image, tensor, window)
+        request = Request(num_predictions=num_predictions, window=window)
+        return self._run(make_prediction_plan(self.task, request), image, tensor)
 
-    def plan(self, request: Request) -> Plan:
-        """Checks a request, with the errors of `explain`, before any work is done for it."""
-        return make_plan(self.task, request, max_targets=self.limits.max_targets)
+    def plan(self, request: Request, *, has_photo: bool = True) -> Plan:
+        """Checks a request, with the errors of `explain`, before any work is done for it.
+
+        Args:
+            request: What is asked.
+            has_photo: Whether it is about an image; False for a ready tensor.
+
+        """
+        return make_plan(self.task, request, max_targets=self.limits.max_targets, has_photo=has_photo)
 
     def prepare(self, image: ImageSource, window: Window | None = None) -> NetworkInput:
         """Decodes a photo and makes it ready for the network.
@@ -197,7 +156,7 @@ class Explainer:
 
         """
         started = time.perf_counter()
-        picture = self._preprocessor.read(image, window)
+        picture = self._preprocessor.read(cast("Any", image), window)  # it knows which images are of Pillow
         decoded = time.perf_counter()
         prepared = self._preprocessor.prepare(picture)
         done = time.perf_counter()
@@ -263,20 +222,20 @@ class Explainer:
         """Turns one image's outputs into predictions and heatmaps."""
         started = time.perf_counter()
         outputs = inference.outputs
+        canvas = _canvas(network_input, plan.request.style)
         predictions = self.task.predictions(plan.slots, outputs)
-        best = predictions.best(plan.num_predictions)
-        explanations = explanations_of(self.manifest, plan, outputs, network_input.frame, predictions)
+        explanations = explanations_of(self.manifest, plan, outputs, canvas, predictions)
         timings = Timings(
             decode_ms=network_input.decode_ms,
             preprocess_ms=network_input.preprocess_ms,
             inference_ms=inference.inference_ms,
             postprocess_ms=_ms(time.perf_counter() - started),
         )
-        photo, remarks = (
-            (network_input.prepared.photo, network_input.prepared.remarks) if network_input.prepared else (None, ())
-        )
-        warnings = [*remarks, *(predictions.warnings if plan.num_predictions else ()), *warnings_of(explanations)]
-        return Result(best, explanations, photo, timings, warnings)
+        count = plan.request.num_predictions
+        remarks = network_input.prepared.remarks if network_input.prepared is not None else ()
+        warnings = [*remarks, *(predictions.warnings if count else ()), *warnings_of(explanations)]
+        best = predictions.best(count)
+        return Result(best, explanations, canvas, timings, warnings, request_id=plan.request.request_id)
 
     def close(self) -> None:
         """Closes the engine."""
@@ -288,17 +247,16 @@ class Explainer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _network_input(self, image: ImageSource | None, tensor: AnyArray | None, window: Window | None) -> NetworkInput:
-        if (image is None) == (tensor is None):
-            raise InvalidInputError("Give either an image or a tensor to explain.")
-        if window is not None and image is None:
-            raise UsageError("A window is for the values of an image; a tensor goes in as it is.")
-        return self.prepare(image, window) if image is not None else self.accept(tensor)
+    def _explain(self, image: ImageSource | None, tensor: AnyArray | None, request: Request) -> Result:
+        return self._run(self.plan(request, has_photo=image is not None), image, tensor)
 
-    def _run(self, plan: Plan, network_input: NetworkInput) -> Result:
+    def _run(self, plan: Plan, image: ImageSource | None, tensor: AnyArray | None) -> Result:
+        started = time.perf_counter()
+        network_input = self.accept(tensor) if image is None else self.prepare(image, plan.request.window)
         plan = self.fit(plan, network_input)
         [inference] = self.infer([network_input], [plan])
-        return self.finish(plan, network_input, inference)
+        result = self.finish(plan, network_input, inference)
+        return replace(result, timings=replace(result.timings, total_ms=_ms(time.perf_counter() - started)))
 
     def _infer(
         self, network_inputs: Sequence[NetworkInput], plans: Sequence[Plan], stop: Stop | None
@@ -328,6 +286,13 @@ class Explainer:
     @cached_property
     def _preprocessor(self) -> Preprocessor:
         return Preprocessor(self.manifest.input, max_pixels=self.limits.max_pixels)
+
+
+def _canvas(network_input: NetworkInput, style: Style) -> Canvas:
+    if network_input.prepared is None:
+        return Canvas(network_input.frame, style, None, load_painter)
+    photo = network_input.prepared.photo
+    return Canvas(network_input.frame, style, lambda: photo, load_painter)
 
 
 def _ms(seconds: float) -> float:

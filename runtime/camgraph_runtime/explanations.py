@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from camgraph.v1.manifest_pb2 import Manifest
+from camgraph_core.canvas import Canvas
 from camgraph_core.explanation import Explanation
 from camgraph_core.frame import Frame
 from camgraph_core.statistics import MapStatistics
@@ -19,7 +20,7 @@ from camgraph_runtime.tasks.task import Outputs, Predictions
 
 
 def explanations_of(
-    manifest: Manifest, plan: Plan, outputs: Outputs, frame: Frame, predictions: Predictions
+    manifest: Manifest, plan: Plan, outputs: Outputs, canvas: Canvas, predictions: Predictions
 ) -> list[Explanation]:
     """One explanation for each target of a plan.
 
@@ -27,7 +28,7 @@ def explanations_of(
         manifest: The graph's manifest.
         plan: What was asked.
         outputs: The graph's outputs for this image; targets in the order of ``plan.slots``.
-        frame: Where the photo lies in the network's input.
+        canvas: What pictures are drawn on and with.
         predictions: Classes and scores.
 
     """
@@ -41,26 +42,29 @@ def explanations_of(
             for layer in plan.layers
         ]
         raw_maps = tuple(plan.method(*parts) for parts in zip(activations, weights, gradients, strict=True))
-        heatmap = _heatmap(plan, raw_maps, frame)
+        heatmap = _heatmap(plan, raw_maps, canvas.frame)
         slot, against = pair
+        given: dict[str, object] = {
+            "input-heatmap": heatmap,
+            "raw-map": raw_maps,
+            "weights": weights,
+            "activations": activations,
+        }
+        if image_gradients is not None:
+            given["guided"] = guided_grad_cam(image_gradients[slot], heatmap, manifest.input)
         explanations.append(
             Explanation(
                 target=predictions.of_slot(slot),
                 contrast=None if against is None else predictions.of_slot(against),
                 negative=target.negative,
-                input_heatmap=heatmap,
-                frame=frame,
-                in_input_frame=plan.profile.in_input_frame,
-                raw_maps=raw_maps,
-                weights=weights,
-                activations=activations,
                 statistics=MapStatistics.of(*raw_maps),
                 layers=tuple(layer.name for layer in plan.layers),
                 method=plan.method.name,
+                in_input_frame=plan.profile.in_input_frame,
+                canvas=canvas,
+                given=given,
+                complete=True,
                 mask=target.mask,
-                guided=None
-                if image_gradients is None
-                else guided_grad_cam(image_gradients[slot], heatmap, manifest.input),
             )
         )
     return explanations

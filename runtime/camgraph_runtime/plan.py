@@ -13,6 +13,7 @@ from camgraph_core.errors import (
     UnsupportedError,
     UsageError,
 )
+from camgraph_core.outputs import check_possible
 from camgraph_core.request import Request
 from camgraph_core.target import Target
 from camgraph_runtime.maps.cam import Method, get_method
@@ -26,18 +27,19 @@ class Plan:
     """A checked request.
 
     Attributes:
-        targets: The targets, one an explanation; none for predictions alone.
+        request: What was asked.
+        targets: The targets, one per explanation; none for predictions alone.
         slots: Distinct slots of the graph's target inputs and outputs; at least one.
         pairs: For each target its slot, and that of its contrast or None.
         layers: Layers to fuse.
         adds_up: True if they are parallel branches, whose evidence adds up; else each is scaled by itself first.
         method: How a layer becomes a map.
         profile: How the maps become a heatmap.
-        num_predictions: Number of best classes to list.
         outputs: The graph's outputs that are needed.
 
     """
 
+    request: Request
     targets: tuple[Target, ...]
     slots: tuple[TargetSlot, ...]
     pairs: tuple[SlotPair, ...]
@@ -45,16 +47,15 @@ class Plan:
     adds_up: bool
     method: Method
     profile: Profile
-    num_predictions: int
     outputs: tuple[str, ...]
 
 
-def make_plan(task: Task, request: Request, *, max_targets: int) -> Plan:
+def make_plan(task: Task, request: Request, *, max_targets: int, has_photo: bool = True) -> Plan:
     """Checks a request against a graph.
 
     Raises:
         TargetError: A target or ``top_k`` is out of range, or a label is unknown or ambiguous.
-        InvalidInputError: More than ``max_targets`` are asked for.
+        InvalidInputError: More than ``max_targets`` are asked for, or an output that this request cannot have.
         UnknownLayerError: The graph does not have a layer.
         UsageError: The method or profile does not exist or does not fit.
         UnsupportedError: The graph lacks what the method or a target needs.
@@ -75,10 +76,18 @@ def make_plan(task: Task, request: Request, *, max_targets: int) -> Plan:
     adds_up = not request.layers and len(chosen_layers) > 1
     if not chosen_profile.in_input_frame and len(chosen_layers) > 1 and not adds_up:
         raise UsageError(f"The profile {request.profile} takes one layer; ask for the layers one by one.")
+    check_possible(
+        request.outputs,
+        has_photo=has_photo,
+        in_unit_range=chosen_profile.in_input_frame,
+        has_guided=chosen_method.needs_image_gradient,
+        method=chosen_method.name,
+    )
     _check_gradients(chosen_method, chosen_layers)
     if chosen_method.needs_image_gradient:
         _check_guided(chosen_method, manifest, chosen_profile, wanted)
     return Plan(
+        request=request,
         targets=wanted,
         slots=slots,
         pairs=pairs,
@@ -86,7 +95,6 @@ def make_plan(task: Task, request: Request, *, max_targets: int) -> Plan:
         adds_up=adds_up,
         method=chosen_method,
         profile=chosen_profile,
-        num_predictions=request.num_predictions,
         outputs=tuple(dict.fromkeys(_outputs(task, chosen_method, chosen_layers))),
     )
 
@@ -99,6 +107,7 @@ def make_prediction_plan(task: Task, request: Request) -> Plan:
 
     """
     return Plan(
+        request=request,
         targets=(),
         slots=(task.prediction_slot(),),
         pairs=(),
@@ -106,7 +115,6 @@ def make_prediction_plan(task: Task, request: Request) -> Plan:
         adds_up=False,
         method=get_method("grad-cam"),
         profile=get_profile("raw"),
-        num_predictions=request.num_predictions,
         outputs=tuple(task.prediction_outputs()),
     )
 

@@ -141,8 +141,8 @@ def test_wrong_usage_is_the_same_from_graph_and_server(run, source, image, optio
 
 
 @pytest.mark.parametrize("method", ["grad-cam", "guided-grad-cam"])
-def test_overlays_are_no_larger_than_asked(run, image, out, graph, method):
-    options = ["--graph", graph, "--top-k", "2", "--method", method]
+def test_overlays_are_no_larger_than_asked(run, source, image, out, method):
+    options = [*source, "--top-k", "2", "--method", method]
     assert run(image, *options, "--max-side", "20").exit_code == 0
     small = picture_sizes(out)
     assert run(image, *options, "--max-side", "4000").exit_code == 0
@@ -159,12 +159,6 @@ def picture_sizes(folder):
         with Image.open(path) as picture:
             sizes[path.name] = picture.size
     return sizes
-
-
-def test_a_server_sends_overlays_in_the_size_of_the_photo(run, image, address):
-    result = run(image, "--server", address, "--model", "tiny", "--max-side", "20")
-    assert result.exit_code == 2
-    assert "--max-side goes with --graph" in result.stderr
 
 
 def test_where_to_explain_must_be_said_once(run, image, graph, address):

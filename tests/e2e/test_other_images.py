@@ -69,12 +69,12 @@ def test_a_window_means_the_same_everywhere(grey: Path, xray: Path, tmp_path: Pa
     with server_thread(folder) as server:
         with Client(server.address) as client:
             for image in (xray, values.astype(np.uint16)):
-                there = client.explain(image, window=(500, 3500))
+                there = client.model().explain(image, window=(500, 3500))
                 np.testing.assert_array_equal(there.explanations[0].heatmap, here.explanations[0].heatmap)
                 assert there.warnings == here.warnings
-                assert client.explain(image).warnings == plain.warnings
+                assert client.model().explain(image).warnings == plain.warnings
             with pytest.raises((UsageError, InvalidInputError), match="A window goes from a low to a higher number"):
-                client.explain(xray, window=(5, 5))
+                client.model().explain(xray, window=(5, 5))
         for source in (["--graph", grey], ["--server", server.address]):
             said = camgraph("explain", xray, *source, "-o", tmp_path / "out")
             assert said.exit_code == 0, said.output
@@ -110,7 +110,7 @@ def test_five_bands_are_explained_everywhere(bands: Path, tmp_path: Path) -> Non
     shutil.copy(tmp_path / "cam.onnx", folder / "bands.onnx")
     with server_thread(folder) as server, Client(server.address) as client:
         for image in (bands, array):
-            there = client.explain(image, outputs=["heatmap", "overlay-png"])
+            there = client.model().explain(image, outputs=["heatmap", "overlay-png"])
             np.testing.assert_array_equal(there.explanations[0].heatmap, here.explanations[0].heatmap)
             assert there.warnings == here.warnings
         for source in (["--graph", tmp_path / "cam.onnx"], ["--server", server.address]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.errors import AbsentOutputError, InvalidInputError, UsageError
 from camgraph_core.frame import Axis, Frame, fitted, of_shrunk_photo
+from camgraph_core.guided_picture import guided_picture
 from camgraph_core.laid import LaidMap
 from camgraph_runtime import Explainer, Result, Threads
-from camgraph_runtime.pictures.drawing import draw
+from camgraph_runtime.pictures.overlay import encode_jpeg, encode_png, heatmap_to_gray
 from camgraph_runtime.pictures.panel import result_panel
 from camgraph_runtime.pictures.shrink import shrunk, shrunk_mask
 from support.plain_overlay import plain_overlay
@@ -26,10 +28,12 @@ ALL = (slice(None), slice(None))
 STRETCH = pb.GeometryStep(resize_to=pb.ResizeTo(height=16, width=16))
 
 
-def explained(height: int, width: int, method: str | None = None, top_k: int = 2) -> Result:
+def explained(
+    height: int, width: int, method: str | None = None, top_k: int = 2, max_side: int | None = None
+) -> Result:
     photo = np.random.default_rng(2).integers(0, 256, (height, width, 3), np.uint8)
     return Explainer(TinyGraph(steps=[STRETCH]).serialize(), threads=Threads(1)).explain(
-        photo, method=method, top_k=top_k
+        photo, method=method, top_k=top_k, max_side=max_side
     )
 
 
@@ -79,52 +83,75 @@ def test_a_small_map_is_the_map_at_the_middles_of_its_pixels(
 @pytest.mark.parametrize("method", [None, "guided-grad-cam"])
 def test_pictures_of_the_photos_size_are_those_of_whole_arrays(method: str | None) -> None:
     result = explained(60, 90, method)
-    for drawn, explanation in zip(draw(result, colormap="turbo", image_weight=0.4), result.explanations, strict=True):
+    for explanation in result.explanations:
         assert result.photo is not None
-        assert drawn.explanation is explanation
-        np.testing.assert_array_equal(drawn.overlay, plain_overlay(result.photo, explanation.heatmap, "turbo", 0.4))
-        assert (drawn.guided is None) == (method is None)
-        if drawn.guided is not None:
-            np.testing.assert_array_equal(drawn.guided, explanation.guided_picture)
+        drawn = explanation.overlay(colormap="turbo", image_weight=0.4)
+        np.testing.assert_array_equal(drawn, plain_overlay(result.photo, explanation.heatmap, "turbo", 0.4))
+        assert hasattr(explanation, "guided") == (method is not None)
+        if method is not None:
+            wanted = guided_picture(explanation.guided, explanation.frame)
+            np.testing.assert_array_equal(explanation.guided_picture(), wanted)
 
 
 @pytest.mark.parametrize("max_side", [1, 33, 60])
 def test_small_pictures_are_drawn_from_the_small_photo_and_map(max_side: int) -> None:
     result = explained(60, 90, "guided-grad-cam")
+    asked = explained(60, 90, "guided-grad-cam", max_side=max_side)
     size = fitted((60, 90), max_side)
-    for drawn, explanation in zip(draw(result, max_side=max_side), result.explanations, strict=True):
+    for explanation, at_once in zip(result.explanations, asked.explanations, strict=True):
         assert result.photo is not None
         small = LaidMap(explanation.input_heatmap, of_shrunk_photo(explanation.frame, size)).whole()
-        np.testing.assert_array_equal(drawn.overlay, plain_overlay(shrunk(result.photo, size), small))
-        assert drawn.guided is not None
-        assert drawn.guided.shape == (*size, 3)
+        wanted = plain_overlay(shrunk(result.photo, size), small)
+        np.testing.assert_array_equal(explanation.overlay(max_side=max_side), wanted)
+        np.testing.assert_array_equal(at_once.overlay(), wanted)
+        np.testing.assert_array_equal(at_once.heatmap, small)
+        assert at_once.overlay_png == encode_png(wanted)
+        assert at_once.overlay_jpeg == encode_jpeg(wanted)
+        assert at_once.heatmap_png == encode_png(heatmap_to_gray(small))
+        for picture in (explanation.guided_picture(max_side=max_side), at_once.guided_picture()):
+            assert picture.shape == (*size, 3)
+        assert at_once.guided_png == encode_png(at_once.guided_picture())
 
 
 def test_a_heatmap_is_as_small_as_it_is_wanted() -> None:
-    result = explained(60, 90)
-    explanation = result.explanations[0]
+    explanation = explained(60, 90).explanations[0]
     small = explanation.heatmap_within(45)
-    np.testing.assert_array_equal(small, next(draw(result, max_side=45)).explanation.tiled_heatmap((30, 45))[ALL])
+    np.testing.assert_array_equal(small, explanation.tiled_heatmap((30, 45))[ALL])
     assert small.shape == (30, 45)
     np.testing.assert_array_equal(explanation.heatmap_within(1000), explanation.heatmap)
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
-    with pytest.raises(ValueError, match="needs the photo"):
-        next(draw(Result([], [])))
+    explainer = Explainer(TinyGraph(steps=[STRETCH]).serialize(), threads=Threads(1))
+    [bare] = explainer.explain(tensor=np.zeros((1, 3, 16, 16), np.float32)).explanations
+    with pytest.raises(AbsentOutputError, match="needs a photo"):
+        bare.overlay()
+    assert not hasattr(bare, "overlay_png")
     with pytest.raises(UsageError, match="at least"):
-        next(draw(explained(20, 20), max_side=0))
+        explained(20, 20).explanations[0].overlay(max_side=0)
     photo = np.zeros((20, 20, 3), np.uint8)
-    raw = Explainer(TinyGraph(steps=[STRETCH]).serialize(), threads=Threads(1)).explain(photo, profile="raw")
-    with pytest.raises(InvalidInputError, match="heatmap"):
-        next(draw(raw))
+    [raw] = explainer.explain(photo, profile="raw").explanations
+    with pytest.raises(InvalidInputError, match="The profile raw gives signed values"):
+        raw.overlay()
+    assert not hasattr(raw, "overlay_jpeg")
+
+
+def test_an_overlay_is_saved_as_the_file_is_called(tmp_path: Path) -> None:
+    [explanation] = explained(20, 30, top_k=1).explanations
+    explanation.save(tmp_path / "a.png", colormap="viridis", max_side=10)
+    explanation.save(tmp_path / "b.JPG")
+    saved = (tmp_path / "a.png").read_bytes()
+    assert saved == encode_png(explanation.overlay(colormap="viridis", max_side=10))
+    assert (tmp_path / "b.JPG").read_bytes() == explanation.overlay_jpeg
+    with pytest.raises(UsageError, match=r"neither a \.png nor a \.jpg"):
+        explanation.save(tmp_path / "c.webp")
 
 
 @pytest.mark.parametrize(("max_side", "most"), [(None, 8), (500, 1)])
 def test_pictures_one_after_the_other_take_the_memory_of_two(max_side: int | None, most: int) -> None:
     """The loop holds one overlay of 3 bytes per pixel while the next is drawn; four of them would take 12."""
-    result = explained(HEIGHT, WIDTH, top_k=4)
-    assert bytes_per_pixel(lambda: [None for _ in draw(result, max_side=max_side)]) < most
+    result = explained(HEIGHT, WIDTH, top_k=4, max_side=max_side)
+    assert bytes_per_pixel(lambda: [None for item in result.explanations if item.overlay() is None]) < most
 
 
 def test_a_panel_of_many_large_overlays_computes_none_of_them_at_full_size() -> None:

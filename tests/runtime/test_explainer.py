@@ -23,7 +23,7 @@ from camgraph_runtime import (
 )
 from camgraph_runtime.maps.cam import METHODS
 from camgraph_runtime.maps.profiles import pytorch_grad_cam
-from camgraph_runtime.pictures.panel import result_panel
+from camgraph_runtime.pictures.overlay import encode_png
 from support.tiny_explainer import ONE, PHOTO, TINY, load, tensor
 from support.tiny_graph import TinyGraph
 
@@ -291,8 +291,11 @@ def test_a_contrast_that_has_no_effect_is_said(explainer: Explainer) -> None:
     assert any("does not depend on the class" in warning for warning in result.warnings)
 
 
-def test_a_panel_of_a_result(explainer: Explainer) -> None:
-    picture = result_panel(explainer.explain(PHOTO, top_k=2), name="photo.png")
+def test_a_panel_of_a_result(explainer: Explainer, tmp_path: Path) -> None:
+    result = explainer.explain(PHOTO, top_k=2, colormap="viridis")
+    picture = result.panel(name="photo.png")
+    result.save_panel(tmp_path / "panel.png", name="photo.png")
+    assert (tmp_path / "panel.png").read_bytes() == encode_png(picture)
     assert picture.ndim == 3
     assert picture.shape[1] > 3 * 200
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_core.errors import UnsupportedError
+from camgraph_core.errors import AbsentOutputError, UnsupportedError
 from camgraph_core.guided_picture import guided_picture
 from camgraph_runtime import Explainer, Target, Threads
 from camgraph_runtime.maps.guided import guided_grad_cam
@@ -96,15 +96,14 @@ def _transposed(gradient: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 def test_the_picture_lies_on_the_photo(layout: pb.Layout) -> None:
     result = load(TinyGraph(layout=layout, steps=STEPS)).explain(PHOTO, method="guided-grad-cam")
     [explanation] = result.explanations
-    assert explanation.guided is not None
-    assert explanation.guided_picture is not None
+    picture = explanation.guided_picture()
     assert explanation.guided.shape == (16, 16, 3)
-    assert explanation.guided_picture.shape == PHOTO.shape
+    assert picture.shape == PHOTO.shape
     # Scaled by 1/2 and cropped to 16 x 16: rows 4 to 36 and columns 16 to 48 were seen.
     unseen = np.ones(PHOTO.shape[:2], bool)
     unseen[4:36, 16:48] = False
-    assert (explanation.guided_picture[unseen] == 127).all()
-    assert (explanation.guided_picture[~unseen] != 127).any(axis=1).mean() > 0.3
+    assert (picture[unseen] == 127).all()
+    assert (picture[~unseen] != 127).any(axis=1).mean() > 0.3
 
     shown, plain = result_panel(result), result_panel(load(TinyGraph(layout=layout, steps=STEPS)).explain(PHOTO))
     assert shown.shape[1] > plain.shape[1], "the panel has a tile more"
@@ -112,7 +111,9 @@ def test_the_picture_lies_on_the_photo(layout: pb.Layout) -> None:
 
 def test_other_methods_have_no_guided_map() -> None:
     [explanation] = load(TinyGraph()).explain(PHOTO).explanations
-    assert explanation.guided is None
-    assert explanation.guided_picture is None
+    assert not hasattr(explanation, "guided")
+    assert not hasattr(explanation, "guided_png")
+    with pytest.raises(AbsentOutputError, match="The method grad-cam has no guided map"):
+        explanation.guided_picture()
     with pytest.raises(UnsupportedError, match="Export the model again with --guided"):
         load(TinyGraph(guided=False)).explain(PHOTO, method="guided-grad-cam")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from camgraph_core.errors import InvalidInputError, UsageError
-from camgraph_core.result import Result
+from camgraph_core.errors import AbsentOutputError, InvalidInputError, UsageError
+from camgraph_runtime import Explainer
 from camgraph_runtime.pictures.overlay import (
     COLORMAPS,
     colorize,
@@ -18,7 +18,8 @@ from camgraph_runtime.pictures.overlay import (
     heatmap_to_gray,
     overlay,
 )
-from camgraph_runtime.pictures.panel import Tile, panel, result_panel, shorten
+from camgraph_runtime.pictures.panel import Tile, panel, shorten
+from support.tiny_graph import TinyGraph
 
 PHOTO = np.random.default_rng(4).integers(0, 256, (20, 30, 3), np.uint8)
 HEATMAP = np.linspace(0, 1, 600, dtype=np.float32).reshape(20, 30)
@@ -77,7 +78,7 @@ def test_weights_out_of_range_are_refused(weight: float) -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(UsageError, match="choose one of jet"):
+    with pytest.raises(UsageError, match="There are jet"):
         colorize(HEATMAP, "rainbow")
     with pytest.raises(InvalidInputError, match="wants uint8"):
         overlay(PHOTO[:10], HEATMAP)
@@ -123,5 +124,6 @@ def test_titles_are_shortened_to_the_width() -> None:
 def test_panels_refuse_nothing_and_no_photo() -> None:
     with pytest.raises(ValueError, match="needs a tile"):
         panel([])
-    with pytest.raises(ValueError, match="needs the photo"):
-        result_panel(Result([], []))
+    bare = Explainer(TinyGraph().serialize()).explain(tensor=np.zeros((1, 3, 16, 16), np.float32))
+    with pytest.raises(AbsentOutputError, match="needs the photo"):
+        bare.panel()

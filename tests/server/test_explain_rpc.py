@@ -98,7 +98,7 @@ async def test_every_output_kind_in_the_order_asked(stub, oracle):
         pb.OUTPUT_KIND_WEIGHTS: wanted.weights[0],
         pb.OUTPUT_KIND_ACTIVATIONS: wanted.activations[0],
         pb.OUTPUT_KIND_GUIDED: wanted.guided,
-        pb.OUTPUT_KIND_GUIDED_PNG: encode_png(wanted.guided_picture),
+        pb.OUTPUT_KIND_GUIDED_PNG: encode_png(wanted.guided_picture()),
     }
     outputs = response.explanations[0].outputs
     assert [output.kind for output in outputs] == kinds

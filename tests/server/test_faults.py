@@ -141,7 +141,7 @@ async def test_heatmaps_that_would_fill_the_memory(connect, repository):
 async def test_answer_beyond_the_limit(connect, repository):
     async with running_server(repository, max_response_mib=1) as server:
         stub = ExplanationServiceStub(connect(server.address))
-        request = image(png(500, 400), outputs=[pb.OUTPUT_KIND_HEATMAP] * 2)
+        request = image(png(500, 400), outputs=[pb.OUTPUT_KIND_HEATMAP, pb.OUTPUT_KIND_OVERLAY_PNG])
         with pytest.raises(grpc.RpcError) as caught:
             await stub.Explain(request, timeout=PATIENCE)
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED

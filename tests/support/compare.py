@@ -1,37 +1,60 @@
-"""Whether a server says what the runtime says in this process."""
+"""Whether a server says what the runtime says in this process, field by field."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Any
 
 import numpy as np
 import pytest
 
-from camgraph_client import RemoteResult
-from camgraph_runtime import ClassScore, Result
+from camgraph_core.errors import AbsentOutputError
+from camgraph_core.outputs import DEFAULT_OUTPUTS, OUTPUTS
+from camgraph_core.result import ClassScore, Result
+
+EXPLANATION_FIELDS = ("negative", "statistics", "layers", "method", "in_input_frame", "frame", "title", "note")
+
+
+def attribute(name: str) -> str:
+    """The attribute of an output."""
+    return OUTPUTS[name].attribute or name.replace("-", "_")
 
 
 def numbers(score: ClassScore | None) -> list[Any]:
-    """What can be compared: scores as float32, as they travel; not a number equals itself here."""
-    if score is None:
-        return []
-    rounded = float(np.float32(score.score))
-    values = [score.class_index, score.label, rounded, score.probability, score.anchor, score.area, score.value]
+    """What can be compared: not a number equals itself here."""
+    values = [] if score is None else astuple(score)
     return ["nan" if isinstance(value, float) and math.isnan(value) else value for value in values]
 
 
-def assert_same(remote: RemoteResult, local: Result) -> None:
+def assert_same(remote: Result, local: Result, outputs: Sequence[str] = DEFAULT_OUTPUTS) -> None:
+    """All but timings and the model's name are the same, and outputs that were not asked for are absent."""
     assert [numbers(score) for score in remote.predictions] == [numbers(score) for score in local.predictions]
-    assert remote.warnings == local.warnings
+    for field in ("warnings", "image_size", "request_id"):
+        assert getattr(remote, field) == getattr(local, field), field
     for got, wanted in zip(remote.explanations, local.explanations, strict=True):
         assert numbers(got.target) == numbers(wanted.target)
         assert numbers(got.contrast) == numbers(wanted.contrast)
-        # They travel as float32.
-        assert astuple(got.statistics) == pytest.approx(astuple(wanted.statistics), rel=1e-6)
-        assert got.layers == wanted.layers
-        np.testing.assert_array_equal(got.heatmap, wanted.heatmap)
-        for number, layer in enumerate(wanted.layers):
-            np.testing.assert_array_equal(got.weights[layer], wanted.weights[number])
-            np.testing.assert_array_equal(got.raw_maps[layer], wanted.raw_maps[number])
+        for field in EXPLANATION_FIELDS:
+            assert getattr(got, field) == getattr(wanted, field), field
+        assert_equal(got.mask, wanted.mask)
+        for name in outputs:
+            assert_equal(getattr(got, attribute(name)), getattr(wanted, attribute(name)))
+        for name in OUTPUTS.keys() - set(outputs):
+            assert not hasattr(got, attribute(name))
+            with pytest.raises(AbsentOutputError, match=f"The output '{name}' was not asked for; name it in outputs="):
+                getattr(got, attribute(name))
+
+
+def assert_equal(got: Any, wanted: Any) -> None:
+    """Equal arrays of one type, tuples of such, bytes, or None."""
+    if isinstance(wanted, tuple):
+        assert len(got) == len(wanted)
+        for one, two in zip(got, wanted, strict=True):
+            assert_equal(one, two)
+    elif isinstance(wanted, np.ndarray):
+        np.testing.assert_array_equal(got, wanted)
+        assert got.dtype == wanted.dtype
+    else:
+        assert got == wanted

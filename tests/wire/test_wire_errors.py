@@ -13,6 +13,9 @@ from camgraph_core import errors
 from camgraph_core.errors import CamgraphError
 from camgraph_wire.errors import DETAILS_KEY, DOMAIN, REASONS, Reason, error_from_details, reason_of, status_details
 
+LOCAL = {errors.AbsentOutputError}
+"""What never travels."""
+
 OF_A_SERVER = {errors.InferenceError, errors.InvalidGraphError, errors.DeviceError, errors.RemoteError, CamgraphError}
 """What is not the caller's doing: it becomes INTERNAL, and the client raises RemoteError."""
 
@@ -29,7 +32,7 @@ def test_an_error_arrives_as_what_it_was(reason: Reason) -> None:
 
 def test_every_exception_has_a_reason_or_is_of_the_server() -> None:
     classes = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, CamgraphError)}
-    assert {reason.error for reason in REASONS} == classes - OF_A_SERVER
+    assert {reason.error for reason in REASONS} == classes - OF_A_SERVER - LOCAL
     assert all(reason_of(kind("x")) is None for kind in OF_A_SERVER)
     assert reason_of(ValueError("x")) is None
 

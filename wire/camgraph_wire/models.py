@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 
 from camgraph.v1 import explanation_pb2 as pb
+from camgraph.v1.manifest_pb2 import Manifest
 from camgraph_core.models import ModelInfo
 from camgraph_wire.enums import MODEL_STATES
+
+
+@dataclass(frozen=True)
+class ModelDetails:
+    """A model with its whole manifest, which is empty unless the model is ready."""
+
+    info: ModelInfo
+    manifest: Manifest
 
 
 def model_message(model: ModelInfo) -> pb.ModelInfo:
@@ -25,3 +35,23 @@ def model_from(message: pb.ModelInfo) -> ModelInfo:
         layers=tuple(message.layers),
         execution_provider=message.execution_provider,
     )
+
+
+def details_message(details: ModelDetails) -> pb.GetModelResponse:
+    """The message of a model with its manifest."""
+    return pb.GetModelResponse(model=model_message(details.info), manifest=details.manifest)
+
+
+def details_from(message: pb.GetModelResponse) -> ModelDetails:
+    """The model of a message, with its manifest."""
+    return ModelDetails(model_from(message.model), message.manifest)
+
+
+def list_message(models: Iterable[ModelInfo]) -> pb.ListModelsResponse:
+    """The message of several models."""
+    return pb.ListModelsResponse(models=map(model_message, models))
+
+
+def list_from(message: pb.ListModelsResponse) -> list[ModelInfo]:
+    """The models of a message."""
+    return [model_from(model) for model in message.models]

@@ -7,7 +7,8 @@ from typing import Any
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.errors import InvalidInputError, UsageError
-from camgraph_core.request import DEFAULT_PROFILE, Request, Style
+from camgraph_core.request import DEFAULT_PROFILE, Request
+from camgraph_core.style import Style
 from camgraph_core.types import AnyArray
 from camgraph_wire.arrays import array_from, tensor_message
 from camgraph_wire.enums import COLORMAPS, OUTPUTS, PROFILES

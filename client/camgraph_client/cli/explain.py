@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -14,7 +14,6 @@ from rich.progress import track
 
 from camgraph_client.cli.connection import open_client, server_options
 from camgraph_client.cli.report import print_report, unique_names, write_pictures
-from camgraph_client.cli.sources import GraphSource, ServerSource, Source, Wish
 from camgraph_client.cli.targets import targets_of
 from camgraph_core.errors import (
     CamgraphError,
@@ -25,11 +24,19 @@ from camgraph_core.errors import (
     UnsupportedError,
     UsageError,
 )
+from camgraph_core.explains import Explains
 from camgraph_core.request import Window
+from camgraph_core.result import Result
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.maps.cam import METHODS
 from camgraph_runtime.pictures.overlay import COLORMAPS
 from camgraph_runtime.run.threads import limit_blas_threads
+
+if TYPE_CHECKING:
+    from camgraph_client.sync import RemoteModel
+
+GUIDED = "guided-grad-cam"
+"""The method that also gives the image's gradient."""
 
 _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -113,7 +120,7 @@ class ListOfText(click.types.StringParamType):
     "--max-side",
     type=click.IntRange(min=1),
     metavar="PIXELS",
-    help="With --graph: longest side of the overlays; nothing larger is computed. Default: the photo's size.",
+    help="Longest side of the overlays; nothing larger is computed. Default: the photo's size.",
 )
 @click.option(
     "--predictions",
@@ -146,14 +153,15 @@ def explain(images: tuple[Path, ...], output: Path, **options: Any) -> None:
     side-by-side panel for each image.
     Give either --graph, or --server with --model.
     """
-    wish = _wish(options)
+    asked = _asked(options)
     with closing(_source(options)) as source:
-        problems = _explain_all(images, source, wish, output)
+        problems = _explain_all(images, source, asked, output)
     if problems:
         raise CamgraphError(_summary(problems, len(images)))
 
 
-def _wish(options: dict[str, Any]) -> Wish:
+def _asked(options: dict[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of `Explains.explain`, the same for each image."""
     targets, top_k = targets_of(
         named=[Target.parse(text) for text in options["target"]],
         top_k=options["top_k"],
@@ -163,17 +171,20 @@ def _wish(options: dict[str, Any]) -> Wish:
         anchor=options["anchor"],
         cotangent=options["cotangent"],
     )
-    return Wish(
-        targets=targets,
-        top_k=top_k,
-        method=options["method"],
-        layers=tuple(options["layer"]),
-        colormap=options["colormap"],
-        image_weight=options["image_weight"],
-        num_predictions=options["predictions"],
-        window=_window(options["window"]),
-        max_side=options["max_side"],
-    )
+    method = options["method"]
+    return {
+        "targets": targets,
+        "top_k": top_k,
+        "method": method,
+        "layers": options["layer"],
+        # Pictures are drawn here, from the small map of the network's input: a server then sends the least.
+        "outputs": ["input-heatmap", "guided"] if method == GUIDED else ["input-heatmap"],
+        "colormap": options["colormap"],
+        "image_weight": options["image_weight"],
+        "max_side": options["max_side"],
+        "num_predictions": options["predictions"],
+        "window": _window(options["window"]),
+    }
 
 
 def _window(text: str | None) -> Window | None:
@@ -186,7 +197,7 @@ def _window(text: str | None) -> Window | None:
     return low, high
 
 
-def _source(options: dict[str, Any]) -> Source:
+def _source(options: dict[str, Any]) -> Explainer | RemoteModel:
     graph, server = options["graph"], options["server"]
     if (graph is None) == (server is None):
         raise UsageError("Say where to explain: either --graph FILE, or --server HOST:PORT with --model NAME.")
@@ -197,28 +208,26 @@ def _source(options: dict[str, Any]) -> Source:
         explainer = Explainer(graph, device=options["device"], exact_int8=not options["fast_int8"])
         for note in explainer.engine.notes:
             click.echo(f"Note: {note}", err=True)
-        return GraphSource(explainer)
+        return explainer
     if options["fast_int8"]:
         raise UsageError("--fast-int8 goes with --graph; a server is told by its own option at its start.")
-    if options["max_side"] is not None:
-        raise UsageError("--max-side goes with --graph; a server sends overlays in the size of the photo.")
     client = open_client(server, tls=options["tls"], tls_ca=options["tls_ca"], timeout=options["timeout"])
-    return ServerSource(client, options["model"], options["model_version"])
+    return client.model(options["model"], options["model_version"])
 
 
-def _explain_all(images: Sequence[Path], source: Source, wish: Wish, output: Path) -> list[str]:
+def _explain_all(images: Sequence[Path], source: Explains[Result], asked: dict[str, Any], output: Path) -> list[str]:
     """Explains image by image; returns the problems of those that failed."""
     console, problems = Console(), []
     for path, name in zip(_with_progress(images), unique_names(images), strict=True):
         try:
-            explained = source.explain(path, wish)
-            files = write_pictures(explained, name, output, path.name, wish.colormap)
+            result = source.explain(path, **asked)
+            files = write_pictures(result, name, output, path.name)
         except _FATAL:
             raise
         except CamgraphError as error:
             problems.append(_named(path, str(error)))
         else:
-            print_report(console, str(path), explained, files)
+            print_report(console, str(path), result, files)
     return problems
 
 

@@ -13,49 +13,44 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from camgraph_client.cli.sources import Explained
-from camgraph_runtime import ClassScore
-from camgraph_runtime.pictures.overlay import encode_png
-from camgraph_runtime.pictures.panel import Tile, panel
+from camgraph_core.result import ClassScore, Result
 
 _LONGEST_SLUG = 40
 
 
-def write_pictures(explained: Explained, name: str, folder: Path, title: str, colormap: str) -> list[Path]:
+def write_pictures(result: Result, name: str, folder: Path, title: str) -> list[Path]:
     """Writes one overlay for each target (with Guided Grad-CAM a second picture), and one side-by-side panel.
 
     Args:
-        explained: what to draw.
-        name: start of the file names.
-        folder: where to; it is created.
-        title: what the panel calls the photo.
-        colormap: colours of the panel's bar.
+        result: What to draw.
+        name: Start of the file names.
+        folder: Where to; it is created.
+        title: What the panel calls the photo.
 
     Returns:
         The files, the panel last.
+
     """
     folder.mkdir(parents=True, exist_ok=True)
-    height, width = explained.photo.shape[:2]
-    tiles, files = [Tile(explained.photo, title, f"{width} x {height}").shrunk()], []
-    for number, overlay in enumerate(explained.overlays, start=1):
-        stem = f"{name}.{number}-{slug(overlay.title)}"
-        drawings = {f"{stem}.png": overlay.drawing, f"{stem}.guided.png": overlay.guided}
-        for file_name, drawing in drawings.items():
-            if drawing is not None:
-                files.append(folder / file_name)
-                files[-1].write_bytes(drawing.png)
-                tiles.append(drawing.tile)
+    files = []
+    for number, explanation in enumerate(result.explanations, start=1):
+        stem = f"{name}.{number}-{slug(explanation.title)}"
+        files.append(folder / f"{stem}.png")
+        explanation.save(files[-1])
+        if hasattr(explanation, "guided"):
+            files.append(folder / f"{stem}.guided.png")
+            files[-1].write_bytes(explanation.png(explanation.guided_picture()))
     files.append(folder / f"{name}.panel.png")
-    files[-1].write_bytes(encode_png(panel(tiles, colormap=colormap)))
+    result.save_panel(files[-1], name=title)
     return files
 
 
-def print_report(console: Console, title: str, explained: Explained, files: Iterable[Path]) -> None:
+def print_report(console: Console, title: str, result: Result, files: Iterable[Path]) -> None:
     """Prints the best classes as a table, if there are any, then warnings and files."""
     console.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)
-    if explained.predictions:
-        console.print(_table(explained.predictions))
-    for warning in explained.warnings:
+    if result.predictions:
+        console.print(_table(result.predictions))
+    for warning in result.warnings:
         console.print(f"  note: {warning}", markup=False, highlight=False, soft_wrap=True)
     for path in files:
         console.print(f"  wrote {path}", markup=False, highlight=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_core.place import Box, Mask, Place
 from camgraph_core.target import Target
 from camgraph_core.types import AnyArray
-from camgraph_runtime.explainer import Limits
+from camgraph_runtime.limits import Limits
 from camgraph_runtime.preprocess import decode_mask
 
 

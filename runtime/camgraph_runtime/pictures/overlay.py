@@ -106,9 +106,15 @@ def _levels(heatmap: TiledMap) -> ByteArray:
     return levels
 
 
-def encode_png(picture: ByteArray) -> bytes:
-    """PNG of a picture, uint8 [H, W, 3] (RGB) or [H, W] (grey)."""
-    return _encode(".png", picture, [])
+def encode_png(picture: ByteArray, level: int | None = None) -> bytes:
+    """PNG of a picture, uint8 [H, W, 3] (RGB) or [H, W] (grey).
+
+    Args:
+        picture: The pixels, which every level keeps.
+        level: Effort of the compression, 0 (none) to 9 (smallest); None leaves it to OpenCV, which is fast.
+
+    """
+    return _encode(".png", picture, [] if level is None else [cv2.IMWRITE_PNG_COMPRESSION, level])
 
 
 def encode_jpeg(picture: ByteArray, quality: int = 90) -> bytes:

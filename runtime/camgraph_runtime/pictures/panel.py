@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import cast
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from camgraph_core.frame import fitted
+from camgraph_core.errors import AbsentOutputError
 from camgraph_core.result import Result
 from camgraph_core.types import ByteArray
-from camgraph_runtime.pictures.drawing import draw
 from camgraph_runtime.pictures.overlay import colorize
-from camgraph_runtime.pictures.shrink import shrunk, shrunk_mask
+from camgraph_runtime.pictures.shrink import shrunk_mask
 
 Color = tuple[int, int, int]
 
@@ -56,41 +55,37 @@ class Tile:
     note: str = ""
     mask: ByteArray | None = None
 
-    def shrunk(self) -> Tile:
-        """The tile with a picture no larger than a panel needs, so that a large one need not be kept."""
-        height, width = self.picture.shape[:2]
-        size = fitted((height, width), _LARGEST)
-        fits = self.mask is not None and self.mask.shape == (height, width)
-        mask = shrunk_mask(self.mask, size) if self.mask is not None and fits else None
-        return replace(self, picture=shrunk(self.picture, size), mask=mask)
 
-
-def result_panel(result: Result, *, name: str = "photo", colormap: str = "jet", image_weight: float = 0.5) -> ByteArray:
+def result_panel(result: Result, *, name: str = "photo") -> ByteArray:
     """Panel of a result: the photo with its size, then an overlay for each explanation with class and score.
 
+    Colours and the weight of the photo are those of the request.
+
     Args:
-        result: A result with a photo, made with a profile in the photo's frame.
+        result: A result with a photo and heatmaps.
         name: Title of the photo's tile, for example its file name.
-        colormap: Colour map of overlays and bar.
-        image_weight: Weight of the photo in the overlays, 0..1.
 
     Returns:
         uint8 [H, W, 3], RGB.
 
     Raises:
-        ValueError: The result has no photo.
+        AbsentOutputError: The result has no photo, or no heatmaps.
+        InvalidInputError: The profile is "raw".
 
     """
-    if result.photo is None:
-        raise ValueError("A panel needs the photo; a result from a tensor has none.")
-    height, width = result.photo.shape[:2]
-    tiles = [Tile(result.photo, name, f"{width} x {height} px").shrunk()]
-    for drawn in draw(result, colormap=colormap, image_weight=image_weight, max_side=_LARGEST):
-        explanation = drawn.explanation
-        tiles.append(Tile(drawn.overlay, explanation.title, explanation.note, drawn.mask))
-        if drawn.guided is not None:
-            tiles.append(Tile(drawn.guided, explanation.title, GUIDED_TITLE, drawn.mask))
-    return panel(tiles, colormap=colormap)
+    canvas = result.canvas
+    if canvas.photo is None:
+        raise AbsentOutputError("A panel needs the photo; a result from a tensor has none.")
+    height, width = canvas.photo.shape[:2]
+    tiles = [Tile(canvas.photo_of(canvas.size(_LARGEST)), name, f"{width} x {height} px")]
+    for explanation in result.explanations:
+        picture = explanation.overlay(max_side=_LARGEST)
+        mask = None if explanation.mask is None else shrunk_mask(explanation.mask, picture.shape[:2])
+        tiles.append(Tile(picture, explanation.title, explanation.note, mask))
+        if hasattr(explanation, "guided"):
+            drawn = explanation.guided_picture(max_side=_LARGEST)
+            tiles.append(Tile(drawn, explanation.title, GUIDED_TITLE, mask))
+    return panel(tiles, colormap=canvas.style.colormap)
 
 
 def panel(tiles: Sequence[Tile], *, colormap: str = "jet") -> ByteArray:

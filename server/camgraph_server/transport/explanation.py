@@ -10,6 +10,7 @@ from grpc.aio import ServicerContext
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1 import explanation_pb2_grpc
+from camgraph.v1.manifest_pb2 import Manifest
 from camgraph_core.errors import TooLargeError
 from camgraph_core.models import ModelInfo
 from camgraph_server.config import MIB, ServerConfig
@@ -17,8 +18,9 @@ from camgraph_server.models.repository import Model, ModelRepository
 from camgraph_server.scheduling.workers import WorkerPool
 from camgraph_server.service.explaining import explain
 from camgraph_server.transport.messages import Encoded
-from camgraph_wire.models import model_message
+from camgraph_wire.models import ModelDetails, details_message, list_message
 from camgraph_wire.requests import request_from
+from camgraph_wire.results import response_message
 
 
 class ExplanationServicer(explanation_pb2_grpc.ExplanationServiceServicer):
@@ -38,10 +40,16 @@ class ExplanationServicer(explanation_pb2_grpc.ExplanationServiceServicer):
         explainer = model.ready_explainer()
 
         def work(waited: float) -> Encoded:
-            response = explain(explainer, request_from(request), self._max_bytes)
-            response.model_name, response.model_version = model.name, model.version
+            addressed = request_from(request)
+            result = explain(explainer, addressed, self._max_bytes)
+            drawing = time.perf_counter()
+            response = response_message(
+                replace(result, model_name=model.name, model_version=model.version), addressed.request
+            )
+            done = time.perf_counter()
             response.timings.queue_ms = waited * 1e3
-            response.timings.total_ms = (time.perf_counter() - arrived) * 1e3
+            response.timings.render_ms = (done - drawing) * 1e3
+            response.timings.total_ms = (done - arrived) * 1e3
             return _encoded(response, self._max_bytes)
 
         return await self._pool.run(work, _deadline(context))
@@ -50,15 +58,15 @@ class ExplanationServicer(explanation_pb2_grpc.ExplanationServiceServicer):
         self, _: pb.ListModelsRequest, __: ServicerContext[Any, Any]
     ) -> pb.ListModelsResponse:
         """Lists the models of the repository, sorted by name, then version."""
-        return pb.ListModelsResponse(models=(model_message(_model_info(model)) for model in self._repository.models))
+        return list_message(map(_model_info, self._repository.models))
 
     async def GetModel(  # noqa: N802 - the protocol's name
         self, request: pb.GetModelRequest, _: ServicerContext[Any, Any]
     ) -> pb.GetModelResponse:
         """Returns one model with its whole manifest."""
         model = self._repository.find(request.name, request.version)
-        manifest = model.explainer.manifest if model.explainer is not None else None
-        return pb.GetModelResponse(model=model_message(_model_info(model)), manifest=manifest)
+        manifest = model.explainer.manifest if model.explainer is not None else Manifest()
+        return details_message(ModelDetails(_model_info(model), manifest))
 
 
 def _encoded(response: pb.ExplainResponse, max_bytes: int) -> Encoded:

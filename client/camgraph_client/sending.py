@@ -1,0 +1,76 @@
+"""What a client sends for an image, and how it reads the answer."""
+
+from __future__ import annotations
+
+import io
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from camgraph.v1 import explanation_pb2 as pb
+from camgraph_core.errors import InvalidInputError
+from camgraph_core.painter import ImageSource, Painter
+from camgraph_core.request import Window
+from camgraph_core.result import Result
+from camgraph_core.types import AnyArray, ByteArray
+from camgraph_wire.requests import Addressed
+from camgraph_wire.results import result_from
+
+_MODES_OF_PNG = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
+
+
+def encoded(image: ImageSource) -> bytes:
+    """The bytes of a file with the image.
+
+    Args:
+        image: Encoded bytes, the path of a file, pixels [H, W] or [H, W, C] (which are sent as PNG where they are grey
+            or RGB of 8 bits, and as a NumPy file otherwise), or a Pillow image.
+
+    Raises:
+        InvalidInputError: The file cannot be read.
+
+    """
+    if isinstance(image, bytes):
+        return image
+    if isinstance(image, np.ndarray):
+        return _encoded_pixels(image)
+    if isinstance(image, str | Path):
+        try:
+            return Path(image).read_bytes()
+        except OSError as error:
+            raise InvalidInputError(f"{image} cannot be read: {error.strerror}.") from error
+    return _encoded_by_pillow(image)
+
+
+def result_of(message: pb.ExplainResponse, sent: Addressed) -> Result:
+    """The result of an answer; its photo is read from what was sent, when it is needed."""
+    read_photo = None if sent.image is None else partial(_read_photo, sent.image, sent.request.window)
+    return result_from(message, sent.request, read_photo=read_photo, load_painter=_load_painter)
+
+
+def _read_photo(image: bytes, window: Window | None) -> ByteArray:
+    return _load_painter().read_photo(image, window)
+
+
+def _load_painter() -> Painter:
+    from camgraph_runtime.painter import load_painter  # noqa: PLC0415 - OpenCV and Pillow, where something is drawn
+
+    return load_painter()
+
+
+def _encoded_pixels(pixels: AnyArray) -> bytes:
+    if pixels.dtype == np.uint8 and (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)) and pixels.size:
+        return _load_painter().encode_png(pixels)
+    buffer = io.BytesIO()
+    np.save(buffer, pixels, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _encoded_by_pillow(image: ImageSource) -> bytes:
+    """A file without loss, with the EXIF rotation: PNG where it takes such pixels, else TIFF."""
+    pillow = cast("Any", image)
+    buffer = io.BytesIO()
+    pillow.save(buffer, "PNG" if pillow.mode in _MODES_OF_PNG else "TIFF", exif=pillow.getexif())
+    return buffer.getvalue()

@@ -1,0 +1,66 @@
+"""What the pictures of one image are drawn on and with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from camgraph_core.errors import AbsentOutputError
+from camgraph_core.frame import Frame, Size, fitted, of_shrunk_photo
+from camgraph_core.outputs import NO_PHOTO
+from camgraph_core.painter import Painter
+from camgraph_core.style import Style
+from camgraph_core.types import ByteArray
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """What the pictures of one image are drawn on and with.
+
+    Attributes:
+        frame: Where the photo (or the tensor that was given) lies in the network's input.
+        style: How the request wants pictures.
+        read_photo: Gives the upright photo, uint8 [H, W, 3], RGB; None where a tensor was given.
+        load_painter: Gives what draws; called when something is drawn.
+
+    """
+
+    frame: Frame
+    style: Style
+    read_photo: Callable[[], ByteArray] | None
+    load_painter: Callable[[], Painter]
+    _last: list[ByteArray] = field(default_factory=list, init=False, repr=False)
+
+    @cached_property
+    def painter(self) -> Painter:
+        """What draws."""
+        return self.load_painter()
+
+    @cached_property
+    def photo(self) -> ByteArray | None:
+        """The upright photo, uint8 [H, W, 3], RGB; None where a tensor was given."""
+        return None if self.read_photo is None else self.read_photo()
+
+    def size(self, max_side: int | None) -> Size:
+        """Height and width of pictures whose longer side is at most ``max_side``."""
+        return fitted(self.frame.photo_size, max_side)
+
+    def frame_of(self, size: Size) -> Frame:
+        """The frame of the photo at a size."""
+        return of_shrunk_photo(self.frame, size)
+
+    def photo_of(self, size: Size) -> ByteArray:
+        """The photo at a size; the last one is kept, as all explanations of an image are drawn at the same size.
+
+        Raises:
+            AbsentOutputError: A tensor was given.
+
+        """
+        if self.photo is None:
+            raise AbsentOutputError(NO_PHOTO)
+        last = self._last[:1]
+        if not last or last[0].shape[:2] != size:
+            last = [self.painter.shrunk(self.photo, size)]
+            self._last[:] = last
+        return last[0]

@@ -1,0 +1,114 @@
+"""What explains images: a graph in this process, or a model of a server. Both have this one method."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.painter import ImageSource
+from camgraph_core.request import DEFAULT_PROFILE, Request, Window
+from camgraph_core.style import Style
+from camgraph_core.target import Target
+from camgraph_core.types import AnyArray
+
+_STYLE = Style()
+
+R = TypeVar("R")
+
+
+class Explains(ABC, Generic[R]):
+    """Explains images; ``explain`` gives a `Result`, or what is awaited for one."""
+
+    def explain(
+        self,
+        image: ImageSource | None = None,
+        *,
+        tensor: AnyArray | None = None,
+        window: Window | None = None,
+        targets: Sequence[Target] = (),
+        top_k: int = 0,
+        method: str | None = None,
+        layers: Sequence[str] = (),
+        profile: str = DEFAULT_PROFILE,
+        num_predictions: int = 5,
+        outputs: Sequence[str] = (),
+        colormap: str = _STYLE.colormap,
+        image_weight: float = _STYLE.image_weight,
+        jpeg_quality: int = _STYLE.jpeg_quality,
+        png_level: int | None = _STYLE.png_level,
+        max_side: int | None = _STYLE.max_side,
+        request_id: str = "",
+    ) -> R:
+        """Classifies one image and explains classes of it.
+
+        Args:
+            image: Bytes or path of a picture or a NumPy file, an array [H, W] or [H, W, C], or a Pillow image.
+            tensor: Instead of an image, a ready input tensor of shape [1, ...], as the manifest's input says.
+            window: The values of the image that become 0 and 255, where it is not of 8 bits; see docs/inputs.md for
+                what is done without.
+            targets: What to explain. An embedding model needs at least one.
+            top_k: Also explains the k best classes, after ``targets``; with neither, the best class.
+            method: CAM method, see docs/methods.md; by default the manifest's.
+            layers: Target layers by name or alias, fused if several; by default the manifest's first.
+            profile: Post-processing: "pytorch-grad-cam", or "raw" for the signed map.
+            num_predictions: Number of best classes (of a detection, boxes) to list.
+            outputs: What to give back of each target, names of `camgraph_core.outputs.OUTPUTS`; by default the heatmap.
+                A server sends these and no others. In one process all can be read, and these are checked beforehand.
+            colormap: Colour map of overlays.
+            image_weight: Weight of the photo against the colours in overlays, 0..1.
+            jpeg_quality: Quality of JPEGs, 1..100.
+            png_level: Effort of the compression of PNGs, 0 (none) to 9 (smallest); by default the encoder's own, which
+                is fast.
+            max_side: Longest side in pixels of pictures and of the heatmap. The photo is shrunk first, and nothing
+                larger is computed; by default the size of the photo.
+            request_id: Comes back in the result, and is written to a server's log.
+
+        Raises:
+            InvalidInputError: The image, the tensor or a target cannot be used, or an output is not possible for it.
+            UsageError: The model, layer, method, profile or an output does not exist, a number is out of range, or
+                things that do not go together were asked for.
+            UnsupportedError: The graph lacks what the method, a target or a photo needs.
+            InferenceError: onnxruntime failed, in this process.
+            RemoteError: The server gave no answer, or failed.
+
+        """
+        request = Request(
+            targets=targets,
+            top_k=top_k,
+            method=method,
+            layers=layers,
+            profile=profile,
+            num_predictions=num_predictions,
+            outputs=outputs,
+            style=Style(
+                colormap=colormap,
+                image_weight=image_weight,
+                jpeg_quality=jpeg_quality,
+                png_level=png_level,
+                max_side=max_side,
+            ),
+            window=window,
+            request_id=request_id,
+        )
+        check_subject(image, tensor, window)
+        return self._explain(image, tensor, request)
+
+    @abstractmethod
+    def _explain(self, image: ImageSource | None, tensor: AnyArray | None, request: Request) -> R:
+        """Answers a request about an image or a tensor; one of them is None."""
+
+
+def check_subject(image: ImageSource | None, tensor: AnyArray | None, window: Window | None) -> None:
+    """Checks that a request is about one thing.
+
+    Raises:
+        InvalidInputError: There is neither an image nor a tensor, or both.
+        UsageError: A tensor has a window.
+
+    """
+    if (image is None) == (tensor is None):
+        raise InvalidInputError("Give either an image or a tensor to explain.")
+    if window is not None and image is None:
+        raise UsageError("A window is for the values of an image; a tensor goes in as it is.")

@@ -1,0 +1,54 @@
+"""What draws and encodes pictures: the core has the maps, and whoever makes a result brings the painter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from camgraph_core.frame import Size
+from camgraph_core.request import Window
+from camgraph_core.tiles import TiledMap
+from camgraph_core.types import AnyArray, ByteArray
+
+if TYPE_CHECKING:
+    from camgraph_core.result import Result
+
+
+class PillowImage(Protocol):
+    """An image of Pillow, which this package does not import."""
+
+    @property
+    def mode(self) -> str:
+        """Its kind of pixels, such as "RGB"."""
+
+    def tobytes(self) -> bytes:
+        """Its pixels."""
+
+
+ImageSource: TypeAlias = bytes | str | Path | AnyArray | PillowImage
+"""An encoded picture or NumPy file, the path of a file, an array [H, W] or [H, W, C], or a Pillow image."""
+
+
+class Painter(Protocol):
+    """Draws with libraries that are loaded when something is drawn; `camgraph_runtime.pictures.paint` is one."""
+
+    def read_photo(self, source: bytes, window: Window | None = None, /) -> ByteArray:
+        """The pixels of an encoded image for people: upright, uint8 [H, W, 3], RGB."""
+
+    def shrunk(self, photo: ByteArray, size: Size, /) -> ByteArray:
+        """The photo at a smaller size."""
+
+    def overlay(self, photo: ByteArray, heatmap: TiledMap, *, colormap: str, image_weight: float) -> ByteArray:
+        """The heatmap's colours mixed into the photo, uint8 [H, W, 3], RGB."""
+
+    def heatmap_to_gray(self, heatmap: TiledMap, /) -> ByteArray:
+        """The heatmap as 8-bit grey, uint8 [H, W]."""
+
+    def encode_png(self, picture: ByteArray, level: int | None = None) -> bytes:
+        """PNG of a picture."""
+
+    def encode_jpeg(self, picture: ByteArray, quality: int = 90) -> bytes:
+        """JPEG of a picture."""
+
+    def result_panel(self, result: Result, *, name: str = "photo") -> ByteArray:
+        """The photo and all overlays side by side, uint8 [H, W, 3], RGB."""

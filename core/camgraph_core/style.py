@@ -1,0 +1,47 @@
+"""How pictures are drawn and encoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from camgraph_core.errors import UsageError
+from camgraph_core.names import unknown_name
+
+COLORMAPS = ("jet", "viridis", "turbo", "inferno")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Style:
+    """How pictures are drawn and encoded.
+
+    Attributes:
+        colormap: Colour map of overlays.
+        image_weight: Weight of the photo against the colours, 0..1.
+        jpeg_quality: Quality of JPEGs, 1..100.
+        png_level: Effort of the compression of PNGs, 0 (none) to 9 (smallest); None leaves it to the encoder, which
+            is fast. The pixels are the same.
+        max_side: Longest side in pixels of every output in the frame of the photo. The photo is shrunk first, and
+            nothing larger is computed; nothing is enlarged. None means the size of the photo.
+
+    Raises:
+        UsageError: The colour map does not exist, or a number is out of its range.
+
+    """
+
+    colormap: str = "jet"
+    image_weight: float = 0.5
+    jpeg_quality: int = 90
+    png_level: int | None = None
+    max_side: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.colormap not in COLORMAPS:
+            raise unknown_name("colour map", self.colormap, COLORMAPS)
+        if not 0 <= self.image_weight <= 1:
+            raise UsageError(f"The image weight is {self.image_weight}; it must lie in 0..1.")
+        if not 1 <= self.jpeg_quality <= 100:
+            raise UsageError(f"The JPEG quality is {self.jpeg_quality}; it must lie in 1..100.")
+        if self.png_level is not None and not 0 <= self.png_level <= 9:
+            raise UsageError(f"The PNG level is {self.png_level}; it must lie in 0..9.")
+        if self.max_side is not None and self.max_side < 1:
+            raise UsageError(f"The longest side of a picture is {self.max_side}; it must be 1 pixel at least.")

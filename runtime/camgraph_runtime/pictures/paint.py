@@ -1,0 +1,18 @@
+"""Everything that draws, as one module: `camgraph_core.painter.Painter` with OpenCV and Pillow."""
+
+from __future__ import annotations
+
+from camgraph_core.request import Window
+from camgraph_core.types import ByteArray
+from camgraph_runtime.limits import Limits
+from camgraph_runtime.pictures.overlay import encode_jpeg, encode_png, heatmap_to_gray, overlay
+from camgraph_runtime.pictures.panel import result_panel
+from camgraph_runtime.pictures.shrink import shrunk
+from camgraph_runtime.preprocess import decode
+
+__all__ = ["encode_jpeg", "encode_png", "heatmap_to_gray", "overlay", "read_photo", "result_panel", "shrunk"]
+
+
+def read_photo(source: bytes, window: Window | None = None) -> ByteArray:
+    """The pixels of an encoded image for people, see `decode`."""
+    return decode(source, max_pixels=Limits().max_pixels, window=window)

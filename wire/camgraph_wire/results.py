@@ -1,0 +1,156 @@
+"""A result and `camgraph.v1.ExplainResponse`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from camgraph.v1 import explanation_pb2 as pb
+from camgraph_core.canvas import Canvas
+from camgraph_core.explanation import Explanation
+from camgraph_core.frame import Axis, Frame
+from camgraph_core.outputs import DEFAULT_OUTPUTS, OUTPUTS
+from camgraph_core.painter import Painter
+from camgraph_core.request import Request
+from camgraph_core.result import Result
+from camgraph_core.types import ByteArray
+from camgraph_wire import enums
+from camgraph_wire.arrays import array_from, tensor_message
+from camgraph_wire.scores import (
+    score_from,
+    score_message,
+    statistics_from,
+    statistics_message,
+    timings_from,
+    timings_message,
+)
+
+
+def response_message(result: Result, request: Request) -> pb.ExplainResponse:
+    """The message of a result, with the outputs that the request asks for; they are drawn here.
+
+    Raises:
+        AbsentOutputError: The result does not have one of them.
+
+    """
+    outputs = request.outputs or DEFAULT_OUTPUTS
+    width, height = result.image_size
+    return pb.ExplainResponse(
+        model_name=result.model_name,
+        model_version=result.model_version,
+        predictions=map(score_message, result.predictions),
+        explanations=[_explanation_message(explanation, outputs) for explanation in result.explanations],
+        timings=timings_message(result.timings),
+        request_id=result.request_id,
+        warnings=result.warnings,
+        image_width=width,
+        image_height=height,
+        frame=frame_message(result.canvas.frame),
+    )
+
+
+def result_from(
+    message: pb.ExplainResponse,
+    request: Request,
+    *,
+    read_photo: Callable[[], ByteArray] | None,
+    load_painter: Callable[[], Painter],
+) -> Result:
+    """The result of a message.
+
+    Args:
+        message: What a server answered.
+        request: What it was asked.
+        read_photo: Gives the photo that was sent; None where a tensor was.
+        load_painter: Gives what draws.
+
+    """
+    canvas = Canvas(frame_from(message.frame), request.style, read_photo, load_painter)
+    masks = dict(enumerate(target.mask for target in request.targets))  # the best classes come after the targets
+    return Result(
+        predictions=[score_from(score) for score in message.predictions],
+        explanations=[
+            _explanation_from(explanation, canvas, masks.get(number))
+            for number, explanation in enumerate(message.explanations)
+        ],
+        canvas=canvas,
+        timings=timings_from(message.timings),
+        warnings=list(message.warnings),
+        model_name=message.model_name,
+        model_version=message.model_version,
+        request_id=message.request_id,
+    )
+
+
+def frame_message(frame: Frame) -> pb.Frame:
+    """The message of a frame."""
+    return pb.Frame(vertical=_axis_message(frame.vertical), horizontal=_axis_message(frame.horizontal))
+
+
+def frame_from(message: pb.Frame) -> Frame:
+    """The frame of a message."""
+    return Frame(_axis_from(message.vertical), _axis_from(message.horizontal))
+
+
+def _axis_message(axis: Axis) -> pb.FrameAxis:
+    return pb.FrameAxis(photo=axis.photo, network=axis.network, scale=axis.scale, offset=axis.offset)
+
+
+def _axis_from(message: pb.FrameAxis) -> Axis:
+    return Axis(message.photo, message.network, message.scale, message.offset)
+
+
+def _explanation_message(explanation: Explanation, outputs: Sequence[str]) -> pb.Explanation:
+    return pb.Explanation(
+        target=score_message(explanation.target),
+        contrast=score_message(explanation.contrast) if explanation.contrast is not None else None,
+        statistics=statistics_message(explanation.statistics),
+        outputs=[message for name in outputs for message in _output_messages(explanation, name)],
+        layers=explanation.layers,
+        method=explanation.method,
+        negative=explanation.negative,
+        in_input_frame=explanation.in_input_frame,
+    )
+
+
+def _explanation_from(message: pb.Explanation, canvas: Canvas, mask: ByteArray | None) -> Explanation:
+    return Explanation(
+        target=score_from(message.target),
+        contrast=score_from(message.contrast) if message.HasField("contrast") else None,
+        negative=message.negative,
+        statistics=statistics_from(message.statistics),
+        layers=tuple(message.layers),
+        method=message.method,
+        in_input_frame=message.in_input_frame,
+        canvas=canvas,
+        given=_outputs_from(message),
+        complete=False,
+        mask=mask,
+    )
+
+
+def _output_messages(explanation: Explanation, name: str) -> Iterator[pb.Output]:
+    """One message, or one for each layer."""
+    value = explanation.output(name)
+    if OUTPUTS[name].per_layer:
+        for layer, part in zip(explanation.layers, value, strict=True):
+            yield _output_message(name, part, layer)
+    else:
+        yield _output_message(name, value, "")
+
+
+def _output_message(name: str, value: Any, layer: str) -> pb.Output:
+    kind = enums.OUTPUTS.value(name)
+    if isinstance(value, bytes):
+        return pb.Output(kind=kind, encoded=value, layer=layer)
+    return pb.Output(kind=kind, tensor=tensor_message(value), layer=layer)
+
+
+def _outputs_from(message: pb.Explanation) -> dict[str, Any]:
+    """The outputs that came, by name; those of a layer as a tuple."""
+    given: dict[str, Any] = {}
+    for output in message.outputs:
+        name = enums.OUTPUTS.name(output.kind)
+        value = output.encoded if output.WhichOneof("value") == "encoded" else array_from(output.tensor)
+        given[name] = (*given.get(name, ()), value) if OUTPUTS[name].per_layer else value
+    return given
