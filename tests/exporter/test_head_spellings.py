@@ -93,6 +93,19 @@ def test_a_named_score_brings_no_second_softmax(tmp_path: Path, named: str) -> N
     )
 
 
+def test_numbers_after_a_softplus_are_scores_and_not_logarithms_of_probabilities(tmp_path: Path) -> None:
+    """A softplus of z is -log(sigmoid(-z)), by which the least number would be the predicted class."""
+    net = Net(seed=11)
+    z = net.pooled_head(trunk(net, net.image()), 16, name="z")
+    model = net.model(net.node("Softplus", z, name="evidence"))
+    explainer = _exported(model, tmp_path / "cam.onnx")
+    assert explainer.manifest.head.kind == pb.HEAD_KIND_NONE
+    predicted = explainer.explain(tensor=_IMAGE).explanations[0].target
+    own = _own(model, "evidence")[0]
+    assert predicted.class_index == own.argmax()
+    assert predicted.score == pytest.approx(own.max(), rel=1e-5)
+
+
 def test_the_table_has_every_kind_of_head() -> None:
     kinds = {spelling.kind for spelling in SPELLINGS}
     assert kinds == {kind for kind in pb.HeadKind.values() if kind > pb.HEAD_KIND_NONE}

@@ -71,12 +71,15 @@ def test_more_and_less_are_the_number_and_its_negative(tmp_path: Path, shape: tu
     assert np.abs(found["weights"]).max() > 0
 
 
-@pytest.mark.parametrize("last", ["Softplus", "Sigmoid"])
-def test_the_number_is_what_the_model_gives_even_where_it_could_be_a_head(tmp_path: Path, last: str) -> None:
+@pytest.mark.parametrize(("last", "task"), [("Softplus", "regression"), ("Sigmoid", "regression"), ("Softplus", None)])
+def test_the_number_is_what_the_model_gives_even_where_it_could_be_a_head(
+    tmp_path: Path, last: str, task: str | None
+) -> None:
     net = Net(seed=5)
     number = net.pooled_head(trunk(net, net.image()), 16, 1, name="before")
     model = net.model(net.node(last, number, name="years"), shapes={"years": ("N", 1)})
-    made = in_memory(model, tmp_path, score=ScoreOptions(task="regression"))
+    made = in_memory(model, tmp_path, score=ScoreOptions(task=task))
+    assert made.manifest.task == pb.TASK_REGRESSION
     onnx.save(made.model, tmp_path / "cam.onnx")
     found = Engine(tmp_path / "cam.onnx").run({"image": images((2, 3, 16, 16)), "target": np.array([[1, 0]] * 2)})
     years = found["years"]

@@ -163,6 +163,9 @@ def _sigmoid(f: Function, y: np.ndarray) -> HeadForm | None:
         fit = _sigmoid_slope(p, y)
         if fit is None:
             continue
+        # A softplus of y is -log(sigmoid(-y)): positive numbers that rise with y are no more than such numbers.
+        if form.is_logarithm and form.scale < 0 and fit[0] < 0:
+            return None
         found = replace(form, kind=pb.HEAD_KIND_SIGMOID, slope=fit[0], error=fit[1])
         return found if form.is_logarithm or form.scale > 0 else _turned(found)
     return None
