@@ -10,9 +10,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.certificate.forward_part import split_forward
 from camgraph_exporter.certificate.outcome import make_check
 from camgraph_exporter.certificate.subject import Subject
-
-_CONTROL_FLOW = {"If", "Loop", "Scan"}
-_SCATTERS = {"ScatterElements", "ScatterND"}
+from camgraph_exporter.graph.traits import Trait, has
 
 
 def operators_standard(subject: Subject) -> pb.Check:
@@ -33,12 +31,12 @@ def operators_portable(subject: Subject) -> pb.Check:
 
 def is_portable(node: onnx.NodeProto) -> bool:
     """Tell whether a node is no MaxPool with an Indices output, no scatter with a reduction and no control flow."""
-    if node.op_type in _SCATTERS:
+    if has(node, Trait.SCATTERS):
         reduction = next((attribute.s for attribute in node.attribute if attribute.name == "reduction"), b"none")
         return reduction == b"none"
     if node.op_type == "MaxPool":
         return len([name for name in node.output if name]) == 1
-    return node.op_type not in _CONTROL_FLOW
+    return not has(node, Trait.CONTROL)
 
 
 def _count(name: str, description: str, nodes: Sequence[onnx.NodeProto]) -> pb.Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.traits import Trait, has, of
 from camgraph_exporter.graph.walk import needed_for
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.quantised.forms import maker
@@ -25,12 +27,7 @@ _OF_OTHERS = {
     "pooled", "pooler", "representation", "latent", "descriptor", "attention", "attentions", "state", "states", "box",
     "boxes", "bbox", "bboxes", "loc", "locations", "landmarks", "keypoints",
 }  # fmt: skip  # a table, in rows of its own
-_MOVES = {"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Dropout"}
-_OF_FEATURES = {
-    "Relu", "GlobalAveragePool", "GlobalMaxPool", "AveragePool", "MaxPool", "ReduceMean", "ReduceMax",
-    "LpNormalization", "LayerNormalization",
-}  # fmt: skip  # a table, in rows of its own
-_LAYERS = {"Conv", "Gemm", "MatMul", "ConvTranspose"}
+_SAME_ELEMENTS = Trait.COPIES | Trait.RESHAPES | Trait.PERMUTES
 
 
 @dataclass(frozen=True)
@@ -89,14 +86,14 @@ def _mark(
         points -= 3
     if _has_unit_length(prepared, score.output):
         points -= 2
-    if score.kind == pb.HEAD_KIND_NONE and _is_made_by(score.value, _OF_FEATURES):
+    if score.kind == pb.HEAD_KIND_NONE and _is_made_of_features(score.value):
         points -= 1
     return _Mark(points, " and ".join(reasons))
 
 
 def _layers(values: set[ir.Value]) -> int:
     nodes = {node for value in values if (node := value.producer()) is not None}
-    return sum(node.op_type in _LAYERS for node in nodes)
+    return sum(has(node, Trait.PRODUCT) for node in nodes)
 
 
 def _alike(score: Score, other: Score) -> bool:
@@ -111,11 +108,20 @@ def _has_unit_length(prepared: PreparedModel, output: ir.Value) -> bool:
     return bool(np.abs(np.linalg.norm(sample.astype(np.float64), axis=1) - 1).max(initial=0) < 1e-3)
 
 
-def _is_made_by(value: ir.Value, operators: set[str]) -> bool:
+def _is_made_of_features(value: ir.Value) -> bool:
+    """Tell whether a value is one of features by the operator that made it: rectified, pooled or normalised."""
     node = maker(value)
-    while node is not None and node.op_type in _MOVES and node.inputs[0] is not None:
+    while node is not None and has(node, _SAME_ELEMENTS) and node.inputs[0] is not None:
         node = maker(node.inputs[0])
-    return node is not None and node.op_type in operators
+    if node is None:
+        return False
+    made = of(node)
+    if made.traits & Trait.ACTIVATION:
+        # A sigmoid or a tanh has numbers of a known range, as an output has.
+        return made.bounds is None or made.bounds[1] == math.inf
+    if made.traits & (Trait.POOLS | Trait.REDUCES):
+        return bool(made.traits & Trait.KEEPS_RANGE)
+    return bool(made.traits & Trait.NORMALISES) and not made.traits & Trait.AFFINE
 
 
 def _shape(output: ir.Value) -> str:

@@ -8,13 +8,11 @@ import onnx_ir as ir
 
 from camgraph_exporter.choose.score import ScoreOptions, find_score
 from camgraph_exporter.errors import ExportError
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.prepare.fusions import can_be_written_out
 from camgraph_exporter.prepare.normalise import LOWEST_OPSET
 from camgraph_exporter.prepare.prepare import PreparedModel, prepare
 from camgraph_exporter.reading.image_path import image_path
-
-# What makes features of pixels: no layer lies before the first of them.
-_FEATURES = {"Conv", "ConvTranspose", "MatMul", "Gemm", "FusedConv", "FusedMatMul", "FusedGemm"}
 
 
 def prepare_for(
@@ -37,9 +35,10 @@ def _fused_after_features(prepared: PreparedModel, options: ScoreOptions) -> set
         score = find_score(prepared, options)
     except ExportError:
         return set()  # raised again by what looks for the score
+    # Products with weights make features of pixels: no layer lies before the first of them.
     features, fused = set[ir.Value](), set[str]()
     for node in image_path(prepared, score.value).nodes:
-        if node.op_type in _FEATURES or any(value in features for value in node.inputs):
+        if has(node, Trait.PRODUCT) or any(value in features for value in node.inputs):
             features.update(node.outputs)
             if can_be_written_out(node):
                 fused.add(str(node.outputs[0].name))

@@ -17,6 +17,7 @@ import onnx_ir as ir
 from onnx.reference import ReferenceEvaluator
 
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of, static, unknown
+from camgraph_exporter.graph.traits import Trait, named
 
 Argument = ir.Value | np.ndarray[Any, Any] | float | int | None
 
@@ -26,11 +27,6 @@ _FOLD_LIMIT = 4096
 
 # Before this opset the inference of these operators says nothing, not even a rank, of a shape computed at run time.
 _INFERS_FROM = {"Reshape": 14}
-
-_ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Pow", "Min", "Max"}
-
-# Runtimes differ in how they round coordinates, so the one that runs the forward operator is to compute these.
-_LEFT_TO_THE_RUNTIME = {"AffineGrid", "GridSample", "Resize"}
 
 
 class Emitter:
@@ -70,7 +66,7 @@ class Emitter:
         """Append one node of `op_type` and return its outputs; an equal node that exists already is used again."""
         attributes = {name: value for name, value in (attributes or {}).items() if value is not None}
         values = self._as_values(inputs)
-        if op_type in _ARITHMETIC:
+        if named(op_type).traits & Trait.ARITHMETIC:
             values = self._with_trailing_axes(values)
         key = (op_type, values, tuple(sorted((k, repr(v)) for k, v in attributes.items())), outputs)
         if key not in self._emitted:
@@ -178,7 +174,8 @@ class Emitter:
         arrays = [self.known(value) if value is not None and _is_small(value) else None for value in values]
         if any(array is None for array, value in zip(arrays, values, strict=True) if value is not None):
             return None
-        if (not values and op_type != "Constant") or op_type in _LEFT_TO_THE_RUNTIME:
+        # Runtimes differ in how they round coordinates, so the one that runs the forward operator is to compute these.
+        if (not values and op_type != "Constant") or named(op_type).traits & Trait.COORDINATES:
             return None
         node = ir.node(
             op_type, [ir.Value(name=f"x{i}") if v is not None else None for i, v in enumerate(values)], attributes

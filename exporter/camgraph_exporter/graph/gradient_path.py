@@ -8,10 +8,8 @@ import onnx_ir as ir
 
 from camgraph_exporter.graph.element_types import REAL, SMALL_INTEGERS
 from camgraph_exporter.graph.stops import is_stop
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.graph.walk import needed_for, reads
-
-# These add up products of quantised integers in int32; every other int32 is a count or an index.
-_SUMS = {"ConvInteger", "MatMulInteger"}
 
 
 class GradientPath:
@@ -61,6 +59,7 @@ def _carriers(node: ir.Node, inputs: Sequence[ir.Value]) -> list[ir.Value]:
     carrying = set(REAL)
     if node.op_type != "Cast":
         carrying |= SMALL_INTEGERS
-    if node.op_type in _SUMS or any(value.dtype == ir.DataType.INT32 for value in inputs):
+    # Sums of products of integers stand for real numbers; every other int32 is a count or an index.
+    if has(node, Trait.ACCUMULATES) or any(value.dtype == ir.DataType.INT32 for value in inputs):
         carrying.add(ir.DataType.INT32)
     return [value for value in node.outputs if value.dtype in carrying]

@@ -8,25 +8,16 @@ from collections.abc import Iterator, Sequence
 import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import Dims, dims_of
+from camgraph_exporter.graph.traits import Trait, has, of
 
 # For each dimension of a value on the image's way the axis of the image that it comes from; None for a new one.
 Origins = tuple[int | None, ...]
 
-# ONNX's own spatial operators take [N, C, ...].
-_SLIDING = {"Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "MaxPool", "AveragePool", "LpPool"}
-_CHANNELS_SECOND = _SLIDING | {
-    "GlobalAveragePool", "GlobalMaxPool", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LRN",
-    "DepthToSpace", "SpaceToDepth",
-}  # fmt: skip  # a table, in rows of its own
-_SAME_AXES = {
-    "Identity", "Cast", "Add", "Sub", "Mul", "Div", "Neg", "Clip", "Pad", "Resize", "Upsample", "Slice", "Split",
-    "Concat", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Relu", "Sigmoid", "Round", "Floor",
-    "Dropout", "Min", "Max", "Pow", "Sqrt", "Expand", "Tile", "Where",
-}  # fmt: skip  # as above
-_PER_CHANNEL = {"Add", "Sub", "Mul", "Div"}
 _MOST_CONSTANTS = 64  # of a constant per channel; more are one per pixel
 _USUAL_COUNTS = (3, 1, 4, 2)
-_WEIGHTS_AT = {"Conv": 1, "ConvTranspose": 1, "ConvInteger": 1, "QLinearConv": 3}
+_SAME_AXES = (
+    Trait.ELEMENTWISE | Trait.QUANTISES | Trait.CUTS | Trait.JOINS | Trait.REPEATS | Trait.PADS | Trait.RESAMPLES
+)
 
 
 def channel_axis(image: ir.Value) -> int | None:
@@ -73,7 +64,7 @@ def axes_of_first_layer(image: ir.Value) -> Origins | None:
 
     None where there is none before another layer, or the way to it is not known; an axis that the graph adds is None.
     """
-    return next((origins for node, index, origins in _readers(image) if node.op_type in _SLIDING and index == 0), None)
+    return next((origins for node, index, origins in _readers(image) if has(node, Trait.SLIDES) and index == 0), None)
 
 
 def _tellers(image: ir.Value) -> Iterator[tuple[int, int | None]]:
@@ -82,13 +73,13 @@ def _tellers(image: ir.Value) -> Iterator[tuple[int, int | None]]:
         if _is_spatial(node, index):
             if len(origins) == 4 and origins[1] in (1, 3) and origins[0] == 0:
                 yield origins[1], _count(node)
-        elif node.op_type in _PER_CHANNEL:
+        elif has(node, Trait.AFFINE) and has(node, Trait.ARITHMETIC):
             yield from _told_by_constant(node, index, origins)
 
 
 def _is_spatial(node: ir.Node, index: int) -> bool:
     """Tell whether a node takes its input `index` as [N, C, ...]."""
-    return node.op_type in _CHANNELS_SECOND and index == 0
+    return has(node, Trait.CHANNELS_SECOND) and index == 0
 
 
 def _readers(image: ir.Value) -> Iterator[tuple[ir.Node, int, Origins]]:
@@ -98,8 +89,6 @@ def _readers(image: ir.Value) -> Iterator[tuple[ir.Node, int, Origins]]:
     while queue:
         value, origins = queue.popleft()
         for node, index in value.uses():
-            if node.domain not in ("", "com.microsoft"):
-                continue
             yield node, index, origins
             if _is_spatial(node, index):
                 continue
@@ -112,10 +101,10 @@ def _readers(image: ir.Value) -> Iterator[tuple[ir.Node, int, Origins]]:
 
 def _told_by_constant(node: ir.Node, index: int, origins: Origins) -> Iterator[tuple[int, int]]:
     """Yield what a constant per channel tells, such as a mean of shape [3, 1, 1]."""
-    other = node.inputs[1 - index]
-    if other is None or other.const_value is None:
+    others = [x for i, x in enumerate(node.inputs) if i != index]
+    if len(others) != 1 or others[0] is None or others[0].const_value is None:
         return
-    shape = other.const_value.shape
+    shape = others[0].const_value.shape
     wide = [i for i, dim in enumerate(shape) if dim != 1]
     if len(wide) != 1 or len(shape) > len(origins):
         return
@@ -128,9 +117,9 @@ def _count(node: ir.Node) -> int | None:
     """Return the number of channels that a node's weights take; None where it takes any."""
     if node.op_type == "BatchNormalization":
         return _size(node, 1, 0)
-    if node.op_type not in _WEIGHTS_AT:
+    index = of(node).weights
+    if index is None:
         return None
-    index = _WEIGHTS_AT[node.op_type]
     if node.op_type == "ConvTranspose":
         return _size(node, index, 0)
     per_group = _size(node, index, 1)
@@ -147,9 +136,9 @@ def _size(node: ir.Node, index: int, axis: int) -> int | None:
 
 def _after(node: ir.Node, index: int, origins: Origins) -> Origins | None:
     """Return where the axes of a node's outputs come from; None where that is lost."""
-    kind = node.op_type
-    if kind in _SAME_AXES:
+    if has(node, _SAME_AXES):
         return origins
+    kind = node.op_type if not node.domain else ""
     if kind == "Transpose":
         order = node.attributes["perm"].as_ints() if "perm" in node.attributes else range(len(origins))[::-1]
         return tuple(origins[i] for i in order) if len(order) == len(origins) else None

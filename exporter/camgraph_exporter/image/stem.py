@@ -15,19 +15,15 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_core.errors import CamgraphError
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.graph.walk import reads
 from camgraph_exporter.image.layout import channel_axis
 from camgraph_exporter.running.engine import engine_with_outputs
 from camgraph_exporter.running.probe import Probe
 from camgraph_runtime.run.engine import Engine
 
-# These take each element alone, or only move elements.
-_PIXELWISE = {
-    "Identity", "Cast", "CastLike", "Add", "Sub", "Mul", "Div", "Neg", "Clip", "Min", "Max", "Dropout", "Transpose",
-    "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Pad", "Resize", "Upsample", "Slice", "Split", "Gather", "Concat",
-    "Expand", "BatchNormalization", "DequantizeLinear", "SpaceToDepth", "DepthToSpace",
-}  # fmt: skip  # a table, in rows of its own
-_ABOUT_SHAPES = {"Shape", "Size"}
+# These scale and shift each element by itself, move elements about, or read between them.
+_PIXELWISE = Trait.AFFINE | Trait.CLAMPS | Trait.COPIES | Trait.MOVES | Trait.PADS | Trait.RESAMPLES | Trait.DEQUANTISES
 _IR_VERSION = 10
 _SAMPLE = 1 << 16  # elements to look at
 _AGREE = 1e-3
@@ -135,7 +131,7 @@ def _end_of_stem(graph: ir.Graph, image: ir.Value) -> ir.Value | None:
         values = reads(node)
         mine = [value for value in values if value in inside]
         beyond = any(value in outside for value in values)
-        if not (mine or beyond) or node.op_type in _ABOUT_SHAPES:
+        if not (mine or beyond) or has(node, Trait.OF_SHAPE):
             continue
         if mine and not beyond and _is_pixelwise(node):
             inside.update(node.outputs)
@@ -146,9 +142,7 @@ def _end_of_stem(graph: ir.Graph, image: ir.Value) -> ir.Value | None:
 
 
 def _is_pixelwise(node: ir.Node) -> bool:
-    if node.domain != "":
-        return False
-    return node.op_type in _PIXELWISE or (node.op_type == "Conv" and _takes_one_pixel(node))
+    return has(node, _PIXELWISE) or (node.op_type == "Conv" and not node.domain and _takes_one_pixel(node))
 
 
 def _takes_one_pixel(node: ir.Node) -> bool:

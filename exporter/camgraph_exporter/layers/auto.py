@@ -9,11 +9,10 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from camgraph_exporter.graph.gradient_path import GradientPath
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.layers.layers import TargetLayer, is_moved, narrowest
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.quantised.forms import maker, shown
-
-_POOLS = {"MaxPool", "AveragePool", "LpPool", "QLinearAveragePool"}
 
 
 def last_map(layers: Sequence[TargetLayer]) -> TargetLayer:
@@ -46,7 +45,7 @@ def deepest_map(
 
 def _before_pooling(layer: TargetLayer, by_name: Mapping[str, TargetLayer]) -> TargetLayer:
     """Step back over pooling and moved elements: the map before has the same evidence at full resolution."""
-    while (node := maker(layer.value)) is not None and (node.op_type in _POOLS or is_moved(layer)):
+    while (node := maker(layer.value)) is not None and (has(node, Trait.POOLS) or is_moved(layer)):
         source = shown(node.inputs[0]) if node.inputs[0] is not None else None
         if source is None or str(source.name) not in by_name:
             break

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.graph.walk import needed_for
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.quantised.forms import maker
@@ -17,10 +18,7 @@ from camgraph_exporter.score.pieces import Constants, Piece, constant, step_back
 from camgraph_exporter.score.score_shape import ScoreShape
 
 # These change each score alone: what comes after a head's last weights is the head's own output.
-_POINTWISE = {
-    "Add", "Sub", "Mul", "Div", "Sigmoid", "Softmax", "LogSoftmax", "HardSigmoid", "Clip", "Log", "Exp", "Neg", "Pow",
-    "BatchNormalization", "Max", "Min",
-}  # fmt: skip  # a table, in rows of its own
+_POINTWISE = Trait.ELEMENTWISE | Trait.AFFINE | Trait.OVER_AXIS
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def _sources(score: ir.Value, path: GradientPath, constants: Constants) -> list[
 def _unscaled(piece: Piece, path: GradientPath, constants: Constants) -> list[Piece] | None:
     """Return the operand of a function of each score alone."""
     node = maker(piece.value)
-    if node is None or node.domain or node.op_type not in _POINTWISE or piece.value.shape is None:
+    if node is None or not has(node, _POINTWISE) or piece.value.shape is None:
         return None
     operands = [x for x in node.inputs if x is not None and x in path.values]
     fixed = [x for x in node.inputs if x is not None and x not in path.values]

@@ -6,14 +6,16 @@ import math
 
 import onnx_ir as ir
 
+from camgraph_exporter.graph.traits import Trait, of
+
 
 def macs(node: ir.Node) -> float:
     """Return the multiply-accumulates of one node for a batch of one; zero for operators that only move or scale."""
-    if node.op_type in {"Conv", "QLinearConv", "ConvTranspose"}:
-        weights = node.inputs[3] if node.op_type == "QLinearConv" else node.inputs[1]
-        places = node.inputs[0] if node.op_type == "ConvTranspose" else node.outputs[0]
-        return _places(places) * _size(weights)
-    if node.op_type in {"MatMul", "Gemm", "QLinearMatMul", "MatMulInteger"}:
+    operator = of(node)
+    if operator.traits & Trait.PRODUCT and operator.weights is not None:
+        places = node.inputs[0] if operator.traits & Trait.TRANSPOSED else node.outputs[0]
+        return _places(places) * _size(node.inputs[operator.weights])
+    if operator.traits & Trait.PRODUCT and node.op_type != "Einsum":
         inner = node.inputs[0]
         return _size(node.outputs[0]) * (_last(inner) or 0)
     return 0.0

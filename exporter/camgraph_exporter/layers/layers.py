@@ -11,6 +11,7 @@ import onnx_ir as ir
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.layers.cost import macs
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.quantised.forms import maker, quantised_twin
@@ -18,16 +19,17 @@ from camgraph_exporter.reading.axes import axes_on
 from camgraph_exporter.reading.axis import TokenGrid
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.reading.layouts import MapLayout, image_seen, layout_from, seen
-from camgraph_exporter.reading.pixels import ARITHMETIC, MOVES, front_of, is_constant, pixels_of
+from camgraph_exporter.reading.pixels import front_of, is_constant, pixels_of
 from camgraph_exporter.reading.placement.law import PlaceError
 from camgraph_exporter.reading.placement.places import Places
 from camgraph_exporter.reading.tokens import without_effect
 
 # A map directly before one of these is not the end of its block.
-_CONTINUATIONS = {
-    "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Clip", "HardSigmoid", "HardSwish",
-    "Mish", "Gelu", "Sigmoid", "Tanh", "Softplus", "QuantizeLinear", "DequantizeLinear",
-}  # fmt: skip  # a table, in rows of its own
+_CONTINUATIONS = Trait.ACTIVATION | Trait.NORMALISES | Trait.QUANTISES | Trait.DEQUANTISES
+# Nor is one before arithmetic with constants.
+_ARITHMETIC = Trait.ARITHMETIC | Trait.AFFINE
+# The result is the same map in other words.
+_SAME_MAP = Trait.COPIES | Trait.RESHAPES | Trait.PERMUTES | Trait.PADS
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ def cuts_of(path: GradientPath) -> set[ir.Value]:
 def _is_junction(value: ir.Value, path: GradientPath) -> bool:
     """Tell whether branches fork at a value, or are added or joined in it."""
     node = value.producer()
-    joins = node is not None and node.op_type in {"Add", "Sum", "Concat"} and not node.domain
+    joins = node is not None and (has(node, Trait.JOINS) or (has(node, Trait.ADDS) and has(node, Trait.ARITHMETIC)))
     joined = [x for x in node.inputs if x in path.values] if node is not None and joins else []
     consumers = {use.node for use in value.uses() if any(output in path.values for output in use.node.outputs)}
     return len(consumers) > 1 or len(joined) > 1
@@ -192,16 +194,16 @@ def _continues(value: ir.Value, names: set[str], prepared: PreparedModel) -> boo
     if len(consumers) != 1 or not any(str(out.name) in names for out in consumers[0].outputs):
         return False
     others = [x for x in consumers[0].inputs if x is not None and x is not value]
-    scales = consumers[0].op_type in ARITHMETIC and all(is_constant(x, prepared) for x in others)
-    return consumers[0].op_type in _CONTINUATIONS or scales
+    scales = has(consumers[0], _ARITHMETIC) and all(is_constant(x, prepared) for x in others)
+    return has(consumers[0], _CONTINUATIONS) or scales
 
 
 def is_moved(layer: TargetLayer) -> bool:
     """Tell whether the map has the cells of the one before it: reshaped, or a row of tokens without its class token."""
     producer = maker(layer.value)
-    if producer is None or producer.domain != "":
+    if producer is None:
         return False
-    return producer.op_type in MOVES or (layer.grid is not None and producer.op_type == "Slice")
+    return has(producer, _SAME_MAP) or (layer.grid is not None and producer.op_type == "Slice")
 
 
 def _macs_after(path: GradientPath) -> dict[ir.Value, float]:

@@ -10,6 +10,7 @@ import onnx_ir as ir
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.constants import add_constant
 from camgraph_exporter.graph.dims import BATCH, Dims, dims_of
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.running.engine import load_engine, random_input
 from camgraph_exporter.running.probe import Probe, probe
 from camgraph_exporter.storage import weights_folder
@@ -17,7 +18,6 @@ from camgraph_runtime.run.engine import Engine
 
 # The same arithmetic in other loops: rounding may differ, the result may not.
 _TOLERANCE = 1e-4
-_ARITHMETIC = {"Add", "Sub", "Mul", "Div"}
 
 
 def free_batch(model: ir.Model, *, sizes: Sequence[int] | None = None) -> ir.Model | None:
@@ -78,7 +78,7 @@ class _Rewriter:
                 self._filled(node, node.op_type == "Expand")
             elif node.op_type == "Concat":
                 self._joined(node)
-            elif node.op_type in _ARITHMETIC and self._batch > 1:
+            elif has(node, Trait.ARITHMETIC) and self._batch > 1:
                 self._broadcast(node)
         return [tuple(node.inputs) for node in self._graph] != before
 

@@ -14,6 +14,8 @@ import onnx_ir as ir
 from onnx.reference import ReferenceEvaluator
 from onnx_ir.passes import common
 
+from camgraph_exporter.graph.traits import Trait, has
+
 Array = np.ndarray[Any, Any]
 
 # Conditions are computed from sizes and flags; larger constants are weights, which no exporter branches on.
@@ -106,7 +108,7 @@ def _evaluate(value: ir.Value | None, opset: int) -> Array | None:
         picked = _static_dimensions(node, opset)
         if picked is not None:
             return picked
-    if node.op_type.startswith("Random") or node.op_type in {"Bernoulli", "Multinomial"}:
+    if has(node, Trait.RANDOM):
         return None
     arrays = [_evaluate(x, opset) if x is not None else None for x in node.inputs]
     if any(array is None for array, x in zip(arrays, node.inputs, strict=True) if x is not None):

@@ -13,19 +13,22 @@ from collections.abc import Sequence
 import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import dims_of, static
-
-_POOLINGS = {"MaxPool", "AveragePool", "LpPool"}
+from camgraph_exporter.graph.traits import Trait, has
 
 
 def settle_poolings(model: ir.Model) -> None:
     """Give each pooling whose last window would start in the padding the pads of its other windows."""
     for node in model.graph:
-        if node.op_type in _POOLINGS and not node.domain and node.attributes.get_int("ceil_mode", 0) == 1:
+        if _is_pooling(node) and node.attributes.get_int("ceil_mode", 0) == 1:
             x, y = node.inputs[0], node.outputs[0]
             known = x is not None and x.shape is not None and y.shape is not None
             sizes, outs = (static(dims_of(v)[2:]) if v is not None and known else None for v in (x, y))
             if sizes is not None and outs is not None:
                 _settle(node, sizes, outs)
+
+
+def _is_pooling(node: ir.Node) -> bool:
+    return has(node, Trait.POOLS) and has(node, Trait.SLIDES) and not node.domain
 
 
 def _settle(node: ir.Node, sizes: Sequence[int], outs: Sequence[int]) -> None:

@@ -9,9 +9,9 @@ import onnx_ir as ir
 
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.names import name_nodes
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.graph.walk import leading_to, reached_from, reads
 
-_RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 _ADVICE = "Export the model again in evaluation mode."
 
 
@@ -27,7 +27,7 @@ def screen(model: ir.Model) -> None:
     images = {value for value in model.graph.inputs if not value.is_initializer()}
     dependent = reached_from(model.graph, images)
     training = [node for node in nodes if _is_training(node) and not dependent.isdisjoint(node.outputs)]
-    random = [node for node in nodes if node.domain == "" and node.op_type in _RANDOM]
+    random = [node for node in nodes if has(node, Trait.RANDOM)]
     broken = [value for value in _weights(nodes) if _has_nan(value)]
     problems = []
     if training:

@@ -16,9 +16,9 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.graph.constants import add_constant
+from camgraph_exporter.graph.traits import Trait, named
 from camgraph_exporter.quantised.forms import is_dequantiser, real_form
 
-_PRODUCTS = {"Conv", "MatMul", "Gemm"}
 _OVERLOOKED_FROM_OPSET = 21
 # Sums of two products with smaller weights fit into 16 bits, so onnxruntime leaves these as they are.
 _HARMLESS = 64
@@ -83,7 +83,7 @@ def _may_saturate(node: ir.Node) -> bool:
         weights = node.inputs[0]
         return weights is not None and weights.const_value is not None and weights.dtype == ir.DataType.INT8
     form = real_form(node)
-    if form is None or form.op_type not in _PRODUCTS:
+    if form is None or not named(form.op_type).traits & Trait.PRODUCT:
         return False
     x, w = (_type_of(part.quantisation.zero_point) or _type_of(part.value) for part in form.operands[:2])
     if node.op_type == "ConvInteger":
@@ -102,7 +102,7 @@ def _type_of(value: ir.Value | None) -> ir.DataType | None:
 def _reader(node: ir.Node) -> _Reader | None:
     form = real_form(node)
     weights: ir.Value | None
-    if form is not None and form.op_type in _PRODUCTS:
+    if form is not None and named(form.op_type).traits & Trait.PRODUCT:
         weights, index = form.operands[1].value, form.operands[1].index
     elif is_dequantiser(node):
         weights, index = node.inputs[0], 0

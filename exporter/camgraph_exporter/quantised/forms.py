@@ -7,26 +7,16 @@ ordinary operator only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import onnx_ir as ir
 
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
+from camgraph_exporter.graph.traits import Trait, has
 
 MICROSOFT = "com.microsoft"
-# Operators that give each element of their first input a place, or drop it, and never compute with its value.
-MOVES = frozenset(
-    {
-        "Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Tile", "Slice",
-        "Split", "Gather", "GatherElements", "GatherND", "Concat", "DepthToSpace", "SpaceToDepth",
-    }
-)  # fmt: skip  # a table, in rows of its own
-# Beside those, operators on integers whose results stand for real numbers by the same scale and zero point.
-KEEPS_SCALE = MOVES | {"MaxPool", "Pad", "Resize", "GlobalMaxPool", "ReduceMax", "ReduceMin", "Relu", "Clip"}
-QUANTISERS = frozenset({("", "QuantizeLinear"), (MICROSOFT, "QuantizeLinear"), ("", "DynamicQuantizeLinear")})
-DEQUANTISERS = frozenset({("", "DequantizeLinear"), (MICROSOFT, "DequantizeLinear")})
 
 
 @dataclass(frozen=True)
@@ -67,12 +57,12 @@ class RealForm:
 
 def is_quantiser(node: ir.Node) -> bool:
     """Tell whether a node turns real numbers into quantised integers."""
-    return (node.domain, node.op_type) in QUANTISERS
+    return has(node, Trait.QUANTISES)
 
 
 def is_dequantiser(node: ir.Node) -> bool:
     """Tell whether a node turns quantised integers into real numbers."""
-    return (node.domain, node.op_type) in DEQUANTISERS
+    return has(node, Trait.DEQUANTISES)
 
 
 def real_form(node: ir.Node) -> RealForm | None:
@@ -102,7 +92,7 @@ def quantisation_of(value: ir.Value) -> Quantisation | None:
     if form is not None:
         return form.output
     source = node.inputs[0] if node.inputs else None
-    if source is None or node.domain or node.op_type not in KEEPS_SCALE:
+    if source is None or not has(node, Trait.KEEPS_SCALE):
         return None
     found = quantisation_of(source)
     if found is None:
@@ -273,8 +263,3 @@ _FORMS: dict[tuple[str, str], Callable[[ir.Node], RealForm]] = {
     (MICROSOFT, "QLinearSigmoid"): _unary("Sigmoid"),
     (MICROSOFT, "QLinearSoftmax"): _unary("Softmax", "axis"),
 }
-
-
-def operators() -> Iterable[tuple[str, str]]:
-    """Return (domain, name) of every operator that has a real form."""
-    return _FORMS.keys()

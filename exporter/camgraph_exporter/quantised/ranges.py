@@ -15,8 +15,8 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
+from camgraph_exporter.graph.traits import Operator, Trait, has, named, of
 from camgraph_exporter.quantised.forms import (
-    MOVES,
     Quantisation,
     is_dequantiser,
     is_quantiser,
@@ -32,52 +32,19 @@ UNKNOWN: Range = (-math.inf, math.inf)
 # Walking back further costs more than the knowledge is worth.
 _DEPTH = 12
 
-# Each output element is a choice or a mean of input elements.
-_MEANS = MOVES | {
-    "MaxPool",
-    "GlobalMaxPool",
-    "GlobalAveragePool",
-    "AveragePool",
-    "ReduceMean",
-    "ReduceMax",
-    "ReduceMin",
-}
-# In these an element may also be zero, or the padding's value.
-_PADDED = {"Pad", "AveragePool"}
-_BOUNDED: dict[str, Range] = {
-    "Sigmoid": (0.0, 1.0), "HardSigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0),
-    "Tanh": (-1.0, 1.0), "Erf": (-1.0, 1.0), "Softsign": (-1.0, 1.0),
-    "Exp": (0.0, math.inf), "Sqrt": (0.0, math.inf), "Abs": (0.0, math.inf), "Softplus": (0.0, math.inf),
-}  # fmt: skip  # a table, in rows of its own
-_SEVERAL = {"Add", "Mul", "Sub", "Concat", "Sum", "Max", "Min"}
-_ACTIVATIONS = {
-    "Relu",
-    "Clip",
-    "LeakyRelu",
-    "PRelu",
-    "Elu",
-    "Selu",
-    "Celu",
-    "HardSwish",
-    "Mish",
-    "Gelu",
-    "Swish",
-    "ThresholdedRelu",
-    "LogSoftmax",
-}
-# No tool lets the quantiser behind one of these take the place of an activation.
-_NEVER_CLIPPED = _MEANS | _PADDED | _BOUNDED.keys() | _ACTIVATIONS | {"Resize"}
+# No tool lets the quantiser after one of these, or after one whose result is bounded, take the place of an activation.
+_NEVER_CLIPPED = Trait.MOVES | Trait.ACTIVATION | Trait.RESAMPLES
 
 
 def may_clip(node: ir.Node, known: Known) -> tuple[bool, bool]:
     """Tell whether a quantising node may have clipped its result at the lower and the upper end of the integer type."""
     q, found = node.outputs[0], quantisation_of(node.outputs[0])
-    op_type, operands = _rounded(node)
-    if op_type in _NEVER_CLIPPED:
+    operator, operands = _rounded(node)
+    if _is_never_clipped(operator):
         return False, False
     if found is None or q.dtype is None:
         return True, True
-    low, high = _image(op_type, [range_of(value, known) for value in operands])
+    low, high = _image(operator, [range_of(value, known) for value in operands])
     bottom, top = integer_range(q.dtype, found, known)
     scale = known(found.scales[0]) if found.scales else None
     # What rounds to the last integer has not been clipped.
@@ -103,8 +70,8 @@ def range_of(value: ir.Value, known: Known, depth: int = _DEPTH) -> Range:
     if node.op_type == "Pad" and len(node.inputs) > 2:
         return UNKNOWN
     operands = [x for x in node.inputs if x is not None]
-    operands = operands if node.op_type in _SEVERAL else operands[:1]
-    return _image(node.op_type, [range_of(x, known, depth - 1) for x in operands])
+    operands = operands if has(node, Trait.ARITHMETIC | Trait.JOINS) else operands[:1]
+    return _image(of(node), [range_of(x, known, depth - 1) for x in operands])
 
 
 def integer_range(dtype: ir.DataType, quantisation: Quantisation, known: Known) -> Range:
@@ -119,18 +86,25 @@ def integer_range(dtype: ir.DataType, quantisation: Quantisation, known: Known) 
     return float(((limits.min - offset) * step).min()), float(((limits.max - offset) * step).max())
 
 
-def _rounded(node: ir.Node) -> tuple[str, list[ir.Value]]:
+def _is_never_clipped(operator: Operator) -> bool:
+    if operator.traits & _NEVER_CLIPPED or operator.bounds is not None:
+        return True
+    # A pooling, a mean or a padding, but neither the maximum of two maps nor a cast, which an activation may follow.
+    return bool(operator.traits & Trait.KEEPS_RANGE) and not operator.traits & Trait.ELEMENTWISE
+
+
+def _rounded(node: ir.Node) -> tuple[Operator, list[ir.Value]]:
     """Return the operator whose result a quantising node rounds, and its operands."""
     form = real_form(node)
     if form is not None:
-        return form.op_type, [operand.value for operand in form.operands]
+        return named(form.op_type), [operand.value for operand in form.operands]
     source = node.inputs[0]
     maker = source.producer() if source is not None and is_quantiser(node) else None
     if maker is None:
-        return "", []
+        return named(""), []
     if is_dequantiser(maker):
-        return "Identity", []
-    return (maker.op_type if maker.domain == "" else ""), [x for x in maker.inputs if x is not None]
+        return named("Identity"), []
+    return of(maker), [x for x in maker.inputs if x is not None]
 
 
 def _clipped(node: ir.Node, known: Known) -> Range:
@@ -139,22 +113,24 @@ def _clipped(node: ir.Node, known: Known) -> Range:
     return (-math.inf if low is None else low), (math.inf if high is None else high)
 
 
-def _image(op_type: str, ranges: Sequence[Range]) -> Range:
+def _image(operator: Operator, ranges: Sequence[Range]) -> Range:
     """Return the bounds of an operator's result from those of its operands."""
-    if op_type in _BOUNDED:
-        return _BOUNDED[op_type]
     if not ranges:
-        return UNKNOWN
+        return operator.bounds or UNKNOWN
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
-    if op_type in _PADDED or op_type == "Relu":
-        return (max(low, 0.0) if op_type == "Relu" else min(low, 0.0)), max(high, 0.0)
-    if op_type in _MEANS | {"Cast", "Max", "Min"}:
+    if operator.name == "Relu":
+        return max(low, 0.0), max(high, 0.0)
+    if operator.bounds is not None:
+        return operator.bounds
+    if operator.traits & Trait.OR_ZERO:
+        return min(low, 0.0), max(high, 0.0)
+    if operator.traits & Trait.KEEPS_RANGE:
         return low, high
-    if op_type in {"Add", "Sum"}:
+    if operator.name in {"Add", "Sum"}:
         return sum(low for low, _ in ranges), sum(high for _, high in ranges)
-    if op_type == "Sub":
+    if operator.name == "Sub":
         return ranges[0][0] - ranges[1][1], ranges[0][1] - ranges[1][0]
-    if op_type == "Mul" and all(math.isfinite(end) for ends in ranges for end in ends):
+    if operator.name == "Mul" and all(math.isfinite(end) for ends in ranges for end in ends):
         products = [a * b for a in ranges[0] for b in ranges[1]]
         return min(products), max(products)
-    return (0.0, math.inf) if op_type == "Mul" and low >= 0 else UNKNOWN
+    return (0.0, math.inf) if operator.name == "Mul" and low >= 0 else UNKNOWN

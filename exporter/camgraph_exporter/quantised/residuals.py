@@ -21,9 +21,9 @@ import onnx_ir as ir
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.graph.emitter import Emitter
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.graph.walk import depends_on_no_input
 from camgraph_exporter.quantised.forms import (
-    MOVES,
     Quantisation,
     dequantised,
     is_dequantiser,
@@ -34,11 +34,6 @@ from camgraph_exporter.quantised.ranges import Known
 
 _HALF = {ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
 _INTEGERS = SMALL_INTEGERS | {ir.DataType.INT32}
-# Operators that runtimes compute in integers, in one step with the quantiser behind them; their derivatives do not need
-# the result.
-_COMPUTES = {"Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "Add", "Sub", "Mul", "BatchNormalization", "Sum"}
-_REARRANGES = MOVES | {"MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum", "Pad", "Resize"}
-_ABSORBED = {"Relu", "Clip"}
 # The standard DequantizeLinear takes 16-bit integers from this version on.
 _WIDE_DEQUANTISER = 21
 
@@ -68,7 +63,8 @@ class Residuals:
     def _before_quantiser(self, op: Emitter, value: ir.Value, twin: ir.Value) -> ir.Value:
         """Return a value that is quantised at once: computed again if that is cheap, else as its quantiser gives it."""
         node = value.producer()
-        if node is None or node.domain or len(node.outputs) > 1 or node.op_type in _COMPUTES | _REARRANGES:
+        # The derivatives of linear operators do not need the result; a MaxPool's goes by its indices.
+        if node is None or node.domain or len(node.outputs) > 1 or has(node, Trait.LINEAR) or node.op_type == "MaxPool":
             return self.read(op, twin)
         if is_absorbed(node):
             return _at_its_bounds(op, node, self.read(op, twin)) if node.op_type == "Clip" else self.read(op, twin)
@@ -104,10 +100,10 @@ class Residuals:
 
 def is_absorbed(node: ir.Node) -> bool:
     """Tell whether a runtime computes an activation in one step with the sum before and the quantiser behind."""
-    if node.domain or node.op_type not in _ABSORBED or node.inputs[0] is None:
+    if not has(node, Trait.ABSORBED) or node.inputs[0] is None:
         return False
     before = node.inputs[0].producer()
-    return before is not None and before.op_type in _COMPUTES and len(list(node.inputs[0].uses())) == 1
+    return before is not None and has(before, Trait.KERNEL) and len(list(node.inputs[0].uses())) == 1
 
 
 def saturation(node: ir.Node, known: Known) -> tuple[float, float]:

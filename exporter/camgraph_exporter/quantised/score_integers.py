@@ -7,16 +7,15 @@ from collections.abc import Iterable
 import onnx_ir as ir
 
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
+from camgraph_exporter.graph.traits import Trait, named, of
 from camgraph_exporter.graph.walk import depends_on_no_input
 from camgraph_exporter.quantised.forms import (
-    MOVES,
     is_dequantiser,
     is_quantiser,
     real_form,
 )
 
-_FORWARDS = MOVES | {"Cast"}
-_SHIFTS = {"Add", "Sub"}
+_FORWARDS = Trait.MOVES | Trait.COPIES
 
 
 def integers_of(scores: Iterable[ir.Value]) -> set[ir.Value]:
@@ -35,9 +34,10 @@ def integers_of(scores: Iterable[ir.Value]) -> set[ir.Value]:
 def _shifted(node: ir.Node) -> ir.Value | None:
     """Return what a node moves, rounds or adds a constant to; None if it computes otherwise."""
     form = real_form(node)
-    if (form.op_type if form is not None else node.op_type) in _SHIFTS:
+    operator = named(form.op_type) if form is not None else of(node)
+    if operator.traits & Trait.SHIFTS:
         terms = [operand.value for operand in form.operands] if form is not None else list(node.inputs)
         varying = [x for x in terms if x is not None and not depends_on_no_input(x)]
         return varying[0] if len(varying) == 1 else None
-    moved = (node.domain == "" and node.op_type in _FORWARDS) or is_dequantiser(node) or is_quantiser(node)
+    moved = operator.traits & _FORWARDS or is_dequantiser(node) or is_quantiser(node)
     return node.inputs[0] if moved and node.inputs else None

@@ -8,15 +8,12 @@ import onnx_ir as ir
 
 from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
+from camgraph_exporter.graph.traits import Trait, of
 from camgraph_exporter.quantised.forms import (
-    DEQUANTISERS,
-    KEEPS_SCALE,
-    QUANTISERS,
-    operators,
     quantisation_of,
 )
 
-_KNOWS_INTEGERS = {*QUANTISERS, *DEQUANTISERS, *operators(), *(("", name) for name in KEEPS_SCALE)}
+_KNOWS_INTEGERS = Trait.KEEPS_SCALE | Trait.QUANTISES | Trait.DEQUANTISES
 
 
 def check_integers(nodes: Iterable[ir.Node], values: set[ir.Value]) -> None:
@@ -30,7 +27,9 @@ def check_integers(nodes: Iterable[ir.Node], values: set[ir.Value]) -> None:
         small = [
             value for value in node.inputs if value in values and value is not None and value.dtype in SMALL_INTEGERS
         ]
-        if any(map(quantisation_of, small)) and (node.domain, node.op_type) not in _KNOWS_INTEGERS:
+        operator = of(node)
+        knows_integers = bool(operator.twin) or operator.traits & _KNOWS_INTEGERS
+        if any(map(quantisation_of, small)) and not knows_integers:
             raise GradientError(
                 f"{node.op_type} node {node.name or node.outputs[0].name!r} computes with quantised integers "
                 "without their scale, which has no "

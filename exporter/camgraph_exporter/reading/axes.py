@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
+from camgraph_exporter.graph.traits import Trait, names
 from camgraph_exporter.image.layout import channel_axis
 from camgraph_exporter.reading.axes_reshape import reshaped_axes
 from camgraph_exporter.reading.axis import (
@@ -32,13 +33,6 @@ from camgraph_exporter.reading.node_reading import Constants, NodeReading
 
 # Where onnxruntime keeps blocks of channels together, the axes of a map are in no order of the standard.
 _BLOCKED = "com.microsoft.nchwc"
-
-# ONNX's own spatial operators take and return [N, C, ...].
-_SPATIAL = {
-    "Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool",
-    "GlobalMaxPool", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LRN", "DepthToSpace",
-    "SpaceToDepth", "GridSample",
-}  # fmt: skip  # a table, in rows of its own
 
 
 def image_axes(image: ir.Value) -> Axes:
@@ -235,7 +229,8 @@ def _reduce(reading: _AxesReading, index: int) -> Axes:
 def _matmul(reading: _AxesReading, index: int) -> Axes:
     """A product keeps the rows of its left operand; a constant right operand maps channels to channels."""
     rank = len(reading.out(index))
-    left, right = reading.axes(0), reading.axes(1)
+    # QLinearMatMul has the scale and zero point of the left operand between the two.
+    left, right = reading.axes(0), reading.axes(3 if reading.node.op_type == "QLinearMatMul" else 1)
     result: list[Axis | None] = [None] * rank
     for axes in (left, right):
         for back in range(3, len(axes or ()) + 1):
@@ -257,16 +252,12 @@ def _gemm(reading: _AxesReading, _index: int) -> Axes:
 
 Reader = Callable[[_AxesReading, int], Axes]
 _READERS: dict[str, Reader] = {
-    **dict.fromkeys(_SPATIAL, _spatial),
+    **dict.fromkeys(names(Trait.CHANNELS_SECOND), _spatial),
+    **dict.fromkeys(names(Trait.RESHAPES), _reshape),
+    **dict.fromkeys(names(Trait.REDUCES, without=Trait.INDEXES), _reduce),
     "Transpose": _transpose,
-    "Reshape": _reshape, "Flatten": _reshape, "Squeeze": _reshape, "Unsqueeze": _reshape,
     "Concat": _concat, "Slice": _slice, "Split": _split, "Gather": _gather,
     "Resize": _resize, "Upsample": _resize, "Pad": _resize,
-    "MatMul": _matmul, "Gemm": _gemm,
+    "MatMul": _matmul, "MatMulInteger": _matmul, "QLinearMatMul": _matmul, "Gemm": _gemm,
     "Einsum": lambda reading, index: (None,) * len(reading.out(index)),
-    **dict.fromkeys(
-        ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare",
-         "ReduceLogSum", "ReduceLogSumExp"),
-        _reduce,
-    ),
 }  # fmt: skip  # a table, in rows of its own

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 import onnx_ir as ir
 
 from camgraph_exporter.graph.gradient_path import GradientPath
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.graph.walk import reached_from
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.reading.pixels import pixels_of
 
-# Their results depend on the shape of their input, not on its values.
-_OF_SHAPE = {"Shape", "Size", "SequenceLength", "ConstantOfShape", "EyeLike", "RandomNormalLike", "RandomUniformLike"}
+# Their results do not depend on the values of their input.
+_OF_NO_VALUES = Trait.OF_SHAPE | Trait.FILLS
 
 
 def image_path(prepared: PreparedModel, score: ir.Value, nodes: Sequence[ir.Node] | None = None) -> GradientPath:
@@ -39,4 +40,4 @@ def image_path(prepared: PreparedModel, score: ir.Value, nodes: Sequence[ir.Node
 
 def _depending(nodes: Iterable[ir.Node], image: ir.Value) -> set[ir.Value]:
     """Return the values that depend on what the image shows."""
-    return reached_from(nodes, [image], lambda node: () if node.op_type in _OF_SHAPE else node.outputs)
+    return reached_from(nodes, [image], lambda node: () if has(node, _OF_NO_VALUES) else node.outputs)

@@ -5,20 +5,11 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from camgraph_exporter.graph.gradient_path import GradientPath
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.prepare.prepare import PreparedModel
 
-MOVES = {"Identity", "Dropout", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Pad"}
-ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Pow"}
-_REARRANGEMENTS = {
-    "Slice", "Split", "Concat", "Gather", "SpaceToDepth", "DepthToSpace", "Resize", "CenterCropPad", "ReverseSequence",
-    "GatherND", "GatherElements", "GridSample", "Tile", "Expand",
-}  # fmt: skip  # a table, in rows of its own
-# What puts pixels into steps, one by one.
-_STEPS = {
-    "Round", "Floor", "Ceil", "Sign", "Mod", "Clip", "Min", "Max", "QuantizeLinear", "DequantizeLinear", "CastLike",
-    "Where", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Not", "IsInf", "IsNaN",
-    "BitCast", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor",
-}  # fmt: skip  # a table, in rows of its own
+# What leaves pixels pixels: each by itself, in another place, or between its neighbours.
+_OF_PIXELS = Trait.ELEMENTWISE | Trait.AFFINE | Trait.MOVES | Trait.PADS | Trait.RESAMPLES
 
 
 def pixels_of(prepared: PreparedModel) -> set[ir.Value]:
@@ -28,9 +19,9 @@ def pixels_of(prepared: PreparedModel) -> set[ir.Value]:
     """
     pixels = {prepared.image}
     for node in prepared.graph:
-        kept = node.op_type in MOVES | _REARRANGEMENTS | ARITHMETIC | _STEPS and not node.domain
         inputs = [x for x in node.inputs if x is not None]
-        if kept and any(x in pixels for x in inputs) and all(x in pixels or is_constant(x, prepared) for x in inputs):
+        others = [x for x in inputs if x not in pixels]
+        if has(node, _OF_PIXELS) and len(others) < len(inputs) and all(is_constant(x, prepared) for x in others):
             pixels.update(node.outputs)
     return pixels
 

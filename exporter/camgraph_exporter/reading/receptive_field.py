@@ -8,16 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.reading.node_reading import NodeReading
-from camgraph_exporter.reading.window_reading import TRANSPOSED, sliding_window
+from camgraph_exporter.reading.window_reading import sliding_window
 
-_WHOLE_MAP = {
-    "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "Gemm", "InstanceNormalization", "GroupNormalization",
-    "Attention", "MeanVarianceNormalization", "Einsum", "GridSample", "CumSum", "LpNormalization",
-}  # fmt: skip  # a table, in rows of its own
-_REDUCTIONS = {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL2", "ReduceL1", "ReduceProd"}
+_WHOLE_MAP = Trait.MIXES_PLACES | Trait.REDUCES
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ def receptive_fields(prepared: PreparedModel, score: ir.Value) -> dict[ir.Value,
 
 
 def _after(node: ir.Node, field: Field, inputs: int) -> Field:
-    if node.op_type in _WHOLE_MAP or node.op_type in _REDUCTIONS or (node.op_type == "MatMul" and inputs > 1):
+    if has(node, _WHOLE_MAP) or (node.op_type == "MatMul" and inputs > 1):
         return Field(math.inf, field.jump)
     if node.op_type == "Resize":
         scale = _scale(node)
@@ -56,7 +53,7 @@ def _after(node: ir.Node, field: Field, inputs: int) -> Field:
     if window is None:
         return field
     stride, reach = max(window.strides), max(window.reach)
-    if node.op_type in TRANSPOSED:
+    if has(node, Trait.TRANSPOSED):
         return Field(field.size + math.ceil(reach / stride) * field.jump, field.jump / stride)
     return Field(field.size + reach * field.jump, field.jump * stride)
 

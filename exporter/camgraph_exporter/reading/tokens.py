@@ -14,16 +14,14 @@ import onnx_ir as ir
 from camgraph_exporter.graph.dims import dims_of, is_static
 from camgraph_exporter.graph.emitter import Emitter
 from camgraph_exporter.graph.gradient_path import GradientPath
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.reading.axis import Axes, Role, TokenGrid, is_role, tokens_axis
 
-# Operators that compute an output token from the input token at the same place and from nothing else.
-_ELEMENTWISE = {
-    "Identity", "Dropout", "Cast", "Add", "Sub", "Mul", "Div", "Pow", "Neg", "Sqrt", "Exp", "Abs", "Reciprocal",
-    "Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Clip", "Gelu", "Erf", "Tanh", "Sigmoid", "Swish",
-    "HardSigmoid", "HardSwish", "Mish", "Softplus", "Softsign", "Where", "Min", "Max", "Expand",
-}  # fmt: skip  # a table, in rows of its own
-_MOVES = {"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Concat", "Slice", "Split"}
-_REDUCTIONS = {"ReduceMean", "ReduceSum", "ReduceSumSquare", "ReduceL2"}
+# Operators that compute an output token from the input token at the same place and from nothing else. After a reduction
+# over the tokens the axis is gone, which `_passes_cells` takes for a use of them.
+_TOKENWISE = (
+    Trait.ELEMENTWISE | Trait.REPEATS | Trait.PERMUTES | Trait.RESHAPES | Trait.JOINS | Trait.CUTS | Trait.REDUCES
+)
 
 
 def to_map(op: Emitter, x: ir.Value, grid: TokenGrid) -> ir.Value:
@@ -96,19 +94,15 @@ def _is_tokenwise(node: ir.Node, value: ir.Value, axes: Axes) -> bool:
     row = tokens_axis(axes)
     assert row is not None
     from_end = len(axes) - row
-    if node.op_type in _ELEMENTWISE | _MOVES:
+    if has(node, _TOKENWISE):
         return True
     if node.op_type == "MatMul":
         return value is node.inputs[0] and value is not node.inputs[1] and from_end >= 2
-    if node.op_type in {"LayerNormalization", "RMSNormalization", "Softmax", "LpNormalization"}:
+    if has(node, Trait.OVER_AXIS | Trait.FROM_AXIS):
         axis = node.attributes["axis"].as_int() if "axis" in node.attributes else -1
         first = axis % len(axes)
-        one_axis = node.op_type in {"Softmax", "LpNormalization"}
-        return first != row if one_axis else first > row
-    if node.op_type == "Attention":
-        return value is node.inputs[0] and value not in node.inputs[1:]
-    # After a reduction over the tokens the axis is gone, which `_passes_cells` takes for a use of them.
-    return node.op_type in _REDUCTIONS
+        return first != row if has(node, Trait.OVER_AXIS) else first > row
+    return node.op_type == "Attention" and value is node.inputs[0] and value not in node.inputs[1:]
 
 
 def _picks_prefix(node: ir.Node, value: ir.Value, axes: Axes, constants: Mapping[str, np.ndarray]) -> bool:

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.traits import Trait, has, of
 from camgraph_exporter.reading.node_reading import NodeReading
-
-# The input that holds the weights, whose last axes are the kernel.
-_WEIGHTS = {"Conv": 1, "ConvTranspose": 1, "ConvInteger": 1, "FusedConv": 1, "DeformConv": 1, "QLinearConv": 3}
-TRANSPOSED = {"ConvTranspose", "MaxUnpool"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,8 @@ def sliding_window(node: NodeReading) -> SlidingWindow | None:
 
 
 def _kernel_of_weights(node: NodeReading) -> list[int]:
-    weights = node.input(_WEIGHTS.get(node.node.op_type, -1)) if node.node.op_type in _WEIGHTS else None
+    index = of(node.node).weights
+    weights = node.input(index) if index is not None else None
     if weights is None or weights.shape is None:
         return []
     return [dim for dim in dims_of(weights)[2:] if isinstance(dim, int)]
@@ -50,7 +48,7 @@ def leading_pads(node: NodeReading, window: SlidingWindow, sizes: Sequence[int],
     For a transposed window they are what is cut off the front of its result.
     """
     auto_pad, pads = node.text("auto_pad", "NOTSET"), node.numbers("pads")
-    transposed = node.node.op_type in TRANSPOSED
+    transposed = has(node.node, Trait.TRANSPOSED)
     free = transposed and node.numbers("output_shape") is not None
     if auto_pad in {"NOTSET", "VALID"} and not free:
         given = pads if auto_pad == "NOTSET" and pads else [0] * len(sizes)

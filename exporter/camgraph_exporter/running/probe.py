@@ -19,6 +19,7 @@ from camgraph_core.errors import CamgraphError
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.dims import BATCH, Dim, Dims, dims_of
 from camgraph_exporter.graph.names import name_nodes
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.graph.walk import leading_to, reached_from, reads
 from camgraph_exporter.running.engine import DEFAULT_SIZE, engine_with_outputs, random_input, reason_of
 from camgraph_runtime.run.engine import Engine
@@ -206,10 +207,10 @@ def _depends_on(model: ir.Model, image: ir.Value) -> set[ir.Value]:
 
     What depends on the image's shape alone is constant if it is the same in all runs, which differ in every open size.
     """
-    random = [value for node in model.graph if node.op_type.startswith("Random") for value in node.outputs]
+    random = [value for node in model.graph if has(node, Trait.RANDOM) for value in node.outputs]
 
     def passed_on(node: ir.Node) -> Collection[ir.Value]:
-        return () if node.domain == "" and node.op_type in {"Shape", "Size"} else node.outputs
+        return () if has(node, Trait.OF_SHAPE) else node.outputs
 
     return reached_from(model.graph, [image, *random], passed_on)
 

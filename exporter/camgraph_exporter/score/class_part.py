@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.quantised.forms import maker
-
-_SAME_ORDER = {"Identity", "Dropout", "Cast"}
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,12 @@ def class_part(output: ir.Value) -> ClassPart | None:
         return None
     axes = list(range(len(output.shape)))
     value = output
-    while (node := maker(value)) is not None and node.domain == "" and node.inputs[0] is not None:
-        if node.op_type == "Concat":
+    while (node := maker(value)) is not None and node.inputs and node.inputs[0] is not None:
+        if has(node, Trait.JOINS):
             return _part(node, axes)
-        if node.op_type == "Transpose":
+        if has(node, Trait.PERMUTES):
             axes = [_permutation(node, len(axes))[axis] for axis in axes]
-        elif node.op_type not in _SAME_ORDER:
+        elif not has(node, Trait.COPIES):
             return None
         value = node.inputs[0]
     return None

@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.added_score import copy
 from camgraph_exporter.score.output_head import OutputHead
@@ -21,11 +22,7 @@ from camgraph_exporter.score.stretch import Stretch, fixed_array, is_fixed
 
 Leaf = Callable[[ir.Value], OutputHead | None]
 
-_MOVES = {
-    "Identity", "Dropout", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Slice",
-    "Split", "Gather", "Concat",
-}  # fmt: skip  # a table, in rows of its own
-_MIXES = {"Add", "Sum", "Mean", "Mul", "Div", "ReduceMean", "ReduceSum", "MatMul", "Einsum"}
+_MOVES = Trait.MOVES | Trait.COPIES
 _MOST_LEAVES = 64
 
 
@@ -67,7 +64,7 @@ def mixture_of(prepared: PreparedModel, value: ir.Value, leaf: Leaf) -> Mixture 
         heads[x] = head
     if not nodes or not heads:
         return None
-    mixes = [node for node in nodes if node.op_type in _MIXES]
+    mixes = [node for node in nodes if not has(node, _MOVES)]
     kinds = {head.kind for head in heads.values()}
     score = _of_the_scores(prepared, value, nodes, heads)
     return Mixture(
@@ -101,16 +98,14 @@ def outer_form(f: Stretch | None) -> tuple[float, bool] | None:
 
 
 def _is_linear(prepared: PreparedModel, node: ir.Node) -> bool:
-    if node.domain:
-        return False
-    if node.op_type in _MOVES:
+    if has(node, _MOVES):
         return True
     moving = [x is not None and not is_fixed(prepared, x) for x in node.inputs]
-    if node.op_type in {"Mul", "MatMul", "Einsum"}:
+    if has(node, Trait.MULTIPLIES):
         return sum(moving) == 1
-    if node.op_type in {"Div", "ReduceMean", "ReduceSum"}:
+    if node.op_type == "Div" or (has(node, Trait.ADDS) and has(node, Trait.REDUCES)):
         return not any(moving[1:])
-    return node.op_type in _MIXES and (all(moving) or _adds_nothing(prepared, node))
+    return has(node, Trait.ADDS) and (all(moving) or _adds_nothing(prepared, node))
 
 
 def _adds_nothing(prepared: PreparedModel, node: ir.Node) -> bool:

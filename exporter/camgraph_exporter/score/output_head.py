@@ -9,15 +9,17 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.traits import Trait, has, named
 from camgraph_exporter.quantised.forms import maker, real_form, shown
 from camgraph_exporter.score.class_part import ClassPart
 
-_OPERATORS = {
+# The operators that end a head, and what they make of it.
+HEAD_KINDS = {
     "Softmax": pb.HEAD_KIND_SOFTMAX,
     "LogSoftmax": pb.HEAD_KIND_LOG_SOFTMAX,
     "Sigmoid": pb.HEAD_KIND_SIGMOID,
 }
-_PASS_THROUGH = {"Identity", "Dropout", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"}
+_PASS_THROUGH = Trait.COPIES | Trait.RESHAPES | Trait.PERMUTES
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,13 @@ def plain_head(output: ir.Value) -> OutputHead:
         if source is not None and operator == "ArgMax":
             found = plain_head(source)
             return found if found.kind != pb.HEAD_KIND_NONE else OutputHead(source, class_axis=_axis(node, source, 0))
-        if source is None or operator not in _OPERATORS.keys() | _PASS_THROUGH:
+        if source is None or not (operator in HEAD_KINDS or named(operator).traits & _PASS_THROUGH):
             break
-        if operator in _OPERATORS:
+        if operator in HEAD_KINDS:
             before = shown(source) or source
             value = _unflattened(before, output)
             axis = None if operator == "Sigmoid" else _softmax_axis(node, before, value)
-            return OutputHead(value, _OPERATORS[operator], axis)
+            return OutputHead(value, HEAD_KINDS[operator], axis)
         value = source
     return no_head(output)
 
@@ -90,7 +92,7 @@ def _unflattened(source: ir.Value, output: ir.Value) -> ir.Value:
     value = source
     while value.shape is not None and output.shape is not None and dims_of(value)[:1] != dims_of(output)[:1]:
         node = maker(value)
-        if node is None or node.op_type not in {"Reshape", "Flatten"} or node.inputs[0] is None:
+        if node is None or not has(node, Trait.RESHAPES) or node.inputs[0] is None:
             return source
         value = node.inputs[0]
     return value

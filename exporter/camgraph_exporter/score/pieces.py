@@ -13,12 +13,12 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.quantised.forms import is_dequantiser, is_quantiser
 
 Constants = Mapping[str, np.ndarray]
-_SAME = {"Identity", "Dropout", "Cast"}
-_RESHAPES = {"Reshape", "Flatten", "Squeeze", "Unsqueeze"}
-MOVES = _SAME | _RESHAPES | {"Transpose", "Slice", "Split", "Concat"}
+# What `step_back` follows.
+TRACED = Trait.COPIES | Trait.RESHAPES | Trait.PERMUTES | Trait.CUTS | Trait.JOINS
 
 
 @dataclass(frozen=True)
@@ -60,18 +60,18 @@ def step_back(piece: Piece, constants: Constants) -> list[Piece] | None:
     """Return the pieces that one move made this piece of, or None if its value is not moved but computed."""
     value = unquantised(piece.value)
     node = value.producer()
-    if node is None or node.domain or node.op_type not in MOVES or value.shape is None:
+    if node is None or not has(node, TRACED) or value.shape is None:
         return None
     source = node.inputs[0]
     if source is None or source.shape is None or not dims_of(source):
         return None
-    if node.op_type == "Concat":
+    if has(node, Trait.JOINS):
         return _parts(node, piece)
-    if node.op_type in _SAME:
+    if has(node, Trait.COPIES):
         return [replace(piece, value=source)]
-    if node.op_type == "Transpose":
+    if has(node, Trait.PERMUTES):
         return [_renamed(piece, source, _permutation(node, len(dims_of(source))))]
-    if node.op_type in _RESHAPES:
+    if has(node, Trait.RESHAPES):
         return [_renamed(piece, source, _kept_axes(dims_of(value), dims_of(source)))]
     cut = _split_at(node, value) if node.op_type == "Split" else _slice_at(node, source, constants)
     return None if cut is None else [_cut(piece, source, cut)]

@@ -13,20 +13,19 @@ import onnx_ir as ir
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import ScoreError
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.traits import Trait, has, of
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.output_head import OutputHead
 from camgraph_exporter.score.pieces import Constants, Piece, constant, step_back, unquantised, whole
 from camgraph_exporter.score.recognise import head_of
 from camgraph_exporter.score.sorting import (
     ARITHMETIC,
-    BEST,
     HEAD_OPERATORS,
-    PICKS,
-    SORTS,
     Sorting,
     last_sorting,
     reduced_axis,
     sortings,
+    takes_best,
 )
 
 _SCALED = (
@@ -55,7 +54,7 @@ def ranked_scores(prepared: PreparedModel, output: ir.Value) -> OutputHead | Non
 def _note(sorting: Sorting, found: OutputHead, output: ir.Value) -> str:
     many = found.sorted_from
     held = f"{many}, which {sorting.name} selects"
-    if sorting.node.op_type in BEST:
+    if takes_best(sorting.node):
         held = "class of each box"
     text = f"Output {output.name!r} holds only the best {held}. The score is {found.value.name!r}, that of all {many}."
     return f"{text} An anchor is the number of a box there." if many == "boxes" else text
@@ -144,7 +143,7 @@ def _picks_by(indices: ir.Value, constants: Constants) -> bool:
         seen.add(value)
         for use in value.uses():
             data = use.node.inputs[0]
-            if use.node.op_type in PICKS and use.idx == 1:
+            if has(use.node, Trait.PICKS) and use.idx == 1:
                 if data is not None and constant(data, constants) is None:
                     return True
             else:
@@ -207,12 +206,12 @@ def _step(trail: _Trail, constants: Constants) -> _Trail | None:
         return replace(trail, piece=before[0]) if len(before) == 1 else None
     value = unquantised(trail.piece.value)
     node = value.producer()
-    source = _source(node, constants) if node is not None and not node.domain and node.inputs else None
+    source = _source(node, constants) if node is not None and node.inputs else None
     if node is None or source is None or source.shape is None:
         return None
-    if node.op_type in BEST:
+    if takes_best(node):
         return _Trail(whole(source), reduced_axis(node, constants), trail.is_scaled, source)
-    if node.op_type in SORTS or node.op_type in PICKS:
+    if of(node).sorts_by is not None or has(node, Trait.PICKS):
         kept = trail.axis() if len(source.shape) == len(dims_of(value)) else None
         return _Trail(whole(source), kept, trail.is_scaled, source)
     is_scaled = trail.is_scaled or len(_changing(node, constants)) > 1
@@ -221,11 +220,12 @@ def _step(trail: _Trail, constants: Constants) -> _Trail | None:
 
 def _source(node: ir.Node, constants: Constants) -> ir.Value | None:
     """Return the input whose elements a node picks, selects or rescales by a constant."""
-    if node.op_type in SORTS:
-        return node.inputs[SORTS[node.op_type]]
-    if node.op_type in BEST | PICKS:
+    index = of(node).sorts_by
+    if index is not None:
+        return node.inputs[index]
+    if takes_best(node) or has(node, Trait.PICKS):
         return node.inputs[0]
-    if node.op_type in ARITHMETIC | {"Where"}:
+    if has(node, ARITHMETIC | Trait.SELECTS):
         changing = _changing(node, constants)
         return changing[0] if len(changing) == 1 else _of_more_classes(changing) if node.op_type == "Mul" else None
     return None

@@ -8,18 +8,16 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.graph.traits import Trait, has, of
 from camgraph_exporter.prepare.prepare import PreparedModel
-from camgraph_exporter.score.pieces import MOVES, Constants, constant, unquantised
+from camgraph_exporter.score.output_head import HEAD_KINDS
+from camgraph_exporter.score.pieces import TRACED, Constants, constant, unquantised
 
-# Which input of an operator is what it sorts or selects by.
-SORTS = {"TopK": 0, "NonMaxSuppression": 1}
-BEST = {"ReduceMax", "ArgMax"}
-PICKS = {"Gather", "GatherElements", "GatherND", "Compress"}
-_REPEATS = {"Tile", "Expand", "Pad"}
-ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Mod", "Min", "Max", "Floor", "Clip"}
-_LOGIC = {"Where", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "And", "Or", "Not", "NonZero"}
-HEAD_OPERATORS = {"Sigmoid": pb.HEAD_KIND_SIGMOID, "Softmax": pb.HEAD_KIND_SOFTMAX}
-_FOLLOWED = MOVES | PICKS | _REPEATS | _LOGIC | HEAD_OPERATORS.keys() | {"ScatterElements", "ScatterND", "TopK"}
+# Indices are computed with as one likes, coordinates only rescaled.
+ARITHMETIC = Trait.ARITHMETIC | Trait.CLAMPS | Trait.ROUNDS
+# The operators that may end a head before its scores are sorted.
+HEAD_OPERATORS = {name: kind for name, kind in HEAD_KINDS.items() if kind != pb.HEAD_KIND_LOG_SOFTMAX}
+_FOLLOWED = TRACED | Trait.PICKS | Trait.REPEATS | Trait.PADS | Trait.SELECTS | Trait.TRUTH | Trait.SCATTERS
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Sorting:
     @property
     def what(self) -> ir.Value:
         """What it sorts by."""
-        value = self.node.inputs[SORTS.get(self.node.op_type, 0)]
+        value = self.node.inputs[of(self.node).sorts_by or 0]
         assert value is not None
         return value
 
@@ -45,7 +43,7 @@ class Sorting:
 def last_sorting(prepared: PreparedModel, found: Sequence[Sorting]) -> Sorting | None:
     """Return the last sorting of the model; the best class of each box counts only where nothing else sorts."""
     position = {node: i for i, node in enumerate(prepared.graph)}
-    proper = [sorting for sorting in found if sorting.node.op_type in SORTS]
+    proper = [sorting for sorting in found if of(sorting.node).sorts_by is not None]
     return max(proper or found, key=lambda sorting: (position[sorting.node], sorting.kind), default=None)
 
 
@@ -57,10 +55,10 @@ def sortings(output: ir.Value, constants: Constants) -> Iterator[Sorting]:
         value, kind = open_values.pop()
         value = unquantised(value)
         node = value.producer()
-        if value in seen or node is None or node.domain:
+        if value in seen or node is None:
             continue
         seen.add(value)
-        if node.op_type in SORTS or _is_best_class(node):
+        if of(node).sorts_by is not None or _is_best_class(node):
             yield Sorting(node, kind)
         elif _is_followed(node, value, constants):
             kind = HEAD_OPERATORS.get(node.op_type, kind)
@@ -68,9 +66,9 @@ def sortings(output: ir.Value, constants: Constants) -> Iterator[Sorting]:
 
 
 def _is_followed(node: ir.Node, value: ir.Value, constants: Constants) -> bool:
-    if node.op_type in _FOLLOWED:
+    if has(node, _FOLLOWED) or (not node.domain and (node.op_type == "NonZero" or node.op_type in HEAD_OPERATORS)):
         return True
-    if node.op_type not in ARITHMETIC:
+    if not has(node, ARITHMETIC):
         return False
     # Indices take part in any arithmetic; coordinates are only rescaled.
     is_index = value.dtype is not None and not value.dtype.is_floating_point()
@@ -78,17 +76,22 @@ def _is_followed(node: ir.Node, value: ir.Value, constants: Constants) -> bool:
     return is_index or len(changing) == 1
 
 
+def takes_best(node: ir.Node) -> bool:
+    """Tell whether a node gives the best along an axis, or its index."""
+    return node.domain == "" and node.op_type in {"ReduceMax", "ArgMax"}
+
+
 def _is_best_class(node: ir.Node) -> bool:
     """Tell whether a node gives the best class of each box, beside the score of that class.
 
     A ReduceMax alone may as well be the pooling of a classifier.
     """
-    if node.op_type not in BEST or node.inputs[0] is None:
+    if not takes_best(node) or node.inputs[0] is None:
         return False
     source, axis = node.inputs[0], reduced_axis(node, {})
     if source.shape is None or len(source.shape) != 3 or axis not in (1, 2):
         return False
-    other = (BEST - {node.op_type}).pop()
+    other = "ArgMax" if node.op_type == "ReduceMax" else "ReduceMax"
     return any(use.node.op_type == other and reduced_axis(use.node, {}) == axis for use in source.uses())
 
 

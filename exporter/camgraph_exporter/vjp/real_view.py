@@ -6,10 +6,9 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.graph.node import NodeView
+from camgraph_exporter.graph.traits import Trait, named
 from camgraph_exporter.quantised.forms import Operand, RealForm
 from camgraph_exporter.vjp.backward import Backward
-
-_POOLS = {"AveragePool", "GlobalAveragePool"}
 
 
 class RealView(NodeView):
@@ -40,7 +39,7 @@ class RealView(NodeView):
         value = self.node.outputs[index]
         if self.form.output is None:
             return self._op.residual(value)
-        if len(self.form.operands) == 1 and self.form.op_type not in _POOLS:
+        if len(self.form.operands) == 1 and not named(self.form.op_type).traits & Trait.POOLS:
             attributes = {name: attribute.value for name, attribute in self.form.attributes.items()}
             return self._op.emit(self.form.op_type, [self.x], attributes)[0]
         return self._op.real(value, self.form.output)

@@ -9,13 +9,13 @@ from onnx_ir.passes import common
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.certificate.subject import LoadSource, Subject, loader_of
+from camgraph_exporter.graph.traits import Trait, has, of
 from camgraph_exporter.quantised.exact_weights import has_int8_weights, may_saturate, store_exactly
 from camgraph_exporter.running.engine import load_engine
 from camgraph_runtime.run.engine import Engine, cpu_saturates_int8
 
 _IMAGES = 8
 _SATURATED = "On this CPU onnxruntime's default 8-bit kernels saturate; leave --fast-int8 out for exact ones."
-_INTEGER_OPERATORS = {"DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QuantizeLinear", "QGemm"}
 
 
 def source_for_exact_kernels(model: ir.Model, load_source: LoadSource | None, *, exact: bool) -> LoadSource | None:
@@ -56,7 +56,7 @@ def remark_on(engine: Engine) -> str:
 
 
 def _computes_with_integers(model: onnx.ModelProto) -> bool:
-    return any(node.op_type in _INTEGER_OPERATORS or node.op_type.startswith("QLinear") for node in model.graph.node)
+    return any(of(node).twin or has(node, Trait.QUANTISES) for node in model.graph.node)
 
 
 def _changes(subject: Subject) -> str | None:

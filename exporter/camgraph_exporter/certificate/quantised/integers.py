@@ -12,10 +12,9 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
+from camgraph_exporter.graph.traits import Trait, has, named, of
 from camgraph_exporter.graph.walk import depends_on_no_input
 from camgraph_exporter.quantised.forms import (
-    KEEPS_SCALE,
-    MOVES,
     Quantisation,
     clips,
     is_dequantiser,
@@ -27,10 +26,8 @@ from camgraph_exporter.quantised.forms import (
 from camgraph_exporter.quantised.ranges import may_clip
 
 Array = np.ndarray
-_CHOOSES = {"MaxPool", "GlobalMaxPool", "ReduceMax"}
-# Sums that a runtime computes in one step with a ReLU or Clip and the quantiser after them, which may take the place of
-# one. After anything else integers at the end of their type pass, as ordinary values.
-_SUMS = {"Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum", "Add", "Sub", "Mul", "BatchNormalization", "Sum"}
+# What leaves the score's own integers what they are, but for a constant.
+_COPIES = Trait.MOVES | Trait.COPIES | Trait.SHIFTS
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,7 @@ def describe_integers(forward: list[ir.Node], score: ir.Value) -> dict[ir.Value,
                 maker is not None and _rounds_a_sum(maker) and value not in of_score,
                 *ends,
                 _bounds(activation) if activation is not None else None,
-                any(node.op_type in _CHOOSES for node in _readers(value)),
+                any(has(node, Trait.CHOOSES) for node in _readers(value)),
             )
     return described
 
@@ -121,7 +118,7 @@ def _set_types(forward: list[ir.Node]) -> None:
         if found is not None:
             declared = found.zero_point.dtype if found.zero_point is not None else None
             node.outputs[0].dtype = declared or ir.DataType(_default_type(node))
-        elif node.op_type in KEEPS_SCALE and node.domain == "" and node.inputs[0] is not None:
+        elif has(node, Trait.KEEPS_SCALE) and node.inputs[0] is not None:
             for value in node.outputs if node.op_type == "Split" else node.outputs[:1]:
                 value.type = node.inputs[0].type or value.type
         elif is_dequantiser(node):
@@ -164,20 +161,20 @@ def absorbed(node: ir.Node) -> ir.Node | None:
     """Return the activation that is computed in one step with a quantiser, if there is one."""
     source = node.inputs[0] if is_quantiser(node) else None
     before = source.producer() if source is not None and quantised_twin(source) is not None else None
-    if before is None or before.domain or before.op_type not in {"Relu", "Clip"}:
+    if before is None or not has(before, Trait.ABSORBED):
         return None
     summed = before.inputs[0]
     maker = summed.producer() if summed is not None and len(list(summed.uses())) == 1 else None
-    return before if maker is not None and maker.op_type in _SUMS else None
+    return before if maker is not None and has(maker, Trait.KERNEL) else None
 
 
 def _rounds_a_sum(node: ir.Node) -> bool:
     form = real_form(node)
     if form is not None:
-        return form.output is not None and form.op_type in _SUMS
+        return form.output is not None and bool(named(form.op_type).traits & Trait.KERNEL)
     source = node.inputs[0] if is_quantiser(node) and node.op_type != "DynamicQuantizeLinear" else None
     before = source.producer() if source is not None else None
-    return before is not None and before.domain == "" and before.op_type in _SUMS
+    return before is not None and has(before, Trait.KERNEL)
 
 
 def _bounds(activation: ir.Node) -> tuple[float, float]:
@@ -198,10 +195,10 @@ def _copies_of(score: ir.Value) -> set[ir.Value]:
         if node is None:
             return found
         form = real_form(node)
-        op_type = form.op_type if form is not None else node.op_type
+        operator = named(form.op_type) if form is not None else of(node)
         operands = [operand.value for operand in form.operands] if form is not None else node.inputs[:]
         varying = [x for x in operands if x is not None and not depends_on_no_input(x)]
-        copies = is_quantiser(node) or is_dequantiser(node) or op_type in MOVES | {"Cast", "Add", "Sub"}
+        copies = is_quantiser(node) or is_dequantiser(node) or operator.traits & _COPIES
         if not copies or len(varying) != 1:
             return found
         value = varying[0]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import onnx_ir as ir
 
+from camgraph_exporter.graph.traits import Trait, has, names
 from camgraph_exporter.reading.axis import Axes, Role, is_role
 from camgraph_exporter.reading.node_reading import Constants
 from camgraph_exporter.reading.placement import moves, pointwise, products, reshapes, resizing, windows
@@ -15,10 +16,6 @@ from camgraph_exporter.reading.placement.located import Located, coarsened, loca
 from camgraph_exporter.reading.placement.step import MAY_MOVE, Reader, Step, shape_of
 
 _STEPS = {Role.HEIGHT: (1.0, 0.0), Role.WIDTH: (0.0, 1.0)}
-_REDUCTIONS = (
-    "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare",
-    "ReduceLogSum", "ReduceLogSumExp", "ArgMax", "ArgMin",
-)  # fmt: skip  # a table, in rows of its own
 
 
 def _lost(step: Step, index: int) -> Located:
@@ -26,14 +23,11 @@ def _lost(step: Step, index: int) -> Located:
 
 
 _READERS: dict[str, Reader] = {
-    **dict.fromkeys(
-        ("Conv", "ConvInteger", "QLinearConv", "FusedConv", "DeformConv", "ConvTranspose", "MaxPool", "AveragePool",
-         "LpPool", "QLinearAveragePool", "MaxUnpool"),
-        windows.window,
-    ),
-    **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "QLinearGlobalAveragePool"), windows.whole),
-    **dict.fromkeys(_REDUCTIONS, moves.reduce_),
-    **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), reshapes.reshape),
+    **dict.fromkeys(names(Trait.LOSES_PLACES), _lost),
+    **dict.fromkeys(names(Trait.SLIDES), windows.window),
+    **dict.fromkeys(names(Trait.POOLS, without=Trait.SLIDES), windows.whole),
+    **dict.fromkeys(names(Trait.REDUCES), moves.reduce_),
+    **dict.fromkeys(names(Trait.RESHAPES), reshapes.reshape),
     "Transpose": moves.transpose, "Slice": moves.slice_, "Split": moves.split_, "Gather": moves.gather,
     "GatherElements": moves.gather_elements, "GatherND": moves.gather_nd,
     "Concat": moves.concat, "QLinearConcat": moves.qlinear_concat,
@@ -41,12 +35,8 @@ _READERS: dict[str, Reader] = {
     "Tile": moves.tile, "TopK": moves.ordered,
     "DepthToSpace": reshapes.depth_to_space, "SpaceToDepth": reshapes.space_to_depth,
     "Resize": resizing.resize, "Upsample": resizing.resize, "GridSample": resizing.grid_sample,
-    "MatMul": products.matmul, "MatMulInteger": products.matmul, "Gemm": products.gemm, "Einsum": products.einsum,
-    **dict.fromkeys(
-        ("ScatterND", "ScatterElements", "Scatter", "Compress", "Unique", "NonZero", "NonMaxSuppression",
-         "Col2Im", "RoiAlign", "MaxRoiPool", "DFT", "STFT", "RNN", "LSTM", "GRU", "If", "Loop", "Scan", "AffineGrid"),
-        _lost,
-    ),
+    "MatMul": products.matmul, "MatMulInteger": products.matmul_integer,
+    "QLinearMatMul": products.qlinear_matmul, "Gemm": products.gemm, "QGemm": products.qgemm, "Einsum": products.einsum,
 }  # fmt: skip  # a table, in rows of its own
 
 
@@ -71,7 +61,7 @@ def follow(
     """
     known = {image: _image(axes, shape)}
     for node in nodes:
-        if node.op_type in {"Shape", "Size"} or not any(value in known for value in node.inputs if value is not None):
+        if has(node, Trait.OF_SHAPE) or not any(value in known for value in node.inputs if value is not None):
             continue
         step = Step(node, constants, known, sizes, image, tuple(shape))
         sources = [known[value] for value in node.inputs if value is not None and value in known]

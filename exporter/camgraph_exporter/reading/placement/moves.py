@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.reading.placement.elements import Array, Axis, Elements, Lost, fixed, split, unplaced
 from camgraph_exporter.reading.placement.located import Located, located, same_axis
 from camgraph_exporter.reading.placement.pointwise import JOINS, allowance
@@ -268,7 +269,7 @@ def reduce_(step: Step, index: int) -> Located:
     if x is None:
         return step.all_lost(index, MAY_MOVE)
     rank = len(x.axes)
-    is_index = step.node.op_type in {"ArgMax", "ArgMin"}
+    is_index = has(step.node, Trait.INDEXES)
     given = [step.number("axis", 0)] if is_index else step.ints("axes", 1)
     if not given and step.number("noop_with_empty_axes", 0):
         return x

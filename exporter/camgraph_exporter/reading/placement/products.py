@@ -15,15 +15,35 @@ from camgraph_exporter.reading.placement.windows import MIXES, with_mixed
 
 def matmul(step: Step, index: int) -> Located:
     """Return the place of a product: rows from the left operand, columns from the right one."""
+    return _product(step, index, (0, 1), (step.constant(0), step.constant(1)))
+
+
+def matmul_integer(step: Step, index: int) -> Located:
+    """Return the place of a product of integers; what they stand for, which may be negative, is not looked at."""
+    return _product(step, index, (0, 1))
+
+
+def qlinear_matmul(step: Step, index: int) -> Located:
+    """Return the place of a product whose operands have their scales and zero points among the inputs."""
+    return _product(step, index, (0, 3))
+
+
+def _product(
+    step: Step,
+    index: int,
+    operands: tuple[int, int],
+    matrices: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
+) -> Located:
+    """Return the place of a product of two inputs; `matrices`: their elements where they are constant and real."""
     out = step.out(index)
-    left, right = (_as_wide(step, step.place(i), out) for i in (0, 1))
+    left, right = (_as_wide(step, step.place(i), out) for i in operands)
     if left is not None and right is not None:
         batch = (left if len(left.axes) and not isinstance(left.axes[0], Lost) else right).axes[:-2]
         return located(left.origin, [*batch, left.axes[-2], right.axes[-1]])
     if left is not None:
-        return _times_constant(step, left, len(out) - 1, step.constant(1), out[-1])
+        return _times_constant(step, left, len(out) - 1, matrices[1], out[-1])
     if right is not None:
-        matrix = step.constant(0)
+        matrix = matrices[0]
         return _times_constant(step, right, len(out) - 2, None if matrix is None else matrix.swapaxes(-1, -2), out[-2])
     return step.all_lost(index, MAY_MOVE)
 
@@ -47,6 +67,14 @@ def gemm(step: Step, index: int) -> Located:
     if matrix is not None and step.number("transB", 0):
         matrix = matrix.T
     return _times_constant(step, left, 1, matrix, out[1])
+
+
+def qgemm(step: Step, index: int) -> Located:
+    """Return the place of rows times a matrix of integers; what they stand for is not looked at."""
+    left = step.place(0)
+    if left is None or step.number("transA", 0):
+        return step.all_lost(index, MIXES)
+    return with_mixed(step, left, 1, step.out(index)[1])
 
 
 def _times_constant(step: Step, x: Located, index: int, matrix: np.ndarray | None, count: int) -> Located:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.reading.placement.elements import Axis, Elements, Lost, fixed
 from camgraph_exporter.reading.placement.located import Located, located
 from camgraph_exporter.reading.placement.step import MAY_MOVE, Step, moved
-from camgraph_exporter.reading.window_reading import TRANSPOSED, leading_pads, sliding_window
+from camgraph_exporter.reading.window_reading import leading_pads, sliding_window
 
 MIXES = "mixes elements from different places of the image"
 _NO_NEIGHBOURS = "looks at neighbours that do not lie side by side on the image"
@@ -29,7 +30,7 @@ def window(step: Step, index: int) -> Located:
         axis = axes[i]
         if isinstance(axis, Lost):
             continue
-        if step.node.op_type in TRANSPOSED:
+        if has(step.node, Trait.TRANSPOSED):
             new = axis.along_line(out[i], 1 / stride, (pad - reach / 2) / stride)
         else:
             new = axis.along_line(out[i], float(stride), reach / 2 - pad)

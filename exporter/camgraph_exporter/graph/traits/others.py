@@ -1,0 +1,45 @@
+"""Operators whose results the elements of their inputs do not decide, and those on text, lists and graphs."""
+
+from __future__ import annotations
+
+from camgraph_exporter.graph.traits.trait import Trait, row
+
+ROWS = [
+    row("Shape", Trait.OF_SHAPE),
+    row("Size", Trait.OF_SHAPE),
+    row("SequenceLength", Trait.OF_SHAPE),
+    row("EyeLike", Trait.OF_SHAPE | Trait.FILLS),
+    row("ConstantOfShape", Trait.FILLS),
+    row("Constant", Trait.FILLS),
+    row("Range"),
+    row("RandomNormal", Trait.RANDOM | Trait.FILLS),
+    row("RandomUniform", Trait.RANDOM | Trait.FILLS),
+    row("RandomNormalLike", Trait.RANDOM | Trait.FILLS),
+    row("RandomUniformLike", Trait.RANDOM | Trait.FILLS),
+    row("Bernoulli", Trait.RANDOM),
+    row("Multinomial", Trait.RANDOM),
+    row("BlackmanWindow"),
+    row("HammingWindow"),
+    row("HannWindow"),
+    row("MelWeightMatrix"),
+    row("If", Trait.CONTROL | Trait.LOSES_PLACES),
+    row("Loop", Trait.CONTROL | Trait.LOSES_PLACES),
+    row("Scan", Trait.CONTROL | Trait.LOSES_PLACES),
+    row("SequenceMap", Trait.CONTROL | Trait.LOSES_PLACES),
+    row("ConcatFromSequence"),
+    row("Optional"),
+    row("OptionalGetElement"),
+    row("OptionalHasElement"),
+    row("SequenceAt"),
+    row("SequenceConstruct"),
+    row("SequenceEmpty"),
+    row("SequenceErase"),
+    row("SequenceInsert"),
+    row("SplitToSequence"),
+    row("ImageDecoder"),
+    row("RegexFullMatch"),
+    row("StringConcat"),
+    row("StringNormalizer"),
+    row("StringSplit"),
+    row("TfIdfVectorizer"),
+]
