@@ -1,4 +1,4 @@
-"""Makes docs/operators.md from the registry of vjp rules, the table of operator cases and the ONNX standard."""
+"""Makes docs/operators.md from the vjp rules, the rows of traits, the table of operator cases and the ONNX standard."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import onnx
 
+from camgraph_exporter.graph.traits import IMPLIED, MEANINGS, OPERATORS, Operator, Trait
 from camgraph_exporter.vjp import driver as _driver  # noqa: F401  importing the driver registers the rules
 from camgraph_exporter.vjp import registry
 from camgraph_exporter.vjp.registry import Entry
@@ -53,7 +54,7 @@ do not matter. On that path an operator has either
 """
 
 _KINDS = """
-- a **rule**: its derivative, checked row by row ([how](adding-an-operator.md#2-write-its-rows));
+- a **rule**: its derivative, checked case by case ([how](adding-an-operator.md#3-write-its-cases));
 - a **stop**: no gradient passes it by its nature. That is not an error unless every way to the score is stopped;
 - a form that is **rewritten** to other operators first;
 - or nothing: the model is **refused**, with the names of all such nodes at once. A layer after
@@ -92,20 +93,30 @@ def make() -> str:
         "## Refused by name",
         paragraph(_REFUSALS),
         table(["why", "operators"], _refused(refused)),
+        "## Traits",
+        paragraph(_TRAITS),
+        table(["trait", "what it says"], _meanings()),
+        "Operators without a rule have these:",
+        table(["traits", "operators"], _traits_of(names - {entry.op_type for entry in rules})),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 _RULES = """
 `g` is the cotangent of the output `y`, `dx` that of the input `x`; other letters are the operator's own inputs. "From
-opset": the rule's own operators exist from there on, and a model with an older opset is lifted. "Rows": how many
+opset": the rule's own operators exist from there on, and a model with an older opset is lifted. "Cases": how many
 operator cases check the rule, [on real numbers](../tests/exporter/op_cases) or
-[on integers](../tests/exporter/quantised_cases.py).
+[on integers](../tests/exporter/quantised_cases.py). "Traits": [what else is known of the operator](#traits).
+"""
+
+_TRAITS = """
+Which layers a model has, where their maps lie, what still is the image, where a quantiser may have clipped: traits of
+operators answer such questions. Each trait is stated once per operator. One that follows from another is not repeated.
 """
 
 _REFUSALS = """
 What is on this list and on the path between layer and score is refused, and so is every operator of another domain that
-is not listed above. [Adding an operator](adding-an-operator.md) is one short function and its rows.
+is not listed above. [Adding an operator](adding-an-operator.md) is one short function, its row of traits and its cases.
 """
 
 
@@ -145,8 +156,45 @@ def _rules(entries: Iterable[Entry]) -> str:
     rows = []
     for entry in entries:
         name = f"{entry.domain}.{entry.op_type}" if entry.domain else entry.op_type
-        rows.append([name, entry.summary, str(entry.opset), str(counts[entry.domain, entry.op_type])])
-    return table(["operator", "derivative", "from opset", "rows"], rows)
+        row = OPERATORS[entry.domain, entry.op_type]
+        count = str(counts[entry.domain, entry.op_type])
+        rows.append([name, entry.summary, str(entry.opset), count, in_words(row)])
+    return table(["operator", "derivative", "from opset", "cases", "traits"], rows)
+
+
+def in_words(row: Operator) -> str:
+    """What a row says of an operator: traits that do not follow from others, its range, its twin."""
+    implied = Trait.NONE
+    for trait in row.traits:
+        implied |= IMPLIED.get(trait, Trait.NONE)
+    words = [_word(trait) for trait in row.traits & ~implied]
+    if row.bounds is not None:
+        low, high = (f"{bound:.4g}" for bound in row.bounds)
+        words.append(f"in [{low}, {high}]")
+    if row.twin:
+        words.append(f"{row.twin} of integers")
+    return ", ".join(words)
+
+
+def _word(trait: Trait) -> str:
+    return str(trait.name).lower().replace("_", " ")
+
+
+def _meanings() -> list[list[str]]:
+    """Each trait, what it says, and what follows from it."""
+    rows = []
+    for trait, meaning in MEANINGS.items():
+        follows = ", ".join(_word(other) for other in IMPLIED.get(trait, Trait.NONE))
+        rows.append([_word(trait), f"{meaning} So: {follows}." if follows else meaning])
+    return rows
+
+
+def _traits_of(names: Iterable[str]) -> list[list[str]]:
+    """Operators of ai.onnx that have traits, those with the same together."""
+    groups: dict[str, list[str]] = {}
+    for name in sorted(names):
+        groups.setdefault(in_words(OPERATORS["", name]), []).append(name)
+    return [[words, ", ".join(listed)] for words, listed in sorted(groups.items()) if words]
 
 
 def _stops(entries: Iterable[Entry]) -> list[list[str]]:

@@ -53,7 +53,8 @@ def save_model(path: Path) -> None:
         helper.make_node("Conv", ["image", "w"], ["NAME"], pads=[1, 1, 1, 1]),
         helper.make_node("Tanh", ["NAME"], ["active"]),
         helper.make_node("Conv", ["active", "v"], ["mixed"]),
-        helper.make_node("GlobalAveragePool", ["mixed"], ["pooled"]),
+        helper.make_node(OPERATOR, ["mixed"], ["halved"], name="halve", domain=DOMAIN, offset=[1.0], scale=[0.5]),
+        helper.make_node("GlobalAveragePool", ["halved"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["flat"]),
         helper.make_node(OPERATOR, ["flat"], ["scaled"], name="standardise", domain=DOMAIN, offset=[1.0], scale=[0.5]),
         helper.make_node("Gemm", ["scaled", "u"], ["mixture"]),
@@ -71,7 +72,7 @@ def save_model(path: Path) -> None:
 
 def test_the_page_adds_an_operator_that_has_no_rule() -> None:
     assert registry.named(OPERATOR, DOMAIN) is None
-    assert len(PAGE.blocks) == 4
+    assert len(PAGE.blocks) == 5
     assert [command[0] for command in PAGE.commands] == [".venv/bin/python", ".venv/bin/python", "camgraph"]
 
 
@@ -84,18 +85,37 @@ def test_before_it_the_operator_is_refused_by_name(tmp_path: Path) -> None:
     assert "adding-an-operator" in outcome.stderr
 
 
-def test_its_rows_pass(changed: Path) -> None:
+def test_its_cases_pass(changed: Path) -> None:
     outcome = run(changed, PAGE.commands[0])
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    # Two rows, and six checks on each: two sizes against finite differences, and one each of the others.
-    assert "12 passed" in outcome.stdout
+    # Six checks on the rule in each of two cases: two sizes against finite differences, and one each of the others.
+    # And each of its three traits is tried out in both.
+    assert "18 passed" in outcome.stdout
 
 
 def test_it_stands_on_the_page_of_operators(changed: Path) -> None:
     outcome = run(changed, PAGE.commands[1])
     assert outcome.returncode == 0, outcome.stderr
     page = (changed / "docs/operators.md").read_text(encoding="utf-8")
-    assert re.search(rf"^\| {DOMAIN}\.{OPERATOR} \| dx = g scale, with .* \| 13 \| 2 \|$", page, re.MULTILINE)
+    assert re.search(
+        rf"^\| {DOMAIN}\.{OPERATOR} \| dx = g scale, with .* \| 13 \| 2 \| elementwise, affine, linear \|$",
+        page,
+        re.MULTILINE,
+    )
+
+
+def ends_of_blocks(folder: Path) -> list[str]:
+    """The layers that `camgraph inspect` lists."""
+    outcome = run(folder, ["camgraph", "inspect", "MODEL.onnx"])
+    assert outcome.returncode == 0, outcome.stderr
+    return [name for name in ("NAME", "active", "mixed", "halved") if re.search(rf"\b{name}\b", outcome.stdout)]
+
+
+def test_its_traits_choose_layers(changed: Path, tmp_path: Path) -> None:
+    copy_to(tmp_path)
+    assert ends_of_blocks(tmp_path) == ["active", "mixed", "halved"]
+    # As before any affine operator, the convolution's map does not end its block.
+    assert ends_of_blocks(changed) == ["active", "halved"]
 
 
 def test_a_model_with_it_is_exported_and_proven(changed: Path) -> None:

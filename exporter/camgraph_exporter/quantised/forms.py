@@ -67,7 +67,7 @@ def is_dequantiser(node: ir.Node) -> bool:
 
 def real_form(node: ir.Node) -> RealForm | None:
     """Return the ordinary operator that a node on quantised integers stands for; None for any other node."""
-    make = _FORMS.get((node.domain, node.op_type))
+    make = FORMS.get((node.domain, node.op_type))
     return make(node) if make is not None else None
 
 
@@ -248,7 +248,7 @@ def _integer_product(op_type: str) -> Callable[[ir.Node], RealForm]:
 
 _POOLING = ("auto_pad", "ceil_mode", "count_include_pad", "kernel_shape", "pads", "strides")
 
-_FORMS: dict[tuple[str, str], Callable[[ir.Node], RealForm]] = {
+FORMS: dict[tuple[str, str], Callable[[ir.Node], RealForm]] = {
     ("", "ConvInteger"): _integer_product("Conv"),
     ("", "MatMulInteger"): _integer_product("MatMul"),
     ("", "QLinearConv"): _qlinear_conv,

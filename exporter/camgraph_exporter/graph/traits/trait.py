@@ -122,7 +122,7 @@ MEANINGS: Final[Mapping[Trait, str]] = {
 }
 
 # What follows from a trait, so that a row need not repeat it.
-_IMPLIED: Final[Mapping[Trait, Trait]] = {
+IMPLIED: Final[Mapping[Trait, Trait]] = {
     Trait.ACTIVATION: Trait.ELEMENTWISE,
     Trait.ARITHMETIC: Trait.ELEMENTWISE,
     Trait.CLAMPS: Trait.ELEMENTWISE,
@@ -181,5 +181,5 @@ def _closed(traits: Trait) -> Trait:
     """Add what follows from traits."""
     more = traits
     for trait in traits:
-        more |= _IMPLIED.get(trait, Trait.NONE)
+        more |= IMPLIED.get(trait, Trait.NONE)
     return more if more == traits else _closed(more)
