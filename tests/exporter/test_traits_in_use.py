@@ -11,11 +11,12 @@ import onnx
 import onnx_ir as ir
 import pytest
 
+from camgraph_exporter.choose.layers import candidate_layers
 from camgraph_exporter.choose.score import find_score
 from camgraph_exporter.graph.traits import OPERATORS, Trait
 from camgraph_exporter.image.layout import channel_axis
 from camgraph_exporter.layers.cost import macs
-from camgraph_exporter.layers.layers import candidate_layers, spatial_layers
+from camgraph_exporter.layers.layers import spatial_layers
 from camgraph_exporter.prepare.prepare import prepare
 from camgraph_exporter.quantised.ranges import range_of
 from support.nets import Net
@@ -36,9 +37,14 @@ AFTER_A_LAYER = [
 ]
 
 
-def names_of(model: onnx.ModelProto, listed: Callable[..., Any]) -> list[str]:
+def ends_of(model: onnx.ModelProto) -> list[str]:
     prepared = prepare(ir.from_proto(model))
-    return [layer.name for layer in listed(prepared, find_score(prepared))]
+    return [layer.name for layer in candidate_layers(prepared, find_score(prepared))]
+
+
+def layers_of(model: onnx.ModelProto) -> list[str]:
+    prepared = prepare(ir.from_proto(model))
+    return [layer.name for layer in spatial_layers(prepared, find_score(prepared).value)]
 
 
 @pytest.mark.parametrize("operator", AFTER_A_LAYER)
@@ -48,7 +54,7 @@ def test_a_map_before_an_activation_or_a_normalisation_does_not_end_a_block(oper
     x = net.conv(net.image(), (3, 8), name="before")
     x = net.node(operator, x, *inputs(net), name="after", **attributes)
     model = net.model(net.pooled_head(net.conv(x, (8, 8), name="last"), 8))
-    assert names_of(model, candidate_layers) == ["after", "last"]
+    assert ends_of(model) == ["after", "last"]
 
 
 @pytest.mark.parametrize("operator", ["Neg", "Sqrt", "Exp", "Relu", "BatchNormalization"])
@@ -57,7 +63,7 @@ def test_an_image_that_is_rescaled_pixel_by_pixel_is_not_a_layer(operator: str) 
     more = [net.weight(np.full(3, i, np.float32)) for i in (2, 0, 0, 1)] if operator == "BatchNormalization" else []
     x = net.node(operator, net.image(), *more, name="rescaled")
     model = net.model(net.pooled_head(net.conv(x, (3, 8), name="map"), 8))
-    assert names_of(model, spatial_layers) == ["map"]
+    assert layers_of(model) == ["map"]
 
 
 def test_an_unpooled_map_is_a_layer() -> None:
@@ -67,7 +73,7 @@ def test_an_unpooled_map_is_a_layer() -> None:
     )
     x = net.node("MaxUnpool", pooled, f"{pooled}:1", name="unpooled", kernel_shape=[2, 2], strides=[2, 2])
     model = net.model(net.pooled_head(net.conv(x, (8, 8), name="last"), 8))
-    assert "unpooled" in names_of(model, spatial_layers)
+    assert "unpooled" in layers_of(model)
 
 
 @pytest.mark.parametrize("operator", ["Log", "Not", "Abs", "Tanh"])
