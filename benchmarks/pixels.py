@@ -19,13 +19,14 @@ from functools import partial
 from pathlib import Path
 
 import click
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from paired import ROOT, environment, run_pairs
+from PIL import Image
 
 from camgraph_core.frame import Axis, fitted, of_shrunk_photo
 from camgraph_core.laid import LaidMap
+from camgraph_runtime.maps.resize import resize_map
 from camgraph_runtime.pictures.overlay import overlay
 from camgraph_runtime.pictures.shrink import shrunk
 from camgraph_runtime.preprocess import Frame
@@ -64,8 +65,7 @@ _FORMS = {"plain": _plain, "tiles": _tiles, "small": _small}
 @click.option("--pairs", type=click.IntRange(1), default=20, show_default=True, help="Pairs for each figure.")
 def main(pairs: int) -> None:
     """Prints one line of a Markdown table for each size and weight of the photo."""
-    cv2.setNumThreads(1)
-    click.echo(f"{environment(1)}, OpenCV {cv2.__version__}, {pairs} pairs\n")
+    click.echo(f"{environment(1)}, {pairs} pairs\n")
     click.echo(
         "| megapixels | weight | plain, ms | tiles, ms | ratio (min-max) | small, ms | ratio (min-max) | B per pixel |"
     )
@@ -83,8 +83,8 @@ def main(pairs: int) -> None:
 def _inputs(height: int, width: int) -> tuple[Pixels, Cells, Frame]:
     """A photo of large and small blotches, and the network's heatmap of 7 x 7 cells, as is usual at the last layer."""
     rng = np.random.default_rng(0)
-    photo = cv2.resize(rng.integers(0, 256, (60, 80, 3), np.uint8), (width, height))
-    cells = cv2.resize(rng.random((7, 7), np.float32), (_NETWORK, _NETWORK))
+    photo = np.asarray(Image.fromarray(rng.integers(0, 256, (60, 80, 3), np.uint8)).resize((width, height)))
+    cells = resize_map(rng.random((7, 7), np.float32), (_NETWORK, _NETWORK))
     cells -= cells.min()
     cells /= cells.max()
     frame = Frame(Axis(height, height).resized(_NETWORK), Axis(width, width).resized(_NETWORK))

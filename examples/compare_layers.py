@@ -17,7 +17,8 @@ from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.input_spec import InputOptions
 from camgraph_exporter.pipeline import ExportOptions, export_file
 from camgraph_runtime import Explainer, Target
-from camgraph_runtime.pictures.overlay import encode_jpeg, overlay
+from camgraph_runtime.pictures.jpeg import encode_jpeg
+from camgraph_runtime.pictures.overlay import overlay
 from camgraph_runtime.pictures.panel import Tile, panel
 
 EXAMPLES = Path(__file__).resolve().parent

@@ -9,8 +9,9 @@ Needs `camgraph[cpu]` only.
 import sys
 from pathlib import Path
 
+from camgraph_core.png import encode_png
 from camgraph_runtime import Explainer
-from camgraph_runtime.pictures.overlay import encode_png, overlay
+from camgraph_runtime.pictures.overlay import overlay
 
 
 def main(graph: str, photo: str, picture: str) -> None:

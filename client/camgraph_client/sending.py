@@ -12,6 +12,7 @@ import numpy as np
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.errors import InvalidInputError
 from camgraph_core.painter import ImageSource, Painter
+from camgraph_core.png import encode_png
 from camgraph_core.request import Window
 from camgraph_core.result import Result
 from camgraph_core.types import AnyArray, ByteArray
@@ -55,14 +56,14 @@ def _read_photo(image: bytes, window: Window | None) -> ByteArray:
 
 
 def _load_painter() -> Painter:
-    from camgraph_runtime.painter import load_painter  # noqa: PLC0415 - OpenCV and Pillow, where something is drawn
+    from camgraph_runtime.painter import load_painter  # noqa: PLC0415 - Pillow, where something is drawn
 
     return load_painter()
 
 
 def _encoded_pixels(pixels: AnyArray) -> bytes:
     if pixels.dtype == np.uint8 and (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)) and pixels.size:
-        return _load_painter().encode_png(pixels)
+        return encode_png(pixels)
     buffer = io.BytesIO()
     np.save(buffer, pixels, allow_pickle=False)
     return buffer.getvalue()

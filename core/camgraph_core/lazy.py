@@ -1,6 +1,6 @@
 """Public names of a package that are imported when they are used.
 
-So whoever needs an error or a target does not wait for OpenCV, Pillow or grpc.
+So whoever needs an error or a target does not wait for Pillow or grpc.
 """
 
 from __future__ import annotations

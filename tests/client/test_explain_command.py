@@ -12,8 +12,9 @@ from PIL import Image
 
 from camgraph_cli.main import cli
 from camgraph_client.cli.report import slug, unique_names
+from camgraph_core.png import encode_png
 from camgraph_runtime import Explainer, Target
-from camgraph_runtime.pictures.overlay import encode_png, overlay
+from camgraph_runtime.pictures.overlay import overlay
 from support.saturating_cpu import asks_for_exact
 from support.serving import PATIENCE, camgraph_command, photo, png, run_camgraph, server_thread, write_model
 from support.tiny_graph import TinyGraph

@@ -17,9 +17,9 @@ from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_client import Client
 from camgraph_core.errors import InvalidInputError, UnsupportedError
 from camgraph_core.place import Box, Mask
+from camgraph_core.png import encode_png
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.maps.cam import METHODS
-from camgraph_runtime.pictures.overlay import encode_png
 from support.compare import assert_same
 from support.serving import PATIENCE, png, run_camgraph, server_process
 from support.tasks import EMBEDDING, TASKS, export_task, load

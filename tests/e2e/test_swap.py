@@ -15,10 +15,11 @@ from PIL import Image
 from camgraph_client import AsyncClient, Client
 from camgraph_core.errors import AbsentOutputError, CamgraphError, InvalidInputError, TargetError, UsageError
 from camgraph_core.outputs import OUTPUTS
+from camgraph_core.png import encode_png
 from camgraph_core.result import Result
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.maps.cam import METHODS
-from camgraph_runtime.pictures.overlay import encode_png, overlay
+from camgraph_runtime.pictures.overlay import overlay
 from camgraph_runtime.preprocess import decode
 from support.compare import assert_same
 from support.serving import photo, png, server_thread, write_model

@@ -16,8 +16,10 @@ from camgraph_core.errors import AbsentOutputError, InvalidInputError, UsageErro
 from camgraph_core.frame import Axis, Frame, fitted, of_shrunk_photo
 from camgraph_core.guided_picture import guided_picture
 from camgraph_core.laid import LaidMap
+from camgraph_core.png import encode_png
 from camgraph_runtime import Explainer, Result, Threads
-from camgraph_runtime.pictures.overlay import encode_jpeg, encode_png, heatmap_to_gray
+from camgraph_runtime.pictures.jpeg import encode_jpeg
+from camgraph_runtime.pictures.overlay import heatmap_to_gray
 from camgraph_runtime.pictures.panel import result_panel
 from camgraph_runtime.pictures.shrink import shrunk, shrunk_mask
 from support.plain_overlay import plain_overlay

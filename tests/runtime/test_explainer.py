@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.png import encode_png
 from camgraph_core.request import Request
 from camgraph_runtime import (
     Engine,
@@ -23,7 +24,6 @@ from camgraph_runtime import (
 )
 from camgraph_runtime.maps.cam import METHODS
 from camgraph_runtime.maps.profiles import pytorch_grad_cam
-from camgraph_runtime.pictures.overlay import encode_png
 from support.tiny_explainer import ONE, PHOTO, TINY, load, tensor
 from support.tiny_graph import TinyGraph
 

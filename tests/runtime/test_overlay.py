@@ -9,15 +9,11 @@ import pytest
 from PIL import Image, ImageFont
 
 from camgraph_core.errors import AbsentOutputError, InvalidInputError, UsageError
+from camgraph_core.png import encode_png
 from camgraph_runtime import Explainer
-from camgraph_runtime.pictures.overlay import (
-    COLORMAPS,
-    colorize,
-    encode_jpeg,
-    encode_png,
-    heatmap_to_gray,
-    overlay,
-)
+from camgraph_runtime.pictures.colormaps import COLORMAPS
+from camgraph_runtime.pictures.jpeg import encode_jpeg
+from camgraph_runtime.pictures.overlay import colorize, heatmap_to_gray, overlay
 from camgraph_runtime.pictures.panel import Tile, panel, shorten
 from support.tiny_graph import TinyGraph
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from camgraph_core import tiles
 from camgraph_core.errors import InvalidInputError
 from camgraph_runtime.pictures import blend
-from camgraph_runtime.pictures.overlay import COLORMAPS, colorize, heatmap_to_gray, overlay
+from camgraph_runtime.pictures.colormaps import COLORMAPS
+from camgraph_runtime.pictures.overlay import colorize, heatmap_to_gray, overlay
 from support.plain_overlay import plain_colours, plain_grey, plain_overlay
 
 Photo = NDArray[np.uint8]
@@ -32,10 +33,7 @@ class Case:
     colormap: str
     image_weight: float
     pixels: int
-    wide: bool
 
-
-opencv_takes_wide_indices = blend._opencv_takes_wide_indices
 
 # How a photo may lie in memory: channels turned (as OpenCV gives them), columns first, mirrored, one channel repeated.
 ORDERS: dict[str, Callable[[Photo], Photo]] = {
@@ -61,17 +59,13 @@ def cases(draw: st.DrawFn) -> Case:
         draw(st.sampled_from([*COLORMAPS])),
         draw(st.sampled_from([0.5, 0.0, 1.0, 0.25, 1 / 3]) | st.floats(0, 1)),
         draw(st.sampled_from([1, 7, 64, 1 << 15])),
-        draw(st.booleans()),
     )
 
 
 @given(cases())
 @settings(max_examples=300, deadline=None)
 def test_pictures_in_tiles_are_those_of_the_plain_definition(case: Case) -> None:
-    with (
-        mock.patch.object(tiles, "_PIXELS", case.pixels),
-        mock.patch.object(blend, "_opencv_takes_wide_indices", return_value=case.wide and opencv_takes_wide_indices()),
-    ):
+    with mock.patch.object(tiles, "_PIXELS", case.pixels):
         drawn = overlay(case.photo, case.heatmap, colormap=case.colormap, image_weight=case.image_weight)
         colours, grey = colorize(case.heatmap, case.colormap), heatmap_to_gray(case.heatmap)
     wanted = plain_overlay(case.photo, case.heatmap, case.colormap, case.image_weight)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -122,13 +124,40 @@ def test_numbers_are_read_and_said(values: np.ndarray, window: tuple[float, floa
 def test_colour_with_sixteen_bits_in_each_can_be_windowed() -> None:
     colour = RNG.integers(0, 4096, (32, 48, 3), np.uint16)
     colour[5, 7, 1] = 4095
-    import cv2  # noqa: PLC0415 - an encoder of 16-bit colour, only here
 
     for suffix in (".png", ".tiff"):
         data = cv2.imencode(suffix, colour[:, :, ::-1])[1].tobytes()
         assert "its largest value is 4095 of 65535" in read(data, RGB).remarks[0]
         np.testing.assert_allclose(read(data, RGB, (0, 4095)).pixels, colour / 4095 * 255, atol=1e-4)
         np.testing.assert_array_equal(read(data, spec(3, pb.CHANNEL_ORDER_STORED)).pixels, colour)
+
+
+PACKED = {"as it is": 1, "LZW": 5, "deflate": 8, "deflate of Adobe": 32946}
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("packing", [*PACKED, "PNG"])
+def test_sixteen_bits_of_files_are_those_that_opencv_wrote(channels: int, packing: str) -> None:
+    values = RNG.integers(0, 65536, (32, 48, channels), np.uint16)
+    order = [2, 1, 0, 3][:channels]
+    options = [] if packing == "PNG" else [cv2.IMWRITE_TIFF_COMPRESSION, PACKED[packing]]
+    data = cv2.imencode(".png" if packing == "PNG" else ".tiff", values[:, :, order], options)[1].tobytes()
+    found = read(data, spec(channels, pb.CHANNEL_ORDER_STORED)).pixels
+    np.testing.assert_array_equal(found, values)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_sixteen_bits_of_a_tiff_in_either_order_of_bytes(order: str) -> None:
+    values = RNG.integers(0, 65536, (32, 48, 3), np.uint16)
+    tags = [(256, 48), (257, 32), (259, 1), (262, 2), (273, 8), (277, 3), (278, 32), (279, values.nbytes)]
+    entries = [struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in tags]
+    bits = struct.pack(f"{order}HHII", 258, 3, 3, 8 + values.nbytes)
+    table = b"".join(sorted([*entries, bits], key=lambda entry: struct.unpack(f"{order}H", entry[:2])))
+    header = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8 + values.nbytes + 6)
+    depth = struct.pack(f"{order}3H", 16, 16, 16)
+    count = struct.pack(f"{order}H", len(entries) + 1)
+    data = header + values.astype(f"{order}u2").tobytes() + depth + count + table + bytes(4)
+    np.testing.assert_array_equal(read(data, spec(3, pb.CHANNEL_ORDER_STORED)).pixels, values)
 
 
 def test_a_window_also_works_on_eight_bits() -> None:

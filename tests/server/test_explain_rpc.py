@@ -11,9 +11,11 @@ from PIL import Image
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
+from camgraph_core.png import encode_png
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.maps.cam import METHODS
-from camgraph_runtime.pictures.overlay import encode_jpeg, encode_png, heatmap_to_gray, overlay
+from camgraph_runtime.pictures.jpeg import encode_jpeg
+from camgraph_runtime.pictures.overlay import heatmap_to_gray, overlay
 from support.serving import PATIENCE, photo, png, running_server, write_model
 from support.tiny_graph import TinyGraph
 

@@ -21,7 +21,7 @@ from camgraph_core.result import ClassScore, Timings
 from camgraph_core.statistics import MapStatistics
 from camgraph_core.target import Rank, Target
 from camgraph_runtime.maps.profiles import PROFILES as RUNTIME_PROFILES
-from camgraph_runtime.pictures.overlay import COLORMAPS as RUNTIME_COLORMAPS
+from camgraph_runtime.pictures.colormaps import COLORMAPS as RUNTIME_COLORMAPS
 from camgraph_wire.arrays import array_from, tensor_message
 from camgraph_wire.enums import COLORMAPS, MODEL_STATES, OUTPUTS, PROFILES, EnumNames
 from camgraph_wire.models import model_from, model_message

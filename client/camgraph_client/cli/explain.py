@@ -29,7 +29,7 @@ from camgraph_core.request import Window
 from camgraph_core.result import Result
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.maps.cam import METHODS
-from camgraph_runtime.pictures.overlay import COLORMAPS
+from camgraph_runtime.pictures.colormaps import COLORMAPS
 from camgraph_runtime.run.threads import limit_blas_threads
 
 if TYPE_CHECKING:

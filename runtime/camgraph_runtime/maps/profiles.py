@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from camgraph_core.errors import UsageError
@@ -18,6 +17,7 @@ from camgraph_core.names import unknown_name
 from camgraph_core.request import DEFAULT_PROFILE
 from camgraph_core.types import FloatArray
 from camgraph_runtime.maps.placement import Placement
+from camgraph_runtime.maps.resize import resize_map
 
 Placements = Sequence[Placement]
 ProfileFunction = Callable[[Sequence[FloatArray], tuple[int, int], Placements], FloatArray]
@@ -88,7 +88,7 @@ def pytorch_grad_cam(raw_maps: Sequence[FloatArray], size: tuple[int, int], plac
 
 def on_input(cells: FloatArray, size: tuple[int, int], placement: Placement) -> FloatArray:
     """A map [h, w] on the network's input of the given height and width, bilinear; 0 where it does not reach."""
-    return np.asarray(cv2.resize(cells, size[::-1])) if placement.covers_input else placement.lay(cells)
+    return resize_map(cells, size) if placement.covers_input else placement.lay(cells)
 
 
 @profile("raw", in_input_frame=False)

@@ -1,24 +1,14 @@
-"""Heatmaps as pictures: colour maps, overlays, and their encoding."""
+"""Heatmaps as pictures: in colours, in grey, and over the photo."""
 
 from __future__ import annotations
 
-from functools import cache
-
-import cv2
 import numpy as np
 
 from camgraph_core.errors import InvalidInputError, UsageError
-from camgraph_core.names import unknown_name
 from camgraph_core.tiles import TiledMap, tiles
 from camgraph_core.types import ByteArray
 from camgraph_runtime.pictures.blend import blend, paint
-
-COLORMAPS = {
-    "jet": cv2.COLORMAP_JET,
-    "viridis": cv2.COLORMAP_VIRIDIS,
-    "turbo": cv2.COLORMAP_TURBO,
-    "inferno": cv2.COLORMAP_INFERNO,
-}
+from camgraph_runtime.pictures.colormaps import colours_of
 
 _NOT_TO_DRAW = "A heatmap to draw is an array [H, W] of values in 0..1; raw maps have to be scaled first."
 
@@ -33,7 +23,7 @@ def colorize(heatmap: TiledMap, colormap: str = "jet") -> ByteArray:
         InvalidInputError: The heatmap has not two axes, or values outside 0..1 (a raw map, for example).
 
     """
-    colours, levels = _colours(colormap), _levels(heatmap)
+    colours, levels = colours_of(colormap), _levels(heatmap)
     picture = np.empty((*levels.shape, 3), np.uint8)
     for tile in tiles(*levels.shape):
         picture[tile] = paint(levels[tile], colours)
@@ -50,7 +40,7 @@ def overlay(photo: ByteArray, heatmap: TiledMap, *, colormap: str = "jet", image
     Args:
         photo: uint8 [H, W, 3], RGB.
         heatmap: float32 [H, W] in 0..1; an array, or a `LaidMap`, which is laid a tile at a time.
-        colormap: One of `COLORMAPS`.
+        colormap: One of `camgraph_runtime.pictures.colormaps.COLORMAPS`.
         image_weight: Weight of the photo against the colours, 0..1.
 
     Returns:
@@ -68,27 +58,8 @@ def overlay(photo: ByteArray, heatmap: TiledMap, *, colormap: str = "jet", image
             f"The photo is {photo.dtype} {list(photo.shape)}, "
             f"but the heatmap {list(heatmap.shape)} wants uint8 {[*heatmap.shape, 3]}."
         )
-    colours = _colours(colormap)
+    colours = colours_of(colormap)
     return blend(photo, _levels(heatmap), colours, image_weight)
-
-
-def check_colormap(name: str) -> None:
-    """Checks that there is such a colour map.
-
-    Raises:
-        UsageError: There is none.
-
-    """
-    if name not in COLORMAPS:
-        raise unknown_name("colour map", name, COLORMAPS)
-
-
-@cache
-def _colours(colormap: str) -> ByteArray:
-    """The 256 colours of a map, uint8 [256, 3], RGB."""
-    check_colormap(colormap)
-    steps = np.arange(256, dtype=np.uint8)[:, None]
-    return np.ascontiguousarray(cv2.applyColorMap(steps, COLORMAPS[colormap])[:, 0, ::-1])
 
 
 def _levels(heatmap: TiledMap) -> ByteArray:
@@ -106,40 +77,9 @@ def _levels(heatmap: TiledMap) -> ByteArray:
     return levels
 
 
-def encode_png(picture: ByteArray, level: int | None = None) -> bytes:
-    """PNG of a picture, uint8 [H, W, 3] (RGB) or [H, W] (grey).
-
-    Args:
-        picture: The pixels, which every level keeps.
-        level: Effort of the compression, 0 (none) to 9 (smallest); None leaves it to OpenCV, which is fast.
-
-    """
-    return _encode(".png", picture, [] if level is None else [cv2.IMWRITE_PNG_COMPRESSION, level])
-
-
-def encode_jpeg(picture: ByteArray, quality: int = 90) -> bytes:
-    """JPEG of a picture, uint8 [H, W, 3] (RGB) or [H, W] (grey), with a quality of 1 to 100.
-
-    Raises:
-        UsageError: The quality is out of range.
-
-    """
-    if not 1 <= quality <= 100:
-        raise UsageError(f"The JPEG quality is {quality}; it must lie in 1..100.")
-    return _encode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-
-
 def heatmap_to_gray(heatmap: TiledMap) -> ByteArray:
     """Heatmap [H, W] in 0..1 as 8-bit grey, uint8 [H, W], rounded; NaN counts as 0."""
     grey = np.empty(heatmap.shape, np.uint8)
     for tile in tiles(*grey.shape):
         grey[tile] = np.rint(np.clip(np.nan_to_num(heatmap[tile], nan=0.0), 0, 1) * 255)
     return grey
-
-
-def _encode(suffix: str, picture: ByteArray, options: list[int]) -> bytes:
-    pixels = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    ok, data = cv2.imencode(suffix, pixels, options)
-    if not ok:
-        raise InvalidInputError(f"A picture of {list(picture.shape)} cannot be written as {suffix[1:]}.")
-    return data.tobytes()

@@ -1,11 +1,13 @@
-"""Everything that draws, as one module: `camgraph_core.painter.Painter` with OpenCV and Pillow."""
+"""Everything that draws, as one module: `camgraph_core.painter.Painter` with Pillow and libjpeg-turbo."""
 
 from __future__ import annotations
 
+from camgraph_core.png import encode_png
 from camgraph_core.request import Window
 from camgraph_core.types import ByteArray
 from camgraph_runtime.limits import Limits
-from camgraph_runtime.pictures.overlay import encode_jpeg, encode_png, heatmap_to_gray, overlay
+from camgraph_runtime.pictures.jpeg import encode_jpeg
+from camgraph_runtime.pictures.overlay import heatmap_to_gray, overlay
 from camgraph_runtime.pictures.panel import result_panel
 from camgraph_runtime.pictures.shrink import shrunk
 from camgraph_runtime.preprocess import decode
