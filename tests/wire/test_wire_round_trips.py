@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
-from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_core.models import ModelInfo
-from camgraph_core.place import Box, Mask
-from camgraph_core.request import Request, Style
+from camgraph_core.request import Request
 from camgraph_core.result import ClassScore, Timings
 from camgraph_core.statistics import MapStatistics
-from camgraph_core.target import Rank, Target
+from camgraph_core.target import Target
 from camgraph_runtime.maps.profiles import PROFILES as RUNTIME_PROFILES
 from camgraph_runtime.pictures.colormaps import COLORMAPS as RUNTIME_COLORMAPS
 from camgraph_wire.arrays import array_from, tensor_message
@@ -35,82 +33,17 @@ from camgraph_wire.scores import (
     timings_message,
 )
 from camgraph_wire.targets import target_from, target_message
-
-M = TypeVar("M", bound=Message)
-
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-NUMBER = st.floats(allow_nan=False)
-COUNT = st.integers(0, 2**32 - 1)
-ELEMENT_TYPES = ["float16", "float32", "float64", "int8", "uint8", "int32", "int64"]
-
-
-def over_the_wire(message: M) -> M:
-    """The message as the other end reads it."""
-    return type(message).FromString(message.SerializeToString())
-
-
-@st.composite
-def arrays(draw: st.DrawFn, dtype: str | None = None, axes: int | None = None) -> np.ndarray:
-    shape = draw(st.lists(st.integers(1, 4), min_size=axes or 0, max_size=axes or 4))
-    values = np.asarray(np.random.default_rng(draw(st.integers(0, 1000))).normal(size=shape) * 50)
-    return np.asarray(values).astype(dtype or draw(st.sampled_from(ELEMENT_TYPES)))
-
-
-BOXES = st.one_of(st.builds(Box, st.integers(0, 2**63 - 1)), st.builds(Box, st.none(), st.integers(1, 2**32 - 1)))
-PLACES = st.none() | st.builds(Mask, arrays("uint8", 2)) | BOXES
-PLAIN_TARGETS = st.one_of(
-    st.builds(Target, st.none(), PLACES),
-    st.builds(Target, st.integers(0, 2**63 - 1), PLACES),
-    st.builds(Target, TEXT, PLACES),
-    st.builds(Target, st.builds(Rank, st.integers(1, 2**32 - 1)), PLACES),
-    st.builds(Target.direction, arrays("float32", 1)),
-)
-TARGETS = st.builds(
-    lambda target, contrast, negative: replace(target, contrast=contrast, negative=negative),
-    PLAIN_TARGETS,
-    st.none() | PLAIN_TARGETS,
-    st.booleans(),
-)
-STYLES = st.builds(
-    Style,
-    colormap=st.sampled_from(list(COLORMAPS)),
-    image_weight=st.floats(0, 1),
-    jpeg_quality=st.integers(1, 100),
-    png_level=st.none() | st.integers(0, 9),
-    max_side=st.none() | st.integers(1, 2**32 - 1),
-)
-REQUESTS = st.builds(
-    Request,
-    targets=st.lists(TARGETS, max_size=3),
-    top_k=st.integers(-(2**31), 2**31 - 1),
-    method=st.none() | TEXT.filter(bool),
-    layers=st.lists(TEXT, max_size=3),
-    profile=st.sampled_from(list(PROFILES)),
-    num_predictions=COUNT,
-    outputs=st.lists(st.sampled_from(list(OUTPUTS)), max_size=4),
-    style=STYLES,
-    request_id=TEXT,
-)
-SCORES = st.builds(
-    ClassScore,
-    class_index=st.integers(-1, 2**63 - 1),
-    label=TEXT,
-    score=NUMBER,
-    probability=st.floats(0, 1),
-    anchor=st.none() | st.integers(0, 2**63 - 1),
-    area=st.none() | st.floats(0, 1),
-    value=st.none() | NUMBER,
-)
-STATISTICS = st.builds(
-    MapStatistics,
-    *(NUMBER,) * 4,
-    all_nonpositive=st.booleans(),
-    constant=st.booleans(),
-    nonfinite=st.booleans(),
-)
-TIMINGS = st.builds(Timings, *(NUMBER,) * 7)
-MODELS = st.builds(
-    ModelInfo, TEXT, TEXT, st.sampled_from(list(MODEL_STATES)), TEXT, COUNT, st.lists(TEXT, max_size=3).map(tuple), TEXT
+from support.wire_values import (
+    MODELS,
+    NUMBER,
+    REQUESTS,
+    SCORES,
+    STATISTICS,
+    TARGETS,
+    TEXT,
+    TIMINGS,
+    arrays,
+    over_the_wire,
 )
 
 
