@@ -14,8 +14,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from camgraph_exporter.frontends.onnx_file import load_onnx
-from camgraph_exporter.pipeline import ExportOptions, export
+from camgraph_exporter import export
 
 _EXAMPLE = Path(__file__).resolve().parent.parent / "examples/models/efficientnet_lite0.onnx"
 
@@ -36,10 +35,9 @@ def main() -> None:
 
 def _shares(model: Path, layer: str) -> tuple[float, dict[str, float]]:
     """Export once; return the seconds that it took, and each check's share of them."""
-    loaded = load_onnx(model)
     marks: list[tuple[str, float]] = []
     started = time.perf_counter()
-    export(loaded, ExportOptions(layers=(layer,)), progress=lambda name, *_: marks.append((name, time.perf_counter())))
+    export(model, layers=layer, progress=lambda name, *_: marks.append((name, time.perf_counter())))
     total = time.perf_counter() - started
     shares: dict[str, float] = defaultdict(float)
     for (name, begin), (_, end) in itertools.pairwise(marks):

@@ -10,7 +10,7 @@ import json
 import resource
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,8 @@ from camgraph_exporter.frontends.pytorch.module import default_example, load_mod
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.layers.layers import TargetLayer
-from camgraph_exporter.pipeline import ExportOptions, export
+from camgraph_exporter.options import ExportOptions
+from camgraph_exporter.pipeline import rewrite
 from camgraph_exporter.prepare.prepare import PreparedModel, prepare
 from camgraph_exporter.tasks import Score
 from camgraph_runtime.run.engine import Engine
@@ -107,7 +108,7 @@ def _judge(result: Result, exporter: str, max_parameters: float) -> None:
         _compare(result, module, plain.model, doubts=[merged])
     if result.verdict == "pass":
         del module  # the certificate's float64 needs the room
-        export(loaded, ExportOptions())
+        rewrite(replace(loaded, layers=("auto",)), ExportOptions())
 
 
 def _compare(result: Result, module: nn.Module, model: ir.Model, doubts: list[str] | None = None) -> None:

@@ -27,7 +27,7 @@ from paired import EXAMPLE_MODEL, named_layers
 
 from camgraph_exporter.assemble.build import Built, build
 from camgraph_exporter.choose.layers import choose_layer
-from camgraph_exporter.choose.score import ScoreOptions, find_score
+from camgraph_exporter.choose.score import find_score
 from camgraph_exporter.frontends.onnx_file import load_onnx
 from camgraph_exporter.prepare.prepare import prepare
 from camgraph_exporter.running.engine import engine_with_outputs
@@ -68,7 +68,7 @@ def main(model: Path, layers: tuple[str, ...], batch: int, targets: int) -> None
 
 def _build(model: Path, name: str) -> Built:
     prepared = prepare(load_onnx(model).model)
-    score = find_score(prepared, ScoreOptions())
+    score = find_score(prepared)
     return build(prepared, score, [choose_layer(prepared, score, name)])
 
 

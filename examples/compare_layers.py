@@ -13,9 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from camgraph_exporter.assemble.build import BuildOptions
-from camgraph_exporter.input_spec import InputOptions
-from camgraph_exporter.pipeline import ExportOptions, export_file
+from camgraph_exporter import Input, export
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.pictures.jpeg import encode_jpeg
 from camgraph_runtime.pictures.overlay import overlay
@@ -32,7 +30,7 @@ TIGER_CAT = 282
 
 def main(picture: str) -> None:
     """Exports the model, explains the cat and writes the picture."""
-    explainer = export()
+    explainer = explain_layers()
     with Image.open(EXAMPLES / "photos/chelsea.png") as file:
         photo = np.asarray(file.convert("RGB"))
     tiles = [Tile(photo, "tiger cat", "EfficientNet-Lite0")]
@@ -45,14 +43,17 @@ def main(picture: str) -> None:
     Path(picture).write_bytes(encode_jpeg(panel(tiles), quality=80))
 
 
-def export() -> Explainer:
+def explain_layers() -> Explainer:
     """An explainer of the example model at the three layers, with full gradients."""
-    options = ExportOptions(
-        layers=tuple(LAYERS), build=BuildOptions(gradients=True), input=InputOptions(preset="efficientnet-lite")
-    )
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder) / "efficientnet_lite0.onnx"
-        export_file(EXAMPLES / "models/efficientnet_lite0.onnx", graph, options)
+        export(
+            EXAMPLES / "models/efficientnet_lite0.onnx",
+            graph,
+            layers=tuple(LAYERS),
+            gradients=True,
+            input=Input.preset("efficientnet-lite"),
+        )
         return Explainer(graph)
 
 

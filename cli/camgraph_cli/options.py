@@ -6,10 +6,11 @@ import functools
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import click
 
+from camgraph_core.errors import UsageError
 from camgraph_core.settings import Declared, declared, nested
 
 Command = Callable[..., None]
@@ -36,14 +37,15 @@ def options_of(**settings: type) -> Callable[[Command], Command]:
 
 
 def _all(settings: type) -> Iterator[Declared]:
-    """Yield the settings of a dataclass and of those that its fields hold."""
-    yield from declared(settings)
+    """Yield the settings that have an option, of a dataclass and of those that its fields hold."""
+    yield from (item for item in declared(settings) if not item.setting.of_python)
     for _, kind in nested(settings):
         yield from _all(kind)
 
 
 def _made(settings: type, values: Mapping[str, Any]) -> Any:
-    own = {item.field: _given(item, values[_variable(item)]) for item in declared(settings)}
+    items = (item for item in declared(settings) if not item.setting.of_python)
+    own = {item.field: _given(item, values[_variable(item)]) for item in items}
     return settings(**own, **{field: _made(kind, values) for field, kind in nested(settings)})
 
 
@@ -54,7 +56,9 @@ def _variable(item: Declared) -> str:
 def _given(item: Declared, value: Any) -> Any:
     if _turns_off(item):
         return not value
-    return tuple(value) if item.setting.repeated else value
+    if item.setting.repeated:
+        return dict(value) if get_origin(item.kind) is Mapping else tuple(value)
+    return item.default if value is None else value
 
 
 def _turns_off(item: Declared) -> bool:
@@ -63,21 +67,25 @@ def _turns_off(item: Declared) -> bool:
 
 def _option(item: Declared) -> Callable[[Command], Command]:
     setting = item.setting
-    extra: dict[str, Any] = {"help": setting.help, "required": item.is_required, "metavar": setting.metavar}
+    extra: dict[str, Any] = {
+        "help": setting.option_help or setting.help,
+        "required": item.is_required,
+        "metavar": setting.metavar,
+    }
     if item.kind is bool:
         return click.option(*item.flags, _variable(item), is_flag=True, **extra)
     extra["type"] = _type(item)
     extra["multiple"] = setting.repeated
-    if not item.is_required:
+    if setting.repeated or isinstance(item.default, str | int | float | Path):
         extra["default"] = item.default
-        extra["show_default"] = item.default not in ("", (), None)
+        extra["show_default"] = item.default not in ("", (), {})
     return click.option(*item.flags, _variable(item), **extra)
 
 
 def _type(item: Declared) -> Any:
     setting = item.setting
     if setting.read is not None:
-        return click.types.FuncParamType(_reader(setting.read))
+        return click.types.FuncParamType(_reader(item, setting.read))
     if item.choices:
         return click.Choice(item.choices)
     if item.kind in (int, float):
@@ -99,11 +107,15 @@ def _number(item: Declared) -> Any:
     return item.kind
 
 
-def _reader(read: Callable[[str], Any]) -> Callable[[Any], Any]:
+def _reader(item: Declared, read: Callable[[str], Any]) -> Callable[[Any], Any]:
     """Make it take what a file may hold as well: an array is the text of its items with commas between."""
 
     def read_any(value: Any) -> Any:
-        return read(",".join(map(str, value)) if isinstance(value, list) else str(value))
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        try:
+            return read(text)
+        except ValueError as error:
+            raise UsageError(f"--{item.name} is {error}, not {text!r}.") from error
 
     return read_any
 

@@ -9,12 +9,13 @@ The declaration is the annotated field of a frozen dataclass::
         def __post_init__(self) -> None:
             check_settings(self)
 
-`camgraph_cli.options` makes options of it. What has no `Setting` is an argument of Python alone.
+`camgraph_cli.options` makes options of it, except of those that are for Python alone.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import types
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -28,6 +29,7 @@ class Setting:
 
     Attributes:
         help: What it does, in a sentence or two.
+        option_help: What the option does, where it says less than Python does, or the opposite.
         option: The option's flags, where they are not the field's name: `-o --output`. A flag of another meaning than
             the field (`--fast-int8` of `exact_int8 = True`) sets the field to the opposite of its default.
         choices: All possible values of a text; those of a `Literal` are known.
@@ -36,13 +38,16 @@ class Setting:
         at_most: Highest possible number.
         path: What a path must be: a file that exists, a folder that exists, or a file to be written.
         repeated: Whether the option may be given several times.
-        read: Turns text of the command line or of a file into the value; may raise `UsageError`.
+        of_python: Whether it is for Python alone, as no text can say it.
+        read: Turns text of the command line or of a file into the value, or for a mapping into a name and a value. Its
+            `ValueError` says what the text should be: "a list of numbers such as 1,2".
         metavar: What the help shows in place of the value.
 
     """
 
     help: str
     _: dataclasses.KW_ONLY
+    option_help: str = ""
     option: str = ""
     choices: tuple[str, ...] = ()
     at_least: float | None = None
@@ -50,6 +55,7 @@ class Setting:
     at_most: float | None = None
     path: Literal["file", "folder", "new"] = "new"
     repeated: bool = False
+    of_python: bool = False
     read: Callable[[str], Any] | None = None
     metavar: str | None = None
 
@@ -85,9 +91,9 @@ class Declared:
 
 
 def declared(settings: type) -> Iterator[Declared]:
-    """Each setting of a dataclass, in the order of its fields."""
+    """Each setting of a dataclass: its own in the order of its fields, then those of its bases."""
     hints = get_type_hints(settings, include_extras=True)
-    for field in dataclasses.fields(settings):
+    for field in _fields(settings):
         if get_origin(hints[field.name]) is Annotated:
             kind, setting = get_args(hints[field.name])
             yield Declared(field.name, _without_none(kind), _default(field), setting)
@@ -96,10 +102,15 @@ def declared(settings: type) -> Iterator[Declared]:
 def nested(settings: type) -> Iterator[tuple[str, type]]:
     """Each field that holds further settings, with their class."""
     hints = get_type_hints(settings)
-    for field in dataclasses.fields(settings):
+    for field in _fields(settings):
         kind = hints[field.name]
         if isinstance(kind, type) and dataclasses.is_dataclass(kind) and any(declared(kind)):
             yield field.name, kind
+
+
+def _fields(settings: type) -> list[dataclasses.Field[Any]]:
+    order = {name: number for number, kind in enumerate(settings.__mro__) for name in inspect.get_annotations(kind)}
+    return sorted(dataclasses.fields(settings), key=lambda field: order[field.name])
 
 
 def check_settings(settings: Any) -> None:

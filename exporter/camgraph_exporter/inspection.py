@@ -1,4 +1,4 @@
-"""What `camgraph inspect` tells of a model: its layers with what they see and cost, its score, a guess of its input."""
+"""What an inspection tells of a model: its layers with what they see and cost, its score, and its input."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_ir as ir
 
+from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.assemble.build import build
+from camgraph_exporter.choose.choice import choose_input
 from camgraph_exporter.choose.layers import branches_of, candidate_layers, choose_layer, choose_layers
-from camgraph_exporter.choose.score import ScoreOptions, find_score
+from camgraph_exporter.choose.score import find_score
 from camgraph_exporter.graph.dims import Dim, dims_of
-from camgraph_exporter.input_spec import Input, InputOptions, make_input
+from camgraph_exporter.image.options import Input
 from camgraph_exporter.layers.layers import TargetLayer, spatial_layers
+from camgraph_exporter.pipeline import ReadModel
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.reading.receptive_field import receptive_fields
@@ -52,21 +55,26 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A model as the exporter sees it; the best candidate comes first, then back towards the image."""
+    """A model as the exporter sees it; the best candidate comes first, then back towards the image.
+
+    `image`: name of the image input. `notes`: what the user should know, one sentence each.
+    """
 
     score: Score
     candidates: list[Candidate]
-    input: Input
+    input: pb.InputSpec
+    image: str
+    notes: tuple[str, ...] = ()
 
 
-def inspect_model(prepared: PreparedModel, options: ScoreOptions) -> Inspection:
-    """Find the score and rank the layers of a prepared model.
+def inspect_model(model: ReadModel) -> Inspection:
+    """Rank the layers of a model that was read.
 
     Raises:
-        ExportError: the model has no score or no feature map.
+        ExportError: the model has no feature map.
 
     """
-    score = find_score(prepared, options)
+    prepared, score = model.prepared, model.score
     chosen = choose_layers(prepared, score)
     names = {layer.name for layer in chosen}
     others = [layer for layer in reversed(candidate_layers(prepared, score)) if layer.name not in names]
@@ -85,7 +93,9 @@ def inspect_model(prepared: PreparedModel, options: ScoreOptions) -> Inspection:
         )
         for layer in [*chosen, *others]
     ]
-    return Inspection(score, candidates, make_input(prepared, InputOptions()))
+    made = choose_input(model.loaded, prepared, Input())
+    notes = (*model.loaded.notes, *prepared.notes, score.note, candidates[0].layer.note, *made.notes)
+    return Inspection(score, candidates, made.spec, str(prepared.image.name), tuple(filter(None, notes)))
 
 
 def _parameters_behind(prepared: PreparedModel, score: ir.Value) -> dict[ir.Value, int]:
@@ -106,22 +116,20 @@ def _is_real(value: ir.Value) -> bool:
     return value.dtype is not None and value.dtype not in (ir.DataType.INT64, ir.DataType.BOOL, ir.DataType.STRING)
 
 
-def measure_costs(prepared: PreparedModel, inspection: Inspection, options: ScoreOptions) -> Iterator[Candidate]:
-    """Time each candidate's explainable graph against the trained model, in pairs on this machine.
-
-    `options` say which score the inspection is about.
-    """
+def measure_costs(model: ReadModel, inspection: Inspection) -> Iterator[Candidate]:
+    """Time each candidate's explainable graph against the trained model, in pairs on this machine."""
+    prepared = model.prepared
     folder = weights_folder(prepared.model)
     plain = load_engine(ir.to_proto(prepared.model), folder)
     feeds = _feeds(prepared)
     for candidate in inspection.candidates:
-        model = prepared.model.clone()
+        clone = prepared.model.clone()
         copy = PreparedModel(
-            model, next(v for v in model.graph.inputs if v.name == prepared.image.name), prepared.probe
+            clone, next(v for v in clone.graph.inputs if v.name == prepared.image.name), prepared.probe
         )
-        score = find_score(copy, options)
+        score = find_score(copy, model.options, num_labels=model.num_labels)
         build(copy, score, [choose_layer(copy, score, candidate.layer.name)])
-        explained = load_engine(ir.to_proto(model), folder)
+        explained = load_engine(ir.to_proto(clone), folder)
         full = {**feeds, **_targets(prepared, explained, feeds)}
         yield replace(candidate, measured_cost=_median_ratio(plain, explained, feeds, full) - 1)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Sequence
 
-import onnx_ir as ir
-
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.assemble.build import Built
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.tensor_spec import tensor_spec
 from camgraph_runtime.manifest import FORMAT_VERSION
 
 _STRAIGHT_THROUGH = (
@@ -46,14 +45,6 @@ def make_manifest(built: Built, source: pb.Source, input_spec: pb.InputSpec, lab
             *(layer.note for layer in built.layers if layer.note),
         ],
     )
-
-
-def tensor_spec(value: ir.Value) -> pb.TensorSpec:
-    """Describe a value by name, element type and shape."""
-    dtype = value.dtype.numpy().name if value.dtype is not None else "float32"
-    dims = dims_of(value) if value.shape is not None else ()
-    shape = [str(dim) if not str(dim).startswith("?") else "?" for dim in dims]
-    return pb.TensorSpec(name=str(value.name), dtype=dtype, shape=shape)
 
 
 def _tool_versions() -> dict[str, str]:

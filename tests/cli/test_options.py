@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,7 +23,12 @@ def read_size(text: str) -> tuple[int, int]:
         height, width = text.split(",")
         return int(height), int(width)
     except ValueError as error:
-        raise UsageError(f"--size is H,W, not {text!r}.") from error
+        raise ValueError("H,W") from error
+
+
+def read_pair(text: str) -> tuple[str, int]:
+    name, _, number = text.partition("=")
+    return name, int(number)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,10 +47,14 @@ class Every:
     colour: Annotated[Literal["red", "blue"], Setting("Which one.")] = "red"
     shape: Annotated[str | None, Setting("Which one.", choices=("round", "square"))] = None
     loud: Annotated[bool, Setting("Make noise.")] = False
-    exact: Annotated[bool, Setting("Do not take care.", option="--sloppy")] = True
+    exact: Annotated[bool, Setting("Take care.", option_help="Do not take care.", option="--sloppy")] = True
     tags: Annotated[Sequence[str], Setting("Names.", option="-t --tag", repeated=True)] = ()
+    words: Annotated[Sequence[str], Setting("A text, or several in Python.")] = ()
     size: Annotated[tuple[int, int] | None, Setting("Its size.", read=read_size, metavar="H,W")] = None
-    of_python_alone: int = 7
+    named: Annotated[Mapping[str, int], Setting("Numbers.", option="--set", repeated=True, read=read_pair)] = (
+        dataclasses.field(default_factory=dict)
+    )
+    of_python_alone: Annotated[int, Setting("A number.", of_python=True)] = 7
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -72,9 +81,11 @@ CASES = [
     ("shape", "round", "--shape", "round", "shape = 'round'"),
     ("loud", True, "--loud", "", "loud = true"),
     ("exact", False, "--sloppy", "", "sloppy = true"),
+    ("words", "a b", "--words", "a b", "words = 'a b'"),
     ("tags", ("a",), "--tag", "a", "tag = ['a']"),
     ("tags", ("a b",), "-t", "a b", "tag = 'a b'"),
     ("size", (3, 4), "--size", "3,4", "size = [3, 4]"),
+    ("named", {"a": 1}, "--set", "a=1", "set = ['a=1']"),
     ("inner", Inner(0.25), "--ratio", "0.25", "ratio = 0.25"),
 ]
 
@@ -139,8 +150,10 @@ def test_limits_of_numbers(ratio, complaint):
 
 def test_the_help_is_the_declaration():
     context = click.Context(work, info_name="work")
+    options = [item for item in declared(Every) if not item.setting.of_python]
     records = {public_name(option): option.get_help_record(context) for option in work.params[1:]}
-    for item in declared(Every):
+    assert "of_python_alone" not in records
+    for item in options:
         flags, text = records[item.name.replace("-", "_")]
-        assert item.setting.help in text
+        assert (item.setting.option_help or item.setting.help) in text
         assert all(flag in flags for flag in item.flags)

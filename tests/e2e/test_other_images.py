@@ -12,7 +12,7 @@ from PIL import Image
 
 from camgraph_client import Client
 from camgraph_core.errors import InvalidInputError, UsageError
-from camgraph_exporter.input_spec import InputOptions
+from camgraph_exporter import Input
 from camgraph_runtime import Explainer
 from support.exporting import camgraph, complaint, exported
 from support.nets import CLASSES, Net
@@ -49,7 +49,7 @@ def bands(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def grey(tmp_path: Path) -> Path:
-    exported(model(1), tmp_path, input=InputOptions(preset="zero-one"))
+    exported(model(1), tmp_path, input=Input.preset("zero-one"))
     return tmp_path / "cam.onnx"
 
 

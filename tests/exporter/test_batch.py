@@ -10,8 +10,8 @@ import onnx
 import pytest
 
 from camgraph_core.request import Request
+from camgraph_exporter import Exported, export
 from camgraph_exporter.errors import CertificateError
-from camgraph_exporter.pipeline import Exported, ExportOptions, export_file
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.run.engine import Engine
 from support.nets import CLASSES, Net, classifier, trunk
@@ -54,7 +54,7 @@ FREEABLE = {
 
 def _export(model: onnx.ModelProto, folder: Path) -> Exported:
     onnx.save(model, folder / "source.onnx")
-    return export_file(folder / "source.onnx", folder / "cam.onnx", ExportOptions())
+    return export(folder / "source.onnx", folder / "cam.onnx")
 
 
 @pytest.mark.parametrize("name", [name for name in FREEABLE if name != "moved to the end"])

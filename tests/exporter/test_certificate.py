@@ -13,8 +13,7 @@ import onnx_ir as ir
 import pytest
 from onnx import helper, numpy_helper
 
-import camgraph_exporter.pipeline as export_module
-from camgraph_exporter.assemble.build import BuildOptions
+from camgraph_exporter import pipeline
 from camgraph_exporter.certificate import checks, source_outputs
 from camgraph_exporter.certificate.certify import certify, require
 from camgraph_exporter.certificate.subject import Subject
@@ -105,7 +104,7 @@ def test_a_lost_branch_is_caught_at_its_node(
 
 def test_a_changed_source_output_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The graph's weights differ from the source's by one part in ten thousand."""
-    assemble = export_module._assemble
+    assemble = pipeline.assemble
 
     def changed(*arguments: Any) -> onnx.ModelProto:
         proto = assemble(*arguments)
@@ -113,7 +112,7 @@ def test_a_changed_source_output_is_caught(tmp_path: Path, monkeypatch: pytest.M
         tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(1.0001), tensor.name))
         return proto
 
-    monkeypatch.setattr(export_module, "_assemble", changed)
+    monkeypatch.setattr(pipeline, "assemble", changed)
     with pytest.raises(CertificateError, match=r"source-outputs is off by .* at 'logits', allowed is 0"):
         exported(classifier(), tmp_path)
 
@@ -162,7 +161,7 @@ def test_a_graph_that_mixes_images_of_a_batch_is_caught_at_its_node(
     model = net.model(net.pooled_head(mix(net, trunk(net, net.image())), 16))
     expected = r"batch-and-targets is off by .* at 'node/.* \((Sub|Add|ReduceMean|Mul|Slice)\)'"
     with pytest.raises(CertificateError, match=expected):
-        in_memory(model, tmp_path, build=BuildOptions(skippable=skippable))
+        in_memory(model, tmp_path, skippable=skippable)
 
 
 @pytest.mark.parametrize("check", checks.ALL)

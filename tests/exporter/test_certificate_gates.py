@@ -9,16 +9,14 @@ import numpy as np
 import onnx
 import pytest
 
-from camgraph_exporter.assemble.build import BuildOptions
+from camgraph_exporter import Exported
 from camgraph_exporter.certificate import batches
 from camgraph_exporter.certificate.certify import certify
 from camgraph_exporter.certificate.checks import float32_close
 from camgraph_exporter.certificate.measures import relative_l2
 from camgraph_exporter.certificate.subject import Subject
 from camgraph_exporter.certificate.telling import draw_telling
-from camgraph_exporter.choose.score import ScoreOptions
 from camgraph_exporter.errors import CertificateError
-from camgraph_exporter.pipeline import Exported
 from camgraph_runtime.run.engine import Engine
 from support.exporting import in_memory
 from support.nets import Net, trunk
@@ -62,7 +60,7 @@ def _subject(made: Exported, **options: Any) -> Subject:
 @gated
 @pytest.mark.parametrize("skippable", [False, True])
 def test_gates_that_rounding_decides_do_not_refuse_a_right_graph(net: str, skippable: bool, tmp_path: Path) -> None:
-    options = {"layers": ("thrice",), "build": BuildOptions(skippable=skippable, gradients=True)}
+    options = {"layers": ("thrice",), "skippable": skippable, "gradients": True}
     made = in_memory(NETS[net](), tmp_path, **options)
     assert made.manifest.certificate.passed
     for seed in range(1, 4):
@@ -132,7 +130,7 @@ def _two_scales() -> onnx.ModelProto:
 
 def test_targets_are_drawn_that_a_layer_has_gradients_for(tmp_path: Path) -> None:
     """Four boxes of 260 depend on the coarse map: the first random ones rarely do, and zeros would prove nothing."""
-    options = {"layers": ("coarse",), "score": ScoreOptions(task="detection", class_axis=2)}
+    options = {"layers": ("coarse",), "task": "detection", "class_axis": 2}
     made = in_memory(_two_scales(), tmp_path, **options)
     subject = _subject(made)
     for check in ("gradient-float32", "gradient-finite-differences", "anything"):

@@ -11,8 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.input_spec import InputOptions
-from camgraph_exporter.pipeline import ExportOptions, export_file
+from camgraph_exporter import Input, export
 from camgraph_runtime.run.engine import Engine
 
 
@@ -138,8 +137,7 @@ def case(request: pytest.FixtureRequest, shared: Path, tmp_path_factory: pytest.
 def _export(models: Path, folder: Path, model: Trained, index: int) -> Case:
     source, path = models / f"{model.name}.onnx", folder / "cam.onnx"
     layer = "auto" if index == 0 else model.layers[index].name
-    options = ExportOptions(layers=(layer,), input=InputOptions(preset=model.preset))
-    manifest = export_file(source, path, options).manifest
+    manifest = export(source, path, layers=(layer,), input=Input(based_on=model.preset)).manifest
     return Case(model, index, manifest, path, Engine(path), source, Engine(source))
 
 

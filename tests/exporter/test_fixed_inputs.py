@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from camgraph_core.errors import UsageError
-from camgraph_exporter import ExportOptions, export_file
+from camgraph_exporter import export
 from camgraph_runtime.run.engine import Engine
 from support.exporting import camgraph, complaint, images
 from support.nets import CLASSES, IMAGE, Net, trunk
@@ -162,7 +162,7 @@ def test_a_second_input_is_what_the_source_would_get(name: str, form: str, tmp_p
     build, given, full = SECOND[name]
     onnx.save(build(), tmp_path / "source.onnx")
     if form == "program" and not isinstance(given, str):
-        export_file(tmp_path / "source.onnx", tmp_path / "cam.onnx", ExportOptions(fixed={"other": given}))
+        export(tmp_path / "source.onnx", tmp_path / "cam.onnx", fixed={"other": given})
     else:
         setting = given if isinstance(given, str) else _written(given, tmp_path)
         said = camgraph("export", tmp_path / "source.onnx", "-o", tmp_path / "cam.onnx", "--set", f"other={setting}")
@@ -185,8 +185,7 @@ def _written(array: np.ndarray | list[float], folder: Path) -> Path:
 
 def test_what_follows_the_batch_is_noted(tmp_path: Path) -> None:
     onnx.save(_beside(("batch", 3), _beside_features), tmp_path / "source.onnx")
-    options = ExportOptions(fixed={"other": [1, 0, 3]})
-    notes = list(export_file(tmp_path / "source.onnx", tmp_path / "cam.onnx", options).manifest.notes)
+    notes = list(export(tmp_path / "source.onnx", tmp_path / "cam.onnx", fixed={"other": [1, 0, 3]}).manifest.notes)
     assert "The model's input is fixed: 'other' at 1, 0, 3." in notes
     assert "The values are the same for every image of a batch: 'other'." in notes
 
@@ -218,4 +217,4 @@ def test_a_file_that_is_no_array_is_refused(tmp_path: Path) -> None:
 def test_integers_are_not_cut_off(tmp_path: Path) -> None:
     onnx.save(_beside(("prompts", "length"), _prompts, dtype=INT64), tmp_path / "source.onnx")
     with pytest.raises(UsageError, match="holds int64, which cannot be all of the values"):
-        export_file(tmp_path / "source.onnx", tmp_path / "cam.onnx", ExportOptions(fixed={"other": [1.5, 2.0]}))
+        export(tmp_path / "source.onnx", tmp_path / "cam.onnx", fixed={"other": [1.5, 2.0]})

@@ -8,17 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from camgraph_exporter.assemble.build import BuildOptions
+from camgraph_exporter import Input, export
 from camgraph_exporter.certificate.measures import relative_l2
-from camgraph_exporter.input_spec import InputOptions
-from camgraph_exporter.pipeline import ExportOptions, export_file
 from camgraph_runtime import Explainer
 from camgraph_runtime.run.engine import Engine
 
 PHOTOS = {"chelsea": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg"}
 MODELS = {
-    "efficientnet_lite0": InputOptions(preset="efficientnet-lite"),
-    "cifar10_resnet20": InputOptions(preset="imagenet", resize="center-square", filter="lanczos"),
+    "efficientnet_lite0": Input.preset("efficientnet-lite"),
+    "cifar10_resnet20": Input(based_on="imagenet", resize="center-square", filter="lanczos"),
 }
 LAYERS = ("last", "mid", "early")
 # Deep in a network a ReLU gate near zero may flip between torch and onnxruntime.
@@ -50,10 +48,11 @@ def golden(request: pytest.FixtureRequest, shared: Path, tmp_path_factory: pytes
     folder = tmp_path_factory.mktemp(name)
     with np.load(shared / "reference" / f"{name}.chelsea.npz") as file:
         layers = tuple(str(file[f"{layer}.tensor"]) for layer in LAYERS)
-    options = ExportOptions(layers, build=BuildOptions(gradients=True), input=MODELS[name])
     with pytest.MonkeyPatch.context() as patch:  # the certificate takes most of the time, and has tests of its own
         patch.setattr("camgraph_exporter.certificate.certify.ALL", [])
-        export_file(shared / "models" / f"{name}.onnx", folder / "cam.onnx", options)
+        export(
+            shared / "models" / f"{name}.onnx", folder / "cam.onnx", layers=layers, gradients=True, input=MODELS[name]
+        )
     return Golden(name, shared, folder / "cam.onnx")
 
 

@@ -10,8 +10,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from camgraph_exporter.assemble.build import BuildOptions
-from camgraph_exporter.pipeline import ExportOptions, export_file
+from camgraph_exporter import export
 from support.exporting import images, run_graph
 from support.nets import Net
 
@@ -51,8 +50,7 @@ def _by_torch(model: onnx.ModelProto, image: np.ndarray, target: int) -> np.ndar
 def test_it_is_guided_backpropagation(tmp_path: Path) -> None:
     model = _net()
     onnx.save(model, tmp_path / "source.onnx")
-    options = ExportOptions(build=BuildOptions(guided=True))
-    made = export_file(tmp_path / "source.onnx", tmp_path / "cam.onnx", options)
+    made = export(tmp_path / "source.onnx", tmp_path / "cam.onnx", guided=True)
     assert made.manifest.image_gradient_tensor == "image_gradient"
     image = images((2, 3, 16, 16))
     found = run_graph(tmp_path / "cam.onnx", image, [1, 4])["image_gradient"]

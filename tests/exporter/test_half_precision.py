@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from camgraph_exporter.pipeline import Exported, ExportOptions, export_file
+from camgraph_exporter import Exported, export
 from camgraph_runtime.run.engine import Engine
 from support.quantised_nets import BRANCHES, RESIDUAL, float_net, photos
 
@@ -41,7 +41,7 @@ def _halved(model: onnx.ModelProto, *, half_ends: bool, element: int = TensorPro
 
 def _export(model: onnx.ModelProto, folder: Path, layer: str) -> Exported:
     onnx.save(model, folder / "model.onnx")
-    return export_file(folder / "model.onnx", folder / "out.onnx", ExportOptions(layers=(layer,)))
+    return export(folder / "model.onnx", folder / "out.onnx", layers=(layer,))
 
 
 def _weights(exported: Exported, image: np.ndarray) -> np.ndarray:

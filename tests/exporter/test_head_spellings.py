@@ -11,8 +11,7 @@ import onnx
 import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.choose.score import ScoreOptions
-from camgraph_exporter.pipeline import ExportOptions, export_file
+from camgraph_exporter import export
 from camgraph_runtime import Explainer, Target, Threads
 from support.exporting import images
 from support.head_spellings import CLASSES, SPELLINGS, Spelling, spelled
@@ -23,8 +22,7 @@ _IMAGE = images((1, 3, 16, 16))
 
 def _exported(model: onnx.ModelProto, path: Path, **score: str) -> Explainer:
     onnx.save(model, path.with_suffix(".source.onnx"))
-    options = ExportOptions(layers=["block"], score=ScoreOptions(**score))  # type: ignore[arg-type]  # from a table
-    export_file(path.with_suffix(".source.onnx"), path, options)
+    export(path.with_suffix(".source.onnx"), path, layers=["block"], **score)
     return Explainer(path, threads=Threads(1))
 
 
@@ -86,7 +84,7 @@ def test_a_named_score_brings_no_second_softmax(tmp_path: Path, named: str) -> N
     net = Net(seed=11)
     z = net.node("Mul", net.pooled_head(trunk(net, net.image()), 16, name="plain"), net.weight(np.float32(0.2)))
     model = net.model(net.node("Softmax", z, axis=1, name="out"))
-    found = _exported(model, tmp_path / "cam.onnx", tensor=named).explain(tensor=_IMAGE, num_predictions=CLASSES)
+    found = _exported(model, tmp_path / "cam.onnx", score=named).explain(tensor=_IMAGE, num_predictions=CLASSES)
     own = _own(model, "out")[0]
     assert {item.class_index: item.probability for item in found.predictions} == pytest.approx(
         dict(enumerate(own)), abs=1e-6

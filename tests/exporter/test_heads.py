@@ -9,9 +9,8 @@ import onnx
 import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.choose.score import ScoreOptions
+from camgraph_exporter import Exported, export
 from camgraph_exporter.errors import ScoreError
-from camgraph_exporter.pipeline import Exported, ExportOptions, export_file
 from camgraph_runtime.run.engine import Engine
 from support.exporting import images
 from support.nets import Net, trunk
@@ -22,8 +21,7 @@ _IMAGE = images((2, 3, 16, 16))
 def _export(model: onnx.ModelProto, folder: Path, layer: str = "block", **score: str | int) -> tuple[Exported, Engine]:
     """Export at a layer; the certificate checks the weights of the head against finite differences of its own score."""
     onnx.save(model, folder / "source.onnx")
-    options = ExportOptions(layers=[layer], score=ScoreOptions(**score))  # type: ignore[arg-type]  # from a table
-    made = export_file(folder / "source.onnx", folder / "cam.onnx", options)
+    made = export(folder / "source.onnx", folder / "cam.onnx", layers=[layer], **score)
     return made, Engine(folder / "cam.onnx")
 
 
@@ -160,7 +158,7 @@ def test_a_joined_classifier_keeps_all_its_classes(tmp_path: Path) -> None:
 
 def test_naming_the_scores_that_are_found_changes_nothing(tmp_path: Path) -> None:
     found, _ = _export(_joined_detector(boxes_first=True), tmp_path)
-    named, _ = _export(_joined_detector(boxes_first=True), tmp_path, tensor="boxes:1")
+    named, _ = _export(_joined_detector(boxes_first=True), tmp_path, score="boxes:1")
     assert named.manifest.head == found.manifest.head
 
 
@@ -259,7 +257,7 @@ def _two_outputs() -> onnx.ModelProto:
 
 
 def test_one_of_several_outputs_can_be_explained(tmp_path: Path) -> None:
-    first, _ = _export(_two_outputs(), tmp_path, tensor="species")
+    first, _ = _export(_two_outputs(), tmp_path, score="species")
     assert (first.manifest.head.score_tensor, first.manifest.head.num_classes) == ("species", 5)
     second, _ = _export(_two_outputs(), tmp_path)
     assert (second.manifest.head.num_classes, second.manifest.head.kind) == (3, pb.HEAD_KIND_SOFTMAX)
@@ -268,7 +266,7 @@ def test_one_of_several_outputs_can_be_explained(tmp_path: Path) -> None:
 
 
 def test_a_wrong_guess_of_the_head_can_be_overruled(tmp_path: Path) -> None:
-    made, _ = _export(_two_outputs(), tmp_path, tensor="species", head="sigmoid")
+    made, _ = _export(_two_outputs(), tmp_path, score="species", head="sigmoid")
     assert made.manifest.head.kind == pb.HEAD_KIND_SIGMOID
 
 

@@ -15,8 +15,7 @@ from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError, UsageError
-from camgraph_exporter.input_spec import InputOptions
-from camgraph_exporter.pipeline import Exported
+from camgraph_exporter import Exported, Input
 from camgraph_runtime import Explainer
 from camgraph_runtime.run.engine import Engine
 from support.exporting import camgraph, complaint, exported
@@ -259,13 +258,13 @@ def test_what_tells_nothing_stays_a_guess(front: Front | None, tmp_path: Path) -
 
 
 def test_what_is_stated_is_done_and_said_when_the_graph_does_it_too(tmp_path: Path) -> None:
-    stated = InputOptions(preset="imagenet")
+    stated = Input.preset("imagenet")
     manifest = exported(classifier(imagenet), tmp_path, input=stated).manifest
     assert list(manifest.input.mean) == list(MEAN)
     assert list(manifest.notes) == [
         f"{FORMULA}. What was stated for the input is done before that; leave it out to have it done once."
     ]
-    raw = exported(classifier(imagenet), tmp_path, input=InputOptions(preset="raw")).manifest
+    raw = exported(classifier(imagenet), tmp_path, input=Input.preset("raw")).manifest
     assert list(raw.notes) == [f"{FORMULA}, so pixels go in as they are."]
 
 
@@ -273,9 +272,9 @@ def test_what_is_stated_is_done_and_said_when_the_graph_does_it_too(tmp_path: Pa
     ("dtype", "options", "levels"),
     [
         (TensorProto.UINT8, {"divisor": 255}, 2),
-        (TensorProto.UINT8, {"preset": "imagenet"}, 3),
-        (TensorProto.INT8, {"preset": "minus-one-one"}, 3),
-        (TensorProto.INT32, {"preset": "zero-one"}, 2),
+        (TensorProto.UINT8, {"based_on": "imagenet"}, 3),
+        (TensorProto.INT8, {"based_on": "minus-one-one"}, 3),
+        (TensorProto.INT32, {"based_on": "zero-one"}, 2),
         (TensorProto.UINT8, {"mean": (0.0,), "std": (64.0,)}, 5),
     ],
 )
@@ -283,13 +282,13 @@ def test_a_handful_of_values_is_refused(dtype: int, options: dict[str, Any], lev
     with pytest.raises(
         UsageError, match=f"of the 256 values of a pixel, what was stated leaves {levels} whole numbers"
     ):
-        exported(classifier(cast, dtype=dtype), tmp_path, input=InputOptions(**options))
+        exported(classifier(cast, dtype=dtype), tmp_path, input=Input(**options))
 
 
 def test_whole_numbers_can_be_stated(tmp_path: Path) -> None:
-    stated = exported(classifier(cast, dtype=TensorProto.INT8), tmp_path, input=InputOptions(preset="raw"))
+    stated = exported(classifier(cast, dtype=TensorProto.INT8), tmp_path, input=Input.preset("raw"))
     assert list(stated.manifest.input.mean) == [128] * 3
-    own = InputOptions(divisor=2, mean=(10,), std=(1,))
+    own = Input(divisor=2, mean=(10,), std=(1,))
     kept = exported(classifier(cast, dtype=TensorProto.UINT8), tmp_path, input=own)
     assert (kept.manifest.input.divisor, list(kept.manifest.input.mean)) == (2, [10] * 3)
 
@@ -324,7 +323,7 @@ def test_open_channels_are_found(
 ) -> None:
     inside = 12 if "space to depth" in request.node.name else channels
     model = classifier(front, shape, channels=inside)
-    graph = exported(model, tmp_path, input=InputOptions(size=(SIDE, SIDE), preset="raw"))
+    graph = exported(model, tmp_path, input_size=(SIDE, SIDE), input=Input.preset("raw"))
     assert graph.manifest.input.tensor.shape[axis] == str(channels)
     assert graph.manifest.input.layout == (pb.LAYOUT_NCHW if axis == 1 else pb.LAYOUT_NHWC)
     pixels = RNG.integers(0, 256, (SIDE, SIDE, channels), np.uint8)
@@ -367,7 +366,7 @@ def test_any_number_of_channels(channels: int, layout: str, tmp_path: Path) -> N
     shape = ("N", channels, SIDE, SIDE) if layout == "first" else ("N", SIDE, SIDE, channels)
     model = classifier(None if layout == "first" else to_nchw, shape, channels=channels)
     means, stds = [0.1 * c for c in range(channels)], [1 + 0.1 * c for c in range(channels)]
-    graph = exported(model, tmp_path, input=InputOptions(divisor=100, mean=means, std=stds))
+    graph = exported(model, tmp_path, input=Input(divisor=100, mean=means, std=stds))
     assert graph.manifest.input.channel_order == pb.CHANNEL_ORDER_STORED
     image = (RNG.random((SIDE, SIDE, channels)) * 300).astype(np.float32)
     check(graph, tmp_path, image, tensor_of((image / 100 - means) / stds, shape, model))
@@ -427,7 +426,7 @@ def test_segmentation_of_any_image(shape: tuple[str, ...], tmp_path: Path) -> No
     last = net.node("Relu", net.conv(net.node("Relu", net.conv(x, (channels, 8), strides=[2, 2])), (8, 16)))
     scores = net.conv(last, (16, CLASSES), kernel=1, name="scores")
     model = net.model(scores, shapes={scores: ("N", CLASSES, "oh", "ow")})
-    exported(model, tmp_path, input=InputOptions(size=(SIDE, SIDE), preset="raw"))
+    exported(model, tmp_path, input_size=(SIDE, SIDE), input=Input.preset("raw"))
     image = RNG.integers(0, 256, (SIDE, SIDE, channels), np.uint8)
     tensor = (image[:, :, 0] if channels == 1 else image if shape[-1] == "c" else image.transpose(2, 0, 1))[None]
     [expected] = Engine(tmp_path / "source.onnx").run({"image": tensor.astype(np.float32)}).values()

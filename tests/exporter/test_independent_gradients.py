@@ -13,10 +13,9 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from camgraph_exporter.assemble.build import BuildOptions
+from camgraph_exporter import export
 from camgraph_exporter.certificate.measures import relative_l2
 from camgraph_exporter.float64 import Float64Evaluator
-from camgraph_exporter.pipeline import ExportOptions, export_file
 from camgraph_runtime.run.engine import Engine
 from support.nets import CLASSES, Net, classifier, deep_classifier, trunk
 
@@ -26,10 +25,9 @@ TOLERANCE = 1e-6
 
 
 def _export(source: Path, folder: Path, layer: str) -> onnx.ModelProto:
-    options = ExportOptions((layer,), build=BuildOptions(gradients=True))
     with pytest.MonkeyPatch.context() as patch:  # a certificate would prove the same by a third way, more slowly
         patch.setattr("camgraph_exporter.certificate.certify.ALL", [])
-        return export_file(source, folder / "cam.onnx", options).model
+        return export(source, folder / "cam.onnx", layers=layer, gradients=True).model
 
 
 def _by_export(graph: onnx.ModelProto, layer: str, activations: np.ndarray, classes: list[int]) -> np.ndarray:

@@ -11,8 +11,8 @@ import onnx_ir as ir
 import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter import export
 from camgraph_exporter.errors import CertificateError
-from camgraph_exporter.pipeline import ExportOptions, export_file
 from camgraph_exporter.quantised.exact_weights import may_saturate
 from camgraph_runtime.run.engine import Engine
 from support.nets import classifier
@@ -24,8 +24,7 @@ CPU = type[SaturatingCpu]
 
 def _export(model: onnx.ModelProto, folder: Path, *, exact_int8: bool = True) -> pb.Manifest:
     onnx.save(model, folder / "source.onnx")
-    options = ExportOptions(exact_int8=exact_int8)
-    return export_file(folder / "source.onnx", folder / "cam.onnx", options).manifest
+    return export(folder / "source.onnx", folder / "cam.onnx", exact_int8=exact_int8).manifest
 
 
 def _notes(manifest: pb.Manifest) -> list[str]:

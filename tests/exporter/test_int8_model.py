@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from camgraph_exporter.pipeline import ExportOptions, export_file
+from camgraph_exporter import export
 from camgraph_runtime.run.engine import Engine
 
 
@@ -18,7 +18,7 @@ def graphs(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     made = {}
     for name in ("efficientnet_lite0", "efficientnet_lite0_int8_qdq"):
         made[name] = folder / f"{name}.onnx"
-        export_file(shared / "models" / f"{name}.onnx", made[name], ExportOptions())
+        export(shared / "models" / f"{name}.onnx", made[name])
     return made
 
 

@@ -15,10 +15,8 @@ import numpy as np
 import pytest
 
 from camgraph_core.place import Mask
-from camgraph_exporter.choose.score import ScoreOptions
+from camgraph_exporter import Exported, Input
 from camgraph_exporter.errors import LayerError
-from camgraph_exporter.input_spec import InputOptions
-from camgraph_exporter.pipeline import Exported
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.maps.placement import Placement
 from support.exporting import in_memory
@@ -194,7 +192,7 @@ class Case:
         sizes = ("h", "w") if self.open_size else SIZE
         logits = _head(net, _blurred(net, self.front(net, net.image(("N", 3, *sizes)))))
         model = net.model(logits, shapes={"logits": ("N", 2)})
-        return in_memory(model, self.folder, input=InputOptions(preset="zero-one"))
+        return in_memory(model, self.folder, input=Input.preset("zero-one"))
 
     @cached_property
     def explainer(self) -> Explainer:
@@ -336,7 +334,7 @@ def _token_model(inside: Inside, folder: Path, *layers: str) -> Exported:
     mean = net.node("ReduceMean", moved, net.ints(*([2, 3] if channels_first else [1])), keepdims=0)
     logits = net.node("Gemm", mean, net.weight(np.float32([[1, -1], [1, -1]])), name="logits")
     model = net.model(logits, shapes={"logits": ("N", 2)})
-    return in_memory(model, folder, layers=layers or ("moved",), input=InputOptions(preset="zero-one"))
+    return in_memory(model, folder, layers=layers or ("moved",), input=Input.preset("zero-one"))
 
 
 @pytest.mark.parametrize("inside", INSIDES, ids=lambda inside: inside.__name__)
@@ -435,8 +433,7 @@ def test_a_mask_marks_the_same_pixels_after_a_front(front: Front, tmp_path: Path
     )
     scores = net.node("Conv", seen, net.weight(_ONES[:, :1]), name="scores")
     model = net.model(scores, shapes={"scores": ("N", 2, None, None)})
-    task = ScoreOptions(task="segmentation")
-    done = in_memory(model, tmp_path, layers=("seen",), score=task, input=InputOptions(preset="zero-one"))
+    done = in_memory(model, tmp_path, layers=("seen",), task="segmentation", input=Input.preset("zero-one"))
     assert done.manifest.target.HasField("mask_placement")
     rng = np.random.default_rng(0)
     image, mask = rng.random((1, 3, *SIZE), dtype=np.float32), np.zeros(SIZE, np.uint8)

@@ -11,10 +11,9 @@ from click.testing import CliRunner
 
 from camgraph_cli.main import cli
 from camgraph_core.errors import UsageError
-from camgraph_exporter.assemble.build import BuildOptions
+from camgraph_exporter import Exported, export
 from camgraph_exporter.certificate.operators import is_portable, operators_portable
 from camgraph_exporter.certificate.subject import Subject
-from camgraph_exporter.pipeline import Exported, ExportOptions, export_file
 from camgraph_runtime.run.engine import Engine
 from exporter import vjp_harness as harness
 from exporter.op_cases import ALL_CASES
@@ -37,8 +36,7 @@ def best_places() -> onnx.ModelProto:
 
 def _export(folder: Path, *, portable: bool) -> Exported:
     onnx.save(best_places(), folder / "net.onnx")
-    options = ExportOptions(build=BuildOptions(portable=portable))
-    return export_file(folder / "net.onnx", folder / f"portable_{portable}.onnx", options)
+    return export(folder / "net.onnx", folder / f"portable_{portable}.onnx", portable=portable)
 
 
 def test_the_portable_form_explains_alike(tmp_path: Path) -> None:
@@ -84,7 +82,7 @@ def test_which_nodes_are_portable(node: onnx.NodeProto, portable: bool) -> None:
 
 def test_portable_and_skippable_exclude_each_other(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="choose one"):
-        BuildOptions(portable=True, skippable=True)
+        export(best_places(), portable=True, skippable=True)
     onnx.save(best_places(), tmp_path / "net.onnx")
     arguments = ["export", str(tmp_path / "net.onnx"), "-o", str(tmp_path / "out.onnx"), "--portable", "--skippable"]
     outcome = CliRunner().invoke(cli, arguments)

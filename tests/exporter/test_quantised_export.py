@@ -12,9 +12,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.assemble.build import BuildOptions
+from camgraph_exporter import Exported, export
 from camgraph_exporter.errors import CertificateError, GradientError, LayerError
-from camgraph_exporter.pipeline import Exported, ExportOptions, export_file
 from camgraph_runtime.run.engine import Engine
 from support.quantised_nets import (
     BRANCHES,
@@ -49,7 +48,7 @@ def _save(model: onnx.ModelProto, folder: Path, name: str = "model.onnx") -> Pat
 
 def _export(model: onnx.ModelProto, folder: Path, layer: str = "auto", **options: Any) -> Exported:
     source = _save(model, folder)
-    return export_file(source, folder / "out.onnx", ExportOptions(layers=(layer,), build=BuildOptions(**options)))
+    return export(source, folder / "out.onnx", layers=(layer,), **options)
 
 
 def _run(exported: Exported, image: np.ndarray, outputs: list[str] | None = None) -> dict[str, np.ndarray]:

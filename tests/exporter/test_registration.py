@@ -11,13 +11,13 @@ import onnx
 import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter import Exported
 from camgraph_exporter.certificate.certify import require
 from camgraph_exporter.certificate.movement import Movement
 from camgraph_exporter.certificate.patches import corners, ring
 from camgraph_exporter.certificate.registration import layer_registered
 from camgraph_exporter.certificate.subject import Subject
 from camgraph_exporter.errors import CertificateError
-from camgraph_exporter.pipeline import Exported
 from camgraph_runtime.maps.placement import CellAxis, Placement
 from camgraph_runtime.run.engine import Engine
 from support.exporting import in_memory

@@ -9,9 +9,8 @@ import onnx
 import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.choose.score import ScoreOptions
+from camgraph_exporter import export
 from camgraph_exporter.errors import ScoreError
-from camgraph_exporter.pipeline import export_file
 from camgraph_runtime.run.engine import Engine
 from support.exporting import images, in_memory
 from support.nets import Net, trunk
@@ -44,7 +43,7 @@ def _net(name: str, *, shape: tuple[int | str, ...] = ("N", 1)) -> onnx.ModelPro
 def test_one_number_is_a_quantity_unless_something_speaks_of_classes(
     tmp_path: Path, name: str, labels: tuple[str, ...], stated: dict[str, str], task: pb.Task
 ) -> None:
-    made = in_memory(_net(name), tmp_path, score=ScoreOptions(**stated), labels=labels)
+    made = in_memory(_net(name), tmp_path, **stated, labels=labels)
     manifest = made.manifest
     assert manifest.task == task
     assert (manifest.head.single_logit, manifest.head.num_classes) == (True, 2)
@@ -60,7 +59,7 @@ def test_one_number_is_a_quantity_unless_something_speaks_of_classes(
 @pytest.mark.parametrize("shape", [("N", 1), ("N",)])
 def test_more_and_less_are_the_number_and_its_negative(tmp_path: Path, shape: tuple[int | str, ...]) -> None:
     onnx.save(_net("years", shape=shape), tmp_path / "source.onnx")
-    export_file(tmp_path / "source.onnx", tmp_path / "cam.onnx")
+    export(tmp_path / "source.onnx", tmp_path / "cam.onnx")
     engine, image = Engine(tmp_path / "cam.onnx"), images((2, 3, 16, 16))
     target = np.array([[1, 0, -1, -2]] * 2)
     found = engine.run({"image": image, "target": target})
@@ -78,7 +77,7 @@ def test_the_number_is_what_the_model_gives_even_where_it_could_be_a_head(
     net = Net(seed=5)
     number = net.pooled_head(trunk(net, net.image()), 16, 1, name="before")
     model = net.model(net.node(last, number, name="years"), shapes={"years": ("N", 1)})
-    made = in_memory(model, tmp_path, score=ScoreOptions(task=task))
+    made = in_memory(model, tmp_path, task=task)
     assert made.manifest.task == pb.TASK_REGRESSION
     onnx.save(made.model, tmp_path / "cam.onnx")
     found = Engine(tmp_path / "cam.onnx").run({"image": images((2, 3, 16, 16)), "target": np.array([[1, 0]] * 2)})
@@ -91,4 +90,4 @@ def test_a_map_is_not_a_number(tmp_path: Path) -> None:
     maps = net.conv(trunk(net, net.image()), (16, 3), kernel=1, name="map")
     model = net.model(maps, shapes={maps: ("N", 3, 8, 8)})
     with pytest.raises(ScoreError, match=r"'map' has the shape \['N', 3, 8, 8\], not one number for each image"):
-        in_memory(model, tmp_path, score=ScoreOptions(task="regression"))
+        in_memory(model, tmp_path, task="regression")

@@ -12,7 +12,6 @@ import numpy as np
 import onnx
 import pytest
 
-from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.errors import GradientError, LayerError
 from support.exporting import exported, images, in_memory, run_graph
 from support.nets import Net, trunk
@@ -130,7 +129,7 @@ def test_a_layer_before_signs_is_refused_with_the_reason(tmp_path: Path) -> None
 @pytest.mark.parametrize("model", [_of_signs, lambda: _net(_rounded)], ids=["signs", "round"])
 def test_guided_gradients_need_a_way_to_the_image(model: Callable[[], onnx.ModelProto], tmp_path: Path) -> None:
     with pytest.raises(GradientError, match="rounds or compares") as caught:
-        in_memory(model(), tmp_path, build=BuildOptions(guided=True))
+        in_memory(model(), tmp_path, guided=True)
     assert "--guided" in str(caught.value)
 
 

@@ -9,9 +9,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.frontends.onnx_file import LoadedModel
-from camgraph_exporter.pipeline import ExportOptions, export
+from camgraph_exporter import export
 from camgraph_exporter.prepare.prepare import prepare
 from camgraph_runtime.run.engine import Engine
 from support.nets import Net, trunk
@@ -57,7 +55,7 @@ def test_a_list_that_is_read_at_fixed_places_is_a_split(build: Callable[[Net], s
     assert not operators & {"SplitToSequence", "SequenceAt"}
     _same_outputs(model, ir.to_proto(prepared))
     # The certificate compares the gradient with finite differences.
-    exported = export(LoadedModel(ir.from_proto(model), pb.Source()), ExportOptions())
+    exported = export(model)
     assert exported.manifest.certificate.passed
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from camgraph_exporter.assemble.build import BuildOptions
-from camgraph_exporter.pipeline import Exported, ExportOptions, export_file
+from camgraph_exporter import Exported, export
 from camgraph_runtime.run.engine import Engine
 from support.exporting import images
 from support.nets import deep_classifier
@@ -16,8 +15,7 @@ from support.nets import deep_classifier
 
 def _export(folder: Path, name: str, **build: bool) -> Exported:
     onnx.save(deep_classifier(), folder / "source.onnx")
-    options = ExportOptions(layers=["block", "auto"], build=BuildOptions(gradients=True, **build))
-    return export_file(folder / "source.onnx", folder / name, options)
+    return export(folder / "source.onnx", folder / name, layers=["block", "auto"], gradients=True, **build)
 
 
 def _run(path: Path, **more: np.ndarray) -> dict[str, np.ndarray]:

@@ -11,7 +11,6 @@ import onnx
 import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.choose.score import ScoreOptions
 from camgraph_exporter.errors import ScoreError
 from camgraph_runtime.run.engine import Engine
 from support import detectors
@@ -125,5 +124,5 @@ def test_what_is_sorted_is_named_where_it_is_not_of_boxes_and_classes(tmp_path: 
     with pytest.raises(ScoreError, match=r"TopK node 'node/scores' selects them by .* with --score") as caught:
         exported(detectors.peaks(), tmp_path)
     assert "layer" not in str(caught.value)
-    made = exported(detectors.peaks(), tmp_path, score=ScoreOptions(tensor="heat"))
+    made = exported(detectors.peaks(), tmp_path, score="heat")
     assert made.manifest.task == pb.TASK_SEGMENTATION

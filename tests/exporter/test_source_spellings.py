@@ -11,7 +11,6 @@ import pytest
 from onnx import helper, numpy_helper
 
 from camgraph_exporter.errors import ModelFileError
-from camgraph_exporter.input_spec import InputOptions
 from camgraph_runtime.run.engine import Engine
 from support.exporting import exported, images, run_graph
 from support.nets import CLASSES, IMAGE, Net, classifier, trunk
@@ -248,7 +247,7 @@ def test_a_size_that_is_open_but_only_one_fits_becomes_fixed(tmp_path: Path) -> 
     net = Net()
     rows = net.node("Flatten", trunk(net, net.image(("N", 3, "H", "W"))), axis=1)
     model = net.model(net.linear(rows, 1024, CLASSES, name="logits"))
-    result = exported(model, tmp_path, input=InputOptions(size=(16, 16)), layers=("block",))
+    result = exported(model, tmp_path, input_size=(16, 16), layers=("block",))
     assert list(result.manifest.input.tensor.shape) == ["N", "3", "16", "16"]
     with pytest.raises(ModelFileError, match="--input-size"):
         exported(model, tmp_path)
@@ -256,7 +255,7 @@ def test_a_size_that_is_open_but_only_one_fits_becomes_fixed(tmp_path: Path) -> 
 
 def test_a_stated_size_leaves_other_sizes_possible(tmp_path: Path) -> None:
     model = classifier(shape=("N", 3, "H", "W"))
-    exported(model, tmp_path, input=InputOptions(size=(16, 16)), layers=("block",))
+    exported(model, tmp_path, input_size=(16, 16), layers=("block",))
     other = images((2, 3, 24, 20))
     found = run_graph(tmp_path / "cam.onnx", other, TARGETS)
     exported(classifier(shape=("N", 3, 24, 20)), tmp_path, layers=("block",))

@@ -9,10 +9,9 @@ import onnx
 import pytest
 
 from camgraph_core.errors import UsageError
-from camgraph_exporter import storage
+from camgraph_exporter import export, storage
 from camgraph_exporter.certificate.certify import certify
 from camgraph_exporter.certificate.subject import Subject
-from camgraph_exporter.pipeline import ExportOptions, export_file
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.run.engine import Engine
 from support.nets import classifier
@@ -35,13 +34,13 @@ def _weights(path: Path) -> np.ndarray:
 def embedded(tmp_path: Path) -> np.ndarray:
     """Channel weights that the export of the same model in one file gives."""
     onnx.save(classifier(), tmp_path / "whole.onnx")
-    export_file(tmp_path / "whole.onnx", tmp_path / "whole.cam.onnx", ExportOptions())
+    export(tmp_path / "whole.onnx", tmp_path / "whole.cam.onnx")
     return _weights(tmp_path / "whole.cam.onnx")
 
 
 def test_external_weights_become_part_of_the_file(tmp_path: Path, embedded: np.ndarray) -> None:
     _save_external(tmp_path / "net.onnx")
-    export_file(tmp_path / "net.onnx", tmp_path / "out" / "net.cam.onnx", ExportOptions())
+    export(tmp_path / "net.onnx", tmp_path / "out" / "net.cam.onnx")
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["net.cam.onnx"]
     np.testing.assert_array_equal(_weights(tmp_path / "out" / "net.cam.onnx"), embedded)
 
@@ -57,7 +56,7 @@ def tiny_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_weights_beyond_the_limit_lie_beside_the_graph(tmp_path: Path, embedded: np.ndarray, opset: int) -> None:
     _save_external(tmp_path / "net.onnx", opset=opset)
     out = tmp_path / "out" / "net.cam.onnx"
-    export_file(tmp_path / "net.onnx", out, ExportOptions())
+    export(tmp_path / "net.onnx", out)
     assert sorted(file.name for file in out.parent.iterdir()) == ["net.cam.onnx", "net.cam.onnx.data"]
     (tmp_path / "weights.bin").unlink()  # the graph stands by itself
     np.testing.assert_allclose(_weights(out), embedded, rtol=1e-6)
@@ -76,7 +75,7 @@ def test_weights_beyond_the_limit_lie_beside_the_graph(tmp_path: Path, embedded:
 def test_a_graph_with_external_weights_is_verified(tmp_path: Path) -> None:
     _save_external(tmp_path / "net.onnx")
     out = tmp_path / "net.cam.onnx"
-    export_file(tmp_path / "net.onnx", out, ExportOptions())
+    export(tmp_path / "net.onnx", out)
     engine = Engine(out)
     manifest = manifest_from_metadata(engine.metadata, str(out))
     model = onnx.load(out, load_external_data=False)

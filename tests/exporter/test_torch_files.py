@@ -15,7 +15,7 @@ import torch
 from click.testing import CliRunner
 
 from camgraph_cli.main import cli
-from camgraph_exporter import ExportOptions, export_file, export_torch_file
+from camgraph_exporter import export, verify
 from camgraph_exporter.errors import ModelFileError, ModuleError
 from exporter import torch_wild as wild
 
@@ -44,8 +44,8 @@ def test_a_file_with_a_network_is_exported(name: str, write: Callable[[Path], No
     assert "5 classes" in ended.stdout
     inspected = CliRunner().invoke(cli, ["inspect", str(tmp_path / name), "--input-size", "16x16"])
     assert inspected.exit_code == 0, inspected.stderr
-    with pytest.raises(ModelFileError, match=r"not an ONNX model. Export it with camgraph_exporter.export_torch_file"):
-        export_file(tmp_path / name, tmp_path / "out2.onnx", ExportOptions())
+    with pytest.raises(ModelFileError, match=r"not an ONNX model\. Export it with camgraph export\."):
+        verify(tmp_path / name)
 
 
 def _lightning(path: Path) -> None:
@@ -82,9 +82,9 @@ def test_a_file_without_a_network_says_what_it_holds(case: str, tmp_path: Path) 
     path = tmp_path / name
     write(path)
     with pytest.raises(ModuleError, match=message):
-        export_torch_file(path, tmp_path / "out.onnx", ExportOptions())
+        export(path, tmp_path / "out.onnx")
     with pytest.raises(ModelFileError, match=message):
-        export_file(path, tmp_path / "out.onnx")
+        verify(path)
     ended = CliRunner().invoke(cli, ["export", str(path), "-o", str(tmp_path / "out.onnx")])
     assert ended.exit_code == 1
     assert len(ended.stderr.strip().splitlines()) == 1
@@ -97,7 +97,7 @@ def test_a_pickle_is_described_without_running_it(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "net.pt", "w") as archive:
         archive.writestr("net/data.pkl", pickled)
     with pytest.raises(ModuleError, match=r"pickled objects \(os.system\)"):
-        export_torch_file(tmp_path / "net.pt", tmp_path / "out.onnx", ExportOptions())
+        export(tmp_path / "net.pt", tmp_path / "out.onnx")
     assert not made.exists()
 
 
@@ -107,4 +107,4 @@ def test_a_damaged_program_is_one_sentence(tmp_path: Path) -> None:
         for name in archive.namelist()[:-1]:
             cut.writestr(name, archive.read(name)[:20] if "models" in name else archive.read(name))
     with pytest.raises(ModuleError, match="cannot be read by PyTorch"):
-        export_torch_file(tmp_path / "cut.pt2", tmp_path / "out.onnx", ExportOptions())
+        export(tmp_path / "cut.pt2", tmp_path / "out.onnx")

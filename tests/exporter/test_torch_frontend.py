@@ -18,16 +18,14 @@ from click.testing import CliRunner
 from torch import nn
 
 from camgraph_cli.main import cli
-from camgraph_core.errors import UsageError
-from camgraph_exporter import ExportOptions, export_module
-from camgraph_exporter.assemble.build import BuildOptions
+from camgraph_exporter import export
 from camgraph_exporter.errors import ExportError, LayerError, ModuleError
-from camgraph_exporter.export_torch import load_factory
 from camgraph_exporter.frontends.factory import is_factory
 from camgraph_exporter.frontends.pytorch.module import load_module
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.run.engine import Engine
 from exporter import torch_models
+from support.exporting import camgraph, complaint
 
 _SIZE = (3, 32, 32)
 _SPEC = "exporter.torch_models:{}"
@@ -53,8 +51,7 @@ def gradients_at(module: nn.Module, name: str, x: torch.Tensor, classes: list[in
 def test_a_module_name_means_what_the_modules_hook_sees(name: str) -> None:
     """`layer1.0.conv` is merged with its normalisation by the exporter's optimiser: the plain graph still has it."""
     module = torch_models.network()
-    options = ExportOptions(layers=(name,), build=BuildOptions(gradients=True))
-    exported = export_module(module, torch.zeros(1, *_SIZE), options=options)
+    exported = export(module, example_input=torch.zeros(1, *_SIZE), layers=name, gradients=True)
     (layer,) = exported.manifest.layers
     assert layer.alias == name
     x = torch.randn(2, *_SIZE, generator=torch.Generator().manual_seed(3))
@@ -69,11 +66,8 @@ def test_a_module_name_means_what_the_modules_hook_sees(name: str) -> None:
 def test_modules_and_tensors_can_be_named_together() -> None:
     loaded = load_module(torch_models.network(), torch.zeros(1, *_SIZE), layers=["layer1", "auto"])
     tensor = loaded.aliases["layer1"]
-    exported = export_module(
-        torch_models.network(),
-        torch.zeros(1, *_SIZE),
-        options=ExportOptions(layers=("layer2.1", tensor, "auto")),
-    )
+    layers = ("layer2.1", tensor, "auto")
+    exported = export(torch_models.network(), example_input=torch.zeros(1, *_SIZE), layers=layers)
     assert [(layer.alias, layer.name == tensor) for layer in exported.manifest.layers] == [
         ("layer2.1", False),
         ("", True),
@@ -100,7 +94,7 @@ def test_the_module_is_left_as_it_was() -> None:
 
 
 def test_the_file_tells_nothing_of_the_machine(tmp_path: Path) -> None:
-    export_module(torch_models.network(), torch.zeros(1, *_SIZE), tmp_path / "out.onnx")
+    export(torch_models.network(), tmp_path / "out.onnx", example_input=torch.zeros(1, *_SIZE))
     content = (tmp_path / "out.onnx").read_bytes()
     assert b"stack_trace" not in content
     assert str(Path(__file__).parent).encode() not in content
@@ -133,7 +127,7 @@ def test_the_examples_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_height_and_width_can_stay_open() -> None:
-    exported = export_module(torch_models.network(), torch.zeros(1, *_SIZE), dynamic_size=True)
+    exported = export(torch_models.network(), example_input=torch.zeros(1, *_SIZE), dynamic_size=True)
     engine, name = Engine(exported.model.SerializeToString()), exported.manifest.input.tensor.name
     for height, width in ((32, 32), (48, 40)):
         x = np.random.default_rng(0).standard_normal((2, 3, height, width)).astype(np.float32)
@@ -144,7 +138,7 @@ def test_height_and_width_can_stay_open() -> None:
 def test_attention_within_windows_is_traced() -> None:
     module = torch_models.window_attention().eval()
     attention = torch.nn.functional.scaled_dot_product_attention
-    exported = export_module(module, torch.zeros(1, 3, 32, 32), options=ExportOptions(layers=("stem",)))
+    exported = export(module, example_input=torch.zeros(1, 3, 32, 32), layers=("stem",))
     assert torch.nn.functional.scaled_dot_product_attention is attention
     assert not any("recorded one run" in note for note in exported.manifest.notes)
     x = np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype(np.float32)
@@ -154,13 +148,13 @@ def test_attention_within_windows_is_traced() -> None:
 
 
 def test_control_flow_is_recorded_and_the_manifest_says_so() -> None:
-    exported = export_module(torch_models.branches(), torch.zeros(1, *_SIZE))
+    exported = export(torch_models.branches(), example_input=torch.zeros(1, *_SIZE))
     assert any("recorded one run" in note for note in exported.manifest.notes)
     assert exported.manifest.input.tensor.shape[0] == "N"
 
 
 def test_a_batch_that_cannot_vary_stays_one() -> None:
-    exported = export_module(torch_models.one_image(), torch.zeros(1, *_SIZE))
+    exported = export(torch_models.one_image(), example_input=torch.zeros(1, *_SIZE))
     assert any("one image at a time" in note for note in exported.manifest.notes)
     assert exported.manifest.input.tensor.shape[0] == "1"
 
@@ -179,39 +173,35 @@ def test_a_batch_that_cannot_vary_stays_one() -> None:
 def test_layers_that_are_none(factory: str, layer: str, message: str) -> None:
     module = getattr(torch_models, factory)()
     with pytest.raises(LayerError, match=message):
-        export_module(module, torch.zeros(1, *_SIZE), options=ExportOptions(layers=(layer,)))
+        export(module, example_input=torch.zeros(1, *_SIZE), layers=(layer,))
 
 
 def test_an_example_that_does_not_fit() -> None:
     with pytest.raises(ModuleError, match=r"Network does not run on an input of shape \[1, 4, 8, 8\]: .*4 channels"):
-        export_module(torch_models.network(), torch.zeros(1, 4, 8, 8))
+        export(torch_models.network(), example_input=torch.zeros(1, 4, 8, 8))
 
 
 def test_nothing_is_written_where_the_export_fails(tmp_path: Path) -> None:
+    example = torch.zeros(1, *_SIZE)
     with pytest.raises(ExportError):
-        export_module(
-            torch_models.network(),
-            torch.zeros(1, *_SIZE),
-            tmp_path / "out.onnx",
-            ExportOptions(layers=("layer2.2",)),
-        )
+        export(torch_models.network(), tmp_path / "out.onnx", example_input=example, layers="layer2.2")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("spec", "kind", "message"),
+    ("spec", "exit_code", "message"),
     [
-        ("exporter.torch_modells:network", UsageError, "no Python module 'exporter.torch_modells'"),
-        (_SPEC.format("netwrk"), UsageError, "has no 'netwrk'. Did you mean network"),
-        (_SPEC.format("not_callable"), UsageError, "is not a function but int"),
-        ("no colon", UsageError, "does not name a factory"),
-        (_SPEC.format("failing"), ModuleError, "raised RuntimeError: the checkpoint is missing. It is called"),
-        (_SPEC.format("number"), ModuleError, "returned int, not a torch.nn.Module"),
+        ("exporter.torch_modells:network", 2, "no Python module 'exporter.torch_modells'"),
+        (_SPEC.format("netwrk"), 2, "has no 'netwrk'. Did you mean network"),
+        (_SPEC.format("not_callable"), 2, "is not a function but int"),
+        ("no colon", 2, "does not name a factory"),
+        (_SPEC.format("failing"), 1, "raised RuntimeError: the checkpoint is missing. It is called"),
+        (_SPEC.format("number"), 1, "returned int, not a torch.nn.Module"),
     ],
 )
-def test_factories_that_are_none(spec: str, kind: type[Exception], message: str) -> None:
-    with pytest.raises(kind, match=message):
-        load_factory(spec, ExportOptions())
+def test_factories_that_are_none(spec: str, exit_code: int, message: str, tmp_path: Path) -> None:
+    result = camgraph("export", "--torch", spec, "-o", tmp_path / "out.onnx")
+    assert message in complaint(result, exit_code=exit_code)
 
 
 def test_a_file_is_not_a_factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from camgraph_exporter import ExportOptions, export_module
+from camgraph_exporter import export
 from camgraph_runtime.run.engine import Engine
 
 
@@ -65,7 +65,7 @@ def _alpha(module: nn.Module, layer: str, image: np.ndarray, targets: list[int])
 
 
 def _weights(module: nn.Module, example: Tensor, layer: str, image: np.ndarray, targets: list[int]) -> np.ndarray:
-    made = export_module(module, example, None, ExportOptions(layers=(layer,)))
+    made = export(module, example_input=example, layers=(layer,))
     assert made.manifest.certificate.passed
     assert made.manifest.layers[0].alias == layer
     name = made.manifest.input.tensor.name

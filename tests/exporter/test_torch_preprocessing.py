@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from camgraph_core.errors import UsageError
+from camgraph_exporter import Input
 from camgraph_exporter.errors import ModuleError
-from camgraph_exporter.frontends.pytorch.preprocessing import merged, stated_preprocessing
-from camgraph_exporter.input_spec import InputOptions
+from camgraph_exporter.frontends.preprocessing import Stated, merged, stated_preprocessing
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -103,7 +103,7 @@ STATED: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "a processor that does not normalise": (
         None,
         {"size": {"height": 64, "width": 64}, "do_normalize": False, "do_rescale": True, "rescale_factor": 1 / 128},
-        {"mean": None, "std": None, "divisor": pytest.approx(128)},
+        {"mean": (0.0,), "std": (1.0,), "divisor": pytest.approx(128)},
     ),
 }
 
@@ -113,8 +113,9 @@ def test_what_is_stated_is_read(case: str) -> None:
     module, preprocessing, expected = STATED[case]
     stated = stated_preprocessing(module, preprocessing)
     assert stated is not None
-    assert stated.options.stated
-    assert {name: getattr(stated.options, name) for name in expected} == expected
+    assert stated.input.stated
+    found = {**vars(stated.input), "size": stated.size}
+    assert {name: found[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize("module", [object(), SimpleNamespace(pretrained_cfg=None), SimpleNamespace(pretrained_cfg={})])
@@ -137,9 +138,12 @@ def test_what_cannot_be_read_is_said(preprocessing: Any, kind: type[Exception], 
 
 
 def test_what_the_user_states_goes_first() -> None:
-    stated = InputOptions(divisor=255, mean=_MEAN, std=_STD, resize="shorter-side", shorter_side=256)
-    assert merged(InputOptions(), stated) == stated
-    assert merged(InputOptions(preset="raw"), stated) == InputOptions(preset="raw")
-    assert merged(InputOptions(mean=(1.0,)), stated) == InputOptions(mean=(1.0,))
-    changed = merged(InputOptions(resize="stretch", size=(64, 64)), stated)
-    assert (changed.resize, changed.size, changed.mean) == ("stretch", (64, 64), _MEAN)
+    own = Input(divisor=255, mean=_MEAN, std=_STD, resize="shorter-side", shorter_side=256)
+    stated = Stated(own, "a test")
+    assert merged(Input(), stated) == (own, "The preprocessing is that of a test.")
+    assert merged(Input(), None) == (Input(), "")
+    assert merged(Input.preset("raw"), stated) == (Input.preset("raw"), "")
+    assert merged(Input(mean=(1.0,)), stated) == (Input(mean=(1.0,)), "")
+    changed, note = merged(Input(resize="stretch", fill=0), stated)
+    assert note
+    assert (changed.resize, changed.fill, changed.mean) == ("stretch", 0, _MEAN)

@@ -15,7 +15,7 @@ pytest.importorskip("onnxscript", reason="onnxscript is not installed (extra `to
 import torch
 from torch import nn
 
-from camgraph_exporter import Exported, ExportOptions, export_module
+from camgraph_exporter import Exported, export
 from camgraph_exporter.errors import LayerError, ModuleError
 from camgraph_exporter.frontends.pytorch.backward import backward_notes
 from camgraph_runtime.run.engine import Engine
@@ -26,7 +26,7 @@ _BATCH = {0: torch.export.Dim("batch", min=1)}
 
 
 def _export(module: Any, example: Any = _IMAGE, layer: Any = "auto") -> Exported:
-    return export_module(module, example, None, ExportOptions(layers=(layer,)))
+    return export(module, example_input=example, layers=(layer,))
 
 
 def _run(exported: Exported, x: torch.Tensor, classes: list[int]) -> dict[str, np.ndarray]:
@@ -182,7 +182,7 @@ def test_a_layer_can_be_given_as_a_module() -> None:
 
 
 def test_one_layer_can_be_named_by_itself() -> None:
-    exported = export_module(_seeded(wild.Net), _IMAGE, None, ExportOptions(layers="norm2"))
+    exported = export(_seeded(wild.Net), example_input=_IMAGE, layers="norm2")
     assert [layer.alias for layer in exported.manifest.layers] == ["norm2"]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
-from camgraph_exporter.pipeline import ExportOptions, export_file
+from camgraph_exporter import export
 from camgraph_runtime.run.engine import Engine
 
 FOLDER = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
@@ -32,7 +32,7 @@ LAYERS = {
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_network_of_the_zoo_is_explained(name: str, tmp_path: Path) -> None:
-    made = export_file(FOLDER / f"light_{name}.onnx", tmp_path / "cam.onnx", ExportOptions())
+    made = export(FOLDER / f"light_{name}.onnx", tmp_path / "cam.onnx")
     layer = made.manifest.layers[0]
     assert (layer.channels, layer.height, layer.width) == LAYERS[name]
     assert made.manifest.head.num_classes == 1000

@@ -18,7 +18,7 @@ import onnx
 import onnxruntime
 
 from camgraph_core.errors import CamgraphError
-from camgraph_exporter.pipeline import ExportOptions, export_file
+from camgraph_exporter import export
 from support import detectors, nets, tasks
 from support.broken_graphs import mutated
 from support.random_graphs import random_model
@@ -52,7 +52,7 @@ def outcome(data: bytes, folder: Path) -> dict[str, str]:
         with warnings.catch_warnings():
             # Warnings of libraries about what is odd in the file are theirs to give.
             warnings.simplefilter("ignore")
-            made = export_file(folder / "source.onnx", folder / "cam.onnx", ExportOptions())
+            made = export(folder / "source.onnx", folder / "cam.onnx")
     except CamgraphError as error:
         return {"refused": str(error)}
     except Exception:

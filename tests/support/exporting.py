@@ -11,23 +11,20 @@ import onnx
 from click.testing import CliRunner, Result
 
 from camgraph_cli.main import cli
-from camgraph_exporter.assemble.build import BuildOptions
-from camgraph_exporter.frontends.onnx_file import load_onnx
-from camgraph_exporter.pipeline import Exported, ExportOptions, export, export_file
+from camgraph_exporter import Exported, export
 from camgraph_runtime.run.engine import Engine
 
 
-def exported(model: onnx.ModelProto, folder: Path, *, gradients: bool = False, **options: Any) -> Exported:
+def exported(model: onnx.ModelProto, folder: Path, **options: Any) -> Exported:
     """Save a model as `source.onnx` and export it to `cam.onnx`, both in `folder`."""
     onnx.save(model, folder / "source.onnx")
-    build = BuildOptions(gradients=gradients)
-    return export_file(folder / "source.onnx", folder / "cam.onnx", ExportOptions(build=build, **options))
+    return export(folder / "source.onnx", folder / "cam.onnx", **options)
 
 
 def in_memory(model: onnx.ModelProto, folder: Path, **options: Any) -> Exported:
     """Save a model as `source.onnx` and export it without writing the result."""
     onnx.save(model, folder / "source.onnx")
-    return export(load_onnx(folder / "source.onnx"), ExportOptions(**options))
+    return export(folder / "source.onnx", **options)
 
 
 def images(shape: Sequence[int], seed: int = 0) -> np.ndarray:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from camgraph_exporter.cli import export
+from camgraph_exporter.cli.export import export
 from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_runtime import Explainer, Threads
 from support.nets import Net

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 import onnx_ir as ir
 from onnx_ir.passes import common
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import UsageError
+from camgraph_core.settings import Setting
 from camgraph_exporter.assemble.guided import GUIDED_RULES, check_guided
 from camgraph_exporter.assemble.layer_outputs import add_layer_outputs
 from camgraph_exporter.assemble.skippable import make_skippable
@@ -27,23 +29,21 @@ from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.driver import check_rules, differentiate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BuildOptions:
     """What to add beside activations and weights.
-
-    `gradients`: the full gradients, for the element-wise methods. `guided`: the guided image gradient. `skippable`: a
-    boolean input that turns the backward part off. `portable`: only operators that every runtime is known to take
-    (docs/portability.md).
 
     Raises:
         UsageError: both `skippable` and `portable`.
 
     """
 
-    gradients: bool = False
-    guided: bool = False
-    skippable: bool = False
-    portable: bool = False
+    gradients: Annotated[bool, Setting("Also output the full gradients, for the element-wise methods.")] = False
+    guided: Annotated[bool, Setting("Also output the guided image gradient, for Guided Grad-CAM.")] = False
+    skippable: Annotated[bool, Setting("Add a boolean input that turns the gradients off.")] = False
+    portable: Annotated[
+        bool, Setting("Use only operators that every runtime is known to accept (docs/portability.md).")
+    ] = False
 
     def __post_init__(self) -> None:
         if self.skippable and self.portable:

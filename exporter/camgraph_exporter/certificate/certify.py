@@ -12,10 +12,10 @@ from camgraph_exporter.certificate.subject import Subject
 from camgraph_exporter.errors import CertificateError
 
 # Called with the name of the check that starts, how many are done, and how many there are.
-Progress = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 
 
-def certify(subject: Subject, *, progress: Progress | None = None) -> pb.Certificate:
+def certify(subject: Subject, *, progress: ProgressCallback | None = None) -> pb.Certificate:
     """Run every check and return the figures; whether they pass is in the result.
 
     Operators outside the standard end it early, as nothing else here can evaluate them.

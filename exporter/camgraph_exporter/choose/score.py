@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.settings import Setting, check_settings
 from camgraph_exporter.choose.output import choose_output
 from camgraph_exporter.errors import ScoreError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import Dims, dims_of
@@ -17,7 +19,7 @@ from camgraph_exporter.score.output_head import OutputHead, no_head
 from camgraph_exporter.score.ranking import ranked_scores
 from camgraph_exporter.score.recognise import head_of
 from camgraph_exporter.score.score_shape import score_dims
-from camgraph_exporter.tasks import Evidence, Score, Task, task_claiming, task_named
+from camgraph_exporter.tasks import TASKS, Evidence, Score, Task, task_claiming, task_named
 
 HEADS = {
     "softmax": pb.HEAD_KIND_SOFTMAX,
@@ -28,54 +30,78 @@ HEADS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScoreOptions:
     """What the user says about the score; None where it is found automatically.
 
-    `tensor`: its name. `task`: the name of one of the tasks. `head`: one of `HEADS`. `class_axis`: where the classes of
-    a detector are. `num_labels`: how many labels are known, zero for none.
+    Raises:
+        UsageError: there is no such task or head, or no such axis.
+
     """
 
-    tensor: str | None = None
-    task: str | None = None
-    head: str | None = None
-    class_axis: int | None = None
-    num_labels: int = 0
+    score: Annotated[
+        str | None, Setting("Tensor of the scores before softmax. Default: found by itself.", metavar="TENSOR")
+    ] = None
+    task: Annotated[
+        str | None,
+        Setting(
+            "Task, if it cannot be inferred from the shape of the score.", choices=tuple(task.name for task in TASKS)
+        ),
+    ] = None
+    head: Annotated[str | None, Setting("What the model applies to the scores.", choices=tuple(HEADS))] = None
+    class_axis: Annotated[
+        int | None, Setting("Axis of the classes in the scores of a detector.", at_least=1, at_most=3)
+    ] = None
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
 
-def find_score(prepared: PreparedModel, options: ScoreOptions | None = None) -> Score:
+def find_score(prepared: PreparedModel, options: ScoreOptions | None = None, *, num_labels: int = 0) -> Score:
     """Find the score before the first output that can be one, or take the tensor that the user named.
+
+    `num_labels`: how many class labels are known, zero for none.
 
     Raises:
         ScoreError: there is no such tensor, or it is not a score of the task.
 
     """
     options = options or ScoreOptions()
-    return _named(prepared, options) if options.tensor is not None else _first(prepared, options)
+    search = _Search(options, num_labels)
+    return _named(prepared, search) if options.score is not None else _first(prepared, search)
 
 
-def _named(prepared: PreparedModel, options: ScoreOptions) -> Score:
-    assert options.tensor is not None
-    value = prepared.value(options.tensor)
+@dataclass(frozen=True)
+class _Search:
+    """What is known of the score before it is found."""
+
+    options: ScoreOptions
+    num_labels: int
+
+
+def _named(prepared: PreparedModel, search: _Search) -> Score:
+    name = search.options.score
+    assert name is not None
+    value = prepared.value(name)
     if value is None:
         raise UnknownTensorError(
-            f"There is no tensor {options.tensor!r} to take as the score."
-            f"{closest(options.tensor, prepared.values())} Without --score it is found automatically."
+            f"There is no tensor {name!r} to take as the score."
+            f"{closest(name, prepared.values())} Without --score it is found automatically."
         )
     for output in prepared.graph.outputs:
         found = head_of(prepared, output)
         if value is found.value:
-            return _interpret(prepared, found, output, options)
+            return _interpret(prepared, found, output, search)
         if value is output:
-            return _interpret(prepared, _as_probabilities(found, value), output, options)
+            return _interpret(prepared, _as_probabilities(found, value), output, search)
         if found.kind != pb.HEAD_KIND_NONE and _same_shape(value, found.value):
-            return _interpret(prepared, _as_probabilities(found, value), output, options)
+            return _interpret(prepared, _as_probabilities(found, value), output, search)
     output, ranked = prepared.graph.outputs[0], None
     with contextlib.suppress(ScoreError):
         ranked = ranked_scores(prepared, output)
     if ranked is not None and ranked.value is value:
-        return _interpret(prepared, ranked, output, options)
-    return _interpret(prepared, OutputHead(value, is_ranked=ranked is not None), output, options)
+        return _interpret(prepared, ranked, output, search)
+    return _interpret(prepared, OutputHead(value, is_ranked=ranked is not None), output, search)
 
 
 def _as_probabilities(found: OutputHead, value: ir.Value) -> OutputHead:
@@ -89,16 +115,16 @@ def _same_shape(value: ir.Value, other: ir.Value) -> bool:
     return value.shape is not None and other.shape is not None and dims_of(value) == dims_of(other)
 
 
-def _first(prepared: PreparedModel, options: ScoreOptions) -> Score:
+def _first(prepared: PreparedModel, search: _Search) -> Score:
     scores, problems = [], []
     for output in prepared.graph.outputs:
         try:
-            scores.append(_interpret(prepared, _shown_by(prepared, output, options), output, options))
+            scores.append(_interpret(prepared, _shown_by(prepared, output, search.options), output, search))
         except ScoreError as error:
             problems.append(str(error))
     if not scores:
         raise ScoreError(" ".join(dict.fromkeys(problems)))
-    score, others = choose_output(prepared, scores, options.num_labels)
+    score, others = choose_output(prepared, scores, search.num_labels)
     return replace(score, note=" ".join(filter(None, (score.note, score.task.doubt(score), others))))
 
 
@@ -110,24 +136,24 @@ def _shown_by(prepared: PreparedModel, output: ir.Value, options: ScoreOptions) 
     return ranked if ranked is not None else head_of(prepared, output)
 
 
-def _interpret(prepared: PreparedModel, shown: OutputHead, output: ir.Value, options: ScoreOptions) -> Score:
+def _interpret(prepared: PreparedModel, shown: OutputHead, output: ir.Value, search: _Search) -> Score:
     """Read a tensor as scores of the asked task, or of the task that its shape suggests."""
     value = shown.value
-    if options.head is not None:
-        shown = replace(shown, kind=HEADS[options.head])
-    task, note = _task(shown, output, score_dims(prepared, value), options)
+    if search.options.head is not None:
+        shown = replace(shown, kind=HEADS[search.options.head])
+    task, note = _task(shown, output, score_dims(prepared, value), search)
     if not task.has_head:
         shown = OutputHead(value)
-    shape = task.read(prepared, value, options.class_axis or shown.class_axis)
+    shape = task.read(prepared, value, search.options.class_axis or shown.class_axis)
     return Score(value, output, task, shown, shape, " ".join(filter(None, (shown.note, note))), shown.ranked_by)
 
 
-def _task(shown: OutputHead, output: ir.Value, dims: Dims, options: ScoreOptions) -> tuple[Task, str]:
+def _task(shown: OutputHead, output: ir.Value, dims: Dims, search: _Search) -> tuple[Task, str]:
     """Return the task, and a note where it had to be assumed."""
-    if options.task is not None:
-        return task_named(options.task), ""
-    is_bare = shown.kind == pb.HEAD_KIND_NONE and options.head is None and shown.sorted_from is None
+    if search.options.task is not None:
+        return task_named(search.options.task), ""
+    is_bare = shown.kind == pb.HEAD_KIND_NONE and search.options.head is None and shown.sorted_from is None
     number = None
     if is_bare and all(dim == 1 for dim in dims[1:]):
-        number = one_number(str(output.name), str(shown.value.name), options.num_labels)
+        number = one_number(str(output.name), str(shown.value.name), search.num_labels)
     return task_claiming(Evidence(shown, dims, number))

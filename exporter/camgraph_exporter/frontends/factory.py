@@ -19,6 +19,17 @@ def is_factory(text: str) -> bool:
     return _SPEC.fullmatch(text) is not None and not Path(text).exists()
 
 
+def check_factory(spec: str) -> None:
+    """Refuse text that does not name a factory.
+
+    Raises:
+        UsageError: it is not of the form `package.module:factory`.
+
+    """
+    if _SPEC.fullmatch(spec) is None:
+        raise UsageError(f"{spec!r} does not name a factory. Write package.module:factory, such as my.models:build.")
+
+
 def call_factory(spec: str) -> Any:
     """Import the module, call the factory without arguments, and return what it built.
 
@@ -29,8 +40,7 @@ def call_factory(spec: str) -> Any:
         ModuleError: importing the module or calling the factory failed.
 
     """
-    if _SPEC.fullmatch(spec) is None:
-        raise UsageError(f"{spec!r} does not name a factory. Write package.module:factory, such as my.models:build.")
+    check_factory(spec)
     module_name, _, path = spec.partition(":")
     found: Any = _import(module_name)
     for name in path.split("."):

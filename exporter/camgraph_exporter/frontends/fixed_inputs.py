@@ -58,7 +58,7 @@ def fix_inputs(loaded: LoadedModel, values: Mapping[str, Values], *, sizes: Sequ
     notes = [f"The model's input is fixed: {said}."]
     if sure:
         notes.append(f"The values are the same for every image of a batch: {', '.join(map(repr, sorted(sure)))}.")
-    return replace(loaded, model=model, notes=(*loaded.notes, *notes), is_as_stored=False)
+    return replace(loaded, model=model, notes=(*loaded.notes, *notes), file=None)
 
 
 def _image(model: ir.Model, fixed: Mapping[str, Values]) -> ir.Value | None:

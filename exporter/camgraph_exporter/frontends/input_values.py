@@ -19,6 +19,20 @@ _LARGEST = 256 * 2**20  # bytes of a file
 _NUMBERS = "biuf"
 
 
+def read_named_values(text: str) -> tuple[str, Values]:
+    """Read values for one input, as the command line writes them: `NAME=VALUES`.
+
+    Raises:
+        ValueError: it is something else.
+        UsageError: as `parse_values`.
+
+    """
+    name, equals, values = text.partition("=")
+    if not (name and equals and values):
+        raise ValueError("NAME=NUMBER[,NUMBER] or NAME=FILE.npy, such as scale_factor=1,1")
+    return name, parse_values(values)
+
+
 def parse_values(text: str) -> Values:
     """Read values as the command line writes them: `1,0,3`, rows as `1,2;3,4`, or the path of an .npy file.
 

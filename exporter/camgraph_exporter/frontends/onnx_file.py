@@ -1,10 +1,10 @@
-"""Reads an ONNX file, and says in one sentence why it cannot be used if so."""
+"""Reads an ONNX model from a file or from memory, and says in one sentence why it cannot be used if so."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import onnx
@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import ModelFileError
+from camgraph_exporter.frontends.preprocessing import Stated
 from camgraph_exporter.frontends.pytorch.files import is_torch_file, what_it_is
 from camgraph_exporter.frontends.sparse_weights import fill_sparse_weights
 from camgraph_exporter.frontends.tensor_outputs import keep_tensor_outputs, labels_of_maps
@@ -24,17 +25,28 @@ from camgraph_exporter.storage import embed_weights
 class LoadedModel:
     """A model in memory with the facts about where it came from.
 
-    `aliases`: names that the user gave to layers, and the tensors that they stand for. `notes`: remarks for the user.
-    `map_labels`: class labels of the maps that it makes beside tensors, by the name of the map.
-    `is_as_stored`: its inputs and outputs are those of the file, so that the file itself can be run beside it.
+    Attributes:
+        model: The model.
+        source: What the manifest says of where it came from.
+        layers: Names of the layers that the user asked for: of tensors, or keys of `aliases`.
+        aliases: Names of parts of a module, and the tensors that they stand for.
+        size: Height and width in pixels, where the model leaves them open and the user or its preprocessing says them.
+        stated: How photos were prepared in training, where the source says it itself.
+        notes: Remarks for the user.
+        map_labels: Class labels of the maps that it makes beside tensors, by the name of the map.
+        file: The file, where its inputs and outputs are those of the model, so that it can be run beside it.
+
     """
 
     model: ir.Model
     source: pb.Source
+    layers: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
+    size: tuple[int, int] | None = None
+    stated: Stated | None = None
     notes: tuple[str, ...] = ()
     map_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    is_as_stored: bool = True
+    file: Path | None = None
 
 
 def load_onnx(path: str | Path) -> LoadedModel:
@@ -52,17 +64,41 @@ def load_onnx(path: str | Path) -> LoadedModel:
     if is_torch_file(path):
         raise ModelFileError(what_it_is(path))
     proto = _parse(path)
-    _check_content(proto, path)
+    _check_content(proto, str(path))
     _check_external_data(proto, path)
-    source = _source_of(proto, path)
-    fill_sparse_weights(proto, str(path.parent))
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    loaded = _loaded(proto, str(path), path.parent, _source_of(proto, path.name, digest))
+    return replace(loaded, file=None if loaded.notes else path)
+
+
+def load_proto(proto: onnx.ModelProto, name: str = "") -> LoadedModel:
+    """Take a model that is in memory, with its weights; it is left as it was.
+
+    Raises:
+        ModelFileError: it is not a usable model, or its weights are in files.
+
+    """
+    where = name or "ModelProto"
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    _check_content(copy, where)
+    if any(map(onnx.external_data_helper.uses_external_data, onnx.external_data_helper._get_all_tensors(copy))):
+        raise ModelFileError(f"The weights of {where!r} are in files. Give the path of its .onnx file.")
+    digest = hashlib.sha256(copy.SerializeToString(deterministic=True)).hexdigest()
+    return _loaded(copy, where, Path(), _source_of(copy, name or copy.graph.name, digest))
+
+
+def _loaded(proto: onnx.ModelProto, where: str, folder: Path, source: pb.Source) -> LoadedModel:
+    """Turn a parsed model into its form in memory; `folder` has its external weights."""
+    fill_sparse_weights(proto, str(folder))
     map_labels = labels_of_maps(proto)
     notes = keep_tensor_outputs(proto)
-    model = to_model(proto, str(path))
-    _sort(model, path)
-    ir.external_data.set_base_dir(model.graph, path.parent)
+    model = to_model(proto, where)
+    _sort(model, where)
+    ir.external_data.set_base_dir(model.graph, folder)
     embed_weights(model)
-    return LoadedModel(model, source, notes=notes, map_labels=map_labels, is_as_stored=not notes)
+    return LoadedModel(model, source, notes=notes, map_labels=map_labels)
 
 
 def _parse(path: Path) -> onnx.ModelProto:
@@ -77,36 +113,33 @@ def _parse(path: Path) -> onnx.ModelProto:
         ) from error
 
 
-def _check_content(proto: onnx.ModelProto, path: Path) -> None:
+def _check_content(proto: onnx.ModelProto, where: str) -> None:
     # Garbage can parse as an empty message, and a truncated file can lose its end without breaking the wire format.
     if not proto.graph.node or not proto.graph.output:
         raise ModelFileError(
-            f"{str(path)!r} holds no graph: it is not an ONNX model, or it is truncated. "
+            f"{where!r} holds no graph: it is not an ONNX model, or it is truncated. "
             "Export or download the model again."
         )
     if not any(opset.domain in ("", "ai.onnx") for opset in proto.opset_import):
         raise ModelFileError(
-            f"{str(path)!r} imports no version of the standard operators, so its nodes have no meaning. "
-            "Export it again."
+            f"{where!r} imports no version of the standard operators, so its nodes have no meaning. Export it again."
         )
     newest = onnx.defs.onnx_opset_version()
     opset = next(opset.version for opset in proto.opset_import if opset.domain in ("", "ai.onnx"))
     if not 1 <= opset <= newest:
         raise ModelFileError(
-            f"{str(path)!r} uses opset {opset}, but the installed onnx knows 1 to {newest}. "
+            f"{where!r} uses opset {opset}, but the installed onnx knows 1 to {newest}. "
             "Install a newer onnx, or export the model again with an older opset."
         )
-    check_well_formed(proto, str(path))
+    check_well_formed(proto, where)
 
 
-def _sort(model: ir.Model, path: Path) -> None:
+def _sort(model: ir.Model, where: str) -> None:
     """Bring the nodes into an order in which they can run; runtimes do so by themselves."""
     try:
         model.graph.sort()
     except ValueError as error:
-        raise ModelFileError(
-            f"The nodes of {str(path)!r} form a cycle, so they cannot run. Export it again."
-        ) from error
+        raise ModelFileError(f"The nodes of {where!r} form a cycle, so they cannot run. Export it again.") from error
 
 
 def _check_external_data(proto: onnx.ModelProto, path: Path) -> None:
@@ -131,9 +164,7 @@ def _check_external_data(proto: onnx.ModelProto, path: Path) -> None:
         )
 
 
-def _source_of(proto: onnx.ModelProto, path: Path) -> pb.Source:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+def _source_of(proto: onnx.ModelProto, name: str, digest: str) -> pb.Source:
     opset = next(opset.version for opset in proto.opset_import if opset.domain in ("", "ai.onnx"))
     producer = f"{proto.producer_name} {proto.producer_version}".strip()
-    return pb.Source(file_name=path.name, sha256=digest, producer=producer, opset_version=opset)
+    return pb.Source(file_name=name, sha256=digest, producer=producer, opset_version=opset)

@@ -50,7 +50,7 @@ def what_it_is(path: Path) -> str:
     name = repr(str(path))
     if kind in ("torchscript", "program"):
         what = "TorchScript module" if kind == "torchscript" else "program of torch.export"
-        return f"{name} holds a {what}, not an ONNX model. Export it with camgraph_exporter.export_torch_file."
+        return f"{name} holds a {what}, not an ONNX model. Export it with camgraph export."
     if kind == "safetensors":
         return f"{name} holds weights, but not the network that uses them. {_RECIPE}"
     if kind == "unknown":

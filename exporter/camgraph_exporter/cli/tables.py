@@ -20,7 +20,7 @@ def candidate_table(title: str, inspection: Inspection) -> Table:
     "sees": receptive field of a cell, "all" where it is as large as the image; "weights after": weights between the
     layer and the score; "cost": extra time of the explainable graph; "branch": in a model of parallel branches, which.
     """
-    image_side = _longer_side(inspection.input.spec)
+    image_side = _longer_side(inspection.input)
     measured = any(candidate.measured_cost is not None for candidate in inspection.candidates)
     branched = any(candidate.branch for candidate in inspection.candidates)
     table = Table(title=title, title_justify="left")
@@ -56,8 +56,8 @@ def inspection_json(inspection: Inspection) -> dict[str, object]:
         "auto_layers": [candidate.layer.name for candidate in inspection.candidates if candidate.is_chosen],
         "branches": max(1, *(candidate.branch for candidate in inspection.candidates)),
         "layers": [_candidate_json(candidate) for candidate in inspection.candidates],
-        "input": json_format.MessageToDict(inspection.input.spec, preserving_proto_field_name=True),
-        "input_notes": list(inspection.input.notes),
+        "input": json_format.MessageToDict(inspection.input, preserving_proto_field_name=True),
+        "notes": list(inspection.notes),
     }
 
 
@@ -85,10 +85,12 @@ def describe_score(inspection: Inspection) -> str:
     return f"Score  {score.name}: {score.task.name}, {wide}, head {head}, output {score.output.name}"
 
 
-def describe_image(name: str, spec: pb.InputSpec) -> str:
-    """Return one line on the image input of a model of which nothing was stated."""
+def describe_image(inspection: Inspection) -> str:
+    """Return one line on the image input."""
+    spec = inspection.input
     known = "values told by the graph, order of channels and resize guessed" if spec.told_by_graph else "guessed"
-    return f"Input  {name} {list(spec.tensor.shape)} {spec.tensor.dtype}; {known}: {describe_input(spec)}"
+    known = "stated" if spec.stated else known
+    return f"Input  {inspection.image} {list(spec.tensor.shape)} {spec.tensor.dtype}; {known}: {describe_input(spec)}"
 
 
 def describe_input(spec: pb.InputSpec) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from camgraph_core.errors import UsageError
 from camgraph_exporter.errors import ModuleError
-from camgraph_exporter.input_spec import FILTERS, InputOptions
+from camgraph_exporter.image.options import FILTERS, Input
 
 # Pillow's numbers, which Hugging Face writes.
 _PILLOW_FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box"}
@@ -20,10 +20,11 @@ _PILLOW_FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "
 
 @dataclass(frozen=True)
 class Stated:
-    """What was read, and from where, for the manifest's notes."""
+    """What was read, and from where, for the manifest's notes. `size`: height and width of the network's input."""
 
-    options: InputOptions
-    origin: str
+    input: Input
+    origin: str = ""
+    size: tuple[int, int] | None = None
 
 
 def stated_preprocessing(module: object, preprocessing: object | None) -> Stated | None:
@@ -42,48 +43,46 @@ def stated_preprocessing(module: object, preprocessing: object | None) -> Stated
         config = getattr(module, "pretrained_cfg", None)
         if not isinstance(config, Mapping) or not config.get("mean"):
             return None
-        return Stated(_of_timm(config), "the module's pretrained_cfg")
+        return replace(_of_timm(config), origin="the module's pretrained_cfg")
     # An entry of torchvision's enums of weights.
     transforms = getattr(preprocessing, "transforms", None)
     if callable(transforms) and hasattr(preprocessing, "url"):
         preprocessing = transforms()
     kind = type(preprocessing).__name__
     if _has(preprocessing, "resize_size", "mean", "std", "interpolation"):
-        return Stated(_of_torchvision(preprocessing), f"torchvision's {kind}")
+        return replace(_of_torchvision(preprocessing), origin=f"torchvision's {kind}")
     config = _mapping(preprocessing)
     if config is not None and "input_size" in config and "mean" in config:
-        return Stated(_of_timm(config), "a timm configuration")
+        return replace(_of_timm(config), origin="a timm configuration")
     if config is not None and any(key in config for key in ("do_normalize", "do_rescale", "image_mean")):
-        return Stated(_of_processor(config), f"the image processor {config.get('image_processor_type', kind)}")
+        origin = f"the image processor {config.get('image_processor_type', kind)}"
+        return replace(_of_processor(config), origin=origin)
     raise UsageError(
         f"A {kind} states no preprocessing that can be read. Give torchvision weights or their transforms, "
         "a timm pretrained_cfg, or a Hugging Face image processor."
     )
 
 
-def merged(user: InputOptions, stated: InputOptions) -> InputOptions:
-    """Return the user's options, with what they leave open taken from `stated`.
+def merged(user: Input, stated: Stated | None) -> tuple[Input, str]:
+    """Return what the user states, completed by what the model states, and a note on where that is from.
 
     A preset or values of the user count as a whole: they are not mixed with values from elsewhere.
     """
-    if user.stated:
-        return user
-    chosen = {
-        name: value
-        for name, value in vars(user).items()
-        if value is not None and name in ("channel_order", "resize", "shorter_side", "filter", "size")
-    }
-    return replace(stated, **chosen)
+    if stated is None or user.stated:
+        return user, ""
+    own = {name: getattr(user, name) for name in ("channel_order", "resize", "shorter_side", "filter")}
+    changed = {name: value for name, value in own.items() if value is not None}
+    return replace(stated.input, fill=user.fill, **changed), f"The preprocessing is that of {stated.origin}."
 
 
-def _of_timm(config: Mapping[str, Any]) -> InputOptions:
+def _of_timm(config: Mapping[str, Any]) -> Stated:
     _, height, width = config["input_size"]
     ratio = float(config.get("crop_pct") or 0.875)
     # timm crops the centre, or with "squash" resizes both sides; a border keeps the aspect ratio.
     mode = {"center": "shorter-side", "squash": "stretch", "border": "letterbox"}.get(
         str(config.get("crop_mode") or "center")
     )
-    return InputOptions(
+    stated = Input(
         divisor=255,
         mean=tuple(map(float, config["mean"])),
         std=tuple(map(float, config["std"])),
@@ -91,23 +90,24 @@ def _of_timm(config: Mapping[str, Any]) -> InputOptions:
         shorter_side=int(min(height, width) / ratio) if mode == "shorter-side" else None,
         filter=_filter(config.get("interpolation") or "bilinear"),
     )
+    return Stated(stated)
 
 
-def _of_torchvision(transforms: Any) -> InputOptions:
+def _of_torchvision(transforms: Any) -> Stated:
     sizes = [int(size) for size in _sequence(transforms.resize_size)]
     crop = getattr(transforms, "crop_size", None)
-    return InputOptions(
+    stated = Input(
         divisor=255,
         mean=tuple(map(float, transforms.mean)),
         std=tuple(map(float, transforms.std)),
         resize="shorter-side" if crop is not None and len(sizes) == 1 else "stretch",
         shorter_side=sizes[0] if crop is not None and len(sizes) == 1 else None,
         filter=_filter(getattr(transforms.interpolation, "value", transforms.interpolation)),
-        size=_pair(crop if crop is not None else sizes),
     )
+    return Stated(stated, size=_pair(crop if crop is not None else sizes))
 
 
-def _of_processor(config: Mapping[str, Any]) -> InputOptions:
+def _of_processor(config: Mapping[str, Any]) -> Stated:
     rescales, normalises = config.get("do_rescale", True), config.get("do_normalize", True)
     factor = float(config.get("rescale_factor") or 1 / 255) if rescales else 1.0
     size = config.get("size") or {}
@@ -123,15 +123,15 @@ def _of_processor(config: Mapping[str, Any]) -> InputOptions:
         # ConvNeXt's processor: below 384 pixels it resizes to size / crop_pct and crops.
         target = (int(shorter), int(shorter))
         shorter = int(shorter / float(config["crop_pct"])) if shorter < 384 else None
-    return InputOptions(
+    stated = Input(
         divisor=1 / factor,
-        mean=tuple(map(float, config["image_mean"])) if normalises and config.get("image_mean") else None,
-        std=tuple(map(float, config["image_std"])) if normalises and config.get("image_std") else None,
+        mean=tuple(map(float, config["image_mean"])) if normalises and config.get("image_mean") else (0.0,),
+        std=tuple(map(float, config["image_std"])) if normalises and config.get("image_std") else (1.0,),
         resize="shorter-side" if shorter else "stretch",
         shorter_side=int(shorter) if shorter else None,
         filter=_filter(config.get("resample", 2)),
-        size=target,
     )
+    return Stated(stated, size=target)
 
 
 def _filter(name: Any) -> str:

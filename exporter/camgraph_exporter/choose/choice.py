@@ -1,0 +1,100 @@
+"""What the user's options mean for one model: layers, labels, and how a photo becomes the input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.errors import UsageError
+from camgraph_exporter.choose.input import MadeInput, make_input
+from camgraph_exporter.choose.layers import AUTO, choose_layers
+from camgraph_exporter.errors import Problems
+from camgraph_exporter.frontends.onnx_file import LoadedModel
+from camgraph_exporter.frontends.preprocessing import merged
+from camgraph_exporter.graph.gradient_path import GradientPath
+from camgraph_exporter.image.options import Input
+from camgraph_exporter.labels import labels_in_maps, labels_in_metadata
+from camgraph_exporter.layers.layers import TargetLayer
+from camgraph_exporter.prepare.prepare import PreparedModel
+from camgraph_exporter.tasks import Score
+from camgraph_exporter.vjp.driver import opset_of
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the options mean for a prepared model.
+
+    `branches`: so many of the first layers are the parallel branches of one model.
+    `opset`: the lowest at which the rules on the path can be written. `notes`: what the user should know of it.
+    """
+
+    layers: list[TargetLayer]
+    branches: int
+    input: pb.InputSpec
+    labels: Sequence[str]
+    opset: int
+    notes: Sequence[str]
+
+
+def choose(loaded: LoadedModel, prepared: PreparedModel, score: Score, labels: Sequence[str], stated: Input) -> Choice:
+    """Find what the options name; all problems with them are reported together.
+
+    Raises:
+        ExportError: a layer is missing or cannot be explained.
+        UsageError: labels or the input do not fit the model.
+
+    """
+    layers: list[TargetLayer] = []
+    branches = 1
+    made = MadeInput(pb.InputSpec())
+    problems = Problems()
+    for name in loaded.layers:
+        with problems.collect():
+            chosen = choose_layers(prepared, score, name, loaded.aliases)
+            branches = len(chosen) if name == AUTO and not layers else branches
+            layers += chosen
+    with problems.collect():
+        _check_labels(labels, score.num_classes)
+    with problems.collect():
+        made = choose_input(loaded, prepared, stated)
+    problems.raise_all()
+    path = GradientPath(prepared.graph, [layer.value for layer in layers], [score.value])
+    labels, note = _labels(loaded, labels, score)
+    notes = [*made.notes, *([note] if note else [])]
+    return Choice(layers, branches, made.spec, labels, opset_of(path), notes)
+
+
+def choose_input(loaded: LoadedModel, prepared: PreparedModel, stated: Input) -> MadeInput:
+    """Return how a photo becomes the input: as the user states, completed by what the model states of itself.
+
+    Raises:
+        UsageError: what was stated does not fit the model's input.
+
+    """
+    completed, origin = merged(stated, loaded.stated)
+    made = make_input(prepared, completed, loaded.size)
+    return MadeInput(made.spec, (*([origin] if origin else []), *made.notes))
+
+
+def known_labels(loaded: LoadedModel, labels: Sequence[str]) -> int:
+    """Return how many labels are known before the score is: those of the user, or two in the file's metadata."""
+    return len(labels) or len(labels_in_metadata(loaded.model.metadata_props, 2)[0])
+
+
+def _labels(loaded: LoadedModel, labels: Sequence[str], score: Score) -> tuple[Sequence[str], str]:
+    """Return the label of each target, and a note on where they come from."""
+    if labels:
+        return labels, ""
+    if own := score.task.own_labels(score):
+        return own, ""
+    found, note = labels_in_metadata(loaded.model.metadata_props, score.num_classes)
+    return (found, note) if found else labels_in_maps(loaded.map_labels, score.num_classes)
+
+
+def _check_labels(labels: Sequence[str], num_classes: int) -> None:
+    if labels and len(labels) != num_classes:
+        raise UsageError(
+            f"The labels file has {len(labels)} labels, but the score has {num_classes} classes. "
+            "Give one label per class, in the order of the classes."
+        )
