@@ -15,9 +15,10 @@ from camgraph_core.settings import Setting, check_settings
 from camgraph_core.style import Style
 from camgraph_core.target import Target
 from camgraph_load.arrivals import Arrivals, due_times
-from camgraph_load.mix import Call, Mix
+from camgraph_load.mix import Call, Mix, fingerprint
 from camgraph_load.sending import Task
 from camgraph_wire.requests import Addressed, request_message
+from camgraph_wire.results import response_message
 
 
 def rates(text: str) -> tuple[float, ...]:
@@ -78,6 +79,13 @@ class LoadPlan:
         Setting("What to ask for, for each target. Repeat it for several.", repeated=True, option="--output-kind"),
     ] = ()
     max_side: Annotated[int | None, Setting("Longest side of pictures in pixels.", at_least=1)] = None
+    graph: Annotated[
+        Path | None,
+        Setting(
+            "The graph that is served. Every answer must be equal to what it gives in this process, to the bit.",
+            path="file",
+        ),
+    ] = None
     seed: Annotated[int, Setting("Seed of arrivals and of the order of calls.", at_least=0)] = 0
     most_latency: Annotated[
         float | None,
@@ -100,26 +108,35 @@ class LoadPlan:
         Raises:
             InvalidInputError: An image cannot be read.
             UsageError: A target or an output cannot be named so.
+        InvalidGraphError: The graph of `graph` cannot be used.
 
         """
-        calls = [self._call(path, model) for path in images for model in self.model or ("",)]
+        request = self._request()
+        expected = [None] * len(images) if self.graph is None else _expected(self.graph, images, request)
+        calls = [
+            self._call(path, model, request, bits)
+            for path, bits in zip(images, expected, strict=True)
+            for model in self.model or ("",)
+        ]
         return Mix(tuple(calls), self.seed)
 
-    def _call(self, path: Path, model: str) -> Call:
-        try:
-            image = path.read_bytes()
-        except OSError as error:
-            raise InvalidInputError(f"{path} cannot be read: {error.strerror}.") from error
-        request = Request(
+    def _request(self) -> Request:
+        return Request(
             targets=[Target.parse(text) for text in self.target],
             top_k=self.top_k,
             method=self.method,
             outputs=self.outputs,
             style=Style(max_side=self.max_side),
         )
+
+    def _call(self, path: Path, model: str, request: Request, expected: tuple[bytes, ...] | None) -> Call:
+        try:
+            image = path.read_bytes()
+        except OSError as error:
+            raise InvalidInputError(f"{path} cannot be read: {error.strerror}.") from error
         message = request_message(Addressed(request=request, image=image, model=model))
         name = f"{path.name}, {model}" if model else path.name
-        return Call(name, message.SerializeToString(), len(self.target) + self.top_k or 1, outputs=None)
+        return Call(name, message.SerializeToString(), len(self.target) + self.top_k or 1, None, expected)
 
     def steps(self, mix: Mix, connection: Connection) -> Iterator[tuple[str, Task]]:
         """Each run in words, with its task."""
@@ -141,3 +158,22 @@ class LoadPlan:
     def _task(self, mix: Mix, connection: Connection, rate: float | None, callers: int) -> Task:
         due = None if rate is None else due_times(self.arrivals, rate, self.duration, self.seed)
         return Task(connection, self.connections, mix, 0, self.duration, due, callers, checks=not self.unchecked)
+
+
+def _expected(graph: Path, images: Sequence[Path], request: Request) -> list[tuple[bytes, ...]]:
+    """The outputs for each image, as this process computes them."""
+    from camgraph_runtime import Explainer  # noqa: PLC0415 - onnxruntime, only where it was asked for
+
+    with Explainer(graph) as explainer:
+        results = [
+            explainer.explain(
+                path,
+                targets=request.targets,
+                top_k=request.top_k,
+                method=request.method,
+                outputs=request.outputs,
+                max_side=request.style.max_side,
+            )
+            for path in images
+        ]
+        return [fingerprint(response_message(result, request)) for result in results]

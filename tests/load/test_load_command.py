@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.serving import png, run_camgraph, server_process, write_model
+from support.tiny_graph import TinyGraph
 
 
 @pytest.fixture
@@ -51,6 +52,18 @@ def test_a_closed_loop_and_a_comparison(tmp_path: Path, photo: Path, repository:
     assert compared.returncode == 0, compared.stderr
     assert "1.000" in compared.stdout
     assert "<svg" in report.read_text()
+
+
+def test_answers_are_held_against_the_graph_to_the_bit(tmp_path: Path, photo: Path, repository: Path) -> None:
+    graph = next(repository.rglob("*.onnx"))
+    other = write_model(tmp_path / "others", graph=TinyGraph(seed=5))
+    with server_process(repository) as server:
+        options = ("--rate", "10", "--duration", "0.5", "--warm-up", "0", "--output-kind", "overlay-png")
+        call = ("load", str(photo), "--server", server.address, *options, "--target", "0", "--graph")
+        same, different = run_camgraph(*call, str(graph)), run_camgraph(*call, str(other))
+    assert same.returncode == 0, same.stderr
+    assert "not what was asked for" not in same.stdout
+    assert "answers were not what was asked for" in different.stdout
 
 
 def test_what_a_server_refuses_is_a_figure(photo: Path, repository: Path) -> None:
