@@ -27,12 +27,15 @@ REASONS = {
 
 
 def collections(tree: ast.AST) -> Iterator[tuple[ast.AST, int]]:
-    """The literal collections in a tree, each with the number of operators that it names itself."""
+    """The collections in a tree, words in one string among them, each with the number of operators that it names."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Set | ast.List | ast.Tuple | ast.Dict):
             elements = node.keys if isinstance(node, ast.Dict) else node.elts
             named = [e.value for e in elements if isinstance(e, ast.Constant) and isinstance(e.value, str)]
             yield node, len(NAMES.intersection(named))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            words = node.value.split()
+            yield node, len(words) if NAMES.issuperset(words) else 0
 
 
 def tables(source: str) -> Iterator[str]:
@@ -62,6 +65,7 @@ def test_no_table_of_operators_beside_the_traits() -> None:
         ('POOLS = {"MaxPool", "AveragePool"}', ["POOLS"]),
         ('WEIGHTS: dict[str, int] = {"Conv": 1, "Gemm": 1}', ["WEIGHTS"]),
         ('LOSSY = NAMES | frozenset(("Round", "Floor"))', ["LOSSY"]),
+        ('STOPS = "Shape Size".split()', ["STOPS"]),
         ('def f(x):\n    return x in {"Add", "Sub", "Mul"}', ["line 2"]),
         ('def f(x):\n    return x in {"Add", "Sub"}', []),
         ('ONE = {"Conv"}\nWORDS = ("conv", "pool")', []),

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 import onnx_ir as ir
 
 from camgraph_exporter.graph.element_types import REAL, SMALL_INTEGERS
-from camgraph_exporter.graph.stops import is_stop
-from camgraph_exporter.graph.traits import Trait, has
+from camgraph_exporter.graph.traits import Trait, has, is_stop
 from camgraph_exporter.graph.walk import needed_for, reads
 
 

@@ -27,7 +27,7 @@ from camgraph_exporter.certificate.quantised.integers import (
     spread,
 )
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
-from camgraph_exporter.graph.stops import is_stop
+from camgraph_exporter.graph.traits import is_stop
 from camgraph_exporter.graph.walk import leading_to, reached_from
 from camgraph_exporter.quantised.forms import (
     Quantisation,

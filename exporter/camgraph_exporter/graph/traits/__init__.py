@@ -11,7 +11,7 @@ from typing import Protocol
 from camgraph_exporter.graph.traits import elementwise, integers, others, places, sums
 from camgraph_exporter.graph.traits.trait import IMPLIED, MEANINGS, Operator, Trait
 
-__all__ = ["IMPLIED", "MEANINGS", "OPERATORS", "Operator", "Trait", "has", "named", "names", "of"]
+__all__ = ["IMPLIED", "MEANINGS", "OPERATORS", "Operator", "Trait", "has", "is_stop", "named", "names", "of"]
 
 _FAMILIES = (elementwise, places, sums, integers, others)
 # By domain and name.
@@ -41,6 +41,11 @@ def of(node: _Node) -> Operator:
 def has(node: _Node, traits: Trait) -> bool:
     """Tell whether a node's operator has at least one of some traits."""
     return bool(of(node).traits & traits)
+
+
+def is_stop(node: _Node) -> bool:
+    """Tell whether an operator has no derivative by its nature, so that no gradient passes it: a stop, not a gap."""
+    return bool(of(node).stop)
 
 
 def names(traits: Trait, *, without: Trait = Trait.NONE) -> list[str]:

@@ -8,6 +8,10 @@ from camgraph_exporter.graph.traits.trait import Trait, row
 
 _MICROSOFT = "com.microsoft"
 _HALF_PI = math.pi / 2
+# Why no gradient passes.
+_TRUTH = "The result is a truth value."
+_FLAT = "The derivative is zero wherever it exists."
+_BITS = "The operands are bit patterns."
 
 ROWS = [
     # --- several inputs
@@ -70,25 +74,25 @@ ROWS = [
     row("Cast", Trait.COPIES),
     row("CastLike", Trait.COPIES),
     # --- whole numbers, truth values and bits
-    row("Ceil", Trait.ROUNDS),
-    row("Floor", Trait.ROUNDS),
-    row("Round", Trait.ROUNDS),
-    row("Sign", Trait.ROUNDS, bounds=(-1, 1)),
-    row("Equal", Trait.TRUTH),
-    row("Greater", Trait.TRUTH),
-    row("GreaterOrEqual", Trait.TRUTH),
-    row("Less", Trait.TRUTH),
-    row("LessOrEqual", Trait.TRUTH),
-    row("IsInf", Trait.TRUTH),
-    row("IsNaN", Trait.TRUTH),
-    row("And", Trait.TRUTH),
-    row("Or", Trait.TRUTH),
-    row("Xor", Trait.TRUTH),
-    row("Not", Trait.TRUTH),
-    row("BitCast", Trait.ELEMENTWISE),
-    row("BitShift", Trait.ELEMENTWISE),
-    row("BitwiseAnd", Trait.ELEMENTWISE),
-    row("BitwiseNot", Trait.ELEMENTWISE),
-    row("BitwiseOr", Trait.ELEMENTWISE),
-    row("BitwiseXor", Trait.ELEMENTWISE),
+    row("Ceil", Trait.ROUNDS, stop=_FLAT),
+    row("Floor", Trait.ROUNDS, stop=_FLAT),
+    row("Round", Trait.ROUNDS, stop=_FLAT),
+    row("Sign", Trait.ROUNDS, bounds=(-1, 1), stop=_FLAT),
+    row("Equal", Trait.TRUTH, stop=_TRUTH),
+    row("Greater", Trait.TRUTH, stop=_TRUTH),
+    row("GreaterOrEqual", Trait.TRUTH, stop=_TRUTH),
+    row("Less", Trait.TRUTH, stop=_TRUTH),
+    row("LessOrEqual", Trait.TRUTH, stop=_TRUTH),
+    row("IsInf", Trait.TRUTH, stop=_TRUTH),
+    row("IsNaN", Trait.TRUTH, stop=_TRUTH),
+    row("And", Trait.TRUTH, stop=_TRUTH),
+    row("Or", Trait.TRUTH, stop=_TRUTH),
+    row("Xor", Trait.TRUTH, stop=_TRUTH),
+    row("Not", Trait.TRUTH, stop=_TRUTH),
+    row("BitCast", Trait.ELEMENTWISE, stop=_BITS),
+    row("BitShift", Trait.ELEMENTWISE, stop=_BITS),
+    row("BitwiseAnd", Trait.ELEMENTWISE, stop=_BITS),
+    row("BitwiseNot", Trait.ELEMENTWISE, stop=_BITS),
+    row("BitwiseOr", Trait.ELEMENTWISE, stop=_BITS),
+    row("BitwiseXor", Trait.ELEMENTWISE, stop=_BITS),
 ]

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from camgraph_exporter.graph.traits.trait import Trait, row
 
+# Why no gradient passes.
+_SHAPE = "The result depends on the shape alone."
+_PRESENCE = "The result depends on what is there, not on its values."
+_NO_INPUT = "There is no input."
+_COUNTS = "The inputs are counts and sizes."
+_TEXT = "The inputs are bytes, text or word numbers."
+_NO_VALUES = "The result does not depend on the values of the input."
+_DRAWN = "The result is drawn at random."
+
 ROWS = [
-    row("Shape", Trait.OF_SHAPE),
-    row("Size", Trait.OF_SHAPE),
-    row("SequenceLength", Trait.OF_SHAPE),
-    row("EyeLike", Trait.OF_SHAPE | Trait.FILLS),
-    row("ConstantOfShape", Trait.FILLS),
-    row("Constant", Trait.FILLS),
+    row("Shape", Trait.OF_SHAPE, stop=_SHAPE),
+    row("Size", Trait.OF_SHAPE, stop=_SHAPE),
+    row("SequenceLength", Trait.OF_SHAPE, stop=_PRESENCE),
+    row("EyeLike", Trait.OF_SHAPE | Trait.FILLS, stop=_NO_VALUES),
+    row("ConstantOfShape", Trait.FILLS, stop=_NO_VALUES),
+    row("Constant", Trait.FILLS, stop=_NO_INPUT),
     row("Range"),
-    row("RandomNormal", Trait.RANDOM | Trait.FILLS),
-    row("RandomUniform", Trait.RANDOM | Trait.FILLS),
-    row("RandomNormalLike", Trait.RANDOM | Trait.FILLS),
-    row("RandomUniformLike", Trait.RANDOM | Trait.FILLS),
-    row("Bernoulli", Trait.RANDOM),
-    row("Multinomial", Trait.RANDOM),
-    row("BlackmanWindow"),
-    row("HammingWindow"),
-    row("HannWindow"),
-    row("MelWeightMatrix"),
+    row("RandomNormal", Trait.RANDOM | Trait.FILLS, stop=_NO_INPUT),
+    row("RandomUniform", Trait.RANDOM | Trait.FILLS, stop=_NO_INPUT),
+    row("RandomNormalLike", Trait.RANDOM | Trait.FILLS, stop=_NO_VALUES),
+    row("RandomUniformLike", Trait.RANDOM | Trait.FILLS, stop=_NO_VALUES),
+    row("Bernoulli", Trait.RANDOM, stop=_DRAWN),
+    row("Multinomial", Trait.RANDOM, stop=_DRAWN),
+    row("BlackmanWindow", stop=_COUNTS),
+    row("HammingWindow", stop=_COUNTS),
+    row("HannWindow", stop=_COUNTS),
+    row("MelWeightMatrix", stop=_COUNTS),
     row("If", Trait.CONTROL | Trait.LOSES_PLACES),
     row("Loop", Trait.CONTROL | Trait.LOSES_PLACES),
     row("Scan", Trait.CONTROL | Trait.LOSES_PLACES),
@@ -29,17 +38,17 @@ ROWS = [
     row("ConcatFromSequence"),
     row("Optional"),
     row("OptionalGetElement"),
-    row("OptionalHasElement"),
+    row("OptionalHasElement", stop=_PRESENCE),
     row("SequenceAt"),
     row("SequenceConstruct"),
-    row("SequenceEmpty"),
+    row("SequenceEmpty", stop=_NO_INPUT),
     row("SequenceErase"),
     row("SequenceInsert"),
     row("SplitToSequence"),
-    row("ImageDecoder"),
-    row("RegexFullMatch"),
-    row("StringConcat"),
-    row("StringNormalizer"),
-    row("StringSplit"),
-    row("TfIdfVectorizer"),
+    row("ImageDecoder", stop=_TEXT),
+    row("RegexFullMatch", stop=_TEXT),
+    row("StringConcat", stop=_TEXT),
+    row("StringNormalizer", stop=_TEXT),
+    row("StringSplit", stop=_TEXT),
+    row("TfIdfVectorizer", stop=_TEXT),
 ]

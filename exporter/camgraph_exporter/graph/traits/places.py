@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from camgraph_exporter.graph.traits.trait import Trait, row
 
+# Why no gradient passes.
+_INDEX = "The result is an index or a choice."
+
 ROWS = [
     row("Reshape", Trait.RESHAPES),
     row("Flatten", Trait.RESHAPES),
@@ -36,9 +39,9 @@ ROWS = [
     row("AffineGrid", Trait.COORDINATES | Trait.LOSES_PLACES),
     row("RoiAlign", Trait.COORDINATES | Trait.LOSES_PLACES),
     row("MaxRoiPool", Trait.LOSES_PLACES),
-    row("NonMaxSuppression", Trait.INDEXES | Trait.LOSES_PLACES, sorts_by=1),
+    row("NonMaxSuppression", Trait.INDEXES | Trait.LOSES_PLACES, sorts_by=1, stop=_INDEX),
     row("TopK", Trait.INDEXES, sorts_by=0),
-    row("Unique", Trait.INDEXES | Trait.LOSES_PLACES),
-    row("NonZero", Trait.INDEXES | Trait.LOSES_PLACES),
+    row("Unique", Trait.INDEXES | Trait.LOSES_PLACES, stop=_INDEX),
+    row("NonZero", Trait.INDEXES | Trait.LOSES_PLACES, stop=_INDEX),
     row("OneHot"),
 ]

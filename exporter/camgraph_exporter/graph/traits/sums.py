@@ -7,6 +7,8 @@ import math
 from camgraph_exporter.graph.traits.trait import Trait, row
 
 _MICROSOFT = "com.microsoft"
+# Why no gradient passes.
+_INDEX = "The result is an index or a choice."
 
 ROWS = [
     # --- products
@@ -50,8 +52,8 @@ ROWS = [
     row("ReduceSumSquare", Trait.REDUCES, bounds=(0, math.inf)),
     row("ReduceLogSum", Trait.REDUCES),
     row("ReduceLogSumExp", Trait.REDUCES),
-    row("ArgMax", Trait.REDUCES | Trait.INDEXES),
-    row("ArgMin", Trait.REDUCES | Trait.INDEXES),
+    row("ArgMax", Trait.REDUCES | Trait.INDEXES, stop=_INDEX),
+    row("ArgMin", Trait.REDUCES | Trait.INDEXES, stop=_INDEX),
     row("CumSum", Trait.MIXES_PLACES | Trait.LINEAR),
     row("CumProd", Trait.MIXES_PLACES),
     # --- normalisations
@@ -66,7 +68,7 @@ ROWS = [
     row("LRN", Trait.NORMALISES | Trait.CHANNELS_SECOND),
     row("Softmax", Trait.OVER_AXIS, bounds=(0, 1)),
     row("LogSoftmax", Trait.OVER_AXIS, bounds=(-math.inf, 0)),
-    row("Hardmax", Trait.OVER_AXIS, bounds=(0, 1)),
+    row("Hardmax", Trait.OVER_AXIS, bounds=(0, 1), stop=_INDEX),
     # --- sequences and frequencies
     row("Attention", Trait.MIXES_PLACES),
     row("LinearAttention", Trait.MIXES_PLACES),

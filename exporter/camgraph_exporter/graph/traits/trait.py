@@ -149,9 +149,16 @@ IMPLIED: Final[Mapping[Trait, Trait]] = {
 class Operator:
     """What is known of one operator; of one without a row, nothing.
 
-    `traits` hold what follows from them, too. `bounds`: what no element of the result is below or above. `weights`: the
-    input that holds a sliding window's weights, whose last axes are the kernel. `sorts_by`: the input by which it sorts
-    or selects. `twin`: the ordinary operator that it does to the real numbers that quantised integers stand for.
+    Args:
+        name: as in the standard, or in the operator's own domain.
+        traits: with those that follow from others.
+        domain: empty for ai.onnx.
+        bounds: what no element of the result is below or above.
+        weights: the input that holds a sliding window's weights, whose last axes are the kernel.
+        sorts_by: the input by which the operator sorts or selects.
+        twin: the ordinary operator that it does to the real numbers that quantised integers stand for.
+        stop: why no gradient passes it by its nature; empty where one may.
+
     """
 
     name: str
@@ -161,6 +168,7 @@ class Operator:
     weights: int | None = None
     sorts_by: int | None = None
     twin: str = ""
+    stop: str = ""
 
 
 def row(
@@ -172,9 +180,10 @@ def row(
     weights: int | None = None,
     sorts_by: int | None = None,
     twin: str = "",
+    stop: str = "",
 ) -> Operator:
     """Return the row of an operator, with the traits that follow from those that are given."""
-    return Operator(name, _closed(traits), domain, bounds, weights, sorts_by, twin)
+    return Operator(name, _closed(traits), domain, bounds, weights, sorts_by, twin, stop)
 
 
 def _closed(traits: Trait) -> Trait:

@@ -1,7 +1,8 @@
-"""Tells the registry of the operators through which no gradient passes."""
+"""Tells the registry of the operators through which no gradient passes; their rows of traits say why."""
 
-from camgraph_exporter.graph.stops import STOPS
+from camgraph_exporter.graph.traits import OPERATORS
 from camgraph_exporter.vjp.registry import nondifferentiable
 
-for _op_type, _why in STOPS.items():
-    nondifferentiable(_op_type, why=_why)
+for _row in OPERATORS.values():
+    if _row.stop:
+        nondifferentiable(_row.name, domain=_row.domain, why=_row.stop)
