@@ -11,7 +11,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 
-.PHONY: demo test lint proto pages bench clean help
+.PHONY: demo test floors lint proto pages bench clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,10 @@ demo: $(VENV)/.installed-demo
 
 test: lint
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS)
+
+# The runtime's tests with the oldest versions that pyproject.toml allows; minutes.
+floors: $(VENV)/.installed-dev
+	$(BIN)/python scripts/floors.py $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -92,11 +92,16 @@ def _requirements(name: str, extra: str) -> list[Requirement]:
 @pytest.mark.parametrize(
     ("extras", "wanted", "unwanted"),
     [
-        ("cpu", "onnxruntime numpy pillow simplejpeg", "opencv-python-headless torch onnx onnx-ir onnxscript grpcio"),
+        (
+            "cpu",
+            "onnxruntime numpy pillow simplejpeg",
+            "click rich threadpoolctl opencv-python-headless torch onnx onnx-ir onnxscript grpcio",
+        ),
         ("cpu serve", "onnxruntime grpcio grpcio-health-checking", "torch onnx onnx-ir onnxscript"),
-        ("client", "grpcio", "torch onnx onnx-ir onnxruntime"),
-        ("load", "grpcio matplotlib", "torch onnx onnx-ir onnxruntime"),
-        ("cpu export", "onnx onnx-ir onnxruntime", "torch grpcio"),
+        ("client", "grpcio", "click rich torch onnx onnx-ir onnxruntime"),
+        ("cli cpu", "onnxruntime click rich threadpoolctl", "torch onnx onnx-ir grpcio"),
+        ("load", "grpcio matplotlib click", "torch onnx onnx-ir onnxruntime"),
+        ("cpu export", "onnx onnx-ir onnxruntime click", "torch grpcio"),
     ],
 )
 def test_an_installation_brings_what_it_needs_and_no_more(extras: str, wanted: str, unwanted: str) -> None:
@@ -127,6 +132,15 @@ def test_the_console_script_says_its_version() -> None:
     command = [str(Path(sys.executable).parent / "camgraph"), "--version"]
     outcome = subprocess.run(command, capture_output=True, text=True, check=True)
     assert PROJECT["version"] in outcome.stdout
+
+
+def test_the_console_script_says_what_it_lacks() -> None:
+    code = "import sys; sys.modules['click'] = None; from camgraph_cli.start import main; main()"
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert outcome.returncode == 1
+    assert outcome.stderr == (
+        "Error: The command line needs the package 'click': install it with pip install 'camgraph[cli]'.\n"
+    )
 
 
 def test_the_changelog_has_the_version() -> None:

@@ -16,6 +16,8 @@ _EXTRA_OF_PACKAGE = {
     "onnx_ir": "export",
     "onnxruntime": "cpu",
     "onnxscript": "torch",
+    "rich": "cli",
+    "threadpoolctl": "cli",
     "torch": "torch",
 }
 

@@ -8,7 +8,7 @@ import click
 
 from camgraph_cli.options import options_of
 from camgraph_core.errors import CamgraphError
-from camgraph_runtime.run.threads import limit_blas_threads
+from camgraph_runtime.run.blas import limit_blas_threads
 from camgraph_server.config import ServerConfig
 from camgraph_server.lifecycle import Server
 from camgraph_server.observe.log import configure_logging

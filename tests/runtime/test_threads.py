@@ -66,7 +66,7 @@ def test_cores_are_the_smaller_of_affinity_and_quota(
     monkeypatch.setattr(os, "cpu_count", lambda: 1000)
     monkeypatch.setattr(threads, "cgroup_quota", lambda: quota)
     assert available_cores() == cores
-    assert Threads.latency() == Threads(intra_op=cores, inter_op=1, spinning=True)
+    assert Threads.latency() == Threads(intra_op=cores, inter_op=1, spinning=False)
 
 
 def test_throughput_takes_one_core_a_run() -> None:

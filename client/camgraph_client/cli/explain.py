@@ -30,7 +30,7 @@ from camgraph_core.result import Result
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.maps.cam import METHODS
 from camgraph_runtime.pictures.colormaps import COLORMAPS
-from camgraph_runtime.run.threads import limit_blas_threads
+from camgraph_runtime.run.blas import limit_blas_threads
 
 if TYPE_CHECKING:
     from camgraph_client.sync import RemoteModel

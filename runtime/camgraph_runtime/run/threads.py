@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from threadpoolctl import threadpool_limits
-
 
 @dataclass(frozen=True)
 class Threads:
@@ -33,7 +31,7 @@ class Threads:
     @classmethod
     def latency(cls, cores: int | None = None) -> Self:
         """All cores (by default `available_cores`) on one run: the shortest answer for a single caller."""
-        return cls(intra_op=cores or available_cores(), spinning=True)
+        return cls(intra_op=cores or available_cores())
 
     @classmethod
     def throughput(cls) -> Self:
@@ -44,16 +42,6 @@ class Threads:
 def available_cores() -> int:
     """Cores that this process may use, at least 1: the CPU affinity, cut down to the cgroup's CPU quota."""
     return max(1, math.floor(min(_affinity(), cgroup_quota())))
-
-
-def limit_blas_threads() -> None:
-    """Lets NumPy's linear algebra run on one thread from now on, in the whole process; for programs that own it.
-
-    Only the eigen methods use it, for matrices so small that threads wait longer than they work: 0.1 ms on one
-    thread, 16 ms and more on two threads of busy cores. It would also start one thread for each of the host's
-    cores, whatever the container's quota is.
-    """
-    threadpool_limits(limits=1, user_api="blas")
 
 
 def cgroup_quota(root: Path = Path("/")) -> float:
