@@ -41,7 +41,7 @@ class Mask(_OfArray):
 
     Attributes:
         array: uint8 [H, W], 1 inside and 0 outside; given as any numbers, non-zero inside. It has the size of the
-            photo (of the input where a tensor is given), or that of the map of scores. All zero: where the class wins.
+            photo (of the input where a tensor is given), or that of the score map. All zero: where the class wins.
 
     Raises:
         TargetError: The array is not one of numbers with two axes.

@@ -15,16 +15,14 @@ from camgraph_core.canvas import Canvas
 from camgraph_core.errors import InvalidInputError
 from camgraph_core.explains import Explains, check_subject
 from camgraph_core.painter import ImageSource
-from camgraph_core.place import Mask
 from camgraph_core.request import Request, Window
 from camgraph_core.result import Result, Timings
 from camgraph_core.style import Style
-from camgraph_core.types import AnyArray, ByteArray
+from camgraph_core.types import AnyArray
 from camgraph_runtime.explanations import explanations_of
 from camgraph_runtime.limits import Limits
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.manifest_check import check_graph
-from camgraph_runtime.maps.placement import Placement
 from camgraph_runtime.network_input import NetworkInput
 from camgraph_runtime.painter import load_painter
 from camgraph_runtime.plan import Plan, make_plan, make_prediction_plan
@@ -37,8 +35,6 @@ from camgraph_runtime.run.engine import Device, Engine, Threads
 from camgraph_runtime.run.stop import Stop
 from camgraph_runtime.tasks import task_of
 from camgraph_runtime.tasks.feeds import switch_feed, target_feeds
-from camgraph_runtime.tasks.laid_mask import ScoreMap, lay_mask
-from camgraph_runtime.tasks.slots import TargetSlot
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,6 @@ class Explainer(Explains[Result]):
         self.limits = limits or Limits()
         self.task = task_of(self.manifest, self.engine.name)
         check_graph(self.task, self.engine)
-        self._score_map = ScoreMap(self.engine, self.manifest)
 
     @property
     def labels(self) -> list[str]:
@@ -174,27 +169,13 @@ class Explainer(Explains[Result]):
         return NetworkInput(array, Frame.identity(*spatial_size(array, layout)))
 
     def fit(self, plan: Plan, network_input: NetworkInput) -> Plan:
-        """The plan with its masks on the score map of this image; of other tasks than segmentation unchanged.
+        """The plan for one image: masks are laid onto the score map.
 
         Raises:
-            InvalidInputError: A mask has the wrong size, or nothing of it lies on the score map.
-            InferenceError: The score map's size could not be found.
+            InvalidInputError: A mask has the wrong size, or nothing of it lies on the map.
 
         """
-        if not self.manifest.target.mask_input:
-            return plan
-        size = self._score_map.size(network_input.tensor, lambda mask: self._run_forward(network_input.tensor, mask))
-        names = self.manifest.target
-        stated = names.mask_placement if names.HasField("mask_placement") else None
-        place = Placement.of_manifest(stated, network_input.frame.network_size, size)
-        masks = [
-            lay_mask(slot.place.array, network_input.frame, place)
-            if isinstance(slot.place, Mask)
-            else np.zeros(size, np.uint8)
-            for slot in plan.slots
-        ]
-        slots = (replace(slot, place=Mask(mask)) for slot, mask in zip(plan.slots, masks, strict=True))
-        return replace(plan, slots=tuple(slots))
+        return replace(plan, slots=tuple(self.task.fit(plan.slots, network_input.frame)))
 
     def infer(
         self, network_inputs: Sequence[NetworkInput], plans: Sequence[Plan], stop: Stop | None = None
@@ -274,14 +255,6 @@ class Explainer(Explains[Result]):
         return [
             Inference({name: outputs[name][row] for name in plan.outputs}, elapsed) for row, plan in enumerate(plans)
         ]
-
-    def _run_forward(self, tensor: AnyArray, mask: ByteArray) -> None:
-        feeds = {
-            self.manifest.input.tensor.name: tensor,
-            **target_feeds(self.task, [[TargetSlot(place=Mask(mask[0, 0]))]]),
-            **switch_feed(self.manifest, explain=False),
-        }
-        self.engine.run(fill_up(feeds, self.batch_size), [self.manifest.target.target_score_output])
 
     @cached_property
     def _preprocessor(self) -> Preprocessor:

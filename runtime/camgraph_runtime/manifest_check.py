@@ -22,10 +22,10 @@ def check_graph(task: Task, engine: Engine) -> None:
     manifest = task.manifest
     if not manifest.layers or task.size < 1:
         raise InvalidGraphError(f"The manifest of {engine.name} has no layers or no classes. Export the model again.")
-    if not all(task.needed_tensors()):
+    if not task.is_complete():
         raise InvalidGraphError(
-            f"The manifest of {engine.name} says a graph for {task.name}, but leaves out tensors that such a "
-            "graph has. Export the model again."
+            f"The manifest of {engine.name} says a graph for {task.name}, but leaves out what such a graph "
+            "has. Export the model again."
         )
     if not all(_can_be_laid(axis) for place in _placements(manifest) for axis in (place.rows, place.columns)):
         raise InvalidGraphError(

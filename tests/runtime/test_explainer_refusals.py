@@ -110,7 +110,7 @@ def test_graphs_that_cannot_be_explained_fail_at_loading() -> None:
 
     detector = TINY.manifest()
     detector.task = pb.TASK_DETECTION
-    with pytest.raises(InvalidGraphError, match="a graph for detection, but leaves out tensors"):
+    with pytest.raises(InvalidGraphError, match="a graph for detection, but leaves out what such a graph has"):
         Explainer(with_manifest(detector), threads=ONE)
 
     unknown = TINY.manifest()

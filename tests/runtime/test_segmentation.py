@@ -11,13 +11,15 @@ import pytest
 from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_core.errors import InvalidInputError
+from camgraph_core.errors import InvalidGraphError, InvalidInputError
 from camgraph_core.frame import Axis, Frame
 from camgraph_core.place import Mask
 from camgraph_core.request import Request
 from camgraph_runtime import Explainer, Target
+from camgraph_runtime.manifest import Manifest
+from camgraph_runtime.manifest_check import check_graph
 from camgraph_runtime.preprocess import decode_mask
-from camgraph_runtime.tasks.segmentation import read_pixels
+from camgraph_runtime.tasks.segmentation import Segmentation, read_pixels
 from support.nets import Net
 from support.tasks import SIDE, export_model, export_task, load
 
@@ -201,6 +203,26 @@ def test_graphs_for_any_size_find_their_score_map(any_size: Explainer, height: i
     assert by_pixels.target == by_cells.target
     assert by_cells.target.area == pytest.approx(cells.mean())
     assert sum(p.area or 0 for p in result.predictions) == pytest.approx(1)
+
+
+def test_masks_are_laid_without_running_the_graph(any_size: Explainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(any_size.engine, "run", None)
+    plan = any_size.plan(Request(targets=[Target.index(1), Target.index(1, place=Mask(np.ones((33, 41))))]))
+    fitted = any_size.fit(plan, any_size.accept(np.zeros((1, 3, 33, 41), np.float32)))
+    assert [slot.place for slot in fitted.slots] == [Mask(np.zeros((16, 20))), Mask(np.ones((16, 20)))]
+
+
+def test_an_image_without_a_pixel_on_the_score_map_is_refused(any_size: Explainer) -> None:
+    with pytest.raises(InvalidInputError, match="1 x 33 pixels is too small for this model"):
+        any_size.explain(tensor=np.zeros((1, 3, 33, 1), np.float32))
+
+
+def test_a_manifest_without_the_size_of_the_score_map_is_refused(any_size: Explainer) -> None:
+    manifest = Manifest()
+    manifest.CopyFrom(any_size.manifest)
+    manifest.target.ClearField("mask_size")
+    with pytest.raises(InvalidGraphError, match="a graph for segmentation, but leaves out"):
+        check_graph(Segmentation(manifest), any_size.engine)
 
 
 class TestReading:

@@ -7,7 +7,6 @@ figures do not depend on which checks ran before it, and a reader can repeat one
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -22,22 +21,11 @@ _DEFAULT_SIZE = 64
 class Samples:
     """The random inputs of one check.
 
-    `rng` draws whatever else the check needs. `input_shape` returns the shape of an input of the graph, `source` the
-    outputs of the trained model for some images.
+    `rng` draws whatever else the check needs.
     """
 
-    def __init__(
-        self,
-        manifest: pb.Manifest,
-        seed: int,
-        check: str,
-        *,
-        input_shape: Callable[[str], Sequence[int | str | None]],
-        source: Callable[[np.ndarray], Arrays],
-    ) -> None:
+    def __init__(self, manifest: pb.Manifest, seed: int, check: str) -> None:
         self._manifest = manifest
-        self._input_shape = input_shape
-        self._source = source
         self.rng = np.random.default_rng([seed, zlib.crc32(check.encode())])
 
     def images(self, count: int, *, smooth: bool = True) -> np.ndarray:
@@ -86,9 +74,7 @@ class Samples:
         """Draw `number` targets for each of some images, and return the complete set of inputs."""
         switch = self._manifest.explain_switch
         on = {switch: np.array(True)} if switch else {}
-        draw = Draw(
-            self._manifest, self.rng, images, number, self._input_shape, lambda name: self._source(images)[name]
-        )
+        draw = Draw(self._manifest, self.rng, images, number)
         return {self._manifest.input.tensor.name: images, **task_of(self._manifest).draw(draw), **on}
 
 

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_runtime.maps.placement import mask_size
+from camgraph_runtime.preprocess.layout import spatial_size
 
 Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Draws `number` targets for each of some `images`.
-
-    `input_shape` returns the shape of an input of the graph, None for an axis that is open. `source_output` returns
-    what the trained model gives for the images.
-    """
+    """Draws `number` targets for each of some `images`."""
 
     manifest: pb.Manifest
     rng: np.random.Generator
     images: np.ndarray
     number: int
-    input_shape: Callable[[str], Sequence[int | str | None]]
-    source_output: Callable[[str], np.ndarray]
 
     @property
     def names(self) -> pb.TargetTensors:
@@ -41,6 +36,11 @@ class Draw:
     def shape(self) -> tuple[int, int]:
         """[N, T]: images, and targets of each."""
         return len(self.images), self.number
+
+    @property
+    def map_size(self) -> tuple[int, int]:
+        """Height and width of the score map of a segmentation."""
+        return mask_size(self.manifest, spatial_size(self.images, self.manifest.input.layout))
 
     def choices(self, size: int) -> np.ndarray:
         """Return int64 [N, T]: first the best of `size` things, by its rank, then random ones by their index."""

@@ -14,6 +14,7 @@ from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.reading.layouts import MapLayout, layout_of
+from camgraph_exporter.reading.map_size import map_size
 from camgraph_exporter.reading.pixels import front_of, pixels_of
 from camgraph_exporter.reading.placement.law import PlaceError
 from camgraph_exporter.reading.placement.places import Places
@@ -98,41 +99,29 @@ class Segmentation(Task):
         return AttachedTargets(seed, tensors)
 
     def place(self, prepared: PreparedModel, score: Score) -> tuple[pb.TargetTensors, str]:
-        """Return where the score map lies that a mask marks; nothing where it covers the whole image."""
+        """Return where the score map lies that a mask marks, and how large it is."""
         path = image_path(prepared, score.value)
         places = Places(prepared, score.value, front_of(path, pixels_of(prepared)))
         last = score.class_axis == 3
         layout = MapLayout(pb.LAYER_LAYOUT_CHANNELS_LAST if last else pb.LAYER_LAYOUT_CHANNELS_FIRST)
+        place, note = None, ""
         try:
-            return pb.TargetTensors(mask_placement=places.placement(score.value, layout)), ""
+            place = places.placement(score.value, layout)
         except PlaceError as error:
             note = (
                 f"Where the scores of {score.name!r} lie on the image is not known: {error}. "
                 "A mask is laid on them as if they covered the whole image."
             )
-            return pb.TargetTensors(), note
+        transposed = place is not None and place.transposed
+        size = map_size(prepared, score.value, (1, 2) if last else (2, 3), transposed=transposed)
+        return pb.TargetTensors(mask_placement=place, mask_size=size), note
 
     def draw(self, draw: Draw) -> Arrays:
         """Draw classes, and masks on the score map."""
         classes = super().draw(draw)
-        masks = draw.rng.integers(0, 2, (*draw.shape, *_map_size(draw)))
+        masks = draw.rng.integers(0, 2, (*draw.shape, *draw.map_size))
         return classes | {draw.names.mask_input: masks.astype(np.uint8)}
 
 
 def _channels_first(op: Backward, value: ir.Value, *, last: bool) -> ir.Value:
     return op.Transpose(value, perm=[0, 3, 1, 2]) if last else value
-
-
-def _map_size(draw: Draw) -> tuple[int, int]:
-    """Return height and width of the score map; where they are open, the model's output tells."""
-    height, width = draw.input_shape(draw.names.mask_input)[2:]
-    if isinstance(height, int) and isinstance(width, int):
-        return height, width
-    shape = draw.source_output(draw.head.output_name).shape
-    if len(shape) == 3:
-        # The index of the best class of each pixel.
-        return shape[1], shape[2]
-    first_fits, last_fits = (shape[axis] in (1, draw.head.num_classes) for axis in (1, -1))
-    # Where the classes may be first or last, they are where the image's channels are.
-    last = last_fits and (not first_fits or draw.manifest.input.layout == pb.LAYOUT_NHWC)
-    return (shape[1], shape[2]) if last else (shape[2], shape[3])

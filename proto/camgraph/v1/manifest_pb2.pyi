@@ -343,7 +343,7 @@ class AxisPlacement(_message.Message):
     def __init__(self, start: _Optional[float] = ..., stride: _Optional[float] = ..., start_share: _Optional[float] = ..., stride_share: _Optional[float] = ...) -> None: ...
 
 class TargetTensors(_message.Message):
-    __slots__ = ("target_input", "target_index_output", "target_score_output", "mask_input", "anchor_input", "cotangent_input", "anchor_index_output", "mask_placement")
+    __slots__ = ("target_input", "target_index_output", "target_score_output", "mask_input", "anchor_input", "cotangent_input", "anchor_index_output", "mask_placement", "mask_size")
     TARGET_INPUT_FIELD_NUMBER: _ClassVar[int]
     TARGET_INDEX_OUTPUT_FIELD_NUMBER: _ClassVar[int]
     TARGET_SCORE_OUTPUT_FIELD_NUMBER: _ClassVar[int]
@@ -352,6 +352,7 @@ class TargetTensors(_message.Message):
     COTANGENT_INPUT_FIELD_NUMBER: _ClassVar[int]
     ANCHOR_INDEX_OUTPUT_FIELD_NUMBER: _ClassVar[int]
     MASK_PLACEMENT_FIELD_NUMBER: _ClassVar[int]
+    MASK_SIZE_FIELD_NUMBER: _ClassVar[int]
     target_input: str
     target_index_output: str
     target_score_output: str
@@ -360,7 +361,28 @@ class TargetTensors(_message.Message):
     cotangent_input: str
     anchor_index_output: str
     mask_placement: Placement
-    def __init__(self, target_input: _Optional[str] = ..., target_index_output: _Optional[str] = ..., target_score_output: _Optional[str] = ..., mask_input: _Optional[str] = ..., anchor_input: _Optional[str] = ..., cotangent_input: _Optional[str] = ..., anchor_index_output: _Optional[str] = ..., mask_placement: _Optional[_Union[Placement, _Mapping]] = ...) -> None: ...
+    mask_size: MapSize
+    def __init__(self, target_input: _Optional[str] = ..., target_index_output: _Optional[str] = ..., target_score_output: _Optional[str] = ..., mask_input: _Optional[str] = ..., anchor_input: _Optional[str] = ..., cotangent_input: _Optional[str] = ..., anchor_index_output: _Optional[str] = ..., mask_placement: _Optional[_Union[Placement, _Mapping]] = ..., mask_size: _Optional[_Union[MapSize, _Mapping]] = ...) -> None: ...
+
+class MapSize(_message.Message):
+    __slots__ = ("rows", "columns")
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    rows: CellCount
+    columns: CellCount
+    def __init__(self, rows: _Optional[_Union[CellCount, _Mapping]] = ..., columns: _Optional[_Union[CellCount, _Mapping]] = ...) -> None: ...
+
+class CellCount(_message.Message):
+    __slots__ = ("up", "offset", "down", "margin")
+    UP_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    DOWN_FIELD_NUMBER: _ClassVar[int]
+    MARGIN_FIELD_NUMBER: _ClassVar[int]
+    up: int
+    offset: int
+    down: int
+    margin: int
+    def __init__(self, up: _Optional[int] = ..., offset: _Optional[int] = ..., down: _Optional[int] = ..., margin: _Optional[int] = ...) -> None: ...
 
 class Certificate(_message.Message):
     __slots__ = ("passed", "checks", "seed")

@@ -8,11 +8,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.errors import InvalidInputError
 from camgraph_core.frame import Axis, Frame
 from camgraph_core.laid import LaidMap
 from camgraph_core.types import FloatArray
 
 Size = tuple[int, int]
+
+
+def mask_size(manifest: pb.Manifest, network_size: Size) -> Size:
+    """Height and width of the score map that a segmentation's mask marks, in cells.
+
+    Args:
+        manifest: The graph's manifest.
+        network_size: Height and width of the network's input, in pixels.
+
+    Raises:
+        InvalidInputError: The map has no cells, as the input is too small.
+
+    """
+    names = manifest.target
+    along = reversed(network_size) if names.mask_placement.transposed else network_size
+    rows, columns = (
+        _count(law, length) for law, length in zip((names.mask_size.rows, names.mask_size.columns), along, strict=True)
+    )
+    if rows < 1 or columns < 1:
+        raise InvalidInputError(
+            f"An input of {network_size[1]} x {network_size[0]} pixels is too small for this model: "
+            "its score map has no cells."
+        )
+    return rows, columns
+
+
+def _count(law: pb.CellCount, length: int) -> int:
+    return law.margin + (law.up * ((length + law.offset) // law.down) if law.down else 0)
 
 
 @dataclass(frozen=True)

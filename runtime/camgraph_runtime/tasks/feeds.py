@@ -15,7 +15,7 @@ from camgraph_runtime.tasks.task import Task
 def target_feeds(task: Task, rows: Sequence[Sequence[TargetSlot]]) -> dict[str, AnyArray]:
     """The inputs that name targets, [N, T, ...], one row per image.
 
-    Rows with fewer slots are filled up with their first one. Masks lie on the map of scores.
+    Rows with fewer slots are filled up with their first one. Masks lie on the score map.
     """
     width = max(len(row) for row in rows)
     filled = [[*row, *[row[0]] * (width - len(row))] for row in rows]

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.frame import Frame
 from camgraph_core.place import Mask
 from camgraph_core.result import ClassScore
 from camgraph_core.target import Target
 from camgraph_core.types import AnyArray, ByteArray, FloatArray
+from camgraph_runtime.maps.placement import Placement, mask_size
 from camgraph_runtime.tasks.head_scores import log_odds, shown_probabilities, shows_scores
 from camgraph_runtime.tasks.labels import target_code
+from camgraph_runtime.tasks.laid_mask import lay_mask
 from camgraph_runtime.tasks.slots import CLASS_INPUT, TargetInput, TargetSlot
 from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, register
 
 
 def _mask_of(slot: TargetSlot) -> ByteArray:
     if not isinstance(slot.place, Mask):
-        raise ValueError("a segmentation runs with masks on the map of scores: fit the plan first")
+        raise ValueError("a segmentation runs with masks on the score map: fit the plan first")
     return slot.place.array
 
 
@@ -39,6 +42,22 @@ class Segmentation(Task):
         """The class and its mask; an empty one is none, which means where the class wins."""
         place = target.place if target.mask is not None and target.mask.any() else None
         return TargetSlot(target_code(target, self.manifest), place)
+
+    def is_complete(self) -> bool:
+        """Whether the manifest also says how large the score map is."""
+        return super().is_complete() and self.manifest.target.HasField("mask_size")
+
+    def fit(self, slots: Sequence[TargetSlot], frame: Frame) -> Sequence[TargetSlot]:
+        """The slots with their masks on the score map; all zero instead of none."""
+        names, network_size = self.manifest.target, frame.network_size
+        size = mask_size(self.manifest, network_size)
+        stated = names.mask_placement if names.HasField("mask_placement") else None
+        place = Placement.of_manifest(stated, network_size, size)
+        masks = [
+            lay_mask(slot.place.array, frame, place) if isinstance(slot.place, Mask) else np.zeros(size, np.uint8)
+            for slot in slots
+        ]
+        return [replace(slot, place=Mask(mask)) for slot, mask in zip(slots, masks, strict=True)]
 
     def predictions(self, slots: Sequence[TargetSlot], outputs: Outputs) -> Predictions:
         """Areas, mean probabilities and summed scores of the classes."""

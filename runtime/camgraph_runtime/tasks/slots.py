@@ -20,7 +20,7 @@ class TargetSlot:
     Attributes:
         code: ``c >= 0`` is class c, ``-r`` the class of rank r; not used by a task without classes.
         place: Mask, box or direction; None is the task's default. A mask is as the user gave it in a plan, and on the
-            map of scores in a plan that was fitted to an image.
+            score map in a plan that was fitted to an image.
 
     """
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol, TypeAlias
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import TargetError, UnsupportedError
+from camgraph_core.frame import Frame
 from camgraph_core.place import Box, Direction, Mask
 from camgraph_core.result import ClassScore
 from camgraph_core.target import Rank, Target
@@ -65,11 +66,11 @@ class Task(ABC):
         """Number of classes, or what takes their place; at least 1 in a graph that can be used."""
         return self.manifest.head.num_classes
 
-    def needed_tensors(self) -> Iterator[str]:
-        """Names of the tensors that the task cannot do without; an empty one is missing."""
-        names = self.manifest.target
-        yield from (self.manifest.input.tensor.name, self.manifest.head.output_name)
-        yield from (getattr(names, field) for field in (*(item.field for item in self.inputs), *self.outputs))
+    def is_complete(self) -> bool:
+        """Whether the manifest names all tensors that the task cannot do without."""
+        names, fields = self.manifest.target, (*(item.field for item in self.inputs), *self.outputs)
+        needed = (self.manifest.input.tensor.name, self.manifest.head.output_name)
+        return all((*needed, *(getattr(names, field) for field in fields)))
 
     def prediction_outputs(self) -> list[str]:
         """Names of the outputs that predictions need."""
@@ -128,12 +129,21 @@ class Task(ABC):
         """
         return TargetSlot(code=-1)
 
+    def fit(self, slots: Sequence[TargetSlot], _: Frame) -> Sequence[TargetSlot]:
+        """The slots for one image, from where its photo lies in the network's input.
+
+        Raises:
+            InvalidInputError: A place does not fit the image.
+
+        """
+        return slots
+
     @abstractmethod
     def predictions(self, slots: Sequence[TargetSlot], outputs: Outputs) -> Predictions:
         """What a run says about one image.
 
         Args:
-            slots: What was asked; masks lie on the map of scores.
+            slots: What was asked; masks lie on the score map.
             outputs: The graph's outputs.
 
         Raises:
