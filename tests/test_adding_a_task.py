@@ -42,7 +42,7 @@ assert all(explanation.heatmap.any() for explanation in here.explanations)
 Path("repository").mkdir()
 shutil.copy("OUT.onnx", "repository/counting.onnx")
 with server_thread(Path("repository")) as server, Client(server.address) as client:
-    there = client.explain("IMAGE.png", top_k=2)
+    there = client.model().explain("IMAGE.png", top_k=2)
 assert [score.value for score in there.predictions] == [score.value for score in here.predictions]
 for one, other in zip(here.explanations, there.explanations, strict=True):
     np.testing.assert_array_equal(one.heatmap, other.heatmap)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from camgraph_runtime import Explainer
+from support.tasks import TASKS, export_task, load
 from support.tiny_explainer import ONE, TINY
 
 
@@ -12,3 +15,15 @@ from support.tiny_explainer import ONE, TINY
 def explainer() -> Explainer:
     """The tiny graph, loaded."""
     return Explainer(TINY.serialize(), threads=ONE)
+
+
+@pytest.fixture(scope="session")
+def task_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the networks of every task are, and the graphs that were exported from them."""
+    return tmp_path_factory.mktemp("tasks")
+
+
+@pytest.fixture(scope="session")
+def task_graphs(task_folder: Path) -> dict[str, Explainer]:
+    """A graph of every task, exported with everything that can be asked of it."""
+    return {name: load(export_task(name, task_folder)) for name in TASKS}
