@@ -18,7 +18,7 @@ SHOWN_ONLY = "<!-- shown only -->"
 _PLACE = r"In\s+(the\s+new\s+file\s+)?`([\w/.]+)`(?:,\s+after\s+`([^`]+)`)?"
 _BLOCK = re.compile(rf"{_PLACE}:\n\n```(?:python|proto)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.png")
+_NOT_COPIED = shutil.ignore_patterns("__pycache__", "images")
 
 
 @dataclass(frozen=True)
