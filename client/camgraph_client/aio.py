@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc
 import grpc.aio
@@ -18,9 +18,11 @@ from camgraph_client.sending import encoded, result_of
 from camgraph_core.explains import Explains
 from camgraph_core.painter import ImageSource
 from camgraph_core.request import Request
-from camgraph_core.result import Result
 from camgraph_core.types import AnyArray
 from camgraph_wire.requests import Addressed, request_message
+
+if TYPE_CHECKING:
+    from camgraph_core.result import Result
 
 V = TypeVar("V")
 
@@ -77,7 +79,7 @@ class AsyncClient(Calls):
         await self.close()
 
 
-class AsyncRemoteModel(Explains[Awaitable[Result]]):
+class AsyncRemoteModel(Explains[Awaitable["Result"]]):
     """A model of a server; see `AsyncClient.model`. To close it closes the client."""
 
     def __init__(self, client: AsyncClient, name: str, version: str) -> None:

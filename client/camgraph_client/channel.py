@@ -21,7 +21,8 @@ class Tls:
 
     Attributes:
         ca_file: PEM file with the certificate authorities to trust; None means those of the system.
-        server_name: the name in the server's certificate, where it differs from the address.
+        server_name: The name in the server's certificate, where it differs from the address.
+
     """
 
     ca_file: Path | None = None
@@ -34,10 +35,11 @@ class Connection:
 
     Attributes:
         address: `HOST:PORT`, or whatever gRPC takes as a target, such as `dns:///camgraph:8500`.
-        tls: for an encrypted channel; None means plain text.
-        timeout: seconds that a call may take, retries included.
-        attempts: how often a call is sent if the server is UNAVAILABLE, at most 5; 1 means no retry.
-        max_message_mib: largest request and response in MiB.
+        tls: For an encrypted channel; None means plain text.
+        timeout: Seconds that a call may take, retries included.
+        attempts: How often a call is sent if the server is UNAVAILABLE, at most 5; 1 means no retry.
+        max_message_mib: Largest request and response in MiB.
+
     """
 
     address: str
@@ -58,7 +60,8 @@ class Connection:
         """Credentials of an encrypted channel; None for plain text.
 
         Raises:
-            UsageError: the file with the authorities cannot be read.
+            UsageError: The file with the authorities cannot be read.
+
         """
         if self.tls is None:
             return None

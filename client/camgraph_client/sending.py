@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -14,10 +14,11 @@ from camgraph_core.errors import InvalidInputError
 from camgraph_core.painter import ImageSource, Painter
 from camgraph_core.png import encode_png
 from camgraph_core.request import Window
-from camgraph_core.result import Result
 from camgraph_core.types import AnyArray, ByteArray
 from camgraph_wire.requests import Addressed
-from camgraph_wire.results import result_from
+
+if TYPE_CHECKING:
+    from camgraph_core.result import Result
 
 _MODES_OF_PNG = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
 
@@ -47,6 +48,8 @@ def encoded(image: ImageSource) -> bytes:
 
 def result_of(message: pb.ExplainResponse, sent: Addressed) -> Result:
     """The result of an answer; its photo is read from what was sent, when it is needed."""
+    from camgraph_wire.results import result_from  # noqa: PLC0415 - while the answer was awaited, nobody needed it
+
     read_photo = None if sent.image is None else partial(_read_photo, sent.image, sent.request.window)
     return result_from(message, sent.request, read_photo=read_photo, load_painter=_load_painter)
 

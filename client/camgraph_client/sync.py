@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -16,9 +16,11 @@ from camgraph_client.sending import encoded, result_of
 from camgraph_core.explains import Explains
 from camgraph_core.painter import ImageSource
 from camgraph_core.request import Request
-from camgraph_core.result import Result
 from camgraph_core.types import AnyArray
 from camgraph_wire.requests import Addressed, request_message
+
+if TYPE_CHECKING:
+    from camgraph_core.result import Result
 
 V = TypeVar("V")
 
@@ -75,7 +77,7 @@ class Client(Calls):
         self.close()
 
 
-class RemoteModel(Explains[Result]):
+class RemoteModel(Explains["Result"]):
     """A model of a server; see `Client.model`. To close it closes the client."""
 
     def __init__(self, client: Client, name: str, version: str) -> None:

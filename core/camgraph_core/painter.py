@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from camgraph_core.frame import Size
-from camgraph_core.request import Window
-from camgraph_core.tiles import TiledMap
-from camgraph_core.types import AnyArray, ByteArray
+from camgraph_core.types import AnyArray
 
 if TYPE_CHECKING:
+    from camgraph_core.frame import Size
+    from camgraph_core.request import Window
     from camgraph_core.result import Result
+    from camgraph_core.tiles import TiledMap
+    from camgraph_core.types import ByteArray
 
 
 class PillowImage(Protocol):

@@ -88,8 +88,8 @@ def error_from_details(details: bytes) -> CamgraphError | None:
         details: The bytes of a `google.rpc.Status`; empty if none came.
 
     """
-    from google.protobuf.message import DecodeError  # noqa: PLC0415 - as above
-    from google.rpc import error_details_pb2, status_pb2  # noqa: PLC0415 - as above
+    from google.protobuf.message import DecodeError  # noqa: PLC0415 - only where a call fails
+    from google.rpc import error_details_pb2, status_pb2  # noqa: PLC0415 - only where a call fails
 
     info = error_details_pb2.ErrorInfo()
     try:

@@ -46,10 +46,11 @@ def open_client(server: str, *, tls: bool, tls_ca: Path | None, timeout: float) 
     """The client for these options.
 
     Raises:
-        UsageError: an option's value cannot be used.
+        UsageError: An option's value cannot be used.
+
     """
     from camgraph_client.channel import Connection, Tls  # noqa: PLC0415 - grpc is an extra
-    from camgraph_client.sync import Client  # noqa: PLC0415 - as above
+    from camgraph_client.sync import Client  # noqa: PLC0415 - grpc is an extra
 
     if not server:
         raise UsageError("The server's address is empty; give --server HOST:PORT.")

@@ -32,18 +32,19 @@ def targets_of(
     by rank.
 
     Args:
-        named: the classes that were named.
-        top_k: number of best classes asked for.
-        contrast: the class to hold each target against.
-        negative: whether to show what speaks against each target.
-        mask: picture of the region.
-        anchor: the box, as written on the command line.
+        named: The classes that were named.
+        top_k: Number of best classes asked for.
+        contrast: The class to hold each target against.
+        negative: Whether to show what speaks against each target.
+        mask: Picture of the region.
+        anchor: The box, as written on the command line.
         cotangent: `.npy` file with directions.
 
     Raises:
-        UsageError: options that do not go together.
-        InvalidInputError: a file cannot be used.
-        TargetError: the anchor is not a box.
+        UsageError: Options that do not go together.
+        InvalidInputError: A file cannot be used.
+        TargetError: The anchor is not a box.
+
     """
     if cotangent is not None:
         if named or top_k or contrast is not None:
@@ -71,7 +72,8 @@ def read_directions(path: Path) -> AnyArray:
     """Directions [T, D] of a `.npy` file with the shape [D] or [T, D].
 
     Raises:
-        InvalidInputError: it is no such file.
+        InvalidInputError: It is not such a file.
+
     """
     try:
         array = np.load(path, allow_pickle=False)
