@@ -1,4 +1,4 @@
-"""Generates the pages of docs/ that say what the code has: operators, options and methods.
+"""Generates the pages of docs/ that say what the code has: operators, options, methods and the Python API.
 
 With --check it writes nothing and says whether the committed pages are current.
 """
@@ -15,10 +15,16 @@ import mdformat
 import cli_page
 import method_page
 import operator_page
+import python_page
 
 _ROOT = Path(__file__).resolve().parent.parent
 _DOCS = _ROOT / "docs"
-PAGES = {"operators.md": operator_page.make, "cli.md": cli_page.make, "methods.md": method_page.make}
+PAGES = {
+    "operators.md": operator_page.make,
+    "cli.md": cli_page.make,
+    "methods.md": method_page.make,
+    "python.md": python_page.make,
+}
 
 
 def main() -> int:

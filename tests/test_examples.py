@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,6 +100,19 @@ def test_the_program_without_a_server(demo: tuple[Path, str], tmp_path: Path) ->
     printed = run("examples/in_process.py", str(graph), "examples/photos/rocket.jpg", str(picture))
     assert printed.startswith("missile: probability 0.29")
     assert size(picture) == size(ROOT / "examples/photos/rocket.jpg")
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("camgraph_exporter.certificate.certify.ALL", [])  # the demo proves the same graph
+    names: dict[str, Any] = {}
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) >= 2
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+    assert names["result"].predictions[0].label == "tiger cat"
+    assert names["result"].explanations[0].heatmap.shape == (300, 451)
 
 
 def test_the_program_with_a_server(address: str) -> None:

@@ -12,9 +12,11 @@ from pathlib import Path
 import click
 import onnx
 import pytest
+from PIL import Image
 
 import cli_page
 import operator_page
+import python_page
 from camgraph_cli.config_file import public_name, read_defaults
 from camgraph_cli.main import cli
 from camgraph_core.statistics import MapStatistics
@@ -22,6 +24,7 @@ from camgraph_exporter.vjp import registry
 from camgraph_runtime.maps.cam import METHODS
 from camgraph_runtime.maps.profiles import PROFILES
 from page_text import paragraph, table
+from support.nets import classifier
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -151,6 +154,30 @@ def test_every_command_and_option_stands_on_the_page() -> None:
         name, _, option = parameter.values
         section = page.partition(f"## camgraph {name}\n")[2].partition("\n## ")[0]
         assert option.opts[-1] in section
+
+
+# --- Python -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", python_page.PACKAGES)
+def test_the_page_lists_exactly_the_public_names(name: str) -> None:
+    page = (ROOT / "docs/python.md").read_text(encoding="utf-8")
+    section = page.partition(f"### `{name}`\n")[2].partition("\n### ")[0]
+    listed_names = re.findall(r"^\| `(\w+)` \| [^|]", section, re.MULTILINE)
+    assert sorted(listed_names) == sorted(python_page.PACKAGES[name].__all__)
+
+
+def test_the_examples_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    onnx.save(classifier(), "model.onnx")
+    Image.new("RGB", (40, 30)).save("cat.png")
+    page = ROOT / "docs/python.md"
+    names: dict[str, object] = {}
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, str(page), "exec"), names)
+    assert Path("model.cam.onnx").exists()
 
 
 # --- text ---------------------------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ def numbers(text: str) -> tuple[float, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
-    """What a user states about the input; None leaves it to the preset, the graph, or a marked guess.
+    """How photos were prepared in training; None leaves it to the preset, the graph, or a marked guess.
 
     The tensor is (pixel / divisor - mean) / std, from pixels 0 to 255. `Input.preset("imagenet")` states everything;
     `Input(based_on="imagenet", filter="lanczos")` states it with one change.
