@@ -1,1 +1,1 @@
-"""Appends what an explainable graph has more than its model: targets, gradients, outputs."""
+"""Appends what an explainable graph has beside its model: targets, gradients, outputs."""

@@ -68,7 +68,7 @@ class Built:
 
     @property
     def is_quantised(self) -> bool:
-        """Tell whether a gradient passes quantised integers."""
+        """Tell whether a gradient passes through quantised integers."""
         return any(is_quantiser(step.node) or real_form(step.node) is not None for step in self.trace)
 
     def gradient_outputs(self) -> list[str]:
@@ -83,8 +83,8 @@ def build(
     """Append targets, the backward part and the outputs to the prepared graph, in place.
 
     Raises:
-        GradientError: operators on the path have no rule, and all of them are named; or a guided gradient is asked for
-            and none comes to the image.
+        GradientError: operators on the path have no rule, and all of them are named; or a guided gradient is asked for,
+            and no gradient comes to the image.
         LayerError: the score does not depend on a layer.
 
     """
@@ -143,7 +143,7 @@ def _attach_head(op: Backward, interface: Interface, score: Score) -> AttachedTa
 def _repeatable(built: Built, nodes: Collection[ir.Node]) -> set[ir.Node]:
     """Return the nodes that give the same values when they are computed twice, however a runtime fuses them.
 
-    Integers and half-precision values may round to a neighbour, and gates follow them: none where a path has such.
+    Integers and half-precision values may round to a neighbour, and gates follow them: no node of a path with some.
     """
     plain = {ir.DataType.FLOAT, ir.DataType.DOUBLE}
     if built.is_quantised or any(value.dtype not in plain for node in nodes for value in node.outputs if value.uses()):

@@ -1,4 +1,4 @@
-"""Spares the copies that would make the explainable graph's outputs."""
+"""Removes the copies that make the explainable graph's outputs."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def make_skippable(interface: Interface, outputs: Sequence[str], between: Collec
 
 
 def _only_needed_by(graph: ir.Graph, outputs: Sequence[ir.Value]) -> list[ir.Node]:
-    """Return the nodes that lead to no output but these, in topological order."""
+    """Return the nodes that lead to these outputs only, in topological order."""
     kept = set(leading_to(graph, [value for value in graph.outputs if value not in outputs]))
     return [node for node in graph if node not in kept]
 

@@ -1,1 +1,1 @@
-"""Which score is explained, and at which layers: what the user names, or what the tasks choose."""
+"""Chooses the score to explain and its target layers: what the user names, or what the tasks choose."""

@@ -29,7 +29,7 @@ def choose_layers(
     from the image to the score, the last of each. Scores of pixels or boxes are feature maps themselves: there the task
     says which map it is.
 
-    Names that a frontend gave to tensors (`aliases`) are understood, too.
+    A name may also be one that a frontend gave to a tensor (`aliases`).
 
     Raises:
         UnknownTensorError: there is no such layer.
@@ -81,7 +81,7 @@ def branches_of(prepared: PreparedModel, score: Score, layers: Sequence[TargetLa
 def choose_layer(
     prepared: PreparedModel, score: Score, name: str = AUTO, aliases: Mapping[str, str] = MappingProxyType({})
 ) -> TargetLayer:
-    """Return the first of `choose_layers`."""
+    """Return the first layer that `choose_layers` returns."""
     return choose_layers(prepared, score, name, aliases)[0]
 
 
@@ -126,7 +126,7 @@ def _listed(layers: Sequence[TargetLayer]) -> str:
 
 
 def _auto(prepared: PreparedModel, score: Score, layers: Sequence[TargetLayer]) -> TargetLayer:
-    """Return the best layer of a branch among those whose place is known, of which there are some."""
+    """Return the best layer of a branch among those whose place is known; at least one is."""
     placed = [layer for layer in layers if not layer.place_unknown]
     chosen = score.task.best_layer(prepared, score, placed)
     meant = chosen if len(placed) == len(layers) else score.task.best_layer(prepared, score, layers)
@@ -149,7 +149,7 @@ def _passed_over(meant: TargetLayer, chosen: TargetLayer) -> str:
 
 
 def _twin(prepared: PreparedModel, name: str) -> str:
-    """Return the name of what quantisation makes of a tensor, which the deployed model computes with; else its own."""
+    """Return the name of the quantised form of a tensor, which the deployed model computes with; else its own."""
     value = prepared.value(name)
     twin = quantised_twin(value) if value is not None else None
     return str(twin.name) if twin is not None else name

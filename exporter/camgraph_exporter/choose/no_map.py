@@ -16,7 +16,7 @@ _OPTIMISER = "com.microsoft"
 
 
 def why_no_map(prepared: PreparedModel, score: Score) -> str:
-    """Return one or two sentences: which nodes hide the maps, or that there are none."""
+    """Return one or two sentences that say which nodes hide the maps, or that there are none."""
     path = image_path(prepared, score.value)
     stacked = _stacked_images(path, prepared)
     if stacked:

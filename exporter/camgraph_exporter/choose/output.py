@@ -32,7 +32,7 @@ _SAME_ELEMENTS = Trait.COPIES | Trait.RESHAPES | Trait.PERMUTES
 
 @dataclass(frozen=True)
 class _Mark:
-    """How likely an output is one of scores, and what speaks for it, as part of a sentence."""
+    """How likely an output holds scores, and the reason, as part of a sentence."""
 
     points: int
     reason: str
@@ -80,7 +80,7 @@ def _mark(
         points, reasons = points + 2, [*reasons, "it holds probabilities"]
     if words & _OF_OTHERS:
         points -= 3
-    # Features feed another layer; a map that is drawn from scores does not make features of them.
+    # Features feed another layer. Scores stay scores where only a map is drawn from them.
     later = [other for other in scores if other.value is not score.value and score.output in before[other.output]]
     if any(_layers(before[other.output]) > _layers(before[score.output] | {score.output}) for other in later):
         points -= 3

@@ -1,4 +1,4 @@
-"""Finds the score: the tensor before a softmax, log-softmax or sigmoid at the end, and what a target of it is."""
+"""Finds the score, the tensor before a softmax, log-softmax or sigmoid at the end, and its task."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _named(prepared: PreparedModel, search: _Search) -> Score:
 
 
 def _as_probabilities(found: OutputHead, value: ir.Value) -> OutputHead:
-    """Return how an output shows a tensor that is not the one before its head: probabilities stay what they are."""
+    """Return how an output shows a tensor other than the one before its head: probabilities stay probabilities."""
     if found.kind == pb.HEAD_KIND_NONE or found.part is not None:
         return OutputHead(value)
     return replace(found, value=value, kind=pb.HEAD_KIND_PROBABILITY, class_axis=None, ranked_by=None, note="")
@@ -137,7 +137,7 @@ def _shown_by(prepared: PreparedModel, output: ir.Value, options: ScoreOptions) 
 
 
 def _interpret(prepared: PreparedModel, shown: OutputHead, output: ir.Value, search: _Search) -> Score:
-    """Read a tensor as scores of the asked task, or of the task that its shape suggests."""
+    """Read a tensor as scores of the task that the user states, or of the task that claims it."""
     value = shown.value
     if search.options.head is not None:
         shown = replace(shown, kind=HEADS[search.options.head])

@@ -1,4 +1,4 @@
-"""Prepares a model for a score: what onnxruntime's optimiser fused on the way to it is written out, the rest stays."""
+"""Prepares a model for a score: writes out what onnxruntime's optimiser fused on the way to it, and keeps the rest."""
 
 from __future__ import annotations
 

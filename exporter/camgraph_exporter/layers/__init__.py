@@ -1,1 +1,1 @@
-"""Which maps can be explained, and which of them is meant."""
+"""The feature maps of a model: which can be explained, how they hang together, and which of them Grad-CAM means."""

@@ -1,4 +1,4 @@
-"""Which boxes of a detector depend on which feature maps: one of several scales reads each box from one map only."""
+"""Which boxes of a detector depend on which feature maps: with several scales, each box comes from one map only."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class BoxGroups:
         self._counted = total if len(counts) == len(self.groups) and sum(counts) == total else None
 
     def most_shared(self, values: Sequence[ir.Value]) -> set[ir.Value]:
-        """Return those values on which the most boxes depend: all of them, wherever there is such a value."""
+        """Return those values on which the most boxes depend: all boxes, if there is such a value."""
         reached = {
             value: sum(group.count or 1 for group in self.groups if value in group.depends_on) for value in values
         }

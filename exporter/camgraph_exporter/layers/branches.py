@@ -1,4 +1,4 @@
-"""Finds parallel branches: ways from the image to the score whose feature maps have nothing to do with each other.
+"""Finds parallel branches: ways from the image to the score that share no feature map.
 
 Such are the backbones of an ensemble, the streams of a two-stream network, and an image beside its mirror image. Ways
 that join in a later feature map, as skip connections do, are one branch: that map holds the evidence of all.
@@ -36,7 +36,7 @@ def parallel_branches(
 
 
 def _connected(path: GradientPath, layers: Sequence[TargetLayer]) -> list[list[TargetLayer]]:
-    """Group the maps that one is made from the other, or that a third is made from both."""
+    """Group maps of which one is made from the other, or from both of which a third is made."""
     root: dict[ir.Value, ir.Value] = {layer.value: layer.value for layer in layers}
     # The nearest maps that a value is made from.
     sources: dict[ir.Value, set[ir.Value]] = {layer.value: {layer.value} for layer in layers}

@@ -1,1 +1,1 @@
-"""Which tensor is the score, and what the model makes of it: the head, found by what it computes."""
+"""Finds the scores that an output shows, and their head: what the model makes of them."""

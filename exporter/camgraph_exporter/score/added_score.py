@@ -1,4 +1,4 @@
-"""Adds the nodes that compute a score where no tensor of the source is the score itself, but a multiple, say."""
+"""Adds the nodes that compute a score where no tensor of the source is the score itself, such as for a multiple."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def class_part(output: ir.Value) -> ClassPart | None:
 
 
 def _part(node: ir.Node, axes: Sequence[int]) -> ClassPart | None:
-    """`axes`: for each axis of the output the one of the joined tensor that it shows."""
+    """Return the part with the classes. `axes`: for each axis of the output the one of the joined tensor."""
     parts = [x for x in node.inputs if x is not None and x.shape is not None]
     probable = [i for i, part in enumerate(parts) if _is_sigmoid(part)]
     if len(parts) != len(node.inputs) or len(probable) != 1 or len(parts) < 2:

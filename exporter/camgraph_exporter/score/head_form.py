@@ -1,7 +1,7 @@
 """Tells which head a function is: a softmax, a sigmoid, a logarithm of one, or a multiple, by what it computes.
 
 Numbers are fed to the function, and the results are compared with those of each head: `scale * F(slope * y) + offset`.
-Whatever operators it is written in, what computes a softmax is one.
+A function that computes a softmax is one, whatever operators it is written in.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from camgraph.v1 import manifest_pb2 as pb
 
 Function = Callable[[np.ndarray], np.ndarray | None]
 
-# Largest difference between probabilities: half precision, clipping, and rounding to two decimals pass. Nothing is
-# computed from the agreement but the score's place: probabilities shown are the model's own.
+# Largest difference between probabilities: half precision, clipping, and rounding to two decimals pass. The agreement
+# only decides where the score is: the probabilities that a user sees are the model's own.
 _TOLERANCE = 6e-3
 _FEWEST = 256  # scores that are fed at a time
 _READABLE = 1e-3  # a probability below says little of its score
@@ -45,7 +45,7 @@ class HeadForm:
 
 
 def head_form(f: Function, shape: tuple[int, ...]) -> HeadForm | None:
-    """Return the head that a function of scores of the given shape, batch first, is; None if it is none of these."""
+    """Return the head that a function computes from scores of the given shape, batch first; None if it is none."""
     f, shape = _of_many(f, shape)
     y = 2 * np.random.default_rng(0).standard_normal(shape)
     result = f(y)
@@ -59,7 +59,7 @@ def head_form(f: Function, shape: tuple[int, ...]) -> HeadForm | None:
     else:
         forms = (_one_of_two(f, y, axis) for axis in range(1, y.ndim))
     found = [_rounded(form) for form in forms if form is not None]
-    # A number in -1..1, say, is a tanh of an angle as likely as twice a probability: it is not taken for one.
+    # A number in -1..1 may be the tanh of an angle as well as twice a probability: it is not taken for one.
     return min((form for form in found if form.offset == 0), key=lambda form: form.error, default=None)
 
 
@@ -87,7 +87,7 @@ def direction(f: Function, shape: tuple[int, ...]) -> int:
 
 
 def _of_many(f: Function, shape: tuple[int, ...]) -> tuple[Function, tuple[int, ...]]:
-    """Return the function of several batches at once, and their shape: of two numbers nothing can be told."""
+    """Return the function of several batches at once, and their shape: two numbers tell nothing."""
     times = max(1, _FEWEST // max(1, math.prod(shape)))
     if not shape:
         return f, shape
@@ -163,7 +163,7 @@ def _sigmoid(f: Function, y: np.ndarray) -> HeadForm | None:
         fit = _sigmoid_slope(p, y)
         if fit is None:
             continue
-        # A softplus of y is -log(sigmoid(-y)): positive numbers that rise with y are no more than such numbers.
+        # A softplus of y is -log(sigmoid(-y)), but positive numbers that rise with y are not probabilities.
         if form.is_logarithm and form.scale < 0 and fit[0] < 0:
             return None
         found = replace(form, kind=pb.HEAD_KIND_SIGMOID, slope=fit[0], error=fit[1])
@@ -172,7 +172,7 @@ def _sigmoid(f: Function, y: np.ndarray) -> HeadForm | None:
 
 
 def _both(f: Function, y: np.ndarray, shape: tuple[int, ...], axis: int) -> HeadForm | None:
-    """The function gives (1 - p, p) along `axis` for one score."""
+    """Return the head of a function that gives (1 - p, p) along `axis` for one score."""
     if shape[axis] != 2:
         return None
 
@@ -188,7 +188,7 @@ def _both(f: Function, y: np.ndarray, shape: tuple[int, ...], axis: int) -> Head
 
 
 def _one_of_two(f: Function, y: np.ndarray, axis: int) -> HeadForm | None:
-    """The function gives the probability of one of the two classes that the scores have along `axis`."""
+    """Return the head of a function that gives the probability of one of the two classes along `axis` of the scores."""
     result = f(y)
     if y.shape[axis] != 2 or result is None or 2 * result.size != y.size:
         return None
@@ -204,7 +204,7 @@ def _one_of_two(f: Function, y: np.ndarray, axis: int) -> HeadForm | None:
 
 @dataclass(frozen=True)
 class _Ends:
-    """The result for scores that are far above the others, and far below; None where it goes on and on."""
+    """The result for scores that are far above the others, and far below; None where it has no limit."""
 
     top: float | None
     bottom: float | None
@@ -286,7 +286,7 @@ def _turned(form: HeadForm) -> HeadForm:
 
 
 def _rounded(form: HeadForm) -> HeadForm:
-    """Take factors as the round numbers that they are near to: what an output says is taken as it is."""
+    """Replace factors by the round numbers that they are near to."""
     if form.is_logarithm:
         return replace(form, offset=_near(form.offset, 1e-3))
     scale = next((s for s in (1.0, 100.0, 255.0) if abs(form.scale / s - 1) <= 2 * _TOLERANCE), form.scale)

@@ -1,7 +1,7 @@
 """Finds linear combinations of probabilities: the mean of an ensemble, a weighted sum, some classes of a softmax.
 
 A mean of softmaxes is not the softmax of any tensor. The score is the same combination of the members'
-scores: its slope does not vanish, and each member has the share in it that it has in the probabilities.
+scores: its slope does not vanish, and each member has the same share in it as in the probabilities.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ _MOST_LEAVES = 64
 class Mixture:
     """A linear combination of probabilities.
 
-    `score`: the same of the scores. `is_mixed`: numbers of different members are summed, so that the score has not the
-    order of the probabilities. `is_sigmoid`: each number is the sigmoid of its score. `total`: what the probabilities
-    of all classes sum to, of softmaxes; 1 where that is not the same for all images. `account`: what it is, in words.
+    `score`: the same combination of the scores. `is_mixed`: numbers of different members are summed, so that scores and
+    probabilities may be in different order. `is_sigmoid`: each number is the sigmoid of its score. `total`: the sum of
+    the probabilities of all classes, of softmaxes; 1 where that is not the same for all images. `account`: what the
+    combination is, in words.
     """
 
     score: ir.Value
@@ -80,7 +81,7 @@ def mixture_of(prepared: PreparedModel, value: ir.Value, leaf: Leaf) -> Mixture 
 def outer_form(f: Stretch | None) -> tuple[float, bool] | None:
     """Return what is done to probabilities afterwards: a factor, and whether the logarithm is taken first.
 
-    None where it is neither. Without a function nothing is done.
+    None where it is something else. Without a function nothing is done.
     """
     if f is None:
         return 1.0, False

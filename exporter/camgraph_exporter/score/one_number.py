@@ -1,7 +1,7 @@
-"""Decides what a model means that gives one number without a sigmoid: the logit of two classes, or a quantity.
+"""Decides what one number without a sigmoid is: the logit of two classes, or a quantity.
 
 The graphs look alike. A name that speaks of logits or classes, or two labels, say that it is a classifier. Otherwise
-the number is taken as a quantity: that claims less, and its map of "more" is the same as that of class 1.
+the number counts as a quantity: that claims less, and its map of "more" is the same as that of class 1.
 """
 
 from __future__ import annotations

@@ -52,8 +52,8 @@ def no_head(output: ir.Value) -> OutputHead:
 def plain_head(output: ir.Value) -> OutputHead:
     """Return the scores before the last softmax or sigmoid, if nothing but moves follows it; else the output itself.
 
-    The index of the best class leads to what it is the best of. Integers are shown as the real numbers that they stand
-    for.
+    Of an output that holds the index of the best class, these are the scores that it is the best of. Integers count as
+    the real numbers that they stand for.
     """
     value = output
     while (node := maker(value)) is not None:

@@ -1,7 +1,7 @@
 """Follows a tensor back through operators that only move or cut its elements, to the tensors that it is made of.
 
-A detector joins the outputs of its heads, reorders them and takes them apart again. What a slice of a joined tensor
-holds is one of the parts; which one, the positions along the axis tell.
+A detector joins the outputs of its heads, reorders them and takes them apart again. A slice of a joined tensor
+holds one of the parts; its positions along the axis tell which one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Piece:
 
     `axes`: for each axis where the walk began the one of `value` that it is, None where a reshape mixed it with others.
     `joined`: how many of its elements an image has in the last join that was passed, None where sizes are dynamic.
-    `is_exact`: false where only more than the moved elements can be named.
+    `is_exact`: false where the piece holds more elements than those that were moved.
     """
 
     value: ir.Value

@@ -38,7 +38,7 @@ def ranked_scores(prepared: PreparedModel, output: ir.Value) -> OutputHead | Non
     """Return the class scores of all candidates that an output shows the best of; None if it sorts nothing.
 
     Raises:
-        ScoreError: it does, but what it sorts by has no class scores that can be told from the rest.
+        ScoreError: it does, but no class scores can be told from the rest of what it sorts by.
 
     """
     constants = prepared.probe.constants
@@ -90,7 +90,7 @@ class _Trail:
         return None if self.class_axis is None else self.piece.axes[self.class_axis]
 
     def is_regrouped(self, nearer: _Trail) -> bool:
-        """Tell whether only moves lie between this value and a nearer one, and rows of other sizes came out of them."""
+        """Tell whether only moves lie between this value and a nearer one, and made rows of other sizes."""
         sizes = [sorted(str(dim) for dim in dims_of(trail.piece.value)) for trail in (self, nearer)]
         return self.start is nearer.start and sizes[0] != sizes[1]
 
@@ -119,7 +119,7 @@ def _class_scores(sorting: Sorting, prepared: PreparedModel) -> OutputHead | Non
 
 
 def _axis_in(source: ir.Value, value: ir.Value, axis: int | None, constants: Constants) -> int | None:
-    """Return the axis of `source`, which moves and a head led to `value` from, that an axis of `value` is."""
+    """Return the axis of `source` that an axis of `value` is; only moves and a head lie between the two."""
     piece = whole(value)
     while piece.value is not source and axis is not None:
         before = step_back(piece, constants)

@@ -61,7 +61,7 @@ def _recognise(prepared: PreparedModel, output: ir.Value) -> OutputHead | None:
     """Return the scores that an output shows, in the order of trust; None where it shows no probabilities.
 
     First comes what is exactly a softmax, log-softmax or sigmoid; then a mean, or another linear combination, of such;
-    then probabilities of any other kind that rise with the scores before them; at last probabilities by their look.
+    then probabilities of any other kind that rise with the scores before them; last, what looks like probabilities.
     """
     ways = _ways(prepared, output)
     return (
@@ -78,7 +78,7 @@ def _ways(prepared: PreparedModel, output: ir.Value) -> list[Way]:
 
 
 def _may_be_shifted(prepared: PreparedModel, value: ir.Value) -> bool:
-    """Tell whether a value is a sum or difference with something that the image decides, such as `z - max(z)`."""
+    """Tell whether a value is a sum or difference of two values that depend on the image, such as `z - max(z)`."""
     node = value.producer()
     if node is None or node.domain or node.op_type not in {"Add", "Sub"}:
         return False

@@ -1,6 +1,6 @@
 """Runs a stretch of the graph alone: what lies between two values, on numbers that are fed to the first.
 
-So it can be told what the end of a model computes, however it is written.
+This tells what the end of a model computes, however it is written.
 """
 
 from __future__ import annotations

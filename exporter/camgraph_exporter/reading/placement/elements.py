@@ -1,7 +1,7 @@
 """Where the elements along one axis of a tensor lie on the image.
 
-The place of an element is a sum over its axes: in a map [N, K, h, w] the rows bring the way down and the columns the
-way across, in a row of tokens one axis brings both, and the images of a batch lie all in one place. So an axis can be
+The place of an element is a sum over its axes: in a map [N, K, h, w] the rows lead down and the columns lead
+across, in a row of tokens one axis leads both ways, and the images of a batch all lie in one place. So an axis can be
 cut, reversed, merged with another or split in two on its own.
 """
 

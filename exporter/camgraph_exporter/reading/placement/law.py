@@ -60,7 +60,7 @@ def place_of_map(value: Located, axes: tuple[int, int], image: tuple[int, int]) 
     """Return where a map lies whose rows and columns are two of its axes.
 
     Raises:
-        PlaceError: it is not known, or no grid along the image's axes.
+        PlaceError: it is not known, or not a grid along the image's axes.
 
     """
     rows, columns = value.axes[axes[0]], value.axes[axes[1]]
@@ -74,7 +74,7 @@ def place_of_tokens(
     """Return where the map lies that one axis of tokens holds.
 
     Raises:
-        PlaceError: it is not known, or no grid along the image's axes.
+        PlaceError: it is not known, or not a grid along the image's axes.
 
     """
     others = [other for i, other in enumerate(value.axes) if i != axis]

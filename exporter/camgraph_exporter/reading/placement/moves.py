@@ -42,7 +42,7 @@ def slice_(step: Step, index: int) -> Located:
 
 
 def _backwards(size: int, start: int, end: int, way: int) -> range:
-    """Return the indices of a slice that runs backwards; an end before the first element is a very negative one."""
+    """Return the indices of a slice that runs backwards; an end before the first element is a very negative number."""
     first = min(start + size if start < 0 else start, size - 1)
     last = max(end + size if end < 0 else end, -1)
     return range(first, last, way)

@@ -1,4 +1,4 @@
-"""One node, as a reader sees it that tells where the node's output lies."""
+"""One node, as it is read to tell where its output lies."""
 
 from __future__ import annotations
 
