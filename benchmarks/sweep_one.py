@@ -35,7 +35,7 @@ from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.options import ExportOptions
 from camgraph_exporter.pipeline import rewrite
-from camgraph_exporter.prepare.prepare import PreparedModel, prepare
+from camgraph_exporter.prepare.prepare import PreparedModel, lifted, prepare
 from camgraph_exporter.tasks import Score
 from camgraph_runtime.run.engine import Engine
 from exporter.matrix.compare import Recorder, channels_first, distance
@@ -174,7 +174,7 @@ def _explain(model: ir.Model) -> Built:
     prepared, score, layers = _layers(prepare(model.clone()))
     needed = GradientPath(prepared.graph, [layer.value for layer in layers], [score.value]).opset()
     if needed > prepared.model.opset_imports[""]:
-        prepared, score, layers = _layers(prepare(prepared.model, opset=needed))
+        prepared, score, layers = _layers(lifted(prepared, needed))
     return build(prepared, score, layers, BuildOptions(gradients=True))
 
 

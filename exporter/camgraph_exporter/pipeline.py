@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
@@ -25,8 +25,7 @@ from camgraph_exporter.graph.node_gradient import NodeGradient
 from camgraph_exporter.manifest import make_manifest
 from camgraph_exporter.options import ExportOptions
 from camgraph_exporter.own_graph import explainable_graph, load_trained
-from camgraph_exporter.prepare.normalise import LOWEST_OPSET
-from camgraph_exporter.prepare.prepare import PreparedModel
+from camgraph_exporter.prepare.prepare import PreparedModel, lifted
 from camgraph_exporter.running.engine import load_engine
 from camgraph_exporter.storage import check_model, weights_folder, write
 from camgraph_exporter.tasks import Score
@@ -63,16 +62,14 @@ class ReadModel:
     num_labels: int
 
 
-def read(
-    loaded: LoadedModel, options: ScoreOptions, *, labels: Sequence[str] = (), opset: int = LOWEST_OPSET
-) -> ReadModel:
-    """Prepare a loaded model and find its score. `labels`: those that the user gives; `opset`: the lowest allowed.
+def read(loaded: LoadedModel, options: ScoreOptions, *, labels: Sequence[str] = ()) -> ReadModel:
+    """Prepare a loaded model and find its score. `labels`: those that the user gives.
 
     Raises:
         ExportError: the model cannot be used, or has no score.
 
     """
-    prepared = prepare_for(loaded.model, options, opset=opset, sizes=loaded.size)
+    prepared = prepare_for(loaded.model, options, sizes=loaded.size)
     num_labels = known_labels(loaded, labels)
     return ReadModel(loaded, prepared, find_score(prepared, options, num_labels=num_labels), options, num_labels)
 
@@ -98,12 +95,13 @@ def rewrite(loaded: LoadedModel, options: ExportOptions) -> Exported:
 
 
 def _read_and_choose(loaded: LoadedModel, options: ExportOptions) -> tuple[ReadModel, Choice]:
-    """Read the model, and again where the rules on the path need a higher opset."""
+    """Read the model, and choose again where the rules on the path need a higher opset."""
     labels = options.class_labels
     model = read(loaded, options, labels=labels)
     choice = choose(loaded, model.prepared, model.score, labels, options.input)
     if choice.opset > model.prepared.model.opset_imports[""]:
-        model = read(loaded, options, labels=labels, opset=choice.opset)
+        prepared = lifted(model.prepared, choice.opset)
+        model = replace(model, prepared=prepared, score=find_score(prepared, options, num_labels=model.num_labels))
         choice = choose(loaded, model.prepared, model.score, labels, options.input)
     return model, choice
 

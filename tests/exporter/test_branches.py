@@ -11,8 +11,9 @@ from onnx.reference import ReferenceEvaluator
 
 from camgraph_exporter.errors import GradientError
 from camgraph_exporter.graph.gradient_path import GradientPath
-from camgraph_exporter.prepare.branches import inline_constant_branches
-from camgraph_exporter.prepare.normalise import normalise
+from camgraph_exporter.graph.passes import run
+from camgraph_exporter.prepare.branches import InlineConstantBranchesPass
+from camgraph_exporter.prepare.prepare import normalising
 from camgraph_exporter.vjp.driver import check_rules
 
 _HEADER = """<ir_version: 8, opset_import: ["" : 17]>
@@ -34,7 +35,7 @@ def _model(body: str, header: str = _HEADER) -> onnx.ModelProto:
 
 def _inlined(proto: onnx.ModelProto) -> ir.Model:
     model = ir.from_proto(proto)
-    inline_constant_branches(model)
+    InlineConstantBranchesPass()(model)
     return model
 
 
@@ -144,5 +145,6 @@ def test_nested_branches_equal_names_and_values_from_outside() -> None:
 
 
 def test_the_preparation_inlines() -> None:
-    model = normalise(ir.from_proto(_model("condition = Constant <value = bool {1}> ()" + _BRANCHES)))
+    model = ir.from_proto(_model("condition = Constant <value = bool {1}> ()" + _BRANCHES))
+    run(normalising(), model)
     assert _operators(model) == ["Relu", "Neg", "Identity"]

@@ -11,7 +11,8 @@ import pytest
 from onnx import numpy_helper
 
 from camgraph_exporter.float64 import Float64Evaluator
-from camgraph_exporter.quantised.exact_weights import store_exactly
+from camgraph_exporter.graph.passes import notes_of
+from camgraph_exporter.quantised.exact_weights import StoreExactlyPass
 from camgraph_runtime.run.engine import Engine
 from camgraph_runtime.run.int8 import EXACT_KERNELS
 
@@ -145,7 +146,7 @@ def test_exact_kernels_take_the_weights_and_give_the_standards_integers(name: st
     case = CASES[name]
     source = _model(case)
     model = ir.from_proto(source)
-    store_exactly(model)
+    StoreExactlyPass()(model)
     stored = ir.to_proto(model)
     onnx.checker.check_model(stored, full_check=True)
     found = Engine(stored.SerializeToString(), session_config=EXACT_KERNELS).run({"x": _image(case)})["y"]
@@ -160,7 +161,8 @@ def test_weights_are_kept_once_and_a_note_names_those_that_changed(name: str) ->
     case = CASES[name]
     model = ir.from_proto(_model(case))
     before = {key: value.const_value.nbytes for key, value in model.graph.initializers.items() if value.const_value}
-    [note] = store_exactly(model) or [""]
+    StoreExactlyPass()(model)
+    [note] = notes_of(model) or [""]
     after = {key: value.const_value.nbytes for key, value in model.graph.initializers.items() if value.const_value}
     large = [size for size in before.values() if size >= 64]
     assert sorted(size for size in after.values() if size >= 64) == sorted(large), "one copy of the weights"

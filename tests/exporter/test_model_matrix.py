@@ -23,7 +23,7 @@ from camgraph_exporter.choose.score import ScoreOptions, find_score
 from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.layers.layers import TargetLayer
-from camgraph_exporter.prepare.prepare import prepare
+from camgraph_exporter.prepare.prepare import lifted, prepare
 from camgraph_exporter.vjp.driver import opset_of
 from camgraph_runtime.run.engine import Engine
 from exporter.matrix.architectures import ARCHITECTURES, Architecture, build
@@ -49,7 +49,7 @@ class Subject:
         layers = candidate_layers(prepared, score)
         needed = opset_of(GradientPath(prepared.graph, [layer.value for layer in layers], [score.value]))
         if needed > prepared.model.opset_imports[""]:
-            prepared = prepare(prepared.model, opset=needed, sizes=sizes)
+            prepared = lifted(prepared, needed)
             score = find_score(prepared, options)
             layers = candidate_layers(prepared, score)
         return explain_all(prepared, score, layers)

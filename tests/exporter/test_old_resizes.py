@@ -10,7 +10,8 @@ import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from camgraph_exporter.prepare.normalise import normalise
+from camgraph_exporter.graph.passes import run
+from camgraph_exporter.prepare.prepare import normalising
 from camgraph_runtime.run.engine import Engine
 
 
@@ -36,7 +37,9 @@ def test_same_result_after_the_lift(op_type: str, opset: int, scales: list[float
     if op_type == "Upsample" and min(scales) < 1:
         pytest.skip("Upsample only enlarges")
     proto = _model(op_type, opset, scales, mode)
-    lifted = ir.to_proto(normalise(ir.from_proto(proto), opset=18))
+    model = ir.from_proto(proto)
+    run(normalising(opset=18), model)
+    lifted = ir.to_proto(model)
     onnx.checker.check_model(lifted)
     x = np.random.default_rng(1).standard_normal((2, 2, 5, 6)).astype(np.float32)
     before, after = (Engine(model.SerializeToString()).run({"x": x})["y"] for model in (proto, lifted))

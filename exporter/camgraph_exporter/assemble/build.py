@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import onnx_ir as ir
-from onnx_ir.passes import common
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import UsageError
@@ -22,7 +21,6 @@ from camgraph_exporter.graph.node_gradient import NodeGradient
 from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.quantised.forms import is_quantiser, real_form
-from camgraph_exporter.quantised.integer_maps import hide_integer_maps
 from camgraph_exporter.targets.interface import AttachedTargets, Interface
 from camgraph_exporter.tasks import Score
 from camgraph_exporter.vjp.backward import Backward
@@ -124,8 +122,7 @@ def build(
             rest = range(2, len(dims_of(prepared.image)) + 1)
             by_image = op.Transpose(op.cast(op.full(g, prepared.image), ir.DataType.FLOAT), perm=[1, 0, *rest])
             built.image_gradient_tensor = interface.add_output("image_gradient", by_image)
-    hide_integer_maps(prepared.model)
-    common.RemoveUnusedNodesPass()(prepared.model)
+    prepared.take_back()
     if options.skippable:
         between = {node for part in ([path, image_path] if options.guided else [path]) for node in part.nodes}
         between -= {node for layer in layers if (node := layer.value.producer()) is not None}

@@ -10,23 +10,20 @@ from camgraph_exporter.choose.score import ScoreOptions, find_score
 from camgraph_exporter.errors import ExportError
 from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.prepare.fusions import can_be_written_out
-from camgraph_exporter.prepare.normalise import LOWEST_OPSET
-from camgraph_exporter.prepare.prepare import PreparedModel, prepare
+from camgraph_exporter.prepare.prepare import PreparedModel, prepare, written_out
 from camgraph_exporter.reading.image_path import image_path
 
 
-def prepare_for(
-    model: ir.Model, options: ScoreOptions, *, opset: int = LOWEST_OPSET, sizes: Sequence[int] | None = None
-) -> PreparedModel:
+def prepare_for(model: ir.Model, options: ScoreOptions, *, sizes: Sequence[int] | None = None) -> PreparedModel:
     """Prepare a model so that its layers and their gradients can be found.
 
     Raises:
         ModelFileError: as `prepare`.
 
     """
-    prepared = prepare(model.clone(), opset=opset, sizes=sizes)
+    prepared = prepare(model.clone(), sizes=sizes)
     names = _fused_after_features(prepared, options) if any(map(can_be_written_out, prepared.graph)) else set()
-    return prepare(model.clone(), opset=opset, sizes=sizes, fused=names) if names else prepared
+    return written_out(prepared, names) if names else prepared
 
 
 def _fused_after_features(prepared: PreparedModel, options: ScoreOptions) -> set[str]:

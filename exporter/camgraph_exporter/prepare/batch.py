@@ -6,11 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes import InPlacePass, PassResult
 
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.constants import add_constant
 from camgraph_exporter.graph.dims import BATCH, Dims, dims_of
+from camgraph_exporter.graph.passes import become, notes_of
 from camgraph_exporter.graph.traits import Trait, has
+from camgraph_exporter.prepare.image_input import image_input
+from camgraph_exporter.prepare.probing import remember
 from camgraph_exporter.running.engine import load_engine, random_input
 from camgraph_exporter.running.probe import Probe, probe
 from camgraph_exporter.storage import weights_folder
@@ -18,23 +22,41 @@ from camgraph_runtime.run.engine import Engine
 
 # The same arithmetic in other loops: rounding may differ, the result may not.
 _TOLERANCE = 1e-4
+_NOTE = "The model takes batches of exactly {}, and so does the explainable graph."
+_FILLED = " A smaller batch is filled up with copies of its last image, which takes the time of a whole one."
 
 
-def free_batch(model: ir.Model, *, sizes: Sequence[int] | None = None) -> ir.Model | None:
-    """Return a copy that takes any batch, or None where a batch gives other results than its single images.
+class FreeBatchPass(InPlacePass):
+    """Lets a model of a fixed batch take any, or notes that a batch gives other results than its single images.
 
-    Args:
-        model: normalised model with one image input, whose batch is fixed.
-        sizes: height and width to use where the input leaves them open.
-
+    `sizes`: height and width to use where the image leaves them open.
     """
-    known = probe(model, image=model.graph.inputs[0], sizes=sizes)
-    # Constants of the batch's size are mostly weights, so that shapes alone are tried first.
-    trials = (_freed(model, known, sizes, in_constants=in_constants) for in_constants in (False, True))
-    return next((freed for freed in trials if freed is not None), None)
+
+    def __init__(self, sizes: Sequence[int] | None = None) -> None:
+        self._sizes = sizes
+
+    def call(self, model: ir.Model) -> PassResult:
+        """Try to free the batch, and remember what the runs showed."""
+        image = image_input(model)
+        batch = dims_of(image)[0]
+        if not isinstance(batch, int):
+            return PassResult(model, modified=False)
+        known = probe(model, image=image, sizes=self._sizes)
+        # Constants of the batch's size are mostly weights, so that shapes alone are tried first.
+        trials = (_freed(model, known, self._sizes, in_constants=in_constants) for in_constants in (False, True))
+        freed, found = next((trial for trial in trials if trial is not None), (None, known))
+        remember(model, found)
+        if freed is not None:
+            become(model, freed)
+        else:
+            notes_of(model).append(_NOTE.format(batch) + _FILLED * (batch > 1))
+        return PassResult(model, freed is not None)
 
 
-def _freed(model: ir.Model, known: Probe, sizes: Sequence[int] | None, *, in_constants: bool) -> ir.Model | None:
+def _freed(
+    model: ir.Model, known: Probe, sizes: Sequence[int] | None, *, in_constants: bool
+) -> tuple[ir.Model, Probe] | None:
+    """Return a copy that takes any batch and gives the same results, with what runs of it showed."""
     freed = model.clone()
     image = freed.graph.inputs[0]
     rewriter = _Rewriter(freed.graph, image, known)
@@ -51,7 +73,7 @@ def _freed(model: ir.Model, known: Probe, sizes: Sequence[int] | None, *, in_con
         return None
     if any(found.shapes.get(str(output.name), ())[:1] != (BATCH,) for output in freed.graph.outputs):
         return None
-    return freed if _same_results(model, freed, sizes) else None
+    return (freed, found) if _same_results(model, freed, sizes) else None
 
 
 class _Rewriter:

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 from onnx.reference import ReferenceEvaluator
-from onnx_ir.passes import common
+from onnx_ir.passes import InPlacePass, PassResult, common
 
 from camgraph_exporter.graph.traits import Trait, has
 
@@ -22,20 +22,29 @@ Array = np.ndarray[Any, Any]
 _SIZE_LIMIT = 1024
 
 
-def inline_constant_branches(model: ir.Model) -> None:
-    """Inline the taken branch of each If in the main graph whose condition is known; nested ones follow."""
-    if not any(node.op_type == "If" for node in model.graph):
-        return
-    common.ShapeInferencePass()(model)
-    opset = int(model.opset_imports[""])
-    changed = True
-    while changed:
-        changed = False
-        for node in list(model.graph):
-            condition = _evaluate(node.inputs[0], opset) if node.op_type == "If" and node.domain == "" else None
-            if condition is not None:
-                _inline(model.graph, node, "then_branch" if bool(condition.reshape(-1)[0]) else "else_branch")
-                changed = True
+class InlineConstantBranchesPass(InPlacePass):
+    """Inlines the taken branch of each If in the main graph whose condition is known; nested ones follow."""
+
+    def call(self, model: ir.Model) -> PassResult:
+        """Inline until nothing changes."""
+        if not any(node.op_type == "If" for node in model.graph):
+            return PassResult(model, modified=False)
+        common.ShapeInferencePass()(model)
+        opset, modified = int(model.opset_imports[""]), False
+        while _inline_known(model.graph, opset):
+            modified = True
+        return PassResult(model, modified)
+
+
+def _inline_known(graph: ir.Graph, opset: int) -> bool:
+    """Inline the taken branch of each If whose condition is known; tell whether there was one."""
+    changed = False
+    for node in list(graph):
+        condition = _evaluate(node.inputs[0], opset) if node.op_type == "If" and node.domain == "" else None
+        if condition is not None:
+            _inline(graph, node, "then_branch" if bool(condition.reshape(-1)[0]) else "else_branch")
+            changed = True
+    return changed
 
 
 def _inline(graph: ir.Graph, node: ir.Node, name: str) -> None:

@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes import InPlacePass, PassResult
 
 from camgraph_exporter.graph.constants import add_constant
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.passes import become, notes_of
+from camgraph_exporter.prepare.probing import probe_of, remember
 from camgraph_exporter.running.engine import load_engine, random_input
 from camgraph_exporter.running.probe import Probe
 from camgraph_exporter.storage import weights_folder
@@ -64,32 +67,41 @@ class _Writer:
         return self.node.inputs[index] if index < len(self.node.inputs) else None
 
 
-def write_out_fusions(model: ir.Model, names: Collection[str], known: Probe) -> tuple[ir.Model, str]:
-    """Return a copy with standard operators for fused nodes, and a note that states what it changes.
+class WriteOutFusionsPass(InPlacePass):
+    """Puts standard operators in the place of fused nodes, and notes what it changes.
 
     Where the two models disagree by more than rounding, the model stays as it is, without a note.
 
-    Args:
-        model: a model whose values carry shapes and types, with the image as its one input.
-        names: first outputs of the nodes to replace; the others are carried over as they are.
-        known: what the probe found of the model.
-
+    `names`: first outputs of the nodes to replace; the others are carried over as they are.
     """
-    plain, replaced = model.clone(), []
-    for node in list(plain.graph):
-        if can_be_written_out(node) and node.outputs[0].name in names:
-            results = _FUSIONS[node.op_type](_Writer(plain, node))
-            if results is not None:
-                _replace(plain.graph, node, results)
-                replaced.append(node.op_type)
-    change = _largest_change(model, plain, known) if replaced else math.inf
-    if change > _ROUNDING:
-        return model, ""
-    operators = ", ".join(sorted(set(replaced)))
-    return plain, (
-        f"The model was saved after onnxruntime's optimiser. Its fused operators ({operators}) are written out in "
-        f"standard ones, which changes its outputs by {change:.1g} of the largest element."
-    )
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names
+
+    def requires(self, model: ir.Model) -> None:
+        """Ask for a probe."""
+        probe_of(model)
+
+    def call(self, model: ir.Model) -> PassResult:
+        """Replace the nodes in a copy, and let the model be the copy where both agree."""
+        plain, replaced = model.clone(), []
+        for node in list(plain.graph):
+            if can_be_written_out(node) and node.outputs[0].name in self._names:
+                results = _FUSIONS[node.op_type](_Writer(plain, node))
+                if results is not None:
+                    _replace(plain.graph, node, results)
+                    replaced.append(node.op_type)
+        change = _largest_change(model, plain, probe_of(model)) if replaced else math.inf
+        if change > _ROUNDING:
+            return PassResult(model, modified=False)
+        become(model, plain)
+        remember(model, None)
+        operators = ", ".join(sorted(set(replaced)))
+        notes_of(model).append(
+            f"The model was saved after onnxruntime's optimiser. Its fused operators ({operators}) are written out in "
+            f"standard ones, which changes its outputs by {change:.1g} of the largest element."
+        )
+        return PassResult(model, modified=True)
 
 
 def _largest_change(model: ir.Model, plain: ir.Model, known: Probe) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes import InPlacePass, PassResult
 
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.names import name_nodes
@@ -15,30 +16,36 @@ from camgraph_exporter.graph.walk import leading_to, reached_from, reads
 _ADVICE = "Export the model again in evaluation mode."
 
 
-def screen(model: ir.Model) -> None:
-    """Look at what the outputs depend on.
+class ScreenPass(InPlacePass):
+    """Looks at what the outputs depend on, and changes nothing."""
 
-    Raises:
-        ModelFileError: nodes are in training mode or random, or weights are NaN; all of them are named.
+    def call(self, model: ir.Model) -> PassResult:
+        """Look at the nodes and the weights.
 
-    """
-    nodes = leading_to(model.graph, model.graph.outputs)
-    # Standardised weights are often written as a normalisation in training mode: of weights, the same in every run.
-    images = {value for value in model.graph.inputs if not value.is_initializer()}
-    dependent = reached_from(model.graph, images)
-    training = [node for node in nodes if _is_training(node) and not dependent.isdisjoint(node.outputs)]
-    random = [node for node in nodes if has(node, Trait.RANDOM)]
-    broken = [value for value in _weights(nodes) if _has_nan(value)]
-    problems = []
-    if training:
-        problems.append(f"{name_nodes(training)} in training mode. {_ADVICE}")
-    if random:
-        problems.append(f"{name_nodes(random)} random, so the same image gives different results. {_ADVICE}")
-    if broken:
-        named = ", ".join(repr(str(value.name)) for value in broken)
-        problems.append(f"The weights {named} contain NaN, so no result is a number. Export or train the model again.")
-    if problems:
-        raise ModelFileError(" ".join(problems))
+        Raises:
+            ModelFileError: nodes are in training mode or random, or weights are NaN; all of them are named.
+
+        """
+        nodes = leading_to(model.graph, model.graph.outputs)
+        # Standardised weights are often written as a normalisation in training mode: of weights, the same in every run.
+        images = {value for value in model.graph.inputs if not value.is_initializer()}
+        dependent = reached_from(model.graph, images)
+        training = [node for node in nodes if _is_training(node) and not dependent.isdisjoint(node.outputs)]
+        random = [node for node in nodes if has(node, Trait.RANDOM)]
+        broken = [value for value in _weights(nodes) if _has_nan(value)]
+        problems = []
+        if training:
+            problems.append(f"{name_nodes(training)} in training mode. {_ADVICE}")
+        if random:
+            problems.append(f"{name_nodes(random)} random, so the same image gives different results. {_ADVICE}")
+        if broken:
+            named = ", ".join(repr(str(value.name)) for value in broken)
+            problems.append(
+                f"The weights {named} contain NaN, so no result is a number. Export or train the model again."
+            )
+        if problems:
+            raise ModelFileError(" ".join(problems))
+        return PassResult(model, modified=False)
 
 
 def _is_training(node: ir.Node) -> bool:

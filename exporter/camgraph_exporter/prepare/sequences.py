@@ -8,24 +8,31 @@ from __future__ import annotations
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes import InPlacePass, PassResult
 
 from camgraph_exporter.graph.constants import add_constant
 from camgraph_exporter.graph.dims import dims_of
 
 
-def unpack_sequences(model: ir.Model) -> None:
-    """Turn each SplitToSequence that is only read at constant places into a Split."""
-    for node in list(model.graph):
-        if node.op_type == "SplitToSequence" and not node.domain:
-            _unpack(model, node)
+class UnpackSequencesPass(InPlacePass):
+    """Turns each SplitToSequence that is only read at constant places into a Split."""
+
+    def call(self, model: ir.Model) -> PassResult:
+        """Replace such nodes and their readers."""
+        changed = False
+        for node in list(model.graph):
+            if node.op_type == "SplitToSequence" and not node.domain:
+                changed |= _unpack(model, node)
+        return PassResult(model, changed)
 
 
-def _unpack(model: ir.Model, node: ir.Node) -> None:
+def _unpack(model: ir.Model, node: ir.Node) -> bool:
+    """Replace a node and its readers; tell whether that was possible."""
     readers = [use.node for use in node.outputs[0].uses()]
     places = [_scalar(reader.inputs[1]) if reader.op_type == "SequenceAt" else None for reader in readers]
     sizes = _sizes(node)
     if sizes is None or any(place is None or not -len(sizes) <= place < len(sizes) for place in places):
-        return
+        return False
     axis, x = _axis(node), node.inputs[0]
     assert x is not None
     split = ir.node(
@@ -45,6 +52,7 @@ def _unpack(model: ir.Model, node: ir.Node) -> None:
         assert place is not None
         _replace_reader(model, reader, split.outputs[place], None if keeps else axis)
     model.graph.remove(node, safe=True)
+    return True
 
 
 def _replace_reader(model: ir.Model, reader: ir.Node, piece: ir.Value, squeezed: int | None) -> None:

@@ -3,34 +3,46 @@
 from __future__ import annotations
 
 import onnx_ir as ir
+from onnx_ir.passes import InPlacePass, PassResult
+
+from camgraph_exporter.graph.passes import notes_of
 
 _NARROW, _WIDE = ir.DataType.BFLOAT16, ir.DataType.FLOAT
 # Integers that name an element type.
 _TYPES = ("to", "dtype", "output_dtype", "stash_type")
 
-NOTE = (
+_NOTE = (
     "The model computes in bfloat16, for which onnxruntime has no kernels on the CPU. The explainable graph computes "
     "in float32, its image and outputs are float32, and its weights stay in bfloat16."
 )
 
 
-def widen_bfloat16(model: ir.Model) -> bool:
-    """Let everything that is computed in bfloat16 be computed in float32; tell whether anything was.
+class WidenBfloat16Pass(InPlacePass):
+    """Lets everything that is computed in bfloat16 be computed in float32.
 
-    The weights stay as they are, behind a Cast. A model that only stores its weights so is left alone.
+    The weights stay as they are, before a Cast. A model that only stores its weights so is left alone.
     """
-    if not _computes_narrow(model.graph):
-        return False
-    for value in list(model.graph.initializers.values()):
-        if value.dtype == _NARROW:
-            _cast(model.graph, value)
-    for node in model.graph.all_nodes():
-        _widen_attributes(node)
-        for value in node.outputs:
+
+    def call(self, model: ir.Model) -> PassResult:
+        """Widen values, attributes, inputs and outputs, and note it."""
+        if not _computes_narrow(model.graph):
+            return PassResult(model, modified=False)
+        for value in list(model.graph.initializers.values()):
+            if value.dtype == _NARROW:
+                _cast(model.graph, value)
+        for node in model.graph.all_nodes():
+            _widen_attributes(node)
+            for value in node.outputs:
+                _widen_type(value)
+        for value in (*model.graph.inputs, *model.graph.outputs):
             _widen_type(value)
-    for value in (*model.graph.inputs, *model.graph.outputs):
-        _widen_type(value)
-    return True
+        notes_of(model).append(_NOTE)
+        return PassResult(model, modified=True)
+
+
+def is_widened(model: ir.Model) -> bool:
+    """Tell whether a model computes in float32 what its source computes in bfloat16."""
+    return _NOTE in notes_of(model)
 
 
 def _computes_narrow(graph: ir.Graph) -> bool:

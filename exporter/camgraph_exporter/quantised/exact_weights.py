@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes import InPlacePass, PassResult
 
 from camgraph_exporter.graph.constants import add_constant
+from camgraph_exporter.graph.passes import notes_of
 from camgraph_exporter.graph.traits import Trait, named
 from camgraph_exporter.quantised.forms import is_dequantiser, real_form
 
@@ -44,24 +46,29 @@ class _Reader:
         return self.node.inputs[index] if index < len(self.node.inputs) else None
 
 
-def store_exactly(model: ir.Model) -> list[str]:
-    """Change how zero points and weights are stored, in place; return a note if weights are uint8 now."""
-    groups: defaultdict[ir.Value, list[_Reader]] = defaultdict(list)
-    for node in model.graph:
-        reader = _reader(node)
-        if reader is not None:
-            groups[reader.weights].append(reader)
-    changed = []
-    for weights, readers in groups.items():
-        if not _is_large(weights):
-            continue
-        if _is_refused(readers, model.opset_imports[""]) and _may_be_unsigned(weights, readers):
-            _make_unsigned(model.graph, weights, readers)
-            changed.append(str(weights.name))
-        else:
-            for reader in readers:
-                _give_own_zero_point(model.graph, reader)
-    return [_NOTE.format(", ".join(map(repr, changed)))] if changed else []
+class StoreExactlyPass(InPlacePass):
+    """Stores zero points and weights of 8 bits so that exact kernels take them, and notes which weights are uint8."""
+
+    def call(self, model: ir.Model) -> PassResult:
+        """Look at all large weights and those who read them."""
+        groups: defaultdict[ir.Value, list[_Reader]] = defaultdict(list)
+        for node in model.graph:
+            reader = _reader(node)
+            if reader is not None:
+                groups[reader.weights].append(reader)
+        unsigned, modified = [], False
+        for weights, readers in groups.items():
+            if not _is_large(weights):
+                continue
+            if _is_refused(readers, model.opset_imports[""]) and _may_be_unsigned(weights, readers):
+                _make_unsigned(model.graph, weights, readers)
+                unsigned.append(str(weights.name))
+            else:
+                for reader in readers:
+                    modified |= _give_own_zero_point(model.graph, reader)
+        if unsigned:
+            notes_of(model).append(_NOTE.format(", ".join(map(repr, unsigned))))
+        return PassResult(model, modified or bool(unsigned))
 
 
 def has_int8_weights(model: ir.Model) -> bool:
@@ -168,14 +175,18 @@ def _zeros(reader: _Reader) -> np.ndarray:
     return np.zeros(shape, np.int8)
 
 
-def _give_own_zero_point(graph: ir.Graph, reader: _Reader) -> None:
-    """Copy a zero point that other nodes read too; write one down where it is absent and there are many scales."""
+def _give_own_zero_point(graph: ir.Graph, reader: _Reader) -> bool:
+    """Copy a zero point that other nodes read too; write one down where it is absent and there are many scales.
+
+    Tell whether there was need of either.
+    """
     zero_point = reader.zero_point
     shared = zero_point is not None and len(list(zero_point.uses())) > 1
     absent = zero_point is None and _zeros(reader).ndim > 0
     if shared or absent:
         array = _array(zero_point) if zero_point is not None else _zeros(reader)
         _set_zero_point(reader, add_constant(graph, f"{reader.weights.name}_zero_point", array))
+    return shared or absent
 
 
 def _set_zero_point(reader: _Reader, value: ir.Value) -> None:

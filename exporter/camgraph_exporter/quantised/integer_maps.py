@@ -8,7 +8,7 @@ integers directly again.
 from __future__ import annotations
 
 import onnx_ir as ir
-from onnx_ir.passes import common
+from onnx_ir.passes import InPlacePass, PassResult, common
 
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.graph.walk import depends_on_no_input
@@ -28,29 +28,38 @@ _SUFFIX = "_quantized"
 _WIDE = 21
 
 
-def show_integer_maps(model: ir.Model) -> None:
-    """Put a DequantizeLinear and a QuantizeLinear between every integer value and the operators that read it."""
-    graph, opset = model.graph, int(model.opset_imports[""])
-    taken = {str(value.name) for node in graph for value in node.outputs} | set(graph.initializers)
-    for node in list(graph):
-        for value in node.outputs:
-            found = _shown_by(value, opset)
-            if found is not None:
-                _show(graph, value, found, taken)
-    # A dequantiser that the model has itself may stand behind other readers of its integers.
-    common.TopologicalSortPass()(model)
+class ShowIntegerMapsPass(InPlacePass):
+    """Puts a DequantizeLinear and a QuantizeLinear between every integer value and the operators that read it."""
+
+    def call(self, model: ir.Model) -> PassResult:
+        """Show the integers of all nodes."""
+        graph, opset, changed = model.graph, int(model.opset_imports[""]), False
+        taken = {str(value.name) for node in graph for value in node.outputs} | set(graph.initializers)
+        for node in list(graph):
+            for value in node.outputs:
+                found = _shown_by(value, opset)
+                if found is not None:
+                    _show(graph, value, found, taken)
+                    changed = True
+        # A dequantiser that the model has itself may come after other readers of its integers.
+        common.TopologicalSortPass()(model)
+        return PassResult(model, changed)
 
 
-def hide_integer_maps(model: ir.Model) -> None:
-    """Let operators read their integers directly again."""
-    for node in list(model.graph):
-        if (node.name or "").startswith(_PREFIX) and is_quantiser(node):
+class HideIntegerMapsPass(InPlacePass):
+    """Undoes `ShowIntegerMapsPass`: lets operators read their integers directly again."""
+
+    def call(self, model: ir.Model) -> PassResult:
+        """Take out the quantisers that were put in; what nothing reads then is left for a later pass."""
+        found = [node for node in model.graph if (node.name or "").startswith(_PREFIX) and is_quantiser(node)]
+        for node in found:
             real = node.inputs[0]
             dequantiser = real.producer() if real is not None else None
             assert dequantiser is not None
             assert dequantiser.inputs[0] is not None
             node.outputs[0].replace_all_uses_with(dequantiser.inputs[0], replace_graph_outputs=True)
             model.graph.remove(node, safe=True)
+        return PassResult(model, bool(found))
 
 
 def _shown_by(value: ir.Value, opset: int) -> Quantisation | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnx_ir as ir
-from onnx_ir.passes import common
+from onnx_ir.passes import Sequential, common
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.certificate.subject import LoadSource, Subject, loader_of
+from camgraph_exporter.graph.passes import run
 from camgraph_exporter.graph.traits import Trait, has, of
-from camgraph_exporter.quantised.exact_weights import has_int8_weights, may_saturate, store_exactly
+from camgraph_exporter.quantised.exact_weights import StoreExactlyPass, has_int8_weights, may_saturate
 from camgraph_exporter.running.engine import load_engine
 from camgraph_runtime.run.engine import Engine, cpu_saturates_int8
 
@@ -27,8 +28,13 @@ def source_for_exact_kernels(model: ir.Model, load_source: LoadSource | None, *,
     if load_source is None or not exact or not has_int8_weights(model) or not cpu_saturates_int8():
         return load_source
     stored = model.clone()
-    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(stored)
-    store_exactly(stored)
+    run(
+        Sequential(
+            common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+            StoreExactlyPass(),
+        ),
+        stored,
+    )
     return loader_of(stored)
 
 
