@@ -30,7 +30,7 @@ class Prepared:
 
     Attributes:
         tensor: The network's input, [1, ...].
-        network_image: The picture behind the tensor, uint8 [h_in, w_in, 3], RGB.
+        network_image: The picture that the tensor was made of, uint8 [h_in, w_in, 3], RGB.
         frame: Where the photo lies in it.
         photo: The upright photo, uint8 [H, W, 3], RGB.
         remarks: What the user should know of the photo's values, one sentence each.

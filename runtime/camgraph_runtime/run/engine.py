@@ -147,7 +147,7 @@ class Engine:
 
     Raises:
         InvalidGraphError: The file is missing, damaged, or uses what onnxruntime does not know.
-        DeviceError: The device is not to be had.
+        DeviceError: The device is not available.
 
     """
 

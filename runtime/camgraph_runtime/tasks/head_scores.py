@@ -78,7 +78,7 @@ def read_head(output: AnyArray, head: pb.Head, known: dict[int, float]) -> Class
     probabilities = shown_probabilities(values, head)
     if values.size == 1:
         probabilities = np.concatenate([1 - probabilities, probabilities])
-    return ClassValues(_with_known(_scores_behind(values, probabilities, head, known), known), probabilities)
+    return ClassValues(_with_known(_scores_shown_by(values, probabilities, head, known), known), probabilities)
 
 
 def _is_logarithmic(head: pb.Head) -> bool:
@@ -99,7 +99,7 @@ def _from_scores(scores: Float64Array, head: pb.Head) -> ClassValues:
     return ClassValues(scores, powers / powers.sum())
 
 
-def _scores_behind(
+def _scores_shown_by(
     values: Float64Array, probabilities: Float64Array, head: pb.Head, known: dict[int, float]
 ) -> Float64Array:
     """Work the scores out of what an output shows; not a number where nothing says how."""
