@@ -17,9 +17,9 @@ from camgraph_client.errors import error_from
 from camgraph_client.sending import encoded, result_of
 from camgraph_core.explains import Explains
 from camgraph_core.painter import ImageSource
-from camgraph_core.request import Request
+from camgraph_core.request import Addressed, Request
 from camgraph_core.types import AnyArray
-from camgraph_wire.requests import Addressed, request_message
+from camgraph_wire.requests import request_message
 
 if TYPE_CHECKING:
     from camgraph_core.result import Result

@@ -13,9 +13,8 @@ from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.errors import InvalidInputError
 from camgraph_core.painter import ImageSource, Painter
 from camgraph_core.png import encode_png
-from camgraph_core.request import Window
+from camgraph_core.request import Addressed, Window
 from camgraph_core.types import AnyArray, ByteArray
-from camgraph_wire.requests import Addressed
 
 if TYPE_CHECKING:
     from camgraph_core.result import Result

@@ -91,7 +91,16 @@ class RemoteError(CamgraphError):
 
 
 class UnavailableError(RemoteError):
-    """No server, or one that cannot take the call now; the same call may succeed later."""
+    """No server, or one that cannot take the call now; the same call may succeed later.
+
+    Attributes:
+        retry_after: Seconds after which it is worth a try, if the server says so.
+
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class DeadlineError(RemoteError):

@@ -10,6 +10,7 @@ from camgraph_core.errors import UsageError
 from camgraph_core.outputs import check_outputs
 from camgraph_core.style import Style
 from camgraph_core.target import Target
+from camgraph_core.types import AnyArray
 
 Window: TypeAlias = tuple[float, float]
 """The values of a picture that become 0 and 255."""
@@ -57,3 +58,23 @@ class Request:
         check_outputs(self.outputs)
         if self.num_predictions < 0:
             raise UsageError(f"The number of predictions is {self.num_predictions}; it cannot be negative.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addressed:
+    """A request with what it is about.
+
+    Attributes:
+        request: What to explain.
+        image: An encoded picture or NumPy file.
+        tensor: A ready input tensor [1, ...], in place of an image.
+        model: Name of the model; may be empty if the server has exactly one.
+        version: Version of the model; empty means the newest.
+
+    """
+
+    request: Request
+    image: bytes | None = None
+    tensor: AnyArray | None = None
+    model: str = ""
+    version: str = ""

@@ -10,14 +10,14 @@ from typing import Annotated, Literal
 
 from camgraph_client.channel import Connection
 from camgraph_core.errors import InvalidInputError, UsageError
-from camgraph_core.request import Request
+from camgraph_core.request import Addressed, Request
 from camgraph_core.settings import Setting, check_settings
 from camgraph_core.style import Style
 from camgraph_core.target import Target
 from camgraph_load.arrivals import Arrivals, due_times
 from camgraph_load.mix import Call, Mix, fingerprint
 from camgraph_load.sending import Task
-from camgraph_wire.requests import Addressed, request_message
+from camgraph_wire.requests import request_message
 from camgraph_wire.results import response_message
 
 

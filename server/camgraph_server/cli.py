@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 
 import click
 
@@ -23,8 +25,21 @@ def serve(config: ServerConfig) -> None:
     """
     limit_blas_threads()
     configure_logging(config.log_format, config.log_level)
-    if not asyncio.run(Server(config).run(_announce)):
-        raise CamgraphError(f"Stopped, but some requests did not finish within {config.grace:g} s.")
+    server = Server(config)
+    drained = asyncio.run(server.run(_announce))
+    problem = CamgraphError(f"Stopped, but some requests did not finish within {config.grace:g} s.")
+    if server.is_stuck:
+        _end_now(None if drained else problem)
+    if not drained:
+        raise problem
+
+
+def _end_now(problem: CamgraphError | None) -> None:
+    """Ends the process although a thread still works: Python would wait for it, and nobody waits for its result."""
+    if problem is not None:
+        click.echo(f"Error: {problem}", err=True)
+    logging.shutdown()
+    os._exit(0 if problem is None else problem.exit_code)
 
 
 def _announce(address: str) -> None:

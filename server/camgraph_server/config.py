@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from camgraph_core.errors import UsageError
 from camgraph_core.settings import Setting, check_settings
+from camgraph_server.address import Address
 
 MIB = 1024 * 1024
 
@@ -50,6 +51,18 @@ class ServerConfig:
     max_targets: Annotated[
         int, Setting("Largest number of targets per request, including those of top_k.", at_least=1)
     ] = 100
+    max_output_megapixels: Annotated[
+        float,
+        Setting("Largest sum of the pixels of all maps and pictures drawn for one request, in millions.", above=0),
+    ] = 400.0
+    max_memory_mib: Annotated[
+        int,
+        Setting(
+            "Memory in MiB for requests, images and answers altogether. 0 means half of what the process may use.",
+            at_least=0,
+        ),
+    ] = 0
+    receive_timeout: Annotated[float, Setting("Seconds that the body of a request may take to arrive.", above=0)] = 60.0
     grace: Annotated[
         float, Setting("Seconds that requests in flight get to finish after SIGTERM or SIGINT.", at_least=0)
     ] = 30.0
@@ -65,5 +78,6 @@ class ServerConfig:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        Address.parse(self.listen)
         if (self.tls_cert is None) != (self.tls_key is None):
             raise UsageError("TLS needs both tls-cert and tls-key; only one of them is set.")

@@ -1,43 +1,42 @@
-"""From start to stop: bind, answer health, load, serve; then refuse, drain, stop, close."""
+"""From start to stop: bind, answer health, load, serve; then refuse, drain, close."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import signal
-import ssl
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from camgraph.v1 import explanation_pb2, explanation_pb2_grpc
 from camgraph_runtime import Explainer
+from camgraph_server.budget import Budget
 from camgraph_server.config import MIB, ServerConfig
-from camgraph_server.errors import BindError
-from camgraph_server.models.loading import load_explainer, worker_count
-from camgraph_server.models.repository import ModelRepository, ModelState
+from camgraph_server.models.explaining import COPIES, Room
+from camgraph_server.models.loading import load_explainer, memory_limit, worker_count
+from camgraph_server.models.model import ModelState
+from camgraph_server.models.repository import ModelRepository
 from camgraph_server.observe.log import log_event
-from camgraph_server.scheduling.workers import WorkerPool
-from camgraph_server.transport.explanation import ExplanationServicer
+from camgraph_server.scheduling.gate import Gate
+from camgraph_server.scheduling.scheduler import Scheduler
+from camgraph_server.service.service import Service
+from camgraph_server.transport import explanation
+from camgraph_server.transport.calls import Calls, Limits
+from camgraph_server.transport.endpoint import bind, channel_options
 from camgraph_server.transport.health import HealthServicer
-from camgraph_server.transport.interceptor import CallInterceptor, Gate
 
 _log = logging.getLogger("camgraph.lifecycle")
-_SERVICE = explanation_pb2.DESCRIPTOR.services_by_name["ExplanationService"].full_name
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
-# Calls beyond workers and queue that gRPC still hands to Python, so that they get our own answer and health
-# checks always get one. Calls beyond that are refused by gRPC itself as RESOURCE_EXHAUSTED.
-_SPARE_CALLS = 1024
-
-# After the drain only answers that are being written are left.
-_LAST_WORDS = 1.0
+_STOPS = (signal.SIGTERM, signal.SIGINT)
+_LAST_WORDS = 1.0  # seconds for what gRPC still has to say to clients after the last answer
+_HARD_END = 1.0  # seconds that running work gets to stop after the grace
 
 
 class Server:
@@ -47,54 +46,58 @@ class Server:
         """Prepares a server; nothing is bound and nothing is loaded yet.
 
         Args:
-            config: the settings.
-            loader: makes an explainer of a file; by default with the config's device and limits.
+            config: The settings.
+            loader: Makes an explainer of a file; by default with the config's device and limits.
 
         Raises:
-            NotFoundError: the model repository does not exist or is empty.
+            NotFoundError: The model repository does not exist or is empty.
         """
         self.config = config
         self.address = ""
         self.repository = ModelRepository(config.model_repository, loader or partial(load_explainer, config))
-        self._pool = WorkerPool(worker_count(config), config.queue_capacity)
+        self._scheduler = Scheduler(worker_count(config), config.queue_capacity)
         self._gate = Gate()
         self._health = HealthServicer()
         self._server: grpc.aio.Server | None = None
+        self._loading: threading.Thread | None = None
+        self.is_stuck = False
+        """After a stop: a thread still runs, and would hold up the end of the process."""
 
     async def start(self) -> None:
         """Binds, answers health checks with NOT_SERVING, loads the models, then reports what is SERVING.
 
         Raises:
-            BindError: the address is taken or not allowed, or the TLS files cannot be used.
-            DeviceError: the device is not to be had.
+            BindError: The address is taken or not allowed, or the TLS files cannot be used.
+            DeviceError: The device is not available.
         """
         self._server = self._build()
-        port = self._bind(self._server)
-        self.address = _with_port(self.config.listen, port)
+        self.address = bind(self._server, self.config)
         await self._health.set(self._statuses())
         await self._server.start()
-        # A thread keeps the event loop free: health checks are answered while models load.
-        await asyncio.to_thread(self.repository.load)
+        await self._load()
         await self._health.set(self._statuses())
         if self.config.port_file is not None:
-            self.config.port_file.write_text(f"{port}\n", encoding="utf-8")
+            self.config.port_file.write_text(f"{self.address.rpartition(':')[2]}\n", encoding="utf-8")
 
     async def stop(self) -> bool:
         """Refuses new calls, lets those in flight finish within the grace, closes everything.
 
+        Nothing takes longer than the grace and two seconds.
+
         Returns:
-            True if every call in flight could finish.
+            True if every call in flight was answered, and its answer written.
         """
         began = time.monotonic()
+        self.repository.stop_loading()
         await self._health.stop()
         self._gate.close()
         drained = await self._gate.drained(self.config.grace)
         if not drained:
             log_event(_log, logging.WARNING, "grace is over, calls are cut off", calls=self._gate.in_flight)
         if self._server is not None:
-            await self._server.stop(_LAST_WORDS if drained else 0)
-        await asyncio.to_thread(self._pool.close)
-        self.repository.close()
+            left = self.config.grace - (time.monotonic() - began)
+            await self._server.stop(max(_LAST_WORDS, left) if drained else 0)
+        await asyncio.to_thread(self._close)
         log_event(_log, logging.INFO, "stopped", drained=drained, seconds=time.monotonic() - began)
         return drained
 
@@ -105,45 +108,61 @@ class Server:
         """
         stop_asked = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_signal, number, stop_asked)
+        for number in _STOPS:
+            loop.add_signal_handler(number, _on_signal, number, stop_asked)
+        starting, stopping = asyncio.ensure_future(self.start()), asyncio.ensure_future(stop_asked.wait())
         try:
-            await self.start()  # a model that is being loaded cannot be interrupted
-            if not stop_asked.is_set():
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
                 on_ready(self.address)
-            await stop_asked.wait()
+                await stopping
         finally:
             drained = await self.stop()
+            starting.cancel()
+            stopping.cancel()
         return drained
 
-    def _on_signal(self, number: signal.Signals, stop_asked: asyncio.Event) -> None:
-        log_event(_log, logging.INFO, "stopping", signal=signal.Signals(number).name)
-        stop_asked.set()
-        asyncio.get_running_loop().remove_signal_handler(number)  # the next one has its default effect
+    async def _load(self) -> None:
+        """Loads the models on a thread of its own: health checks are answered meanwhile, and a stop does not wait."""
+        loop = asyncio.get_running_loop()
+        loaded: asyncio.Future[None] = loop.create_future()
+
+        def load() -> None:
+            error: BaseException | None = None
+            try:
+                self.repository.load()
+            except BaseException as problem:
+                error = problem
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_settle, loaded, error)
+
+        self._loading = threading.Thread(target=load, name="camgraph-loading", daemon=True)
+        self._loading.start()
+        await loaded
+
+    def _close(self) -> None:
+        workers_ended = self._scheduler.close(_HARD_END)
+        if self._loading is not None:
+            self._loading.join(_HARD_END)
+        loading_ended = self._loading is None or not self._loading.is_alive()
+        self.is_stuck = not (workers_ended and loading_ended)
+        if not self.is_stuck:
+            self.repository.close()
 
     def _build(self) -> grpc.aio.Server:
-        server = grpc.aio.server(
-            interceptors=[CallInterceptor(self._gate)],
-            options=_channel_options(self.config),
-            maximum_concurrent_rpcs=self._pool.workers + self._pool.queue_capacity + _SPARE_CALLS,
-        )
-        servicer = ExplanationServicer(self.config, self.repository, self._pool)
-        explanation_pb2_grpc.add_ExplanationServiceServicer_to_server(servicer, server)
+        config, memory = self.config, memory_limit(self.config)
+        answers = Budget(memory // 4)
+        max_answer = min(config.max_response_mib * MIB, answers.size // COPIES)
+        room = Room(Budget(memory // 2), max_answer, int(config.max_output_megapixels * 1e6))
+        limits = Limits(config.max_request_mib * MIB, max_answer, config.receive_timeout)
+        service = Service(self.repository, self._scheduler, room)
+        calls = Calls(self._gate, limits, Budget(memory // 4), answers)
+        server = grpc.aio.server(options=channel_options(config))
+        server.add_generic_rpc_handlers((explanation.explanation_service(service, calls, config.max_targets),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection((_SERVICE, _HEALTH, reflection.SERVICE_NAME), server)
+        reflection.enable_server_reflection((explanation.NAME, _HEALTH, reflection.SERVICE_NAME), server)
         return server
-
-    def _bind(self, server: grpc.aio.Server) -> int:
-        address = self.config.listen
-        try:
-            if self.config.tls_cert is None or self.config.tls_key is None:
-                return server.add_insecure_port(address)
-            return server.add_secure_port(address, _credentials(self.config.tls_cert, self.config.tls_key))
-        except RuntimeError as error:
-            raise BindError(
-                f"Cannot listen on {address}: the address is in use, not allowed or no address of this host. "
-                "Choose another one with --listen HOST:PORT."
-            ) from error
 
     def _statuses(self) -> dict[str, bool]:
         """A model serves if any version does, the whole server if any model does."""
@@ -151,40 +170,22 @@ class Server:
         for model in self.repository.models:
             models[model.name] = models.get(model.name, False) or model.state is ModelState.READY
         any_ready = any(models.values())
-        return {**models, "": any_ready, _SERVICE: any_ready}
+        return {**models, "": any_ready, explanation.NAME: any_ready}
 
 
-def _credentials(certificate: Path, key: Path) -> grpc.ServerCredentials:
-    try:  # gRPC would only write to stderr what is wrong with the files
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
-    except OSError as error:
-        raise BindError(
-            f"The TLS files {certificate} and {key} are no pair of certificate and unencrypted key "
-            f"({error.strerror or error})."
-        ) from error
-    return grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
+def _on_signal(number: signal.Signals, stop_asked: asyncio.Event) -> None:
+    log_event(_log, logging.INFO, "stopping", signal=signal.Signals(number).name)
+    stop_asked.set()
+    loop = asyncio.get_running_loop()
+    for each in _STOPS:  # from now on each has its default effect: the process ends at once
+        loop.remove_signal_handler(each)
+        signal.signal(each, signal.SIG_DFL)
 
 
-def _with_port(listen: str, port: int) -> str:
-    if listen.startswith("unix:"):
-        return listen
-    return f"{listen.rpartition(':')[0]}:{port}"
-
-
-def _channel_options(config: ServerConfig) -> list[tuple[str, Any]]:
-    options: list[tuple[str, Any]] = [
-        ("grpc.max_receive_message_length", config.max_request_mib * MIB),
-        ("grpc.max_send_message_length", config.max_response_mib * MIB),
-        ("grpc.so_reuseport", 0),  # two servers on one port by mistake would share its calls silently
-        # Tolerates clients that ping every 10 s to keep idle connections through load balancers.
-        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.keepalive_time_ms", 60_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
-    ]
-    if config.max_connection_age > 0:
-        options += [
-            ("grpc.max_connection_age_ms", int(config.max_connection_age * 1e3)),
-            ("grpc.max_connection_age_grace_ms", int(config.grace * 1e3)),
-        ]
-    return options
+def _settle(future: asyncio.Future[None], error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)

@@ -225,7 +225,7 @@ from camgraph.v1 import explanation_pb2 as pb
 from camgraph_client import AsyncClient, Client, Connection, Target, Tls, UnavailableError
 from camgraph_client.sending import result_of
 from camgraph_core.request import Request
-from camgraph_wire.requests import Addressed
+from camgraph_core.request import Addressed
 
 with Client(Connection("localhost:1", Tls(), attempts=1)) as client:
     try:

@@ -14,7 +14,7 @@ import pytest
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_core.errors import InferenceError
-from camgraph_server.errors import status_of
+from camgraph_server.transport.refusal import Refusal
 from support.serving import PATIENCE, GatedLoader, png, running_server, write_model
 from support.tiny_graph import TinyGraph
 
@@ -227,7 +227,7 @@ async def test_unknown_method_of_the_service(server, connect):
 
 
 def test_inference_errors_are_internal():
-    assert status_of(InferenceError("onnxruntime failed")) is grpc.StatusCode.INTERNAL
+    assert Refusal.of(InferenceError("onnxruntime failed")).status is grpc.StatusCode.INTERNAL
 
 
 async def test_overload_is_refused_at_once(connect, repository):
@@ -237,7 +237,7 @@ async def test_overload_is_refused_at_once(connect, repository):
         running = asyncio.ensure_future(stub.Explain(image(png()), timeout=PATIENCE))
         await asyncio.to_thread(loader.loaded.wait_entered)
         waiting = asyncio.ensure_future(stub.Explain(image(png()), timeout=PATIENCE))
-        await until(lambda: server._pool._admitted == 2)
+        await until(lambda: server._scheduler.admitted == 2)
         started = time.monotonic()
         with pytest.raises(grpc.RpcError) as caught:
             await stub.Explain(image(png()), timeout=PATIENCE)
@@ -259,7 +259,7 @@ async def test_requests_whose_deadline_passed_in_the_queue_are_never_worked_on(c
         with pytest.raises(grpc.RpcError) as caught:
             await stub.Explain(image(png()), timeout=0.2)
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        await until(lambda: server._pool._admitted == 1)
+        await until(lambda: server._scheduler.admitted == 1)
         loader.loaded.release.set()
         await running
         assert (await stub.Explain(image(png()), timeout=PATIENCE)).predictions
@@ -273,9 +273,9 @@ async def test_requests_whose_caller_has_gone_are_never_worked_on(connect, repos
         running = asyncio.ensure_future(stub.Explain(image(png()), timeout=PATIENCE))
         await asyncio.to_thread(loader.loaded.wait_entered)
         gone = stub.Explain(image(png()), timeout=PATIENCE)
-        await until(lambda: server._pool._admitted == 2)
+        await until(lambda: server._scheduler.admitted == 2)
         gone.cancel()
-        await until(lambda: server._pool._admitted == 1)
+        await until(lambda: server._scheduler.admitted == 1)
         loader.loaded.release.set()
         await running
         assert loader.loaded.runs == 1

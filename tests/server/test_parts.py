@@ -10,9 +10,10 @@ import threading
 import pytest
 
 from camgraph_core.errors import UnavailableError, UsageError
+from camgraph_runtime.run.stop import Stop
 from camgraph_server.config import ServerConfig
 from camgraph_server.models.loading import worker_count
-from camgraph_server.scheduling.workers import WorkerPool
+from camgraph_server.scheduling.scheduler import Scheduler
 from support.serving import PATIENCE
 
 
@@ -48,10 +49,10 @@ def test_the_server_needs_neither_onnx_nor_torch():
 
 
 async def test_pool_never_runs_more_than_its_workers():
-    pool, running, most = WorkerPool(2, 10), 0, 0
+    pool, running, most = Scheduler(2, 10), 0, 0
     lock, release = threading.Lock(), threading.Event()
 
-    def work(_: float) -> None:
+    def work(_: Stop, __: float) -> None:
         nonlocal running, most
         with lock:
             running += 1
@@ -65,15 +66,15 @@ async def test_pool_never_runs_more_than_its_workers():
     release.set()
     await asyncio.gather(*calls)
     assert most == 2
-    pool.close()
+    assert pool.close(PATIENCE)
     with pytest.raises(UnavailableError, match="stopping"):
         await pool.run(work)
 
 
 async def test_pool_has_room_again_after_an_error():
-    pool = WorkerPool(1, 0)
+    pool = Scheduler(1, 0)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
-            await pool.run(lambda _: 1 / 0)
-    assert await pool.run(lambda waited: waited) < PATIENCE
-    pool.close()
+            await pool.run(lambda _, __: 1 / 0)
+    assert await pool.run(lambda _, waited: waited) < PATIENCE
+    assert pool.close(PATIENCE)

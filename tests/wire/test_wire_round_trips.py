@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_core.models import ModelInfo
-from camgraph_core.request import Request
+from camgraph_core.request import Addressed, Request
 from camgraph_core.result import ClassScore, Timings
 from camgraph_core.statistics import MapStatistics
 from camgraph_core.target import Target
@@ -23,7 +23,7 @@ from camgraph_runtime.pictures.colormaps import COLORMAPS as RUNTIME_COLORMAPS
 from camgraph_wire.arrays import array_from, tensor_message
 from camgraph_wire.enums import COLORMAPS, MODEL_STATES, OUTPUTS, PROFILES, EnumNames
 from camgraph_wire.models import model_from, model_message
-from camgraph_wire.requests import Addressed, request_from, request_message
+from camgraph_wire.requests import request_from, request_message
 from camgraph_wire.scores import (
     score_from,
     score_message,

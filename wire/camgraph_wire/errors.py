@@ -66,18 +66,23 @@ def reason_of(error: BaseException) -> Reason | None:
     return next((reason for reason in REASONS if isinstance(error, reason.error)), None)
 
 
-def status_details(reason: Reason, message: str) -> bytes:
+def status_details(reason: Reason, message: str, retry_after: float | None = None) -> bytes:
     """The bytes of the `google.rpc.Status` that goes with an error.
 
     Args:
         reason: What the error is called.
         message: The sentence for the user, the same as the call's own.
+        retry_after: Seconds after which the call is worth another try, if that is known.
 
     """
     from google.rpc import code_pb2, error_details_pb2, status_pb2  # noqa: PLC0415 - only where a call fails
 
     status = status_pb2.Status(code=code_pb2.Code.Value(reason.status), message=message)
     status.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason.name, domain=DOMAIN))
+    if retry_after is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(round(retry_after * 1e3))
+        status.details.add().Pack(retry)
     return bytes(status.SerializeToString())
 
 

@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from camgraph.v1 import explanation_pb2 as pb
-from camgraph_core.errors import InvalidInputError, UsageError
-from camgraph_core.request import DEFAULT_PROFILE, Request
+from camgraph_core.errors import UsageError
+from camgraph_core.request import DEFAULT_PROFILE, Addressed, Request
 from camgraph_core.style import Style
-from camgraph_core.types import AnyArray
 from camgraph_wire.arrays import array_from, tensor_message
 from camgraph_wire.enums import COLORMAPS, OUTPUTS, PROFILES
 from camgraph_wire.targets import target_from, target_message
 
 _STYLE, _REQUEST = Style(), Request()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Addressed:
-    """A request with what it is about.
-
-    Attributes:
-        request: What to explain.
-        image: An encoded picture or NumPy file; None where a tensor is given.
-        tensor: A ready input tensor [1, ...]; None where an image is given.
-        model: Name of the model; may be empty if the server has exactly one.
-        version: Version of the model; empty means the newest.
-
-    """
-
-    request: Request
-    image: bytes | None = None
-    tensor: AnyArray | None = None
-    model: str = ""
-    version: str = ""
 
 
 def request_message(addressed: Addressed) -> pb.ExplainRequest:
@@ -73,12 +51,10 @@ def request_from(message: pb.ExplainRequest) -> Addressed:
     Raises:
         TargetError: A target contradicts itself.
         UsageError: A number is out of its range.
-        InvalidInputError: A value is not known, an array cannot be used, or there is neither an image nor a tensor.
+        InvalidInputError: A value is not known, or an array cannot be used.
 
     """
     given = message.WhichOneof("input")
-    if given is None:
-        raise InvalidInputError("The request has neither an image nor a tensor; set one of them.")
     window = message.image.window
     request = Request(
         targets=[target_from(target) for target in message.targets],

@@ -8,13 +8,15 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Sequence
-from typing import IO, Any
+from collections.abc import Callable, Sequence
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
 from camgraph_core.errors import InvalidInputError
 from camgraph_core.types import AnyArray
+
+T = TypeVar("T")
 
 _NPY = b"\x93NUMPY"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # the second is an empty archive
@@ -39,11 +41,31 @@ def read_numpy(data: bytes, name: str, *, max_pixels: int) -> AnyArray:
         InvalidInputError: The file is damaged or holds no image, or one with too many pixels.
 
     """
+    return _from_file(data, name, lambda file: _read(file, name, max_pixels))
+
+
+def numpy_bytes(data: bytes, name: str, *, max_pixels: int) -> int:
+    """Bytes of the values of the image in a .npy or .npz file, from its header.
+
+    Raises:
+        InvalidInputError: As `read_numpy`.
+
+    """
+
+    def count(file: IO[bytes]) -> int:
+        shape, _, dtype = _read_header(file, name, max_pixels)
+        return math.prod(shape) * dtype.itemsize
+
+    return _from_file(data, name, count)
+
+
+def _from_file(data: bytes, name: str, read: Callable[[IO[bytes]], T]) -> T:
+    """What is read of the file in NumPy's format, which may lie in an archive."""
     try:
         if data.startswith(_NPY):
-            return _read(io.BytesIO(data), name, max_pixels)
+            return read(io.BytesIO(data))
         with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(_member(archive.namelist(), name)) as file:
-            return _read(file, name, max_pixels)
+            return read(file)
     except InvalidInputError:
         raise
     except Exception as error:  # zipfile, zlib and NumPy's reader of headers raise anything on hostile bytes
@@ -88,12 +110,18 @@ def _member(names: Sequence[str], name: str) -> str:
     return found[0]
 
 
-def _read(file: IO[bytes], name: str, max_pixels: int) -> AnyArray:
+def _read_header(file: IO[bytes], name: str, max_pixels: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether columns come first, and element type."""
     version = np.lib.format.read_magic(file)
     if version not in _HEADERS:
         raise InvalidInputError(f"{name} has version {version} of NumPy's format, which is not one for images.")
     shape, by_columns, dtype = _HEADERS[version](file)
     check_array(shape, dtype, max_pixels=max_pixels)
+    return shape, by_columns, dtype
+
+
+def _read(file: IO[bytes], name: str, max_pixels: int) -> AnyArray:
+    shape, by_columns, dtype = _read_header(file, name, max_pixels)
     size = math.prod(shape) * dtype.itemsize
     data = file.read(size)
     if len(data) != size:

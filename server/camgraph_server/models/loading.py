@@ -9,11 +9,17 @@ import numpy as np
 
 from camgraph_core.request import Request
 from camgraph_runtime import Explainer, Limits
+from camgraph_runtime.run.machine import available_memory
 from camgraph_runtime.run.threads import Threads, available_cores
-from camgraph_server.config import ServerConfig
+from camgraph_server.config import MIB, ServerConfig
 from camgraph_server.observe.log import log_event
 
 _log = logging.getLogger("camgraph.loading")
+
+
+def memory_limit(config: ServerConfig) -> int:
+    """Bytes for requests, images and answers altogether."""
+    return config.max_memory_mib * MIB or available_memory() // 2
 
 
 def worker_count(config: ServerConfig) -> int:

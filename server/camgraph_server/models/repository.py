@@ -13,22 +13,14 @@ reason, and the others serve.
 from __future__ import annotations
 
 import difflib
-import enum
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from camgraph_core.errors import (
-    CamgraphError,
-    DeviceError,
-    InvalidInputError,
-    NotFoundError,
-    NotReadyError,
-    UnavailableError,
-)
+from camgraph_core.errors import CamgraphError, DeviceError, InvalidInputError, NotFoundError
 from camgraph_runtime import Explainer
 from camgraph_server.errors import RepositoryError
+from camgraph_server.models.model import Model, ModelState
 from camgraph_server.observe.log import log_event
 
 MODEL_FILE = "model.onnx"
@@ -36,43 +28,6 @@ _LONGEST_NAME = 100
 _log = logging.getLogger("camgraph.repository")
 
 Loader = Callable[[Path], Explainer]
-
-
-class ModelState(enum.Enum):
-    """What a model can be asked now."""
-
-    LOADING = "loading"
-    READY = "ready"
-    FAILED = "failed"
-
-
-@dataclass
-class Model:
-    """One version of one model."""
-
-    name: str
-    version: str
-    path: Path
-    state: ModelState = ModelState.LOADING
-    reason: str = ""
-    explainer: Explainer | None = None
-
-    def ready_explainer(self) -> Explainer:
-        """The explainer.
-
-        Raises:
-            UnavailableError: the model is still being loaded.
-            NotReadyError: it could not be loaded.
-        """
-        if self.state is ModelState.FAILED:
-            raise NotReadyError(f"Model {self.name!r} version {self.version!r} is not ready: {self.reason}")
-        if self.explainer is None:
-            raise UnavailableError(f"Model {self.name!r} is still being loaded; send the request again.")
-        return self.explainer
-
-    def fail(self, reason: str) -> None:
-        """Marks the model as failed."""
-        self.state, self.reason = ModelState.FAILED, reason
 
 
 class ModelRepository:
@@ -89,6 +44,7 @@ class ModelRepository:
             RepositoryError: the directory does not exist or holds no model at all.
         """
         self._loader = loader
+        self._is_stopping = False
         self._models = _discover(directory)
         if not self._models:
             raise RepositoryError(f"No model found in {directory}: put NAME.onnx or NAME/VERSION/{MODEL_FILE} there.")
@@ -105,9 +61,15 @@ class ModelRepository:
             DeviceError: the device is not to be had, for whichever model.
         """
         for model in self._models:
+            if self._is_stopping:
+                return
             if model.state is ModelState.LOADING:
                 self._load(model)
             _log_state(model)
+
+    def stop_loading(self) -> None:
+        """Loads no further model; the one that is being loaded cannot be interrupted."""
+        self._is_stopping = True
 
     def find(self, name: str, version: str = "") -> Model:
         """The model of that name; without a version the newest that is ready, or else the newest.

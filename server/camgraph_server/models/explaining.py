@@ -1,0 +1,158 @@
+"""The work of one request on a worker thread: from an image to the outputs that were asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from camgraph_core.errors import InvalidInputError, TooLargeError
+from camgraph_core.explanation import Explanation
+from camgraph_core.frame import fitted
+from camgraph_core.outputs import DEFAULT_OUTPUTS, OUTPUTS
+from camgraph_core.request import Addressed
+from camgraph_core.result import Result
+from camgraph_runtime import Explainer
+from camgraph_runtime.network_input import NetworkInput
+from camgraph_runtime.plan import Plan
+from camgraph_runtime.preprocess.memory import reading_bytes
+from camgraph_runtime.run.stop import Stop
+from camgraph_server.budget import Budget
+from camgraph_server.call import Call
+from camgraph_server.config import MIB
+from camgraph_server.models.model import Model
+
+COPIES = 3
+"""Of an answer while it is encoded: ours, the message's, and its bytes."""
+
+_HEATMAP_CELL_BYTES = 4
+_PICTURE_CELL_BYTES = 3
+
+
+@dataclass(frozen=True)
+class Room:
+    """What requests may take.
+
+    Attributes:
+        pictures: Memory for the images that are worked on, all together.
+        max_answer: Most bytes of one answer.
+        max_drawn: Most pixels that are drawn for one request.
+    """
+
+    pictures: Budget
+    max_answer: int
+    max_drawn: int
+
+
+def explain(model: Model, addressed: Addressed, room: Room, call: Call, stop: Stop, waited: float) -> Result:
+    """Answers one request; the result has the outputs that were asked for, and those alone.
+
+    Args:
+        model: The model.
+        addressed: What to explain.
+        room: What it may take.
+        call: Whose answer holds the memory of what is drawn.
+        stop: Ends the work between two steps, and a run of the graph.
+        waited: Seconds that it waited for a worker.
+
+    Raises:
+        CamgraphError: The image, a target or an option cannot be used, the graph lacks what was asked for, or the
+            request takes too much.
+        StoppedError: `stop` ended the work.
+    """
+    call.queue_ms = waited * 1e3
+    explainer = model.ready_explainer()
+    plan = explainer.plan(addressed.request, has_photo=addressed.image is not None)
+    with room.pictures.lent_to_thread(_memory(explainer, addressed, room)):
+        stop.check()
+        network_input = _network_input(explainer, addressed)
+        _check_drawing(network_input, plan, room)
+        plan = explainer.fit(plan, network_input)
+        [inference] = explainer.infer([network_input], [plan], stop)
+        call.inference_ms = inference.inference_ms
+        stop.check()
+        result = explainer.finish(plan, network_input, inference)
+        started = time.perf_counter()
+        explanations = _Drawing(plan.request.outputs or DEFAULT_OUTPUTS, room, call, stop).drawn(result.explanations)
+        render_ms = (time.perf_counter() - started) * 1e3
+    timings = replace(result.timings, queue_ms=call.queue_ms, render_ms=render_ms, total_ms=call.elapsed_ms)
+    return replace(
+        result, explanations=explanations, timings=timings, model_name=model.name, model_version=model.version
+    )
+
+
+def _memory(explainer: Explainer, addressed: Addressed, room: Room) -> int:
+    """Bytes that the image takes while it is worked on."""
+    if addressed.image is None:
+        return 0 if addressed.tensor is None else addressed.tensor.nbytes
+    needed = reading_bytes(addressed.image, max_pixels=explainer.limits.max_pixels)
+    if needed > room.pictures.size:
+        raise TooLargeError(
+            f"Reading the image takes {needed / MIB:.0f} MiB of memory, more than the {room.pictures.size / MIB:.0f} "
+            "MiB that this server has for images; send a smaller one."
+        )
+    return needed
+
+
+def _network_input(explainer: Explainer, addressed: Addressed) -> NetworkInput:
+    if addressed.image is not None:
+        return explainer.prepare(addressed.image, addressed.request.window)
+    if addressed.tensor is None:
+        raise InvalidInputError("The request has neither an image nor a tensor; set one of them.")
+    return explainer.accept(addressed.tensor)
+
+
+def _check_drawing(network_input: NetworkInput, plan: Plan, room: Room) -> None:
+    """Refuses what would fill the memory, or take minutes: each target is drawn in the size that is asked for."""
+    height, width = fitted(network_input.frame.photo_size, plan.request.style.max_side)
+    cell_bytes = _HEATMAP_CELL_BYTES + (_PICTURE_CELL_BYTES if plan.method.needs_image_gradient else 0)
+    needed = len(plan.targets) * height * width * cell_bytes
+    if needed > room.max_answer:
+        raise TooLargeError(
+            f"{len(plan.targets)} heatmaps of {width} x {height} pixels take {needed / MIB:.0f} MiB, more "
+            f"than the limit of {room.max_answer / MIB:.0f} MiB; set max_side, send a smaller photo, or ask for less."
+        )
+    pictures = sum(OUTPUTS[name].draw is not None for name in plan.request.outputs or DEFAULT_OUTPUTS)
+    drawn = len(plan.targets) * pictures * height * width
+    if drawn > room.max_drawn:
+        raise TooLargeError(
+            f"{len(plan.targets)} targets with {pictures} outputs of {width} x {height} pixels each are "
+            f"{drawn / 1e6:.0f} million pixels to draw, more than the limit of {room.max_drawn / 1e6:.0f} million; "
+            "set max_side, send a smaller photo, or ask for less."
+        )
+
+
+class _Drawing:
+    """Draws the outputs of one request one by one, as long as there is memory and somebody waits."""
+
+    def __init__(self, outputs: Sequence[str], room: Room, call: Call, stop: Stop) -> None:
+        self._outputs, self._room, self._call, self._stop = outputs, room, call, stop
+        self._total = 0
+
+    def drawn(self, explanations: Sequence[Explanation]) -> list[Explanation]:
+        """The explanations with these outputs, and without what they could be drawn from."""
+        return [
+            replace(item, given={name: self._output(item, name) for name in self._outputs}, complete=False)
+            for item in explanations
+        ]
+
+    def _output(self, explanation: Explanation, name: str) -> Any:
+        self._stop.check()
+        value = explanation.output(name)
+        size = _size(value)
+        self._total += size
+        if self._total > self._room.max_answer:
+            raise TooLargeError(
+                f"The answer takes more than the limit of {self._room.max_answer / MIB:.0f} MiB; ask for fewer "
+                "targets, or for pictures instead of arrays."
+            )
+        self._call.answer.grow(COPIES * size)
+        return value
+
+
+def _size(value: Any) -> int:
+    """Bytes of an output: a picture, an array, or one for each layer."""
+    if isinstance(value, tuple):
+        return sum(map(_size, value))
+    return len(value) if isinstance(value, bytes) else int(value.nbytes)

@@ -1,0 +1,40 @@
+"""The way in: calls in flight are counted, and once it is closed no further one comes in."""
+
+from __future__ import annotations
+
+import asyncio
+
+from camgraph_core.errors import UnavailableError
+
+
+class Gate:
+    """Counts calls in flight, until their answers are written, and refuses new ones once it is closed."""
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self._open = True
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def close(self) -> None:
+        """Refuses all further calls."""
+        self._open = False
+
+    async def drained(self, timeout: float) -> bool:
+        """Waits until no call is in flight; False if that took longer than `timeout` seconds."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    def __enter__(self) -> None:
+        if not self._open:
+            raise UnavailableError("The server is stopping; send the request again.")
+        self.in_flight += 1
+        self._idle.clear()
+
+    def __exit__(self, *_: object) -> None:
+        self.in_flight -= 1
+        if self.in_flight == 0:
+            self._idle.set()

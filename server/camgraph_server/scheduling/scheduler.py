@@ -1,0 +1,191 @@
+"""Worker threads and the queue before them, for what blocks: decoding pictures, inference, drawing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from camgraph_core.errors import ExpiredError, UnavailableError
+from camgraph_runtime.run.stop import Stop
+
+T = TypeVar("T")
+
+_NEWEST = 0.1  # weight of the newest job in the average of their times
+_SHORTEST_RETRY = 0.05  # seconds
+_HARDLY = 0.05  # seconds; who waited no longer is tried however little time is left
+_STOPPING = "The server is stopping; send the request again."
+
+
+@dataclass(eq=False)
+class Job:
+    """A piece of work for a worker thread.
+
+    Attributes:
+        work: What to do, from ``stop``, which it looks at between its steps, and the seconds that it waited. It must
+            not touch the event loop.
+        deadline: Time on the clock of `time.monotonic` after which nobody waits for the result.
+        stop: Asked to end when the caller has gone.
+        submitted: When it came.
+        result: What came of it.
+    """
+
+    work: Callable[[Stop, float], Any]
+    deadline: float | None = None
+    stop: Stop = field(default_factory=Stop)
+    submitted: float = field(default_factory=time.monotonic)
+    result: Future[Any] = field(default_factory=Future)
+
+
+class Scheduler:
+    """Runs at most `workers` jobs at once and lets at most `queue_capacity` more wait, first come, first served.
+
+    What cannot end before its deadline is refused when it comes, and dropped when a worker takes it. What is cancelled
+    leaves the queue at once, with all that it holds; what runs is asked to stop.
+
+    Args:
+        workers: Number of threads.
+        queue_capacity: Jobs that may wait.
+    """
+
+    def __init__(self, workers: int, queue_capacity: int) -> None:
+        self.workers = workers
+        self.queue_capacity = queue_capacity
+        self._waiting: deque[Job] = deque()
+        self._running: set[Job] = set()
+        self._mean = 0.0  # seconds that a job runs
+        self._is_open = True
+        self._changed = threading.Condition()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"camgraph-worker-{number}", daemon=True)
+            for number in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def admitted(self) -> int:
+        """Jobs that wait or run."""
+        return len(self._waiting) + len(self._running)
+
+    def check(self, deadline: float | None) -> None:
+        """Tells whether a job that came now would be taken.
+
+        Raises:
+            UnavailableError: It would not: the server stops, the queue is full, or the deadline is too near.
+        """
+        with self._changed:
+            if not self._is_open:
+                raise UnavailableError(_STOPPING)
+            wait = self._expected_wait()
+            if self.admitted >= self.workers + self.queue_capacity:
+                raise UnavailableError(
+                    f"The server is at its limit of {self.workers} running and {self.queue_capacity} waiting "
+                    "requests; send the request again in a moment.",
+                    retry_after=max(wait, _SHORTEST_RETRY),
+                )
+            if deadline is not None and wait > 0 and time.monotonic() + wait + self._mean > deadline:
+                raise UnavailableError(
+                    f"The request would wait {wait:.1f} s and not be answered before its deadline; send it again with "
+                    "more time, or in a moment.",
+                    retry_after=max(wait, _SHORTEST_RETRY),
+                )
+
+    async def run(self, work: Callable[[Stop, float], T], deadline: float | None = None) -> T:
+        """Does a piece of work on a worker thread; if the caller is cancelled, so is the work. See `Job`.
+
+        Raises:
+            UnavailableError: See `check`.
+            ExpiredError: The deadline passed in the queue, or would pass before the end.
+        """
+        job = Job(work, deadline)
+        with self._changed:
+            self.check(deadline)
+            self._waiting.append(job)
+            self._changed.notify()
+        try:
+            result: T = await asyncio.wrap_future(job.result)
+        except asyncio.CancelledError:
+            self._drop(job)
+            raise
+        return result
+
+    def close(self, patience: float) -> bool:
+        """Refuses what comes, drops what waits, asks what runs to stop.
+
+        Args:
+            patience: Seconds that the running jobs get to stop.
+
+        Returns:
+            True if all threads have ended.
+        """
+        with self._changed:
+            self._is_open = False
+            waiting, self._waiting = self._waiting, deque()
+            running = list(self._running)
+            self._changed.notify_all()
+        for job in waiting:
+            if job.result.set_running_or_notify_cancel():
+                job.result.set_exception(UnavailableError(_STOPPING))
+        for job in running:
+            job.stop.ask()
+        end = time.monotonic() + patience
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _expected_wait(self) -> float:
+        """Seconds until a worker is free for a job that comes now; those that run are half done on average."""
+        if self.admitted < self.workers:
+            return 0.0
+        return self._mean * (len(self._waiting) + len(self._running) / 2) / self.workers
+
+    def _drop(self, job: Job) -> None:
+        with self._changed:
+            if job in self._waiting:
+                self._waiting.remove(job)
+        job.stop.ask()
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            started = time.monotonic()
+            try:
+                self._check_time(job, started)
+                job.result.set_result(job.work(job.stop, started - job.submitted))
+            except BaseException as error:  # whatever happened, the caller hears of it and the thread lives on
+                job.result.set_exception(error)
+            self._leave(job, started)
+            del job  # a thread that waits must not hold the last request's memory
+
+    def _next(self) -> Job | None:
+        """Waits for a job whose caller is still there; None when the scheduler is closed."""
+        with self._changed:
+            while self._is_open:
+                while self._waiting:
+                    job = self._waiting.popleft()
+                    if job.result.set_running_or_notify_cancel():
+                        self._running.add(job)
+                        return job
+                self._changed.wait()
+        return None
+
+    def _check_time(self, job: Job, now: float) -> None:
+        """Drops what cannot end in time."""
+        waited = now - job.submitted
+        needed = self._mean if waited > _HARDLY else 0.0
+        if job.deadline is not None and now + needed >= job.deadline:
+            job.stop.ask()
+            raise ExpiredError(
+                f"The request waited {waited:.1f} s for a worker, and too little time was left before its deadline."
+            )
+
+    def _leave(self, job: Job, started: float) -> None:
+        with self._changed:
+            self._running.discard(job)
+            if not job.stop.asked:  # what was dropped or stopped says nothing of how long work takes
+                self._mean += (time.monotonic() - started - self._mean) * (_NEWEST if self._mean else 1.0)

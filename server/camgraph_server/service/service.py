@@ -1,0 +1,64 @@
+"""What the server does for a caller, in any protocol: values of `camgraph_core` in, values out."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from camgraph_core.models import ModelInfo
+from camgraph_core.request import Addressed
+from camgraph_core.result import Result
+from camgraph_server.call import Call
+from camgraph_server.models.explaining import Room, explain
+from camgraph_server.models.model import Model
+from camgraph_server.models.repository import ModelRepository
+from camgraph_server.scheduling.scheduler import Scheduler
+
+
+class Service:
+    """Explains images and describes models.
+
+    Args:
+        repository: The models.
+        scheduler: Where the work is done.
+        room: What requests may take.
+    """
+
+    def __init__(self, repository: ModelRepository, scheduler: Scheduler, room: Room) -> None:
+        self._repository = repository
+        self._scheduler = scheduler
+        self._room = room
+
+    def admit(self, call: Call) -> None:
+        """Refuses a call that could not be answered in time, before anything of it is read.
+
+        Raises:
+            UnavailableError: Too many wait, or its deadline is too near.
+        """
+        self._scheduler.check(call.deadline)
+
+    async def explain(self, addressed: Addressed, call: Call) -> Result:
+        """Classifies one image and explains the asked classes of it.
+
+        Raises:
+            CamgraphError: The model, the image, a target or an option cannot be used, or there is no time or memory.
+        """
+        call.model, call.request_id = addressed.model or None, addressed.request.request_id or None
+        model = self._repository.find(addressed.model, addressed.version)
+        call.model, call.version = model.name, model.version
+        model.ready_explainer()
+        return await self._scheduler.run(partial(explain, model, addressed, self._room, call), call.deadline)
+
+    async def list_models(self, _: None, __: Call) -> list[ModelInfo]:
+        """All models, sorted by name, then version."""
+        return [model.info for model in self._repository.models]
+
+    async def get_model(self, named: tuple[str, str], call: Call) -> Model:
+        """The model of a name and version.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        call.model = named[0] or None
+        model = self._repository.find(*named)
+        call.model, call.version = model.name, model.version
+        return model

@@ -1,0 +1,64 @@
+"""What a caller gets in place of an answer: a status, a sentence, and details in the trailers."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from grpc import StatusCode
+
+from camgraph_core.errors import UnavailableError
+from camgraph_server.observe.log import log_event
+from camgraph_wire.errors import DETAILS_KEY, reason_of, status_details
+
+PUSHBACK_KEY = "grpc-retry-pushback-ms"
+"""Clients of gRPC wait so long before they send a call again, in place of their own delay."""
+
+_LONGEST_TEXT = 1000  # characters
+_LONGEST_HEADER = 2000  # bytes; the sentence goes twice, as header and in the details, and 8192 bytes are all
+_MORE = " ..."
+_log = logging.getLogger("camgraph.request")
+
+Trailers = tuple[tuple[str, str | bytes], ...]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A status of gRPC, a sentence, and trailing metadata."""
+
+    status: StatusCode
+    text: str
+    trailers: Trailers = ()
+
+    @classmethod
+    def of(cls, error: Exception) -> Refusal:
+        """What becomes of an error. What is not the caller's doing goes to the log, under an identifier."""
+        reason = reason_of(error)
+        if reason is None:
+            identifier = uuid.uuid4().hex[:12]
+            log_event(_log, logging.ERROR, "internal error", trace=True, error_id=identifier)
+            text = f"Internal error {identifier}; the server's log has the details under this identifier."
+            return cls(StatusCode.INTERNAL, text)
+        text = shortened(str(error))
+        delay = error.retry_after if isinstance(error, UnavailableError) else None
+        trailers: Trailers = ((DETAILS_KEY, status_details(reason, text, retry_after=delay)),)
+        if delay is not None:
+            trailers += ((PUSHBACK_KEY, str(round(delay * 1e3))),)
+        return cls(StatusCode[reason.status], text, trailers)
+
+
+def shortened(text: str) -> str:
+    """One line that fits into a header, where a letter that is not ASCII takes up to 12 bytes."""
+    line = " ".join(text[: 2 * _LONGEST_TEXT].split())
+    if len(line) <= _LONGEST_TEXT and _header_bytes(line) <= _LONGEST_HEADER:
+        return line
+    line = line[: _LONGEST_TEXT - len(_MORE)]
+    while _header_bytes(line + _MORE) > _LONGEST_HEADER:
+        line = line[: len(line) * 9 // 10]
+    return line + _MORE
+
+
+def _header_bytes(text: str) -> int:
+    return len(quote(text, safe="".join(map(chr, range(32, 127))), errors="replace"))

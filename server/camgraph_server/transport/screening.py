@@ -1,0 +1,124 @@
+"""A look at a message's bytes before it is parsed: what is long or comes often is refused while it costs nothing.
+
+A request of a few megabytes can name millions of targets, and each becomes an object of a hundred bytes. So the fields
+are counted first, by their tags alone. This ends at the first field too many: it takes no longer for a larger message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from camgraph_core.errors import InvalidInputError
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
+_MOST_VARINT_BYTES = 10
+_DEEPEST = 8  # messages inside one another: a request, a target, its contrast, a mask, and some room
+_OTHERS = 100  # entries of a list that has no limit of its own
+
+
+class MalformedError(Exception):
+    """Bytes that are not a message."""
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Limits on what a message may hold.
+
+    Attributes:
+        message: Descriptor of the message.
+        most: Largest number of entries of lists, by the field's name.
+        longest_text: Longest text in bytes.
+        most_fields: Largest number of fields altogether, those of inner messages included.
+    """
+
+    message: Any  # protobuf has two classes of descriptors, and types for one
+    most: Mapping[str, int]
+    longest_text: int = 4096
+    most_fields: int = 20_000
+
+    def check(self, data: bytes) -> None:
+        """Refuses bytes with too many entries, a text that is too long, or no end of inner messages.
+
+        Raises:
+            InvalidInputError: It is so.
+            MalformedError: The bytes are not a message.
+        """
+        _Walk(self).message(self.message, data, 0, len(data), depth=1)
+
+
+class _Walk:
+    """One walk over a message."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._fields = 0
+
+    def message(self, descriptor: Any, data: bytes, at: int, end: int, depth: int) -> None:
+        """Walks over the fields of a message that lies at `at` to `end`."""
+        if depth > _DEEPEST:
+            raise InvalidInputError("The request has messages inside one another without end; make it flatter.")
+        counts: dict[str, int] = {}
+        while at < end:
+            self._count_field()
+            tag, at = _varint(data, at, end)
+            field = descriptor.fields_by_number.get(tag >> 3)
+            kind = tag & 7
+            size = 1
+            if kind == _VARINT:
+                _, at = _varint(data, at, end)
+            elif kind in _FIXED_SIZES:
+                at += _FIXED_SIZES[kind]
+            elif kind == _BYTES:
+                size, at = _varint(data, at, end)
+                if at + size > end:
+                    raise MalformedError
+                if field is not None:
+                    self._inside(field, data, at, at + size, depth)
+                at += size
+            else:  # groups, which proto3 does not have
+                raise MalformedError
+            if at > end:
+                raise MalformedError
+            if field is not None and field.is_repeated:
+                counts[field.name] = counts.get(field.name, 0) + _entries(field, kind, size)
+                self._check_count(field, counts[field.name])
+
+    def _inside(self, field: Any, data: bytes, at: int, end: int, depth: int) -> None:
+        if field.type == field.TYPE_MESSAGE:
+            self.message(field.message_type, data, at, end, depth + 1)
+        elif field.type == field.TYPE_STRING and end - at > self._screen.longest_text:
+            raise InvalidInputError(
+                f"The field {field.name} has a text of {end - at} bytes; the limit is {self._screen.longest_text}."
+            )
+
+    def _count_field(self) -> None:
+        self._fields += 1
+        if self._fields > self._screen.most_fields:
+            raise InvalidInputError(f"The request has more than {self._screen.most_fields} fields; ask for less.")
+
+    def _check_count(self, field: Any, count: int) -> None:
+        most = self._screen.most.get(field.name, _OTHERS)
+        if count > most:
+            raise InvalidInputError(f"The field {field.name} has more than {most} entries, which is the limit.")
+
+
+def _entries(field: Any, kind: int, size: int) -> int:
+    """Entries in one occurrence of a list; numbers may be packed, and each takes a byte at least."""
+    is_packed = kind == _BYTES and field.type not in (field.TYPE_MESSAGE, field.TYPE_STRING, field.TYPE_BYTES)
+    return size if is_packed else 1
+
+
+def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+    value = 0
+    for place in range(_MOST_VARINT_BYTES):
+        if at >= end:
+            raise MalformedError
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << (7 * place)
+        if byte < 128:
+            return value, at
+    raise MalformedError
