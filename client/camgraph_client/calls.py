@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
+from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 from google.protobuf.message import Message
@@ -46,7 +47,7 @@ class Call(Generic[P, V]):
         if client is None:
             return self
 
-        @wraps(self._request)
+        @wraps(MethodType(self._request, client))  # whose signature has no self
         def call(*arguments: P.args, **options: P.kwargs) -> Any:
             return client.send(self._rpc, self._request(client, *arguments, **options), self._value)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 from camgraph_core.errors import AbsentOutputError
@@ -31,6 +31,11 @@ class Canvas:
     read_photo: Callable[[], ByteArray] | None
     load_painter: Callable[[], Painter]
     _last: list[ByteArray] = field(default_factory=list, init=False, repr=False)
+
+    def __getstate__(self) -> dict[str, object]:
+        """What is pickled: not the painter, which is loaded again, and not what can be made again."""
+        state = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {**state, "_last": []}
 
     @cached_property
     def painter(self) -> Painter:

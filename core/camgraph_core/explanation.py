@@ -15,6 +15,7 @@ from camgraph_core.frame import Frame, Size
 from camgraph_core.guided_picture import guided_picture
 from camgraph_core.laid import LaidMap
 from camgraph_core.outputs import OUTPUTS, SIGNED, Outputs, absent
+from camgraph_core.png import encode_png
 from camgraph_core.result import ClassScore, note_of, title_of
 from camgraph_core.statistics import MapStatistics
 from camgraph_core.style import Style
@@ -178,7 +179,7 @@ class Explanation(Outputs):
 
     def png(self, picture: ByteArray) -> bytes:
         """PNG of a picture, as the request wants it."""
-        return self.canvas.painter.encode_png(picture, self.canvas.style.png_level)
+        return encode_png(picture, self.canvas.style.png_level)
 
     def jpeg(self, picture: ByteArray) -> bytes:
         """JPEG of a picture, as the request wants it."""

@@ -57,22 +57,25 @@ class OutputKind:
         return None
 
 
-_ROWS = (
-    OutputKind("heatmap", lambda item: item.heatmap_within(item.canvas.style.max_side)),
-    OutputKind("heatmap-png", lambda item: item.png(item.grey()), needs_unit_range=True),
-    OutputKind("overlay-png", lambda item: item.png(item.overlay()), needs_photo=True, needs_unit_range=True),
-    OutputKind("overlay-jpeg", lambda item: item.jpeg(item.overlay()), needs_photo=True, needs_unit_range=True),
-    OutputKind("raw-map", per_layer=True, attribute="raw_maps"),
-    OutputKind("input-heatmap"),
-    OutputKind("weights", per_layer=True),
-    OutputKind("activations", per_layer=True),
-    OutputKind("guided", needs_guided=True),
-    OutputKind("guided-png", lambda item: item.png(item.guided_picture()), needs_guided=True),
-)
-
-OUTPUTS = {row.name: row for row in _ROWS}
+OUTPUTS: dict[str, OutputKind] = {}
 DEFAULT_OUTPUTS = ("heatmap",)
-_OF_ATTRIBUTE = {row.attribute or row.name.replace("-", "_"): row for row in _ROWS}
+_OF_ATTRIBUTE: dict[str, OutputKind] = {}
+
+
+def _add(row: OutputKind) -> None:
+    OUTPUTS[row.name] = _OF_ATTRIBUTE[row.attribute or row.name.replace("-", "_")] = row
+
+
+_add(OutputKind("heatmap", lambda item: item.heatmap_within(item.canvas.style.max_side)))
+_add(OutputKind("heatmap-png", lambda item: item.png(item.grey()), needs_unit_range=True))
+_add(OutputKind("overlay-png", lambda item: item.png(item.overlay()), needs_photo=True, needs_unit_range=True))
+_add(OutputKind("overlay-jpeg", lambda item: item.jpeg(item.overlay()), needs_photo=True, needs_unit_range=True))
+_add(OutputKind("raw-map", per_layer=True, attribute="raw_maps"))
+_add(OutputKind("input-heatmap"))
+_add(OutputKind("weights", per_layer=True))
+_add(OutputKind("activations", per_layer=True))
+_add(OutputKind("guided", needs_guided=True))
+_add(OutputKind("guided-png", lambda item: item.png(item.guided_picture()), needs_guided=True))
 
 
 def check_outputs(names: Iterable[str]) -> None:

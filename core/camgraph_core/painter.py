@@ -45,9 +45,6 @@ class Painter(Protocol):
     def heatmap_to_gray(self, heatmap: TiledMap, /) -> ByteArray:
         """The heatmap as 8-bit grey, uint8 [H, W]."""
 
-    def encode_png(self, picture: ByteArray, level: int | None = None) -> bytes:
-        """PNG of a picture."""
-
     def encode_jpeg(self, picture: ByteArray, quality: int = 90) -> bytes:
         """JPEG of a picture."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from camgraph_core.canvas import Canvas
+from camgraph_core.png import encode_png
 from camgraph_core.statistics import MapStatistics
 from camgraph_core.types import ByteArray
 
@@ -167,4 +168,4 @@ class Result:
 
     def save_panel(self, path: str | Path, *, name: str = "photo") -> None:
         """Writes the panel to a PNG file; the arguments and errors are those of `panel`."""
-        Path(path).write_bytes(self.canvas.painter.encode_png(self.panel(name=name)))
+        Path(path).write_bytes(encode_png(self.panel(name=name)))

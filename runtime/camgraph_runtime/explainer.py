@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -18,7 +18,7 @@ from camgraph_core.painter import ImageSource
 from camgraph_core.request import Request, Window
 from camgraph_core.result import Result, Timings
 from camgraph_core.style import Style
-from camgraph_core.types import AnyArray
+from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.explanations import explanations_of
 from camgraph_runtime.limits import Limits
 from camgraph_runtime.manifest import manifest_from_metadata
@@ -265,7 +265,11 @@ def _canvas(network_input: NetworkInput, style: Style) -> Canvas:
     if network_input.prepared is None:
         return Canvas(network_input.frame, style, None, load_painter)
     photo = network_input.prepared.photo
-    return Canvas(network_input.frame, style, lambda: photo, load_painter)
+    return Canvas(network_input.frame, style, partial(_as_it_is, photo), load_painter)
+
+
+def _as_it_is(photo: ByteArray) -> ByteArray:
+    return photo
 
 
 def _ms(seconds: float) -> float:

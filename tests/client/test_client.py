@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import socket
 import subprocess
 import sys
@@ -212,6 +213,14 @@ def test_public_names_are_importable_and_no_others():
         camgraph_client.nothing  # noqa: B018 - reading it must fail
 
 
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_call_shows_what_it_takes_and_what_it_does(kind):
+    call = kind.__new__(kind).get_model  # which needs no connection
+    assert list(inspect.signature(call).parameters) == ["name", "version"]
+    assert "without a version the newest" in call.__doc__
+    assert "without a version the newest" in kind.get_model.__doc__
+
+
 def test_the_package_loads_without_grpc():
     code = "import sys; sys.modules['grpc'] = None; import camgraph_cli.main, camgraph_client.cli.explain"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
@@ -221,6 +230,7 @@ def test_a_client_takes_numpy_and_no_library_of_pictures_or_inference():
     loaded = loaded_by(
         """
 import asyncio
+import inspect
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_client import AsyncClient, Client, Connection, Target, Tls, UnavailableError
 from camgraph_client.sending import result_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -218,6 +219,17 @@ def test_images_of_pillow(explainer: Explainer, remote: Explain, mode: str) -> N
 )
 def test_arrays_of_pixels(explainer: Explainer, remote: Explain, pixels: np.ndarray) -> None:
     assert_same(remote(pixels), explainer.explain(pixels))
+
+
+def test_results_can_be_sent_to_other_processes(explainer: Explainer, remote: Explain) -> None:
+    options = {"outputs": ["heatmap"], "top_k": 2}
+    local = explainer.explain(PHOTO, **options)
+    for result in (local, remote(PHOTO, **options)):
+        drawn = result.explanations[1].overlay()
+        copy = pickle.loads(pickle.dumps(result))
+        np.testing.assert_array_equal(copy.explanations[1].overlay(), drawn)
+        np.testing.assert_array_equal(copy.explanations[1].heatmap, local.explanations[1].heatmap)
+        np.testing.assert_array_equal(copy.photo, local.photo)
 
 
 def test_in_one_process_outputs_limit_nothing(explainer: Explainer) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from camgraph_core.png import encode_png
 from camgraph_core.request import Window
 from camgraph_core.types import ByteArray
 from camgraph_runtime.limits import Limits
@@ -12,7 +11,7 @@ from camgraph_runtime.pictures.panel import result_panel
 from camgraph_runtime.pictures.shrink import shrunk
 from camgraph_runtime.preprocess import decode
 
-__all__ = ["encode_jpeg", "encode_png", "heatmap_to_gray", "overlay", "read_photo", "result_panel", "shrunk"]
+__all__ = ["encode_jpeg", "heatmap_to_gray", "overlay", "read_photo", "result_panel", "shrunk"]
 
 
 def read_photo(source: bytes, window: Window | None = None) -> ByteArray:
