@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime.maps.placement import mask_size
-from camgraph_runtime.preprocess.layout import spatial_size
 
 Arrays = dict[str, np.ndarray]
 
@@ -36,11 +34,6 @@ class Draw:
     def shape(self) -> tuple[int, int]:
         """[N, T]: images, and targets of each."""
         return len(self.images), self.number
-
-    @property
-    def map_size(self) -> tuple[int, int]:
-        """Height and width of the score map of a segmentation."""
-        return mask_size(self.manifest, spatial_size(self.images, self.manifest.input.layout))
 
     def choices(self, size: int) -> np.ndarray:
         """Return int64 [N, T]: first the best of `size` things, by its rank, then random ones by their index."""

@@ -32,6 +32,8 @@ from camgraph_exporter.targets.draw import Arrays, Draw
 from camgraph_exporter.targets.interface import AttachedTargets, Interface
 from camgraph_exporter.tasks.task import Evidence, Score, Task
 from camgraph_exporter.vjp.backward import TARGETS, Backward, dtype_of
+from camgraph_runtime.maps.placement import mask_size
+from camgraph_runtime.preprocess.layout import spatial_size
 
 
 class Segmentation(Task):
@@ -119,7 +121,8 @@ class Segmentation(Task):
     def draw(self, draw: Draw) -> Arrays:
         """Draw classes, and masks on the score map."""
         classes = super().draw(draw)
-        masks = draw.rng.integers(0, 2, (*draw.shape, *draw.map_size))
+        size = mask_size(draw.manifest, spatial_size(draw.images, draw.manifest.input.layout))
+        masks = draw.rng.integers(0, 2, (*draw.shape, *size))
         return classes | {draw.names.mask_input: masks.astype(np.uint8)}
 
 

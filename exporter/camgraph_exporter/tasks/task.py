@@ -22,6 +22,7 @@ from camgraph_exporter.score.score_shape import ScoreShape
 from camgraph_exporter.targets.draw import Arrays, Draw
 from camgraph_exporter.targets.interface import AttachedTargets, Interface
 from camgraph_exporter.vjp.backward import Backward
+from camgraph_runtime.tasks.task import task_name
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Task(ABC):
     @cached_property
     def name(self) -> str:
         """The word for users: "segmentation"."""
-        return pb.Task.Name(self.kind).removeprefix("TASK_").lower()
+        return task_name(self.kind)
 
     # --- reading the score ---------------------------------------------------------------------------------------
 

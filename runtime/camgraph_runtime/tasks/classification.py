@@ -19,7 +19,6 @@ class Classification(Task):
     """Classes of an image. A manifest that states no task is read as this one."""
 
     kinds = (pb.TASK_CLASSIFICATION, pb.TASK_UNSPECIFIED)
-    name = "classification"
     takes = CLASS
 
     def checked_slot(self, target: Target) -> TargetSlot:

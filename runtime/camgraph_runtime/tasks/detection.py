@@ -34,7 +34,6 @@ class Detection(Task):
     """Classes of the boxes of an image."""
 
     kinds = (pb.TASK_DETECTION,)
-    name = "detection"
     takes = (*CLASS, Box)
     inputs = (CLASS_INPUT, TargetInput("anchor_input", np.int64, _anchor_of))
     outputs = ("target_index_output", "anchor_index_output", "target_score_output")

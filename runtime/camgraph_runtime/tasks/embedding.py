@@ -27,7 +27,6 @@ class Embedding(Task):
     """Directions in the space of an embedding."""
 
     kinds = (pb.TASK_EMBEDDING,)
-    name = "embedding"
     takes = (Direction,)
     inputs = (TargetInput("cotangent_input", np.float32, _direction_of),)
     outputs = ("target_score_output",)

@@ -21,7 +21,6 @@ class Regression(Task):
     """Numbers of an image, which are named as classes are; of a single one 1 is "more" and 0 is "less"."""
 
     kinds = (pb.TASK_REGRESSION,)
-    name = "regression"
     takes = CLASS
     targets_noun = "targets"
 

@@ -34,7 +34,6 @@ class Segmentation(Task):
     """Classes of the pixels of an image."""
 
     kinds = (pb.TASK_SEGMENTATION,)
-    name = "segmentation"
     takes = (*CLASS, Mask)
     inputs = (CLASS_INPUT, TargetInput("mask_input", np.uint8, _mask_of))
 

@@ -43,7 +43,7 @@ class Task(ABC):
 
     Attributes:
         kinds: The manifest's values for it.
-        name: The task in words, such as "segmentation".
+        name: The task in words.
         takes: What a target may name: `CLASS`, `Mask`, `Box`, `Direction`.
         targets_noun: What `top_k` counts.
         inputs: The inputs that carry targets.
@@ -173,7 +173,13 @@ class Task(ABC):
 TASKS: dict[pb.Task, type[Task]] = {}
 
 
+def task_name(kind: pb.Task) -> str:
+    """A task in words, which is its name in the manifest's enum: "segmentation"."""
+    return pb.Task.Name(kind).removeprefix("TASK_").lower()
+
+
 def register(task: type[Task]) -> type[Task]:
-    """Registers a task under its values in the manifest."""
+    """Registers a task under its values in the manifest, of which the first names it."""
+    task.name = task_name(task.kinds[0])
     TASKS.update(dict.fromkeys(task.kinds, task))
     return task
