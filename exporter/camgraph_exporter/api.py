@@ -11,11 +11,11 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.certificate.certify import certify
 from camgraph_exporter.certificate.subject import Subject
 from camgraph_exporter.frontends.onnx_file import load_onnx
-from camgraph_exporter.frontends.source import Source, load
+from camgraph_exporter.frontends.source import Source
 from camgraph_exporter.inspection import Inspection, inspect_model, measure_costs
 from camgraph_exporter.keywords import keywords_after_target, keywords_of
 from camgraph_exporter.options import ExportOptions, InspectOptions, VerifyOptions
-from camgraph_exporter.pipeline import Exported, read, rewrite
+from camgraph_exporter.pipeline import Exported, load_fixed, read, rewrite
 from camgraph_exporter.storage import check_target, weights_folder
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.run.engine import Engine
@@ -39,7 +39,7 @@ def export(options: ExportOptions, source: Source, target: str | Path | None = N
     """
     if target is not None:
         check_target(Path(target), Path(source) if isinstance(source, str | Path) else None)
-    exported = rewrite(load(source, options, options.layers), options)
+    exported = rewrite(load_fixed(source, options, options.layers), options)
     if target is not None:
         exported.save(target)
     return exported
@@ -58,7 +58,7 @@ def inspect(options: InspectOptions, source: Source) -> Inspection:
         UsageError: An option is wrong, or PyTorch is not installed.
 
     """
-    model = read(load(source, options), options)
+    model = read(load_fixed(source, options), options)
     inspection = inspect_model(model)
     if not options.measure:
         return inspection

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from camgraph_core.settings import Setting, check_settings
 from camgraph_exporter.assemble.build import BuildOptions
 from camgraph_exporter.certificate.certify import ProgressCallback
-from camgraph_exporter.choose.layers import AUTO
 from camgraph_exporter.choose.score import ScoreOptions
+from camgraph_exporter.frontends.onnx_file import AUTO
 from camgraph_exporter.frontends.options import SourceOptions
 from camgraph_exporter.image.options import Input
 from camgraph_exporter.labels import read_labels

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnx_ir as ir
@@ -21,10 +22,13 @@ from camgraph_exporter.choose.choice import Choice, choose, known_labels
 from camgraph_exporter.choose.score import ScoreOptions, find_score
 from camgraph_exporter.choose.unfused import prepare_for
 from camgraph_exporter.frontends.onnx_file import LoadedModel
+from camgraph_exporter.frontends.options import SourceOptions
+from camgraph_exporter.frontends.source import Source, load
 from camgraph_exporter.graph.node_gradient import NodeGradient
 from camgraph_exporter.manifest import make_manifest
 from camgraph_exporter.options import ExportOptions
 from camgraph_exporter.own_graph import explainable_graph, load_trained
+from camgraph_exporter.prepare.fixed_inputs import fix_inputs
 from camgraph_exporter.prepare.prepare import PreparedModel, lifted
 from camgraph_exporter.running.engine import load_engine
 from camgraph_exporter.storage import check_model, weights_folder, write
@@ -60,6 +64,12 @@ class ReadModel:
     score: Score
     options: ScoreOptions
     num_labels: int
+
+
+def load_fixed(source: Source, options: SourceOptions, layers: Sequence[Any] = ()) -> LoadedModel:
+    """Load a model of any kind, as `frontends.source.load` does, and fix the inputs that the options name."""
+    loaded = load(source, options, layers)
+    return fix_inputs(loaded, options.fixed, sizes=loaded.size)
 
 
 def read(loaded: LoadedModel, options: ScoreOptions, *, labels: Sequence[str] = ()) -> ReadModel:

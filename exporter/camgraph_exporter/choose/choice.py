@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import UsageError
 from camgraph_exporter.choose.input import MadeInput, make_input
-from camgraph_exporter.choose.layers import AUTO, choose_layers
+from camgraph_exporter.choose.layers import choose_layers
 from camgraph_exporter.errors import Problems
-from camgraph_exporter.frontends.onnx_file import LoadedModel
+from camgraph_exporter.frontends.onnx_file import AUTO, LoadedModel
 from camgraph_exporter.frontends.preprocessing import merged
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.image.options import Input

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from camgraph_exporter.choose.no_map import why_no_map
 from camgraph_exporter.errors import ExportError, LayerError, UnknownTensorError, closest
+from camgraph_exporter.frontends.onnx_file import AUTO
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.layers.branches import parallel_branches
@@ -16,8 +17,6 @@ from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.quantised.forms import quantised_twin, shown
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.tasks import Score
-
-AUTO = "auto"
 
 
 def choose_layers(

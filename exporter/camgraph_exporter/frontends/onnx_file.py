@@ -20,6 +20,9 @@ from camgraph_exporter.frontends.tensor_outputs import keep_tensor_outputs, labe
 from camgraph_exporter.frontends.well_formed import check_well_formed, to_model
 from camgraph_exporter.storage import embed_weights
 
+# The name that stands for the layer which camgraph chooses.
+AUTO = "auto"
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -28,7 +31,7 @@ class LoadedModel:
     Attributes:
         model: The model.
         source: What the manifest says of where it came from.
-        layers: Names of the layers that the user asked for: of tensors, or keys of `aliases`.
+        layers: Names of the layers that the user asked for: of tensors, keys of `aliases`, or `AUTO`.
         aliases: Names of parts of a module, and the tensors that they stand for.
         size: Height and width in pixels, where the model leaves them open and the user or its preprocessing says them.
         stated: How photos were prepared in training, where the source says it itself.

@@ -11,7 +11,6 @@ import onnx
 
 from camgraph_core.errors import UsageError
 from camgraph_exporter.frontends.factory import call_factory, is_factory
-from camgraph_exporter.frontends.fixed_inputs import fix_inputs
 from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx, load_proto
 from camgraph_exporter.frontends.options import SourceOptions
 from camgraph_exporter.frontends.preprocessing import stated_preprocessing
@@ -24,7 +23,7 @@ Source: TypeAlias = Union[str, Path, onnx.ModelProto, "torch.nn.Module", "torch.
 
 
 def load(source: Source, options: SourceOptions, layers: Sequence[Any] = ()) -> LoadedModel:
-    """Load a model, with the inputs that the options fix.
+    """Load a model.
 
     Args:
         source: the path of an .onnx file, of a TorchScript file or of a program of `torch.export`; text
@@ -37,8 +36,7 @@ def load(source: Source, options: SourceOptions, layers: Sequence[Any] = ()) -> 
         UsageError: an option does not fit it, or PyTorch is not installed.
 
     """
-    loaded = _load_onnx(source, options, layers) if _is_onnx(source) else _load_torch(source, options, layers)
-    return fix_inputs(loaded, options.fixed, sizes=loaded.size)
+    return _load_onnx(source, options, layers) if _is_onnx(source) else _load_torch(source, options, layers)
 
 
 def _is_onnx(source: object) -> bool:

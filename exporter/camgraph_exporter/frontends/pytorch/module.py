@@ -15,9 +15,8 @@ import onnx_ir as ir
 import torch
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.choose.layers import AUTO
 from camgraph_exporter.errors import LayerError, closest
-from camgraph_exporter.frontends.onnx_file import LoadedModel
+from camgraph_exporter.frontends.onnx_file import AUTO, LoadedModel
 from camgraph_exporter.frontends.pytorch.backward import backward_notes
 from camgraph_exporter.frontends.pytorch.exporters import EXPORTERS, TorchExport, quiet
 from camgraph_exporter.frontends.pytorch.inputs import Inputs, inputs_of
