@@ -36,12 +36,12 @@ def test_the_table_of_layers_is_what_inspect_says(inspection: dict[str, Any]) ->
     layers = {layer["name"]: layer for layer in inspection["layers"]}
     assert len(rows) == 3
     assert rows[0][0] == inspection["auto_layer"]
-    for name, cells, stride, sees, behind, cost in rows:
+    for name, cells, stride, sees, after, cost in rows:
         layer = layers[name]
         assert cells == "{channels} x {height} x {width}".format(**layer)
         assert float(stride) == layer["stride"][0]
         assert sees == ("all" if layer["receptive_field"] >= IMAGE_SIDE else f"{layer['receptive_field']} px")
-        assert behind == f"{layer['parameters_behind'] / 1e6:.1f}"
+        assert after == f"{layer['weights_after'] / 1e6:.1f}"
         assert cost == f"{layer['extra_cost']:.0%}".rstrip("%")
 
 

@@ -37,7 +37,7 @@ _PAIRS = 15
 class Candidate:
     """A layer that can be explained.
 
-    `receptive_field`: pixels of the image that one cell can see, infinite for all. `parameters_behind`: weights between
+    `receptive_field`: pixels of the image that one cell can see, infinite for all. `weights_after`: weights between
     the layer and the score, which the layer's map does not show. `estimated_cost`: multiply-accumulates of the backward
     part over those of the forward pass. `measured_cost`: extra time of the explainable graph over the trained model,
     median of pairs; None where it was not measured. `branch`: the number of its parallel branch, from 1; 0 where the
@@ -47,7 +47,7 @@ class Candidate:
     layer: TargetLayer
     is_chosen: bool
     receptive_field: float
-    parameters_behind: int
+    weights_after: int
     estimated_cost: float
     measured_cost: float | None = None
     branch: int = 0
@@ -81,13 +81,13 @@ def inspect_model(model: ReadModel) -> Inspection:
     branches = branches_of(prepared, score, spatial_layers(prepared, score.value))
     branch_of = {layer.name: number for number, branch in enumerate(branches, start=1) for layer in branch}
     fields = receptive_fields(prepared, score.value)
-    behind = _parameters_behind(prepared, score.value)
+    after = _weights_after(prepared, score.value)
     candidates = [
         Candidate(
             layer=layer,
             is_chosen=layer.name in names,
             receptive_field=fields[layer.value].size if layer.value in fields else math.inf,
-            parameters_behind=behind.get(layer.value, 0),
+            weights_after=after.get(layer.value, 0),
             estimated_cost=layer.extra_cost,
             branch=branch_of.get(layer.name, 0) if len(branches) > 1 else 0,
         )
@@ -98,7 +98,7 @@ def inspect_model(model: ReadModel) -> Inspection:
     return Inspection(score, candidates, made.spec, str(prepared.image.name), tuple(filter(None, notes)))
 
 
-def _parameters_behind(prepared: PreparedModel, score: ir.Value) -> dict[ir.Value, int]:
+def _weights_after(prepared: PreparedModel, score: ir.Value) -> dict[ir.Value, int]:
     """Count for each value the weights of the nodes that lie behind it on the path to the score."""
     path = image_path(prepared, score)
     behind: dict[ir.Value, int] = {}

@@ -10,16 +10,8 @@ import onnx
 import pytest
 
 from camgraph_exporter.vjp import registry
-from support.exporting import camgraph, complaint, exported
-from support.nets import CLASSES, IMAGE, Net, classifier, trunk
-
-
-def refused(model: onnx.ModelProto, folder: Path, *arguments: object, exit_code: int = 1) -> str:
-    """Export a model on the command line and return what was said when it was refused."""
-    onnx.save(model, folder / "net.onnx")
-    result = camgraph("export", folder / "net.onnx", "-o", folder / "out" / "cam.onnx", *arguments)
-    assert not (folder / "out").exists()
-    return complaint(result, exit_code=exit_code)
+from support.exporting import exported, refused
+from support.nets import CLASSES, Net, classifier, trunk
 
 
 def test_no_feature_map(tmp_path: Path) -> None:
@@ -60,16 +52,16 @@ def test_layer_of_integers(tmp_path: Path) -> None:
     assert "no gradient" in said
 
 
-def test_layer_behind_the_score(tmp_path: Path) -> None:
+def test_layer_after_the_score(tmp_path: Path) -> None:
     """A segmenter's map that is drawn from the class scores."""
     net = Net()
     last = trunk(net, net.image())
     logits = net.pooled_head(last, 16)
     wide = net.node("Reshape", logits, net.ints(0, CLASSES, 1, 1))
-    behind = net.node("Expand", wide, net.ints(1, 1, 4, 4), name="behind")
-    model = net.model("logits", behind, shapes={"behind": ("N", CLASSES, 4, 4)})
-    said = refused(model, tmp_path, "--layer", "behind")
-    assert "The score 'logits' does not depend on layer 'behind'" in said
+    after = net.node("Expand", wide, net.ints(1, 1, 4, 4), name="after")
+    model = net.model("logits", after, shapes={"after": ("N", CLASSES, 4, 4)})
+    said = refused(model, tmp_path, "--layer", "after")
+    assert "The score 'logits' does not depend on layer 'after'" in said
 
 
 def test_layer_beside_the_path(tmp_path: Path) -> None:
@@ -296,62 +288,3 @@ def test_control_flow_that_depends_on_the_image(tmp_path: Path) -> None:
     said = refused(net.model(net.pooled_head(chosen, 16)), tmp_path, "--layer", "last")
     assert "If" in said
     assert "'node/choice'" in said
-
-
-def test_image_that_may_be_anything(tmp_path: Path) -> None:
-    """Dynamic channels leave the convolution's three."""
-    model = classifier(shape=("N", "C", *IMAGE[2:]))
-    onnx.save(model, tmp_path / "net.onnx")
-    result = camgraph("export", tmp_path / "net.onnx", "-o", tmp_path / "cam.onnx")
-    if result.exit_code != 0:
-        complaint(result, exit_code=1)
-
-
-def test_a_rearranged_image_is_no_feature_map(tmp_path: Path) -> None:
-    """Patches of the rescaled image, which nothing has looked at yet."""
-    net = Net()
-    pixels = net.node("Mul", net.image(), net.weight(np.float32(2)))
-    patches = net.node("SpaceToDepth", pixels, blocksize=4)
-    rows = net.node("Flatten", patches, axis=1)
-    said = refused(net.model(net.linear(rows, 768, CLASSES, name="logits")), tmp_path)
-    assert "no spatial feature map" in said
-
-
-def _scores_of_weights() -> onnx.ModelProto:
-    net = Net()
-    net.image()
-    return net.model(net.node("Softmax", net.node("Softmax", net.random(1, CLASSES))))
-
-
-def _scores_of_the_batch_alone() -> onnx.ModelProto:
-    net = Net()
-    batch = net.node("Gather", net.node("Shape", net.image()), net.ints(0))
-    rows = net.node("Expand", net.random(1, CLASSES), net.node("Concat", batch, net.ints(CLASSES), axis=0))
-    return net.model(net.node("Softmax", rows))
-
-
-@pytest.mark.parametrize("model", [_scores_of_weights, _scores_of_the_batch_alone])
-def test_scores_that_no_image_changes(model: Callable[[], onnx.ModelProto], tmp_path: Path) -> None:
-    assert "--score" in refused(model(), tmp_path)
-
-
-@pytest.mark.parametrize("shape", [("N", 1 << 20, 32, 32), (1, 3, 40_000, 40_000), (400, 3, 1024, 1024)])
-def test_inputs_that_are_too_large_to_be_tried(shape: tuple[int | str, ...], tmp_path: Path) -> None:
-    said = refused(classifier(shape=shape), tmp_path)
-    assert "too many to try the model with" in said
-    assert str(shape[1]) in said
-
-
-def _places_of_large_scores(operator: str) -> onnx.ModelProto:
-    """Indices, whose number depends on the image."""
-    net = Net()
-    logits = net.pooled_head(trunk(net, net.image()), 16, name="real")
-    model = net.model(net.node("NonZero", net.node(operator, logits), name="places"))
-    model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
-    model.graph.output[0].type.tensor_type.ClearField("shape")
-    return model
-
-
-@pytest.mark.parametrize("operator", ["Round", "Relu"])
-def test_scores_whose_number_depends_on_the_image(operator: str, tmp_path: Path) -> None:
-    assert "places" in refused(_places_of_large_scores(operator), tmp_path)

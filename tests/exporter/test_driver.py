@@ -156,7 +156,7 @@ def test_names_tell_where_nodes_come_from(tmp_path: Path) -> None:
 
 
 def test_the_source_nodes_are_untouched(tmp_path: Path) -> None:
-    """But for one name: the layer's own operator writes the activations, and an Identity behind it bears its name."""
+    """But for one name: the layer's own operator writes the activations, and an Identity after it bears its name."""
     model = deep_classifier()
     result = exported(model, tmp_path, layers=("block",), gradients=True)
     exported_nodes = {node.name: node for node in result.model.graph.node}

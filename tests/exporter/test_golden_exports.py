@@ -96,7 +96,7 @@ def test_scores_and_ranks(golden: Golden, photo: str) -> None:
 @pytest.mark.parametrize("photo", PHOTOS)
 @pytest.mark.parametrize("layer", ["last", "mid"])
 def test_heatmaps_from_the_reference_input(golden: Golden, layer: str, photo: str) -> None:
-    """All of grad-cam's steps behind the network, from the same input tensor. Values lie in 0..1."""
+    """All of grad-cam's steps after the network, from the same input tensor. Values lie in 0..1."""
     reference = golden.reference(photo)
     result = Explainer(golden.path).explain(
         tensor=reference["input"], top_k=2, layers=[str(reference[f"{layer}.tensor"])]

@@ -100,7 +100,7 @@ def test_gradients_below_the_range_of_float16(tmp_path: Path) -> None:
     assert np.linalg.norm(found - reference) <= 3e-2 * np.linalg.norm(reference)
 
 
-def test_bfloat16_weights_behind_casts(tmp_path: Path) -> None:
+def test_bfloat16_weights_after_casts(tmp_path: Path) -> None:
     """Weights that are stored in bfloat16 and widened when the file is loaded run everywhere."""
     model = float_net(BRANCHES)
     stored = onnx.ModelProto()

@@ -1,6 +1,6 @@
 """Exported gradients against two other ways to differentiate: onnx-ad on the graph, torch autograd on the network.
 
-Both sides take the activations at the layer as given and compare behind them, so that gates near zero agree.
+Both sides take the activations at the layer as given and compare after them, so that gates near zero agree.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _by_export(graph: onnx.ModelProto, layer: str, activations: np.ndarray, clas
 
 
 def _tail(source: Path, layer: str, score: str, shape: tuple[int, ...]) -> onnx.ModelProto:
-    """Cut the source behind the layer: a model from activations and the image (for its shape) to scores, all static."""
+    """Cut the source after the layer: a model from activations and the image (for its shape) to scores, all static."""
     model = onnx.load(source)
     if model.opset_import[0].version < 17:  # onnx-ad wants scatters with a reduction
         model = onnx.version_converter.convert_version(model, 17)
@@ -138,7 +138,7 @@ def test_random_nets_agree_with_onnx_ad(net: str, layer: str, tmp_path: Path) ->
 
 
 def test_agrees_with_torch_autograd(tmp_path: Path) -> None:
-    """The tail of `deep_classifier` behind its first block, written again with torch's own functions."""
+    """The tail of `deep_classifier` after its first block, written again with torch's own functions."""
     torch = pytest.importorskip("torch", reason="torch, an independent way to differentiate, is not installed.")
     functional = torch.nn.functional
     model = deep_classifier(seed=3)

@@ -221,7 +221,7 @@ def test_other_forms_of_the_graph(options: dict[str, bool], tmp_path: Path) -> N
 
 
 def test_a_layer_has_the_name_that_the_float_model_gives_it(tmp_path: Path) -> None:
-    """The tensor in front of a quantiser exists in the file only; the deployed model computes with its twin behind."""
+    """The tensor before a quantiser exists in the file only; the deployed model computes with its twin behind."""
     exported = _export(quantise(float_net(RESIDUAL), Quantiser("QDQ")), tmp_path, "block")
     assert exported.manifest.layers[0].alias == "block"
     assert exported.manifest.layers[0].name == "block_DequantizeLinear_Output"

@@ -75,7 +75,7 @@ class _Model:
         )
         if result is not None:
             self.nodes.append(helper.make_node("DequantizeLinear", ["q", *result], ["d"], domain=self.domain))
-            # A product behind it: the integers of the score itself are treated otherwise.
+            # A product after it: the integers of the score itself are treated otherwise.
             self.nodes.append(helper.make_node("Mul", ["d", self._constant("one", np.float32(1))], ["y"]))
         elif case.op_type == "QGemm":
             self.nodes.append(helper.make_node("Identity", ["q"], ["y"]))

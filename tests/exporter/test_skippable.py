@@ -53,7 +53,7 @@ def test_the_weights_of_the_model_are_there_once(tmp_path: Path) -> None:
 
 
 def test_the_branch_reads_layers_only(tmp_path: Path) -> None:
-    """Values behind the layer are computed again inside: reading them would cost a copy in every run."""
+    """Values after the layer are computed again inside: reading them would cost a copy in every run."""
     made = _export(tmp_path, "switch.onnx", skippable=True)
     branch = next(
         a.g for node in made.model.graph.node if node.op_type == "If" for a in node.attribute if a.name == "then_branch"

@@ -137,7 +137,7 @@ def _slice_chain(net: Net, x: str) -> str:
 @pytest.mark.parametrize("chain", [_pad_chain, _slice_chain])
 def test_constants_that_are_computed_by_chains_of_nodes(chain: Callable[[Net, str], str], tmp_path: Path) -> None:
     net = Net()
-    last = net.node("Relu", net.conv(chain(net, trunk(net, net.image())), (16, 16)), name="behind")
+    last = net.node("Relu", net.conv(chain(net, trunk(net, net.image())), (16, 16)), name="after")
     result = exported(net.model(net.pooled_head(last, 16)), tmp_path, layers=("block",), gradients=True)
     assert result.manifest.certificate.passed
     constants = {tensor.name for tensor in result.model.graph.initializer}
@@ -243,7 +243,7 @@ def test_a_second_export_replaces_the_manifest(tmp_path: Path) -> None:
 
 
 def test_a_size_that_is_open_but_only_one_fits_becomes_fixed(tmp_path: Path) -> None:
-    """The classifier behind the flattened map has weights for one size."""
+    """The classifier after the flattened map has weights for one size."""
     net = Net()
     rows = net.node("Flatten", trunk(net, net.image(("N", 3, "H", "W"))), axis=1)
     model = net.model(net.linear(rows, 1024, CLASSES, name="logits"))

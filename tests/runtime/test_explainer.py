@@ -171,7 +171,7 @@ def test_the_raw_profile_gives_the_signed_map(explainer: Explainer) -> None:
 
 
 @pytest.mark.parametrize("head", [pb.HEAD_KIND_SOFTMAX, pb.HEAD_KIND_LOG_SOFTMAX, pb.HEAD_KIND_SIGMOID])
-def test_scores_are_restored_behind_every_head(head: pb.HeadKind) -> None:
+def test_scores_are_restored_after_every_head(head: pb.HeadKind) -> None:
     graph = TinyGraph(head=head)
     truth = Truth(graph, tensor())
     result = load(graph).explain(tensor=tensor(), targets=[Target.of_rank(3)])

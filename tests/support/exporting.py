@@ -53,3 +53,11 @@ def complaint(result: Result, *, exit_code: int) -> str:
     assert "Traceback" not in lines[0]
     assert "fault of camgraph" not in lines[0]
     return lines[0]
+
+
+def refused(model: onnx.ModelProto, folder: Path, *arguments: object, exit_code: int = 1) -> str:
+    """Export a model on the command line and return what was said when it was refused."""
+    onnx.save(model, folder / "net.onnx")
+    result = camgraph("export", folder / "net.onnx", "-o", folder / "out" / "cam.onnx", *arguments)
+    assert not (folder / "out").exists()
+    return complaint(result, exit_code=exit_code)

@@ -36,7 +36,7 @@ def candidate_table(title: str, inspection: Inspection) -> Table:
         cost = candidate.estimated_cost if candidate.measured_cost is None else candidate.measured_cost
         mark = "auto" if candidate.is_chosen else ""
         sees = f"{candidate.receptive_field:.0f} px" if candidate.receptive_field < image_side else "all"
-        row = [mark, layer.name, cells(layer), stride, sees, _short(candidate.parameters_behind), f"{cost:+.0%}"]
+        row = [mark, layer.name, cells(layer), stride, sees, _short(candidate.weights_after), f"{cost:+.0%}"]
         table.add_row(*row, *([str(candidate.branch)] if branched else []))
     return table
 
@@ -70,7 +70,7 @@ def _candidate_json(candidate: Candidate) -> dict[str, object]:
         "width": layer.width,
         "stride": layer.stride,
         "receptive_field": None if math.isinf(field) else field,
-        "parameters_behind": candidate.parameters_behind,
+        "weights_after": candidate.weights_after,
         "extra_cost": candidate.estimated_cost,
         "measured_cost": candidate.measured_cost,
         "branch": candidate.branch,

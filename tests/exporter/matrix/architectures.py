@@ -30,7 +30,7 @@ class Architecture:
 
     `shape`: of an image [C, H, W]. `auto`: the module whose output is the layer that `auto` must choose; empty for the
     last candidate. `prefix`: tokens in front of the map there. `tolerance`: relative L2 distance from autograd, both in
-    float64. `scores`: the task. `reads_class_token`: the score depends on no other token behind the last attention.
+    float64. `scores`: the task. `reads_class_token`: the score depends on no other token after the last attention.
     """
 
     id: str

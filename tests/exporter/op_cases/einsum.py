@@ -52,7 +52,7 @@ CASES = [
     _row("ellipsis-shared", "...ij,jk->...ik", ("N", 2, 5, 4), (4, 3)),
     _row("ellipsis-rank-differs", "...ij,...jk->...ik", ("N", 2, 5, 4), (2, 4, 3)),
     _row("ellipsis-broadcast", "...ij,...jk->...ik", ("N", 1, 5, 4), (2, 4, 3)),
-    _row("ellipsis-behind", "b...,bj->bj...", ("N", 3, 2), ("N", 4)),
+    _row("ellipsis-last", "b...,bj->bj...", ("N", 3, 2), ("N", 4)),
     _row("ellipsis-implicit", "...ij,jk", ("N", 2, 5, 4), (4, 3)),
     _row("ellipsis-empty", "...ij,jk->...ik", (5, 4), (4, 3)),
     _row("ellipsis-diagonal", "...ii->...i", ("N", 2, 3, 3)),

@@ -40,7 +40,7 @@ CASES = [
     _row("minus-one-in-the-middle", "Reshape", ("N", 6, 4, 5), _i(0, 2, -1, 5)),
     _row("zeros-and-split", "Reshape", ("N", 6, 4, 5), _i(0, 0, 2, 2, -1)),
     _row("windows", "Reshape", ("N", 4, 6, 3), _i(0, 2, 2, 2, 3, 3)),
-    _row("batch-behind", "Reshape", (4, "N", 6), _i(4, -1, 2, 3)),
+    _row("batch-second", "Reshape", (4, "N", 6), _i(4, -1, 2, 3)),
     _row("opset-22", "Reshape", ("N", 6, 4), _i(0, 2, 3, 4), opset=22),
     OpCase("Reshape-computed-target", "Reshape", [Input(("N", 3, 4)), Fed(lambda n, _: _i(n, 12))]),
     OpCase("Reshape-computed-target-dynamic", "Reshape", [Input(("N", 3, 4, 5)), _tokens], dynamic=True),
