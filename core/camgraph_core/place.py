@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
@@ -101,6 +102,8 @@ class Box:
     def __post_init__(self) -> None:
         if (self.index is None) == (self.rank is None):
             raise TargetError("A box is named by its index or by its rank: give one of them.")
+        for name in ("index", "rank"):
+            object.__setattr__(self, name, whole(getattr(self, name), f"The {name} of a box"))
         if self.index is not None and self.index < 0:
             raise TargetError(f"The index of a box is not negative, but the target says {self.index}.")
         if self.rank is not None and self.rank < 1:
@@ -120,6 +123,19 @@ class Box:
         if re.fullmatch(r"-\d+", text):
             return cls(rank=-int(text))
         raise TargetError(f"The anchor {text!r} is not a box; give its index, or -R for the box of rank R.")
+
+
+def whole(number: Any, what: str) -> int | None:
+    """A number as Python's own integer, whichever integer it is given as; None stays.
+
+    Raises:
+        TargetError: It is not a whole number.
+
+    """
+    try:
+        return None if number is None else operator.index(number)
+    except TypeError as error:
+        raise TargetError(f"{what} is a whole number, not {number!r}.") from error
 
 
 Place: TypeAlias = Mask | Box | Direction

@@ -5,10 +5,10 @@ from __future__ import annotations
 import operator
 import re
 from dataclasses import dataclass, replace
-from typing import Self, TypeAlias, TypedDict, Unpack
+from typing import Any, Self, TypeAlias, TypedDict, Unpack
 
 from camgraph_core.errors import TargetError
-from camgraph_core.place import Box, Direction, Mask, Place
+from camgraph_core.place import Box, Direction, Mask, Place, whole
 from camgraph_core.types import AnyArray, ByteArray
 
 
@@ -26,6 +26,7 @@ class Rank:
     number: int
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "number", whole(self.number, "A rank"))
         if self.number < 1:
             raise TargetError(f"Ranks start at 1 (the predicted class), but the target says {self.number}.")
 
@@ -55,8 +56,8 @@ class Target:
         negative: Explains what speaks against the target: the negated score.
 
     Raises:
-        TargetError: The selector is none of these, an index is negative, a direction has a class, or a contrast has a
-            contrast or a sign.
+        TargetError: The selector or the place is none of these, an index is negative, a direction has a class, or a
+            contrast has a contrast or a sign.
 
     """
 
@@ -66,8 +67,9 @@ class Target:
     negative: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.selector, int | str | Rank | None):
-            raise TargetError(f"A class is named by its index, its label or its rank, not by {self.selector!r}.")
+        object.__setattr__(self, "selector", _plain(self.selector))
+        if not isinstance(self.place, Place | None):
+            raise TargetError(f"A place is a Mask, a Box or a Direction, not of the type {type(self.place).__name__}.")
         if isinstance(self.selector, int) and self.selector < 0:
             raise TargetError(f"A class index is not negative, but the target says {self.selector}.")
         if isinstance(self.place, Direction) and self.selector is not None:
@@ -78,7 +80,7 @@ class Target:
     @classmethod
     def index(cls, class_index: int, **options: Unpack[TargetOptions]) -> Self:
         """The class with this index."""
-        return cls(operator.index(class_index), **options)
+        return cls(whole(class_index, "A class index"), **options)
 
     @classmethod
     def of_label(cls, label: str, **options: Unpack[TargetOptions]) -> Self:
@@ -88,7 +90,7 @@ class Target:
     @classmethod
     def of_rank(cls, rank: int, **options: Unpack[TargetOptions]) -> Self:
         """The class of this rank: 1 is the predicted class."""
-        return cls(Rank(operator.index(rank)), **options)
+        return cls(Rank(rank), **options)
 
     @classmethod
     def direction(cls, array: AnyArray, *, contrast: Target | None = None, negative: bool = False) -> Self:
@@ -123,3 +125,15 @@ class Target:
         if self.contrast is None or self.contrast.place is not None or not isinstance(self.place, Mask | Box):
             return self.contrast
         return replace(self.contrast, place=self.place)
+
+
+def _plain(selector: Any) -> Selector | None:
+    """The selector as one of Python's own types, whichever integer or text it is given as."""
+    if selector is None or isinstance(selector, Rank):
+        return selector
+    if isinstance(selector, str):
+        return str(selector)
+    try:
+        return operator.index(selector)
+    except TypeError as error:
+        raise TargetError(f"A class is named by its index, its label or its rank, not by {selector!r}.") from error

@@ -73,9 +73,13 @@ def test_texts_that_name_nothing(text: str) -> None:
         (lambda: Target.index(-1), "not negative"),
         (lambda: Target.of_rank(0), "Ranks start at 1"),
         (lambda: Target(1.5), "not by 1.5"),
+        (lambda: Target(1, np.ones((2, 2))), "a Mask, a Box or a Direction, not of the type ndarray"),
         (lambda: Target(1, Direction(np.ones(3))), "A direction takes the place of a class"),
         (lambda: Target(contrast=Target(contrast=Target())), "no contrast"),
         (lambda: Target(contrast=Target(negative=True)), "no contrast or sign"),
+        (lambda: Box(1.5), "The index of a box is a whole number, not 1.5"),
+        (lambda: Target.of_rank(1.5), "A rank is a whole number"),
+        (lambda: Target.index("3"), "A class index is a whole number, not '3'"),
         (lambda: Box(1, rank=1), "by its index or by its rank"),
         (Box, "by its index or by its rank"),
         (lambda: Box(-1), "is not negative"),
@@ -113,8 +117,11 @@ def test_a_contrast_does_not_take_over_a_direction() -> None:
     assert Target.direction(np.ones(3), contrast=Target()).resolved_contrast == Target()
 
 
-def test_any_integer_is_an_index() -> None:
-    assert Target.index(np.int64(3)) == Target(3)
+def test_any_integer_is_an_index_and_any_text_a_label() -> None:
+    assert Target.index(np.int64(3)) == Target(np.int64(3)) == Target(3)
+    assert type(Target(np.int64(3)).selector) is int
+    assert type(Box(np.int64(3)).index) is type(Box(rank=np.int64(3)).rank) is int
+    assert type(Target(np.str_("tabby")).selector) is str
     assert Target.of_rank(np.int64(3)) == Target(Rank(3))
 
 
