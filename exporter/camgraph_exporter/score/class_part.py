@@ -10,6 +10,7 @@ import onnx_ir as ir
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.quantised.forms import maker
+from camgraph_exporter.score.pieces import permutation
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def class_part(output: ir.Value) -> ClassPart | None:
         if has(node, Trait.JOINS):
             return _part(node, axes)
         if has(node, Trait.PERMUTES):
-            axes = [_permutation(node, len(axes))[axis] for axis in axes]
+            axes = [permutation(node, len(axes))[axis] for axis in axes]
         elif not has(node, Trait.COPIES):
             return None
         value = node.inputs[0]
@@ -58,8 +59,3 @@ def _part(node: ir.Node, axes: Sequence[int]) -> ClassPart | None:
 def _is_sigmoid(value: ir.Value) -> bool:
     node = maker(value)
     return node is not None and node.op_type == "Sigmoid" and node.domain == ""
-
-
-def _permutation(node: ir.Node, rank: int) -> list[int]:
-    perm = node.attributes.get("perm")
-    return list(reversed(range(rank))) if perm is None else [int(i) for i in perm.as_ints()]

@@ -70,7 +70,7 @@ def step_back(piece: Piece, constants: Constants) -> list[Piece] | None:
     if has(node, Trait.COPIES):
         return [replace(piece, value=source)]
     if has(node, Trait.PERMUTES):
-        return [_renamed(piece, source, _permutation(node, len(dims_of(source))))]
+        return [_renamed(piece, source, permutation(node, len(dims_of(source))))]
     if has(node, Trait.RESHAPES):
         return [_renamed(piece, source, _kept_axes(dims_of(value), dims_of(source)))]
     cut = _split_at(node, value) if node.op_type == "Split" else _slice_at(node, source, constants)
@@ -113,7 +113,8 @@ def _renamed(piece: Piece, source: ir.Value, order: Sequence[int | None]) -> Pie
     return replace(piece, value=source, axes=axes, cut=cut, is_exact=piece.is_exact and not lost)
 
 
-def _permutation(node: ir.Node, rank: int) -> list[int | None]:
+def permutation(node: ir.Node, rank: int) -> list[int]:
+    """Return for each axis that a Transpose gives the one that it was."""
     perm = node.attributes.get("perm")
     return list(reversed(range(rank))) if perm is None else [int(i) for i in perm.as_ints()]
 
