@@ -93,7 +93,14 @@ class VerifyOptions:
     The seed is not that of an export, so that the checks meet other inputs.
     """
 
-    device: Annotated[Device, Setting("Where to run the float32 checks.")] = "cpu"
+    device: Annotated[
+        Device,
+        Setting(
+            "Where to run the float32 checks: cpu, auto (CUDA where it works), or a provider of onnxruntime as "
+            "NAME[:KEY=VALUE,...].",
+            metavar="DEVICE",
+        ),
+    ] = "cpu"
     seed: Annotated[int, Setting("Seed of the random inputs.", at_least=0)] = 1
     exact_int8: ExactInt8 = True
     progress: Progress = None

@@ -54,7 +54,8 @@ class Explainer(Explains[Result]):
 
     Args:
         graph: Path or bytes of an explainable ``.onnx`` file, or an engine that has loaded one.
-        device: "cpu"; "cuda", which raises instead of falling back; or "auto". Not used with an engine.
+        device: "cpu"; a provider of onnxruntime, such as "cuda" or "openvino:device_type=CPU", which raises instead of
+            falling back; or "auto". Not used with an engine.
         threads: Thread counts; by default `Threads.latency`. Not used with an engine.
         exact_int8: Whether 8-bit sums are exact where the CPU's default kernels are not. Not used with an engine.
         limits: What one request may ask for.

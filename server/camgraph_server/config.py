@@ -12,7 +12,6 @@ from camgraph_server.address import Address
 
 MIB = 1024 * 1024
 
-Device = Literal["cpu", "cuda", "auto"]
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -32,7 +31,12 @@ class ServerConfig:
     listen: Annotated[str, Setting("Address HOST:PORT or unix:PATH. Port 0 means a free port.")] = "127.0.0.1:8500"
     port_file: Annotated[Path | None, Setting("File that gets the bound port when the server is ready.")] = None
     device: Annotated[
-        Device, Setting("Where graphs run. cuda does not start without CUDA. auto uses CUDA if available.")
+        str,
+        Setting(
+            "Where graphs run: cpu, auto (CUDA if available), or a provider of onnxruntime as NAME[:KEY=VALUE,...], "
+            "without which the server does not start.",
+            metavar="DEVICE",
+        ),
     ] = "cpu"
     fast_int8: Annotated[
         bool, Setting("Keep onnxruntime's default 8-bit kernels, also where they saturate on this CPU.")

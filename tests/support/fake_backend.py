@@ -42,6 +42,7 @@ class FakeBackend:
 
     ``starts``: providers that really work; the others fail loudly, or are silently left out. ``saturates``: whether
     the CPU's default kernels do. ``refuses_exact``: whether the graph is one that the exact kernels do not take.
+    ``placed``: the provider and the operator of each node.
     """
 
     def __init__(
@@ -52,9 +53,11 @@ class FakeBackend:
         loud: bool = True,
         saturates: bool = False,
         refuses_exact: bool = False,
+        placed: Sequence[tuple[str, str]] = (),
     ) -> None:
         self._available, self._starts, self._loud = available, starts, loud
         self._saturates, self._refuses_exact = saturates, refuses_exact
+        self._placed = placed
         self.requests: list[Request] = []
         self.preloaded = 0
 
@@ -72,6 +75,9 @@ class FakeBackend:
         if self._loud and not set(names) <= set(self._starts):
             raise RuntimeError("CUDA failure 100: no CUDA-capable device is detected")
         return FakeSession([name for name in names if name in self._starts])
+
+    def placement(self, _: FakeSession) -> Sequence[tuple[str, str]]:
+        return self._placed
 
     def run_options(self) -> Any:
         return None

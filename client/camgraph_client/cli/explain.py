@@ -130,9 +130,9 @@ class ListOfText(click.types.StringParamType):
 )
 @click.option(
     "--device",
-    type=click.Choice(["cpu", "cuda", "auto"]),
+    metavar="DEVICE",
     default="cpu",
-    help="Where --graph runs.",
+    help="Where --graph runs: cpu, auto (CUDA where it works), or a provider of onnxruntime as NAME[:KEY=VALUE,...].",
 )
 @click.option(
     "--fast-int8",

@@ -36,6 +36,9 @@ class Backend(Protocol):
     def create_session(self, model: str | bytes, options: SessionSettings, providers: ProviderList) -> Session:
         """Loads a model; a provider that cannot start raises, or is left out of ``get_providers()``."""
 
+    def placement(self, session: Session) -> Sequence[tuple[str, str]]:
+        """For each node of a session's graph the provider that has it, and its operator."""
+
     def run_options(self) -> Any:
         """New options of one run; their attribute ``terminate`` ends it."""
 

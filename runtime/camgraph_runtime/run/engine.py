@@ -19,7 +19,16 @@ from camgraph_core.errors import (
 )
 from camgraph_runtime.run.backend import Backend, Session, SessionSettings
 from camgraph_runtime.run.int8 import EXACT_KERNELS, PROBE_MODEL, refusal_note, saturates
-from camgraph_runtime.run.providers import Device, ProviderList, active_provider, requested_providers
+from camgraph_runtime.run.providers import (
+    CPU,
+    Device,
+    ProviderList,
+    Request,
+    active_provider,
+    not_started,
+    placement_note,
+    request_for,
+)
 from camgraph_runtime.run.stop import Stop, StoppedError
 from camgraph_runtime.run.tensor_info import TensorInfo, check_feeds
 from camgraph_runtime.run.threads import Threads
@@ -38,6 +47,9 @@ _FATAL_ONLY = 4  # onnxruntime logs to stderr what it also raises; the raised er
 # From 1.29 on, official Linux builds keep a device id and a database below the user's cache and send events to their
 # maker. onnxruntime reads this variable once, while it is imported; its own call to disable events comes too late.
 _TELEMETRY_SWITCH = "ORT_DISABLE_TELEMETRY"
+
+# Has onnxruntime remember which provider took which node.
+_RECORD_PLACEMENT = "session.record_ep_graph_assignment_info"
 
 _REMEMBERED = 256  # combinations of shapes whose check is remembered
 
@@ -75,9 +87,10 @@ class OnnxRuntime:
 
     def create_session(self, model: str | bytes, options: SessionSettings, providers: ProviderList) -> Session:
         """Loads a model; a provider that cannot start raises, or is left out of ``get_providers()``."""
-        session: Session = self._ort.InferenceSession(
-            model, self._session_options(options), providers=providers, enable_fallback=0
-        )
+        settings = self._session_options(options)
+        if providers[0][0] != CPU:
+            settings.add_session_config_entry(_RECORD_PLACEMENT, "1")
+        session: Session = self._ort.InferenceSession(model, settings, providers=providers, enable_fallback=0)
         return session
 
     def run_options(self) -> Any:
@@ -85,6 +98,11 @@ class OnnxRuntime:
         options = self._ort.RunOptions()
         options.log_severity_level = _FATAL_ONLY
         return options
+
+    def placement(self, session: Any) -> list[tuple[str, str]]:
+        """For each node of a session's graph the provider that has it, and its operator."""
+        parts = session.get_provider_graph_assignment_info()
+        return [(part.ep_name, node.op_type) for part in parts for node in part.get_nodes()]
 
     def saturates_int8(self) -> bool:
         """Tells whether the default kernels saturate on this CPU where uint8 and int8 are multiplied."""
@@ -113,7 +131,7 @@ class OnnxRuntime:
 def _saturates_int8() -> bool:
     """Runs the probe model once per process: the CPU stays the same."""
     session = OnnxRuntime().create_session(
-        PROBE_MODEL, SessionSettings(Threads(1), optimize=False, config={}), requested_providers("cpu", ())
+        PROBE_MODEL, SessionSettings(Threads(1), optimize=False, config={}), Request().providers
     )
     return saturates(lambda feeds: session.run(["y"], feeds)[0])
 
@@ -133,16 +151,15 @@ class Engine:
 
     Args:
         model: Path of an ``.onnx`` file, or its bytes (then without external data).
-        device: "cpu"; "cuda", which raises instead of falling back; or "auto", which takes CUDA where it
-            works. `execution_provider` says what was taken.
+        device: "cpu"; a provider of onnxruntime with or without options, such as "cuda" or
+            "openvino:device_type=CPU,num_streams=1", which runs or raises; or "auto", which takes CUDA where it
+            works. `execution_provider` says what was taken, and `notes` which nodes it leaves to the CPU.
         threads: Thread counts; by default `Threads.latency`.
         optimize: Whether onnxruntime may rewrite the graph (fusion, constant folding).
         exact_int8: Whether to take exact kernels where the CPU's default ones saturate in sums of uint8 x int8
             products. They need ``optimize``. `exact_int8` says whether such sums are exact, and `notes` has a
             sentence where onnxruntime cannot load the graph with exact kernels.
         session_config: onnxruntime's config entries, for example ``{"session.set_denormal_as_zero": "1"}``.
-        cuda_options: Options of the CUDA provider, laid over the defaults ``use_tf32=0`` and
-            ``cudnn_conv_algo_search=HEURISTIC``.
         backend: Stands in for onnxruntime in tests.
 
     Raises:
@@ -160,22 +177,27 @@ class Engine:
         optimize: bool = True,
         exact_int8: bool = True,
         session_config: Mapping[str, str] | None = None,
-        cuda_options: Mapping[str, str] | None = None,
         backend: Backend | None = None,
     ) -> None:
         backend = backend or OnnxRuntime()
         self.name = "the graph" if isinstance(model, bytes) else Path(model).name
         self.threads = threads or Threads.latency()
+        request = request_for(device, backend.available_providers())
         settings = SessionSettings(self.threads, optimize, session_config or {})
-        providers = requested_providers(device, backend.available_providers(), cuda_options)
-        if len(providers) > 1:
+        if request.uses_cuda:
             backend.preload_cuda()
         self._run_options = backend.run_options
-        self.notes: tuple[str, ...] = ()
+        self.int8_notes: tuple[str, ...] = ()
         self.exact_int8 = not backend.saturates_int8()
         load = self._load_exact if exact_int8 and optimize and not self.exact_int8 else self._load
-        session = load(backend, model, settings, providers, device)
-        self.execution_provider = active_provider(device, session.get_providers())
+        session = load(backend, model, settings, request)
+        self.execution_provider = active_provider(request, session.get_providers())
+        note = (
+            ""
+            if self.execution_provider == CPU
+            else placement_note(self.execution_provider, backend.placement(session))
+        )
+        self.notes = (*self.int8_notes, *([note] if note else []))
         self.inputs = {info.name: info for info in map(_tensor_info, session.get_inputs())}
         self.outputs = {info.name: info for info in map(_tensor_info, session.get_outputs())}
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
@@ -248,16 +270,15 @@ class Engine:
         backend: Backend,
         model: str | Path | bytes,
         settings: SessionSettings,
-        providers: ProviderList,
-        device: Device,
+        request: Request,
     ) -> Session:
         """Loads the graph with exact kernels; where onnxruntime cannot, with its default ones and a note."""
         exact = replace(settings, config={**EXACT_KERNELS, **settings.config})
         try:
-            session = self._load(backend, model, exact, providers, device)
+            session = self._load(backend, model, exact, request)
         except InvalidGraphError:
-            session = self._load(backend, model, settings, providers, device)
-            self.notes = (refusal_note(self.name),)
+            session = self._load(backend, model, settings, request)
+            self.int8_notes = (refusal_note(self.name),)
             return session
         self.exact_int8 = True
         return session
@@ -267,28 +288,24 @@ class Engine:
         backend: Backend,
         model: str | Path | bytes,
         settings: SessionSettings,
-        providers: ProviderList,
-        device: Device,
+        request: Request,
     ) -> Session:
         if not isinstance(model, bytes):
             _check_file(Path(model))
             model = str(model)
         try:
-            return backend.create_session(model, settings, providers)
+            return backend.create_session(model, settings, request.providers)
         except Exception as error:
-            # With CUDA the graph may be fine and the device not: only a load on the CPU tells the two apart.
-            on_cpu = _load_on_cpu(backend, model, settings) if len(providers) > 1 else None
+            # The graph may be fine and the provider not: only a load on the CPU tells the two apart.
+            on_cpu = _load_on_cpu(backend, model, settings) if len(request.providers) > 1 else None
             if on_cpu is None:
                 advice = " Check that the file is complete and that its external data, if any, lies beside it."
                 advice = "" if isinstance(model, bytes) else advice
                 raise InvalidGraphError(
                     f"{self.name} cannot be loaded as an ONNX graph: {_reason(error)}{advice}"
                 ) from error
-            if device == "cuda":
-                raise DeviceError(
-                    f"CUDA was asked for, but onnxruntime cannot start it: {_reason(error)} "
-                    "Check the driver and the CUDA and cuDNN libraries, or choose the device cpu or auto."
-                ) from error
+            if request.wanted is not None:
+                raise not_started(request, f"onnxruntime cannot start it: {_reason(error)}") from error
             return on_cpu
 
 
@@ -302,7 +319,7 @@ def _check_file(path: Path) -> None:
 
 def _load_on_cpu(backend: Backend, model: str | bytes, settings: SessionSettings) -> Session | None:
     try:
-        return backend.create_session(model, settings, requested_providers("cpu", ()))
+        return backend.create_session(model, settings, Request().providers)
     except Exception:
         return None
 

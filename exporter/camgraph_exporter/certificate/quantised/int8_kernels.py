@@ -43,13 +43,13 @@ def state_kernels(subject: Subject) -> None:
     manifest, engine = subject.manifest, subject.engine
     if not _computes_with_integers(subject.model):
         return
-    if engine.notes and not may_saturate(ir.from_proto(subject.model)):
+    if engine.int8_notes and not may_saturate(ir.from_proto(subject.model)):
         # Exact kernels refuse the graph, and its sums need none: the default ones are exact for them.
         manifest.int8_kernels = pb.INT8_KERNELS_EXACT
         return
     manifest.int8_kernels = pb.INT8_KERNELS_EXACT if engine.exact_int8 else pb.INT8_KERNELS_SATURATING
-    manifest.notes.extend(engine.notes)
-    note = _changes(subject) if cpu_saturates_int8() and not engine.notes else None
+    manifest.notes.extend(engine.int8_notes)
+    note = _changes(subject) if cpu_saturates_int8() and not engine.int8_notes else None
     if note is not None:
         manifest.notes.append(note)
 
@@ -58,7 +58,7 @@ def remark_on(engine: Engine) -> str:
     """Return what a certificate that failed may owe to the kernels; empty where they are exact."""
     if engine.exact_int8:
         return ""
-    return " ".join(engine.notes) or _SATURATED
+    return " ".join(engine.int8_notes) or _SATURATED
 
 
 def _computes_with_integers(model: onnx.ModelProto) -> bool:
