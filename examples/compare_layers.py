@@ -16,7 +16,6 @@ from PIL import Image
 from camgraph_exporter import Input, export
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.pictures.jpeg import encode_jpeg
-from camgraph_runtime.pictures.overlay import overlay
 from camgraph_runtime.pictures.panel import Tile, panel
 
 EXAMPLES = Path(__file__).resolve().parent
@@ -39,7 +38,7 @@ def main(picture: str) -> None:
         for layers in [*first, *([layer] for layer in LAYERS)]:
             result = explainer.explain(photo, targets=[Target.index(TIGER_CAT)], method=method, layers=layers)
             note = LAYERS[layers[0]] if len(layers) == 1 else "all three layers"
-            tiles.append(Tile(overlay(photo, result.explanations[0].heatmap), title, note))
+            tiles.append(Tile(result.explanations[0].overlay(), title, note))
     Path(picture).write_bytes(encode_jpeg(panel(tiles), quality=80))
 
 

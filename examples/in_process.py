@@ -7,11 +7,8 @@ Needs `camgraph[cpu]` only.
 """
 
 import sys
-from pathlib import Path
 
-from camgraph_core.png import encode_png
 from camgraph_runtime import Explainer
-from camgraph_runtime.pictures.overlay import overlay
 
 
 def main(graph: str, photo: str, picture: str) -> None:
@@ -20,8 +17,7 @@ def main(graph: str, photo: str, picture: str) -> None:
     result = explainer.explain(photo, top_k=1)
     best = result.explanations[0]  # best.heatmap is float32 [H, W] in 0..1, in the frame of the photo
     print(f"{best.title}: probability {best.target.probability:.3f}, score {best.target.score:.2f}")
-    assert result.photo is not None  # it is None only where a tensor was explained
-    Path(picture).write_bytes(encode_png(overlay(result.photo, best.heatmap)))
+    best.save(picture)
 
 
 if __name__ == "__main__":

@@ -92,6 +92,12 @@ REFUSED: dict[str, dict[str, Any]] = {
 }
 
 
+WORDED_BY_EACH = {
+    "a file that is not there",  # who sends it reads it, and says why that failed
+    "too many targets",  # a server counts them before it builds them
+}
+
+
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(tmp_path_factory.mktemp("models"))
@@ -140,7 +146,7 @@ def test_the_same_errors(explainer: Explainer, remote: Explain, case: str) -> No
     with pytest.raises(CamgraphError) as there:
         remote(**options)
     assert type(there.value) is type(here.value)
-    if case != "a file that is not there":  # each end says how it found that out
+    if case not in WORDED_BY_EACH:
         assert str(there.value) == str(here.value)
 
 

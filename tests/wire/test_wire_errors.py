@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from pathlib import Path
 
 import grpc
 import pytest
@@ -65,3 +67,9 @@ def test_the_standard_library_of_grpc_reads_the_reason(reason: Reason) -> None:
     assert status is not None
     assert status.details[0].Unpack(info)
     assert (info.reason, info.domain) == (reason.name, DOMAIN)
+
+
+def test_the_page_of_the_protocol_lists_all_reasons() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `([A-Z_]+)` \| `([A-Z_]+)` \| `(\w+Error)` \|$", page, re.MULTILINE)
+    assert sorted(listed) == sorted((reason.name, reason.status, reason.error.__name__) for reason in REASONS)
