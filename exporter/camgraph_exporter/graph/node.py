@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,10 +78,40 @@ class NodeView:
         value = self.source(index)
         return value is not None and value in self._needed
 
-    def attr(self, name: str, default: Any = None) -> Any:
-        """Return an attribute's value, or the operator's default, which the rule states."""
+    def attr(self, name: str) -> Any:
+        """Return an attribute as the node has it, to be handed on; None where it has none."""
         attribute = self.node.attributes.get(name)
-        return default if attribute is None else attribute.value
+        return None if attribute is None else attribute.value
+
+    def attr_int(self, name: str, default: int | None = None) -> int:
+        """Return an integer attribute, or the operator's default, which the rule states."""
+        return int(self._given(name, default))
+
+    def attr_float(self, name: str, default: float | None = None) -> float:
+        """Return a real attribute, or the operator's default, which the rule states."""
+        return float(self._given(name, default))
+
+    def attr_text(self, name: str, default: str | None = None) -> str:
+        """Return a text attribute, or the operator's default, which the rule states."""
+        return str(self._given(name, default))
+
+    def attr_flag(self, name: str, *, default: bool = False) -> bool:
+        """Return an attribute that is 0 or 1, or the operator's default."""
+        return bool(self._given(name, default))
+
+    def attr_ints(self, name: str, default: Sequence[int] | None = None) -> list[int]:
+        """Return an attribute of several integers, or the operator's default where it is absent or empty."""
+        return [int(i) for i in self._given(name, default) or default or ()]
+
+    def attr_floats(self, name: str, default: Sequence[float] | None = None) -> list[float]:
+        """Return an attribute of several real numbers, or the operator's default where it is absent or empty."""
+        return [float(number) for number in self._given(name, default) or default or ()]
+
+    def _given(self, name: str, default: Any) -> Any:
+        given = self.attr(name)
+        if given is None and default is None:
+            raise ValueError(f"{self.op_type} node {self.name!r} lacks its attribute {name}.")
+        return default if given is None else given
 
     def const(self, index: int) -> np.ndarray[Any, Any] | None:
         """Return the elements of an input that is the same in every run, else None."""

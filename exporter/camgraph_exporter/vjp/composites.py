@@ -28,7 +28,7 @@ def gated_slope(op: Backward, node: ir.Node, wrt: Collection[ir.Value]) -> tuple
         value = op.residual(s)
         if gate.op_type == "Sigmoid":
             return x, op.Add(value, op.Mul(op.residual(node.outputs[0]), op.Sub(1, value)))
-        alpha = float(NodeView(gate, op).attr("alpha", 0.2))
+        alpha = NodeView(gate, op).attr_float("alpha", 0.2)
         inside = op.And(op.above_zero(value), op.Less(value, 1))
         return x, op.Add(value, op.gate(op.Mul(op.residual(x), alpha), inside))
     return None

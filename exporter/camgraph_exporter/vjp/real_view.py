@@ -49,10 +49,10 @@ class RealView(NodeView):
         """Number of operands."""
         return len(self.form.operands)
 
-    def attr(self, name: str, default: object = None) -> object:
-        """Return an attribute of the ordinary operator."""
+    def attr(self, name: str) -> object:
+        """Return an attribute of the ordinary operator, to be handed on; None where it has none."""
         attribute = self.form.attributes.get(name)
-        return default if attribute is None else attribute.value
+        return None if attribute is None else attribute.value
 
     def const(self, index: int) -> np.ndarray | None:
         """Return the elements of an operand if they are known."""

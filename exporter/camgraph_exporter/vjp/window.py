@@ -47,9 +47,9 @@ class Window:
 def window_of(node: NodeView, kernel: Sequence[int]) -> Window:
     """Read the window of a Conv or pooling node; every auto_pad is turned into pads where sizes allow."""
     rank = len(kernel)
-    strides = tuple(node.attr("strides") or [1] * rank)
-    dilations = tuple(node.attr("dilations") or [1] * rank)
-    auto_pad = str(node.attr("auto_pad", "NOTSET"))
+    strides = tuple(node.attr_ints("strides", [1] * rank))
+    dilations = tuple(node.attr_ints("dilations", [1] * rank))
+    auto_pad = node.attr_text("auto_pad", "NOTSET")
     window = Window(tuple(kernel), strides, dilations, None, None, auto_pad)
     pads = _resolve_pads(node, window)
     if pads is None:
@@ -59,7 +59,7 @@ def window_of(node: NodeView, kernel: Sequence[int]) -> Window:
 
 def _resolve_pads(node: NodeView, window: Window) -> list[int] | None:
     if window.auto_pad == "NOTSET":
-        return list(node.attr("pads") or [0] * (2 * window.rank))
+        return node.attr_ints("pads", [0] * (2 * window.rank))
     if window.auto_pad == "VALID":
         return [0] * (2 * window.rank)
     sizes = dims_of(node.x)[2:]

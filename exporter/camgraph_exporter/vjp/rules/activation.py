@@ -24,7 +24,7 @@ def relu(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 @elementwise("LeakyRelu")
 def leaky_relu(op: Backward, node: NodeView) -> ir.Value:
     """dy/dx = 1 where x > 0, alpha elsewhere."""
-    alpha = float(node.attr("alpha", 0.01))
+    alpha = node.attr_float("alpha", 0.01)
     return _two_sided(op, op.Greater(_kink(node, alpha), 0), node.x, alpha)
 
 
@@ -39,35 +39,35 @@ def prelu(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 @elementwise("Elu")
 def elu(op: Backward, node: NodeView) -> ir.Value:
     """dy/dx = 1 where x > 0, alpha exp(x) = y + alpha elsewhere."""
-    alpha = float(node.attr("alpha", 1.0))
+    alpha = node.attr_float("alpha", 1.0)
     return _two_sided(op, op.Greater(_kink(node, alpha), 0), node.x, op.Add(node.y, alpha))
 
 
 @elementwise("Selu")
 def selu(op: Backward, node: NodeView) -> ir.Value:
     """dy/dx = gamma where x > 0, gamma alpha exp(x) = y + gamma alpha elsewhere."""
-    gamma = float(node.attr("gamma", _SELU_GAMMA))
-    slope = gamma * float(node.attr("alpha", _SELU_ALPHA))
+    gamma = node.attr_float("gamma", _SELU_GAMMA)
+    slope = gamma * node.attr_float("alpha", _SELU_ALPHA)
     return _two_sided(op, op.Greater(node.x, 0), node.x, op.Add(node.y, slope), gamma)
 
 
 @elementwise("Celu")
 def celu(op: Backward, node: NodeView) -> ir.Value:
     """dy/dx = 1 where x > 0, exp(x / alpha) = y / alpha + 1 elsewhere."""
-    slope = op.Add(op.Mul(node.y, 1 / float(node.attr("alpha", 1.0))), 1)
+    slope = op.Add(op.Mul(node.y, 1 / node.attr_float("alpha", 1.0)), 1)
     return _two_sided(op, op.Greater(node.y, 0), node.x, slope)
 
 
 @vjp("ThresholdedRelu")
 def thresholded_relu(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = g where x > alpha."""
-    return op.gate(g, op.Greater(node.x, float(node.attr("alpha", 1.0))))
+    return op.gate(g, op.Greater(node.x, node.attr_float("alpha", 1.0)))
 
 
 @vjp("Shrink")
 def shrink(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = g where |x| > lambd; the bias only shifts."""
-    return op.gate(g, op.Greater(op.Abs(node.x), float(node.attr("lambd", 0.5))))
+    return op.gate(g, op.Greater(op.Abs(node.x), node.attr_float("lambd", 0.5)))
 
 
 @vjp("Clip")
@@ -100,7 +100,7 @@ def tanh(op: Backward, node: NodeView) -> ir.Value:
 def hard_sigmoid(op: Backward, node: NodeView) -> ir.Value:
     """dy/dx = alpha where 0 < y < 1."""
     inside = op.And(op.above_zero(node.y), op.Less(node.y, 1))
-    return op.Mul(op.indicator(inside, node.y), float(node.attr("alpha", 0.2)))
+    return op.Mul(op.indicator(inside, node.y), node.attr_float("alpha", 0.2))
 
 
 @elementwise("HardSwish", opset=14)
@@ -114,7 +114,7 @@ def hard_swish(op: Backward, node: NodeView) -> ir.Value:
 @elementwise("Swish", opset=24)
 def swish(op: Backward, node: NodeView) -> ir.Value:
     """dy/dx = s + alpha y (1 - s) with s = sigmoid(alpha x)."""
-    alpha = float(node.attr("alpha", 1.0))
+    alpha = node.attr_float("alpha", 1.0)
     s = op.Sigmoid(op.Mul(node.x, alpha) if alpha != 1 else node.x)
     rest = op.Mul(node.y, op.Sub(1, s))
     return op.Add(s, op.Mul(rest, alpha) if alpha != 1 else rest)
@@ -132,7 +132,7 @@ def mish(op: Backward, node: NodeView) -> ir.Value:
 def gelu(op: Backward, node: NodeView) -> ir.Value:
     """dy/dx = Phi(x) + x phi(x): the normal distribution and its density (Hendrycks and Gimpel, arXiv:1606.08415)."""
     x = node.x
-    if node.attr("approximate", "none") == "tanh":
+    if node.attr_text("approximate", "none") == "tanh":
         return _gelu_tanh(op, x)
     distribution = op.Mul(op.Add(op.Erf(op.Mul(x, math.sqrt(0.5))), 1), 0.5)
     density = op.Mul(op.Exp(op.Mul(op.Mul(x, x), -0.5)), 1 / math.sqrt(2 * math.pi))

@@ -75,7 +75,7 @@ def _refuse_caches(node: NodeView, others: tuple[ir.Value | None, ...]) -> None:
 
 def _heads(node: NodeView) -> _Heads:
     if node.rank == 3:
-        return _Heads(int(node.attr("q_num_heads")), int(node.attr("kv_num_heads")))
+        return _Heads(node.attr_int("q_num_heads"), node.attr_int("kv_num_heads"))
     query, key = dims_of(node.x)[1], dims_of(node.input(1))[1]
     if not isinstance(query, int) or not isinstance(key, int):
         raise GradientError(
@@ -121,17 +121,19 @@ def _gathered(op: Backward, d: ir.Value, heads: _Heads) -> ir.Value:
 
 def _scale(node: NodeView, q: ir.Value) -> float:
     """Return the factor of Q K^T: the attribute, or one over the root of the head size."""
-    scale, size = node.attr("scale"), dims_of(q)[-1]
-    if scale is None and not isinstance(size, int):
+    size = dims_of(q)[-1]
+    if node.attr("scale") is not None:
+        return node.attr_float("scale")
+    if not isinstance(size, int):
         raise GradientError(
             f"The head size of Attention node {node.name!r} is not known before it runs. {LATER_LAYER}."
         )
-    return float(scale) if scale is not None else 1 / math.sqrt(float(size))
+    return 1 / math.sqrt(size)
 
 
 def _capped(op: Backward, node: NodeView, products: ir.Value) -> tuple[ir.Value, ir.Value | None]:
     """Return c tanh(S / c) and its derivative 1 - tanh^2(S / c), for a cap c that is not zero."""
-    cap = float(node.attr("softcap", 0.0))
+    cap = node.attr_float("softcap", 0.0)
     if cap == 0:
         return products, None
     t = op.Tanh(op.Mul(products, 1 / cap))
@@ -167,7 +169,7 @@ def _mask(op: Backward, node: NodeView, scores: ir.Value, lowest: float) -> tupl
         if known is None or not np.isfinite(known).all():
             allowed = op.Greater(bias, lowest)
             bias = op.Max(bias, lowest)
-    if node.attr("is_causal", 0):
+    if node.attr_flag("is_causal"):
         rows, columns = (op.arange(op.size_vector(scores, axis)) for axis in (2, 3))
         past = op.LessOrEqual(columns, op.Unsqueeze(rows, op.ints(1)))
         allowed = past if allowed is None else op.And(allowed, past)

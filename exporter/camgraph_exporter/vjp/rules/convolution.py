@@ -25,7 +25,7 @@ from camgraph_exporter.vjp.window import Window, spatial_shape, window_of
 @vjp("Conv")
 def conv(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = g convolved with the flipped kernel, its input and output channels swapped."""
-    x, w, group = node.x, node.input(1), int(node.attr("group", 1))
+    x, w, group = node.x, node.input(1), node.attr_int("group", 1)
     window = window_of(node, _static_kernel(w))
     if window.is_pointwise:
         # A 1x1 convolution keeps a gradient that is constant over space constant.
@@ -42,8 +42,8 @@ def conv_transpose(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     kernel = _static_kernel(w)
     window = _output_window(node, kernel)
     flat = op.flat(g, node.y)
-    common = {"strides": list(window.strides), "dilations": list(window.dilations), "group": int(node.attr("group", 1))}
-    extra = node.attr("output_padding") or [0] * window.rank
+    common = {"strides": list(window.strides), "dilations": list(window.dilations), "group": node.attr_int("group", 1)}
+    extra = node.attr_ints("output_padding", [0] * window.rank)
     # A convolution drops what remains behind its last window; output_padding adds a remainder that mostly is one.
     if (
         window.begin is not None
@@ -59,15 +59,16 @@ def conv_transpose(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 def _output_window(node: NodeView, kernel: list[int]) -> Window:
     """Read the window that slides over the output; it has no pads where `output_shape` makes them depend on sizes."""
     rank = len(kernel)
-    strides, dilations = tuple(node.attr("strides") or [1] * rank), tuple(node.attr("dilations") or [1] * rank)
-    window = Window(tuple(kernel), strides, dilations, None, None, str(node.attr("auto_pad", "NOTSET")))
-    if node.attr("output_shape"):
+    strides, dilations = (tuple(node.attr_ints(name, [1] * rank)) for name in ("strides", "dilations"))
+    window = Window(tuple(kernel), strides, dilations, None, None, node.attr_text("auto_pad", "NOTSET"))
+    if node.attr_ints("output_shape", []):
         return window
     if window.auto_pad in {"NOTSET", "VALID"}:
-        pads = (node.attr("pads") if window.auto_pad == "NOTSET" else None) or [0] * (2 * rank)
+        none = [0] * (2 * rank)
+        pads = node.attr_ints("pads", none) if window.auto_pad == "NOTSET" else none
     else:
         # The output has stride times the size of the input, whatever that is.
-        extra = node.attr("output_padding") or [0] * rank
+        extra = node.attr_ints("output_padding", [0] * rank)
         totals = [max(e + more - s, 0) for e, more, s in zip(window.extent, extra, strides, strict=True)]
         small, large = [total // 2 for total in totals], [total - total // 2 for total in totals]
         pads = small + large if window.auto_pad == "SAME_UPPER" else large + small
@@ -81,7 +82,7 @@ def _window_input(op: Backward, node: NodeView, window: Window, flat: ir.Value) 
     if window.begin is not None:
         begin = op.ints(*window.begin)
     else:
-        extra = op.ints(*(node.attr("output_padding") or [0] * window.rank))
+        extra = op.ints(*(node.attr_ints("output_padding", [0] * window.rank)))
         total = op.Max(op.Sub(op.Add(reach, extra), out), op.ints(0))
         half = op.Div(total, op.ints(2))
         begin = half if window.auto_pad == "SAME_UPPER" else op.Sub(total, half)

@@ -42,7 +42,7 @@ def einsum(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 def _read(node: NodeView) -> tuple[list[_Term], str, str]:
     """Return the operands and the output's letters, ellipses spelled out, and one more letter for the targets."""
-    equation = str(node.attr("equation")).replace(" ", "")
+    equation = node.attr_text("equation").replace(" ", "")
     left, arrow, right = equation.partition("->")
     values = [node.input(i) for i in range(node.num_inputs)]
     patterns = left.split(",")

@@ -24,7 +24,7 @@ _MATRIX_LIMIT = 1 << 16
 def gather(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = g put back at the indices; a pad, a gather or a product with a one-hot matrix, never a scatter."""
     x, indices = node.x, node.input(1)
-    axis, count = int(node.attr("axis", 0)) % node.rank, len(dims_of(indices))
+    axis, count = node.attr_int("axis", 0) % node.rank, len(dims_of(indices))
     g = op.full(g, node.y, range(axis, axis + count))
     if count == 0:
         g = op.Unsqueeze(g, op.ints(axis + 1))
@@ -55,9 +55,8 @@ def compress(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
             f"that. {LATER_LAYER}."
         )
     indices = np.flatnonzero(condition)
-    axis = node.attr("axis")
-    if axis is not None:
-        axis = int(axis) % node.rank
+    if node.attr("axis") is not None:
+        axis = node.attr_int("axis") % node.rank
         return _put_back(op, op.full(g, node.y, [axis]), node.x, axis, indices)
     flat = op.Reshape(node.x, op.ints(-1))
     return op.shaped(_put_back(op, op.full(g, node.y), flat, 0, indices), node.x)
@@ -101,10 +100,10 @@ def _gather_back(op: Backward, g: ir.Value, place: int, indices: np.ndarray[Any,
 @vjp("GatherElements", opset=16)
 def gather_elements(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = g added up at the indices, which differ from place to place."""
-    return add_elements(op, op.full(g, node.y), node.input(1), node.x, int(node.attr("axis", 0)) % node.rank)
+    return add_elements(op, op.full(g, node.y), node.input(1), node.x, node.attr_int("axis", 0) % node.rank)
 
 
 @vjp("GatherND", opset=16)
 def gather_nd(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = g added up at the index tuples."""
-    return add_slices(op, op.full(g, node.y), node.input(1), node.x, int(node.attr("batch_dims", 0)))
+    return add_slices(op, op.full(g, node.y), node.input(1), node.x, node.attr_int("batch_dims", 0))

@@ -40,7 +40,7 @@ def reshape(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 @vjp("Transpose")
 def transpose(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = g with the inverse permutation."""
-    perm = node.attr("perm") or list(range(node.rank))[::-1]
+    perm = node.attr_ints("perm", range(node.rank)[::-1])
     inverse = np.argsort(perm)
     return op.Transpose(g, perm=[0, *(int(axis) + 1 for axis in inverse)])
 
@@ -85,7 +85,7 @@ def _element(op: Backward, vector: ir.Value, index: int) -> ir.Value:
 @vjp("DepthToSpace")
 def depth_to_space(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = g, each block of places back in the channels."""
-    x, y, block = node.x, node.y, int(node.attr("blocksize"))
+    x, y, block = node.x, node.y, node.attr_int("blocksize")
     channels, height, width = dims_of(y)[1], dims_of(x)[2], dims_of(x)[3]
     g = op.full(g, y)
     sizes = [
@@ -97,20 +97,20 @@ def depth_to_space(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
         op.ints(block),
     ]
     blocks = reshape_to(op, g, sizes, (*dims_of(g)[:2], channels, height, block, width, block))
-    depth_first = node.attr("mode", "DCR") == "DCR"
+    depth_first = node.attr_text("mode", "DCR") == "DCR"
     return op.shaped(op.Transpose(blocks, perm=[0, 1, 4, 6, 2, 3, 5] if depth_first else [0, 1, 2, 4, 6, 3, 5]), x)
 
 
 @vjp("SpaceToDepth")
 def space_to_depth(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = DepthToSpace(g)."""
-    return op.unflat(op.DepthToSpace(op.flat(g, node.y), blocksize=int(node.attr("blocksize"))), node.x)
+    return op.unflat(op.DepthToSpace(op.flat(g, node.y), blocksize=node.attr_int("blocksize")), node.x)
 
 
 @vjp("ReverseSequence")
 def reverse_sequence(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = the same sequences of g reversed again; the operator wants batch and time in front, so targets go last."""
-    batch, time = int(node.attr("batch_axis", 1)), int(node.attr("time_axis", 0))
+    batch, time = node.attr_int("batch_axis", 1), node.attr_int("time_axis", 0)
     rank = node.rank
     last = op.Transpose(op.full(g, node.y, [batch, time]), perm=[*range(1, rank + 1), 0])
     reversed_ = op.ReverseSequence(last, node.input(1), batch_axis=batch, time_axis=time)

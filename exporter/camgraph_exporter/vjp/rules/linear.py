@@ -14,8 +14,8 @@ from camgraph_exporter.vjp.registry import Cotangents, vjp
 def gemm(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Y = alpha A' B' + beta C: dA' = alpha g B'^T, dB' = alpha A'^T g, dC = beta g."""
     a, b = node.input(0), node.input(1)
-    trans_a, trans_b = bool(node.attr("transA", 0)), bool(node.attr("transB", 0))
-    alpha, beta = float(node.attr("alpha", 1.0)), float(node.attr("beta", 1.0))
+    trans_a, trans_b = node.attr_flag("transA"), node.attr_flag("transB")
+    alpha, beta = node.attr_float("alpha", 1.0), node.attr_float("beta", 1.0)
     da = db = dc = None
     if node.needs(0):
         da = _rows(op, g, b, class_axis=0 if trans_b else 1)
@@ -59,7 +59,7 @@ def matmul(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 @vjp("Trilu")
 def trilu(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = the same triangle of g."""
-    return op.Trilu(op.full(g, node.y, [-2, -1]), node.optional(1), upper=int(node.attr("upper", 1)))
+    return op.Trilu(op.full(g, node.y, [-2, -1]), node.optional(1), upper=node.attr_int("upper", 1))
 
 
 def transposed(op: Backward, x: ir.Value) -> ir.Value:

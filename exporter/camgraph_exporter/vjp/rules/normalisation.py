@@ -22,12 +22,12 @@ from camgraph_exporter.vjp.registry import Cotangents, refuse_outputs, vjp
 @vjp("BatchNormalization")
 def batch_normalization(op: Backward, node: NodeView, g: ir.Value, *_running: ir.Value | None) -> Cotangents:
     """Dx = g scale / sqrt(var + eps): with running statistics it is a linear map a channel."""
-    if node.attr("training_mode", 0):
+    if node.attr_flag("training_mode"):
         raise GradientError(
             f"BatchNormalization node {node.name!r} is in training mode; export the model in evaluation mode."
         )
     scale, variance = node.input(1), node.input(4)
-    slope = op.Div(scale, op.Sqrt(op.Add(variance, float(node.attr("epsilon", 1e-5)))))
+    slope = op.Div(scale, op.Sqrt(op.Add(variance, node.attr_float("epsilon", 1e-5))))
     return op.Mul(g, _per_channel(op, node, slope))
 
 
@@ -35,7 +35,7 @@ def batch_normalization(op: Backward, node: NodeView, g: ir.Value, *_running: ir
 def instance_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """x_hat over space: dx = (h - mean(h) - x_hat mean(h x_hat)) / std with h = g scale."""
     axes = range(2, node.rank)
-    x_hat, inverse = _standardise(op, node.x, axes, float(node.attr("epsilon", 1e-5)))
+    x_hat, inverse = _standardise(op, node.x, axes, node.attr_float("epsilon", 1e-5))
     h = op.Mul(g, _per_channel(op, node, node.input(1)))
     return _destandardise(op, h, x_hat, inverse, axes)
 
@@ -45,8 +45,8 @@ def layer_normalization(op: Backward, node: NodeView, g: ir.Value | None, *stati
     """x_hat over the axes from `axis` on: dx as for x_hat with h = g scale; dscale = g x_hat, dbias = g."""
     refuse_outputs(node, statistics)
     assert g is not None
-    axes = range(int(node.attr("axis", -1)) % node.rank, node.rank)
-    x_hat, inverse = _standardise(op, node.x, axes, float(node.attr("epsilon", 1e-5)))
+    axes = range(node.attr_int("axis", -1) % node.rank, node.rank)
+    x_hat, inverse = _standardise(op, node.x, axes, node.attr_float("epsilon", 1e-5))
     h = op.Mul(g, node.input(1))
     dx = _destandardise(op, h, x_hat, inverse, axes) if node.needs(0) else None
     dscale = _scale_cotangent(op, node, g, x_hat) if node.needs(1) else None
@@ -56,9 +56,9 @@ def layer_normalization(op: Backward, node: NodeView, g: ir.Value | None, *stati
 @vjp("GroupNormalization", opset=18)
 def group_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """x_hat over the elements of a group of channels; scale is one a group before opset 21, one a channel since."""
-    x, groups = node.x, int(node.attr("num_groups"))
+    x, groups = node.x, node.attr_int("num_groups")
     rows = op.Reshape(x, op.ints(0, groups, -1))
-    x_hat, inverse = _standardise(op, rows, [2], float(node.attr("epsilon", 1e-5)))
+    x_hat, inverse = _standardise(op, rows, [2], node.attr_float("epsilon", 1e-5))
     h = op.Mul(g, _per_channel(op, node, node.input(1))) if node.opset >= 21 else g
     h = op.Reshape(op.full(h, x), op.ints(0, 0, groups, -1))
     h = op.Mul(h, op.Unsqueeze(node.input(1), op.ints(1))) if node.opset < 21 else h
@@ -68,9 +68,9 @@ def group_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents
 @vjp("RMSNormalization", opset=23)
 def rms_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """x_hat = x / rms: dx = (h - x_hat mean(h x_hat)) / rms with h = g scale; dscale = g x_hat."""
-    axes = range(int(node.attr("axis", -1)) % node.rank, node.rank)
+    axes = range(node.attr_int("axis", -1) % node.rank, node.rank)
     x = node.x
-    inverse = _inverse_root(op, op.mean(op.Mul(x, x), axes, keepdims=True), float(node.attr("epsilon", 1e-5)))
+    inverse = _inverse_root(op, op.mean(op.Mul(x, x), axes, keepdims=True), node.attr_float("epsilon", 1e-5))
     x_hat = op.Mul(x, inverse)
     h = op.Mul(g, node.input(1))
     along = op.Mul(x_hat, _mean(op, op.Mul(h, x_hat), axes))
@@ -81,7 +81,7 @@ def rms_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 @vjp("MeanVarianceNormalization")
 def mean_variance_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Y = (x - mean) / s with s = std + 1e-9: dx = (g - mean(g) - (x - mean) mean(g y) / std) / s."""
-    axes = [int(axis) % node.rank for axis in node.attr("axes", [0, 2, 3])]
+    axes = [axis % node.rank for axis in node.attr_ints("axes", [0, 2, 3])]
     centred = op.Sub(node.x, op.mean(node.x, axes, keepdims=True))
     std = op.Sqrt(op.mean(op.Mul(centred, centred), axes, keepdims=True))
     # Where all elements are equal, the centred ones are zero whatever they are divided by.
@@ -93,9 +93,9 @@ def mean_variance_normalization(op: Backward, node: NodeView, g: ir.Value) -> Co
 @vjp("LpNormalization")
 def lp_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Y = x / norm: dx = (g - n sum(g y)) / norm, n = y (p = 2) or sign(x) (p = 1); zero where the norm is zero."""
-    axis = int(node.attr("axis", -1)) % node.rank
+    axis = node.attr_int("axis", -1) % node.rank
     x, y = node.x, node.y
-    squared = int(node.attr("p", 2)) == 2
+    squared = node.attr_int("p", 2) == 2
     norm = op.reduce("ReduceL2" if squared else "ReduceL1", x, [axis], keepdims=True)
     zero = op.indicator(op.Equal(norm, 0), norm)
     inverse = op.Div(op.Sub(1, zero), op.Add(norm, zero))
@@ -109,13 +109,13 @@ def lrn(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
     mean' is the adjoint: a mean over the channels whose windows hold this one (Krizhevsky et al. 2012, section 3.3).
     """
-    alpha, beta = float(node.attr("alpha", 1e-4)), float(node.attr("beta", 0.75))
-    size = int(node.attr("size"))
+    alpha, beta = node.attr_float("alpha", 1e-4), node.attr_float("beta", 0.75)
+    size = node.attr_int("size")
     before, after = (size - 1) // 2, size - 1 - (size - 1) // 2
     x = node.x
     squares = _mean_of_channels(op, op.Mul(x, x), size, before, after)
     squares = reshape_to(op, squares, sizes_of(op, x, range(node.rank)), dims_of(x))
-    d = op.Add(op.Mul(squares, alpha), float(node.attr("bias", 1.0)))
+    d = op.Add(op.Mul(squares, alpha), node.attr_float("bias", 1.0))
     weighted = op.flat(op.Div(op.Mul(g, node.y), d), x)
     spread = op.shaped(_mean_of_channels(op, weighted, size, after, before), x)
     return op.Sub(op.Mul(g, op.Pow(d, -beta)), op.Mul(spread, op.Mul(x, 2 * alpha * beta)))

@@ -17,7 +17,7 @@ from camgraph_exporter.vjp.registry import Cotangents, vjp
 def pad(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = g without the border; the border's cotangents go to the elements that it repeats (edge, reflect, wrap)."""
     axes, pads = _axes(node), node.input(1)
-    mode = node.attr("mode", "constant")
+    mode = node.attr_text("mode", "constant")
     known = node.const(1)
     if known is not None and mode == "constant":
         begin, end = ([0] * node.rank for _ in range(2))
@@ -119,9 +119,7 @@ def _is_zero(op: Backward, count: ir.Value) -> bool:
 @vjp("CenterCropPad")
 def center_crop_pad(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = g padded where x was cropped and cropped where it was padded."""
-    chosen = node.attr("axes")
-    axes = [axis % node.rank for axis in chosen] if chosen is not None else list(range(node.rank))
-    for axis in axes:
+    for axis in (axis % node.rank for axis in node.attr_ints("axes", range(node.rank))):
         size, out = op.size_vector(node.x, axis), op.size_vector(node.y, axis)
         if dims_of(node.x)[axis] == dims_of(node.y)[axis]:
             continue

@@ -37,7 +37,7 @@ def global_max_pool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 def average_pool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = g / (elements in the window), added up where windows overlap."""
     x, y = node.x, node.y
-    window = window_of(node, node.attr("kernel_shape"))
+    window = window_of(node, node.attr_ints("kernel_shape"))
     if _covers_everything(window, x, y):
         return op.Div(g, float(math.prod(window.kernel)))
     shares = op.Div(op.full(g, y), _elements_in_window(op, node, window, dtype_of(g)))
@@ -48,7 +48,7 @@ def average_pool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 def lp_pool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = sign(x) |x|^(p-1) times g / y^(p-1), added up where windows overlap."""
     x, y = node.x, node.y
-    window = window_of(node, node.attr("kernel_shape"))
+    window = window_of(node, node.attr_ints("kernel_shape"))
     shares = _fold_ones(op, window, op.full(_per_norm(op, node, g), y), x, y)
     return op.Mul(shares, _signed_power(op, node))
 
@@ -70,7 +70,7 @@ def global_lp_pool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 def _per_norm(op: Backward, node: NodeView, g: ir.Value) -> ir.Value:
     """Divide by y^(p-1); a norm of zero divides by one, as what it is multiplied with is zero then."""
-    p = int(node.attr("p", 2))
+    p = node.attr_int("p", 2)
     if p == 1:
         return g
     y = op.Add(node.y, op.cast(op.Equal(node.y, 0), dtype_of(g)))
@@ -79,7 +79,7 @@ def _per_norm(op: Backward, node: NodeView, g: ir.Value) -> ir.Value:
 
 def _signed_power(op: Backward, node: NodeView) -> ir.Value:
     """Return sign(x) |x|^(p-1)."""
-    p, x = int(node.attr("p", 2)), node.x
+    p, x = node.attr_int("p", 2), node.x
     if p % 2 == 0:
         return x if p == 2 else op.Pow(x, float(p - 1))
     return op.Sign(x) if p == 1 else op.Mul(op.Sign(x), op.Pow(x, float(p - 1)))
@@ -88,7 +88,7 @@ def _signed_power(op: Backward, node: NodeView) -> ir.Value:
 @vjp("MaxUnpool")
 def max_unpool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = g gathered from the places that the elements were put at."""
-    window = window_of(node, node.attr("kernel_shape"))
+    window = window_of(node, node.attr_ints("kernel_shape"))
     if node.optional(2) is not None or any(s < k for s, k in zip(window.strides, window.kernel, strict=True)):
         raise GradientError(
             f"MaxUnpool node {node.name!r} has overlapping windows or an output_shape, which may overwrite or move "
@@ -107,7 +107,7 @@ def max_pool(op: Backward, node: NodeView, g: ir.Value, _indices: ir.Value | Non
     runtimes refuse.
     """
     x, y = node.x, node.y
-    window = window_of(node, node.attr("kernel_shape"))
+    window = window_of(node, node.attr_ints("kernel_shape"))
     taps = math.prod(window.kernel)
     winner = op.ArgMax(_patches(op, window, x, y), axis=2, keepdims=1)
     places = op.constant(np.arange(taps, dtype=np.int64).reshape(-1, *[1] * window.rank))
@@ -152,7 +152,7 @@ def _elements_in_window(op: Backward, node: NodeView, window: Window, dtype: ir.
     """Return how many elements each output averages over: a number, or a map that broadcasts over [*out]."""
     taps = float(math.prod(window.kernel))
     sizes, outs = static(dims_of(node.x)[2:]), static(dims_of(node.y)[2:])
-    include = bool(node.attr("count_include_pad", 0))
+    include = node.attr_flag("count_include_pad")
     if sizes is not None and outs is not None and window.begin is not None and window.end is not None:
         counts = np.ones(())
         for i in range(window.rank):
@@ -164,7 +164,7 @@ def _elements_in_window(op: Backward, node: NodeView, window: Window, dtype: ir.
             )
             counts = np.multiply.outer(counts, ((places >= low) & (places < high)).sum(axis=1))
         return taps if (counts == taps).all() else op.constant(counts.astype(dtype.numpy()))
-    if not node.attr("ceil_mode", 0) and (
+    if not node.attr_flag("ceil_mode") and (
         include or (window.begin is not None and not any(window.begin) and not any(window.end or ()))
     ):
         return taps

@@ -33,7 +33,7 @@ def dequantize_linear(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = g: small integers have the cotangent of the real numbers they stand for; g scale for an int32 sum."""
     if node.x.dtype != ir.DataType.INT32:
         return g
-    scale = scale_along(op, node.input(1), int(node.attr("axis", 1)), node.rank)
+    scale = scale_along(op, node.input(1), node.attr_int("axis", 1), node.rank)
     return op.Mul(g, scale)
 
 
@@ -119,8 +119,12 @@ def _refuse_channels_last(node: NodeView) -> None:
 
 
 def _refuse_flattening_softmax(node: NodeView) -> None:
-    opset = node.attr("opset", 13)
-    if node.op_type == "QLinearSoftmax" and opset < 13 and node.attr("axis", -1) not in (-1, len(dims_of(node.y)) - 1):
+    opset = node.attr_int("opset", 13)
+    if (
+        node.op_type == "QLinearSoftmax"
+        and opset < 13
+        and node.attr_int("axis", -1) not in (-1, len(dims_of(node.y)) - 1)
+    ):
         raise GradientError(
             f"QLinearSoftmax node {node.name!r} runs over several axes at once, as opsets below 13 had it, "
             "which has no derivative here. "

@@ -86,9 +86,9 @@ def cum_sum(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     if known is None:
         raise _at_run_time(node, "axis")
     axis = int(known.item()) % node.rank
-    reverse = 0 if node.attr("reverse", 0) else 1
+    reverse = 0 if node.attr_flag("reverse") else 1
     place = op.constant(np.asarray(axis + 1, dtype=np.int64))
-    return op.CumSum(op.full(g, node.y, [axis]), place, exclusive=int(node.attr("exclusive", 0)), reverse=reverse)
+    return op.CumSum(op.full(g, node.y, [axis]), place, exclusive=node.attr_int("exclusive", 0), reverse=reverse)
 
 
 def reduced_axes(node: NodeView) -> list[int]:
@@ -103,12 +103,12 @@ def reduced_axes(node: NodeView) -> list[int]:
         return sorted(axis % node.rank for axis in axes)
     if axes is None and node.optional(1) is not None:
         raise _at_run_time(node, "axes")
-    return [] if node.attr("noop_with_empty_axes", 0) else list(range(node.rank))
+    return [] if node.attr_flag("noop_with_empty_axes") else list(range(node.rank))
 
 
 def restore_axes(op: Backward, node: NodeView, value: ir.Value, axes: list[int], *, targets: int = 1) -> ir.Value:
     """Put reduced axes back with size 1, into a cotangent (`targets=1`) or a forward value (`targets=0`)."""
-    if node.attr("keepdims", 1) or not axes:
+    if node.attr_flag("keepdims", default=True) or not axes:
         return value
     return op.Unsqueeze(value, op.ints(*(axis + targets for axis in axes)))
 

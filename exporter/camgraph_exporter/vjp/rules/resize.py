@@ -61,8 +61,7 @@ def resize(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 def _resized_axes(node: NodeView) -> list[_Axis]:
     """Return the axes that may change."""
-    chosen = node.attr("axes")
-    axes = [axis % node.rank for axis in chosen] if chosen is not None else list(range(node.rank))
+    axes = [axis % node.rank for axis in node.attr_ints("axes", range(node.rank))]
     factors = _factors(node, axes)
     items = [_Axis(axis, i, factor) for i, (axis, factor) in enumerate(zip(axes, factors, strict=True))]
     return [item for item in items if not _is_untouched(node, item, len(axes))]
@@ -75,7 +74,7 @@ def _factors(node: NodeView, axes: list[int]) -> list[float | None]:
         return [None] * len(axes) if scales is None else [float(scale) for scale in scales]
     x, y = dims_of(node.x), dims_of(node.y)
     ratios = [_ratio(y[axis], x[axis]) for axis in axes]
-    policy = node.attr("keep_aspect_ratio_policy", "stretch")
+    policy = node.attr_text("keep_aspect_ratio_policy", "stretch")
     return ratios if policy == "stretch" else [_common_factor(node, axes, policy)] * len(axes)
 
 
@@ -113,14 +112,14 @@ def _is_untouched(node: NodeView, item: _Axis, count: int) -> bool:
 
 
 def _crops(node: NodeView) -> bool:
-    return bool(node.attr("coordinate_transformation_mode") == "tf_crop_and_resize")
+    return node.attr_text("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize"
 
 
 def _blocks(node: NodeView, resized: list[_Axis]) -> list[int] | None:
     """Return the factor of each spatial axis if each output block repeats one input element, else None."""
-    coordinates = node.attr("coordinate_transformation_mode", "half_pixel")
-    rounding = node.attr("nearest_mode", "round_prefer_floor")
-    if node.attr("mode", "nearest") != "nearest" or (coordinates, rounding) not in _REPEATS:
+    coordinates = node.attr_text("coordinate_transformation_mode", "half_pixel")
+    rounding = node.attr_text("nearest_mode", "round_prefer_floor")
+    if node.attr_text("mode", "nearest") != "nearest" or (coordinates, rounding) not in _REPEATS:
         return None
     factors = [1] * node.rank
     for item in resized:
@@ -178,7 +177,7 @@ def _roi(op: Backward, node: NodeView, item: _Axis) -> ir.Value:
 
 def _factor_differs_from_ratio(node: NodeView, item: _Axis) -> bool:
     """Tell whether a kept aspect ratio makes a factor other than output over input size, which scales must state."""
-    if node.attr("keep_aspect_ratio_policy", "stretch") == "stretch" or item.factor is None:
+    if node.attr_text("keep_aspect_ratio_policy", "stretch") == "stretch" or item.factor is None:
         return False
     size, out = dims_of(node.x)[item.axis], dims_of(node.y)[item.axis]
     if not isinstance(size, int) or not isinstance(out, int):

@@ -17,12 +17,12 @@ _END = 2**31 - 1
 @vjp("RotaryEmbedding", opset=23)
 def rotary_embedding(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = g turned back: dx1 = cos g1 + sin g2, dx2 = cos g2 - sin g1; features after the rotary ones pass."""
-    partial, interleaved = int(node.attr("rotary_embedding_dim", 0)), bool(node.attr("interleaved", 0))
+    partial, interleaved = node.attr_int("rotary_embedding_dim", 0), node.attr_flag("interleaved")
     cosine, sine = _per_token(op, node, 1), _per_token(op, node, 2)
     # The angles differ from token to token, so what is turned has all tokens; what is not turned must match it.
     h = op.full(g, node.y, None if partial else [-1])
     if node.rank == 3:
-        h = op.Reshape(h, op.ints(0, 0, 0, int(node.attr("num_heads")), -1))
+        h = op.Reshape(h, op.ints(0, 0, 0, node.attr_int("num_heads"), -1))
     size = partial or _head_size(node)
     first, second = _pairs(op, h, size, interleaved)
     dx1 = op.Add(op.Mul(first, cosine), op.Mul(second, sine))
@@ -38,7 +38,7 @@ def _head_size(node: NodeView) -> int:
         raise GradientError(
             f"The head size of RotaryEmbedding node {node.name!r} is not known before it runs. {LATER_LAYER}."
         )
-    return features if node.rank == 4 else features // int(node.attr("num_heads"))
+    return features if node.rank == 4 else features // node.attr_int("num_heads")
 
 
 def _per_token(op: Backward, node: NodeView, index: int) -> ir.Value:

@@ -67,10 +67,10 @@ def _through_grid(op: Backward, node: NodeView, g: ir.Value) -> ir.Value:
     Both are sampled by the operator itself, at the whole pixels before and behind: padding then does what it does in
     the forward part. The result is [T, N, *places, axes], x first.
     """
-    if node.attr("mode", "linear") not in _LINEAR:
+    if node.attr_text("mode", "linear") not in _LINEAR:
         raise GradientError(
             f"The grid of GridSample node {node.name!r} depends on the target layer, and there is a derivative for "
-            f"linear sampling only, not for {node.attr('mode')!r}. {LATER_LAYER}."
+            f"linear sampling only, not for {node.attr_text('mode')!r}. {LATER_LAYER}."
         )
     slopes = []
     for axis in range(node.rank - 1, 1, -1):
@@ -85,7 +85,7 @@ def _difference(op: Backward, node: NodeView, axis: int) -> ir.Value:
     scale = _pixels_per_unit(op, node, axis)
     coordinate = _coordinate(op, grid, place)
     # grid + 1 counts from the left edge; its pixels start half a pixel further unless corners are aligned.
-    offset = 0.0 if node.attr("align_corners", 0) else 0.5
+    offset = 0.0 if node.attr_flag("align_corners") else 0.5
     pixel = op.Floor(op.Sub(op.Mul(op.Add(coordinate, 1), scale), offset))
     samples = []
     for step in (1.0, 0.0):
@@ -99,7 +99,7 @@ def _pixels_per_unit(op: Backward, node: NodeView, axis: int) -> ir.Value | floa
     """The grid goes from -1 to 1: from centre to centre of the corners if they are aligned, else from edge to edge."""
     size = op.number(op.size_of(node.x, [axis]), node.input(1))
     covered = op.Sub(size, 1) if isinstance(size, ir.Value) else size - 1
-    size = covered if node.attr("align_corners", 0) else size
+    size = covered if node.attr_flag("align_corners") else size
     return op.Div(size, 2) if isinstance(size, ir.Value) else size / 2
 
 

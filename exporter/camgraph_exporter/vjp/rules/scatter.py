@@ -16,7 +16,7 @@ from camgraph_exporter.vjp.scatter import for_each_target, targets_first, target
 @vjp("ScatterElements")
 def scatter_elements(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dupdates = g at the indices; dx = g, without what was overwritten."""
-    adds, axis = _adds(node), int(node.attr("axis", 0)) % node.rank
+    adds, axis = _adds(node), node.attr_int("axis", 0) % node.rank
     indices, updates = node.input(1), node.input(2)
     dx = du = None
     if node.needs(0):
@@ -41,7 +41,7 @@ def scatter_nd(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 def _adds(node: NodeView) -> bool:
     """Tell whether updates are added to what is there, rather than written over it."""
-    reduction = node.attr("reduction", "none")
+    reduction = node.attr_text("reduction", "none")
     if reduction not in {"none", "add"}:
         raise GradientError(
             f"{node.op_type} node {node.name!r} has the reduction {reduction!r}, and there is no derivative for that. "
@@ -63,7 +63,7 @@ def _kept(op: Backward, node: NodeView, g: ir.Value) -> tuple[ir.Value, ir.Value
 @vjp("TopK")
 def top_k(op: Backward, node: NodeView, g: ir.Value, _indices: ir.Value | None = None) -> Cotangents:
     """Dx = g at the chosen places, zero elsewhere. No place is chosen twice: a ScatterElements without reduction."""
-    axis = int(node.attr("axis", -1)) % node.rank
+    axis = node.attr_int("axis", -1) % node.rank
     indices = for_each_target(op, node.output(1))
     return op.ScatterElements(op.zeros_like(node.x, g), indices, op.full(g, node.y), axis=axis + 1)
 
@@ -74,7 +74,7 @@ def one_hot(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     if not node.needs(2):
         return NO_FLOW
     unit = op.constant(np.asarray([0, 1], dtype=dtype_of(g).numpy()))
-    hot = op.OneHot(node.input(0), node.input(1), unit, axis=int(node.attr("axis", -1)))
+    hot = op.OneHot(node.input(0), node.input(1), unit, axis=node.attr_int("axis", -1))
     hot.shape = node.y.shape
     axes = range(len(dims_of(node.y)))
     shares = [op.sum_over(op.Mul(g, mask), node.y, axes) for mask in (op.Sub(1, hot), hot)]

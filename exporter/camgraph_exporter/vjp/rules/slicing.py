@@ -15,7 +15,7 @@ from camgraph_exporter.vjp.registry import NO_FLOW, Cotangent, Cotangents, vjp
 @vjp("Concat")
 def concat(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Each input gets its part of g."""
-    axis = int(node.attr("axis")) % len(dims_of(node.y))
+    axis = node.attr_int("axis") % len(dims_of(node.y))
     if node.num_inputs == 1 or not op.is_full(g, node.y, [axis]):
         return [g if dims_of(node.input(i))[axis] != 0 else NO_FLOW for i in range(node.num_inputs)]
     parts: list[Cotangent] = []
@@ -30,7 +30,7 @@ def concat(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 @vjp("Split")
 def split(op: Backward, node: NodeView, *gs: ir.Value | None) -> Cotangents:
     """Dx = the cotangents of the parts, joined; parts that do not matter count as zero."""
-    axis = int(node.attr("axis", 0)) % node.rank
+    axis = node.attr_int("axis", 0) % node.rank
     used = [(i, g) for i, g in enumerate(gs) if g is not None]
     first, last = used[0][0], used[-1][0]
     # Axes on which all parts are un-expanded stay so, unless zeros come in between.

@@ -12,7 +12,7 @@ from camgraph_exporter.vjp.registry import Cotangents, vjp
 @vjp("Softmax")
 def softmax(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = y (g - sum(g y))."""
-    axis = int(node.attr("axis", -1)) % node.rank + 1
+    axis = node.attr_int("axis", -1) % node.rank + 1
     weighted = op.Mul(g, node.y)
     return op.Sub(weighted, op.Mul(op.sum(weighted, [axis], keepdims=True), node.y))
 
@@ -20,6 +20,6 @@ def softmax(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 @vjp("LogSoftmax")
 def log_softmax(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = g - exp(y) sum(g)."""
-    axis = int(node.attr("axis", -1)) % node.rank
+    axis = node.attr_int("axis", -1) % node.rank
     full = op.full(g, node.y, [axis])
     return op.Sub(full, op.Mul(op.sum(full, [axis + 1], keepdims=True), op.Exp(node.y)))

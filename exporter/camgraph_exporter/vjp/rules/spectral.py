@@ -22,7 +22,7 @@ _AXIS_IS_INPUT = 20
 def dft(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Y = F x: dx = L F^-1 g; y = F^-1 x: dx = F g / L. One-sided frequencies count once forward and twice inverse."""
     axis, last = _axis(node), node.rank - 1
-    inverse, onesided = bool(node.attr("inverse", 0)), bool(node.attr("onesided", 0))
+    inverse, onesided = node.attr_flag("inverse"), node.attr_flag("onesided")
     g = op.full(g, node.y, [axis, last])
     if inverse:
         length = op.size_vector(node.y, axis)
@@ -40,7 +40,7 @@ def dft(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
 
 def _axis(node: NodeView) -> int:
     if node.opset < _AXIS_IS_INPUT:
-        return int(node.attr("axis", 1)) % node.rank
+        return node.attr_int("axis", 1) % node.rank
     known = node.const(2)
     return (-2 if known is None else int(known)) % node.rank
 
