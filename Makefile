@@ -36,6 +36,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/buf lint
 	$(BIN)/python scripts/generate_stubs.py --check
+	$(BIN)/python scripts/generate_operators.py --check
 	$(BIN)/hadolint Dockerfile
 	git ls-files -z '*.md' | xargs -0 $(BIN)/mdformat --check
 
@@ -43,9 +44,10 @@ lint: $(VENV)/.installed-dev
 proto: $(VENV)/.installed-dev
 	$(BIN)/python scripts/generate_stubs.py
 
-# Regenerates the pages of docs/ that say what the code has.
+# Regenerates the pages of docs/ that say what the code has, and the types of the emitter's operators.
 pages: $(VENV)/.installed-dev
 	$(BIN)/python scripts/generate_pages.py
+	$(BIN)/python scripts/generate_operators.py
 
 # Explainable graph against plain forward pass; minutes.
 bench: $(VENV)/.installed-demo

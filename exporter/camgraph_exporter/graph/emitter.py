@@ -7,7 +7,7 @@ subexpressions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,9 +17,8 @@ import onnx_ir as ir
 from onnx.reference import ReferenceEvaluator
 
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of, static, unknown
+from camgraph_exporter.graph.standard_operators import Argument, StandardOperators
 from camgraph_exporter.graph.traits import Trait, named
-
-Argument = ir.Value | np.ndarray[Any, Any] | float | int | None
 
 # Larger results of constant operators stay nodes: every runtime folds them at load, and the file keeps one copy of the
 # weights.
@@ -29,11 +28,12 @@ _FOLD_LIMIT = 4096
 _INFERS_FROM = {"Reshape": 14}
 
 
-class Emitter:
+class Emitter(StandardOperators):
     """Appends nodes to `graph` at the graph's own opset.
 
-    `op.<OpType>(*inputs, **attributes)` emits any operator of ai.onnx with one output. Python and NumPy
-    numbers among the inputs become constants in the element type of the first tensor input.
+    `op.<OpType>(*inputs, **attributes)` emits any operator of ai.onnx and returns its first output, with the signature
+    that the standard gives it. Python and NumPy numbers among the inputs become constants in the element type of the
+    first tensor input.
     """
 
     def __init__(self, graph: ir.Graph, *, prefix: str = "camgraph") -> None:
@@ -50,15 +50,6 @@ class Emitter:
         self._emitted: dict[tuple[Any, ...], tuple[ir.Value, ...]] = {}
 
     # --- emitting -----------------------------------------------------------------------------------------------
-
-    def __getattr__(self, op_type: str) -> Callable[..., ir.Value]:
-        if not op_type[0].isupper():
-            raise AttributeError(op_type)
-
-        def emit(*inputs: Argument, **attributes: Any) -> ir.Value:
-            return self.emit(op_type, inputs, attributes)[0]
-
-        return emit
 
     def emit(
         self, op_type: str, inputs: Sequence[Argument], attributes: dict[str, Any] | None = None, *, outputs: int = 1

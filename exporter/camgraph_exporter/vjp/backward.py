@@ -17,7 +17,8 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import dims_of, matching_axes
-from camgraph_exporter.graph.emitter import Argument, Emitter
+from camgraph_exporter.graph.emitter import Emitter
+from camgraph_exporter.graph.standard_operators import Argument
 from camgraph_exporter.quantised.forms import Quantisation
 from camgraph_exporter.quantised.residuals import Residuals
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -220,7 +221,7 @@ def _transposed(
     op: Backward, window: Window, patches: ir.Value, kernel: ir.Value, x: ir.Value, y: ir.Value, group: int
 ) -> ir.Value:
     """One ConvTranspose; where spatial sizes are dynamic, its result is made large enough and cut at run time."""
-    common = {"strides": list(window.strides), "dilations": list(window.dilations), "group": group}
+    common: dict[str, Any] = {"strides": list(window.strides), "dilations": list(window.dilations), "group": group}
     sizes, outs = static(dims_of(x)[2:]), static(dims_of(y)[2:])
     if sizes is not None and outs is not None and window.begin is not None and window.end is not None:
         covered = [(o - 1) * s + e for o, s, e in zip(outs, window.strides, window.extent, strict=True)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -42,7 +43,11 @@ def conv_transpose(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     kernel = _static_kernel(w)
     window = _output_window(node, kernel)
     flat = op.flat(g, node.y)
-    common = {"strides": list(window.strides), "dilations": list(window.dilations), "group": node.attr_int("group", 1)}
+    common: dict[str, Any] = {
+        "strides": list(window.strides),
+        "dilations": list(window.dilations),
+        "group": node.attr_int("group", 1),
+    }
     extra = node.attr_ints("output_padding", [0] * window.rank)
     # A convolution drops what remains behind its last window; output_padding adds a remainder that mostly is one.
     if (

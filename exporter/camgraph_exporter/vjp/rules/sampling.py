@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import onnx_ir as ir
 
 from camgraph_exporter.errors import LATER_LAYER, GradientError
@@ -124,7 +126,7 @@ def _times(a: Dim, b: Dim) -> Dim:
     return a * b if isinstance(a, int) and isinstance(b, int) else f"{a}*{b}"
 
 
-def _attributes(node: NodeView) -> dict[str, object]:
+def _attributes(node: NodeView) -> dict[str, Any]:
     return {name: node.attr(name) for name in ("mode", "padding_mode", "align_corners")}
 
 
