@@ -292,7 +292,7 @@ def test_a_wrong_scale_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """The certificate can fail: a surrogate that is not the model does not round to the model's integers."""
     from camgraph_exporter.quantised import forms  # noqa: PLC0415 - only broken here
 
-    right = forms._FORMS["", "QLinearConv"]
+    right = forms.FORMS["", "QLinearConv"]
 
     def wrong(node: Any) -> Any:
         form = right(node)
@@ -300,7 +300,7 @@ def test_a_wrong_scale_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         scale = dataclasses.replace(w.quantisation, factor=1.3)
         return dataclasses.replace(form, operands=(x, dataclasses.replace(w, quantisation=scale), *bias))
 
-    monkeypatch.setitem(forms._FORMS, ("", "QLinearConv"), wrong)
+    monkeypatch.setitem(forms.FORMS, ("", "QLinearConv"), wrong)
     model = quantise(float_net(BRANCHES), Quantiser("QOperator"))
     with pytest.raises(CertificateError, match="quantised-surrogate is off"):
         _export(model, tmp_path, "stem")
