@@ -41,6 +41,16 @@ class ServerConfig:
     fast_int8: Annotated[
         bool, Setting("Keep onnxruntime's default 8-bit kernels, also where they saturate on this CPU.")
     ] = False
+    trial_load: Annotated[
+        bool,
+        Setting(
+            "Do not open each file in a process of its own first, which a damaged file may end.",
+            option="--no-trial-load",
+        ),
+    ] = True
+    load_timeout: Annotated[float, Setting("Seconds that one model may take to load in the trial before.", above=0)] = (
+        300.0
+    )
     workers: Annotated[
         int, Setting("Number of requests processed at the same time. 0 means the usable CPUs.", at_least=0)
     ] = 0

@@ -10,4 +10,4 @@ class BindError(CamgraphError):
 
 
 class RepositoryError(CamgraphError):
-    """A model repository that does not exist, or has no model at all."""
+    """A model repository that does not exist or cannot be read."""

@@ -8,7 +8,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import grpc
@@ -22,6 +21,7 @@ from camgraph_server.models.explaining import COPIES, Room
 from camgraph_server.models.loading import load_explainer, memory_limit, worker_count
 from camgraph_server.models.model import ModelState
 from camgraph_server.models.repository import ModelRepository
+from camgraph_server.models.trial import Trial
 from camgraph_server.observe.log import log_event
 from camgraph_server.scheduling.gate import Gate
 from camgraph_server.scheduling.scheduler import Scheduler
@@ -50,11 +50,12 @@ class Server:
             loader: Makes an explainer of a file; by default with the config's device and limits.
 
         Raises:
-            NotFoundError: The model repository does not exist or is empty.
+            RepositoryError: The model repository does not exist or cannot be read.
         """
         self.config = config
         self.address = ""
-        self.repository = ModelRepository(config.model_repository, loader or partial(load_explainer, config))
+        self._trial = Trial(config, config.load_timeout) if config.trial_load and loader is None else None
+        self.repository = ModelRepository(config.model_repository, loader or self._load_explainer)
         self._scheduler = Scheduler(worker_count(config), config.queue_capacity)
         self._gate = Gate()
         self._health = HealthServicer()
@@ -75,6 +76,8 @@ class Server:
         await self._health.set(self._statuses())
         await self._server.start()
         await self._load()
+        if self._trial is not None:
+            await asyncio.to_thread(self._trial.close)
         await self._health.set(self._statuses())
         if self.config.port_file is not None:
             self.config.port_file.write_text(f"{self.address.rpartition(':')[2]}\n", encoding="utf-8")
@@ -89,6 +92,8 @@ class Server:
         """
         began = time.monotonic()
         self.repository.stop_loading()
+        if self._trial is not None:
+            await asyncio.to_thread(self._trial.close)
         await self._health.stop()
         self._gate.close()
         drained = await self._gate.drained(self.config.grace)
@@ -122,6 +127,11 @@ class Server:
             starting.cancel()
             stopping.cancel()
         return drained
+
+    def _load_explainer(self, path: Path) -> Explainer:
+        if self._trial is not None:
+            self._trial.check(path)
+        return load_explainer(self.config, path)
 
     async def _load(self) -> None:
         """Loads the models on a thread of its own: health checks are answered meanwhile, and a stop does not wait."""

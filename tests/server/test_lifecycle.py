@@ -18,7 +18,7 @@ from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_runtime import DeviceError, Explainer
 from camgraph_server.config import ServerConfig
-from camgraph_server.errors import BindError, RepositoryError
+from camgraph_server.errors import BindError
 from camgraph_server.lifecycle import Server
 from camgraph_server.models.repository import ModelState
 from support.serving import (
@@ -243,9 +243,20 @@ async def test_port_that_is_taken(repository):
         await second.stop()
 
 
-def test_empty_repository_is_refused(tmp_path):
-    with pytest.raises(RepositoryError, match="No model found"):
-        Server(ServerConfig(tmp_path))
+async def test_an_empty_repository_is_a_state(tmp_path, connect):
+    with server_process(tmp_path) as process:
+        channel = connect(process.address)
+        assert await check(health_pb2_grpc.HealthStub(channel)) == NOT_SERVING
+        stub = ExplanationServiceStub(channel)
+        assert not (await stub.ListModels(pb.ListModelsRequest(), timeout=PATIENCE)).models
+        with pytest.raises(grpc.RpcError) as caught:
+            await stub.Explain(small(), timeout=PATIENCE)
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+        assert "has no model" in caught.value.details()
+        process.signal(signal.SIGTERM)
+        code, log = await asyncio.to_thread(process.wait)
+    assert code == 0
+    assert "there is no model" in log
 
 
 async def test_missing_device_stops_the_start(repository):
@@ -295,15 +306,10 @@ async def test_broken_models_do_not_keep_the_others_from_serving(repository, con
 def test_command_line_errors(tmp_path, repository):
     missing = run_camgraph("serve", "--model-repository", str(tmp_path / "nowhere"))
     assert missing.returncode == 2
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    nothing = run_camgraph("serve", "--model-repository", str(empty))
-    assert nothing.returncode == 1
-    assert nothing.stderr.startswith("Error: No model found in ")
     half = run_camgraph("serve", "--model-repository", str(repository), "--tls-cert", __file__)
     assert half.returncode == 2
     assert "tls-key" in half.stderr
-    for result in (missing, nothing, half):
+    for result in (missing, half):
         assert "Traceback" not in result.stderr
 
 

@@ -128,8 +128,11 @@ def test_finding(tmp_path):
 def test_directory_that_is_missing_or_empty(tmp_path):
     with pytest.raises(RepositoryError, match="not a directory"):
         ModelRepository(tmp_path / "nowhere", Explainer)
-    with pytest.raises(RepositoryError, match="No model found"):
-        ModelRepository(tmp_path, Explainer)
+    empty = ModelRepository(tmp_path, Explainer)
+    empty.load()
+    assert empty.models == []
+    with pytest.raises(NotFoundError, match="has no model"):
+        empty.find("")
 
 
 def test_a_graph_that_does_not_run_is_found_at_the_start(tmp_path):

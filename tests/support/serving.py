@@ -66,7 +66,7 @@ def write_certificate(folder: Path) -> tuple[Path, Path, Path]:
 async def running_server(
     repository: Path, loader: Callable[[Path], Explainer] | None = None, **settings: Any
 ) -> AsyncIterator[Server]:
-    settings = {"listen": "127.0.0.1:0", "workers": 2, "grace": 5.0} | settings
+    settings = {"listen": "127.0.0.1:0", "workers": 2, "grace": 5.0, "trial_load": False} | settings
     server = Server(ServerConfig(model_repository=repository, **settings), loader)
     await server.start()
     try:
@@ -140,7 +140,8 @@ class GatedLoader:
 class ServerProcess:
     """`camgraph serve` as a user starts it."""
 
-    def __init__(self, repository: Path, *options: str) -> None:
+    def __init__(self, repository: Path, *options: str, trial: bool = False) -> None:
+        options = options if trial else ("--no-trial-load", *options)
         arguments = ["serve", "--model-repository", str(repository), "--listen", "127.0.0.1:0", *options]
         self.process = subprocess.Popen(
             camgraph_command(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -169,8 +170,8 @@ class ServerProcess:
 
 
 @contextlib.contextmanager
-def server_process(repository: Path, *options: str) -> Iterator[ServerProcess]:
-    process = ServerProcess(repository, *options)
+def server_process(repository: Path, *options: str, trial: bool = False) -> Iterator[ServerProcess]:
+    process = ServerProcess(repository, *options, trial=trial)
     try:
         yield process
     finally:

@@ -1,29 +1,18 @@
-"""Models on disk become explainers.
-
-A repository is a directory with any mix of::
-
-    NAME.onnx                   version 1
-    NAME/model.onnx             version 1
-    NAME/VERSION/model.onnx     VERSION is a decimal number
-
-Hidden entries and other files are ignored. A model that cannot be loaded is listed as failed, with the
-reason, and the others serve.
-"""
+"""The models of a directory: found, loaded, looked up."""
 
 from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from camgraph_core.errors import CamgraphError, DeviceError, InvalidInputError, NotFoundError
 from camgraph_runtime import Explainer
-from camgraph_server.errors import RepositoryError
+from camgraph_server.models.discovery import MODEL_FILE, discover
 from camgraph_server.models.model import Model, ModelState
 from camgraph_server.observe.log import log_event
 
-MODEL_FILE = "model.onnx"
 _LONGEST_NAME = 100
 _log = logging.getLogger("camgraph.repository")
 
@@ -41,13 +30,12 @@ class ModelRepository:
             loader: makes an explainer of an explainable graph's file.
 
         Raises:
-            RepositoryError: the directory does not exist or holds no model at all.
+            RepositoryError: the directory does not exist or cannot be read.
         """
         self._loader = loader
         self._is_stopping = False
-        self._models = _discover(directory)
-        if not self._models:
-            raise RepositoryError(f"No model found in {directory}: put NAME.onnx or NAME/VERSION/{MODEL_FILE} there.")
+        self._directory = directory
+        self._models = discover(directory)
 
     @property
     def models(self) -> list[Model]:
@@ -60,6 +48,8 @@ class ModelRepository:
         Raises:
             DeviceError: the device is not to be had, for whichever model.
         """
+        if not self._models:
+            log_event(_log, logging.WARNING, "there is no model", path=str(self._directory))
         for model in self._models:
             if self._is_stopping:
                 return
@@ -78,6 +68,11 @@ class ModelRepository:
             InvalidInputError: no name was given, and there is more than one model.
             NotFoundError: no such model, or no such version of it.
         """
+        if not self._models:
+            raise NotFoundError(
+                f"This server has no model. Put NAME.onnx or NAME/VERSION/{MODEL_FILE} into its repository, and start "
+                "it again."
+            )
         versions = [model for model in self._models if model.name == (name or self._only_name())]
         if not versions:
             raise NotFoundError(f"There is no model {name!r} here; the server has {self._names_like(name)}.")
@@ -129,48 +124,3 @@ def _log_state(model: Model) -> None:
         version=model.version,
         reason=model.reason or None,
     )
-
-
-def _discover(directory: Path) -> list[Model]:
-    if not directory.is_dir():
-        raise RepositoryError(f"The model repository {directory} is not a directory.")
-    found: dict[tuple[str, str], Model] = {}
-    for entry in sorted(directory.iterdir()):
-        for model in _models_of(entry):
-            first = found.setdefault((model.name, model.version), model)
-            if first is not model:
-                first.fail(f"It is there twice, as {first.path} and as {model.path}: keep one.")
-    return sorted(found.values(), key=lambda model: (model.name, _order(model.version)))
-
-
-def _models_of(entry: Path) -> Iterator[Model]:
-    """The models that one entry of the repository stands for."""
-    if entry.name.startswith("."):
-        return
-    if entry.is_dir():
-        yield from _versions_of(entry)
-    elif entry.suffix == ".onnx":
-        yield Model(entry.stem, "1", entry)
-
-
-def _versions_of(folder: Path) -> Iterator[Model]:
-    candidates = [folder / MODEL_FILE, *sorted(folder.glob(f"[!.]*/{MODEL_FILE}"))]
-    files = [path for path in candidates if path.is_file()]
-    for path in files:
-        version = "1" if path.parent == folder else path.parent.name
-        model = Model(folder.name, version, path)
-        if not _is_version(version):
-            model.fail(f"{path.parent} is not a version: name it by a decimal number such as 1.")
-        yield model
-    if not files:
-        model = Model(folder.name, "1", folder / MODEL_FILE)
-        model.fail(f"{folder} holds no {MODEL_FILE}, neither itself nor in a folder named by a version.")
-        yield model
-
-
-def _is_version(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and str(int(text)) == text
-
-
-def _order(version: str) -> tuple[int, str]:
-    return (int(version), version) if _is_version(version) else (-1, version)

@@ -113,6 +113,8 @@ class Scheduler:
         except asyncio.CancelledError:
             self._drop(job)
             raise
+        finally:
+            del job  # an error's traceback holds this frame, and would be held by the job
         return result
 
     def close(self, patience: float) -> bool:

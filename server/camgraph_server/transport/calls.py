@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from traceback import clear_frames
 from typing import Any, TypeAlias
 
 import grpc
@@ -101,6 +102,7 @@ class Calls:
                     call.status = grpc.StatusCode.OK.name
                 except Exception as error:  # whatever happened, the caller gets a status and the server lives on
                     refusal = Refusal.of(error)
+                    clear_frames(error.__traceback__)  # they hold the request, until the garbage collector comes
                     call.status, call.reason = refusal.status.name, refusal.text
                     await context.abort(refusal.status, refusal.text, refusal.trailers)
                 finally:
