@@ -69,7 +69,7 @@ class ReadModel:
 def load_fixed(source: Source, options: SourceOptions, layers: Sequence[Any] = ()) -> LoadedModel:
     """Load a model of any kind, as `frontends.source.load` does, and fix the inputs that the options name."""
     loaded = load(source, options, layers)
-    return fix_inputs(loaded, options.fixed, sizes=loaded.size)
+    return fix_inputs(loaded, options.fixed, sizes=loaded.open_size)
 
 
 def read(loaded: LoadedModel, options: ScoreOptions, *, labels: Sequence[str] = ()) -> ReadModel:
@@ -79,7 +79,7 @@ def read(loaded: LoadedModel, options: ScoreOptions, *, labels: Sequence[str] = 
         ExportError: the model cannot be used, or has no score.
 
     """
-    prepared = prepare_for(loaded.model, options, sizes=loaded.size)
+    prepared = prepare_for(loaded.model, options, sizes=loaded.open_size)
     num_labels = known_labels(loaded, labels)
     return ReadModel(loaded, prepared, find_score(prepared, options, num_labels=num_labels), options, num_labels)
 

@@ -225,7 +225,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], Any, str]] = {
         "A checkpoint is a dict, not a module; its weights may be in 'model'",
     ),
     "class": (lambda: wild.Net, _IMAGE, r"Net is a class, not a module. Give an instance, such as Net\(\)"),
-    "path": (lambda: "model.pt", _IMAGE, "A str is not a module"),
+    "number": (lambda: 3, _IMAGE, "A int is not a module"),
     "function": (lambda: torch.relu, _IMAGE, "is not a module"),
     "input missing": (wild.WithMeta, _IMAGE, "WithMeta also takes 'meta'. Give an example of every input"),
     "no image": (wild.Net, torch.zeros(3), "must be one image tensor"),

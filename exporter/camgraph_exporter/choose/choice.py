@@ -73,7 +73,7 @@ def choose_input(loaded: LoadedModel, prepared: PreparedModel, stated: Input) ->
 
     """
     completed, origin = merged(stated, loaded.stated)
-    made = make_input(prepared, completed, loaded.size)
+    made = make_input(prepared, completed, loaded.size, loaded.open_size)
     return MadeInput(made.spec, (*([origin] if origin else []), *made.notes))
 
 

@@ -37,13 +37,19 @@ class _Values:
     std: list[float]
 
 
-def make_input(prepared: PreparedModel, options: Input, size: tuple[int, int] | None = None) -> MadeInput:
+def make_input(
+    prepared: PreparedModel,
+    options: Input,
+    size: tuple[int, int] | None = None,
+    open_size: tuple[int, int] | None = None,
+) -> MadeInput:
     """Return how a photo becomes the input of a prepared model.
 
     Args:
         prepared: the model.
         options: what was stated.
-        size: height and width in pixels where the model leaves them open.
+        size: height and width in pixels that the user states.
+        open_size: height and width where the model and the user leave them open; 224 without it.
 
     Raises:
         UsageError: what was stated does not fit the model's input.
@@ -60,7 +66,7 @@ def make_input(prepared: PreparedModel, options: Input, size: tuple[int, int] | 
     told = None if expected is None else _told(expected, count, as_stored=order == "stored")
     is_told = told is not None and (not options.stated or _asks_for_shifted_pixels(options, expected))
     values = told if told is not None and is_told else _stated(options, preset, count)
-    height, width = _network_size([dim for i, dim in enumerate(dims) if i not in (0, axis)], size)
+    height, width = _network_size([dim for i, dim in enumerate(dims) if i not in (0, axis)], size, open_size)
     spec = pb.InputSpec(
         tensor=tensor_spec(image),
         layout=_LAYOUTS[axis],
@@ -159,7 +165,9 @@ def _check_levels(spec: pb.InputSpec) -> None:
         )
 
 
-def _network_size(dims: Sequence[int | str], size: tuple[int, int] | None) -> tuple[int, int]:
+def _network_size(
+    dims: Sequence[int | str], size: tuple[int, int] | None, open_size: tuple[int, int] | None
+) -> tuple[int, int]:
     known = [dim if isinstance(dim, int) else None for dim in dims]
     asked = size or (None, None)
     for have, want in zip(known, asked, strict=True):
@@ -168,7 +176,8 @@ def _network_size(dims: Sequence[int | str], size: tuple[int, int] | None) -> tu
                 f"The model's input is {known[0]} x {known[1]} pixels, but --input-size says {asked[0]} x {asked[1]}. "
                 "Leave the option out."
             )
-    height, width = (have or want or 224 for have, want in zip(known, asked, strict=True))
+    open_sizes = open_size or (224, 224)
+    height, width = (have or want or default for have, want, default in zip(known, asked, open_sizes, strict=True))
     return height, width
 
 

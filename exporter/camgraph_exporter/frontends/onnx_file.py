@@ -33,8 +33,8 @@ class LoadedModel:
         source: What the manifest says of where it came from.
         layers: Names of the layers that the user asked for: of tensors, keys of `aliases`, or `AUTO`.
         aliases: Names of parts of a module, and the tensors that they stand for.
-        size: Height and width in pixels, where the model leaves them open and the user or its preprocessing says them.
-        stated: How photos were prepared in training, where the source says it itself.
+        size: Height and width in pixels that the user states.
+        stated: How photos were prepared in training, where the source or the user's preprocessing says it.
         notes: Remarks for the user.
         map_labels: Class labels of the maps that it makes beside tensors, by the name of the map.
         file: The file, where its inputs and outputs are those of the model, so that it can be run beside it.
@@ -50,6 +50,11 @@ class LoadedModel:
     notes: tuple[str, ...] = ()
     map_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     file: Path | None = None
+
+    @property
+    def open_size(self) -> tuple[int, int] | None:
+        """Height and width in pixels where the model leaves them open, as far as anybody says them."""
+        return self.size or (self.stated.size if self.stated is not None else None)
 
 
 def load_onnx(path: str | Path) -> LoadedModel:

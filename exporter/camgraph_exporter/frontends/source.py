@@ -59,8 +59,7 @@ def _load_onnx(source: Any, options: SourceOptions, layers: Sequence[Any]) -> Lo
     if options.name:
         loaded.source.file_name = options.name
     stated = stated_preprocessing(None, options.preprocessing)
-    size = options.input_size or (stated.size if stated is not None else None)
-    return replace(loaded, layers=tuple(layers), size=size, stated=stated)
+    return replace(loaded, layers=tuple(layers), size=options.input_size, stated=stated)
 
 
 def _load_torch(source: Any, options: SourceOptions, layers: Sequence[Any]) -> LoadedModel:

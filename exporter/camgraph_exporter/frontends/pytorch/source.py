@@ -33,7 +33,7 @@ def load_source(source: Any, options: SourceOptions, layers: Sequence[Any]) -> L
         example = default_example(module, size)
     names = tuple(kinds.layer_name(module, layer) for layer in layers)
     loaded = load_module(module, example, layers=names, name=options.name, dynamic_size=options.dynamic_size)
-    return replace(loaded, layers=names, size=size, stated=stated)
+    return replace(loaded, layers=names, size=options.input_size, stated=stated)
 
 
 def load_file(path: Path, options: SourceOptions, layers: Sequence[Any]) -> LoadedModel:
