@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from camgraph_runtime import Explainer
-from support.tasks import TASKS, export_task, load
+from support.tasks import export_task, load
 from support.tiny_explainer import ONE, TINY
 
 
@@ -23,7 +23,18 @@ def task_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tasks")
 
 
+class TaskGraphs(dict[str, Explainer]):
+    """A graph of every task by its name, exported at first use with everything that can be asked of it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def __missing__(self, name: str) -> Explainer:
+        self[name] = load(export_task(name, self._folder))
+        return self[name]
+
+
 @pytest.fixture(scope="session")
 def task_graphs(task_folder: Path) -> dict[str, Explainer]:
-    """A graph of every task, exported with everything that can be asked of it."""
-    return {name: load(export_task(name, task_folder)) for name in TASKS}
+    return TaskGraphs(task_folder)
