@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from camgraph_core.types import AnyArray
-from camgraph_runtime.preprocess import Frame, Prepared
+from camgraph_runtime.preprocess import Frame, PreparedPhoto
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,6 @@ class NetworkInput:
 
     tensor: AnyArray
     frame: Frame
-    prepared: Prepared | None = None
+    prepared: PreparedPhoto | None = None
     decode_ms: float = 0.0
     preprocess_ms: float = 0.0

@@ -21,11 +21,11 @@ from camgraph_runtime.preprocess.opening import Encoded, ImageSource, open_image
 from camgraph_runtime.preprocess.picture import Picture, read_picture
 from camgraph_runtime.preprocess.tensor import check_spec, to_tensor
 
-__all__ = ["Frame", "ImageSource", "Picture", "Prepared", "Preprocessor", "Window", "decode", "decode_mask"]
+__all__ = ["Frame", "ImageSource", "Picture", "PreparedPhoto", "Preprocessor", "Window", "decode", "decode_mask"]
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedPhoto:
     """A photo made ready for the network.
 
     Attributes:
@@ -82,7 +82,7 @@ class Preprocessor:
             self._check_sizes(opened.possible_sizes)
         return read_picture(opened, self._spec, window)
 
-    def prepare(self, picture: Picture | ByteArray) -> Prepared:
+    def prepare(self, picture: Picture | ByteArray) -> PreparedPhoto:
         """Input tensor, picture and frame of an upright picture, or of an RGB photo uint8 [H, W, 3].
 
         Raises:
@@ -94,7 +94,9 @@ class Preprocessor:
         geometry = self._geometry((picture.pixels.shape[0], picture.pixels.shape[1]))
         pixels = geometry.apply(picture.pixels)
         tensor = to_tensor(pixels, self._spec)
-        return Prepared(tensor, replace(picture, pixels=pixels).photo, geometry.frame, picture.photo, picture.remarks)
+        return PreparedPhoto(
+            tensor, replace(picture, pixels=pixels).photo, geometry.frame, picture.photo, picture.remarks
+        )
 
     def _geometry(self, size: Size) -> Geometry:
         """What the spec does to photos of a size."""
