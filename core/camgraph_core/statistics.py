@@ -39,7 +39,7 @@ class MapStatistics:
 
     @classmethod
     def of(cls, *maps: FloatArray) -> Self:
-        """Statistics of the raw maps [h, w] of one explanation, one map a layer."""
+        """Statistics of the raw maps [h, w] of one explanation, one map per layer."""
         cells = np.concatenate([raw.ravel() for raw in maps])
         finite = cells[np.isfinite(cells)]
         nonfinite = finite.size < cells.size

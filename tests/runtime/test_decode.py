@@ -108,13 +108,13 @@ def test_palette_with_and_without_transparency() -> None:
     assert see_through[1, 3].tolist() == [0, 0, 255]
 
 
-def test_sixteen_bit_grey_keeps_its_upper_bits() -> None:
+def test_sixteen_bit_grey_is_scaled_to_eight() -> None:
     values = np.array([[0, 255, 256], [32768, 65280, 65535]], np.uint16)
     decoded = decode(encode(Image.fromarray(values)), max_pixels=LIMIT)
-    assert decoded[:, :, 0].tolist() == [[0, 0, 1], [128, 255, 255]]
+    assert decoded[:, :, 0].tolist() == [[0, 1, 1], [128, 254, 255]]
 
 
-def test_sixteen_bit_colour_keeps_its_upper_bits() -> None:
+def test_sixteen_bit_colour_is_scaled_to_eight() -> None:
     values = np.array([[[0, 256, 65535], [32768, 257, 4096]]], ">u2")
     assert decode(_png_16_bit_rgb(values), max_pixels=LIMIT).tolist() == [[[0, 1, 255], [128, 1, 16]]]
 

@@ -14,9 +14,10 @@ from camgraph_runtime.preprocess.window import check_window, has_sixteen_bits, s
 def decode(source: ImageSource, *, max_pixels: int, window: Window | None = None) -> ByteArray:
     """Decodes an image for people: upright, uint8 [H, W, 3], RGB.
 
-    Grey and palette become RGB, transparency is laid on white, CMYK is converted. 16 bits keep the upper 8 of those
-    that are used, and other values are spread as `camgraph_runtime.preprocess.window.spread` says. Of an array of other
-    channels the first three are taken, or the first.
+    It is what an `Explainer` for grey or colour photos shows. Grey and palette become RGB, transparency is laid on
+    white, CMYK is converted. 16 bits are scaled by those that are used, and other values are spread as
+    `camgraph_runtime.preprocess.window.spread` says. Of an array of other channels the first three are taken, or the
+    first.
 
     Args:
         source: Encoded bytes (of a picture, or of a NumPy file), the path of a file, an array [H, W] or [H, W, C], or
@@ -31,9 +32,21 @@ def decode(source: ImageSource, *, max_pixels: int, window: Window | None = None
     """
     check_window(window)
     pixels = _shown(read_colour(open_image(source, max_pixels=max_pixels)))
-    if window is None and has_sixteen_bits(pixels):
-        return to_show((pixels // ((used_white(pixels) + 1) // 256)).astype(np.uint8))
-    return to_show(spread(pixels, window).values)
+    return for_people(spread(pixels, window).values, white_of(pixels, window))
+
+
+def white_of(pixels: AnyArray, window: Window | None) -> float:
+    """The value that people see as white, on the scale of 0..255 that pixels are spread over.
+
+    It is below 255 for 16 bits of which the upper ones are not used, which would look black.
+    """
+    is_deep = window is None and has_sixteen_bits(pixels)
+    return used_white(pixels) * 255 / 65535 if is_deep else 255.0
+
+
+def for_people(values: AnyArray, white: float) -> ByteArray:
+    """Values on the scale of 0..255 as a picture for people, see `to_show`, in which ``white`` is 255."""
+    return to_show(values if white == 255 else values * np.float32(255 / white))
 
 
 def to_show(pixels: AnyArray) -> ByteArray:

@@ -10,11 +10,11 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError
 from camgraph_core.request import Window
 from camgraph_core.types import AnyArray, ByteArray
-from camgraph_runtime.preprocess.decode import to_show
+from camgraph_runtime.preprocess.decode import for_people, white_of
 from camgraph_runtime.preprocess.layout import channel_count
 from camgraph_runtime.preprocess.opening import Opened
 from camgraph_runtime.preprocess.pixels import read_colour, read_stored
-from camgraph_runtime.preprocess.window import check_window, has_sixteen_bits, spread, used_white
+from camgraph_runtime.preprocess.window import check_window, spread
 
 _GUESSED_DIVISOR = 255
 
@@ -27,8 +27,7 @@ class Picture:
         pixels: uint8 [H, W, C] or float32 [H, W, C]. Of grey and colour C is 1 or 3, and the scale 0..255; of stored
             channels it is the image's own.
         remarks: What the user should know, one sentence each.
-        white: The value that people see as white. It is below 255 for 16 bits of which the upper ones are not used,
-            which would look black.
+        white: The value that people see as white, see `white_of`.
 
     """
 
@@ -38,8 +37,8 @@ class Picture:
 
     @property
     def photo(self) -> ByteArray:
-        """The picture for people, see `to_show`."""
-        return to_show(self.pixels if self.white == 255 else self.pixels * np.float32(255 / self.white))
+        """The picture for people, see `for_people`."""
+        return for_people(self.pixels, self.white)
 
 
 def read_picture(opened: Opened, spec: pb.InputSpec, window: Window | None = None) -> Picture:
@@ -72,9 +71,7 @@ def _colour(pixels: AnyArray, window: Window | None) -> Picture:
     values = found.values
     if values.dtype == np.uint8 and channels == 1:
         values = np.repeat(values, 3, axis=2)
-    is_dark = window is None and has_sixteen_bits(pixels)
-    white = used_white(pixels) * 255 / 65535 if is_dark else 255.0
-    return Picture(values, (found.remark,) if found.remark else (), white)
+    return Picture(values, (found.remark,) if found.remark else (), white_of(pixels, window))
 
 
 def _stored(pixels: AnyArray, spec: pb.InputSpec, window: Window | None) -> Picture:
