@@ -13,10 +13,10 @@ from camgraph_exporter import Exported
 from camgraph_exporter.certificate import batches
 from camgraph_exporter.certificate.certify import certify
 from camgraph_exporter.certificate.checks import float32_close
-from camgraph_exporter.certificate.measures import relative_l2
 from camgraph_exporter.certificate.subject import Subject
 from camgraph_exporter.certificate.telling import draw_telling
 from camgraph_exporter.errors import CertificateError
+from camgraph_exporter.graph.measures import relative_l2
 from camgraph_runtime.run.engine import Engine
 from support.exporting import in_memory
 from support.nets import Net, trunk

@@ -11,9 +11,9 @@ import numpy as np
 import onnx
 import pytest
 
-from camgraph_exporter.certificate.measures import relative_l2
 from camgraph_exporter.errors import CertificateError, GradientError
 from camgraph_exporter.float64 import Float64Evaluator
+from camgraph_exporter.graph.measures import relative_l2
 from camgraph_exporter.vjp import registry
 from camgraph_runtime.run.engine import Engine
 from support.exporting import exported, images, run_graph

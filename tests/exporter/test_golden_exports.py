@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from camgraph_exporter import Input, export
-from camgraph_exporter.certificate.measures import relative_l2
+from camgraph_exporter.graph.measures import relative_l2
 from camgraph_runtime import Explainer
 from camgraph_runtime.run.engine import Engine
 

@@ -14,8 +14,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 from camgraph_exporter import export
-from camgraph_exporter.certificate.measures import relative_l2
 from camgraph_exporter.float64 import Float64Evaluator
+from camgraph_exporter.graph.measures import relative_l2
 from camgraph_runtime.run.engine import Engine
 from support.nets import CLASSES, Net, classifier, deep_classifier, trunk
 

@@ -11,11 +11,12 @@ import numpy as np
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.certificate.forward_values import ForwardRun
 from camgraph_exporter.certificate.layer_to_score import is_quantised, nudged
-from camgraph_exporter.certificate.measures import note_worst, relative_l2
+from camgraph_exporter.certificate.measures import note_worst
 from camgraph_exporter.certificate.outcome import make_check
 from camgraph_exporter.certificate.subject import Subject, gradient_outputs
 from camgraph_exporter.certificate.telling import draw_telling
 from camgraph_exporter.certificate.tolerance import batch_tolerance
+from camgraph_exporter.graph.measures import relative_l2
 from camgraph_exporter.targets.draw import Arrays
 
 NAME = "batch-and-targets"

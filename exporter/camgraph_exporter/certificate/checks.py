@@ -11,7 +11,7 @@ from camgraph_exporter.certificate.batches import batch_consistent
 from camgraph_exporter.certificate.differences import gradients_right
 from camgraph_exporter.certificate.forward_values import ForwardRun
 from camgraph_exporter.certificate.layer_to_score import comparison_of, is_quantised
-from camgraph_exporter.certificate.measures import note_worst, relative_l2, relative_to_largest
+from camgraph_exporter.certificate.measures import note_worst
 from camgraph_exporter.certificate.operators import operators_portable, operators_standard
 from camgraph_exporter.certificate.outcome import make_check
 from camgraph_exporter.certificate.registration import layer_registered
@@ -19,6 +19,7 @@ from camgraph_exporter.certificate.source_outputs import optimised_outputs, outp
 from camgraph_exporter.certificate.subject import Subject
 from camgraph_exporter.certificate.telling import draw_telling
 from camgraph_exporter.certificate.tolerance import gradient_tolerance
+from camgraph_exporter.graph.measures import relative_l2, relative_to_largest
 from camgraph_exporter.targets.draw import Arrays
 
 _SWITCH_TOLERANCE = 1e-6

@@ -86,6 +86,6 @@ def _slope(scores: Scores, base: np.ndarray, direction: np.ndarray, step: float)
     Their error is of second order in the step, which is small enough for that not to show in float64. The second number
     is the size below which a slope is lost in the rounding of the scores.
     """
-    ahead, behind = (scores(base + sign * step * direction) for sign in (1, -1))
-    noise = _NOISE * float(np.finfo(np.float64).eps * np.abs(ahead).max(initial=0.0) / step)
-    return np.asarray((ahead - behind) / (2 * step)), noise
+    up, down = (scores(base + sign * step * direction) for sign in (1, -1))
+    noise = _NOISE * float(np.finfo(np.float64).eps * np.abs(up).max(initial=0.0) / step)
+    return np.asarray((up - down) / (2 * step)), noise

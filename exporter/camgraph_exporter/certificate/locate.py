@@ -14,13 +14,14 @@ from camgraph_exporter.certificate.layer_to_score import is_quantised
 from camgraph_exporter.certificate.measures import slope_errors
 from camgraph_exporter.certificate.subject import Subject
 from camgraph_exporter.certificate.telling import draw_telling
+from camgraph_exporter.graph.measures import relative_to_largest
 from camgraph_exporter.graph.node_gradient import NodeGradient
 from camgraph_exporter.targets.draw import Arrays
 from camgraph_exporter.tasks import task_of
 
 _TOLERANCE = differences.TOLERANCE
 _STEP = 1e-6
-# Kinks at the real values are no faults: a second look is taken this far beside them, relative to their size.
+# Kinks at the real values are not faults: a second look is taken this far beside them, relative to their size.
 _NUDGE = 1e-3
 
 
@@ -89,8 +90,8 @@ def _input_error(subject: Subject, step: NodeGradient, values: Arrays, x: ir.Val
     outputs = [str(y.name) for y, _ in step.outputs]
     at = {k: subject.evaluator.run(outputs, {**base, name: base[name] + k * _STEP * size * direction}) for k in (-1, 1)}
     expected = np.zeros(())
-    for (y, g), ahead, behind in zip(step.outputs, at[1], at[-1], strict=True):
-        slope = (ahead - behind) / (2 * _STEP * size)
+    for (y, g), up, down in zip(step.outputs, at[1], at[-1], strict=True):
+        slope = (up - down) / (2 * _STEP * size)
         expected = expected + _pair(values[str(g.name)], slope, values[str(y.name)].shape)
     got, typical = np.zeros(()), np.zeros(())
     for value, g in step.inputs:
@@ -139,7 +140,7 @@ def _step_names(step: NodeGradient) -> list[str]:
 
 
 def _is_real(step: NodeGradient) -> bool:
-    """Tell whether the node computes with real numbers only: straight-through gradients are no derivatives."""
+    """Tell whether the node computes with real numbers only: straight-through gradients are not derivatives."""
     values = [*step.needed, *(y for y, _ in step.outputs)]
     return all(value.dtype is not None and value.dtype.is_floating_point() for value in values)
 
@@ -151,7 +152,7 @@ def _differs(whole: np.ndarray, singles: Sequence[np.ndarray], count: int) -> bo
     if whole.shape[0] != count or any(single.shape[1:] != whole.shape[1:] for single in singles):
         return False
     alone = np.concatenate([single[:1] for single in singles])
-    return bool(np.abs(whole[: len(alone)] - alone).max(initial=0) > _TOLERANCE * np.abs(alone).max(initial=0))
+    return relative_to_largest(whole[: len(alone)], alone) > _TOLERANCE
 
 
 def _names(model: onnx.ModelProto) -> set[str]:

@@ -1,4 +1,4 @@
-"""Checks of which operators were added. What the trained model itself uses is its own affair."""
+"""Checks of which operators were added. Operators of the trained model are not checked."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def operators_portable(subject: Subject) -> pb.Check:
 
 
 def is_portable(node: onnx.NodeProto) -> bool:
-    """Tell whether a node is no MaxPool with an Indices output, no scatter with a reduction and no control flow."""
+    """Tell whether a node is not a MaxPool with an Indices output, a scatter with a reduction, or control flow."""
     if has(node, Trait.SCATTERS):
         reduction = next((attribute.s for attribute in node.attribute if attribute.name == "reduction"), b"none")
         return reduction == b"none"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.certificate.measures import relative_to_largest
 from camgraph_exporter.certificate.outcome import make_check, make_statement
 from camgraph_exporter.certificate.subject import Subject
 from camgraph_exporter.certificate.tolerance import source_tolerance
+from camgraph_exporter.graph.measures import relative_to_largest
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -33,7 +33,7 @@ def optimised_outputs(subject: Subject) -> pb.Check:
     """(a) How far the outputs change as they are deployed, with what onnxruntime's optimisation makes of both graphs.
 
     The figure is stated, as the trained model by itself changes as much from one version or CPU to the next; only
-    numbers that are no longer finite fail. Outputs that are no real numbers, or have another number of rows, have no
+    numbers that are no longer finite fail. Outputs that are not real numbers, or have another number of rows, have no
     such figure.
     """
     pairs = _before_and_after(subject, optimize=True)

@@ -45,7 +45,7 @@ def _normalise(x: Array, mean: Array, variance: Array, scale: Array, bias: Array
 
 
 class GroupNormalization(Float64Op):
-    """Normalises groups of channels; scale and bias are one a group in opset 18, one a channel since 21.
+    """Normalises groups of channels; scale and bias have one value per group in opset 18 and one per channel since 21.
 
     `onnx.reference` builds this one's function body anew at every run.
     """

@@ -150,7 +150,7 @@ def _centred(x: Array, zero_point: Array | None, axis: int) -> Array:
 
 
 def _spread(value: Array, shape: Sequence[int], axis: int, block_size: int = 0) -> Array:
-    """Makes a scale or zero point broadcast to `shape`: a scalar, one an entry of `axis`, one a block."""
+    """Makes a scale or zero point broadcast to `shape`: a scalar, one per entry of `axis`, or one per block."""
     if value.size == 1:
         return value.reshape(())
     if block_size:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_ir as ir
-from onnx.reference import ReferenceEvaluator
 
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of, static, unknown
+from camgraph_exporter.graph.evaluate import evaluate_node
 from camgraph_exporter.graph.standard_operators import Argument, StandardOperators
 from camgraph_exporter.graph.traits import Trait, named
 
@@ -169,13 +169,12 @@ class Emitter(StandardOperators):
         if (not values and op_type != "Constant") or named(op_type).traits & Trait.COORDINATES:
             return None
         node = ir.node(
-            op_type, [ir.Value(name=f"x{i}") if v is not None else None for i, v in enumerate(values)], attributes
+            op_type,
+            [ir.Value(name=f"x{i}") if v is not None else None for i, v in enumerate(values)],
+            attributes,
+            num_outputs=outputs,
         )
-        proto = ir.to_proto(node)
-        proto.output[:] = [f"y{i}" for i in range(outputs)]
-        session = ReferenceEvaluator(_one_node_model(proto, self.opset))
-        feeds = {f"x{i}": array for i, array in enumerate(arrays) if array is not None}
-        results = session.run(None, feeds)
+        results = evaluate_node(node, arrays, self.opset)
         if not all(isinstance(array, np.ndarray | np.generic) and array.size <= _FOLD_LIMIT for array in results):
             return None
         return tuple(self.constant(np.asarray(array)) for array in results)
@@ -276,11 +275,3 @@ def _type_proto(value: ir.Value) -> onnx.TypeProto:
     assert value.dtype is not None, f"The element type of {value.name!r} is not known."
     dims: Dims | None = dims_of(value) if value.shape is not None else None
     return onnx.helper.make_tensor_type_proto(int(value.dtype), dims)
-
-
-def _one_node_model(node: onnx.NodeProto, opset: int) -> onnx.ModelProto:
-    def info(name: str) -> onnx.ValueInfoProto:
-        return onnx.helper.make_value_info(name, onnx.TypeProto())
-
-    graph = onnx.helper.make_graph([node], "fold", [info(n) for n in node.input if n], [info(n) for n in node.output])
-    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])

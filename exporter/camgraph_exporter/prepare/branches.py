@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnx
 import onnx_ir as ir
-from onnx.reference import ReferenceEvaluator
 from onnx_ir.passes import InPlacePass, PassResult, common
 
+from camgraph_exporter.graph.evaluate import evaluate_node
 from camgraph_exporter.graph.traits import Trait, has
 
 Array = np.ndarray[Any, Any]
@@ -48,7 +47,7 @@ def _inline_known(graph: ir.Graph, opset: int) -> bool:
 
 
 def _inline(graph: ir.Graph, node: ir.Node, name: str) -> None:
-    """Move the nodes of a branch in front of the If, let its users read the branch's outputs, and drop it."""
+    """Move the nodes of a branch before the If, let its users read the branch's outputs, and drop it."""
     branch = node.attributes[name].as_graph()
     _rename(graph, branch, prefix=str(node.name or node.outputs[0].name))
     for value in list(branch.initializers.values()):
@@ -122,7 +121,7 @@ def _evaluate(value: ir.Value | None, opset: int) -> Array | None:
     arrays = [_evaluate(x, opset) if x is not None else None for x in node.inputs]
     if any(array is None for array, x in zip(arrays, node.inputs, strict=True) if x is not None):
         return None
-    return _run(node, arrays, value, opset)
+    return _run(node, arrays, opset, list(node.outputs).index(value))
 
 
 def _static_shape(node: ir.Node) -> Array | None:
@@ -156,17 +155,9 @@ def _static_dimensions(node: ir.Node, opset: int) -> Array | None:
     return np.asarray(picked, dtype=np.int64).reshape(indices.shape)
 
 
-def _run(node: ir.Node, arrays: list[Array | None], value: ir.Value, opset: int) -> Array | None:
-    """Compute one node with the reference evaluator."""
-    proto = ir.to_proto(node)
-    proto.input[:] = [f"x{i}" if array is not None else "" for i, array in enumerate(arrays)]
-    infos = [onnx.helper.make_value_info(name, onnx.TypeProto()) for name in proto.input if name]
-    outputs = [onnx.helper.make_value_info(str(value.name), onnx.TypeProto())]
-    graph = onnx.helper.make_graph([proto], "condition", infos, outputs)
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
-    feeds = {f"x{i}": array for i, array in enumerate(arrays) if array is not None}
+def _run(node: ir.Node, arrays: list[Array | None], opset: int, output: int) -> Array | None:
+    """Compute one output of a node; None where that is not possible."""
     try:
-        results: Any = ReferenceEvaluator(model).run(None, feeds)
-    except Exception:
+        return np.asarray(evaluate_node(node, arrays, opset)[output])
+    except Exception:  # the reference implementation raises whatever its operators raise
         return None
-    return np.asarray(results[0])

@@ -16,6 +16,7 @@ from onnx_ir.passes import InPlacePass, PassResult
 
 from camgraph_exporter.graph.constants import add_constant
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.measures import relative_to_largest
 from camgraph_exporter.graph.passes import become, notes_of
 from camgraph_exporter.prepare.probing import probe_of, remember
 from camgraph_exporter.running.engine import load_engine, random_input
@@ -119,8 +120,7 @@ def _largest_change(model: ir.Model, plain: ir.Model, known: Probe) -> float:
 def _change(before: np.ndarray, after: np.ndarray) -> float:
     if not np.issubdtype(before.dtype, np.floating):
         return 0.0 if np.array_equal(before, after) else math.inf
-    error = np.abs(after.astype(np.float64) - before).max(initial=0) / max(np.abs(before).max(initial=0), 1e-30)
-    return float(error) if np.isfinite(error) else math.inf
+    return relative_to_largest(after, before)
 
 
 def can_be_written_out(node: ir.Node) -> bool:

@@ -122,7 +122,7 @@ def quantised_twin(value: ir.Value) -> ir.Value | None:
 
 
 def shown(value: ir.Value) -> ir.Value | None:
-    """Return the real numbers of the graph that show an integer value: behind it or, failing that, in front of it."""
+    """Return the real numbers of the graph that show an integer value: after it or, failing that, before it."""
     if value.dtype not in SMALL_INTEGERS:
         return value
     node = value.producer()

@@ -63,7 +63,7 @@ class HideIntegerMapsPass(InPlacePass):
 
 
 def _shown_by(value: ir.Value, opset: int) -> Quantisation | None:
-    """Return how a value is to be shown; None if it is no integer map or real numbers follow it anyway."""
+    """Return how a value is to be shown; None if it is not an integer map or real numbers follow it anyway."""
     node = value.producer()
     if (
         value.dtype not in SMALL_INTEGERS

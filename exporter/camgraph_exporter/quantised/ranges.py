@@ -1,9 +1,9 @@
-"""Where a quantiser may have clipped: bounds that the values in front of it cannot leave (interval arithmetic).
+"""Where a quantiser may have clipped: bounds that the values before it cannot leave (interval arithmetic).
 
 An integer at the end of its type may stand for anything beyond. Quantisation tools make use of that: they drop a ReLU
-or ReLU6 behind a convolution, a product or a sum, and let the quantiser clip instead. Behind a pooling or a mere move
-there is no activation to take the place of, and a sum of numbers that are not negative was not negative before it was
-quantised: there an integer at the end is an ordinary value.
+or ReLU6 after a convolution, a product or a sum, and let the quantiser clip instead. After a pooling or a mere move
+there is no activation to take the place of. A sum of numbers that are not negative was not negative before it was
+quantised. There an integer at the end is an ordinary value.
 """
 
 from __future__ import annotations

@@ -1,13 +1,11 @@
 """Forward values as the backward part reads them: real numbers, in a type wide enough, and the forward undisturbed.
 
-* A value that is quantised at once is not read: the deployed runtime computes it and its integers in one step, which
-another reader would
-  break apart, and the prediction would change. It is computed again where that is cheap, else taken from behind the
-  quantiser.
-* Quantised weights become real numbers by arithmetic on the integers. Runtimes compute that once, when they load the
-file, which onnxruntime
-  does not do for DequantizeLinear; and the file keeps one copy of the weights.
-* float16 and bfloat16 become float32, so that gradients neither overflow nor vanish.
+- A value that is quantised at once is not read. The deployed runtime computes it and its integers in one step, which
+  another reader would break apart, and the prediction would change. It is computed again where that is cheap, else read
+  after its dequantiser.
+- Quantised weights become real numbers by arithmetic on the integers. Runtimes compute that once, when they load the
+  file, which onnxruntime does not do for DequantizeLinear. The file keeps one copy of the weights.
+- float16 and bfloat16 become float32, so that gradients neither overflow nor vanish.
 """
 
 from __future__ import annotations
@@ -45,11 +43,11 @@ class Residuals:
         values = [value for node in nodes for value in (*node.inputs, *node.outputs) if value is not None]
         twins = ((value, quantised_twin(value)) for value in dict.fromkeys(values) if not value.is_initializer())
         # Before anything is emitted: a reader in the backward part must not hide that the value is only quantised.
-        self._behind_quantiser = {value: twin for value, twin in twins if twin is not None}
+        self._twins = {value: twin for value, twin in twins if twin is not None}
 
     def read(self, op: Emitter, value: ir.Value) -> ir.Value:
         """Return what stands for a forward value in the backward part."""
-        twin = self._behind_quantiser.get(value)
+        twin = self._twins.get(value)
         if twin is not None:
             return self._before_quantiser(op, value, twin)
         node = value.producer()
@@ -99,7 +97,7 @@ class Residuals:
 
 
 def is_absorbed(node: ir.Node) -> bool:
-    """Tell whether a runtime computes an activation in one step with the sum before and the quantiser behind."""
+    """Tell whether a runtime computes an activation in one step with the sum before it and the quantiser after it."""
     if not has(node, Trait.ABSORBED) or node.inputs[0] is None:
         return False
     before = node.inputs[0].producer()

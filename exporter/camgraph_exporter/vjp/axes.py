@@ -41,10 +41,10 @@ def multiply_axis(op: Backward, g: ir.Value, matrix: ir.Value, place: int) -> ir
     columns = op.Transpose(matrix, perm=[1, 0])
     if place == len(dims) - 2:
         return op.MatMul(columns, g)
-    front, behind = op.ints(*[0] * (place + 1)), range(place + 1, len(dims))
+    front, after = op.ints(*[0] * (place + 1)), range(place + 1, len(dims))
     product = op.MatMul(columns, op.Reshape(g, op.join([front, op.ints(-1)])))
     return reshape_to(
-        op, product, [front, *sizes_of(op, g, behind)], (*dims[:place], dims_of(matrix)[1], *dims[place + 1 :])
+        op, product, [front, *sizes_of(op, g, after)], (*dims[:place], dims_of(matrix)[1], *dims[place + 1 :])
     )
 
 

@@ -64,7 +64,7 @@ class Backward(Emitter):
     # --- forward values ------------------------------------------------------------------------------------------
 
     def residual(self, value: ir.Value) -> ir.Value:
-        """Return a forward value as the backward part reads it: not in half precision, from behind its quantiser."""
+        """Return a forward value as the backward part reads it: not in half precision, and after its quantiser."""
         found = self._residuals.read(self, value)
         self._sources[found] = value
         return found

@@ -16,7 +16,7 @@ def cut_by_convolving_less(
 ) -> ir.Value | None:
     """Return the cotangent `g` without `begin` and `end` elements of each axis of `x`; None if that needs a Pad.
 
-    Many exporters write padding as a Pad in front of a Conv without pads. The gradient of that Conv is made with the
+    Many exporters write padding as a Pad before a Conv without pads. The gradient of that Conv is made with the
     full border, which the gradient of Pad cuts off again: smaller pads give the same in one operator. The larger
     convolution is then unused and dropped.
     """

@@ -112,7 +112,7 @@ def _chain(
 
 
 def _zeros(op: Backward, needed: Sequence[ir.Value], gs: Sequence[ir.Value | None]) -> list[tuple[ir.Value, ir.Value]]:
-    """Let the walk go on behind a node that failed, so that one error names every such node."""
+    """Let the walk go on after a node that failed, so that one error names every such node."""
     like = next(g for g in gs if g is not None)
     return [(x, op.zeros_like(x, like)) for x in needed]
 

@@ -120,7 +120,7 @@ def _add(entry: Entry) -> None:
 
 
 def refuse_outputs(node: NodeView, cotangents: Sequence[ir.Value | None]) -> None:
-    """Raise if the score depends on an output behind the first, which the rule does not derive."""
+    """Raise if the score depends on an output after the first, which the rule does not derive."""
     for index, g in enumerate(cotangents, start=1):
         if g is not None:
             raise GradientError(

@@ -50,7 +50,7 @@ def add_slices(op: Backward, g: ir.Value, indices: ir.Value, x: ir.Value, batch_
     """Return zeros [T, *x] with each slice of `g` added at its index tuple; the adjoint of GatherND.
 
     g: [T, *batch, *entries, *slice], all elements; indices: int64 [*batch, *entries, k], a tuple for the k axes of x
-    behind the first `batch_dims`; the slice has the remaining axes of x.
+    after the first `batch_dims`; the slice has the remaining axes of x.
     """
     count = int(dims_of(indices)[-1])
     batch, indexed = range(batch_dims), range(batch_dims, batch_dims + count)
@@ -105,7 +105,7 @@ def for_each_target(op: Backward, indices: ir.Value) -> ir.Value:
 
 
 def targets_last(op: Backward, g: ir.Value) -> ir.Value:
-    """Move the axis of targets behind all others."""
+    """Move the axis of targets after all others."""
     rank = len(dims_of(g))
     return op.Transpose(g, perm=[*range(1, rank), 0])
 

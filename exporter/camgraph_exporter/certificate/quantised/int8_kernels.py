@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx
 import onnx_ir as ir
 from onnx_ir.passes import Sequential, common
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.certificate.subject import LoadSource, Subject, loader_of
+from camgraph_exporter.graph.measures import relative_to_largest
 from camgraph_exporter.graph.passes import run
 from camgraph_exporter.graph.traits import Trait, has, of
 from camgraph_exporter.quantised.exact_weights import StoreExactlyPass, has_int8_weights, may_saturate
@@ -72,7 +72,7 @@ def _changes(subject: Subject) -> str | None:
     with load_engine(subject.model, subject.folder, exact_int8=not subject.engine.exact_int8) as other:
         pair = [subject.engine.run(feeds), other.run(feeds)]
     exact, default = pair if subject.engine.exact_int8 else reversed(pair)
-    change = max(_relative_change(default[spec.name], exact[spec.name]) for spec in manifest.source_outputs)
+    change = max(relative_to_largest(default[spec.name], exact[spec.name]) for spec in manifest.source_outputs)
     if change == 0:
         return None
     index = manifest.target.target_index_output
@@ -89,8 +89,3 @@ def _changes(subject: Subject) -> str | None:
         "On this CPU onnxruntime's default 8-bit kernels saturate. They change the model's outputs by up to "
         f"{change:.2g} of their largest value{classes}. {kept}"
     )
-
-
-def _relative_change(a: np.ndarray, b: np.ndarray) -> float:
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    return float(np.abs(a - b).max(initial=0.0)) / max(float(np.abs(b).max(initial=0.0)), 1e-30)

@@ -1,4 +1,4 @@
-"""PyTorch's own exporters, behind one face: each turns a module into an ONNX model, or raises.
+"""PyTorch's own exporters, under one signature: each turns a module into an ONNX model, or raises.
 
 `trace` follows the module with `torch.export`; `record` notes the operators of one run in TorchScript, the older way;
 `trace-one` traces with a batch of one, for modules that take no other, and `trace-example` with that of the example.

@@ -17,6 +17,7 @@ import onnx_ir as ir
 import torch
 
 from camgraph_exporter.errors import LayerError
+from camgraph_exporter.graph.measures import relative_l2
 from camgraph_exporter.running.engine import engine_with_outputs
 
 # Relative L2 distances: of equal tensors in two runtimes, and of tensors that are surely different.
@@ -159,10 +160,8 @@ def _match(
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> float:
-    if not isinstance(a, np.ndarray) or a.shape != b.shape or not np.issubdtype(a.dtype, np.floating):
-        return float("inf")
-    difference = float(np.linalg.norm(a.astype(np.float64) - b))
-    return difference / max(float(np.linalg.norm(b.astype(np.float64))), 1e-30)
+    is_real = isinstance(a, np.ndarray) and np.issubdtype(a.dtype, np.floating)
+    return relative_l2(a, b) if is_real else float("inf")
 
 
 def _is_inside(value: ir.Value, name: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from camgraph_core.errors import CamgraphError
@@ -12,6 +11,7 @@ from camgraph_exporter.errors import ModuleError
 from camgraph_exporter.frontends.pytorch.exporters import TorchExport
 from camgraph_exporter.frontends.pytorch.inputs import Inputs
 from camgraph_exporter.frontends.pytorch.kinds import quantised_part
+from camgraph_exporter.graph.measures import relative_l2
 from camgraph_exporter.running.engine import engine_with_outputs
 
 _OUTPUT_TOLERANCE = 1e-3
@@ -76,7 +76,7 @@ def check_agrees(inputs: Inputs, exported: TorchExport) -> None:
         whole = [x] if exported.batch else [x[i : i + 1] for i in range(batch)]
         singles = [tensors_of(inputs.module(part)) for part in whole]
         for array, *leaves in zip(found, *singles, strict=True):
-            if not _agrees(array, torch.cat(leaves).cpu().numpy()):
+            if relative_l2(array, torch.cat(leaves).cpu().numpy()) > _OUTPUT_TOLERANCE:
                 raise DisagreementError(
                     f"the exported model's outputs differ from the module's with a batch of {batch}"
                 )
@@ -122,10 +122,3 @@ def tensors_of(result: Any) -> list[torch.Tensor]:
 
 def _text(problem: Exception) -> str:
     return str(problem) if isinstance(problem, ModuleError) else f"{type(problem).__name__}: {cause(problem)}"
-
-
-def _agrees(found: np.ndarray, expected: np.ndarray) -> bool:
-    if found.shape != expected.shape:
-        return False
-    distance = np.linalg.norm(np.asarray(found, np.float64) - expected)
-    return bool(distance <= _OUTPUT_TOLERANCE * max(float(np.linalg.norm(expected)), 1e-30))

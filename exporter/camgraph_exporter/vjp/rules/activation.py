@@ -168,7 +168,7 @@ def erf(op: Backward, node: NodeView) -> ir.Value:
 
 
 def _kink(node: NodeView, alpha: float) -> ir.Value:
-    """Return what tells the sides of a kink at zero apart: y, at hand behind a fused Conv, if it has the sign of x."""
+    """Return what tells the sides of a kink at zero apart: y, at hand after a fused Conv, if it has the sign of x."""
     return node.y if alpha >= 0 else node.x
 
 

@@ -49,7 +49,7 @@ def conv_transpose(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
         "group": node.attr_int("group", 1),
     }
     extra = node.attr_ints("output_padding", [0] * window.rank)
-    # A convolution drops what remains behind its last window; output_padding adds a remainder that mostly is one.
+    # A convolution drops what remains after its last window; output_padding adds a remainder that mostly is one.
     if (
         window.begin is not None
         and window.end is not None

@@ -29,11 +29,11 @@ def gather(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     if count == 0:
         g = op.Unsqueeze(g, op.ints(axis + 1))
     elif count > 1:
-        dims, behind = dims_of(g), range(axis + 1 + count, len(dims_of(g)))
+        dims, after = dims_of(g), range(axis + 1 + count, len(dims_of(g)))
         sizes = [
             op.ints(*[0] * (axis + 1)),
             op.size_vector(op.Reshape(indices, op.ints(-1)), 0),
-            *sizes_of(op, g, behind),
+            *sizes_of(op, g, after),
         ]
         picked = static(dims_of(indices))
         length = math.prod(picked) if picked is not None else "indices"
@@ -89,7 +89,7 @@ def _pad_run(op: Backward, g: ir.Value, x: ir.Value, axis: int, indices: np.ndar
 
 
 def _gather_back(op: Backward, g: ir.Value, place: int, indices: np.ndarray[Any, Any], size: int) -> ir.Value:
-    """No element twice: each place gathers its own element, or the zero that is put behind them."""
+    """No element twice: each place gathers its own element, or the zero that is put after them."""
     table = np.full(size, len(indices), dtype=np.int64)
     table[indices] = np.arange(len(indices))
     if len(indices) < size:

@@ -55,7 +55,7 @@ def layer_normalization(op: Backward, node: NodeView, g: ir.Value | None, *stati
 
 @vjp("GroupNormalization", opset=18)
 def group_normalization(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
-    """x_hat over the elements of a group of channels; scale is one a group before opset 21, one a channel since."""
+    """x_hat over a group of channels; scale has one value per group before opset 21, one per channel since."""
     x, groups = node.x, node.attr_int("num_groups")
     rows = op.Reshape(x, op.ints(0, groups, -1))
     x_hat, inverse = _standardise(op, rows, [2], node.attr_float("epsilon", 1e-5))

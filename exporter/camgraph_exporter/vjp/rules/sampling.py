@@ -66,7 +66,7 @@ def _axis_weights(op: Backward, node: NodeView, axis: int) -> ir.Value:
 def _through_grid(op: Backward, node: NodeView, g: ir.Value) -> ir.Value:
     """The slope of a linear filter is the difference between the two neighbours on an axis.
 
-    Both are sampled by the operator itself, at the whole pixels before and behind: padding then does what it does in
+    Both are sampled by the operator itself, at the whole pixels before and after: padding then does what it does in
     the forward part. The result is [T, N, *places, axes], x first.
     """
     if node.attr_text("mode", "linear") not in _LINEAR:
@@ -82,7 +82,7 @@ def _through_grid(op: Backward, node: NodeView, g: ir.Value) -> ir.Value:
 
 
 def _difference(op: Backward, node: NodeView, axis: int) -> ir.Value:
-    """Sample one pixel apart around every place: x at the pixel behind minus x at the pixel before, [N, C, *places]."""
+    """Sample one pixel apart around every place: x at the pixel after minus x at the pixel before, [N, C, *places]."""
     grid, place = node.input(1), _grid_place(node, axis)
     scale = _pixels_per_unit(op, node, axis)
     coordinate = _coordinate(op, grid, place)

@@ -97,16 +97,16 @@ def _put_back(op: Backward, g: ir.Value, x: ir.Value, axis: int, start: ir.Value
 
 
 def _spread(op: Backward, g: ir.Value, place: int, stride: int) -> ir.Value:
-    """Put `stride - 1` zeros behind each element of an axis; the caller cuts those that stick out at the end.
+    """Put `stride - 1` zeros after each element of an axis; the caller cuts those that stick out at the end.
 
-    An element is all that lies behind the axis, a row of a matrix: runtimes pad few axes more readily than many.
+    An element is all that lies after the axis, a row of a matrix: runtimes pad few axes more readily than many.
     """
     dims = dims_of(g)
     length = dims[place] * stride if isinstance(dims[place], int) else f"{dims[place]}*{stride}"
-    behind = range(place + 1, len(dims))
-    element = op.size_of(g, behind)
+    after = range(place + 1, len(dims))
+    element = op.size_of(g, after)
     size = op.ints(element) if isinstance(element, int) else op.Unsqueeze(element, op.ints(0))
     rows = reshape_to(op, g, [op.ints(-1), size], (unknown(), element if isinstance(element, int) else unknown()))
     spread = op.pad_axis(rows, 1, op.ints(0), op.Mul(size, op.ints(stride - 1)))
-    sizes = [op.targets, *sizes_of(op, g, range(1, place)), op.ints(-1), *sizes_of(op, g, behind)]
+    sizes = [op.targets, *sizes_of(op, g, range(1, place)), op.ints(-1), *sizes_of(op, g, after)]
     return reshape_to(op, spread, sizes, (*dims[:place], length, *dims[place + 1 :]))

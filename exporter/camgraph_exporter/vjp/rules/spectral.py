@@ -27,13 +27,13 @@ def dft(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     if inverse:
         length = op.size_vector(node.y, axis)
         dx = op.Div(_transform(op, g, length, axis, onesided=int(onesided)), op.number(length, g))
-        dx = op.Mul(dx, _counts(op, length, like=g, behind=last - axis)) if onesided else dx
+        dx = op.Mul(dx, _counts(op, length, like=g, axes_after=last - axis)) if onesided else dx
     else:
         length = _length(op, node, axis)
         dx = op.Mul(_transform(op, g, length, axis, inverse=1), op.number(length, g))
     if dims_of(node.x)[last] == 1:
         dx = slice_axis(op, dx, last + 1, op.ints(0), op.ints(1))
-    # The forward transform cut its input to the length, or put zeros behind it.
+    # The forward transform cut its input to the length, or put zeros after it.
     missing = op.Sub(op.size_vector(node.x, axis), op.size_vector(dx, axis + 1))
     return op.pad_axis(dx, axis + 1, op.ints(0), missing)
 
@@ -54,7 +54,7 @@ def _length(op: Backward, node: NodeView, axis: int) -> ir.Value:
 
 
 def _transform(op: Backward, g: ir.Value, length: ir.Value, axis: int, **options: int) -> ir.Value:
-    """Transform the cotangent [T, ...] along `axis` of its value; both directions put zeros behind."""
+    """Transform the cotangent [T, ...] along `axis` of its value; both directions put zeros after it."""
     size = op.Squeeze(length, op.ints(0))
     if op.opset < _AXIS_IS_INPUT:
         result = op.DFT(g, size, axis=axis + 1, **options)
@@ -68,10 +68,10 @@ def _transform(op: Backward, g: ir.Value, length: ir.Value, axis: int, **options
     return result
 
 
-def _counts(op: Backward, length: ir.Value, *, like: ir.Value, behind: int) -> ir.Value:
+def _counts(op: Backward, length: ir.Value, *, like: ir.Value, axes_after: int) -> ir.Value:
     """Return how often a one-sided inverse transform reads each frequency: once at zero and at L / 2, else twice."""
     half = op.Add(op.Div(length, op.ints(2)), op.ints(1))
     frequencies = op.arange(half)
     alone = op.Or(op.Equal(frequencies, op.ints(0)), op.Equal(op.Mul(frequencies, op.ints(2)), length))
     counts = op.Sub(op.ints(2), op.cast(alone, ir.DataType.INT64))
-    return op.Reshape(op.number(counts, like), op.ints(-1, *[1] * behind))
+    return op.Reshape(op.number(counts, like), op.ints(-1, *[1] * axes_after))
