@@ -70,5 +70,5 @@ def test_ties_go_to_the_lower_index() -> None:
 
 
 def test_another_number_of_classes_is_the_graphs_fault() -> None:
-    with pytest.raises(InvalidGraphError, match="4 values an image, but the manifest speaks of 7"):
+    with pytest.raises(InvalidGraphError, match="4 values per image, but the manifest says 7"):
         read_head(SCORES, head(pb.HEAD_KIND_NONE, num_classes=7), {0: 1.0})

@@ -29,7 +29,7 @@ class ClassValues:
 
 
 def shows_scores(head: pb.Head) -> bool:
-    """Whether the output is the score itself, to which probabilities are still to be worked out."""
+    """Whether the output is the score itself, to which probabilities are not computed yet."""
     plain = (pb.HEAD_KIND_NONE, pb.HEAD_KIND_UNSPECIFIED)
     return head.kind in plain or (head.output_name == head.score_tensor and head.kind != pb.HEAD_KIND_PROBABILITY)
 
@@ -51,8 +51,8 @@ def read_head(output: AnyArray, head: pb.Head, known: dict[int, float]) -> Class
     """Scores and probabilities from one image's output of the trained model.
 
     An output that is the score itself is read as softmax, or as sigmoid if the head says so or has a single
-    logit. Otherwise the output has the probabilities, which are taken as they are, and the scores are worked out
-    backwards: a softmax hides a constant, which the score of the likeliest known class restores. A score is
+    logit. Otherwise the output has the probabilities, which are taken as they are, and the scores are computed
+    from these: a softmax hides a constant, which the score of the likeliest known class restores. A score is
     infinite where a probability underflowed to 0 (or a sigmoid's was rounded to 1), and not a number where that
     leaves no class to restore the constant from, or where the head is none of these; scores of known classes are
     always exact.
@@ -70,7 +70,7 @@ def read_head(output: AnyArray, head: pb.Head, known: dict[int, float]) -> Class
     values = output.astype(np.float64).ravel()
     if values.size != head.num_classes and not (head.single_logit and values.size == 1):
         raise InvalidGraphError(
-            f"The output {head.output_name!r} has {values.size} values an image, but the manifest speaks of "
+            f"The output {head.output_name!r} has {values.size} values per image, but the manifest says "
             f"{1 if head.single_logit else head.num_classes} classes. Export the model again."
         )
     if shows_scores(head):
