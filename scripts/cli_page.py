@@ -11,9 +11,10 @@ from camgraph_cli.main import ENVIRONMENT_PREFIX, cli
 from page_text import paragraph, table
 
 _INTRODUCTION = """
-One command, `camgraph`. What an option is not given on the command line it takes from its environment variable, then
-from the table `[COMMAND]` of the TOML file that `--config` names, then from its default. A variable of an option that
-may be repeated holds its values with spaces between; a flag takes `1` or `0`; a config key takes TOML's own types.
+One command, `camgraph`. An option that is not given on the command line is read from its environment variable, then
+from the table `[COMMAND]` of the TOML file that `--config` names. Else it has its default. A variable of an option that
+may be repeated holds its values with spaces between them; a value with spaces is quoted. A flag takes `1` or `0`. A
+config key takes TOML's own types.
 """
 
 _CONFIG = """
@@ -44,7 +45,7 @@ def make() -> str:
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
         assert command is not None
-        parts += _section(context, name, command)
+        parts += section(context, name, command)
     return "\n\n".join(parts) + "\n"
 
 
@@ -60,7 +61,8 @@ def environment_variable(option: click.Option, command: str) -> str:
     return option.envvar if isinstance(option.envvar, str) else option.envvar[0]
 
 
-def _section(parent: click.Context, name: str, command: click.Command) -> list[str]:
+def section(parent: click.Context, name: str, command: click.Command) -> list[str]:
+    """The parts of the page on one command."""
     context = click.Context(command, info_name=name, parent=parent)
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
     usage = " ".join(["camgraph", name, *command.collect_usage_pieces(context)])

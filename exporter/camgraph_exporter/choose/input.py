@@ -15,6 +15,7 @@ from camgraph_exporter.image.layout import channel_axis
 from camgraph_exporter.image.options import CHANNEL_ORDERS, FILTERS, PRESETS, Input, Preset
 from camgraph_exporter.image.values import Expected, expected_values
 from camgraph_exporter.prepare.prepare import PreparedModel
+from camgraph_runtime.preprocess.tensor import normalised
 
 _LAYOUTS = {1: pb.LAYOUT_NCHW, 3: pb.LAYOUT_NHWC, None: pb.LAYOUT_NHW}
 _FEWEST_LEVELS = 16  # of the 256 of a pixel, that the values of an input of whole numbers must keep apart
@@ -154,9 +155,7 @@ def _check_levels(spec: pb.InputSpec) -> None:
     dtype = np.dtype(spec.tensor.dtype)
     if dtype.kind not in "iu":
         return
-    limits = np.iinfo(dtype)
-    pixels = np.arange(256)[:, None] / spec.divisor
-    values = np.clip(np.rint((pixels - np.array(spec.mean)) / np.array(spec.std)), limits.min, limits.max)
+    values = normalised(np.repeat(np.arange(256, dtype=np.uint8)[:, None], len(spec.mean), axis=1), spec)
     fewest = min(len(np.unique(column)) for column in values.T)
     if fewest < _FEWEST_LEVELS:
         raise UsageError(

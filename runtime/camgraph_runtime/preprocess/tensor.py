@@ -29,7 +29,7 @@ def to_tensor(pixels: AnyArray, spec: pb.InputSpec) -> AnyArray:
 
     """
     channels = _channels(pixels, spec.channel_order)
-    values = _look_up(channels, spec) if channels.dtype == np.uint8 else _normalised(channels, spec)
+    values = _look_up(channels, spec) if channels.dtype == np.uint8 else normalised(channels, spec)
     if spec.layout == pb.LAYOUT_NCHW:
         values = values.transpose(2, 0, 1)
     elif spec.layout == pb.LAYOUT_NHW:
@@ -90,15 +90,15 @@ def _channels(pixels: AnyArray, order: pb.ChannelOrder) -> AnyArray:
 def _look_up(channels: AnyArray, spec: pb.InputSpec) -> AnyArray:
     """The normalised values of bytes [H, W, C], each byte of a channel computed once."""
     height, width, count = channels.shape
-    table = _normalised(np.broadcast_to(np.arange(256, dtype=np.uint8)[:, None, None], (256, 1, count)), spec)
+    table = normalised(np.broadcast_to(np.arange(256, dtype=np.uint8)[:, None, None], (256, 1, count)), spec)
     values = np.empty((count, height, width), table.dtype)
     for channel in range(count):
         np.take(table[:, 0, channel], channels[:, :, channel], out=values[channel])
     return values.transpose(1, 2, 0)
 
 
-def _normalised(channels: AnyArray, spec: pb.InputSpec) -> AnyArray:
-    """The values of channels [H, W, C] that the network takes, of the element type of ``spec``."""
+def normalised(channels: AnyArray, spec: pb.InputSpec) -> AnyArray:
+    """The values of pixels [..., C] that the network takes, of the element type of ``spec``."""
     scaled = channels.astype(np.float32) / np.float32(spec.divisor)
     values = (scaled - _per_channel(spec.mean, default=0.0)) / _per_channel(spec.std, default=1.0)
     dtype = np.dtype(spec.tensor.dtype)
