@@ -12,6 +12,7 @@ import camgraph_exporter
 import camgraph_runtime
 from camgraph_core.settings import Declared, declared, nested
 from camgraph_exporter.options import ExportOptions, InspectOptions, VerifyOptions
+from explain_page import explain_parts
 from page_text import paragraph, table
 
 PACKAGES = {
@@ -91,6 +92,7 @@ def make() -> str:
             "## Explain",
             _EXPLAIN.strip(),
             paragraph(_EXPLAIN_WORDS),
+            *explain_parts(),
             "## All names",
             *(part for name, package in PACKAGES.items() for part in _names(name, package)),
         ]
