@@ -133,11 +133,11 @@ def check_settings(settings: Any) -> None:
 
 
 def _range_missed(setting: Setting, value: Any) -> str:
-    if setting.at_least is not None and value < setting.at_least:
+    if setting.at_least is not None and not value >= setting.at_least:  # not a number compares to nothing
         return f"at least {setting.at_least}"
-    if setting.above is not None and value <= setting.above:
+    if setting.above is not None and not value > setting.above:
         return f"greater than {setting.above}"
-    if setting.at_most is not None and value > setting.at_most:
+    if setting.at_most is not None and not value <= setting.at_most:
         return f"at most {setting.at_most}"
     return ""
 

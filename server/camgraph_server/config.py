@@ -12,6 +12,10 @@ from camgraph_server.address import Address
 
 MIB = 1024 * 1024
 
+_MOST_MIB = 2047  # gRPC counts the bytes of a message in 31 bits
+_MOST_SECONDS = 1_000_000.0  # gRPC counts milliseconds in as many
+_MOST_MEGAPIXELS = 10_000.0
+
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -52,15 +56,19 @@ class ServerConfig:
         300.0
     )
     workers: Annotated[
-        int, Setting("Number of requests processed at the same time. 0 means the usable CPUs.", at_least=0)
+        int,
+        Setting("Number of requests processed at the same time. 0 means the usable CPUs.", at_least=0, at_most=1024),
     ] = 0
     queue_capacity: Annotated[
         int, Setting("Number of requests that may wait. The server refuses further ones as UNAVAILABLE.", at_least=0)
     ] = 64
-    max_request_mib: Annotated[int, Setting("Largest request in MiB.", at_least=1)] = 32
-    max_response_mib: Annotated[int, Setting("Largest response in MiB.", at_least=1)] = 256
+    max_request_mib: Annotated[int, Setting("Largest request in MiB.", at_least=1, at_most=_MOST_MIB)] = 32
+    max_response_mib: Annotated[int, Setting("Largest response in MiB.", at_least=1, at_most=_MOST_MIB)] = 256
     max_megapixels: Annotated[
-        float, Setting("Largest photo in millions of pixels. The check comes before decoding.", above=0)
+        float,
+        Setting(
+            "Largest photo in millions of pixels. The check comes before decoding.", above=0, at_most=_MOST_MEGAPIXELS
+        ),
     ] = 50.0
     max_targets: Annotated[
         int, Setting("Largest number of targets per request, including those of top_k.", at_least=1)
@@ -78,10 +86,18 @@ class ServerConfig:
     ] = 0
     receive_timeout: Annotated[float, Setting("Seconds that the body of a request may take to arrive.", above=0)] = 60.0
     grace: Annotated[
-        float, Setting("Seconds that requests in flight get to finish after SIGTERM or SIGINT.", at_least=0)
+        float,
+        Setting(
+            "Seconds that requests in flight get to finish after SIGTERM or SIGINT.", at_least=0, at_most=_MOST_SECONDS
+        ),
     ] = 30.0
     max_connection_age: Annotated[
-        float, Setting("Seconds after which a client must reconnect, to reach new replicas. 0 means never.", at_least=0)
+        float,
+        Setting(
+            "Seconds after which a client must reconnect, to reach new replicas. 0 means never.",
+            at_least=0,
+            at_most=_MOST_SECONDS,
+        ),
     ] = 0.0
     tls_cert: Annotated[Path | None, Setting("PEM file with the certificate chain. Needs --tls-key.", path="file")] = (
         None

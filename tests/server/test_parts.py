@@ -25,6 +25,12 @@ from support.serving import PATIENCE
         ("max_request_mib", 0),
         ("max_response_mib", 0),
         ("max_megapixels", 0.0),
+        ("max_megapixels", float("inf")),
+        ("max_request_mib", 2048),
+        ("max_response_mib", 2048),
+        ("workers", 100_000),
+        ("grace", float("nan")),
+        ("max_connection_age", 1e10),
         ("max_targets", 0),
         ("grace", -1.0),
         ("max_connection_age", -1.0),
@@ -34,6 +40,32 @@ from support.serving import PATIENCE
 def test_settings_out_of_range(tmp_path, setting, value):
     with pytest.raises(UsageError, match=setting.replace("_", "-")):
         ServerConfig(tmp_path, **{setting: value})
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        ("127.0.0.1", "not HOST:PORT"),
+        ("localhost", "not HOST:PORT"),
+        ("127.0.0.1:", "not HOST:PORT"),
+        (":8500", "not HOST:PORT"),
+        ("127.0.0.1:99999", "the last one is 65535"),
+        ("127.0.0.1:-1", "not HOST:PORT"),
+        ("127.0.0.1:http", "not HOST:PORT"),
+        ("::1:8500", "not HOST:PORT"),
+        ("dns:///localhost:8500", "not HOST:PORT"),
+        ("unix:", "names no socket"),
+        ("", "not HOST:PORT"),
+    ],
+)
+def test_an_address_means_what_it_says(tmp_path, address, text):
+    with pytest.raises(UsageError, match=text):
+        ServerConfig(tmp_path, listen=address)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:8500", "localhost:8500", "0.0.0.0:65535", "unix:/run/x"])
+def test_addresses(tmp_path, address):
+    assert ServerConfig(tmp_path, listen=address).listen == address
 
 
 def test_workers_follow_the_usable_cores(tmp_path, monkeypatch):

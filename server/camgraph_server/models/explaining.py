@@ -27,7 +27,6 @@ COPIES = 3
 """Of an answer while it is encoded: ours, the message's, and its bytes."""
 
 _HEATMAP_CELL_BYTES = 4
-_PICTURE_CELL_BYTES = 3
 
 
 @dataclass(frozen=True)
@@ -106,14 +105,14 @@ def _network_input(explainer: Explainer, addressed: Addressed) -> NetworkInput:
 def _check_drawing(network_input: NetworkInput, plan: Plan, room: Room) -> None:
     """Refuses what would fill the memory, or take minutes: each target is drawn in the size that is asked for."""
     height, width = fitted(network_input.frame.photo_size, plan.request.style.max_side)
-    cell_bytes = _HEATMAP_CELL_BYTES + (_PICTURE_CELL_BYTES if plan.method.needs_image_gradient else 0)
-    needed = len(plan.targets) * height * width * cell_bytes
-    if needed > room.max_answer:
+    outputs = plan.request.outputs or DEFAULT_OUTPUTS
+    needed = len(plan.targets) * height * width * _HEATMAP_CELL_BYTES
+    if "heatmap" in outputs and needed > room.max_answer:
         raise TooLargeError(
             f"{len(plan.targets)} heatmaps of {width} x {height} pixels take {needed / MIB:.0f} MiB, more "
             f"than the limit of {room.max_answer / MIB:.0f} MiB; set max_side, send a smaller photo, or ask for less."
         )
-    pictures = sum(OUTPUTS[name].draw is not None for name in plan.request.outputs or DEFAULT_OUTPUTS)
+    pictures = sum(OUTPUTS[name].draw is not None for name in outputs)
     drawn = len(plan.targets) * pictures * height * width
     if drawn > room.max_drawn:
         raise TooLargeError(

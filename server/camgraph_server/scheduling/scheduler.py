@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 _NEWEST = 0.1  # weight of the newest job in the average of their times
 _SHORTEST_RETRY = 0.05  # seconds
+_CAUTION = 1.25  # jobs differ, and an answer has to be written, too
 _HARDLY = 0.05  # seconds; who waited no longer is tried however little time is left
 _STOPPING = "The server is stopping; send the request again."
 
@@ -89,7 +90,7 @@ class Scheduler:
                     "requests; send the request again in a moment.",
                     retry_after=max(wait, _SHORTEST_RETRY),
                 )
-            if deadline is not None and wait > 0 and time.monotonic() + wait + self._mean > deadline:
+            if deadline is not None and wait > 0 and time.monotonic() + _CAUTION * (wait + self._mean) > deadline:
                 raise UnavailableError(
                     f"The request would wait {wait:.1f} s and not be answered before its deadline; send it again with "
                     "more time, or in a moment.",
