@@ -78,3 +78,29 @@ def _tensor(place: Located, direction: int) -> np.ndarray:
         assert isinstance(axis, Elements)
         total = total[..., None] + axis.offsets[:, direction]
     return total
+
+
+@pytest.mark.parametrize(
+    ("operator", "inputs"),
+    [
+        ("MatMul", "x w"),
+        ("MatMulInteger", "x w zero_x zero_w"),
+        ("QLinearMatMul", "x scale zero_x w scale zero_w scale zero_y"),
+    ],
+)
+def test_a_product_keeps_rows_and_mixes_columns_whatever_numbers_its_integers_stand_for(
+    operator: str, inputs: str
+) -> None:
+    """With a zero point of 128 no integer is negative, but every other number is: that is not an average."""
+    values = {name: ir.Value(name=name) for name in inputs.split()}
+    values["x"].shape = ir.Shape([6, 4])
+    values["w"].shape = ir.Shape([4, 3])
+    node = ir.node(operator, [values[name] for name in inputs.split()])
+    node.outputs[0].shape = ir.Shape([6, 3])
+    integers = np.arange(118, 142, 2).reshape(4, 3)
+    weights = integers - 128.0 if operator == "MatMul" else integers.astype(np.uint8)
+    places = follow([node], values["x"], _axes(2), (6, 4), {}, {"w": weights})
+    rows, columns = places[node.outputs[0]].axes
+    assert isinstance(rows, Elements)
+    np.testing.assert_array_equal(rows.offsets[:, 0], np.arange(6))
+    assert not isinstance(columns, Elements)
