@@ -149,6 +149,12 @@ def _state(net: Net, x: str) -> tuple[str, int]:
     return net.node("Max", net.node("Flatten", x, axis=1), zeros), FEATURES
 
 
+def _bound(net: Net, x: str) -> tuple[str, int]:
+    """A lower bound for each feature, written once per image."""
+    bounds = net.weight(np.repeat(net.rng.standard_normal((1, FEATURES)), 4, axis=0).astype(np.float32))
+    return net.node("Max", net.node("Flatten", x, axis=1), bounds), FEATURES
+
+
 def _neighbours(net: Net, x: str) -> tuple[str, int]:
     """Each image less the next of the batch."""
     shifted = net.node("Concat", net.node("Slice", x, net.ints(1), net.ints(4), net.ints(0)),
@@ -156,7 +162,7 @@ def _neighbours(net: Net, x: str) -> tuple[str, int]:
     return net.node("Flatten", net.node("Sub", x, shifted), axis=1), FEATURES
 
 
-SEVERAL = {"all sizes": _all_sizes, "windows": _windows, "tokens": _token, "state": _state}
+SEVERAL = {"all sizes": _all_sizes, "windows": _windows, "tokens": _token, "state": _state, "bound": _bound}
 
 
 @pytest.mark.parametrize("name", SEVERAL)
