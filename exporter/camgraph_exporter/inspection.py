@@ -99,17 +99,17 @@ def inspect_model(model: ReadModel) -> Inspection:
 
 
 def _weights_after(prepared: PreparedModel, score: ir.Value) -> dict[ir.Value, int]:
-    """Count for each value the weights of the nodes that lie behind it on the path to the score."""
+    """Count for each value the weights of the nodes after it on the path to the score."""
     path = image_path(prepared, score)
-    behind: dict[ir.Value, int] = {}
+    after: dict[ir.Value, int] = {}
     seen: set[ir.Value] = set()
     total = 0
     for node in reversed(path.nodes):
-        behind.update(dict.fromkeys(node.outputs, total))
+        after.update(dict.fromkeys(node.outputs, total))
         weights = {value for value in node.inputs if value is not None and value.is_initializer()} - seen
         seen |= weights
         total += sum(math.prod(int(dim) for dim in dims_of(value)) for value in weights if _is_real(value))
-    return behind
+    return after
 
 
 def _is_real(value: ir.Value) -> bool:

@@ -1,14 +1,26 @@
-"""Adds constants to a graph that is still being prepared, under names that nothing else has."""
+"""Constants of a graph: what their elements are, and how new ones are added under names that nothing else has."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import onnx_ir as ir
 
 # No exporter of models writes names with it; what an earlier export of ours wrote are initializers.
 _PREFIX = "camgraph/prepared/"
+
+# By the name of a value: its elements, which runs found to be the same for every image.
+Constants = Mapping[str, np.ndarray]
+
+
+def elements_of(value: ir.Value | None, found: Constants = MappingProxyType({})) -> np.ndarray | None:
+    """Return the elements of a value that the file gives or that runs `found`; None for any other, and for None."""
+    if value is None:
+        return None
+    return value.const_value.numpy() if value.const_value is not None else found.get(str(value.name))
 
 
 def add_constant(graph: ir.Graph, stem: str, array: np.ndarray) -> ir.Value:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import onnx_ir as ir
 
+from camgraph_exporter.graph.constants import elements_of
 from camgraph_exporter.graph.dims import Dims, dims_of
 from camgraph_exporter.graph.traits import Trait, has, of
 
@@ -163,12 +164,12 @@ def _after(node: ir.Node, index: int, origins: Origins) -> Origins | None:
 
 def _after_reshape(node: ir.Node, origins: Origins) -> Origins | None:
     """Return where the axes come from where a reshape only adds axes of one element."""
-    source, target = node.inputs[0], node.inputs[1]
-    if source is None or source.shape is None or target is None or target.const_value is None:
+    source, sizes = node.inputs[0], elements_of(node.inputs[1])
+    if source is None or source.shape is None or sizes is None:
         return None
     rest = list(zip(dims_of(source), origins, strict=True))
     after: list[int | None] = []
-    for size in target.const_value.numpy().reshape(-1).tolist():
+    for size in sizes.reshape(-1).tolist():
         if rest and (size == rest[0][0] or (size < 1 and isinstance(rest[0][0], str))):
             after.append(rest.pop(0)[1])
         elif size == 1:
@@ -181,7 +182,5 @@ def _after_reshape(node: ir.Node, origins: Origins) -> Origins | None:
 def _axes(node: ir.Node) -> Sequence[int] | None:
     if "axes" in node.attributes:
         return node.attributes["axes"].as_ints()
-    value = node.inputs[1] if len(node.inputs) > 1 else None
-    if value is None or value.const_value is None:
-        return None
-    return [int(axis) for axis in value.const_value.numpy().reshape(-1)]
+    axes = elements_of(node.inputs[1] if len(node.inputs) > 1 else None)
+    return None if axes is None else [int(axis) for axis in axes.reshape(-1)]

@@ -15,6 +15,7 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_core.errors import CamgraphError
+from camgraph_exporter.graph.constants import elements_of
 from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.graph.walk import reads
 from camgraph_exporter.image.layout import channel_axis
@@ -147,10 +148,9 @@ def _is_pixelwise(node: ir.Node) -> bool:
 
 def _takes_one_pixel(node: ir.Node) -> bool:
     """Tell whether each output of a convolution is one pixel of one channel, scaled, as toolkits normalise."""
-    weights = node.inputs[1]
-    if weights is None or weights.const_value is None or any(step != 1 for step in _ints(node, "strides")):
+    kernel = elements_of(node.inputs[1])
+    if kernel is None or any(step != 1 for step in _ints(node, "strides")):
         return False
-    kernel = weights.const_value.numpy()
     if kernel.shape[0] != kernel.shape[1] * node.attributes.get_int("group", 1) or kernel[0, 0].size != 1:
         return False
     return bool(((kernel != 0).sum(axis=tuple(range(1, kernel.ndim))) == 1).all())

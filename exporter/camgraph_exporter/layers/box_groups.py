@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
+from camgraph_exporter.graph.constants import Constants, elements_of
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.traits import Trait, has
@@ -14,7 +15,7 @@ from camgraph_exporter.graph.walk import needed_for
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.quantised.forms import maker
 from camgraph_exporter.reading.image_path import image_path
-from camgraph_exporter.score.pieces import Constants, Piece, constant, step_back, whole
+from camgraph_exporter.score.pieces import Piece, step_back, whole
 from camgraph_exporter.score.score_shape import ScoreShape
 
 # These change each score alone: what comes after a head's last weights is the head's own output.
@@ -89,7 +90,7 @@ def _unscaled(piece: Piece, path: GradientPath, constants: Constants) -> list[Pi
         return None
     operands = [x for x in node.inputs if x is not None and x in path.values]
     fixed = [x for x in node.inputs if x is not None and x not in path.values]
-    if len(operands) != 1 or operands[0].shape is None or any(constant(x, constants) is None for x in fixed):
+    if len(operands) != 1 or operands[0].shape is None or any(elements_of(x, constants) is None for x in fixed):
         return None
     same = dims_of(operands[0]) == dims_of(piece.value)
     return [replace(piece, value=operands[0])] if same else None

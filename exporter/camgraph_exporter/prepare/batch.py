@@ -9,7 +9,7 @@ import onnx_ir as ir
 from onnx_ir.passes import InPlacePass, PassResult
 
 from camgraph_exporter.errors import ModelFileError
-from camgraph_exporter.graph.constants import add_constant
+from camgraph_exporter.graph.constants import add_constant, elements_of
 from camgraph_exporter.graph.dims import BATCH, Dims, dims_of
 from camgraph_exporter.graph.measures import relative_to_largest
 from camgraph_exporter.graph.passes import become, notes_of
@@ -148,7 +148,7 @@ class _Rewriter:
 
     def _row(self, value: ir.Value | None) -> np.ndarray | None:
         """Return the one row [1, ...] of a constant with a row per image, all of them equal."""
-        array = value.const_value.numpy() if value is not None and value.const_value is not None else None
+        array = elements_of(value)
         if array is None or array.ndim < 2 or array.shape[0] != self._batch or (array != array[:1]).any():
             return None
         return array[:1]
@@ -158,10 +158,7 @@ class _Rewriter:
         return size == self._batch or (self._batch > 1 and size > 0 and size % self._batch == 0)
 
     def _constant(self, value: ir.Value | None) -> np.ndarray | None:
-        if value is None:
-            return None
-        known = self._known.constants.get(str(value.name))
-        return value.const_value.numpy() if known is None and value.const_value is not None else known
+        return elements_of(value, self._known.constants)
 
     def _dims(self, value: ir.Value | None) -> Dims:
         if value is None:

@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import InPlacePass, PassResult
 
-from camgraph_exporter.graph.constants import add_constant
+from camgraph_exporter.graph.constants import add_constant, elements_of
 from camgraph_exporter.graph.dims import dims_of
 
 
@@ -78,9 +78,9 @@ def _sizes(node: ir.Node) -> list[int] | None:
     split = _given_split(node)
     if split is None:
         return [1] * size
-    if split.const_value is None:
+    given = elements_of(split)
+    if given is None:
         return None
-    given = split.const_value.numpy()
     if given.ndim:
         return [int(i) for i in given]
     whole, rest = divmod(size, int(given))
@@ -98,4 +98,5 @@ def _axis(node: ir.Node) -> int:
 
 
 def _scalar(value: ir.Value | None) -> int | None:
-    return int(value.const_value.numpy()) if value is not None and value.const_value is not None else None
+    array = elements_of(value)
+    return None if array is None else int(array)

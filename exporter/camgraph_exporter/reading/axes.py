@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
+from camgraph_exporter.graph.constants import Constants
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.traits import Trait, names
@@ -29,7 +30,7 @@ from camgraph_exporter.reading.axis import (
     Role,
     is_role,
 )
-from camgraph_exporter.reading.node_reading import Constants, NodeReading
+from camgraph_exporter.reading.node_reading import NodeReading
 
 # Where onnxruntime keeps blocks of channels together, the axes of a map are in no order of the standard.
 _BLOCKED = "com.microsoft.nchwc"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
-Constants = Mapping[str, np.ndarray]
+from camgraph_exporter.graph.constants import Constants, elements_of
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,4 @@ class NodeReading:
 
     def constant(self, index: int) -> np.ndarray | None:
         """Return an input's elements, or None where they depend on the image or the input was left out."""
-        value = self.input(index)
-        if value is None:
-            return None
-        if value.is_initializer() and value.const_value is not None:
-            return value.const_value.numpy()
-        return self.constants.get(str(value.name))
+        return elements_of(self.input(index), self.constants)

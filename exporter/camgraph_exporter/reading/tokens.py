@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_ir as ir
 
+from camgraph_exporter.graph.constants import elements_of
 from camgraph_exporter.graph.dims import dims_of, is_static
 from camgraph_exporter.graph.emitter import Emitter
 from camgraph_exporter.graph.gradient_path import GradientPath
@@ -114,5 +115,5 @@ def _picks_prefix(node: ir.Node, value: ir.Value, axes: Axes, constants: Mapping
     indices, grid = node.inputs[1], axes[row].grid  # type: ignore[union-attr]  # tokens_axis found an axis there
     if axis % len(axes) != row or indices is None or grid is None:
         return False
-    known = indices.const_value.numpy() if indices.const_value is not None else constants.get(str(indices.name))
+    known = elements_of(indices, constants)
     return known is not None and bool(((known >= 0) & (known < grid.prefix)).all())

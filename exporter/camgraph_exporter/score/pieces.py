@@ -6,17 +6,17 @@ holds one of the parts; its positions along the axis tell which one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
 
+from camgraph_exporter.graph.constants import Constants, elements_of
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of
 from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.quantised.forms import is_dequantiser, is_quantiser
 
-Constants = Mapping[str, np.ndarray]
 # What `step_back` follows.
 TRACED = Trait.COPIES | Trait.RESHAPES | Trait.PERMUTES | Trait.CUTS | Trait.JOINS
 
@@ -181,7 +181,7 @@ def _split_at(node: ir.Node, value: ir.Value) -> Cut | None:
 
 def _slice_at(node: ir.Node, source: ir.Value, constants: Constants) -> Cut | None:
     """Return the range of a Slice along the one axis that it cuts, in steps of one; else None."""
-    inputs = [constant(x, constants) for x in node.inputs[1:]]
+    inputs = [elements_of(x, constants) for x in node.inputs[1:]]
     starts, stops, axes, steps = [*inputs, None, None, None, None][:4]
     if starts is None or stops is None or starts.size != 1 or (steps is not None and (steps != 1).any()):
         return None
@@ -192,12 +192,3 @@ def _slice_at(node: ir.Node, source: ir.Value, constants: Constants) -> Cut | No
         return None
     start, stop = (int(np.clip(i + size if i < 0 else i, 0, size)) for i in (int(starts.flat[0]), int(stops.flat[0])))
     return Cut(axis, start, stop) if start < stop else None
-
-
-def constant(value: ir.Value | None, constants: Constants) -> np.ndarray | None:
-    """Return the elements of a value that is the same in every run, else None."""
-    if value is None:
-        return None
-    if value.is_initializer() and value.const_value is not None:
-        return value.const_value.numpy()
-    return constants.get(str(value.name))

@@ -12,11 +12,12 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import ScoreError
+from camgraph_exporter.graph.constants import Constants, elements_of
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.traits import Trait, has, of
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.output_head import OutputHead
-from camgraph_exporter.score.pieces import Constants, Piece, constant, step_back, unquantised, whole
+from camgraph_exporter.score.pieces import Piece, step_back, unquantised, whole
 from camgraph_exporter.score.recognise import head_of
 from camgraph_exporter.score.sorting import (
     ARITHMETIC,
@@ -144,7 +145,7 @@ def _picks_by(indices: ir.Value, constants: Constants) -> bool:
         for use in value.uses():
             data = use.node.inputs[0]
             if has(use.node, Trait.PICKS) and use.idx == 1:
-                if data is not None and constant(data, constants) is None:
+                if data is not None and elements_of(data, constants) is None:
                     return True
             else:
                 open_values += use.node.outputs
@@ -233,7 +234,7 @@ def _source(node: ir.Node, constants: Constants) -> ir.Value | None:
 
 def _changing(node: ir.Node, constants: Constants) -> list[ir.Value]:
     """Return the real inputs that depend on the image."""
-    return [x for x in node.inputs if x is not None and constant(x, constants) is None and _is_real(x)]
+    return [x for x in node.inputs if x is not None and elements_of(x, constants) is None and _is_real(x)]
 
 
 def _is_real(value: ir.Value) -> bool:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.graph.constants import Constants, elements_of
 from camgraph_exporter.graph.traits import Trait, has, of
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.output_head import HEAD_KINDS
-from camgraph_exporter.score.pieces import TRACED, Constants, constant, unquantised
+from camgraph_exporter.score.pieces import TRACED, unquantised
 
 # Indices are computed with as one likes, coordinates only rescaled.
 ARITHMETIC = Trait.ARITHMETIC | Trait.CLAMPS | Trait.ROUNDS
@@ -72,7 +73,7 @@ def _is_followed(node: ir.Node, value: ir.Value, constants: Constants) -> bool:
         return False
     # Indices take part in any arithmetic; coordinates are only rescaled.
     is_index = value.dtype is not None and not value.dtype.is_floating_point()
-    changing = [x for x in node.inputs if x is not None and constant(x, constants) is None]
+    changing = [x for x in node.inputs if x is not None and elements_of(x, constants) is None]
     return is_index or len(changing) == 1
 
 
@@ -105,6 +106,6 @@ def reduced_axis(node: ir.Node, constants: Constants) -> int | None:
     elif "axes" in node.attributes:
         axes = node.attributes["axes"].as_ints()
     else:
-        known = constant(node.inputs[1], constants) if len(node.inputs) > 1 else None
+        known = elements_of(node.inputs[1], constants) if len(node.inputs) > 1 else None
         axes = None if known is None else [int(i) for i in known.reshape(-1)]
     return int(axes[0]) % len(source.shape) or None if axes is not None and len(axes) == 1 else None

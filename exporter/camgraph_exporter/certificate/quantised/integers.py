@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from camgraph_exporter.graph.constants import elements_of
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.graph.traits import Trait, has, named, of
 from camgraph_exporter.graph.walk import depends_on_no_input
@@ -94,7 +95,7 @@ def describe_integers(forward: list[ir.Node], score: ir.Value) -> dict[ir.Value,
                 continue
             maker = value.producer()
             ends = (
-                may_clip(maker, known)
+                may_clip(maker, elements_of)
                 if maker is not None and clips(maker) and value not in of_score
                 else (False, False)
             )
@@ -181,7 +182,7 @@ def _bounds(activation: ir.Node) -> tuple[float, float]:
     """Return what a ReLU or Clip limits its results to."""
     if activation.op_type == "Relu":
         return 0.0, math.inf
-    low, high = (known(bound) for bound in [*activation.inputs[1:3], None, None][:2])
+    low, high = (elements_of(bound) for bound in [*activation.inputs[1:3], None, None][:2])
     return (-math.inf if low is None else low.item()), (math.inf if high is None else high.item())
 
 
@@ -208,11 +209,6 @@ def _readers(value: ir.Value) -> list[ir.Node]:
     """Return the nodes that read integers or the real numbers that the graph makes of them."""
     readers = [use.node for use in value.uses()]
     return readers + [use.node for node in readers if is_dequantiser(node) for use in node.outputs[0].uses()]
-
-
-def known(value: ir.Value | None) -> Array | None:
-    """Return the elements of an initializer, None for any other value."""
-    return value.const_value.numpy() if value is not None and value.const_value is not None else None
 
 
 def spread(vector: Array, rank: int, axis: int) -> Array:

@@ -23,9 +23,9 @@ from camgraph_exporter.certificate.quantised.integers import (
     QuantisedValue,
     absorbed,
     describe_integers,
-    known,
     spread,
 )
+from camgraph_exporter.graph.constants import elements_of
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.graph.traits import is_stop
 from camgraph_exporter.graph.walk import leading_to, reached_from
@@ -145,7 +145,7 @@ def _in_place(rewriter: _Rewriter, x: ir.Value | None, source: QuantisedValue | 
     """Return the real form of an input of an operator on integers; indices and shapes are what they are."""
     if x is None or x in rewriter.real:
         return rewriter.real[x] if x is not None else None
-    array = known(x)
+    array = elements_of(x)
     if array is not None and source is not None and x.dtype in SMALL_INTEGERS:
         return _real_constant(array, source.quantisation)
     return x
@@ -162,7 +162,7 @@ def _linearise(rewriter: _Rewriter, node: ir.Node, value: ir.Value, rounded: ir.
 
 def _operand(rewriter: _Rewriter, node: ir.Node, form: RealForm, index: int) -> ir.Value:
     operand = form.operands[index]
-    array = known(operand.value)
+    array = elements_of(operand.value)
     if array is not None:
         return _real_constant(array, operand.quantisation)
     real = rewriter.real[operand.value]
@@ -174,8 +174,8 @@ def _operand(rewriter: _Rewriter, node: ir.Node, form: RealForm, index: int) -> 
 
 def _real_constant(array: Array, quantisation: Quantisation) -> ir.Value:
     """Return constant integers as real numbers, in float64."""
-    scales = [known(scale) for scale in quantisation.scales]
-    zero_point = known(quantisation.zero_point)
+    scales = [elements_of(scale) for scale in quantisation.scales]
+    zero_point = elements_of(quantisation.zero_point)
     real = array.astype(np.float64)
     if zero_point is not None:
         real -= spread(zero_point, real.ndim, quantisation.axis)

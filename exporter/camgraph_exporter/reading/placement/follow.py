@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import onnx_ir as ir
 
+from camgraph_exporter.graph.constants import Constants
 from camgraph_exporter.graph.traits import Trait, has, names
 from camgraph_exporter.reading.axis import Axes, Role, is_role
-from camgraph_exporter.reading.node_reading import Constants
 from camgraph_exporter.reading.placement import moves, pointwise, products, reshapes, resizing, windows
 from camgraph_exporter.reading.placement.elements import Axis, fixed, line
 from camgraph_exporter.reading.placement.located import Located, coarsened, located
