@@ -11,6 +11,7 @@ import camgraph_client
 import camgraph_exporter
 import camgraph_runtime
 from camgraph_core.settings import Declared, declared, nested
+from camgraph_exporter.image.options import PRESETS
 from camgraph_exporter.options import ExportOptions, InspectOptions, VerifyOptions
 from explain_page import explain_parts
 from page_text import paragraph, table
@@ -89,6 +90,8 @@ def make() -> str:
             "### `Input(**keywords)`",
             paragraph(_doc(camgraph_exporter.Input, lines=4)),
             *_keywords(camgraph_exporter.Input),
+            "The presets, also of `--preset`:",
+            table(["preset", "tensor"], [[f"`{name}`", preset.summary] for name, preset in PRESETS.items()]),
             "## Explain",
             _EXPLAIN.strip(),
             paragraph(_EXPLAIN_WORDS),

@@ -86,7 +86,8 @@ class Input:
     """
 
     based_on: Annotated[
-        str | None, Setting("How photos were prepared in training.", option="--preset", choices=tuple(sorted(PRESETS)))
+        str | None,
+        Setting("How photos were prepared in training, by name.", option="--preset", choices=tuple(sorted(PRESETS))),
     ] = None
     divisor: Annotated[float | None, Setting("Number that divides the pixels 0 to 255.", above=0)] = None
     mean: Annotated[
