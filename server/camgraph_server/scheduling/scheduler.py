@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from camgraph_core.errors import ExpiredError, UnavailableError
@@ -159,11 +160,12 @@ class Scheduler:
             started = time.monotonic()
             try:
                 self._check_time(job, started)
-                job.result.set_result(job.work(job.stop, started - job.submitted))
+                settle = partial(job.result.set_result, job.work(job.stop, started - job.submitted))
             except BaseException as error:  # whatever happened, the caller hears of it and the thread lives on
-                job.result.set_exception(error)
-            self._leave(job, started)
-            del job  # a thread that waits must not hold the last request's memory
+                settle = partial(job.result.set_exception, error)
+            self._leave(job, started)  # before the caller hears of it, who may come again at once
+            settle()
+            del job, settle  # a thread that waits must not hold the last request's memory
 
     def _next(self) -> Job | None:
         """Waits for a job whose caller is still there; None when the scheduler is closed."""
