@@ -1,6 +1,9 @@
 """What a certificate must know of a quantised model's integers: what they stand for, where they were clipped.
 
-This says on its own what `vjp` says too, and shares no code with it: a mask that is wrong there must not be wrong here.
+It takes nothing from `vjp`: a mask that is wrong there must not be wrong here. Two things both sides read off the graph
+in the same way. What integers stand for (`quantised.forms`): a mistake there is seen, as the surrogate then rounds to
+other integers than the deployed model. And which integers block at an end of their type where nothing tells whether
+they were clipped (`quantised.ranges`): that is what straight-through estimation means here, not a fact to be found.
 """
 
 from __future__ import annotations
