@@ -15,6 +15,19 @@ def reads(node: ir.Node) -> list[ir.Value]:
     return list(dict.fromkeys(values))
 
 
+def required(node: ir.Node, index: int) -> ir.Value:
+    """Return an input that the operator requires.
+
+    Raises:
+        ValueError: it was left out.
+
+    """
+    value = node.inputs[index] if index < len(node.inputs) else None
+    if value is None:
+        raise ValueError(f"{node.op_type} node {node.name or node.outputs[0].name!r} lacks its input {index}.")
+    return value
+
+
 def leading_to(nodes: Iterable[ir.Node], values: Iterable[ir.Value]) -> list[ir.Node]:
     """Return those of some nodes, given in topological order, that the values depend on, in that order."""
     wanted, found = set(values), []

@@ -12,6 +12,7 @@ from onnx_ir.passes import InPlacePass, PassResult
 
 from camgraph_exporter.graph.constants import add_constant, elements_of
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.walk import required
 
 
 class UnpackSequencesPass(InPlacePass):
@@ -33,8 +34,7 @@ def _unpack(model: ir.Model, node: ir.Node) -> bool:
     sizes = _sizes(node)
     if sizes is None or any(place is None or not -len(sizes) <= place < len(sizes) for place in places):
         return False
-    axis, x = _axis(node), node.inputs[0]
-    assert x is not None
+    axis, x = _axis(node), required(node, 0)
     split = ir.node(
         "Split",
         [x, add_constant(model.graph, f"{node.outputs[0].name}_sizes", np.asarray(sizes, dtype=np.int64))],

@@ -15,6 +15,7 @@ import onnx_ir as ir
 
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.graph.traits import Trait, has
+from camgraph_exporter.graph.walk import required
 
 MICROSOFT = "com.microsoft"
 
@@ -79,6 +80,11 @@ def clips(node: ir.Node) -> bool:
     return form is not None and form.output is not None
 
 
+def stated_by(node: ir.Node) -> Quantisation:
+    """Return the scale and zero point that a quantiser or dequantiser has among its inputs."""
+    return Quantisation((required(node, 1),), _input(node, 2), _attribute(node, "axis", 1))
+
+
 def quantisation_of(value: ir.Value) -> Quantisation | None:
     """Return how an integer value stands for real numbers, or None if nothing in the graph says so."""
     node = value.producer()
@@ -87,7 +93,7 @@ def quantisation_of(value: ir.Value) -> Quantisation | None:
     if node.op_type == "DynamicQuantizeLinear" and node.domain == "":
         return Quantisation((node.outputs[1],), node.outputs[2]) if value is node.outputs[0] else None
     if is_quantiser(node) or is_dequantiser(node):
-        return _linear(node) if is_quantiser(node) else None
+        return stated_by(node) if is_quantiser(node) else None
     form = real_form(node)
     if form is not None:
         return form.output
@@ -142,18 +148,12 @@ def _by_consumers(value: ir.Value) -> Quantisation | None:
     """Return how the readers of a graph input or an initializer understand it."""
     for use in value.uses():
         if is_dequantiser(use.node) and use.idx == 0:
-            return _linear(use.node)
+            return stated_by(use.node)
         form = real_form(use.node)
         for operand in form.operands if form is not None else ():
             if operand.value is value and operand.quantisation.scales:
                 return operand.quantisation
     return None
-
-
-def _linear(node: ir.Node) -> Quantisation:
-    scale = _input(node, 1)
-    assert scale is not None, f"{node.op_type} has a scale."
-    return Quantisation((scale,), _input(node, 2), _attribute(node, "axis", 1))
 
 
 def _is_scalar(value: ir.Value) -> bool:
@@ -174,17 +174,13 @@ def _attribute(node: ir.Node, name: str, default: Any) -> Any:
 
 def _triple(node: ir.Node, index: int, axis: int = 1) -> Operand:
     """Read an operand that is given as value, scale, zero point."""
-    value, scale = _input(node, index), _input(node, index + 1)
-    assert value is not None
-    assert scale is not None
+    value, scale = required(node, index), required(node, index + 1)
     return Operand(index, value, Quantisation((scale,), _input(node, index + 2), axis))
 
 
 def _pair(node: ir.Node, index: int) -> Quantisation:
     """Read how the result is quantised: scale, zero point."""
-    scale = _input(node, index)
-    assert scale is not None
-    return Quantisation((scale,), _input(node, index + 1))
+    return Quantisation((required(node, index),), _input(node, index + 1))
 
 
 def _sum_operand(node: ir.Node, index: int, *factors: Operand, factor: float = 1.0) -> tuple[Operand, ...]:
@@ -236,11 +232,10 @@ def _integer_product(op_type: str) -> Callable[[ir.Node], RealForm]:
 
     def form(node: ir.Node) -> RealForm:
         axes = (1, 0) if op_type == "Conv" else (-2, -1)
-        operands = []
-        for index, axis in enumerate(axes):
-            value = _input(node, index)
-            assert value is not None
-            operands.append(Operand(index, value, Quantisation((), _input(node, index + 2), axis)))
+        operands = (
+            Operand(index, required(node, index), Quantisation((), _input(node, index + 2), axis))
+            for index, axis in enumerate(axes)
+        )
         return RealForm(op_type, tuple(operands), None, dict(node.attributes))
 
     return form

@@ -20,13 +20,14 @@ from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.graph.emitter import Emitter
 from camgraph_exporter.graph.traits import Trait, has
-from camgraph_exporter.graph.walk import depends_on_no_input
+from camgraph_exporter.graph.walk import depends_on_no_input, required
 from camgraph_exporter.quantised.forms import (
     Quantisation,
     dequantised,
     is_dequantiser,
     quantisation_of,
     quantised_twin,
+    stated_by,
 )
 from camgraph_exporter.quantised.ranges import Known
 
@@ -52,10 +53,7 @@ class Residuals:
             return self._before_quantiser(op, value, twin)
         node = value.producer()
         if node is not None and is_dequantiser(node) and _is_plain_constant(node):
-            source = node.inputs[0]
-            quantisation = _of_dequantiser(node)
-            assert source is not None
-            return _scaled(op, source, quantisation)
+            return _scaled(op, required(node, 0), stated_by(node))
         return op.Cast(value, to=int(ir.DataType.FLOAT)) if value.dtype in _HALF else value
 
     def _before_quantiser(self, op: Emitter, value: ir.Value, twin: ir.Value) -> ir.Value:
@@ -80,7 +78,7 @@ class Residuals:
             and node.inputs[0] is not None
             and "block_size" not in node.attributes
         ):
-            return _scaled(op, node.inputs[0], _of_dequantiser(node))
+            return _scaled(op, node.inputs[0], stated_by(node))
         return self.read(op, value)
 
     def real(self, op: Emitter, q: ir.Value, quantisation: Quantisation | None = None) -> ir.Value:
@@ -162,12 +160,6 @@ def _reads_by(real: ir.Value, quantisation: Quantisation) -> bool:
     """Tell whether a dequantised value was made by the given scale."""
     node = real.producer()
     return node is not None and (node.inputs[1],) == quantisation.scales and quantisation.factor == 1
-
-
-def _of_dequantiser(node: ir.Node) -> Quantisation:
-    scale, axis = node.inputs[1], node.attributes.get("axis")
-    assert scale is not None
-    return Quantisation((scale,), node.inputs[2] if len(node.inputs) > 2 else None, 1 if axis is None else axis.value)
 
 
 def _takes_dequantiser(op: Emitter, q: ir.Value, quantisation: Quantisation) -> bool:

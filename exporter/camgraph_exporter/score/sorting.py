@@ -10,6 +10,7 @@ import onnx_ir as ir
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.constants import Constants, elements_of
 from camgraph_exporter.graph.traits import Trait, has, of
+from camgraph_exporter.graph.walk import required
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.output_head import HEAD_KINDS
 from camgraph_exporter.score.pieces import TRACED, unquantised
@@ -36,9 +37,7 @@ class Sorting:
     @property
     def what(self) -> ir.Value:
         """What it sorts by."""
-        value = self.node.inputs[of(self.node).sorts_by or 0]
-        assert value is not None
-        return value
+        return required(self.node, of(self.node).sorts_by or 0)
 
 
 def last_sorting(prepared: PreparedModel, found: Sequence[Sorting]) -> Sorting | None:

@@ -28,7 +28,7 @@ from camgraph_exporter.certificate.quantised.integers import (
 from camgraph_exporter.graph.constants import elements_of
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.graph.traits import is_stop
-from camgraph_exporter.graph.walk import leading_to, reached_from
+from camgraph_exporter.graph.walk import leading_to, reached_from, required
 from camgraph_exporter.quantised.forms import (
     Quantisation,
     RealForm,
@@ -123,13 +123,11 @@ def _rewrite(rewriter: _Rewriter, node: ir.Node) -> None:
 
 def _rounded(rewriter: _Rewriter, node: ir.Node) -> ir.Value:
     """Return the real numbers that a quantiser rounds, or the real form of what moves or chooses integers."""
-    source = node.inputs[0]
-    assert source is not None
+    source = required(node, 0)
     if is_quantiser(node):
         activation, integer = absorbed(node), rewriter.integers.get(node.outputs[0])
         is_absorbed = activation is not None and integer is not None and integer.between is not None
-        inner = activation.inputs[0] if activation is not None and is_absorbed else source
-        assert inner is not None
+        inner = required(activation, 0) if activation is not None and is_absorbed else source
         return _insert(rewriter, node, "Identity", [inner])
     inputs = [_in_place(rewriter, x, rewriter.integers.get(source)) for x in node.inputs]
     if node.op_type == "Relu":
