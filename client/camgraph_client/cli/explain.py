@@ -177,7 +177,7 @@ def _asked(options: dict[str, Any]) -> dict[str, Any]:
         "top_k": top_k,
         "method": method,
         "layers": options["layer"],
-        # Pictures are drawn here, from the small map of the network's input: a server then sends the least.
+        # Pictures of any size are drawn here, from the map of the network's input: the same from a graph and a server.
         "outputs": ["input-heatmap", "guided"] if method == GUIDED else ["input-heatmap"],
         "colormap": options["colormap"],
         "image_weight": options["image_weight"],
