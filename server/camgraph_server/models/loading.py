@@ -35,7 +35,7 @@ def load_explainer(config: ServerConfig, path: Path) -> Explainer:
     Raises:
         InvalidGraphError: the file is damaged or not an explainable graph.
         InferenceError: the graph does not run.
-        DeviceError: the device is not to be had.
+        DeviceError: the device is not available.
     """
     threads = Threads.throughput() if worker_count(config) > 1 else Threads.latency()
     limits = Limits(max_pixels=int(config.max_megapixels * 1e6), max_targets=config.max_targets)

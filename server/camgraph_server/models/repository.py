@@ -46,7 +46,7 @@ class ModelRepository:
         """Loads every model and logs what became of each; one that fails does not stop the others.
 
         Raises:
-            DeviceError: the device is not to be had, for whichever model.
+            DeviceError: the device is not available, for any model.
         """
         if not self._models:
             log_event(_log, logging.WARNING, "there is no model", path=str(self._directory))
