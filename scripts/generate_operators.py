@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import onnx
-from camgraph_exporter.prepare.normalise import LOWEST_OPSET
 from onnx.defs import OpSchema
 
+from camgraph_exporter.prepare.prepare import LOWEST_OPSET
 from operator_page import NEWEST_OPSET
 
 _STUB = Path(__file__).resolve().parent.parent / "exporter/camgraph_exporter/graph/standard_operators.pyi"
