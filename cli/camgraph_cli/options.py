@@ -94,7 +94,7 @@ def _type(item: Declared) -> Any:
         exists = setting.path != "new"
         folder = setting.path == "folder"
         return click.Path(exists=exists, file_okay=not folder, dir_okay=folder, path_type=Path)
-    return _Text()
+    return Text()
 
 
 def _number(item: Declared) -> Any:
@@ -120,7 +120,7 @@ def _reader(item: Declared, read: Callable[[str], Any]) -> Callable[[Any], Any]:
     return read_any
 
 
-class _Text(click.types.StringParamType):
+class Text(click.types.StringParamType):
     """Text; an environment variable that holds several is split as a shell would, so that they may have spaces."""
 
     name = "text"

@@ -13,8 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from camgraph_cli.options import options_of
-from camgraph_client.channel import Connection, Tls
-from camgraph_client.cli.connection import server_options
+from camgraph_client.cli.connection import RequiredServerOptions
 from camgraph_load.comparison import compare
 from camgraph_load.fleet import Outcome, run
 from camgraph_load.plan import LoadPlan
@@ -28,16 +27,13 @@ _ATTEMPTS = 4  # as the client does by default
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@server_options(required=True)
+@options_of(where=RequiredServerOptions)
 @options_of(plan=LoadPlan)
 @click.option("--report", type=click.Path(path_type=Path), help="Write the report to this HTML file.")
 @click.option("--json", "record", type=click.Path(path_type=Path), help="Write figures and records to this JSON file.")
 def load(
     images: Sequence[Path],
-    server: str,
-    tls: bool,
-    tls_ca: Path | None,
-    timeout: float,
+    where: RequiredServerOptions,
     plan: LoadPlan,
     report: Path | None,
     record: Path | None,
@@ -46,11 +42,10 @@ def load(
 
     --timeout is the deadline of each call. Latency counts from when a call was due.
     """
-    encryption = Tls(tls_ca) if tls or tls_ca is not None else None
-    connection = Connection(server, encryption, timeout, attempts=_ATTEMPTS if plan.retries else 1)
+    connection = where.connection(attempts=_ATTEMPTS if plan.retries else 1)
     mix = plan.mix(images)
     settings = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
-    settings |= {"server": server, "deadline": timeout, "images": [path.name for path in images]}
+    settings |= {"server": where.server, "deadline": where.timeout, "images": [path.name for path in images]}
     names = [call.name for call in mix.calls]
     runs: list[Recorded] = []
     for number, (title, task) in enumerate(plan.steps(mix, connection)):

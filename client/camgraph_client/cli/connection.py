@@ -2,57 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import click
+from typing import TYPE_CHECKING, Annotated
 
 from camgraph_core.errors import UsageError
+from camgraph_core.settings import Setting, check_settings
 
 if TYPE_CHECKING:
+    from camgraph_client.channel import Connection
     from camgraph_client.sync import Client
 
-F = TypeVar("F", bound=Callable[..., Any])
+_ADDRESS = Setting("Address of a camgraph server.", metavar="HOST:PORT")
 
 
-def server_options(*, required: bool) -> Callable[[F], F]:
-    """Adds `--server`, `--tls`, `--tls-ca` and `--timeout`; their values go to `open_client`."""
-    options = (
-        click.option("--server", metavar="HOST:PORT", required=required, help="Address of a camgraph server."),
-        click.option("--tls", is_flag=True, help="Encrypt the connection to the server."),
-        click.option(
-            "--tls-ca",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="PEM file with the authorities to trust; implies --tls.",
-        ),
-        click.option(
-            "--timeout",
-            type=float,
-            default=60.0,
-            help="Seconds that a call to the server may take.",
-        ),
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """A server, and how to talk to it."""
+
+    server: Annotated[str | None, _ADDRESS] = None
+    tls: Annotated[bool, Setting("Encrypt the connection to the server.")] = False
+    tls_ca: Annotated[Path | None, Setting("PEM file with the authorities to trust. Implies --tls.", path="file")] = (
+        None
     )
+    timeout: Annotated[float, Setting("Seconds that a call to the server may take.", above=0)] = 60.0
 
-    def add(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
+    def __post_init__(self) -> None:
+        check_settings(self)
 
-    return add
+    def connection(self, *, attempts: int = 4) -> Connection:
+        """The connection for these options; a call is sent `attempts` times at most.
+
+        Raises:
+            UsageError: There is no address.
+
+        """
+        from camgraph_client.channel import Connection, Tls  # noqa: PLC0415 - grpc is an extra
+
+        if not self.server:
+            raise UsageError("The server's address is empty; give --server HOST:PORT.")
+        encryption = Tls(self.tls_ca) if self.tls or self.tls_ca is not None else None
+        return Connection(self.server, encryption, self.timeout, attempts=attempts)
+
+    def open(self) -> Client:
+        """A client with this connection.
+
+        Raises:
+            UsageError: There is no address.
+
+        """
+        from camgraph_client.sync import Client  # noqa: PLC0415 - grpc is an extra
+
+        return Client(self.connection())
 
 
-def open_client(server: str, *, tls: bool, tls_ca: Path | None, timeout: float) -> Client:
-    """The client for these options.
+@dataclass(frozen=True, kw_only=True)
+class RequiredServerOptions(ServerOptions):
+    """As above, of a command that does nothing without a server."""
 
-    Raises:
-        UsageError: An option's value cannot be used.
-
-    """
-    from camgraph_client.channel import Connection, Tls  # noqa: PLC0415 - grpc is an extra
-    from camgraph_client.sync import Client  # noqa: PLC0415 - grpc is an extra
-
-    if not server:
-        raise UsageError("The server's address is empty; give --server HOST:PORT.")
-    encryption = Tls(tls_ca) if tls or tls_ca is not None else None
-    return Client(Connection(server, encryption, timeout))
+    server: Annotated[str, _ADDRESS]

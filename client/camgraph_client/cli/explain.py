@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +11,8 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from camgraph_client.cli.connection import open_client, server_options
+from camgraph_cli.options import Text, options_of
+from camgraph_client.cli.connection import ServerOptions
 from camgraph_client.cli.report import print_report, unique_names, write_pictures
 from camgraph_client.cli.targets import targets_of
 from camgraph_core.errors import (
@@ -44,16 +44,6 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FATAL = (UsageError, TargetError, UnsupportedError, DeviceError, InvalidGraphError, UnavailableError)
 
 
-class ListOfText(click.types.StringParamType):
-    """Text of an option that may be repeated; an environment variable is split as a shell would."""
-
-    name = "text"
-
-    def split_envvar_value(self, rv: str) -> Sequence[str]:
-        """Values in an environment variable, quoted where they have spaces."""
-        return shlex.split(rv)
-
-
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
@@ -61,7 +51,7 @@ class ListOfText(click.types.StringParamType):
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Explainable graph to run in this process.",
 )
-@server_options(required=False)
+@options_of(where=ServerOptions)
 @click.option(
     "--model",
     default="",
@@ -74,7 +64,7 @@ class ListOfText(click.types.StringParamType):
 @click.option(
     "--target",
     multiple=True,
-    type=ListOfText(),
+    type=Text(),
     metavar="N|LABEL|-R",
     help="Class to explain: index, label, or -R for the class of rank R; repeatable.",
 )
@@ -101,7 +91,7 @@ class ListOfText(click.types.StringParamType):
 @click.option(
     "--layer",
     multiple=True,
-    type=ListOfText(),
+    type=Text(),
     help="Target layer; repeatable, several are fused. Default: the graph's first.",
 )
 @click.option(
@@ -146,7 +136,7 @@ class ListOfText(click.types.StringParamType):
     default=Path("explanations"),
     help="Directory for overlays and panels.",
 )
-def explain(images: tuple[Path, ...], output: Path, **options: Any) -> None:
+def explain(images: tuple[Path, ...], where: ServerOptions, output: Path, **options: Any) -> None:
     """Show where a model looked in each IMAGE, for the classes asked.
 
     Prints the best classes and writes one overlay for each target (with guided-grad-cam a second picture), and one
@@ -154,7 +144,7 @@ def explain(images: tuple[Path, ...], output: Path, **options: Any) -> None:
     Give either --graph, or --server with --model.
     """
     asked = _asked(options)
-    with closing(_source(options)) as source:
+    with closing(_source(where, options)) as source:
         problems = _explain_all(images, source, asked, output)
     if problems:
         raise CamgraphError(_summary(problems, len(images)))
@@ -197,9 +187,9 @@ def _window(text: str | None) -> Window | None:
     return low, high
 
 
-def _source(options: dict[str, Any]) -> Explainer | RemoteModel:
-    graph, server = options["graph"], options["server"]
-    if (graph is None) == (server is None):
+def _source(where: ServerOptions, options: dict[str, Any]) -> Explainer | RemoteModel:
+    graph = options["graph"]
+    if (graph is None) == (where.server is None):
         raise UsageError("Say where to explain: either --graph FILE, or --server HOST:PORT with --model NAME.")
     if graph is not None:
         if options["model"] or options["model_version"]:
@@ -211,8 +201,7 @@ def _source(options: dict[str, Any]) -> Explainer | RemoteModel:
         return explainer
     if options["fast_int8"]:
         raise UsageError("--fast-int8 goes with --graph; a server is told by its own option at its start.")
-    client = open_client(server, tls=options["tls"], tls_ca=options["tls_ca"], timeout=options["timeout"])
-    return client.model(options["model"], options["model_version"])
+    return where.open().model(options["model"], options["model_version"])
 
 
 def _explain_all(images: Sequence[Path], source: Explains[Result], asked: dict[str, Any], output: Path) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,17 +10,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from camgraph_client.cli.connection import open_client, server_options
+from camgraph_cli.options import options_of
+from camgraph_client.cli.connection import RequiredServerOptions
 
 if TYPE_CHECKING:
     from camgraph_core.models import ModelInfo
 
 
 @click.command()
-@server_options(required=True)
-def models(server: str, tls: bool, tls_ca: Path | None, timeout: float) -> None:
+@options_of(where=RequiredServerOptions)
+def models(where: RequiredServerOptions) -> None:
     """List the models of a server."""
-    with open_client(server, tls=tls, tls_ca=tls_ca, timeout=timeout) as client:
+    with where.open() as client:
         found = client.list_models()
     console = Console()
     console.print(_table(found))
