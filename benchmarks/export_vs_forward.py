@@ -5,9 +5,9 @@ same image and with the same threads; the figure is the median of the ratios wit
 graphs are fetched. Threads sleep instead of spinning between runs, because two sessions share the cores here.
 
 The floor is what the arithmetic alone would cost. The backward pass from the score to the layer multiplies with the
-same weights as the forward pass behind the layer did, so it takes as many multiply-accumulates, once for each target:
+same weights as the forward pass after the layer did, so it takes as many multiply-accumulates, once for each target:
 
-    floor = 1 + targets x MACs behind the layer / MACs of the whole model
+    floor = 1 + targets x MACs after the layer / MACs of the whole model
 
 A pooled linear head counts as nothing: its gradient is a row of its weights. A ratio below the floor is possible where
 the gradient of a layer is cheaper to compute than the layer; far above it, time goes into something else than

@@ -24,7 +24,7 @@ from camgraph_runtime.run.engine import Engine
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE_MODEL = ROOT / "examples" / "models" / "efficientnet_lite0.onnx"
 WARM_UP = 3
-# Middle and early stand for the layers behind which about this share of the network's arithmetic lies.
+# Middle and early stand for the layers after which about this share of the network's arithmetic lies.
 _SHARES = {"middle": 0.4, "early": 0.8}
 
 Feeds = Mapping[str, np.ndarray]
@@ -32,7 +32,7 @@ Feeds = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer to measure; `extra_cost` is the share of the model's arithmetic that lies behind it, NaN if unknown."""
+    """A layer to measure; `extra_cost` is the share of the model's arithmetic after it, NaN if unknown."""
 
     name: str
     extra_cost: float = math.nan

@@ -134,7 +134,7 @@ def _block(i: int) -> list[str]:
 
 
 def _with_random_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Turn every input behind the image into an initializer; gains are near one, the rest is scaled by its fan-in."""
+    """Turn every input after the image into an initializer; gains are near one, the rest is scaled by its fan-in."""
     rng = np.random.default_rng(0)
     for value in list(model.graph.input)[1:]:
         shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]

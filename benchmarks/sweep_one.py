@@ -170,7 +170,7 @@ def _example(module: nn.Module, library: str, name: str) -> torch.Tensor:
 
 
 def _explain(model: ir.Model) -> Built:
-    """Build one graph with the layer that `auto` takes and three candidates in front of it."""
+    """Build one graph with the layer that `auto` takes and three candidates before it."""
     prepared, score, layers = _layers(prepare(model.clone()))
     needed = GradientPath(prepared.graph, [layer.value for layer in layers], [score.value]).opset()
     if needed > prepared.model.opset_imports[""]:

@@ -5,7 +5,7 @@ little-endian and row-major. Any language reads that without a library; here onl
 
 Every program takes `GRAPH RUN...`. Each RUN is a folder with the folder `inputs`, beside which it writes `outputs`.
 It prints the runtime's version; if the runtime refuses, it ends with exit code 1, and with "refused: " and the
-runtime's own message on stderr, behind whatever the runtime logs there.
+runtime's own message on stderr, after whatever the runtime logs there.
 """
 
 from __future__ import annotations
