@@ -1,1 +1,1 @@
-"""The runtime behind gRPC: transport, service, scheduling, models."""
+"""The runtime over gRPC: transport, service, scheduling, models."""
