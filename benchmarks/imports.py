@@ -35,29 +35,33 @@ assert heatmap.shape == (300, 451), heatmap.shape
 """
 
 # What somebody would write for this one model: no check of anything.
-_BARE = """
+BARE_FUNCTION = """
 import numpy as np
 import onnxruntime
 from PIL import Image
 
-session = onnxruntime.InferenceSession({graph!r}, providers=["CPUExecutionProvider"])
-photo = Image.open({photo!r}).convert("RGB")
-scale = 256 / min(photo.size)
-width, height = (round(length * scale) for length in photo.size)
-left, top = (width - {size}) // 2, (height - {size}) // 2
-picture = photo.resize((width, height)).crop((left, top, left + {size}, top + {size}))
-image = (np.asarray(picture, np.float32) / 255 - {mean}) / {std}
-image = np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)
-feeds = {{{image_input!r}: image, {target_input!r}: np.array([[-1]])}}
-score, activations, weights = session.run([{score!r}, {activations!r}, {weights!r}], feeds)
-cells = np.maximum(np.einsum("k,khw->hw", weights[0, 0], activations[0]), 0)
-cells = (cells - cells.min()) / (1e-7 + cells.max())
-crop = Image.fromarray(cells.astype(np.float32)).resize(({size}, {size}), Image.Resampling.BILINEAR)
-canvas = Image.new("F", (width, height))
-canvas.paste(crop, (left, top))
-heatmap = np.asarray(canvas.resize(photo.size, Image.Resampling.BILINEAR))
-assert heatmap.shape == (300, 451), heatmap.shape
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = {threads}
+session = onnxruntime.InferenceSession({graph!r}, options, providers=["CPUExecutionProvider"])
+
+def explain():
+    photo = Image.open({photo!r}).convert("RGB")
+    scale = 256 / min(photo.size)
+    width, height = (round(length * scale) for length in photo.size)
+    left, top = (width - {size}) // 2, (height - {size}) // 2
+    picture = photo.resize((width, height)).crop((left, top, left + {size}, top + {size}))
+    image = (np.asarray(picture, np.float32) / 255 - {mean}) / {std}
+    image = np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)
+    feeds = {{{image_input!r}: image, {target_input!r}: np.array([[-1]])}}
+    score, activations, weights = session.run([{score!r}, {activations!r}, {weights!r}], feeds)
+    cells = np.maximum(np.einsum("k,khw->hw", weights[0, 0], activations[0]), 0)
+    cells = (cells - cells.min()) / (1e-7 + cells.max())
+    crop = Image.fromarray(cells.astype(np.float32)).resize(({size}, {size}), Image.Resampling.BILINEAR)
+    canvas = Image.new("F", (width, height))
+    canvas.paste(crop, (left, top))
+    return np.asarray(canvas.resize(photo.size, Image.Resampling.BILINEAR))
 """
+_BARE = BARE_FUNCTION + "assert explain().shape == (300, 451)"
 
 
 class Programs:
@@ -104,25 +108,26 @@ def _comparisons(programs: Programs, graph: Path) -> Iterator[tuple[str, Callabl
     yield "version", programs.of("pass"), version
     yield "client", programs.of("import grpc.aio"), client
     yield "client, NumPy", programs.of("import grpc.aio, numpy"), client
-    yield "explainer", programs.of(_bare(graph)), explainer
+    yield "explainer", programs.of(_BARE.format(photo=str(PHOTO), **bare_settings(graph, threads=0))), explainer
 
 
-def _bare(graph: Path) -> str:
+def bare_settings(graph: Path, threads: int = 1) -> dict[str, object]:
+    """What the bare script must know of an explainable graph."""
     with Engine(graph) as engine:
         manifest: Manifest = manifest_from_metadata(engine.metadata)
     layer, spec = manifest.layers[0], manifest.input
-    return _BARE.format(
-        graph=str(graph),
-        photo=str(PHOTO),
-        size=spec.tensor.shape[-1],
-        mean=list(spec.mean),
-        std=list(spec.std),
-        image_input=spec.tensor.name,
-        target_input=manifest.target.target_input,
-        score=manifest.target.target_score_output,
-        activations=layer.activations_tensor,
-        weights=layer.weights_tensor,
-    )
+    return {
+        "graph": str(graph),
+        "threads": threads,
+        "size": spec.tensor.shape[-1],
+        "mean": list(spec.mean),
+        "std": list(spec.std),
+        "image_input": spec.tensor.name,
+        "target_input": manifest.target.target_input,
+        "score": manifest.target.target_score_output,
+        "activations": layer.activations_tensor,
+        "weights": layer.weights_tensor,
+    }
 
 
 if __name__ == "__main__":
