@@ -1,108 +1,137 @@
-"""What an overlay costs, from the network's heatmap to bytes: as it is drawn, against its plain definition.
+"""What a request costs beside the model: a JPEG of 0.3 to 49 megapixels in, heatmap and overlay as JPEG out.
 
-The plain definition lays the map onto the photo and mixes in float32, over whole arrays. "Tiles" gives the same bytes;
-"small" is what is drawn with a longest side of 1024 pixels. Time is CPU time on one thread, in pairs: both run once,
-one directly after the other, on the same photo and map. Memory is what one overlay adds to the largest resident size of
-a fresh process, per pixel of the photo; the photo is not counted, the overlay is. It is read from /proc, on Linux.
+Each pair runs the plain model once on a ready tensor and the whole request once, one directly after the other, in one
+process on one thread; times are CPU time. The stages are those of the request: decoding, the way to the input tensor,
+the explainable graph, the overlay (laid, coloured and mixed) and its encoding as JPEG. Memory is what one request adds
+to the largest resident size of a fresh process that has the model loaded and run. It is read from /proc, on Linux.
 
     python benchmarks/pixels.py --pairs 20
 """
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import re
-import sys
+import statistics
+import tempfile
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
-import numpy as np
-from numpy.typing import NDArray
-from paired import ROOT, environment, run_pairs
+from paired import EXAMPLE_MODEL, ROOT, camgraph, environment, run_pairs
 from PIL import Image
 
-from camgraph_core.frame import Axis, fitted, of_shrunk_photo
-from camgraph_core.laid import LaidMap
-from camgraph_runtime.maps.resize import resize_map
-from camgraph_runtime.pictures.overlay import overlay
-from camgraph_runtime.pictures.shrink import shrunk
-from camgraph_runtime.preprocess import Frame
+from camgraph_core.request import Request
+from camgraph_runtime import Engine, Explainer, Threads
 
-# The plain definition is the tests' own.
-sys.path.insert(0, str(ROOT / "tests"))
-from support.plain_overlay import plain_laid, plain_overlay
-
-_SIZES = {0.3: (480, 640), 1.3: (1024, 1280), 12.8: (3200, 4000)}
-_WEIGHTS = (0.5, 0.3)
-_NETWORK = 224
-_SMALL = 1024
+_PHOTO = ROOT / "examples" / "photos" / "coffee.png"
+_SIZES = {0.3: (480, 640), 1.3: (1024, 1280), 12.8: (3200, 4000), 49: (7000, 7000)}
+_MAX_SIDES = (None, 1024, 512)
+_STAGES = ("decode", "tensor", "graph", "overlay", "encode")
+_QUALITY = 90
 _KIB = 1024
-
-Pixels = NDArray[np.uint8]
-Cells = NDArray[np.float32]
+_MB = 1e6
 
 
-def _plain(photo: Pixels, cells: Cells, frame: Frame, weight: float) -> Pixels:
-    return plain_overlay(photo, plain_laid(cells, frame), "jet", weight)
+class Stages:
+    """CPU time of each stage in milliseconds, run by run."""
 
+    def __init__(self) -> None:
+        self.times: dict[str, list[float]] = {stage: [] for stage in _STAGES}
 
-def _tiles(photo: Pixels, cells: Cells, frame: Frame, weight: float) -> Pixels:
-    return overlay(photo, LaidMap(cells, frame), image_weight=weight)
+    @contextmanager
+    def of(self, stage: str) -> Iterator[None]:
+        """Counts what is done inside to a stage."""
+        start = time.process_time()
+        yield
+        self.times[stage].append(1e3 * (time.process_time() - start))
 
-
-def _small(photo: Pixels, cells: Cells, frame: Frame, weight: float) -> Pixels:
-    size = fitted(frame.photo_size, _SMALL)
-    return _tiles(shrunk(photo, size), cells, of_shrunk_photo(frame, size), weight)
-
-
-_FORMS = {"plain": _plain, "tiles": _tiles, "small": _small}
+    def medians(self) -> list[str]:
+        """The median of each stage."""
+        return [f"{statistics.median(times):.1f}" for times in self.times.values()]
 
 
 @click.command(help=__doc__.partition("\n")[0])
 @click.option("--pairs", type=click.IntRange(1), default=20, show_default=True, help="Pairs for each figure.")
 def main(pairs: int) -> None:
-    """Prints one line of a Markdown table for each size and weight of the photo."""
-    click.echo(f"{environment(1)}, {pairs} pairs\n")
-    click.echo(
-        "| megapixels | weight | plain, ms | tiles, ms | ratio (min-max) | small, ms | ratio (min-max) | B per pixel |"
-    )
-    click.echo("|---:|---:|---:|---:|---:|---:|---:|---|")
-    for megapixels, (height, width) in _SIZES.items():
-        for weight in _WEIGHTS:
-            forms = {name: partial(form, *_inputs(height, width), weight) for name, form in _FORMS.items()}
-            plain_ms, *tiles = run_pairs(forms["plain"], forms["tiles"], pairs, time.process_time).summary()
-            _, *small = run_pairs(forms["plain"], forms["small"], pairs, time.process_time).summary()
-            times = f"{plain_ms:.1f} | {tiles[0]:.1f} | {tiles[1]} | {small[0]:.1f} | {small[1]}"
-            memory = ", ".join(f"{name} {_bytes_per_pixel(name, height, width, weight):.1f}" for name in _FORMS)
-            click.echo(f"| {megapixels} | {weight} | {times} | {memory} |")
+    """Prints one line of a Markdown table for each size of the photo and of the overlay."""
+    click.echo(f"{environment(1)}; {pairs} pairs\n")
+    stages = " | ".join(f"{stage} ms" for stage in _STAGES)
+    click.echo(f"| megapixels | longest side | model ms | {stages} | all ms | over the model (min-max) | peak MB |")
+    click.echo(f"|---:|---:|---:|{'---:|' * len(_STAGES)}---:|---:|---:|")
+    with tempfile.TemporaryDirectory() as folder:
+        graph = Path(folder) / "example.cam.onnx"
+        camgraph("export", str(EXAMPLE_MODEL), "--preset", "imagenet", "-o", str(graph))
+        explainer = Explainer(graph, threads=Threads(1))
+        model = _plain_model(explainer)
+        for megapixels, size in _SIZES.items():
+            data = _jpeg(size)
+            for max_side in _MAX_SIDES:
+                if max_side is not None and max_side >= max(size):
+                    continue
+                click.echo(_line(explainer, model, data, megapixels, max_side, pairs, graph))
 
 
-def _inputs(height: int, width: int) -> tuple[Pixels, Cells, Frame]:
-    """A photo of large and small blotches, and the network's heatmap of 7 x 7 cells, as is usual at the last layer."""
-    rng = np.random.default_rng(0)
-    photo = np.asarray(Image.fromarray(rng.integers(0, 256, (60, 80, 3), np.uint8)).resize((width, height)))
-    cells = resize_map(rng.random((7, 7), np.float32), (_NETWORK, _NETWORK))
-    cells -= cells.min()
-    cells /= cells.max()
-    frame = Frame(Axis(height, height).resized(_NETWORK), Axis(width, width).resized(_NETWORK))
-    return np.asarray(photo, np.uint8), np.asarray(cells, np.float32), frame
-
-
-def _bytes_per_pixel(name: str, height: int, width: int, weight: float) -> float:
-    """What one overlay adds to the largest resident size of a process of its own."""
+def _line(
+    explainer: Explainer,
+    model: Callable[[], object],
+    data: bytes,
+    megapixels: float,
+    max_side: int | None,
+    pairs: int,
+    graph: Path,
+) -> str:
+    stages = Stages()
+    few = max(3, int(pairs / max(1.0, megapixels / 1.3)))
+    model_ms, all_ms, ratio = run_pairs(
+        model, lambda: _request(explainer, data, max_side, stages), few, time.process_time
+    ).summary()
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_growth, (name, height, width, weight)) / (height * width)
+        peak = pool.apply(_growth, (str(graph), data, max_side)) / _MB
+    figures = " | ".join(stages.medians())
+    return (
+        f"| {megapixels} | {max_side or 'photo'} | {model_ms:.1f} | {figures} | {all_ms:.1f} | {ratio} | {peak:.0f} |"
+    )
 
 
-def _growth(name: str, height: int, width: int, weight: float) -> int:
-    draw: Callable[..., Pixels] = _FORMS[name]
-    draw(*_inputs(64, 64), weight)  # what is loaded and kept once
-    inputs = _inputs(height, width)
+def _request(explainer: Explainer, data: bytes, max_side: int | None, stages: Stages) -> bytes:
+    plan = explainer.plan(Request())
+    with stages.of("decode"):
+        picture = explainer._preprocessor.read(data)
+    with stages.of("tensor"):
+        network_input = explainer.prepare(picture.photo)
+    with stages.of("graph"):
+        [inference] = explainer.infer([network_input], [plan])
+        result = explainer.finish(plan, network_input, inference)
+    with stages.of("overlay"):
+        overlay = result.explanations[0].overlay(max_side=max_side)
+    with stages.of("encode"):
+        return result.explanations[0].jpeg(overlay)
+
+
+def _plain_model(explainer: Explainer) -> Callable[[], object]:
+    """The trained model alone, on a ready tensor."""
+    engine = Engine(EXAMPLE_MODEL, threads=Threads(1))
+    [name] = engine.inputs
+    tensor = explainer.prepare(_PHOTO).tensor
+    return lambda: engine.run({name: tensor})
+
+
+def _jpeg(size: tuple[int, int]) -> bytes:
+    buffer = io.BytesIO()
+    with Image.open(_PHOTO) as photo:
+        photo.convert("RGB").resize(size[::-1], Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=_QUALITY)
+    return buffer.getvalue()
+
+
+def _growth(graph: str, data: bytes, max_side: int | None) -> int:
+    explainer = Explainer(graph, threads=Threads(1))
+    _request(explainer, _jpeg((300, 400)), None, Stages())  # what is loaded and kept once
     before = _resident("VmRSS")
-    draw(*inputs, weight)
+    _request(explainer, data, max_side, Stages())
     return _resident("VmHWM") - before
 
 
