@@ -50,13 +50,13 @@ def main(models: tuple[str, ...], pairs: int, threads: int, cache: Path | None) 
         for name in models or _MODELS:
             source = folder / f"{name}.onnx"
             if not source.exists():
-                _save(name, source)
+                save_network(name, source)
             for layer in _stage_ends(source):
                 click.echo(_line(source, layer, pairs, threads))
 
 
-def _save(name: str, path: Path) -> None:
-    """Export a torchvision classifier with random weights."""
+def save_network(name: str, path: Path) -> torch.nn.Module:
+    """Export a torchvision classifier with random weights, and return it."""
     # Its compiled operators are not needed, but must be declared.
     library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]  # untyped in torch
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]  # as above
@@ -64,13 +64,14 @@ def _save(name: str, path: Path) -> None:
     import torchvision  # type: ignore[import-untyped]  # noqa: PLC0415  after the declarations
 
     torch.manual_seed(0)
-    module = getattr(torchvision.models, name)(weights=None).eval()
+    module: torch.nn.Module = getattr(torchvision.models, name)(weights=None).eval()
     for parameter in module.parameters():
         if parameter.ndim > 1 and not parameter.any():
             torch.nn.init.normal_(parameter, std=0.02)  # some heads start at zero, and so would every gradient
     axes = {"input": {0: "N"}, "logits": {0: "N"}}
     names: dict[str, Any] = {"input_names": ["input"], "output_names": ["logits"], "dynamic_axes": axes}
     torch.onnx.export(module, (torch.randn(1, 3, 224, 224),), str(path), opset_version=17, dynamo=False, **names)
+    return module
 
 
 def _stage_ends(source: Path) -> list[dict[str, object]]:
