@@ -90,7 +90,7 @@ def fill(value: ir.Value, given: Values, batch: Dim | None) -> np.ndarray:
     """
     array = np.asarray(given)
     if array.dtype.kind not in _NUMBERS:
-        raise UsageError(f"The values for input {value.name!r} are no numbers.")
+        raise UsageError(f"The values for input {value.name!r} are not numbers.")
     dims = dims_of(value) if value.shape is not None else tuple(array.shape)
     # Where the images of the batch are counted in front, one row stands for each of them.
     by_row: list[Dim] = [1, *dims[1:]] if dims[:1] == (batch,) else list(dims)

@@ -69,7 +69,7 @@ def labels_of_maps(model: onnx.ModelProto) -> dict[str, tuple[str, ...]]:
 
 
 def _other_kind(value: onnx.ValueInfoProto) -> str:
-    """Say what an output is that is no numeric tensor; an empty text for one that is."""
+    """Say what an output is that is not a numeric tensor; an empty text for one that is."""
     kind = value.type.WhichOneof("value")
     if kind == "sequence_type" and value.type.sequence_type.elem_type.WhichOneof("value") == "map_type":
         return "a list of maps"

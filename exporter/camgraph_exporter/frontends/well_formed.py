@@ -62,7 +62,7 @@ def to_model(proto: onnx.ModelProto, path: str) -> ir.Model:
 
 
 def _garbled(message: Message) -> Iterator[str]:
-    """Tell of names that are no text, which protobuf lets pass as bytes."""
+    """Tell of names that are not text, which protobuf lets pass as bytes."""
     for field, content in message.ListFields():
         parts: Any = [content] if isinstance(content, Message | str | bytes) else content
         if field.type == FieldDescriptor.TYPE_STRING:

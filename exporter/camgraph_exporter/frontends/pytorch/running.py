@@ -116,7 +116,7 @@ def cause(error: BaseException) -> str:
 
 
 def tensors_of(result: Any) -> list[torch.Tensor]:
-    """Return the tensors among what a module returned, in order; None, numbers and texts are no outputs of a graph."""
+    """Return the tensors among what a module returned, in order; None, numbers and texts are not outputs of a graph."""
     return [leaf for leaf in torch.utils._pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
 
 

@@ -81,7 +81,7 @@ def _output_window(node: NodeView, kernel: list[int]) -> Window:
 
 
 def _window_input(op: Backward, node: NodeView, window: Window, flat: ir.Value) -> ir.Value:
-    """Pad or cut the cotangent so that unpadded windows, one an element of `x`, fill it exactly."""
+    """Pad or cut the cotangent so that unpadded windows, one per element of `x`, fill it exactly."""
     size, out = spatial_shape(op, node.x), spatial_shape(op, node.y)
     reach = op.Add(op.Mul(op.Sub(size, op.ints(1)), op.ints(*window.strides)), op.ints(*window.extent))
     if window.begin is not None:

@@ -21,7 +21,7 @@ from camgraph_exporter.vjp.registry import Cotangents, refuse_outputs, vjp
 
 @vjp("BatchNormalization")
 def batch_normalization(op: Backward, node: NodeView, g: ir.Value, *_running: ir.Value | None) -> Cotangents:
-    """Dx = g scale / sqrt(var + eps): with running statistics it is a linear map a channel."""
+    """Dx = g scale / sqrt(var + eps): with running statistics it is a linear map per channel."""
     if node.attr_flag("training_mode"):
         raise GradientError(
             f"BatchNormalization node {node.name!r} is in training mode; export the model in evaluation mode."
@@ -154,5 +154,5 @@ def _scale_cotangent(op: Backward, node: NodeView, g: ir.Value, x_hat: ir.Value)
 
 
 def _per_channel(op: Backward, node: NodeView, values: ir.Value) -> ir.Value:
-    """Shape one number a channel, [C], so that it broadcasts against [N, C, *space]."""
+    """Shape one number per channel, [C], so that it broadcasts against [N, C, *space]."""
     return op.Reshape(values, op.ints(-1, *[1] * (node.rank - 2)))
