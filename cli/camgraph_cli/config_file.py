@@ -1,4 +1,4 @@
-"""Option values from a TOML file: one table a command, one key an option.
+"""Option values from a TOML file: one table per command, one key per option.
 
 ::
 
@@ -9,13 +9,14 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+
+from camgraph_core.names import closest_names
 
 
 def read_defaults(path: Path, command: click.Command, name: str) -> dict[str, Any]:
@@ -64,5 +65,5 @@ def _takes_many(parameter: click.Parameter) -> bool:
 
 
 def _closest(name: str, known: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(name, list(known), n=1)
+    matches = closest_names(name, known, count=1)
     return f"; the closest is {matches[0].replace('_', '-')!r}" if matches else ""

@@ -10,6 +10,21 @@ from camgraph_core.errors import UsageError
 _LONGEST = 100  # longer names resemble nothing, and comparing them takes long
 
 
+def closest_names(name: str, known: Iterable[str], *, count: int = 3, cutoff: float = 0.6) -> list[str]:
+    """The known names that are nearest to a wrong one, nearest first.
+
+    Args:
+        name: What was written, by anybody; a long name has none, so that it costs nothing.
+        known: The names that there are.
+        count: How many at most.
+        cutoff: How near they must be, from 0 to 1 (equal).
+
+    """
+    if len(name) > _LONGEST:
+        return []
+    return difflib.get_close_matches(name, list(known), n=count, cutoff=cutoff)
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that is not known; it offers the closest ones, or all.
 
@@ -20,6 +35,6 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
 
     """
     known = list(known)
-    close = difflib.get_close_matches(name.lower(), known, n=2) if len(name) <= _LONGEST else []
+    close = closest_names(name.lower(), known, count=2)
     offer = f"Did you mean {' or '.join(close)}?" if close else f"There are {', '.join(known)}."
     return UsageError(f"There is no {kind} {name!r}. {offer}")

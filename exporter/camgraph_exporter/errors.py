@@ -15,11 +15,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from camgraph_core.errors import CamgraphError
+from camgraph_core.names import closest_names
 
 # What helps where a node between the layer and the score has no derivative.
 LATER_LAYER = "Choose a layer after it (closer to the output) with --layer"
@@ -81,5 +81,5 @@ class Problems:
 
 def closest(name: str, known: Iterable[str], *, count: int = 3) -> str:
     """Say which known names are near a wrong one: `" Did you mean a, b?"`, or an empty text."""
-    matches = difflib.get_close_matches(name, list(known), n=count, cutoff=0.4)
+    matches = closest_names(name, known, count=count, cutoff=0.4)
     return f" Did you mean {', '.join(matches)}?" if matches else ""

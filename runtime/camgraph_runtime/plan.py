@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from camgraph_core.errors import (
     UnsupportedError,
     UsageError,
 )
+from camgraph_core.names import closest_names
 from camgraph_core.outputs import check_possible
 from camgraph_core.request import Request
 from camgraph_core.target import Target
@@ -130,7 +130,7 @@ def find_layer(manifest: Manifest, name: str) -> Layer:
         if name in (layer.name, layer.alias):
             return layer
     names = [layer.alias or layer.name for layer in manifest.layers]
-    close = difflib.get_close_matches(name, names, n=3) or names[:10]
+    close = closest_names(name, names) or names[:10]
     raise UnknownLayerError(
         f"The graph does not explain the layer {name!r}; it has {', '.join(close)}. "
         "Other layers are added at export, with --layer."

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 from camgraph.v1.manifest_pb2 import Manifest
 from camgraph_core.errors import TargetError
+from camgraph_core.names import closest_names
 from camgraph_core.target import Rank, Target
 
 
@@ -61,7 +61,7 @@ def find_label(label: str, labels: Sequence[str]) -> int:
 
 def _suggestion(wanted: str, folded: Sequence[str], labels: Sequence[str]) -> str:
     containing = [i for i, known in enumerate(folded) if wanted and wanted in known]
-    similar = [folded.index(known) for known in difflib.get_close_matches(wanted, folded, n=3, cutoff=0.6)]
+    similar = [folded.index(known) for known in closest_names(wanted, folded)]
     closest = list(dict.fromkeys([*similar, *containing]))[:3]
     if not closest:
         return " Labels are compared without regard to case; the class index works too."

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from camgraph_core.errors import CamgraphError, DeviceError, InvalidInputError, NotFoundError
+from camgraph_core.names import closest_names
 from camgraph_runtime import Explainer
 from camgraph_server.models.discovery import MODEL_FILE, discover
 from camgraph_server.models.model import Model, ModelState
 from camgraph_server.observe.log import log_event
 
-_LONGEST_NAME = 100
 _log = logging.getLogger("camgraph.repository")
 
 Loader = Callable[[Path], Explainer]
@@ -110,7 +109,7 @@ class ModelRepository:
 
     def _names_like(self, name: str) -> str:
         names = sorted({model.name for model in self._models})
-        shown = difflib.get_close_matches(name[:_LONGEST_NAME], names, n=5, cutoff=0.4) or names[:5]
+        shown = closest_names(name, names, count=5, cutoff=0.4) or names[:5]
         return ", ".join(map(repr, shown)) + (" and others" if len(shown) < len(names) else "")
 
 

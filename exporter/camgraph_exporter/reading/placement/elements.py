@@ -97,7 +97,7 @@ class Elements:
         return Elements(np.resize(self.offsets, (count, 2)), self.cell)
 
 
-Axis = Elements | Lost
+LocatedAxis = Elements | Lost
 
 
 def fixed(count: int) -> Elements:

@@ -11,7 +11,7 @@ from camgraph_exporter.graph.constants import Constants
 from camgraph_exporter.graph.traits import Trait, has, names
 from camgraph_exporter.reading.axis import Axes, Role, is_role
 from camgraph_exporter.reading.placement import moves, pointwise, products, reshapes, resizing, windows
-from camgraph_exporter.reading.placement.elements import Axis, fixed, line
+from camgraph_exporter.reading.placement.elements import LocatedAxis, fixed, line
 from camgraph_exporter.reading.placement.located import Located, coarsened, located
 from camgraph_exporter.reading.placement.step import MAY_MOVE, Reader, Step, shape_of
 
@@ -75,7 +75,7 @@ def follow(
 def _image(axes: Axes, shape: Sequence[int]) -> Located:
     """Return the image: element (y, x) is the pixel whose middle is (y + 0.5, x + 0.5)."""
     spatial = [axis is not None and is_role(axis, *_STEPS) for axis in axes]
-    lines: list[Axis] = [
+    lines: list[LocatedAxis] = [
         line(size, _STEPS[axis.role]) if leads and axis is not None else fixed(size)
         for axis, leads, size in zip(axes, spatial, shape, strict=True)
     ]

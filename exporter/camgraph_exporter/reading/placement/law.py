@@ -9,7 +9,7 @@ import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.reading.axis import TokenGrid
-from camgraph_exporter.reading.placement.elements import Array, Axis, Elements, Lost, split
+from camgraph_exporter.reading.placement.elements import Array, Elements, LocatedAxis, Lost, split
 from camgraph_exporter.reading.placement.located import Located
 
 _NO_GRID = "its cells are in an order that is not a grid of the image"
@@ -88,7 +88,7 @@ def place_of_tokens(
     return _grid(value, _origin(value, others), parts[0], parts[1], image)
 
 
-def _origin(value: Located, others: Sequence[Axis]) -> Array:
+def _origin(value: Located, others: Sequence[LocatedAxis]) -> Array:
     """Return where the map begins: channels that show places within a cell are taken together."""
     origin = value.origin
     for axis in others:
@@ -100,14 +100,14 @@ def _origin(value: Located, others: Sequence[Axis]) -> Array:
     return np.asarray(origin)
 
 
-def _grid(value: Located, origin: Array, rows: Axis, columns: Axis, image: tuple[int, int]) -> MapPlace:
+def _grid(value: Located, origin: Array, rows: LocatedAxis, columns: LocatedAxis, image: tuple[int, int]) -> MapPlace:
     down, across = (_line(origin, axis, image, value.coarsest) for axis in (rows, columns))
     if {down[0], across[0]} != {0, 1}:
         raise PlaceError(_ASKEW)
     return MapPlace(down[1], across[1], is_transposed=down[0] == 1)
 
 
-def _line(origin: Array, axis: Axis, image: tuple[int, int], coarsest: Array) -> tuple[int, CellLine]:
+def _line(origin: Array, axis: LocatedAxis, image: tuple[int, int], coarsest: Array) -> tuple[int, CellLine]:
     """Return the image's axis along which an axis of a map leads, and its cells there."""
     if isinstance(axis, Lost):
         raise PlaceError(axis.reason)

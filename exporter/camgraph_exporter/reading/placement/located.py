@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from camgraph_exporter.graph.dims import matching_axes
-from camgraph_exporter.reading.placement.elements import Array, Axis, Elements, Lost, fixed, merged, split
+from camgraph_exporter.reading.placement.elements import Array, Elements, LocatedAxis, Lost, fixed, merged, split
 
 _FEWEST_CELLS = 4
 
@@ -23,7 +23,7 @@ class Located:
     """
 
     origin: Array
-    axes: tuple[Axis, ...]
+    axes: tuple[LocatedAxis, ...]
     coarsest: Array = field(default_factory=lambda: np.zeros(2))
 
     @property
@@ -32,7 +32,7 @@ class Located:
         cells = [axis.cell for axis in self.axes if isinstance(axis, Elements)]
         return np.asarray(np.max(cells, axis=0)) if cells else np.zeros(2)
 
-    def with_axis(self, index: int, axis: Axis) -> Located:
+    def with_axis(self, index: int, axis: LocatedAxis) -> Located:
         """Return the same with one axis replaced."""
         return located(self.origin, [*self.axes[:index], axis, *self.axes[index + 1 :]])
 
@@ -55,7 +55,7 @@ def _directions(place: Located) -> int:
     return sum(isinstance(axis, Elements) and not axis.is_fixed for axis in place.axes)
 
 
-def located(origin: Array, axes: Sequence[Axis]) -> Located:
+def located(origin: Array, axes: Sequence[LocatedAxis]) -> Located:
     """Return a tensor on the image with its axes beginning at zero."""
     start, kept = np.array(origin, np.float64), list(axes)
     for i, axis in enumerate(axes):
@@ -69,7 +69,7 @@ def located(origin: Array, axes: Sequence[Axis]) -> Located:
     return Located(start, tuple(kept))
 
 
-def same_axis(one: Axis, other: Axis, within: Array) -> bool:
+def same_axis(one: LocatedAxis, other: LocatedAxis, within: Array) -> bool:
     """Tell whether two axes lie in the same places, within a distance [2]."""
     if isinstance(one, Lost) or isinstance(other, Lost) or len(one) != len(other):
         return False
@@ -82,7 +82,7 @@ def reshaped(x: Located, have: Sequence[int], want: Sequence[int], reason: str) 
     groups = matching_axes(tuple(want), tuple(have))
     if groups is None:
         return Located(x.origin, (Lost(reason),) * len(want))
-    axes: list[Axis] = [Lost(reason)] * len(want)
+    axes: list[LocatedAxis] = [Lost(reason)] * len(want)
     origin = x.origin
     for new, old in groups:
         group = [x.axes[i] for i in old]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from camgraph_exporter.graph.traits import Trait, has
-from camgraph_exporter.reading.placement.elements import Array, Axis, Elements, Lost, fixed, split, unplaced
+from camgraph_exporter.reading.placement.elements import Array, Elements, LocatedAxis, Lost, fixed, split, unplaced
 from camgraph_exporter.reading.placement.located import Located, located, same_axis
 from camgraph_exporter.reading.placement.pointwise import JOINS, allowance
 from camgraph_exporter.reading.placement.step import MAY_MOVE, Step, moved
@@ -54,13 +54,13 @@ def _kept_where_whole(step: Step, x: Located, shape: Sequence[int], out: Sequenc
     return Located(x.origin, tuple(axis if a == b else cut for axis, a, b in zip(x.axes, shape, out, strict=True)))
 
 
-def _by_data(step: Step, axis: Axis, count: int, why: str = _BY_DATA) -> Axis:
+def _by_data(step: Step, axis: LocatedAxis, count: int, why: str = _BY_DATA) -> LocatedAxis:
     """Return an axis in an order that is not known, which is harmless where all elements lie in one place."""
     one_place = isinstance(axis, Elements) and axis.is_fixed
     return moved(step, axis, fixed(count) if one_place else None, why)
 
 
-def _taken(step: Step, axis: Axis, indices: Sequence[int]) -> Axis:
+def _taken(step: Step, axis: LocatedAxis, indices: Sequence[int]) -> LocatedAxis:
     return moved(step, axis, axis.take(indices) if isinstance(axis, Elements) and len(indices) else None)
 
 
@@ -104,7 +104,7 @@ def _picked(step: Step, index: int, x: Located, axis: int, indices: np.ndarray |
     if rank == 0:
         return located(x.origin + picked.offsets[0], [*x.axes[:axis], *x.axes[axis + 1 :]])
     parts = [picked] if rank == 1 else split(picked, indices.shape)
-    new: Sequence[Axis] = parts if parts is not None else [step.lost(MAY_MOVE)] * rank
+    new: Sequence[LocatedAxis] = parts if parts is not None else [step.lost(MAY_MOVE)] * rank
     return located(x.origin, [*x.axes[:axis], *new, *x.axes[axis + 1 :]])
 
 
@@ -166,7 +166,7 @@ def pad(step: Step, index: int) -> Located:
     return located(x.origin, axes)
 
 
-def shifted(axis: Axis, begin: int, count: int) -> Axis:
+def shifted(axis: LocatedAxis, begin: int, count: int) -> LocatedAxis:
     """Return an axis of `count` elements that begins `begin` elements earlier."""
     if isinstance(axis, Lost):
         return axis
@@ -218,12 +218,12 @@ def joined_along(step: Step, inputs: Sequence[tuple[Located | None, int]], axis:
         return step.all_lost(0, MAY_MOVE)
     first = next((place for place in places if place.lost() is None), places[0])
     within = np.max([allowance(place) for place in places], axis=0)
-    axes: list[Axis] = [_agreed(step, places, i, first, within) for i in range(len(first.axes))]
+    axes: list[LocatedAxis] = [_agreed(step, places, i, first, within) for i in range(len(first.axes))]
     axes[axis] = _joined_elements(inputs, axis, first)
     return located(first.origin, axes)
 
 
-def _agreed(step: Step, places: Sequence[Located], index: int, first: Located, within: Array) -> Axis:
+def _agreed(step: Step, places: Sequence[Located], index: int, first: Located, within: Array) -> LocatedAxis:
     own = first.axes[index]
     others = [place.axes[index] for place in places if isinstance(place.axes[index], Elements)]
     if isinstance(own, Lost):
@@ -231,7 +231,7 @@ def _agreed(step: Step, places: Sequence[Located], index: int, first: Located, w
     return own if all(same_axis(own, other, within) for other in others) else step.lost(JOINS)
 
 
-def _joined_elements(inputs: Sequence[tuple[Located | None, int]], axis: int, first: Located) -> Axis:
+def _joined_elements(inputs: Sequence[tuple[Located | None, int]], axis: int, first: Located) -> LocatedAxis:
     """Return the joined axis; a part that is lost shows no place, unless the axis leads somewhere: then all is lost."""
     own = [(unplaced(count) if place is None else place.axes[axis], place) for place, count in inputs]
     lost = next((part for part, _ in own if isinstance(part, Lost)), None)
@@ -274,7 +274,7 @@ def reduce_(step: Step, index: int) -> Located:
     if not given and step.number("noop_with_empty_axes", 0):
         return x
     gone = set(range(rank)) if not given else {axis % rank for axis in given}
-    axes: list[Axis] = []
+    axes: list[LocatedAxis] = []
     origin = x.origin
     for i, axis in enumerate(x.axes):
         if i not in gone:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from camgraph_exporter.reading.placement.elements import Array, Axis, Elements, Lost, fixed
+from camgraph_exporter.reading.placement.elements import Array, Elements, LocatedAxis, Lost, fixed
 from camgraph_exporter.reading.placement.located import Located, located, same_axis
 from camgraph_exporter.reading.placement.step import Step
 
@@ -31,12 +31,12 @@ def _widened(step: Step, index: int, out: Sequence[int]) -> Located | None:
     place, shape = step.place(index), step.shape(index)
     if place is None or len(shape) > len(out):
         return None
-    axes: list[Axis] = [*(fixed(1) for _ in range(len(out) - len(shape))), *place.axes]
+    axes: list[LocatedAxis] = [*(fixed(1) for _ in range(len(out) - len(shape))), *place.axes]
     stretched = tuple(stretched_axis(step, axis, size) for axis, size in zip(axes, out, strict=True))
     return Located(place.origin, stretched, place.coarsest)
 
 
-def stretched_axis(step: Step, axis: Axis, size: int) -> Axis:
+def stretched_axis(step: Step, axis: LocatedAxis, size: int) -> LocatedAxis:
     """Return an axis of one element as often as it takes; another size is lost."""
     if isinstance(axis, Lost) or len(axis) == size:
         return axis
@@ -53,7 +53,7 @@ def joined(step: Step, places: Sequence[Located], rank: int) -> Located:
     return located(origins.mean(axis=0), axes)
 
 
-def _common(step: Step, axes: Sequence[Axis], within: Array) -> Axis:
+def _common(step: Step, axes: Sequence[LocatedAxis], within: Array) -> LocatedAxis:
     """Return the axis on which all agree that know it; one of a single place says nothing."""
     found = [axis for axis in axes if isinstance(axis, Elements)]
     if not found:
@@ -64,7 +64,7 @@ def _common(step: Step, axes: Sequence[Axis], within: Array) -> Axis:
     return step.lost(JOINS)
 
 
-def _is_whole(place: Located, axes: Sequence[Axis]) -> bool:
+def _is_whole(place: Located, axes: Sequence[LocatedAxis]) -> bool:
     """Tell whether a tensor itself leads everywhere where the result leads: a pooled one has no place of its own."""
     return all(
         isinstance(axis, Lost) or (isinstance(own, Elements) and (axis.is_fixed or not own.is_fixed))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from camgraph_exporter.reading.placement.elements import Axis, Elements, Lost, fixed
+from camgraph_exporter.reading.placement.elements import Elements, LocatedAxis, Lost, fixed
 from camgraph_exporter.reading.placement.located import Located, located
 from camgraph_exporter.reading.placement.pointwise import stretched_axis
 from camgraph_exporter.reading.placement.step import MAY_MOVE, Step
@@ -90,7 +90,7 @@ def _times_constant(step: Step, x: Located, index: int, matrix: np.ndarray | Non
     return x.with_axis(index, averaged) if averaged is not None else mixed
 
 
-def _averaged(axis: Elements, matrix: np.ndarray) -> Axis | None:
+def _averaged(axis: Elements, matrix: np.ndarray) -> LocatedAxis | None:
     if matrix.ndim != 2 or (matrix < 0).any() or not np.isfinite(axis.offsets).all():
         return None
     weights = matrix.astype(np.float64)
@@ -108,7 +108,7 @@ def einsum(step: Step, index: int) -> Located:
     if "->" not in equation or "." in equation:
         return step.all_lost(index, MAY_MOVE)
     terms, result = equation.split("->")
-    found: dict[str, Axis] = {}
+    found: dict[str, LocatedAxis] = {}
     origin = None
     for i, letters in enumerate(terms.split(",")):
         place = step.place(i)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from camgraph_exporter.reading.placement.elements import Array, Axis, Elements, Lost, split
+from camgraph_exporter.reading.placement.elements import Array, Elements, LocatedAxis, Lost, split
 from camgraph_exporter.reading.placement.located import Located, located
 from camgraph_exporter.reading.placement.step import MAY_MOVE, Step, moved
 
@@ -82,7 +82,7 @@ def resize(step: Step, index: int) -> Located:
     return located(x.origin, result)
 
 
-def _resized_axis(step: Step, axis: Axis, item: _Resized) -> Axis:
+def _resized_axis(step: Step, axis: LocatedAxis, item: _Resized) -> LocatedAxis:
     if isinstance(axis, Lost) or (item.scale == 1 and item.size == item.out and item.roi == (0.0, 1.0)):
         return axis
     old = step.node.op_type == "Upsample"
@@ -138,7 +138,7 @@ def grid_sample(step: Step, index: int) -> Located:
         return Located(x.origin, (*x.axes[:2], step.lost(MAY_MOVE), step.lost(MAY_MOVE)))
     places = Elements((down + across).reshape(-1, 2), x.cell)
     parts = split(places, out[2:])
-    axes: list[Axis] = list(parts) if parts is not None else [step.lost("bends the map")] * 2
+    axes: list[LocatedAxis] = list(parts) if parts is not None else [step.lost("bends the map")] * 2
     return located(x.origin, [*x.axes[:2], *axes])
 
 
@@ -148,7 +148,7 @@ def _in_elements(grid: NDArray[np.floating], size: int, step: Step) -> Array:
     return wide / 2 * (size - 1) if step.number("align_corners", 0) else (wide * size - 1) / 2
 
 
-def _on_line(axis: Axis, positions: Array) -> Array | None:
+def _on_line(axis: LocatedAxis, positions: Array) -> Array | None:
     """Return the offsets [..., 2] of positions between the elements of a line."""
     step = axis.step() if isinstance(axis, Elements) else None
     return None if step is None else positions[..., None] * step

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.reading.node_reading import NodeReading
-from camgraph_exporter.reading.placement.elements import Array, Axis, Elements, Lost
+from camgraph_exporter.reading.placement.elements import Array, Elements, LocatedAxis, Lost
 from camgraph_exporter.reading.placement.located import Located
 
 Shape = tuple[int, ...]
@@ -74,7 +74,7 @@ Reader = Callable[[Step, int], Located]
 MAY_MOVE = "may move them in a way that could not be followed"
 
 
-def moved(step: Step, axis: Axis, new: Elements | None, what: str = MAY_MOVE) -> Axis:
+def moved(step: Step, axis: LocatedAxis, new: Elements | None, what: str = MAY_MOVE) -> LocatedAxis:
     """Return an axis after a node: as it was if it is lost already, else the new elements, or lost now."""
     if isinstance(axis, Lost):
         return axis

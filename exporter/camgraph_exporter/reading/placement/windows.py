@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from camgraph_exporter.graph.traits import Trait, has
-from camgraph_exporter.reading.placement.elements import Axis, Elements, Lost, fixed
+from camgraph_exporter.reading.placement.elements import Elements, LocatedAxis, Lost, fixed
 from camgraph_exporter.reading.placement.located import Located, located
 from camgraph_exporter.reading.placement.step import MAY_MOVE, Step, moved
 from camgraph_exporter.reading.window_reading import leading_pads, sliding_window
@@ -56,7 +56,7 @@ def whole(step: Step, index: int) -> Located:
     return located(x.origin, [middle(axis) if size == 1 else axis for axis, size in zip(x.axes, out, strict=True)])
 
 
-def middle(axis: Axis) -> Axis:
+def middle(axis: LocatedAxis) -> LocatedAxis:
     """Return an axis of one element in the middle of an axis."""
     if isinstance(axis, Lost):
         return axis
