@@ -46,7 +46,8 @@ Cells = NDArray[np.float32]
 
 
 def _plain(photo: Pixels, cells: Cells, frame: Frame, weight: float) -> Pixels:
-    return plain_overlay(photo, plain_laid(cells, frame), "jet", weight)
+    drawn: Pixels = plain_overlay(photo, plain_laid(cells, frame), "jet", weight)
+    return drawn
 
 
 def _tiles(photo: Pixels, cells: Cells, frame: Frame, weight: float) -> Pixels:

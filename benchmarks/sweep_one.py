@@ -37,6 +37,7 @@ from camgraph_exporter.options import ExportOptions
 from camgraph_exporter.pipeline import rewrite
 from camgraph_exporter.prepare.prepare import PreparedModel, lifted, prepare
 from camgraph_exporter.tasks import Score
+from camgraph_exporter.vjp.driver import opset_of
 from camgraph_runtime.run.engine import Engine
 from exporter.matrix.compare import Recorder, channels_first, distance
 
@@ -172,7 +173,7 @@ def _example(module: nn.Module, library: str, name: str) -> torch.Tensor:
 def _explain(model: ir.Model) -> Built:
     """Build one graph with the layer that `auto` takes and three candidates before it."""
     prepared, score, layers = _layers(prepare(model.clone()))
-    needed = GradientPath(prepared.graph, [layer.value for layer in layers], [score.value]).opset()
+    needed = opset_of(GradientPath(prepared.graph, [layer.value for layer in layers], [score.value]))
     if needed > prepared.model.opset_imports[""]:
         prepared, score, layers = _layers(lifted(prepared, needed))
     return build(prepared, score, layers, BuildOptions(gradients=True))
@@ -245,7 +246,8 @@ class Forward:
         """Return d score / d tensor for each target, [1, T, ...]."""
         tensor = self.tensors[index]
         rows = [torch.autograd.grad(self.scores[:, c].sum(), tensor, retain_graph=True)[0] for c in _TARGETS[0]]
-        return torch.stack(rows, 1).numpy()
+        stacked: np.ndarray = torch.stack(rows, 1).numpy()
+        return stacked
 
     def slope_error(self, index: int, gradients: np.ndarray, layer: TargetLayer | None = None) -> float:
         """Compare gradients [1, T, ...], of the layer's map [1, T, K, h, w] if one is given, with finite differences.
@@ -262,7 +264,8 @@ class Forward:
             direction[:, layer.grid.prefix : layer.grid.prefix + cells.shape[1]] = cells
         along = direction.numpy() if layer is None else channels_first(layer, direction.numpy())
         slopes = (gradients * along).sum(tuple(range(2, gradients.ndim)))[0]
-        return min(distance(slopes, self._slopes(index, direction, step)) for step in _STEPS)
+        distances = (float(distance(slopes, self._slopes(index, direction, step))) for step in _STEPS)
+        return min(distances)
 
     def _slopes(self, index: int, direction: torch.Tensor, step: float) -> np.ndarray:
         ends = []
