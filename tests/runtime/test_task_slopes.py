@@ -17,21 +17,18 @@ from camgraph_runtime.maps.cam import METHODS
 from camgraph_runtime.maps.profiles import pytorch_grad_cam
 from camgraph_runtime.tasks.feeds import target_feeds
 from support.tasks import (
-    EMBEDDING,
+    IMAGE,
+    MASK,
+    ONE,
     SIDE,
     TASKS,
+    TWO,
     Score,
     Tail,
     assert_close,
     export_task,
     load,
 )
-
-IMAGE = np.random.default_rng(0).normal(size=(1, 3, SIDE, SIDE)).astype(np.float32)
-RANDOM = np.random.default_rng(1)
-MASK = np.zeros((SIDE, SIDE), np.uint8)
-MASK[4:15, 10:30] = 1
-ONE, TWO = (RANDOM.normal(size=EMBEDDING).astype(np.float32) for _ in range(2))
 
 # For each task: two targets, and what their scores are.
 TARGETS: dict[str, tuple[tuple[dict[str, Any], Score], tuple[dict[str, Any], Score]]] = {
@@ -161,7 +158,7 @@ def test_many_targets_equal_single_runs(task: str, explainer: Explainer) -> None
 
 
 def test_a_batch_of_images_with_their_own_targets(task: str, explainer: Explainer) -> None:
-    other = RANDOM.normal(size=IMAGE.shape).astype(np.float32)
+    other = np.random.default_rng(2).normal(size=IMAGE.shape).astype(np.float32)
     wishes = [(IMAGE, targets_of(task)[:1]), (other, targets_of(task)[2:])]
     subjects = [explainer.accept(tensor) for tensor, _ in wishes]
     plans = [

@@ -17,19 +17,14 @@ from support.nets import Net, trunk
 from support.tasks import (
     BOXES,
     DETECT_LABELS,
-    EMBEDDING,
-    SIDE,
+    IMAGE,
+    MASK,
+    ONE,
     TASKS,
     detector,
     export_model,
     load,
 )
-
-IMAGE = np.random.default_rng(0).normal(size=(1, 3, SIDE, SIDE)).astype(np.float32)
-RANDOM = np.random.default_rng(1)
-MASK = np.zeros((SIDE, SIDE), np.uint8)
-MASK[4:15, 10:30] = 1
-ONE, TWO = (RANDOM.normal(size=EMBEDDING).astype(np.float32) for _ in range(2))
 
 
 @pytest.fixture(params=TASKS)

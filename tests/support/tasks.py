@@ -20,6 +20,13 @@ DETECT_LABELS = ("car", "bus", "bike", "van")
 EMBEDDING = 6
 BOXES = 2 * 8 * 8
 
+IMAGE = np.random.default_rng(0).normal(size=(1, 3, SIDE, SIDE)).astype(np.float32)
+MASK = np.zeros((SIDE, SIDE), np.uint8)
+MASK[4:15, 10:30] = 1
+_RANDOM = np.random.default_rng(1)
+ONE, TWO = (_RANDOM.normal(size=EMBEDDING).astype(np.float32) for _ in range(2))
+"""Directions of an embedding."""
+
 Score = Callable[[np.ndarray], float]
 
 
