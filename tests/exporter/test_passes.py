@@ -48,7 +48,7 @@ def probes(monkeypatch: pytest.MonkeyPatch) -> list[Probe]:
     found: list[Probe] = []
 
     def counted(model: ir.Model, **options: object) -> Probe:
-        found.append(probe(model, **options))  # type: ignore[arg-type]
+        found.append(probe(model, **options))  # type: ignore[arg-type]  # handed on as they came
         return found[-1]
 
     monkeypatch.setattr(probing, "probe", counted)
