@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from camgraph_client.channel import Connection
 from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.outputs import DEFAULT_OUTPUTS, OUTPUTS
 from camgraph_core.request import Addressed, Request
 from camgraph_core.settings import Setting, check_settings
 from camgraph_core.style import Style
@@ -136,7 +137,9 @@ class LoadPlan:
             raise InvalidInputError(f"{path} cannot be read: {error.strerror}.") from error
         message = request_message(Addressed(request=request, image=image, model=model))
         name = f"{path.name}, {model}" if model else path.name
-        return Call(name, message.SerializeToString(), len(self.target) + self.top_k or 1, None, expected)
+        return Call(
+            name, message.SerializeToString(), len(self.target) + self.top_k or 1, _outputs_of(request), expected
+        )
 
     def steps(self, mix: Mix, connection: Connection) -> Iterator[tuple[str, Task]]:
         """Each run in words, with its task."""
@@ -158,6 +161,12 @@ class LoadPlan:
     def _task(self, mix: Mix, connection: Connection, rate: float | None, callers: int) -> Task:
         due = None if rate is None else due_times(self.arrivals, rate, self.duration, self.seed)
         return Task(connection, self.connections, mix, 0, self.duration, due, callers, checks=not self.unchecked)
+
+
+def _outputs_of(request: Request) -> int | None:
+    """How many outputs each explanation has; None where that depends on the number of layers."""
+    names = set(request.outputs or DEFAULT_OUTPUTS)
+    return None if any(OUTPUTS[name].per_layer for name in names) else len(names)
 
 
 def _expected(graph: Path, images: Sequence[Path], request: Request) -> list[tuple[bytes, ...]]:

@@ -75,6 +75,18 @@ def test_a_plan_needs_a_loop() -> None:
         LoadPlan()
 
 
+@pytest.mark.parametrize(
+    ("outputs", "number"),
+    [((), 1), (("heatmap", "overlay-png"), 2), (("heatmap", "heatmap"), 1), (("heatmap", "weights"), None)],
+)
+def test_a_plan_knows_how_many_outputs_an_answer_has(
+    outputs: tuple[str, ...], number: int | None, tmp_path: Path
+) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"any")
+    [call] = LoadPlan(callers=1, target=("1", "2"), top_k=1, outputs=outputs).mix([tmp_path / "photo.jpg"]).calls
+    assert (call.outputs, call.explanations) == (number, 3)
+
+
 # --- comparisons --------------------------------------------------------------------------------------------------
 
 
