@@ -8,31 +8,17 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
-from camgraph_runtime import Explainer
-from camgraph_server.budget import Budget
-from camgraph_server.config import MIB, ServerConfig
-from camgraph_server.models.explaining import COPIES, Room
-from camgraph_server.models.loading import load_explainer, memory_limit, worker_count
+from camgraph_server.assembly import Assembly, Loader
+from camgraph_server.config import ServerConfig
 from camgraph_server.models.model import ModelState
-from camgraph_server.models.repository import ModelRepository
-from camgraph_server.models.trial import Trial
 from camgraph_server.observe.log import log_event
-from camgraph_server.scheduling.gate import Gate
-from camgraph_server.scheduling.scheduler import Scheduler
-from camgraph_server.service.service import Service
 from camgraph_server.transport import explanation
-from camgraph_server.transport.calls import Calls, Limits
-from camgraph_server.transport.endpoint import bind, channel_options
-from camgraph_server.transport.health import HealthServicer
+from camgraph_server.transport.endpoint import bind
 
 _log = logging.getLogger("camgraph.lifecycle")
-_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 _LAST_WORDS = 1.0  # seconds for what gRPC still has to say to clients after the last answer
@@ -42,7 +28,7 @@ _HARD_END = 1.0  # seconds that running work gets to stop after the grace
 class Server:
     """One server process. Call `start`, then `stop`; or `run`, which also waits for a signal between."""
 
-    def __init__(self, config: ServerConfig, loader: Callable[[Path], Explainer] | None = None) -> None:
+    def __init__(self, config: ServerConfig, loader: Loader | None = None) -> None:
         """Prepares a server; nothing is bound and nothing is loaded yet.
 
         Args:
@@ -54,11 +40,7 @@ class Server:
         """
         self.config = config
         self.address = ""
-        self._trial = Trial(config, config.load_timeout) if config.trial_load and loader is None else None
-        self.repository = ModelRepository(config.model_repository, loader or self._load_explainer)
-        self._scheduler = Scheduler(worker_count(config), config.queue_capacity)
-        self._gate = Gate()
-        self._health = HealthServicer()
+        self.parts = Assembly(config, loader)
         self._server: grpc.aio.Server | None = None
         self._loading: threading.Thread | None = None
         self.is_stuck = False
@@ -71,14 +53,13 @@ class Server:
             BindError: The address is taken or not allowed, or the TLS files cannot be used.
             DeviceError: The device is not available.
         """
-        self._server = self._build()
+        self._server = self.parts.grpc_server()
         self.address = bind(self._server, self.config)
-        await self._health.set(self._statuses())
+        await self.parts.health.set(self._statuses())
         await self._server.start()
         await self._load()
-        if self._trial is not None:
-            await asyncio.to_thread(self._trial.close)
-        await self._health.set(self._statuses())
+        await asyncio.to_thread(self.parts.end_trial)
+        await self.parts.health.set(self._statuses())
         if self.config.port_file is not None:
             self.config.port_file.write_text(f"{self.address.rpartition(':')[2]}\n", encoding="utf-8")
 
@@ -91,14 +72,13 @@ class Server:
             True if every call in flight was answered, and its answer written.
         """
         began = time.monotonic()
-        self.repository.stop_loading()
-        if self._trial is not None:
-            await asyncio.to_thread(self._trial.close)
-        await self._health.stop()
-        self._gate.close()
-        drained = await self._gate.drained(self.config.grace)
+        self.parts.repository.stop_loading()
+        await asyncio.to_thread(self.parts.end_trial)
+        await self.parts.health.stop()
+        self.parts.gate.close()
+        drained = await self.parts.gate.drained(self.config.grace)
         if not drained:
-            log_event(_log, logging.WARNING, "grace is over, calls are cut off", calls=self._gate.in_flight)
+            log_event(_log, logging.WARNING, "grace is over, calls are cut off", calls=self.parts.gate.in_flight)
         if self._server is not None:
             left = self.config.grace - (time.monotonic() - began)
             await self._server.stop(max(_LAST_WORDS, left) if drained else 0)
@@ -128,11 +108,6 @@ class Server:
             stopping.cancel()
         return drained
 
-    def _load_explainer(self, path: Path) -> Explainer:
-        if self._trial is not None:
-            self._trial.check(path)
-        return load_explainer(self.config, path)
-
     async def _load(self) -> None:
         """Loads the models on a thread of its own: health checks are answered meanwhile, and a stop does not wait."""
         loop = asyncio.get_running_loop()
@@ -141,7 +116,7 @@ class Server:
         def load() -> None:
             error: BaseException | None = None
             try:
-                self.repository.load()
+                self.parts.repository.load()
             except BaseException as problem:
                 error = problem
             if not loop.is_closed():
@@ -152,32 +127,18 @@ class Server:
         await loaded
 
     def _close(self) -> None:
-        workers_ended = self._scheduler.close(_HARD_END)
+        workers_ended = self.parts.scheduler.close(_HARD_END)
         if self._loading is not None:
             self._loading.join(_HARD_END)
         loading_ended = self._loading is None or not self._loading.is_alive()
         self.is_stuck = not (workers_ended and loading_ended)
         if not self.is_stuck:
-            self.repository.close()
-
-    def _build(self) -> grpc.aio.Server:
-        config, memory = self.config, memory_limit(self.config)
-        answers = Budget(memory // 4)
-        max_answer = min(config.max_response_mib * MIB, answers.size // COPIES)
-        room = Room(Budget(memory // 2), max_answer, int(config.max_output_megapixels * 1e6))
-        limits = Limits(config.max_request_mib * MIB, max_answer, config.receive_timeout)
-        service = Service(self.repository, self._scheduler, room)
-        calls = Calls(self._gate, limits, Budget(memory // 4), answers)
-        server = grpc.aio.server(options=channel_options(config))
-        server.add_generic_rpc_handlers((explanation.explanation_service(service, calls, config.max_targets),))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection((explanation.NAME, _HEALTH, reflection.SERVICE_NAME), server)
-        return server
+            self.parts.repository.close()
 
     def _statuses(self) -> dict[str, bool]:
         """A model serves if any version does, the whole server if any model does."""
         models: dict[str, bool] = {}
-        for model in self.repository.models:
+        for model in self.parts.repository.models:
             models[model.name] = models.get(model.name, False) or model.state is ModelState.READY
         any_ready = any(models.values())
         return {**models, "": any_ready, explanation.NAME: any_ready}

@@ -237,7 +237,7 @@ async def test_overload_is_refused_at_once(connect, repository):
         running = asyncio.ensure_future(stub.Explain(image(png()), timeout=PATIENCE))
         await asyncio.to_thread(loader.loaded.wait_entered)
         waiting = asyncio.ensure_future(stub.Explain(image(png()), timeout=PATIENCE))
-        await until(lambda: server._scheduler.admitted == 2)
+        await until(lambda: server.parts.scheduler.admitted == 2)
         started = time.monotonic()
         with pytest.raises(grpc.RpcError) as caught:
             await stub.Explain(image(png()), timeout=PATIENCE)
@@ -259,7 +259,7 @@ async def test_requests_whose_deadline_passed_in_the_queue_are_never_worked_on(c
         with pytest.raises(grpc.RpcError) as caught:
             await stub.Explain(image(png()), timeout=0.2)
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        await until(lambda: server._scheduler.admitted == 1)
+        await until(lambda: server.parts.scheduler.admitted == 1)
         loader.loaded.release.set()
         await running
         assert (await stub.Explain(image(png()), timeout=PATIENCE)).predictions
@@ -273,9 +273,9 @@ async def test_requests_whose_caller_has_gone_are_never_worked_on(connect, repos
         running = asyncio.ensure_future(stub.Explain(image(png()), timeout=PATIENCE))
         await asyncio.to_thread(loader.loaded.wait_entered)
         gone = stub.Explain(image(png()), timeout=PATIENCE)
-        await until(lambda: server._scheduler.admitted == 2)
+        await until(lambda: server.parts.scheduler.admitted == 2)
         gone.cancel()
-        await until(lambda: server._scheduler.admitted == 1)
+        await until(lambda: server.parts.scheduler.admitted == 1)
         loader.loaded.release.set()
         await running
         assert loader.loaded.runs == 1

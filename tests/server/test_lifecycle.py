@@ -297,7 +297,7 @@ async def test_unix_socket(repository, tmp_path, connect):
 async def test_broken_models_do_not_keep_the_others_from_serving(repository, connect):
     write_model(repository, "torn").write_bytes(b"\x08\x07torn")
     async with running_server(repository) as server:
-        states = {model.name: model.state for model in server.repository.models}
+        states = {model.name: model.state for model in server.parts.repository.models}
         assert states == {"tiny": ModelState.READY, "torn": ModelState.FAILED}
         request = pb.ExplainRequest(model_name="tiny", image=pb.EncodedImage(data=png()))
         assert (await ExplanationServiceStub(connect(server.address)).Explain(request)).predictions

@@ -187,7 +187,7 @@ async def test_a_request_may_take_so_long_to_arrive(connect, repository):
 async def test_answers_that_nobody_reads_take_no_more_than_their_part(connect, repository):
     settings = ("--max-memory-mib", "96", "--max-response-mib", "8", "--workers", "1")
     with server_process(repository, *settings) as process:
-        large = pb.ExplainRequest(image=pb.EncodedImage(data=png(1200, 1000))).SerializeToString()  # 5 MB of heatmap
+        large = pb.ExplainRequest(image=pb.EncodedImage(data=blank_png(1200, 1000))).SerializeToString()  # 5 MB of heatmap
         before = peak_mib(process.process.pid)
         silent = [await Http2.call(process.address, large, len(large) + 5) for _ in range(24)]
         channel = connect(process.address)

@@ -44,7 +44,7 @@ async def three_calls(server: Server, loader: GatedLoader, stub: ExplanationServ
     await first
     loader.loaded.release.clear()
     calls = [asyncio.ensure_future(stub.Explain(request(), timeout=PATIENCE)) for _ in range(3)]
-    await until(lambda: server._scheduler.admitted == 3)
+    await until(lambda: server.parts.scheduler.admitted == 3)
     return calls
 
 
@@ -74,7 +74,7 @@ async def test_who_has_time_waits(connect, repository):
         stub = ExplanationServiceStub(connect(server.address))
         calls = await three_calls(server, loader, stub)
         patient = asyncio.ensure_future(stub.Explain(request(), timeout=PATIENCE))
-        await until(lambda: server._scheduler.admitted == 4)
+        await until(lambda: server.parts.scheduler.admitted == 4)
         loader.loaded.release.set()
         for response in await asyncio.gather(*calls, patient):
             assert response.predictions
@@ -114,7 +114,7 @@ async def test_a_run_ends_when_its_caller_has_gone(gone, connect, repository):
             call.cancel()
         await asyncio.to_thread(loaded[0].ended.wait, PATIENCE)
         assert loaded[0].ended.is_set()
-        await until(lambda: server._scheduler.admitted == 0)
+        await until(lambda: server.parts.scheduler.admitted == 0)
 
 
 async def test_who_comes_first_is_lent_first_and_who_leaves_loses_nothing():

@@ -23,7 +23,7 @@ async def walk_of_one_call(repository: Path, connect) -> Walk:
         async with running_server(repository, workers=1) as server:
             walk.calls.clear()
             await ExplanationServiceStub(connect(server.address)).Explain(request, timeout=PATIENCE)
-            while server._gate.in_flight:
+            while server.parts.gate.in_flight:
                 await asyncio.sleep(0.01)
             calls = list(walk.calls)
     walk.calls[:] = calls

@@ -20,7 +20,7 @@ from camgraph_runtime.preprocess.memory import reading_bytes
 from camgraph_runtime.run.stop import Stop
 from camgraph_server.budget import Budget
 from camgraph_server.call import Call
-from camgraph_server.config import MIB
+from camgraph_server.config.limits import MIB
 from camgraph_server.models.model import Model
 
 COPIES = 3

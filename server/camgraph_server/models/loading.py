@@ -11,7 +11,8 @@ from camgraph_core.request import Request
 from camgraph_runtime import Explainer, Limits
 from camgraph_runtime.run.machine import available_memory
 from camgraph_runtime.run.threads import Threads, available_cores
-from camgraph_server.config import MIB, ServerConfig
+from camgraph_server.config import ServerConfig
+from camgraph_server.config.limits import MIB
 from camgraph_server.observe.log import log_event
 
 _log = logging.getLogger("camgraph.loading")

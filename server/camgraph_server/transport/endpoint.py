@@ -9,7 +9,8 @@ from typing import Any
 import grpc
 
 from camgraph_server.address import Address
-from camgraph_server.config import MIB, ServerConfig
+from camgraph_server.config import ServerConfig
+from camgraph_server.config.limits import MIB
 from camgraph_server.errors import BindError
 
 _MOST_STREAMS = 1000  # calls at once on one connection; further ones wait in the client

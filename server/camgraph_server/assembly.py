@@ -1,0 +1,92 @@
+"""The parts of one server, made of its settings and put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from camgraph_runtime import Explainer
+from camgraph_server.budget import Budget
+from camgraph_server.config import ServerConfig
+from camgraph_server.config.limits import MIB
+from camgraph_server.models.explaining import COPIES, Room
+from camgraph_server.models.loading import load_explainer, memory_limit, worker_count
+from camgraph_server.models.repository import ModelRepository
+from camgraph_server.models.trial import Trial
+from camgraph_server.scheduling.gate import Gate
+from camgraph_server.scheduling.scheduler import Scheduler
+from camgraph_server.service.service import Service
+from camgraph_server.transport import explanation
+from camgraph_server.transport.calls import Calls, Limits
+from camgraph_server.transport.endpoint import channel_options
+from camgraph_server.transport.health import HealthServicer
+
+_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+
+Loader = Callable[[Path], Explainer]
+
+
+class Assembly:
+    """What a server consists of. Nothing is bound and nothing is loaded yet.
+
+    Args:
+        config: The settings.
+        loader: Makes an explainer of a file; by default with the config's device and limits.
+
+    Attributes:
+        repository: The models.
+        scheduler: Where their work is done.
+        gate: Counts the calls.
+        health: What health checks are answered.
+
+    Raises:
+        RepositoryError: The model repository does not exist or cannot be read.
+    """
+
+    def __init__(self, config: ServerConfig, loader: Loader | None = None) -> None:
+        self._config = config
+        self._trial = Trial(config, config.load_timeout) if config.trial_load and loader is None else None
+        self.repository = ModelRepository(config.model_repository, loader or self._load_explainer)
+        self.scheduler = Scheduler(worker_count(config), config.queue_capacity)
+        self.gate = Gate()
+        self.health = HealthServicer()
+
+    def grpc_server(self) -> grpc.aio.Server:
+        """The services on one server of gRPC, which has no port yet. Call it on the event loop."""
+        config = self._config
+        server = grpc.aio.server(options=channel_options(config))
+        handlers = explanation.explanation_service(self._service(), self._calls(), config.max_targets)
+        server.add_generic_rpc_handlers((handlers,))
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
+        reflection.enable_server_reflection((explanation.NAME, _HEALTH, reflection.SERVICE_NAME), server)
+        return server
+
+    def end_trial(self) -> None:
+        """Ends the process in which files are opened first, also in the middle of a file. It blocks."""
+        if self._trial is not None:
+            self._trial.close()
+
+    def _service(self) -> Service:
+        room = Room(Budget(self._memory // 2), self._max_answer, int(self._config.max_output_megapixels * 1e6))
+        return Service(self.repository, self.scheduler, room)
+
+    def _calls(self) -> Calls:
+        limits = Limits(self._config.max_request_mib * MIB, self._max_answer, self._config.receive_timeout)
+        return Calls(self.gate, limits, received=Budget(self._memory // 4), answers=Budget(self._memory // 4))
+
+    @property
+    def _memory(self) -> int:
+        return memory_limit(self._config)
+
+    @property
+    def _max_answer(self) -> int:
+        return min(self._config.max_response_mib * MIB, self._memory // 4 // COPIES)
+
+    def _load_explainer(self, path: Path) -> Explainer:
+        if self._trial is not None:
+            self._trial.check(path)
+        return load_explainer(self._config, path)

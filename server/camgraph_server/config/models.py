@@ -1,0 +1,39 @@
+"""Which models there are, and where their graphs run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from camgraph_core.settings import Setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """Which models there are, and where their graphs run."""
+
+    model_repository: Annotated[
+        Path, Setting("Directory with NAME.onnx, NAME/model.onnx or NAME/VERSION/model.onnx.", path="folder")
+    ] = field(kw_only=False)
+    device: Annotated[
+        str,
+        Setting(
+            "Where graphs run: cpu, auto (CUDA if available), or a provider of onnxruntime as NAME[:KEY=VALUE,...], "
+            "without which the server does not start.",
+            metavar="DEVICE",
+        ),
+    ] = "cpu"
+    fast_int8: Annotated[
+        bool, Setting("Keep onnxruntime's default 8-bit kernels, also where they saturate on this CPU.")
+    ] = False
+    trial_load: Annotated[
+        bool,
+        Setting(
+            "Do not open each file in a process of its own first, which a damaged file may end.",
+            option="--no-trial-load",
+        ),
+    ] = True
+    load_timeout: Annotated[float, Setting("Seconds that one model may take to load in the trial before.", above=0)] = (
+        300.0
+    )

@@ -1,0 +1,33 @@
+"""Where the server listens, and how it treats connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from camgraph_core.settings import Setting
+from camgraph_server.address import Address
+
+_MOST_SECONDS = 1_000_000.0  # gRPC counts milliseconds in 31 bits
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSettings:
+    """Where the server listens, and how it treats connections."""
+
+    listen: Annotated[str, Setting("Address HOST:PORT or unix:PATH. Port 0 means a free port.")] = "127.0.0.1:8500"
+    port_file: Annotated[Path | None, Setting("File that gets the bound port when the server is ready.")] = None
+    receive_timeout: Annotated[float, Setting("Seconds that the body of a request may take to arrive.", above=0)] = 60.0
+    max_connection_age: Annotated[
+        float,
+        Setting(
+            "Seconds after which a client must reconnect, to reach new replicas. 0 means never.",
+            at_least=0,
+            at_most=_MOST_SECONDS,
+        ),
+    ] = 0.0
+
+    def check_network(self) -> None:
+        """Raises `UsageError` if the address cannot be one."""
+        Address.parse(self.listen)
