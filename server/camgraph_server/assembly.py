@@ -21,9 +21,10 @@ from camgraph_server.scheduling.gate import Gate
 from camgraph_server.scheduling.scheduler import Scheduler
 from camgraph_server.service.service import Service
 from camgraph_server.transport import explanation
-from camgraph_server.transport.calls import Calls, Limits
+from camgraph_server.transport.calls import Calls
 from camgraph_server.transport.endpoint import channel_options
 from camgraph_server.transport.health import HealthServicer
+from camgraph_server.transport.messages import Limits, Messages
 
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
@@ -59,7 +60,7 @@ class Assembly:
         """The services on one server of gRPC, which has no port yet. Call it on the event loop."""
         config = self._config
         server = grpc.aio.server(options=channel_options(config))
-        handlers = explanation.explanation_service(self._service(), self._calls(), config.max_targets)
+        handlers = explanation.explanation_service(self._service(), self._calls(), self._messages(), config.max_targets)
         server.add_generic_rpc_handlers((handlers,))
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
         reflection.enable_server_reflection((explanation.NAME, _HEALTH, reflection.SERVICE_NAME), server)
@@ -75,8 +76,11 @@ class Assembly:
         return Service(self.repository, self.scheduler, room)
 
     def _calls(self) -> Calls:
+        return Calls(self.gate, answers=Budget(self._memory // 4))
+
+    def _messages(self) -> Messages:
         limits = Limits(self._config.max_request_mib * MIB, self._max_answer, self._config.receive_timeout)
-        return Calls(self.gate, limits, received=Budget(self._memory // 4), answers=Budget(self._memory // 4))
+        return Messages(limits, Budget(self._memory // 4))
 
     @property
     def _memory(self) -> int:

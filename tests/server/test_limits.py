@@ -163,7 +163,7 @@ class Http2:
 
 
 async def test_requests_that_do_not_arrive_give_way_to_those_that_do(connect, repository, monkeypatch):
-    monkeypatch.setattr("camgraph_server.transport.calls._PATIENCE_IN_NEED", 0.2)
+    monkeypatch.setattr("camgraph_server.transport.messages._PATIENCE_IN_NEED", 0.2)
     async with running_server(repository, max_memory_mib=8, max_request_mib=1, max_response_mib=1) as server:
         whole = pb.ExplainRequest(image=pb.EncodedImage(data=png())).SerializeToString()
         stalled = [await Http2.call(server.address, whole, len(whole)) for _ in range(8)]  # the last byte is missing
@@ -187,7 +187,9 @@ async def test_a_request_may_take_so_long_to_arrive(connect, repository):
 async def test_answers_that_nobody_reads_take_no_more_than_their_part(connect, repository):
     settings = ("--max-memory-mib", "96", "--max-response-mib", "8", "--workers", "1")
     with server_process(repository, *settings) as process:
-        large = pb.ExplainRequest(image=pb.EncodedImage(data=blank_png(1200, 1000))).SerializeToString()  # 5 MB of heatmap
+        large = pb.ExplainRequest(
+            image=pb.EncodedImage(data=blank_png(1200, 1000))
+        ).SerializeToString()  # 5 MB of heatmap
         before = peak_mib(process.process.pid)
         silent = [await Http2.call(process.address, large, len(large) + 5) for _ in range(24)]
         channel = connect(process.address)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import grpc
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.manifest_pb2 import Manifest
 from camgraph_server.models.model import Model
 from camgraph_server.service.service import Service
-from camgraph_server.transport.calls import Calls, Rpc
+from camgraph_server.transport.calls import Calls
+from camgraph_server.transport.messages import Messages, Rpc
+from camgraph_server.transport.once import answer_once
 from camgraph_server.transport.screening import Screen
 from camgraph_wire.models import ModelDetails, details_message, list_message
 from camgraph_wire.requests import request_from
@@ -17,12 +21,13 @@ from camgraph_wire.results import response_message
 NAME: str = pb.DESCRIPTOR.services_by_name["ExplanationService"].full_name
 
 
-def explanation_service(service: Service, calls: Calls, max_targets: int) -> grpc.GenericRpcHandler:
+def explanation_service(service: Service, calls: Calls, messages: Messages, max_targets: int) -> grpc.GenericRpcHandler:
     """The handlers of all its methods.
 
     Args:
         service: What answers.
-        calls: How a call goes.
+        calls: What every call has.
+        messages: How their messages are received and encoded.
         max_targets: Largest number of targets of one request.
     """
     rpcs = (
@@ -52,7 +57,8 @@ def explanation_service(service: Service, calls: Calls, max_targets: int) -> grp
             encode=lambda model, _: _details_message(model),
         ),
     )
-    return grpc.method_handlers_generic_handler(NAME, {rpc.name: calls.handler(rpc) for rpc in rpcs})
+    handlers = {rpc.name: calls.handler(rpc.name, partial(answer_once, messages, rpc)) for rpc in rpcs}
+    return grpc.method_handlers_generic_handler(NAME, handlers)
 
 
 def _details_message(model: Model) -> pb.GetModelResponse:

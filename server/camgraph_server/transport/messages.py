@@ -1,0 +1,148 @@
+"""The messages of a call: received within limits, decoded and encoded on threads of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from grpc.aio import ServicerContext
+
+from camgraph_core.errors import DeadlineError, InvalidInputError, TooLargeError, UnavailableError
+from camgraph_server.budget import Budget
+from camgraph_server.call import Call
+from camgraph_server.transport.screening import MalformedError, Screen
+
+Context: TypeAlias = ServicerContext[Any, Any]
+
+_MIB = 1024 * 1024
+_LOOK = 0.5  # seconds between two looks at a request that is slow to arrive
+_PATIENCE_IN_NEED = 5.0  # seconds that a request may take to arrive while others wait for its memory
+
+
+@dataclass(frozen=True)
+class Rpc:
+    """What is asked and what is answered, one message each.
+
+    Attributes:
+        name: Name of the method.
+        request: The message that it takes.
+        screen: What that message may hold.
+        decode: From the message to what is asked; runs on a thread.
+        answer: From what is asked to the value of the answer.
+        encode: From that value, and what was asked, to the message of the answer; runs on a thread.
+        admit: Refuses a call by its headers alone, before the request is received.
+    """
+
+    name: str
+    request: type[Message]
+    screen: Screen
+    decode: Callable[[Any], Any]
+    answer: Callable[[Any, Call], Awaitable[Any]]
+    encode: Callable[[Any, Any], Message]
+    admit: Callable[[Call], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What messages may take.
+
+    Attributes:
+        max_request: Largest request in bytes.
+        max_response: Largest answer in bytes.
+        patience: Seconds that a request may take to arrive.
+    """
+
+    max_request: int
+    max_response: int
+    patience: float
+
+
+class Messages:
+    """Receives, decodes and encodes messages.
+
+    Args:
+        limits: What one message may take.
+        memory: Memory of requests, from when they arrive until they are answered.
+    """
+
+    def __init__(self, limits: Limits, memory: Budget) -> None:
+        self._limits = limits
+        self._memory = memory
+        self._codec = ThreadPoolExecutor(2, thread_name_prefix="camgraph-codec")
+
+    @asynccontextmanager
+    async def received(self, rpc: Rpc, context: Context, call: Call) -> AsyncIterator[Any]:
+        """What is asked; its memory is held until the end of the block.
+
+        Raises:
+            CamgraphError: The request does not come, is not such a message, or asks for what cannot be.
+        """
+        async with self._memory.lent_to_call(self._limits.max_request) as share:
+            data = await self._receive(context)
+            call.received = len(data)
+            share.shrink_to(len(data))
+            request = await self._on_codec(_decode, rpc, data)
+            del data
+            yield request
+
+    async def encoded(self, rpc: Rpc, value: Any, request: Any) -> bytes:
+        """The bytes of an answer.
+
+        Raises:
+            TooLargeError: There are more of them than allowed.
+        """
+        data: bytes = await self._on_codec(_encode, rpc, value, request, self._limits.max_response)
+        return data
+
+    async def _receive(self, context: Context) -> bytes:
+        """Waits for the request's bytes; the slowest gives way where others wait for its memory."""
+        reading, began = asyncio.ensure_future(context.read()), time.monotonic()
+        try:
+            while not (await asyncio.wait({reading}, timeout=_LOOK))[0]:
+                waited = time.monotonic() - began
+                if waited > self._limits.patience:
+                    raise DeadlineError(f"The request did not arrive within {self._limits.patience:.0f} s.")
+                if waited > _PATIENCE_IN_NEED and self._memory.is_wanted:
+                    raise UnavailableError(
+                        "The request arrives so slowly that others cannot be received; send it again later.",
+                        retry_after=_PATIENCE_IN_NEED,
+                    )
+            data = reading.result()
+        finally:
+            reading.cancel()
+        if data is grpc.aio.EOF:
+            raise InvalidInputError("The call ended without a request; send one message.")
+        received: bytes = data
+        return received
+
+    async def _on_codec(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._codec, work, *arguments)
+
+
+def _decode(rpc: Rpc, data: bytes) -> Any:
+    message = rpc.request()
+    try:
+        rpc.screen.check(data)
+        message.ParseFromString(data)
+    except (MalformedError, DecodeError) as error:
+        raise InvalidInputError(
+            f"The request of {rpc.name} cannot be parsed; send the message of camgraph.v1."
+        ) from error
+    return rpc.decode(message)
+
+
+def _encode(rpc: Rpc, value: Any, request: Any, max_bytes: int) -> bytes:
+    data: bytes = rpc.encode(value, request).SerializeToString()
+    if len(data) > max_bytes:
+        raise TooLargeError(
+            f"The answer takes {len(data) / _MIB:.0f} MiB, more than the limit of {max_bytes / _MIB:.0f} MiB; "
+            "ask for fewer targets, or for pictures instead of arrays."
+        )
+    return data

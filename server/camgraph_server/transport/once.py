@@ -1,0 +1,24 @@
+"""The way of a call with one request and one answer: admitted at its headers, received, answered, written."""
+
+from __future__ import annotations
+
+from camgraph_server.call import Call
+from camgraph_server.transport.messages import Context, Messages, Rpc
+
+_COPIES_WRITTEN = 2  # of an answer: ours, and gRPC's
+
+
+async def answer_once(messages: Messages, rpc: Rpc, context: Context, call: Call) -> None:
+    """Answers one request with one message.
+
+    Raises:
+        CamgraphError: The request is refused, or cannot be answered.
+    """
+    rpc.admit(call)
+    async with messages.received(rpc, context, call) as request:
+        value = await rpc.answer(request, call)
+        encoded = await messages.encoded(rpc, value, request)
+        del request, value
+    call.sent = len(encoded)
+    call.answer.shrink_to(_COPIES_WRITTEN * len(encoded))
+    await context.write(encoded)
