@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from camgraph_core.errors import UsageError
 from camgraph_core.settings import check_settings
 from camgraph_server.config.limits import LimitSettings
 from camgraph_server.config.models import ModelSettings
@@ -29,3 +30,8 @@ class ServerConfig(ModelSettings, NetworkSettings, WorkSettings, LimitSettings, 
         check_settings(self)
         self.check_network()
         self.check_security()
+        if self.processes > 1 and self.listen.startswith("unix:"):
+            raise UsageError(
+                f"Several processes share a port, not a socket such as {self.listen}; give --listen HOST:PORT, or "
+                "--processes 1."
+            )

@@ -19,13 +19,13 @@ _log = logging.getLogger("camgraph.loading")
 
 
 def memory_limit(config: ServerConfig) -> int:
-    """Bytes for requests, images and answers altogether."""
-    return config.max_memory_mib * MIB or available_memory() // 2
+    """Bytes for requests, images and answers altogether, in this process."""
+    return (config.max_memory_mib * MIB or available_memory() // 2) // config.processes
 
 
 def worker_count(config: ServerConfig) -> int:
-    """Requests that are worked on at the same time."""
-    return config.workers or available_cores()
+    """Requests that this process works on at the same time."""
+    return config.workers or max(1, available_cores() // config.processes)
 
 
 def load_explainer(config: ServerConfig, path: Path) -> Explainer:
@@ -38,7 +38,8 @@ def load_explainer(config: ServerConfig, path: Path) -> Explainer:
         InferenceError: the graph does not run.
         DeviceError: the device is not available.
     """
-    threads = Threads.throughput() if worker_count(config) > 1 else Threads.latency()
+    is_alone = worker_count(config) * config.processes == 1
+    threads = Threads.latency() if is_alone else Threads.throughput()
     limits = Limits(max_pixels=int(config.max_megapixels * 1e6), max_targets=config.max_targets)
     explainer = Explainer(path, device=config.device, threads=threads, exact_int8=not config.fast_int8, limits=limits)
     for note in explainer.engine.notes:
