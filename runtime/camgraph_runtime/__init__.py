@@ -34,12 +34,14 @@ if TYPE_CHECKING:
         manifest_from_metadata,
         manifest_to_json,
     )
+    from camgraph_runtime.run.batch import Batching
     from camgraph_runtime.run.engine import Engine, TensorInfo
     from camgraph_runtime.run.threads import Threads
 
 _MODULE_OF = {
     "FORMAT_VERSION": "manifest",
     "METADATA_KEY": "manifest",
+    "Batching": "run.batch",
     "Box": "camgraph_core.place",
     "CamgraphError": "camgraph_core.errors",
     "ClassScore": "camgraph_core.result",
@@ -73,6 +75,7 @@ _MODULE_OF = {
 __all__ = [
     "FORMAT_VERSION",
     "METADATA_KEY",
+    "Batching",
     "Box",
     "CamgraphError",
     "ClassScore",

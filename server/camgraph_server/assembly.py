@@ -13,8 +13,9 @@ from camgraph_runtime import Explainer
 from camgraph_server.budget import Budget
 from camgraph_server.config import ServerConfig
 from camgraph_server.config.limits import MIB
+from camgraph_server.models.batching import worker_count
 from camgraph_server.models.explaining import COPIES, Room
-from camgraph_server.models.loading import load_explainer, memory_limit, worker_count
+from camgraph_server.models.loading import load_explainer, memory_limit
 from camgraph_server.models.repository import ModelRepository
 from camgraph_server.models.trial import Trial
 from camgraph_server.scheduling.gate import Gate

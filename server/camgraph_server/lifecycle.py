@@ -49,18 +49,16 @@ class Server:
     async def start(self) -> None:
         """Binds, answers health checks with NOT_SERVING, loads the models, then reports what is SERVING.
 
-        One of several processes on a port listens when its models are loaded: until then the others answer.
-
         Raises:
             BindError: The address is taken or not allowed, or the TLS files cannot be used.
             DeviceError: The device is not available.
         """
-        if self.config.processes == 1:
-            await self._listen()
+        self._server = self.parts.grpc_server()
+        self.address = bind(self._server, self.config)
+        await self.parts.health.set(self._statuses())
+        await self._server.start()
         await self._load()
         await asyncio.to_thread(self.parts.end_trial)
-        if self.config.processes > 1:
-            await self._listen()
         await self.parts.health.set(self._statuses())
         if self.config.port_file is not None:
             self.config.port_file.write_text(f"{self.address.rpartition(':')[2]}\n", encoding="utf-8")
@@ -109,12 +107,6 @@ class Server:
             starting.cancel()
             stopping.cancel()
         return drained
-
-    async def _listen(self) -> None:
-        self._server = self.parts.grpc_server()
-        self.address = bind(self._server, self.config)
-        await self.parts.health.set(self._statuses())
-        await self._server.start()
 
     async def _load(self) -> None:
         """Loads the models on a thread of its own: health checks are answered meanwhile, and a stop does not wait."""

@@ -12,7 +12,7 @@ import pytest
 from camgraph_core.errors import UnavailableError, UsageError
 from camgraph_runtime.run.stop import Stop
 from camgraph_server.config import ServerConfig
-from camgraph_server.models.loading import worker_count
+from camgraph_server.models.batching import worker_count
 from camgraph_server.scheduling.scheduler import Scheduler
 from support.serving import PATIENCE
 
@@ -69,9 +69,10 @@ def test_addresses(tmp_path, address):
 
 
 def test_workers_follow_the_usable_cores(tmp_path, monkeypatch):
-    monkeypatch.setattr("camgraph_server.models.loading.available_cores", lambda: 7)
+    monkeypatch.setattr("camgraph_server.models.batching.available_cores", lambda: 7)
     assert worker_count(ServerConfig(tmp_path)) == 7
     assert worker_count(ServerConfig(tmp_path, workers=3)) == 3
+    assert worker_count(ServerConfig(tmp_path, max_batch_size=4)) == 7 + 2 * 4
 
 
 def test_the_server_needs_neither_onnx_nor_torch():

@@ -1,12 +1,47 @@
-"""Batches for graphs that take one size of batch only: cut into portions, and the last one filled up with copies."""
+"""Sizes of batches: images cut into portions, and a portion filled up with copies to a size that the graph takes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from camgraph_core.errors import UsageError
 from camgraph_core.types import AnyArray
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How images that several threads explain at the same time are run together.
+
+    Args:
+        max_batch_size: Most images of one run.
+        max_queue_delay: Seconds that the first image of a batch waits for others. While all runs are busy, a batch
+            goes on taking images however long that is.
+        buckets: Sizes of batches that are run; a smaller batch is filled up with copies to the next of them. By
+            default powers of two, and the largest size.
+
+    Raises:
+        UsageError: A number is out of range.
+
+    """
+
+    max_batch_size: int
+    max_queue_delay: float = 0.001
+    buckets: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.max_batch_size < 1 or self.max_queue_delay < 0:
+            raise UsageError("max_batch_size must be at least 1, and max_queue_delay at least 0.")
+        if any(not 1 <= bucket <= self.max_batch_size for bucket in self.buckets):
+            raise UsageError(f"buckets must be from 1 to max_batch_size, which is {self.max_batch_size}.")
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes of batches that are run, in order; the last is `max_batch_size`."""
+        buckets = self.buckets or tuple(2**power for power in range(self.max_batch_size.bit_length()))
+        return tuple(sorted({*buckets, self.max_batch_size}))
 
 
 def portions(count: int, size: int | None) -> Iterator[slice]:

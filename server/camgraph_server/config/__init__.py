@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from camgraph_core.errors import UsageError
 from camgraph_core.settings import check_settings
+from camgraph_server.config.batching import BatchSettings
 from camgraph_server.config.limits import LimitSettings
 from camgraph_server.config.models import ModelSettings
 from camgraph_server.config.network import NetworkSettings
@@ -18,7 +18,9 @@ from camgraph_server.config.work import WorkSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServerConfig(ModelSettings, NetworkSettings, WorkSettings, LimitSettings, SecuritySettings, ObservationSettings):
+class ServerConfig(
+    ModelSettings, NetworkSettings, WorkSettings, BatchSettings, LimitSettings, SecuritySettings, ObservationSettings
+):
     """Settings of one server process. Each says in its declaration what it is.
 
     Raises:
@@ -30,8 +32,4 @@ class ServerConfig(ModelSettings, NetworkSettings, WorkSettings, LimitSettings, 
         check_settings(self)
         self.check_network()
         self.check_security()
-        if self.processes > 1 and self.listen.startswith("unix:"):
-            raise UsageError(
-                f"Several processes share a port, not a socket such as {self.listen}; give --listen HOST:PORT, or "
-                "--processes 1."
-            )
+        self.check_batching()

@@ -1,1 +1,0 @@
-"""Several processes that serve one port together, and the one that keeps them alive."""
