@@ -18,6 +18,8 @@ from camgraph_server.models.explaining import COPIES, Room
 from camgraph_server.models.loading import load_explainer, memory_limit
 from camgraph_server.models.repository import ModelRepository
 from camgraph_server.models.trial import Trial
+from camgraph_server.observe.call_log import CallLog
+from camgraph_server.observe.observers import Observer, Observers
 from camgraph_server.scheduling.gate import Gate
 from camgraph_server.scheduling.scheduler import Scheduler
 from camgraph_server.service.service import Service
@@ -44,6 +46,8 @@ class Assembly:
         scheduler: Where their work is done.
         gate: Counts the calls.
         health: What health checks are answered.
+        budgets: Memory that calls hold together, by what it is for.
+        observers: Who is told of calls.
 
     Raises:
         RepositoryError: The model repository does not exist or cannot be read.
@@ -56,6 +60,12 @@ class Assembly:
         self.scheduler = Scheduler(worker_count(config), config.queue_capacity)
         self.gate = Gate()
         self.health = HealthServicer()
+        self.budgets = {
+            "requests": Budget(self._memory // 4),
+            "images": Budget(self._memory // 2),
+            "answers": Budget(self._memory // 4),
+        }
+        self.observers = Observers(self._observers())
 
     def grpc_server(self) -> grpc.aio.Server:
         """The services on one server of gRPC, which has no port yet. Call it on the event loop."""
@@ -72,16 +82,20 @@ class Assembly:
         if self._trial is not None:
             self._trial.close()
 
+    def _observers(self) -> list[Observer]:
+        """Who is told of calls. A further one is a further line here."""
+        return [CallLog()]
+
     def _service(self) -> Service:
-        room = Room(Budget(self._memory // 2), self._max_answer, int(self._config.max_output_megapixels * 1e6))
-        return Service(self.repository, self.scheduler, room)
+        room = Room(self.budgets["images"], self._max_answer, int(self._config.max_output_megapixels * 1e6))
+        return Service(self.repository, self.scheduler, room, self.observers)
 
     def _calls(self) -> Calls:
-        return Calls(self.gate, answers=Budget(self._memory // 4))
+        return Calls(self.gate, self.budgets["answers"], self.observers)
 
     def _messages(self) -> Messages:
         limits = Limits(self._config.max_request_mib * MIB, self._max_answer, self._config.receive_timeout)
-        return Messages(limits, Budget(self._memory // 4))
+        return Messages(limits, self.budgets["requests"])
 
     @property
     def _memory(self) -> int:

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from camgraph_server.budget import Share
+
+Stage = Literal["receive", "decode", "queue", "prepare", "infer", "post", "encode", "write"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+"""What a call goes through, in this order: its bytes arrive, its message is read, it waits for a worker, its image
+becomes a tensor, the graph runs, maps and pictures are made, the answer's message is made, its bytes leave."""
 
 
 @dataclass(eq=False)
 class Call:
-    """One call, whatever becomes of it. The rooms fill it in as it goes down; transport logs it at its end.
+    """One call, whatever becomes of it. The rooms fill it in as it goes down; observers read it at its end.
 
     Attributes:
+        service: Full name of the service.
         rpc: Name of the method.
         peer: Who calls.
         deadline: Time on the clock of `time.monotonic` after which the caller does not wait any more.
         answer: Memory that its answer takes, from when it is drawn until it is written.
+        kind: Which side sends a stream, in the words of the usual metrics.
+        trace: The caller's place in a trace: its headers ``traceparent`` and ``tracestate``.
         started: When it came, on the clock of `time.monotonic`.
+        came: When it came, in seconds since 1970.
+        ended: When it ended, on the clock of `time.monotonic`; None while it goes on.
+        timeline: The stages that it entered, each with the time on the clock of `time.monotonic`.
         status: Name of gRPC's status code; a call that its caller gives up ends as it began.
         model: Name of the model, as it was asked for or found.
-        version: Version that was found.
+        version: Version that was found; None until the model was found.
         request_id: As the caller gave it.
         queue_ms: Milliseconds that it waited for a worker.
         inference_ms: Milliseconds that the graph took.
@@ -29,11 +42,17 @@ class Call:
         reason: The sentence that the caller got in place of an answer.
     """
 
+    service: str
     rpc: str
     peer: str
     deadline: float | None
     answer: Share
+    kind: Literal["unary", "bidi_stream", "server_stream"] = "unary"
+    trace: Mapping[str, str] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
+    came: float = field(default_factory=time.time)
+    ended: float | None = None
+    timeline: list[tuple[Stage, float]] = field(default_factory=list)
     status: str = "CANCELLED"
     model: str | None = None
     version: str | None = None
@@ -46,5 +65,27 @@ class Call:
 
     @property
     def elapsed_ms(self) -> float:
-        """Milliseconds since it came."""
-        return (time.monotonic() - self.started) * 1e3
+        """Milliseconds since it came, or that it took."""
+        return ((self.ended or time.monotonic()) - self.started) * 1e3
+
+    @property
+    def stage(self) -> Stage | None:
+        """The stage that it entered last; None before the first."""
+        return self.timeline[-1][0] if self.timeline else None
+
+    def enter(self, stage: Stage) -> None:
+        """Ends the stage before and begins this one. A worker may still do so when the call has ended."""
+        self.timeline.append((stage, time.monotonic()))
+
+    def end(self) -> None:
+        """Stops the clock. A call that is cancelled as its deadline has passed has expired."""
+        self.ended = time.monotonic()
+        if self.status == "CANCELLED" and self.deadline is not None and self.ended >= self.deadline:
+            self.status = "DEADLINE_EXCEEDED"
+
+    def spans(self) -> list[tuple[Stage, float, float]]:
+        """Each stage of a call that has ended, with its begin and end on the clock of `time.monotonic`."""
+        assert self.ended is not None, "the call goes on"
+        entered = [(stage, at) for stage, at in self.timeline if at <= self.ended]
+        ends = [at for _, at in entered[1:]] + [self.ended]
+        return [(stage, begin, end) for (stage, begin), end in zip(entered, ends, strict=True)]

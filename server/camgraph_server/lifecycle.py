@@ -55,6 +55,7 @@ class Server:
         """
         self._server = self.parts.grpc_server()
         self.address = bind(self._server, self.config)
+        await self.parts.observers.start()
         await self.parts.health.set(self._statuses())
         await self._server.start()
         await self._load()
@@ -83,6 +84,7 @@ class Server:
             left = self.config.grace - (time.monotonic() - began)
             await self._server.stop(max(_LAST_WORDS, left) if drained else 0)
         await asyncio.to_thread(self._close)
+        await self.parts.observers.stop()
         log_event(_log, logging.INFO, "stopped", drained=drained, seconds=time.monotonic() - began)
         return drained
 

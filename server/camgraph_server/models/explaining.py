@@ -22,6 +22,7 @@ from camgraph_server.budget import Budget
 from camgraph_server.call import Call
 from camgraph_server.config.limits import MIB
 from camgraph_server.models.model import Model
+from camgraph_server.observe.observers import Observers
 
 COPIES = 3
 """Of an answer while it is encoded: ours, the message's, and its bytes."""
@@ -44,13 +45,16 @@ class Room:
     max_drawn: int
 
 
-def explain(model: Model, addressed: Addressed, room: Room, call: Call, stop: Stop, waited: float) -> Result:
+def explain(
+    model: Model, addressed: Addressed, room: Room, observers: Observers, call: Call, stop: Stop, waited: float
+) -> Result:
     """Answers one request; the result has the outputs that were asked for, and those alone.
 
     Args:
         model: The model.
         addressed: What to explain.
         room: What it may take.
+        observers: Are told of the result.
         call: Whose answer holds the memory of what is drawn.
         stop: Ends the work between two steps, and a run of the graph.
         waited: Seconds that it waited for a worker.
@@ -65,10 +69,13 @@ def explain(model: Model, addressed: Addressed, room: Room, call: Call, stop: St
     plan = explainer.plan(addressed.request, has_photo=addressed.image is not None)
     with room.pictures.lent_to_thread(_memory(explainer, addressed, room)):
         stop.check()
+        call.enter("prepare")
         network_input = _network_input(explainer, addressed)
         _check_drawing(network_input, plan, room)
         plan = explainer.fit(plan, network_input)
+        call.enter("infer")
         [inference] = explainer.infer([network_input], [plan], stop)
+        call.enter("post")
         call.inference_ms = inference.inference_ms
         stop.check()
         result = explainer.finish(plan, network_input, inference)
@@ -76,9 +83,11 @@ def explain(model: Model, addressed: Addressed, room: Room, call: Call, stop: St
         explanations = _Drawing(plan.request.outputs or DEFAULT_OUTPUTS, room, call, stop).drawn(result.explanations)
         render_ms = (time.perf_counter() - started) * 1e3
     timings = replace(result.timings, queue_ms=call.queue_ms, render_ms=render_ms, total_ms=call.elapsed_ms)
-    return replace(
+    result = replace(
         result, explanations=explanations, timings=timings, model_name=model.name, model_version=model.version
     )
+    observers.explained(call, addressed, result)
+    return result
 
 
 def _memory(explainer: Explainer, addressed: Addressed, room: Room) -> int:

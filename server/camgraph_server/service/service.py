@@ -11,6 +11,7 @@ from camgraph_server.call import Call
 from camgraph_server.models.explaining import Room, explain
 from camgraph_server.models.model import Model
 from camgraph_server.models.repository import ModelRepository
+from camgraph_server.observe.observers import Observers
 from camgraph_server.scheduling.scheduler import Scheduler
 
 
@@ -21,9 +22,11 @@ class Service:
         repository: The models.
         scheduler: Where the work is done.
         room: What requests may take.
+        observers: Are told of what was explained.
     """
 
-    def __init__(self, repository: ModelRepository, scheduler: Scheduler, room: Room) -> None:
+    def __init__(self, repository: ModelRepository, scheduler: Scheduler, room: Room, observers: Observers) -> None:
+        self._observers = observers
         self._repository = repository
         self._scheduler = scheduler
         self._room = room
@@ -46,7 +49,9 @@ class Service:
         model = self._repository.find(addressed.model, addressed.version)
         call.model, call.version = model.name, model.version
         model.ready_explainer()
-        return await self._scheduler.run(partial(explain, model, addressed, self._room, call), call.deadline)
+        call.enter("queue")
+        work = partial(explain, model, addressed, self._room, self._observers, call)
+        return await self._scheduler.run(work, call.deadline)
 
     async def list_models(self, _: None, __: Call) -> list[ModelInfo]:
         """All models, sorted by name, then version."""

@@ -57,7 +57,7 @@ def explanation_service(service: Service, calls: Calls, messages: Messages, max_
             encode=lambda model, _: _details_message(model),
         ),
     )
-    handlers = {rpc.name: calls.handler(rpc.name, partial(answer_once, messages, rpc)) for rpc in rpcs}
+    handlers = {rpc.name: calls.handler(NAME, rpc.name, partial(answer_once, messages, rpc)) for rpc in rpcs}
     return grpc.method_handlers_generic_handler(NAME, handlers)
 
 

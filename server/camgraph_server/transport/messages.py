@@ -84,10 +84,12 @@ class Messages:
         Raises:
             CamgraphError: The request does not come, is not such a message, or asks for what cannot be.
         """
+        call.enter("receive")
         async with self._memory.lent_to_call(self._limits.max_request) as share:
             data = await self._receive(context)
             call.received = len(data)
             share.shrink_to(len(data))
+            call.enter("decode")
             request = await self._on_codec(_decode, rpc, data)
             del data
             yield request

@@ -17,8 +17,10 @@ async def answer_once(messages: Messages, rpc: Rpc, context: Context, call: Call
     rpc.admit(call)
     async with messages.received(rpc, context, call) as request:
         value = await rpc.answer(request, call)
+        call.enter("encode")
         encoded = await messages.encoded(rpc, value, request)
         del request, value
+    call.enter("write")
     call.sent = len(encoded)
     call.answer.shrink_to(_COPIES_WRITTEN * len(encoded))
     await context.write(encoded)

@@ -1,0 +1,89 @@
+"""Who is told of calls: the log, the metrics, and what else is in the list of the assembly."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from camgraph_core.request import Addressed
+from camgraph_core.result import Result
+from camgraph_server.call import Call
+from camgraph_server.observe.log import log_event
+
+_log = logging.getLogger("camgraph.observe")
+
+
+class Observer:
+    """Is told of every call of the server, whatever its end. Each method does nothing unless it is overridden.
+
+    `began` and `ended` run on the event loop, so they must be short; `explained` runs on a worker's thread.
+    """
+
+    async def start(self) -> None:
+        """Opens what it needs, before the server answers.
+
+        Raises:
+            CamgraphError: It cannot be opened.
+        """
+
+    async def stop(self) -> None:
+        """Closes it, after the last call. It takes a few seconds at most."""
+
+    def began(self, call: Call) -> None:
+        """A call has come; its request has not been received."""
+
+    def explained(self, call: Call, addressed: Addressed, result: Result) -> None:
+        """A request was worked on; its answer has not been written, and may never be."""
+
+    def ended(self, call: Call) -> None:
+        """A call is over: answered, failed, refused, given up or expired."""
+
+
+class Observers:
+    """Tells several observers; one that fails is logged, and neither the call nor the other observers notice.
+
+    Attributes:
+        live: The calls that have not ended.
+    """
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = observers
+        self.live: set[Call] = set()
+
+    async def start(self) -> None:
+        """Starts each.
+
+        Raises:
+            CamgraphError: One cannot be started.
+        """
+        for observer in self._observers:
+            await observer.start()
+
+    async def stop(self) -> None:
+        """Stops each."""
+        for observer in self._observers:
+            await observer.stop()
+
+    @contextmanager
+    def watching(self, call: Call) -> Iterator[Call]:
+        """From the beginning of a call to its end."""
+        self.live.add(call)
+        self._tell(lambda observer: observer.began(call))
+        try:
+            yield call
+        finally:
+            call.end()
+            self.live.discard(call)
+            self._tell(lambda observer: observer.ended(call))
+
+    def explained(self, call: Call, addressed: Addressed, result: Result) -> None:
+        """A request was worked on."""
+        self._tell(lambda observer: observer.explained(call, addressed, result))
+
+    def _tell(self, tell: Callable[[Observer], None]) -> None:
+        for observer in self._observers:
+            try:
+                tell(observer)
+            except Exception:  # what watches must not harm what it watches
+                log_event(_log, logging.ERROR, "observer failed", trace=True, observer=type(observer).__name__)
