@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal, get_args
 
 from camgraph_server.budget import Share
@@ -87,5 +88,5 @@ class Call:
         """Each stage of a call that has ended, with its begin and end on the clock of `time.monotonic`."""
         assert self.ended is not None, "the call goes on"
         entered = [(stage, at) for stage, at in self.timeline if at <= self.ended]
-        ends = [at for _, at in entered[1:]] + [self.ended]
-        return [(stage, begin, end) for (stage, begin), end in zip(entered, ends, strict=True)]
+        times = [at for _, at in entered] + [self.ended]
+        return [(stage, begin, end) for (stage, _), (begin, end) in zip(entered, pairwise(times), strict=True)]

@@ -64,12 +64,12 @@ def explain(
             request takes too much.
         StoppedError: `stop` ended the work.
     """
+    call.enter("prepare")
     call.queue_ms = waited * 1e3
     explainer = model.ready_explainer()
     plan = explainer.plan(addressed.request, has_photo=addressed.image is not None)
     with room.pictures.lent_to_thread(_memory(explainer, addressed, room)):
         stop.check()
-        call.enter("prepare")
         network_input = _network_input(explainer, addressed)
         _check_drawing(network_input, plan, room)
         plan = explainer.fit(plan, network_input)
