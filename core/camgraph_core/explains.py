@@ -39,6 +39,7 @@ class Explains(ABC, Generic[R]):
         jpeg_quality: int = _STYLE.jpeg_quality,
         png_level: int | None = _STYLE.png_level,
         max_side: int | None = _STYLE.max_side,
+        hot_from: float = _STYLE.hot_from,
         request_id: str = "",
     ) -> R:
         """Classifies one image and explains classes of it.
@@ -63,6 +64,7 @@ class Explains(ABC, Generic[R]):
                 is fast.
             max_side: Longest side in pixels of pictures and of the heatmap. The photo is shrunk first, and nothing
                 larger is computed; by default the size of the photo.
+            hot_from: The heat from which on a cell of the heatmap belongs to a hot region, above 0 and up to 1.
             request_id: Comes back in the result, and is written to a server's log.
 
         Raises:
@@ -88,6 +90,7 @@ class Explains(ABC, Generic[R]):
                 jpeg_quality=jpeg_quality,
                 png_level=png_level,
                 max_side=max_side,
+                hot_from=hot_from,
             ),
             window=window,
             request_id=request_id,

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from camgraph_core.errors import AbsentOutputError, InvalidInputError
 from camgraph_core.names import unknown_name
+from camgraph_core.regions import HotRegion, hot_regions
 from camgraph_core.types import AnyArray, FloatArray
 
 if TYPE_CHECKING:
     from camgraph_core.explanation import Explanation
 
-Value: TypeAlias = AnyArray | bytes
+Value: TypeAlias = AnyArray | bytes | tuple[HotRegion, ...]
 
 NO_PHOTO = "An overlay needs a photo, but a tensor was sent; ask for the heatmap."
 SIGNED = "The profile raw gives signed values, not a picture; ask for the raw map."
@@ -76,6 +77,13 @@ _add(OutputKind("weights", per_layer=True))
 _add(OutputKind("activations", per_layer=True))
 _add(OutputKind("guided", needs_guided=True))
 _add(OutputKind("guided-png", lambda item: item.png(item.guided_picture()), needs_guided=True))
+_add(
+    OutputKind(
+        "hot-regions",
+        lambda item: hot_regions(item.input_heatmap, item.frame, item.canvas.style.hot_from),
+        needs_unit_range=True,
+    )
+)
 
 
 def check_outputs(names: Iterable[str]) -> None:
@@ -128,6 +136,8 @@ class Outputs:
         activations: A [K, h, w] of each layer.
         guided: Guided Grad-CAM, float32 [h_in, w_in, 3], signed, RGB, in the frame of the network's input.
         guided_png: Guided Grad-CAM as PNG, in the frame of the photo.
+        hot_regions: The connected regions of the heatmap that are as hot as the request's ``hot_from``, those with the
+            most energy first, each a `HotRegion` with box, area, mean, peak and share of the energy.
 
     """
 
@@ -142,6 +152,7 @@ class Outputs:
     activations: tuple[FloatArray, ...]
     guided: FloatArray
     guided_png: bytes
+    hot_regions: tuple[HotRegion, ...]
 
     def output(self, name: str) -> Any:
         """The output of a name.

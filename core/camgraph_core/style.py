@@ -22,6 +22,7 @@ class Style:
             is fast. The pixels are the same.
         max_side: Longest side in pixels of every output in the frame of the photo. The photo is shrunk first, and
             nothing larger is computed; nothing is enlarged. None means the size of the photo.
+        hot_from: The heat from which on a cell of the heatmap belongs to a hot region, above 0 and up to 1.
 
     Raises:
         UsageError: The colour map does not exist, or a number is out of its range.
@@ -33,6 +34,7 @@ class Style:
     jpeg_quality: int = 90
     png_level: int | None = None
     max_side: int | None = None
+    hot_from: float = 0.5
 
     def __post_init__(self) -> None:
         if self.colormap not in COLORMAPS:
@@ -45,3 +47,5 @@ class Style:
             raise UsageError(f"The PNG level is {self.png_level}; it must lie in 0..9.")
         if self.max_side is not None and self.max_side < 1:
             raise UsageError(f"The longest side of a picture is {self.max_side}; it must be 1 pixel at least.")
+        if not 0 < self.hot_from <= 1:
+            raise UsageError(f"Regions are hot from {self.hot_from} on; it must lie above 0 and not above 1.")

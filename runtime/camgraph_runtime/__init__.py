@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     )
     from camgraph_core.explanation import Explanation
     from camgraph_core.place import Box, Direction, Mask
+    from camgraph_core.rectangle import Rectangle
+    from camgraph_core.regions import HotRegion
     from camgraph_core.result import ClassScore, Result, Timings
     from camgraph_core.statistics import MapStatistics
     from camgraph_core.target import Rank, Target
@@ -50,6 +52,7 @@ _MODULE_OF = {
     "Engine": "run.engine",
     "Explainer": "explainer",
     "Explanation": "camgraph_core.explanation",
+    "HotRegion": "camgraph_core.regions",
     "InferenceError": "camgraph_core.errors",
     "InvalidGraphError": "camgraph_core.errors",
     "InvalidInputError": "camgraph_core.errors",
@@ -58,6 +61,7 @@ _MODULE_OF = {
     "Manifest": "manifest",
     "MapStatistics": "camgraph_core.statistics",
     "Rank": "camgraph_core.target",
+    "Rectangle": "camgraph_core.rectangle",
     "Result": "camgraph_core.result",
     "Target": "camgraph_core.target",
     "TargetError": "camgraph_core.errors",
@@ -84,6 +88,7 @@ __all__ = [
     "Engine",
     "Explainer",
     "Explanation",
+    "HotRegion",
     "InferenceError",
     "InvalidGraphError",
     "InvalidInputError",
@@ -92,6 +97,7 @@ __all__ = [
     "MapStatistics",
     "Mask",
     "Rank",
+    "Rectangle",
     "Result",
     "Target",
     "TargetError",

@@ -303,3 +303,15 @@ def test_fast_int8_is_no_option_of_a_request(run, image, address):
     result = run(image, "--server", address, "--fast-int8")
     assert result.exit_code == 2
     assert "--fast-int8 goes with --graph" in result.stderr
+
+
+def test_hot_regions(run, source, image, graph):
+    result = run(image, *source, "--target", "dog", "--hot-regions", "--hot-from", "0.75", COLUMNS="200")
+    assert result.exit_code == 0, result.stderr
+    [wanted] = Explainer(graph).explain(png(), targets=[Target.of_label("dog")], hot_from=0.75).explanations
+    assert "Hot regions: dog" in result.stdout
+    assert wanted.hot_regions
+    for region in wanted.hot_regions:
+        assert str(region.box) in result.stdout
+        assert f"{region.energy:.4f}" in result.stdout
+    assert "Hot regions" not in run(image, *source, "--target", "dog").stdout

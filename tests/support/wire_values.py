@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from camgraph_core.models import ModelInfo
 from camgraph_core.place import Box, Mask
+from camgraph_core.rectangle import Rectangle
+from camgraph_core.regions import HotRegion
 from camgraph_core.request import Request
 from camgraph_core.result import ClassScore, Timings
 from camgraph_core.statistics import MapStatistics
@@ -60,6 +62,7 @@ STYLES = st.builds(
     jpeg_quality=st.integers(1, 100),
     png_level=st.none() | st.integers(0, 9),
     max_side=st.none() | st.integers(1, 2**32 - 1),
+    hot_from=st.floats(0, 1, exclude_min=True),
 )
 REQUESTS = st.builds(
     Request,
@@ -83,6 +86,8 @@ SCORES = st.builds(
     area=st.none() | st.floats(0, 1),
     value=st.none() | NUMBER,
 )
+RECTANGLES = st.builds(Rectangle, *(NUMBER,) * 4)
+REGIONS = st.lists(st.builds(HotRegion, RECTANGLES, *(NUMBER,) * 4), max_size=3).map(tuple)
 STATISTICS = st.builds(
     MapStatistics,
     *(NUMBER,) * 4,

@@ -20,7 +20,7 @@ from camgraph_core.result import Result
 from camgraph_core.target import Target
 from camgraph_wire.results import frame_from, frame_message, response_message, result_from
 from support.compare import assert_equal, assert_same
-from support.wire_values import COUNT, NUMBER, SCORES, STATISTICS, STYLES, TEXT, TIMINGS, arrays, over_the_wire
+from support.wire_values import COUNT, NUMBER, REGIONS, SCORES, STATISTICS, STYLES, TEXT, TIMINGS, arrays, over_the_wire
 
 AXES = st.builds(Axis, COUNT, COUNT, NUMBER, NUMBER)
 FRAMES = st.builds(Frame, AXES, AXES)
@@ -32,6 +32,8 @@ def no_painter() -> Painter:
 
 
 def value_of(draw: st.DrawFn, name: str) -> Any:
+    if name == "hot-regions":
+        return draw(REGIONS)
     if OUTPUTS[name].per_layer:
         return tuple(draw(arrays("float32", 2)) for _ in LAYERS)
     return draw(st.binary()) if name.endswith(("png", "jpeg")) else draw(arrays("float32", 2))

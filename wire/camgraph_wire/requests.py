@@ -90,6 +90,7 @@ def _style_message(style: Style) -> pb.OverlayOptions:
         image_weight=style.image_weight,
         jpeg_quality=style.jpeg_quality,
         png_level=style.png_level,
+        hot_from=style.hot_from,
     )
 
 
@@ -101,6 +102,7 @@ def _style_from(message: pb.ExplainRequest) -> Style:
         jpeg_quality=overlay.jpeg_quality or _STYLE.jpeg_quality,
         png_level=_given(overlay, "png_level", _STYLE.png_level),
         max_side=_given(message, "max_side", _STYLE.max_side),
+        hot_from=overlay.hot_from or _STYLE.hot_from,
     )
 
 

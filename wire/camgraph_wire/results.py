@@ -16,6 +16,7 @@ from camgraph_core.result import Result
 from camgraph_core.types import ByteArray
 from camgraph_wire import enums
 from camgraph_wire.arrays import array_from, tensor_message
+from camgraph_wire.regions import regions_from, regions_message
 from camgraph_wire.scores import (
     score_from,
     score_message,
@@ -143,6 +144,8 @@ def _output_message(name: str, value: Any, layer: str) -> pb.Output:
     kind = enums.OUTPUTS.value(name)
     if isinstance(value, bytes):
         return pb.Output(kind=kind, encoded=value, layer=layer)
+    if name == "hot-regions":
+        return pb.Output(kind=kind, regions=regions_message(value))
     return pb.Output(kind=kind, tensor=tensor_message(value), layer=layer)
 
 
@@ -151,6 +154,15 @@ def _outputs_from(message: pb.Explanation) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for output in message.outputs:
         name = enums.OUTPUTS.name(output.kind)
-        value = output.encoded if output.WhichOneof("value") == "encoded" else array_from(output.tensor)
+        value = _value_from(output)
         given[name] = (*given.get(name, ()), value) if OUTPUTS[name].per_layer else value
     return given
+
+
+def _value_from(output: pb.Output) -> Any:
+    match output.WhichOneof("value"):
+        case "encoded":
+            return output.encoded
+        case "regions":
+            return regions_from(output.regions)
+    return array_from(output.tensor)

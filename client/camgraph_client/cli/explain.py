@@ -113,6 +113,17 @@ _FATAL = (UsageError, TargetError, UnsupportedError, DeviceError, InvalidGraphEr
     help="Longest side of the overlays; nothing larger is computed. Default: the photo's size.",
 )
 @click.option(
+    "--hot-regions",
+    is_flag=True,
+    help="Print the connected regions of each heatmap that are hot, with box, area, mean, peak and share of the heat.",
+)
+@click.option(
+    "--hot-from",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.5,
+    help="Heat from which on a part of the heatmap is hot.",
+)
+@click.option(
     "--predictions",
     type=click.IntRange(min=1),
     default=5,
@@ -145,7 +156,7 @@ def explain(images: tuple[Path, ...], where: ServerOptions, output: Path, **opti
     """
     asked = _asked(options)
     with closing(_source(where, options)) as source:
-        problems = _explain_all(images, source, asked, output)
+        problems = _explain_all(images, source, asked, output, with_regions=options["hot_regions"])
     if problems:
         raise CamgraphError(_summary(problems, len(images)))
 
@@ -168,7 +179,12 @@ def _asked(options: dict[str, Any]) -> dict[str, Any]:
         "method": method,
         "layers": options["layer"],
         # Pictures of any size are drawn here, from the map of the network's input: the same from a graph and a server.
-        "outputs": ["input-heatmap", "guided"] if method == GUIDED else ["input-heatmap"],
+        "outputs": [
+            "input-heatmap",
+            *(["guided"] if method == GUIDED else []),
+            *(["hot-regions"] if options["hot_regions"] else []),
+        ],
+        "hot_from": options["hot_from"],
         "colormap": options["colormap"],
         "image_weight": options["image_weight"],
         "max_side": options["max_side"],
@@ -204,7 +220,9 @@ def _source(where: ServerOptions, options: dict[str, Any]) -> Explainer | Remote
     return where.open().model(options["model"], options["model_version"])
 
 
-def _explain_all(images: Sequence[Path], source: Explains[Result], asked: dict[str, Any], output: Path) -> list[str]:
+def _explain_all(
+    images: Sequence[Path], source: Explains[Result], asked: dict[str, Any], output: Path, *, with_regions: bool
+) -> list[str]:
     """Explains image by image; returns the problems of those that failed."""
     console, problems = Console(), []
     for path, name in zip(_with_progress(images), unique_names(images), strict=True):
@@ -216,7 +234,7 @@ def _explain_all(images: Sequence[Path], source: Explains[Result], asked: dict[s
         except CamgraphError as error:
             problems.append(_named(path, str(error)))
         else:
-            print_report(console, str(path), result, files)
+            print_report(console, str(path), result, files, with_regions=with_regions)
     return problems
 
 

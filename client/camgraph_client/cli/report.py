@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from camgraph_core.explanation import Explanation
 from camgraph_core.result import ClassScore, Result
 
 _LONGEST_SLUG = 40
@@ -45,11 +46,15 @@ def write_pictures(result: Result, name: str, folder: Path, title: str) -> list[
     return files
 
 
-def print_report(console: Console, title: str, result: Result, files: Iterable[Path]) -> None:
-    """Prints the best classes as a table, if there are any, then warnings and files."""
+def print_report(
+    console: Console, title: str, result: Result, files: Iterable[Path], *, with_regions: bool = False
+) -> None:
+    """Prints the best classes as a table, if there are any, then hot regions if they are wanted, warnings and files."""
     console.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)
     if result.predictions:
         console.print(_table(result.predictions))
+    for explanation in result.explanations if with_regions else ():
+        console.print(_regions_table(explanation))
     for warning in result.warnings:
         console.print(f"  note: {warning}", markup=False, highlight=False, soft_wrap=True)
     for path in files:
@@ -86,6 +91,16 @@ def _table(predictions: Sequence[ClassScore]) -> Table:
         table.add_column(column.title, justify="left" if column.title == "label" else "right", overflow="fold")
     for rank, item in enumerate(predictions, start=1):
         table.add_row(*([str(rank)] if ranked else []), *(column.text(item) for column in columns))
+    return table
+
+
+def _regions_table(explanation: Explanation) -> Table:
+    table = Table(title=f"Hot regions: {escape(explanation.title)}", title_justify="left")
+    for heading in ("region", "box (left, top - right, bottom)", "area", "mean", "peak", "share of the heat"):
+        table.add_column(heading, justify="right")
+    for number, region in enumerate(explanation.hot_regions, start=1):
+        shares = (region.area, region.mean, region.peak, region.energy)
+        table.add_row(str(number), str(region.box), *(f"{share:.4f}" for share in shares))
     return table
 
 

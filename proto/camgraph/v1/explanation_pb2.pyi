@@ -27,6 +27,7 @@ class OutputKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OUTPUT_KIND_ACTIVATIONS: _ClassVar[OutputKind]
     OUTPUT_KIND_GUIDED: _ClassVar[OutputKind]
     OUTPUT_KIND_GUIDED_PNG: _ClassVar[OutputKind]
+    OUTPUT_KIND_HOT_REGIONS: _ClassVar[OutputKind]
 
 class Colormap(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -56,6 +57,7 @@ OUTPUT_KIND_WEIGHTS: OutputKind
 OUTPUT_KIND_ACTIVATIONS: OutputKind
 OUTPUT_KIND_GUIDED: OutputKind
 OUTPUT_KIND_GUIDED_PNG: OutputKind
+OUTPUT_KIND_HOT_REGIONS: OutputKind
 COLORMAP_UNSPECIFIED: Colormap
 COLORMAP_JET: Colormap
 COLORMAP_VIRIDIS: Colormap
@@ -147,16 +149,18 @@ class Target(_message.Message):
     def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., rank: _Optional[int] = ..., contrast: _Optional[_Union[Target, _Mapping]] = ..., negative: bool = ..., mask: _Optional[_Union[Tensor, _Mapping]] = ..., anchor_index: _Optional[int] = ..., anchor_rank: _Optional[int] = ..., cotangent: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
 
 class OverlayOptions(_message.Message):
-    __slots__ = ("colormap", "image_weight", "jpeg_quality", "png_level")
+    __slots__ = ("colormap", "image_weight", "jpeg_quality", "png_level", "hot_from")
     COLORMAP_FIELD_NUMBER: _ClassVar[int]
     IMAGE_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     JPEG_QUALITY_FIELD_NUMBER: _ClassVar[int]
     PNG_LEVEL_FIELD_NUMBER: _ClassVar[int]
+    HOT_FROM_FIELD_NUMBER: _ClassVar[int]
     colormap: Colormap
     image_weight: float
     jpeg_quality: int
     png_level: int
-    def __init__(self, colormap: _Optional[_Union[Colormap, str]] = ..., image_weight: _Optional[float] = ..., jpeg_quality: _Optional[int] = ..., png_level: _Optional[int] = ...) -> None: ...
+    hot_from: float
+    def __init__(self, colormap: _Optional[_Union[Colormap, str]] = ..., image_weight: _Optional[float] = ..., jpeg_quality: _Optional[int] = ..., png_level: _Optional[int] = ..., hot_from: _Optional[float] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
     __slots__ = ("model_name", "model_version", "predictions", "explanations", "timings", "request_id", "warnings", "image_width", "image_height", "frame")
@@ -259,16 +263,50 @@ class MapStatistics(_message.Message):
     def __init__(self, minimum: _Optional[float] = ..., maximum: _Optional[float] = ..., mean: _Optional[float] = ..., positive_share: _Optional[float] = ..., all_nonpositive: bool = ..., constant: bool = ..., nonfinite: bool = ...) -> None: ...
 
 class Output(_message.Message):
-    __slots__ = ("kind", "tensor", "encoded", "layer")
+    __slots__ = ("kind", "tensor", "encoded", "regions", "layer")
     KIND_FIELD_NUMBER: _ClassVar[int]
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     ENCODED_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
     kind: OutputKind
     tensor: Tensor
     encoded: bytes
+    regions: HotRegions
     layer: str
-    def __init__(self, kind: _Optional[_Union[OutputKind, str]] = ..., tensor: _Optional[_Union[Tensor, _Mapping]] = ..., encoded: _Optional[bytes] = ..., layer: _Optional[str] = ...) -> None: ...
+    def __init__(self, kind: _Optional[_Union[OutputKind, str]] = ..., tensor: _Optional[_Union[Tensor, _Mapping]] = ..., encoded: _Optional[bytes] = ..., regions: _Optional[_Union[HotRegions, _Mapping]] = ..., layer: _Optional[str] = ...) -> None: ...
+
+class HotRegions(_message.Message):
+    __slots__ = ("regions",)
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    regions: _containers.RepeatedCompositeFieldContainer[HotRegion]
+    def __init__(self, regions: _Optional[_Iterable[_Union[HotRegion, _Mapping]]] = ...) -> None: ...
+
+class HotRegion(_message.Message):
+    __slots__ = ("box", "area", "mean", "peak", "energy")
+    BOX_FIELD_NUMBER: _ClassVar[int]
+    AREA_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    PEAK_FIELD_NUMBER: _ClassVar[int]
+    ENERGY_FIELD_NUMBER: _ClassVar[int]
+    box: Rectangle
+    area: float
+    mean: float
+    peak: float
+    energy: float
+    def __init__(self, box: _Optional[_Union[Rectangle, _Mapping]] = ..., area: _Optional[float] = ..., mean: _Optional[float] = ..., peak: _Optional[float] = ..., energy: _Optional[float] = ...) -> None: ...
+
+class Rectangle(_message.Message):
+    __slots__ = ("left", "top", "right", "bottom")
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    TOP_FIELD_NUMBER: _ClassVar[int]
+    RIGHT_FIELD_NUMBER: _ClassVar[int]
+    BOTTOM_FIELD_NUMBER: _ClassVar[int]
+    left: float
+    top: float
+    right: float
+    bottom: float
+    def __init__(self, left: _Optional[float] = ..., top: _Optional[float] = ..., right: _Optional[float] = ..., bottom: _Optional[float] = ...) -> None: ...
 
 class Timings(_message.Message):
     __slots__ = ("queue_ms", "decode_ms", "preprocess_ms", "inference_ms", "postprocess_ms", "render_ms", "total_ms")

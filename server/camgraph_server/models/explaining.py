@@ -11,6 +11,7 @@ from camgraph_core.errors import InvalidInputError, TooLargeError
 from camgraph_core.explanation import Explanation
 from camgraph_core.frame import fitted
 from camgraph_core.outputs import DEFAULT_OUTPUTS, OUTPUTS
+from camgraph_core.regions import HotRegion
 from camgraph_core.request import Addressed
 from camgraph_core.result import Result
 from camgraph_runtime import Explainer
@@ -28,6 +29,7 @@ COPIES = 3
 """Of an answer while it is encoded: ours, the message's, and its bytes."""
 
 _HEATMAP_CELL_BYTES = 4
+_REGION_BYTES = 128  # of a hot region: eight numbers of 8 bytes, and what the message adds
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,9 @@ class _Drawing:
 
 
 def _size(value: Any) -> int:
-    """Bytes of an output: a picture, an array, or one for each layer."""
+    """Bytes of an output: a picture, an array, a hot region, or a tuple of such."""
     if isinstance(value, tuple):
         return sum(map(_size, value))
+    if isinstance(value, HotRegion):
+        return _REGION_BYTES
     return len(value) if isinstance(value, bytes) else int(value.nbytes)
