@@ -15,6 +15,7 @@ from camgraph_server.config import ServerConfig
 from camgraph_server.config.limits import MIB
 from camgraph_server.models.batching import worker_count
 from camgraph_server.models.explaining import COPIES, Room
+from camgraph_server.models.keeper import Keeper
 from camgraph_server.models.loading import load_explainer, memory_limit
 from camgraph_server.models.repository import ModelRepository
 from camgraph_server.models.trial import Trial
@@ -43,6 +44,7 @@ class Assembly:
 
     Attributes:
         repository: The models.
+        keeper: What changes the models.
         scheduler: Where their work is done.
         gate: Counts the calls.
         health: What health checks are answered.
@@ -57,6 +59,7 @@ class Assembly:
         self._config = config
         self._trial = Trial(config, config.load_timeout) if config.trial_load and loader is None else None
         self.repository = ModelRepository(config.model_repository, loader or self._load_explainer)
+        self.keeper = Keeper(self.repository.look, config.reload_interval, self._end_idle_trial)
         self.scheduler = Scheduler(worker_count(config), config.queue_capacity)
         self.gate = Gate()
         self.health = HealthServicer()
@@ -85,6 +88,10 @@ class Assembly:
     def _observers(self) -> list[Observer]:
         """Who is told of calls. A further one is a further line here."""
         return [CallLog()]
+
+    def _end_idle_trial(self) -> None:
+        if self._trial is not None:
+            self._trial.rest()
 
     def _service(self) -> Service:
         room = Room(self.budgets["images"], self._max_answer, int(self._config.max_output_megapixels * 1e6))

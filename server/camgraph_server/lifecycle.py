@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
 import grpc
 
+from camgraph_core.errors import UnavailableError
 from camgraph_server.assembly import Assembly, Loader
 from camgraph_server.config import ServerConfig
 from camgraph_server.models.model import ModelState
@@ -42,7 +44,6 @@ class Server:
         self.address = ""
         self.parts = Assembly(config, loader)
         self._server: grpc.aio.Server | None = None
-        self._loading: threading.Thread | None = None
         self.is_stuck = False
         """After a stop: a thread still runs, and would hold up the end of the process."""
 
@@ -58,8 +59,8 @@ class Server:
         await self.parts.observers.start()
         await self.parts.health.set(self._statuses())
         await self._server.start()
-        await self._load()
-        await asyncio.to_thread(self.parts.end_trial)
+        await asyncio.wrap_future(self.parts.keeper.ask(self.parts.repository.load))
+        self.parts.repository.on_change(partial(self._report_health, asyncio.get_running_loop()))
         await self.parts.health.set(self._statuses())
         if self.config.port_file is not None:
             self.config.port_file.write_text(f"{self.address.rpartition(':')[2]}\n", encoding="utf-8")
@@ -91,12 +92,13 @@ class Server:
     async def run(self, on_ready: Callable[[str], None]) -> bool:
         """Starts, calls `on_ready` with the bound address, waits for SIGTERM or SIGINT, stops.
 
-        A second signal ends the process at once. Returns what `stop` returns.
+        A second signal ends the process at once. SIGHUP has it reload its models. Returns what `stop` returns.
         """
         stop_asked = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in _STOPS:
             loop.add_signal_handler(number, _on_signal, number, stop_asked)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
         starting, stopping = asyncio.ensure_future(self.start()), asyncio.ensure_future(stop_asked.wait())
         try:
             await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -110,32 +112,26 @@ class Server:
             stopping.cancel()
         return drained
 
-    async def _load(self) -> None:
-        """Loads the models on a thread of its own: health checks are answered meanwhile, and a stop does not wait."""
-        loop = asyncio.get_running_loop()
-        loaded: asyncio.Future[None] = loop.create_future()
-
-        def load() -> None:
-            error: BaseException | None = None
-            try:
-                self.parts.repository.load()
-            except BaseException as problem:
-                error = problem
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(_settle, loaded, error)
-
-        self._loading = threading.Thread(target=load, name="camgraph-loading", daemon=True)
-        self._loading.start()
-        await loaded
+    def reload(self) -> None:
+        """Has the models follow the repository now, as far as it changed; what failed is tried again."""
+        log_event(_log, logging.INFO, "reloading")
+        with suppress(UnavailableError):  # it stops, or has been asked a hundred times
+            self.parts.keeper.ask(self.parts.repository.reload)
 
     def _close(self) -> None:
         workers_ended = self.parts.scheduler.close(_HARD_END)
-        if self._loading is not None:
-            self._loading.join(_HARD_END)
-        loading_ended = self._loading is None or not self._loading.is_alive()
+        loading_ended = self.parts.keeper.stop(_HARD_END)
         self.is_stuck = not (workers_ended and loading_ended)
         if not self.is_stuck:
             self.parts.repository.close()
+
+    def _report_health(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Called on the thread that changes the models."""
+        report = self.parts.health.set(self._statuses())
+        try:
+            asyncio.run_coroutine_threadsafe(report, loop)
+        except RuntimeError:  # the loop has ended, and with it who could be told
+            report.close()
 
     def _statuses(self) -> dict[str, bool]:
         """A model serves if any version does, the whole server if any model does."""
@@ -153,12 +149,3 @@ def _on_signal(number: signal.Signals, stop_asked: asyncio.Event) -> None:
     for each in _STOPS:  # from now on each has its default effect: the process ends at once
         loop.remove_signal_handler(each)
         signal.signal(each, signal.SIG_DFL)
-
-
-def _settle(future: asyncio.Future[None], error: BaseException | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)

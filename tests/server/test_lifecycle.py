@@ -20,7 +20,7 @@ from camgraph_runtime import DeviceError, Explainer
 from camgraph_server.config import ServerConfig
 from camgraph_server.errors import BindError
 from camgraph_server.lifecycle import Server
-from camgraph_server.models.repository import ModelState
+from camgraph_server.models.model import ModelState
 from support.serving import (
     PATIENCE,
     GatedLoader,

@@ -12,9 +12,11 @@ import pytest
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_core.errors import InvalidGraphError
+from camgraph_runtime import Explainer
 from camgraph_server.config import ServerConfig
-from camgraph_server.models import discovery, trial
+from camgraph_server.models import trial
 from camgraph_server.models.model import ModelState
+from camgraph_server.models.repository import ModelRepository
 from camgraph_server.models.trial import Trial
 from support.serving import PATIENCE, png, server_process, write_model
 
@@ -30,7 +32,7 @@ os.stat = stat
 
 
 def listed(folder: Path) -> dict[str, tuple[ModelState, str]]:
-    return {model.name: (model.state, model.reason) for model in discovery.discover(folder)}
+    return {model.name: (model.state, model.reason) for model in ModelRepository(folder, Explainer).models}
 
 
 def test_lost_and_found_and_names_that_are_not_utf_8_are_ignored(tmp_path, caplog):
@@ -89,6 +91,8 @@ def test_one_trial_serves_for_good_and_bad_files(tmp_path):
     checked.check(good)
     with pytest.raises(InvalidGraphError, match=r"torn\.onnx"):
         checked.check(torn)
+    checked.check(good)
+    checked.rest()
     checked.check(good)
     checked.close()
     with pytest.raises(InvalidGraphError, match="stopping"):

@@ -9,7 +9,8 @@ from camgraph_runtime import Explainer
 from camgraph_server.config import ServerConfig
 from camgraph_server.errors import RepositoryError
 from camgraph_server.models.loading import load_explainer
-from camgraph_server.models.repository import ModelRepository, ModelState
+from camgraph_server.models.model import ModelState
+from camgraph_server.models.repository import ModelRepository
 from support.saturating_cpu import asks_for_exact
 from support.serving import write_model
 from support.tiny_graph import TinyGraph
@@ -92,7 +93,7 @@ def test_all_problems_are_reported_and_the_rest_is_ready(tmp_path, caplog):
     reported = [record for record in caplog.records if record.getMessage() == "model failed"]
     assert {record.camgraph_facts["model"] for record in reported} == set(failed)
     with pytest.raises(NotReadyError, match="camgraph export"):
-        repository.find("plain").ready_explainer()
+        repository.find("plain").check_ready()
     repository.close()
 
 
@@ -117,7 +118,7 @@ def test_finding(tmp_path):
     assert repository.find("").version == "2"
     assert repository.find("a", "1").version == "1"
     with pytest.raises(UnavailableError):
-        repository.find("a").ready_explainer()
+        repository.find("a").check_ready()
     with pytest.raises(NotFoundError, match="no version '3'"):
         repository.find("a", "3")
     touch(tmp_path, "b.onnx")

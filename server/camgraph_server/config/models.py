@@ -8,6 +8,8 @@ from typing import Annotated
 
 from camgraph_core.settings import Setting
 
+_MOST_SECONDS = 1_000_000.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
@@ -37,3 +39,12 @@ class ModelSettings:
     load_timeout: Annotated[float, Setting("Seconds that one model may take to load in the trial before.", above=0)] = (
         300.0
     )
+    reload_interval: Annotated[
+        float,
+        Setting(
+            "Seconds between two looks for changed files of the repository. A change is followed when two looks in a "
+            "row find it the same. 0 means that only SIGHUP has the server look.",
+            at_least=0,
+            at_most=_MOST_SECONDS,
+        ),
+    ] = 5.0

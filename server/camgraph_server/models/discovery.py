@@ -7,26 +7,91 @@ A repository is a directory with any mix of::
     NAME/VERSION/model.onnx     VERSION is a decimal number
 
 Hidden entries, `lost+found` and other files are ignored; so is a name that is not UTF-8, which no caller could say.
-What looks like a model and cannot be one, or cannot be read, is listed as failed with the reason.
+What looks like a model and cannot be one, or cannot be read, is listed with the reason.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from camgraph_server.errors import RepositoryError
-from camgraph_server.models.model import Model
-from camgraph_server.observe.log import log_event
 
 MODEL_FILE = "model.onnx"
 _NOT_OURS = frozenset({"lost+found"})  # every ext4 volume has it, and only root may read it
-_log = logging.getLogger("camgraph.repository")
+
+Key: TypeAlias = tuple[str, str]
+"""Name and version."""
 
 
-def discover(directory: Path) -> list[Model]:
-    """The models of a repository, none of them loaded, sorted by name, then version.
+@dataclass(frozen=True)
+class FileStamp:
+    """What tells one state of a file from another without reading it."""
+
+    name: str
+    size: int
+    modified_ns: int
+    inode: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The files of one version of a model, as they are at one moment.
+
+    Attributes:
+        name: The model's name.
+        version: Its version, a decimal number as text.
+        path: The graph.
+        problem: Why it cannot be a model; empty otherwise.
+        files: The graph and the files with its weights. Equal stamps mean equal files.
+    """
+
+    name: str
+    version: str
+    path: Path
+    problem: str = ""
+    files: tuple[FileStamp, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """Name and version."""
+        return self.name, self.version
+
+    @property
+    def order(self) -> tuple[str, int, str]:
+        """What entries are sorted by: names, then versions as numbers."""
+        return self.name, int(self.version) if _is_version(self.version) else -1, self.version
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files."""
+        return sum(file.size for file in self.files)
+
+    def has_changed(self) -> bool:
+        """Whether the files are others now."""
+        try:
+            return _files_of(self.path) != self.files
+        except OSError:
+            return True
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a directory holds.
+
+    Attributes:
+        entries: The models, sorted by name, then version.
+        ignored: Paths whose names are not UTF-8.
+    """
+
+    entries: tuple[Entry, ...]
+    ignored: frozenset[str]
+
+
+def discover(directory: Path) -> Listing:
+    """Looks through a directory; no file is opened.
 
     Raises:
         RepositoryError: The directory does not exist or cannot be read.
@@ -34,50 +99,46 @@ def discover(directory: Path) -> list[Model]:
     if not directory.is_dir():
         raise RepositoryError(f"The model repository {directory} is not a directory.")
     try:
-        entries = sorted(directory.iterdir())
+        inside = sorted(directory.iterdir())
     except OSError as error:
         raise RepositoryError(f"The model repository {directory} cannot be read: {error.strerror}.") from error
-    found: dict[tuple[str, str], Model] = {}
-    for entry in filter(_is_considered, entries):
-        for model in _models_of(entry):
-            first = found.setdefault((model.name, model.version), model)
-            if first is not model:
-                first.fail(f"It is there twice, as {first.path} and as {model.path}: keep one.")
-    return sorted(found.values(), key=lambda model: (model.name, _order(model.version)))
+    found: dict[Key, Entry] = {}
+    for path in filter(_is_considered, inside):
+        for entry in _entries_of(path):
+            first = found.setdefault(entry.key, entry)
+            if first is not entry:
+                problem = f"It is there twice, as {first.path} and as {entry.path}: keep one."
+                found[entry.key] = replace(first, problem=problem)
+    ignored = frozenset(ascii(str(path)) for path in inside if not _is_utf8(path.name))
+    return Listing(tuple(sorted(found.values(), key=lambda entry: entry.order)), ignored)
 
 
-def _is_considered(entry: Path) -> bool:
-    if not _is_utf8(entry.name):
-        log_event(_log, logging.WARNING, "ignored, as its name is not UTF-8", path=ascii(str(entry)))
-        return False
-    return not entry.name.startswith(".") and entry.name not in _NOT_OURS
+def _is_considered(path: Path) -> bool:
+    return _is_utf8(path.name) and not path.name.startswith(".") and path.name not in _NOT_OURS
 
 
-def _models_of(entry: Path) -> Iterator[Model]:
-    """The models that one entry of the repository stands for."""
+def _entries_of(path: Path) -> Iterator[Entry]:
+    """The models that one entry of the directory stands for."""
+    is_file = path.suffix == ".onnx"
     try:
-        if entry.is_dir():
-            yield from _versions_of(entry)
-        elif entry.suffix == ".onnx":
-            yield Model(entry.stem, "1", entry)
+        if path.is_dir():
+            yield from _versions_of(path)
+        elif is_file:
+            yield Entry(path.stem, "1", path, files=_files_of(path))
     except OSError as error:
-        model = Model(entry.stem if entry.suffix == ".onnx" else entry.name, "1", entry)
-        model.fail(f"{entry} cannot be read: {error.strerror}. Let the server's user read it.")
-        yield model
+        problem = f"{path} cannot be read: {error.strerror}. Let the server's user read it."
+        yield Entry(path.stem if is_file else path.name, "1", path, problem)
 
 
-def _versions_of(folder: Path) -> Iterator[Model]:
-    files = [path for path in _candidates(folder) if path.is_file()]
-    for path in files:
+def _versions_of(folder: Path) -> Iterator[Entry]:
+    paths = [path for path in _candidates(folder) if path.is_file()]
+    for path in paths:
         version = "1" if path.parent == folder else path.parent.name
-        model = Model(folder.name, version, path)
-        if not _is_version(version):
-            model.fail(f"{path.parent} is not a version: name it by a decimal number such as 1.")
-        yield model
-    if not files:
-        model = Model(folder.name, "1", folder / MODEL_FILE)
-        model.fail(f"{folder} holds no {MODEL_FILE}, neither itself nor in a folder named by a version.")
-        yield model
+        problem = f"{path.parent} is not a version: name it by a decimal number such as 1."
+        yield Entry(folder.name, version, path, "" if _is_version(version) else problem, _files_of(path))
+    if not paths:
+        problem = f"{folder} holds no {MODEL_FILE}, neither itself nor in a folder named by a version."
+        yield Entry(folder.name, "1", folder / MODEL_FILE, problem)
 
 
 def _candidates(folder: Path) -> Iterator[Path]:
@@ -85,6 +146,20 @@ def _candidates(folder: Path) -> Iterator[Path]:
     for inner in sorted(folder.iterdir()):
         if _is_considered(inner) and inner.is_dir():
             yield inner / MODEL_FILE
+
+
+def _files_of(path: Path) -> tuple[FileStamp, ...]:
+    """The graph, and what may hold its weights: in a folder of its own all files, otherwise those named after it."""
+    beside = sorted(path.parent.iterdir())
+    if path.name != MODEL_FILE:
+        beside = [file for file in beside if file.name.startswith(f"{path.name}.")]
+    others = [file for file in beside if file != path and _is_considered(file) and file.is_file()]
+    return tuple(map(_stamp, [path, *others]))
+
+
+def _stamp(path: Path) -> FileStamp:
+    status = path.stat()
+    return FileStamp(path.name, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 def _is_utf8(name: str) -> bool:
@@ -97,7 +172,3 @@ def _is_utf8(name: str) -> bool:
 
 def _is_version(text: str) -> bool:
     return text.isascii() and text.isdecimal() and str(int(text)) == text
-
-
-def _order(version: str) -> tuple[int, str]:
-    return (int(version), version) if _is_version(version) else (-1, version)

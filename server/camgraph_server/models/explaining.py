@@ -66,9 +66,16 @@ def explain(
             request takes too much.
         StoppedError: `stop` ended the work.
     """
+    with model.lent() as explainer:
+        result = _explained(explainer, addressed, room, call, stop, waited)
+    result = replace(result, model_name=model.name, model_version=model.version)
+    observers.explained(call, addressed, result)
+    return result
+
+
+def _explained(explainer: Explainer, addressed: Addressed, room: Room, call: Call, stop: Stop, waited: float) -> Result:
     call.enter("prepare")
     call.queue_ms = waited * 1e3
-    explainer = model.ready_explainer()
     plan = explainer.plan(addressed.request, has_photo=addressed.image is not None)
     with room.pictures.lent_to_thread(_memory(explainer, addressed, room)):
         stop.check()
@@ -85,11 +92,7 @@ def explain(
         explanations = _Drawing(plan.request.outputs or DEFAULT_OUTPUTS, room, call, stop).drawn(result.explanations)
         render_ms = (time.perf_counter() - started) * 1e3
     timings = replace(result.timings, queue_ms=call.queue_ms, render_ms=render_ms, total_ms=call.elapsed_ms)
-    result = replace(
-        result, explanations=explanations, timings=timings, model_name=model.name, model_version=model.version
-    )
-    observers.explained(call, addressed, result)
-    return result
+    return replace(result, explanations=explanations, timings=timings)
 
 
 def _memory(explainer: Explainer, addressed: Addressed, room: Room) -> int:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from camgraph_core.errors import NotReadyError, UnavailableError
 from camgraph_core.models import ModelInfo
 from camgraph_runtime import Explainer
+from camgraph_server.models.discovery import Entry
+from camgraph_server.models.loaded import Loaded
 
 
 class ModelState(enum.Enum):
@@ -17,18 +20,39 @@ class ModelState(enum.Enum):
     LOADING = "loading"
     READY = "ready"
     FAILED = "failed"
+    UNLOADED = "unloaded"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Model:
-    """One version of one model."""
+    """One version of one model at one moment. It never changes: what becomes of it is another `Model`.
 
-    name: str
-    version: str
-    path: Path
+    Attributes:
+        entry: Its files, as they were when they were last loaded, or tried.
+        state: What it can be asked.
+        reason: Why it is not ready; or, of a ready one, why its changed files are not served.
+        loaded: Its explainer, if it is ready.
+    """
+
+    entry: Entry
     state: ModelState = ModelState.LOADING
     reason: str = ""
-    explainer: Explainer | None = None
+    loaded: Loaded | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.entry.name
+
+    @property
+    def version(self) -> str:
+        """Its version, a decimal number as text."""
+        return self.entry.version
+
+    @property
+    def explainer(self) -> Explainer | None:
+        """Its explainer, to read from what it says of itself; to run it, see `lent`."""
+        return self.loaded.explainer if self.loaded is not None else None
 
     @property
     def info(self) -> ModelInfo:
@@ -44,19 +68,31 @@ class Model:
             execution_provider=explainer.engine.execution_provider if explainer is not None else "",
         )
 
-    def ready_explainer(self) -> Explainer:
-        """The explainer.
+    def check_ready(self) -> None:
+        """Refuses what a model that is not loaded cannot be asked.
 
         Raises:
-            UnavailableError: the model is still being loaded.
-            NotReadyError: it could not be loaded.
+            UnavailableError: It is still being loaded.
+            NotReadyError: It could not be loaded, or was unloaded.
         """
-        if self.state is ModelState.FAILED:
-            raise NotReadyError(f"Model {self.name!r} version {self.version!r} is not ready: {self.reason}")
-        if self.explainer is None:
+        if self.state is ModelState.LOADING:
             raise UnavailableError(f"Model {self.name!r} is still being loaded; send the request again.")
-        return self.explainer
+        if self.loaded is None:
+            raise NotReadyError(f"Model {self.name!r} version {self.version!r} is not ready: {self.reason}")
 
-    def fail(self, reason: str) -> None:
-        """Marks the model as failed."""
-        self.state, self.reason = ModelState.FAILED, reason
+    @contextmanager
+    def lent(self) -> Iterator[Explainer]:
+        """Its explainer, which stays open as long as it is lent.
+
+        Raises:
+            UnavailableError: It is still being loaded, or was replaced or unloaded before anybody used it.
+            NotReadyError: It could not be loaded, or was unloaded.
+        """
+        self.check_ready()
+        assert self.loaded is not None
+        if not self.loaded.enter():
+            raise UnavailableError(f"Model {self.name!r} has just been replaced; send the request again.")
+        try:
+            yield self.loaded.explainer
+        finally:
+            self.loaded.leave()

@@ -69,14 +69,19 @@ class Trial:
         if problem:
             raise InvalidGraphError(problem)
 
-    def close(self) -> None:
-        """Ends the process, also in the middle of a file."""
+    def rest(self) -> None:
+        """Ends the process for now; the next file starts another. To be called between two files."""
         with self._lock:
-            self._is_closed = True
             process, self._process = self._process, None
         if process is not None:
             process.kill()
             _end(process)
+
+    def close(self) -> None:
+        """Ends the process, also in the middle of a file, for good."""
+        with self._lock:
+            self._is_closed = True
+        self.rest()
 
     def _started(self) -> subprocess.Popen[bytes]:
         with self._lock:

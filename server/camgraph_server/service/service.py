@@ -46,12 +46,12 @@ class Service:
             CamgraphError: The model, the image, a target or an option cannot be used, or there is no time or memory.
         """
         call.model, call.request_id = addressed.model or None, addressed.request.request_id or None
-        model = self._repository.find(addressed.model, addressed.version)
-        call.model, call.version = model.name, model.version
-        model.ready_explainer()
-        call.enter("queue")
-        work = partial(explain, model, addressed, self._room, self._observers, call)
-        return await self._scheduler.run(work, call.deadline)
+        with self._repository.lent(addressed.model, addressed.version) as model:
+            call.model, call.version = model.entry.name, model.entry.version
+            model.check_ready()
+            call.enter("queue")
+            work = partial(explain, model, addressed, self._room, self._observers, call)
+            return await self._scheduler.run(work, call.deadline)
 
     async def list_models(self, _: None, __: Call) -> list[ModelInfo]:
         """All models, sorted by name, then version."""

@@ -29,7 +29,10 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self._stopping = False
 
     async def set(self, statuses: dict[str, bool]) -> None:
-        """Sets SERVING (True) or NOT_SERVING (False) for some names; ignored once the server is stopping."""
+        """Sets SERVING (True) or NOT_SERVING (False) for all names that there are.
+
+        A name that is left out is not known any more. Ignored once the server is stopping.
+        """
         if not self._stopping:
             await self._update(statuses)
 
@@ -71,5 +74,5 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
 
     async def _update(self, statuses: dict[str, bool]) -> None:
         async with self._changed:
-            self._serving.update(statuses)
+            self._serving = dict(statuses)
             self._changed.notify_all()

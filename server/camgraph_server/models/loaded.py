@@ -1,0 +1,69 @@
+"""A loaded explainer, and who uses it: it is closed when the last user has left, and its memory is given back."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from functools import cache
+from typing import Any
+
+from camgraph_runtime import Explainer
+
+
+class Loaded:
+    """A loaded explainer. After it was retired it is closed as soon as nobody uses it.
+
+    Args:
+        explainer: The explainer.
+    """
+
+    def __init__(self, explainer: Explainer) -> None:
+        self.explainer = explainer
+        self._users = 0
+        self._is_retired = False
+        self._is_closed = False
+        self._lock = threading.Lock()
+
+    def enter(self) -> bool:
+        """Counts a user, until `leave`; False if it is closed. It may be retired: who found it before may use it."""
+        with self._lock:
+            self._users += not self._is_closed
+            return not self._is_closed
+
+    def leave(self) -> None:
+        """The end of one use. What is closed by this is closed on a thread: the caller may be the event loop."""
+        with self._lock:
+            self._users -= 1
+            is_over = self._ends()
+        if is_over:
+            threading.Thread(target=self._close, name="camgraph-closing", daemon=True).start()
+
+    def retire(self) -> None:
+        """Closes it, at once or after its last user. It blocks."""
+        with self._lock:
+            self._is_retired = True
+            is_over = self._ends()
+        if is_over:
+            self._close()
+
+    def _ends(self) -> bool:
+        """Whether this is the moment in which it is to be closed."""
+        ends = self._is_retired and not self._users and not self._is_closed
+        self._is_closed |= ends
+        return ends
+
+    def _close(self) -> None:
+        self.explainer.close()
+        give_memory_back()
+
+
+def give_memory_back() -> None:
+    """Returns freed memory to the system. glibc keeps most of it otherwise; other C libraries are left alone."""
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _malloc_trim() -> Any:
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)
