@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 
 import click
 
 from camgraph_cli.options import options_of
-from camgraph_core.errors import CamgraphError
-from camgraph_runtime.run.blas import limit_blas_threads
 from camgraph_server.config import ServerConfig
-from camgraph_server.lifecycle import Server
+from camgraph_server.errors import UndrainedError
 from camgraph_server.observe.log import configure_logging
+from camgraph_server.processes.supervisor import Supervisor
 
 
 @click.command()
@@ -23,23 +20,19 @@ def serve(config: ServerConfig) -> None:
 
     Prints "listening on ADDRESS" on stdout once every model is loaded.
     """
-    limit_blas_threads()
-    configure_logging(config.log_format, config.log_level)
-    server = Server(config)
-    drained = asyncio.run(server.run(_announce))
-    problem = CamgraphError(f"Stopped, but some requests did not finish within {config.grace:g} s.")
-    if server.is_stuck:
-        _end_now(None if drained else problem)
-    if not drained:
-        raise problem
+    if config.processes == 1:
+        # The supervisor of several processes needs neither gRPC nor onnxruntime.
+        from camgraph_server.serving import serve_here  # noqa: PLC0415 - see above
+
+        serve_here(config, _announce)
+    else:
+        configure_logging(config.log_format, config.log_level)
+        if not asyncio.run(_supervise(config)):
+            raise UndrainedError.after(config.grace)
 
 
-def _end_now(problem: CamgraphError | None) -> None:
-    """Ends the process although a thread still works: Python would wait for it, and nobody waits for its result."""
-    if problem is not None:
-        click.echo(f"Error: {problem}", err=True)
-    logging.shutdown()
-    os._exit(0 if problem is None else problem.exit_code)
+async def _supervise(config: ServerConfig) -> bool:
+    return await Supervisor(config).run(_announce)
 
 
 def _announce(address: str) -> None:

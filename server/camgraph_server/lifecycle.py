@@ -50,16 +50,18 @@ class Server:
     async def start(self) -> None:
         """Binds, answers health checks with NOT_SERVING, loads the models, then reports what is SERVING.
 
+        One of several processes on a port listens when its models are loaded: until then the others answer.
+
         Raises:
             BindError: The address is taken or not allowed, or the TLS files cannot be used.
             DeviceError: The device is not available.
         """
-        self._server = self.parts.grpc_server()
-        self.address = bind(self._server, self.config)
         await self.parts.observers.start()
-        await self.parts.health.set(self._statuses())
-        await self._server.start()
+        if self.config.processes == 1:
+            await self._listen()
         await asyncio.wrap_future(self.parts.keeper.ask(self.parts.repository.load))
+        if self.config.processes > 1:
+            await self._listen()
         self.parts.repository.on_change(partial(self._report_health, asyncio.get_running_loop()))
         await self.parts.health.set(self._statuses())
         if self.config.port_file is not None:
@@ -117,6 +119,12 @@ class Server:
         log_event(_log, logging.INFO, "reloading")
         with suppress(UnavailableError):  # it stops, or has been asked a hundred times
             self.parts.keeper.ask(self.parts.repository.reload)
+
+    async def _listen(self) -> None:
+        self._server = self.parts.grpc_server()
+        self.address = bind(self._server, self.config)
+        await self.parts.health.set(self._statuses())
+        await self._server.start()
 
     def _close(self) -> None:
         workers_ended = self.parts.scheduler.close(_HARD_END)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from camgraph_core.errors import UsageError
 from camgraph_core.settings import check_settings
 from camgraph_server.config.batching import BatchSettings
 from camgraph_server.config.limits import LimitSettings
@@ -33,3 +34,8 @@ class ServerConfig(
         self.check_network()
         self.check_security()
         self.check_batching()
+        if self.processes > 1 and self.listen.startswith("unix:"):
+            raise UsageError(
+                f"Several processes share a port, not a socket such as {self.listen}; give --listen HOST:PORT, or "
+                "--processes 1."
+            )

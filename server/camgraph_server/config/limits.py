@@ -35,7 +35,7 @@ class LimitSettings:
     max_memory_mib: Annotated[
         int,
         Setting(
-            "Memory in MiB for requests, images and answers altogether. 0 means half of what the process may use.",
+            "Memory in MiB for requests, images and answers of all processes together. 0 means half of what there is.",
             at_least=0,
         ),
     ] = 0

@@ -14,12 +14,25 @@ _MOST_SECONDS = 1_000_000.0  # gRPC counts milliseconds in 31 bits
 class WorkSettings:
     """How many requests are worked on, and how long they get."""
 
+    processes: Annotated[
+        int,
+        Setting(
+            "Number of processes that serve the port together; each loads all models. A dead one is replaced.",
+            at_least=1,
+            at_most=256,
+        ),
+    ] = 1
     workers: Annotated[
         int,
-        Setting("Number of requests processed at the same time. 0 means the usable CPUs.", at_least=0, at_most=1024),
+        Setting(
+            "Number of requests that a process works on at the same time. 0 means its part of the usable CPUs.",
+            at_least=0,
+            at_most=1024,
+        ),
     ] = 0
     queue_capacity: Annotated[
-        int, Setting("Number of requests that may wait. The server refuses further ones as UNAVAILABLE.", at_least=0)
+        int,
+        Setting("Number of requests that may wait in a process. Further ones are refused as UNAVAILABLE.", at_least=0),
     ] = 64
     grace: Annotated[
         float,

@@ -20,14 +20,14 @@ def batching_on(config: ServerConfig, provider: str) -> Batching | None:
 
 
 def worker_count(config: ServerConfig) -> int:
-    """Requests that are worked on at the same time.
+    """Requests that this process works on at the same time.
 
-    Without batches, each of the usable CPUs has one. A request that waits for its batch needs no CPU: where there are
+    Without batches, each of its CPUs has one. A request that waits for its batch needs no CPU: where there are
     batches, as many more are taken as the batches that run hold.
     """
     batching = batching_on(config, _first_provider(config.device))
     waiting = 0 if batching is None else RUNS_AT_ONCE * batching.max_batch_size
-    return config.workers or available_cores() + waiting
+    return config.workers or max(1, available_cores() // config.processes) + waiting
 
 
 def _first_provider(device: str) -> str:

@@ -20,8 +20,8 @@ _log = logging.getLogger("camgraph.loading")
 
 
 def memory_limit(config: ServerConfig) -> int:
-    """Bytes for requests, images and answers altogether."""
-    return config.max_memory_mib * MIB or available_memory() // 2
+    """Bytes for requests, images and answers altogether, in this process."""
+    return (config.max_memory_mib * MIB or available_memory() // 2) // config.processes
 
 
 def load_explainer(config: ServerConfig, path: Path) -> Explainer:
@@ -35,8 +35,8 @@ def load_explainer(config: ServerConfig, path: Path) -> Explainer:
         InferenceError: the graph does not run.
         DeviceError: the device is not available.
     """
-    runs_singly = worker_count(config) > 1 and config.max_batch_size <= 1
-    threads = Threads.throughput() if runs_singly else Threads.latency()
+    runs_one_by_one = worker_count(config) == 1 or config.max_batch_size > 1
+    threads = Threads.latency() if runs_one_by_one and config.processes == 1 else Threads.throughput()
     limits = Limits(max_pixels=int(config.max_megapixels * 1e6), max_targets=config.max_targets)
     engine = Engine(path, device=config.device, threads=threads, exact_int8=not config.fast_int8)
     explainer = Explainer(engine, limits=limits, batching=batching_on(config, engine.execution_provider))

@@ -22,7 +22,8 @@ def channel_options(config: ServerConfig) -> list[tuple[str, Any]]:
         ("grpc.max_receive_message_length", config.max_request_mib * MIB),
         ("grpc.max_send_message_length", config.max_response_mib * MIB),
         ("grpc.max_concurrent_streams", _MOST_STREAMS),
-        ("grpc.so_reuseport", 0),  # two servers on one port by mistake would share its calls silently
+        # Two servers on one port by mistake would share its calls silently; the supervisor of several looks first.
+        ("grpc.so_reuseport", int(config.processes > 1)),
         # Tolerates clients that ping every 10 s to keep idle connections through load balancers.
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
@@ -51,10 +52,7 @@ def bind(server: grpc.aio.Server, config: ServerConfig) -> str:
         else:
             port = server.add_secure_port(address.text, _credentials(config.tls_cert, config.tls_key))
     except RuntimeError as error:
-        raise BindError(
-            f"Cannot listen on {address.text}: the address is in use, not allowed, or not an address of this host. "
-            "Choose another one with --listen HOST:PORT."
-        ) from error
+        raise BindError.of(address.text) from error
     return address.with_port(port)
 
 

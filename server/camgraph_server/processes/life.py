@@ -1,0 +1,92 @@
+"""One worker process, as its supervisor sees it: started, ready, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import pickle
+import signal
+import sys
+import time
+
+from camgraph_core.errors import CamgraphError
+from camgraph_server.config import ServerConfig
+
+_MAIN = "from camgraph_server.processes.worker import main; main()"
+
+
+class WorkerLife:
+    """A worker process from its start to its end.
+
+    Attributes:
+        served: Seconds that it has been ready; None if it never was.
+        problem: Why it could not start, in its own words.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._ready_since: float | None = None
+        self.served: float | None = None
+        self.problem: CamgraphError | None = None
+
+    @classmethod
+    async def begin(cls, config: ServerConfig) -> WorkerLife:
+        """Starts a process that serves with these settings."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            _MAIN,
+            stdin=asyncio.subprocess.PIPE,  # its end tells the worker that its supervisor has gone
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C in a terminal is for the supervisor, which tells it to the others
+        )
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):  # it has ended already
+            process.stdin.write(pickle.dumps(config))
+            await process.stdin.drain()
+        return cls(process)
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it answers calls."""
+        return self._ready_since is not None and self._process.returncode is None
+
+    @property
+    def drained(self) -> bool:
+        """After its end: whether it answered all that it had accepted."""
+        return self._process.returncode == 0 or self._ready_since is None
+
+    @property
+    def how_it_ended(self) -> str:
+        """Its exit code, or the signal that ended it."""
+        code = self._process.returncode or 0
+        return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+    async def reports(self) -> None:
+        """Hears what it says of itself: once that it is ready, or why it cannot start. Returns after either."""
+        assert self._process.stdout is not None
+        if line := await self._process.stdout.readline():
+            report = json.loads(line)
+            if "problem" in report:
+                self.problem = CamgraphError(report["problem"])
+                self.problem.exit_code = report["exit_code"]
+            else:
+                self._ready_since = time.monotonic()
+
+    async def end(self) -> None:
+        """Waits for its end."""
+        await self._process.wait()
+        if self._ready_since is not None:
+            self.served = time.monotonic() - self._ready_since
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends it a signal, unless it has ended."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)

@@ -1,0 +1,151 @@
+"""Keeps several worker processes on one port alive, and stops them together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+
+from camgraph_core.errors import CamgraphError
+from camgraph_server.address import Address
+from camgraph_server.config import ServerConfig
+from camgraph_server.observe.log import log_event
+from camgraph_server.processes.life import WorkerLife
+from camgraph_server.processes.port import HeldPort
+from camgraph_server.processes.restarts import Restarts
+
+_log = logging.getLogger("camgraph.supervisor")
+
+_STOPS = (signal.SIGTERM, signal.SIGINT)
+_HARD_END = 5.0  # seconds after the grace; a worker needs two of them at most
+
+
+class Supervisor:
+    """Starts as many workers as the settings say, each a process of its own with its own models.
+
+    Args:
+        config: The settings of all of them together.
+
+    Raises:
+        BindError: The address is taken, not allowed, or not one of this host.
+    """
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self._port = HeldPort(Address.parse(config.listen))
+        self.address = self._port.address
+        self._of_worker = replace(config, listen=self.address, port_file=None)
+        self._workers: list[WorkerLife | None] = [None] * config.processes
+        self._stop_asked = asyncio.Event()
+        self._is_complete = asyncio.Event()
+        self._drained = True
+
+    async def run(self, on_ready: Callable[[str], None]) -> bool:
+        """Serves until SIGTERM or SIGINT; a second one ends all processes at once. SIGHUP goes to every worker.
+
+        Args:
+            on_ready: Called with the address once every worker is ready.
+
+        Returns:
+            True if every worker answered all that it had accepted.
+
+        Raises:
+            CamgraphError: A worker cannot start; the others were stopped.
+        """
+        loop = asyncio.get_running_loop()
+        for number in _STOPS:
+            loop.add_signal_handler(number, self._on_stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._tell_all, signal.SIGHUP)
+        keeping = [asyncio.ensure_future(self._keep(place)) for place in range(self._config.processes)]
+        announcing = asyncio.ensure_future(self._announce(on_ready))
+        try:
+            await asyncio.wait(keeping, return_when=asyncio.FIRST_EXCEPTION)
+            self._stop()
+            await asyncio.wait(keeping)
+            for each in keeping:
+                each.result()
+        finally:
+            announcing.cancel()
+            self._tell_all(signal.SIGKILL)
+            self._port.close()
+        return self._drained
+
+    async def _announce(self, on_ready: Callable[[str], None]) -> None:
+        await self._is_complete.wait()
+        if self._config.port_file is not None:
+            self._config.port_file.write_text(f"{self.address.rpartition(':')[2]}\n", encoding="utf-8")
+        on_ready(self.address)
+
+    async def _keep(self, place: int) -> None:
+        """Has one worker at its place until the stop: starts it, waits for its end, starts it again."""
+        restarts = Restarts()
+        while not self._stop_asked.is_set():
+            worker = await WorkerLife.begin(self._of_worker)
+            self._workers[place] = worker
+            if self._stop_asked.is_set():  # in the same moment
+                worker.signal(signal.SIGTERM)
+            await self._see_through(worker)
+            if self._stop_asked.is_set():
+                self._drained &= worker.drained
+                return
+            delay = restarts.delay_after(worker.served)
+            self._check_hope(worker, restarts)
+            log_event(
+                _log,
+                logging.ERROR,
+                "worker process ended, and will be started again",
+                process=worker.pid,
+                how=worker.how_it_ended,
+                reason=worker.problem and str(worker.problem),
+                seconds=delay,
+            )
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop_asked.wait(), delay)
+
+    async def _see_through(self, worker: WorkerLife) -> None:
+        await worker.reports()
+        if worker.is_ready:
+            log_event(_log, logging.INFO, "worker process ready", process=worker.pid)
+            if all(each is not None and each.is_ready for each in self._workers):
+                self._is_complete.set()
+        await worker.end()
+
+    def _check_hope(self, worker: WorkerLife, restarts: Restarts) -> None:
+        """Gives up where trying again helps nobody: at the start, or when no worker is left that serves.
+
+        Raises:
+            CamgraphError: It is so.
+        """
+        if self._is_complete.is_set() and any(each is not None and each.is_ready for each in self._workers):
+            return
+        if worker.problem is not None:
+            raise worker.problem
+        if restarts.is_hopeless:
+            raise CamgraphError(
+                f"A worker process ended {restarts.in_a_row} times in a row soon after its start, the last time with "
+                f"{worker.how_it_ended}. If that is SIGKILL, memory may be too small for --processes "
+                f"{self._config.processes}."
+            )
+
+    def _on_stop(self, number: signal.Signals) -> None:
+        if self._stop_asked.is_set():
+            self._tell_all(signal.SIGKILL)
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        log_event(_log, logging.INFO, "stopping", signal=signal.Signals(number).name)
+        self._stop()
+
+    def _stop(self) -> None:
+        if not self._stop_asked.is_set():
+            self._stop_asked.set()
+            self._tell_all(signal.SIGTERM)
+            asyncio.get_running_loop().call_later(self._config.grace + _HARD_END, self._tell_all, signal.SIGKILL)
+
+    def _tell_all(self, number: signal.Signals) -> None:
+        for worker in self._workers:
+            if worker is not None:
+                worker.signal(number)

@@ -1,0 +1,46 @@
+"""A server in this process, from its start to the end of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+from camgraph_core.errors import CamgraphError
+from camgraph_runtime.run.blas import limit_blas_threads
+from camgraph_server.config import ServerConfig
+from camgraph_server.errors import UndrainedError
+from camgraph_server.lifecycle import Server
+from camgraph_server.observe.log import configure_logging
+
+
+def serve_here(config: ServerConfig, on_ready: Callable[[str], None]) -> None:
+    """Serves until SIGTERM or SIGINT. The process ends here if a thread still works.
+
+    Args:
+        config: The settings.
+        on_ready: Called with the address once every model is loaded.
+
+    Raises:
+        UndrainedError: Some requests did not finish in time.
+        CamgraphError: It cannot start.
+    """
+    limit_blas_threads()
+    configure_logging(config.log_format, config.log_level)
+    server = Server(config)
+    drained = asyncio.run(server.run(on_ready))
+    problem = None if drained else UndrainedError.after(config.grace)
+    if server.is_stuck:
+        _end_now(problem)
+    if problem is not None:
+        raise problem
+
+
+def _end_now(problem: CamgraphError | None) -> None:
+    """Ends the process although a thread still works: Python would wait for it, and nobody waits for its result."""
+    if problem is not None:
+        sys.stderr.write(f"Error: {problem}\n")
+    logging.shutdown()
+    os._exit(0 if problem is None else problem.exit_code)
