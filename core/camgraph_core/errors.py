@@ -17,6 +17,10 @@ Every message is one or two plain sentences that say what is wrong, where, and w
     ├── InferenceError                 onnxruntime failed on input that passed every check
     ├── RemoteError                    a call that a server did not answer with a result
     │   ├── UnavailableError           no server answers, or it cannot take the call now
+    │   ├── OverLimitError             the caller is beyond a limit of its own
+    │   ├── UnauthenticatedError       the server does not know who calls
+    │   ├── ForbiddenError             the caller may not do this
+    │   ├── UnknownMethodError         the server has no such call
     │   └── DeadlineError              no answer in time
     │       └── ExpiredError           the deadline passed while the call waited on the server
     └── ExportError                    the trained model cannot be made explainable (camgraph_exporter.errors)
@@ -101,6 +105,31 @@ class UnavailableError(RemoteError):
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class OverLimitError(RemoteError):
+    """A caller that is beyond a limit of its own, while the server has room for others.
+
+    Attributes:
+        retry_after: Seconds after which it is worth a try, if the server says so.
+
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class UnauthenticatedError(RemoteError):
+    """A call that does not show who sends it, to a server that wants to know."""
+
+
+class ForbiddenError(RemoteError):
+    """A call of something that this caller may not do."""
+
+
+class UnknownMethodError(RemoteError):
+    """A call that the server does not have."""
 
 
 class DeadlineError(RemoteError):

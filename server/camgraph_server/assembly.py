@@ -25,10 +25,10 @@ from camgraph_server.scheduling.gate import Gate
 from camgraph_server.scheduling.scheduler import Scheduler
 from camgraph_server.service.service import Service
 from camgraph_server.transport import explanation
-from camgraph_server.transport.calls import Calls
 from camgraph_server.transport.endpoint import channel_options
 from camgraph_server.transport.health import HealthServicer
 from camgraph_server.transport.messages import Limits, Messages
+from camgraph_server.transport.reception import Reception
 
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
@@ -73,8 +73,9 @@ class Assembly:
     def grpc_server(self) -> grpc.aio.Server:
         """The services on one server of gRPC, which has no port yet. Call it on the event loop."""
         config = self._config
-        server = grpc.aio.server(options=channel_options(config))
-        handlers = explanation.explanation_service(self._service(), self._calls(), self._messages(), config.max_targets)
+        reception = Reception(self.gate, self.budgets["answers"], self.observers)
+        server = grpc.aio.server(options=channel_options(config), interceptors=(reception,))
+        handlers = explanation.explanation_service(self._service(), self._messages(), config.max_targets)
         server.add_generic_rpc_handlers((handlers,))
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
         reflection.enable_server_reflection((explanation.NAME, _HEALTH, reflection.SERVICE_NAME), server)
@@ -96,9 +97,6 @@ class Assembly:
     def _service(self) -> Service:
         room = Room(self.budgets["images"], self._max_answer, int(self._config.max_output_megapixels * 1e6))
         return Service(self.repository, self.scheduler, room, self.observers)
-
-    def _calls(self) -> Calls:
-        return Calls(self.gate, self.budgets["answers"], self.observers)
 
     def _messages(self) -> Messages:
         limits = Limits(self._config.max_request_mib * MIB, self._max_answer, self._config.receive_timeout)

@@ -10,6 +10,9 @@ from typing import Literal, get_args
 
 from camgraph_server.budget import Share
 
+Kind = Literal["unary", "bidi_stream", "server_stream"]
+"""Which side sends a stream of messages, in the words of the usual metrics."""
+
 Stage = Literal["receive", "decode", "queue", "prepare", "infer", "post", "encode", "write"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 """What a call goes through, in this order: its bytes arrive, its message is read, it waits for a worker, its image
@@ -23,10 +26,12 @@ class Call:
     Attributes:
         service: Full name of the service.
         rpc: Name of the method.
-        peer: Who calls.
+        peer: Address of the other side.
+        caller: Who calls; limits of one caller hold for all calls with this name.
         deadline: Time on the clock of `time.monotonic` after which the caller does not wait any more.
         answer: Memory that its answer takes, from when it is drawn until it is written.
-        kind: Which side sends a stream, in the words of the usual metrics.
+        kind: Which side sends a stream.
+        is_quiet: Whether the log leaves it out if it succeeds.
         trace: The caller's place in a trace: its headers ``traceparent`` and ``tracestate``.
         started: When it came, on the clock of `time.monotonic`.
         came: When it came, in seconds since 1970.
@@ -46,9 +51,11 @@ class Call:
     service: str
     rpc: str
     peer: str
+    caller: str
     deadline: float | None
     answer: Share
-    kind: Literal["unary", "bidi_stream", "server_stream"] = "unary"
+    kind: Kind = "unary"
+    is_quiet: bool = False
     trace: Mapping[str, str] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     came: float = field(default_factory=time.time)

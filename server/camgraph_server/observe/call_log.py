@@ -18,7 +18,7 @@ class CallLog(Observer):
         """One line, with what is known of the call."""
         log_event(
             _log,
-            logging.INFO,
+            logging.DEBUG if call.is_quiet and call.status == "OK" else logging.INFO,
             "call",
             rpc=call.rpc,
             status=call.status,

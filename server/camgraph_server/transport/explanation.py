@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import grpc
 
@@ -10,7 +11,7 @@ from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.manifest_pb2 import Manifest
 from camgraph_server.models.model import Model
 from camgraph_server.service.service import Service
-from camgraph_server.transport.calls import Calls
+from camgraph_server.transport.handler import Handler
 from camgraph_server.transport.messages import Messages, Rpc
 from camgraph_server.transport.once import answer_once
 from camgraph_server.transport.screening import Screen
@@ -21,13 +22,12 @@ from camgraph_wire.results import response_message
 NAME: str = pb.DESCRIPTOR.services_by_name["ExplanationService"].full_name
 
 
-def explanation_service(service: Service, calls: Calls, messages: Messages, max_targets: int) -> grpc.GenericRpcHandler:
+def explanation_service(service: Service, messages: Messages, max_targets: int) -> grpc.GenericRpcHandler:
     """The handlers of all its methods.
 
     Args:
         service: What answers.
-        calls: What every call has.
-        messages: How their messages are received and encoded.
+        messages: How messages are received and encoded.
         max_targets: Largest number of targets of one request.
     """
     rpcs = (
@@ -57,7 +57,9 @@ def explanation_service(service: Service, calls: Calls, messages: Messages, max_
             encode=lambda model, _: _details_message(model),
         ),
     )
-    handlers = {rpc.name: calls.handler(NAME, rpc.name, partial(answer_once, messages, rpc)) for rpc in rpcs}
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+        rpc.name: Handler(partial(answer_once, messages, rpc)) for rpc in rpcs
+    }
     return grpc.method_handlers_generic_handler(NAME, handlers)
 
 

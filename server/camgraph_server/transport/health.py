@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from grpc import StatusCode
 from grpc.aio import ServicerContext
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from camgraph_core.errors import NotFoundError
 
 _Check = health_pb2.HealthCheckRequest
 _Answer = health_pb2.HealthCheckResponse
@@ -41,10 +42,10 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         self._stopping = True
         await self._update(dict.fromkeys(self._serving, False))
 
-    async def Check(self, request: _Check, context: ServicerContext[_Check, _Answer]) -> _Answer:  # noqa: N802 - the protocol's name
+    async def Check(self, request: _Check, _: ServicerContext[_Check, _Answer]) -> _Answer:  # noqa: N802 - the protocol's name
         """Answers with the status of a name; NOT_FOUND for an unknown one."""
         if request.service not in self._serving:
-            await context.abort(StatusCode.NOT_FOUND, f"There is nothing called {request.service!r} here.")
+            raise NotFoundError(f"There is nothing called {request.service!r} here.")
         return _Answer(status=self._status(request.service))
 
     async def Watch(  # noqa: N802 - the protocol's name

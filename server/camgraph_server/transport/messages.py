@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-import grpc
 from google.protobuf.message import DecodeError, Message
-from grpc.aio import ServicerContext
 
-from camgraph_core.errors import DeadlineError, InvalidInputError, TooLargeError, UnavailableError
+from camgraph_core.errors import InvalidInputError, TooLargeError
 from camgraph_server.budget import Budget
 from camgraph_server.call import Call
+from camgraph_server.transport.receiving import Context, Patience, receive
 from camgraph_server.transport.screening import MalformedError, Screen
 
-Context: TypeAlias = ServicerContext[Any, Any]
-
 _MIB = 1024 * 1024
-_LOOK = 0.5  # seconds between two looks at a request that is slow to arrive
 _PATIENCE_IN_NEED = 5.0  # seconds that a request may take to arrive while others wait for its memory
 
 
@@ -75,6 +70,7 @@ class Messages:
     def __init__(self, limits: Limits, memory: Budget) -> None:
         self._limits = limits
         self._memory = memory
+        self._patience = Patience(longest=limits.patience, in_need=_PATIENCE_IN_NEED)
         self._codec = ThreadPoolExecutor(2, thread_name_prefix="camgraph-codec")
 
     @asynccontextmanager
@@ -86,7 +82,9 @@ class Messages:
         """
         call.enter("receive")
         async with self._memory.lent_to_call(self._limits.max_request) as share:
-            data = await self._receive(context)
+            data = await receive(context, self._patience, self._memory)
+            if data is None:
+                raise InvalidInputError("The call ended without a request; send one message.")
             call.received = len(data)
             share.shrink_to(len(data))
             call.enter("decode")
@@ -102,27 +100,6 @@ class Messages:
         """
         data: bytes = await self._on_codec(_encode, rpc, value, request, self._limits.max_response)
         return data
-
-    async def _receive(self, context: Context) -> bytes:
-        """Waits for the request's bytes; the slowest gives way where others wait for its memory."""
-        reading, began = asyncio.ensure_future(context.read()), time.monotonic()
-        try:
-            while not (await asyncio.wait({reading}, timeout=_LOOK))[0]:
-                waited = time.monotonic() - began
-                if waited > self._limits.patience:
-                    raise DeadlineError(f"The request did not arrive within {self._limits.patience:.0f} s.")
-                if waited > _PATIENCE_IN_NEED and self._memory.is_wanted:
-                    raise UnavailableError(
-                        "The request arrives so slowly that others cannot be received; send it again later.",
-                        retry_after=_PATIENCE_IN_NEED,
-                    )
-            data = reading.result()
-        finally:
-            reading.cancel()
-        if data is grpc.aio.EOF:
-            raise InvalidInputError("The call ended without a request; send one message.")
-        received: bytes = data
-        return received
 
     async def _on_codec(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._codec, work, *arguments)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from camgraph_server.call import Call
-from camgraph_server.transport.messages import Context, Messages, Rpc
+from camgraph_server.transport.messages import Messages, Rpc
+from camgraph_server.transport.receiving import Context
 
 _COPIES_WRITTEN = 2  # of an answer: ours, and gRPC's
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from grpc import StatusCode
 
-from camgraph_core.errors import UnavailableError
+from camgraph_core.errors import OverLimitError, UnavailableError
 from camgraph_server.observe.log import log_event
 from camgraph_wire.errors import DETAILS_KEY, reason_of, status_details
 
@@ -42,7 +42,7 @@ class Refusal:
             text = f"Internal error {identifier}; the server's log has the details under this identifier."
             return cls(StatusCode.INTERNAL, text)
         text = shortened(str(error))
-        delay = error.retry_after if isinstance(error, UnavailableError) else None
+        delay = error.retry_after if isinstance(error, UnavailableError | OverLimitError) else None
         trailers: Trailers = ((DETAILS_KEY, status_details(reason, text, retry_after=delay)),)
         if delay is not None:
             trailers += ((PUSHBACK_KEY, str(round(delay * 1e3))),)

@@ -1,0 +1,131 @@
+"""The way in of every call of every service: who calls, limits, what an error becomes, and the record of the call."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from traceback import clear_frames
+from typing import Any
+
+import grpc
+
+from camgraph_core.errors import OverLimitError, UnavailableError, UnknownMethodError
+from camgraph_server.access.peer import host_of
+from camgraph_server.budget import Budget, Share
+from camgraph_server.call import Call, Kind
+from camgraph_server.observe.observers import Observers
+from camgraph_server.scheduling.gate import Gate
+from camgraph_server.transport.handler import Handler
+from camgraph_server.transport.receiving import Context
+from camgraph_server.transport.refusal import Refusal
+from camgraph_server.transport.rules import Rule, rule_of
+from camgraph_server.transport.standard import StandardServices
+
+_TRACE_HEADERS = ("traceparent", "tracestate")  # of W3C Trace Context
+
+
+class Reception(grpc.aio.ServerInterceptor):
+    """Stands before every method of the server, whoever registered it.
+
+    Every method is a stream for gRPC: so a call is ours before its body has arrived, and we learn when its answer has
+    been written. Callers see no difference.
+
+    Args:
+        gate: Counts the calls.
+        answers: Memory of answers, from when they are drawn until they are written.
+        observers: Are told of every call.
+    """
+
+    def __init__(self, gate: Gate, answers: Budget, observers: Observers) -> None:
+        self._gate = gate
+        self._answers = answers
+        self._observers = observers
+        self._standard = StandardServices()
+        self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        self._open: Counter[tuple[str, ...]] = Counter()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        """The handler by which a call comes in."""
+        method = handler_call_details.method
+        if method not in self._handlers:
+            found = await continuation(handler_call_details)
+            if found is None:
+                return self._received(method, _unknown(method))
+            ours = found if isinstance(found, Handler) else self._standard.handler(found)
+            self._handlers[method] = self._received(method, ours)
+        return self._handlers[method]
+
+    def _received(self, method: str, handler: Handler) -> grpc.RpcMethodHandler[Any, Any]:
+        rule = rule_of(method)
+
+        async def serve(_: object, context: Context) -> None:
+            with (
+                Share(self._answers) as share,
+                self._observers.watching(_call(method, handler.kind, rule, context, share)) as call,
+            ):
+                try:
+                    with self._admitted(method, rule, call):
+                        await handler.way(context, call)
+                    call.status = grpc.StatusCode.OK.name
+                except Exception as error:  # whatever happened, the caller gets a status and the server lives on
+                    refusal = Refusal.of(error)
+                    clear_frames(error.__traceback__)  # they hold the request, until the garbage collector comes
+                    call.status, call.reason = refusal.status.name, refusal.text
+                    await context.abort(refusal.status, refusal.text, refusal.trailers)
+
+        return grpc.stream_stream_rpc_method_handler(serve)
+
+    @contextlib.contextmanager
+    def _admitted(self, method: str, rule: Rule, call: Call) -> Iterator[None]:
+        """Counts a call while it lasts.
+
+        Raises:
+            UnavailableError: The server stops, or has too many calls of the method.
+            OverLimitError: The caller has too many calls of the method.
+        """
+        with self._gate if rule.is_counted else contextlib.nullcontext(), self._counted(method, rule, call):
+            yield
+
+    @contextlib.contextmanager
+    def _counted(self, method: str, rule: Rule, call: Call) -> Iterator[None]:
+        of_all, of_one = (method,), (method, call.caller)
+        if rule.most is not None and self._open[of_all] >= rule.most:
+            raise UnavailableError(f"The server has {rule.most} calls of {call.rpc}, which is its limit; try later.")
+        if rule.most_of_one is not None and self._open[of_one] >= rule.most_of_one:
+            raise OverLimitError(f"You have {rule.most_of_one} calls of {call.rpc}, which is the limit; end one first.")
+        self._open.update((of_all, of_one))
+        try:
+            yield
+        finally:
+            self._open.subtract((of_all, of_one))
+            self._open = +self._open  # without callers that have gone
+
+
+def _unknown(method: str) -> Handler:
+    async def refuse(_: Context, call: Call) -> None:
+        call.service = call.rpc = "unknown"  # whoever counts calls by name counts these together
+        raise UnknownMethodError(f"There is no method {method} here.")
+
+    return Handler(refuse)
+
+
+def _call(method: str, kind: Kind, rule: Rule, context: Context, share: Share) -> Call:
+    service, _, name = method.removeprefix("/").rpartition("/")
+    peer = context.peer()
+    metadata = context.invocation_metadata() or ()
+    trace = {key: str(value) for key, value in metadata if key in _TRACE_HEADERS}
+    return Call(
+        service, name, peer, host_of(peer), _deadline(context), share, kind=kind, is_quiet=rule.is_quiet, trace=trace
+    )
+
+
+def _deadline(context: Context) -> float | None:
+    """The caller's deadline on the clock of `time.monotonic`."""
+    remaining: float | None = context.time_remaining()
+    return None if remaining is None else time.monotonic() + remaining
