@@ -11,6 +11,7 @@ Tile: TypeAlias = tuple[slice, slice]
 """Rows and columns of a picture."""
 
 _PIXELS = 1 << 15  # a tile of three channels in float32 stays in the cache of one core
+_COLUMNS = 512  # so that a tile has many rows: what is worked out for a column, or a row of a map, serves them all
 
 
 class TiledMap(Protocol):
@@ -24,18 +25,10 @@ class TiledMap(Protocol):
         """Some rows and columns, [h, w]."""
 
 
-def tiles(height: int, width: int, parts: int = 1) -> Iterator[Tile]:
-    """The tiles of a picture, row by row; of whole rows, unless one row alone is too long.
-
-    Args:
-        height: Height in pixels.
-        width: Width in pixels.
-        parts: By how much tiles are smaller than usual, for work that takes more memory for each pixel.
-
-    """
-    pixels = max(1, _PIXELS // parts)
-    across = min(width, pixels)
-    down = pixels // max(1, across)
+def tiles(height: int, width: int) -> Iterator[Tile]:
+    """The tiles of a picture, row by row."""
+    across = min(width, _COLUMNS, _PIXELS)
+    down = _PIXELS // max(1, across)
     for top in range(0, height, down):
         for left in range(0, width, max(1, across)):
             yield slice(top, min(top + down, height)), slice(left, min(left + across, width))

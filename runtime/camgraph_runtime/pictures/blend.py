@@ -7,13 +7,14 @@ sum of both bytes is not enough, not even for equal weights: float32 rounds 3/25
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from camgraph_core.tiles import Tile, tiles
 from camgraph_core.types import AnyArray, ByteArray, FloatArray
 
 _BYTES = 256
-_PARTS = 4  # NumPy takes eight bytes for each place that is looked up, three for each pixel
 
 
 def blend(photo: ByteArray, levels: ByteArray, colours: ByteArray, image_weight: float) -> ByteArray:
@@ -30,20 +31,19 @@ def blend(photo: ByteArray, levels: ByteArray, colours: ByteArray, image_weight:
 
     """
     mixes = mixes_of_bytes(image_weight)
-    upper = colours.astype(np.uint16) << np.uint16(8)
-    table = _as_bytes(mixes, _brightest(photo, levels, upper, mixes))
+    table = _by_level(_as_bytes(mixes, _brightest(photo, levels, colours, mixes)), colours)
     picture = np.empty(photo.shape, np.uint8)
-    height, width = levels.shape
-    for tile in tiles(height, width, parts=_PARTS):
-        np.take(table, _pairs(photo[tile], levels[tile], upper), out=picture[tile], mode="clip")
+    for tile in tiles(*levels.shape):
+        for channel, mixed in enumerate(_looked_up(table, photo[tile], levels[tile])):
+            picture[tile][:, :, channel] = mixed
     return picture
 
 
 def mixes_of_bytes(image_weight: float) -> FloatArray:
-    """The mix of each pair of bytes, float32 [65536]; the colour's byte is the upper half of the index."""
+    """The mix of each pair of bytes, float32 [256, 256]; the colour's byte comes first."""
     unit = np.arange(_BYTES, dtype=np.float32) / np.float32(255)
     mixes: FloatArray = np.add.outer(np.float32(1 - image_weight) * unit, np.float32(image_weight) * unit)
-    return mixes.reshape(-1)
+    return mixes
 
 
 def paint(levels: ByteArray, colours: AnyArray) -> AnyArray:
@@ -51,22 +51,34 @@ def paint(levels: ByteArray, colours: AnyArray) -> AnyArray:
     return np.take(colours, levels, axis=0)
 
 
-def _brightest(photo: ByteArray, levels: ByteArray, upper: AnyArray, mixes: FloatArray) -> np.float32:
+def _by_level(table: AnyArray, colours: ByteArray) -> AnyArray:
+    """A table of pairs of bytes [256, 256] as one of pairs of level and photo, for each channel: [3, 65536]."""
+    return table[colours.T].reshape(colours.shape[1], -1)
+
+
+def _looked_up(table: AnyArray, photo: ByteArray, levels: ByteArray) -> Iterator[AnyArray]:
+    """What a table by level has for a tile, channel by channel, each [h, w]."""
+    rows = levels.astype(np.intp) << 8
+    for channel, of_channel in enumerate(table):
+        yield np.take(of_channel, rows + photo[:, :, channel], mode="clip")
+
+
+def _brightest(photo: ByteArray, levels: ByteArray, colours: ByteArray, mixes: FloatArray) -> np.float32:
     """The largest mix of the picture; tiles that cannot have it are left out."""
-    bounds = [(_bound(photo[tile], levels[tile], upper, mixes), tile) for tile in tiles(*levels.shape)]
+    bounds = [(_bound(photo[tile], levels[tile], colours, mixes), tile) for tile in tiles(*levels.shape)]
+    table = _by_level(mixes, colours)
     brightest = np.float32(0)
-    for bound, (rows, columns) in sorted(bounds, key=_first, reverse=True):
+    for bound, tile in sorted(bounds, key=_first, reverse=True):
         if bound <= brightest:
             break
-        for row in range(rows.start, rows.stop):
-            brightest = max(brightest, mixes[_pairs(photo[row, columns], levels[row, columns], upper)].max())
+        brightest = max(brightest, *(mixed.max() for mixed in _looked_up(table, photo[tile], levels[tile])))
     return brightest
 
 
-def _bound(photo: ByteArray, levels: ByteArray, upper: AnyArray, mixes: FloatArray) -> np.float32:
+def _bound(photo: ByteArray, levels: ByteArray, colours: ByteArray, mixes: FloatArray) -> np.float32:
     """What no mix of a tile exceeds: that of the brightest colour and the brightest photo of a channel."""
-    painted = upper[int(levels.min()) : int(levels.max()) + 1].max(axis=0)
-    largest: np.float32 = mixes[painted | photo.max(axis=0).max(axis=0)].max()
+    painted = colours[int(levels.min()) : int(levels.max()) + 1].max(axis=0)
+    largest: np.float32 = mixes[painted, photo.max(axis=0).max(axis=0)].max()
     return largest
 
 
@@ -80,10 +92,3 @@ def _as_bytes(mixes: FloatArray, brightest: np.float32) -> ByteArray:
     if brightest > 0:  # a black photo alone has nothing to rescale
         scaled = scaled / brightest
     return (np.float32(255) * scaled).astype(np.uint8)
-
-
-def _pairs(photo: ByteArray, levels: ByteArray, upper: AnyArray) -> AnyArray:
-    """For each byte of the photo its place in a table of pairs, uint16 [..., 3], with the colours as upper bytes."""
-    pairs = paint(levels, upper)
-    pairs |= photo
-    return pairs

@@ -69,9 +69,11 @@ def _levels(heatmap: TiledMap) -> ByteArray:
         raise InvalidInputError(_NOT_TO_DRAW)
     for tile in tiles(*levels.shape):
         values = np.asarray(heatmap[tile], np.float32)
-        if np.isnan(values.min()):
+        smallest = values.min()
+        if np.isnan(smallest):
             values = np.where(np.isnan(values), np.float32(0), values)
-        if values.min() < 0 or values.max() > 1:
+            smallest = values.min()
+        if smallest < 0 or values.max() > 1:
             raise InvalidInputError(_NOT_TO_DRAW)
         levels[tile] = np.float32(255) * values
     return levels
