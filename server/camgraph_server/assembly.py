@@ -29,6 +29,7 @@ from camgraph_server.transport.endpoint import channel_options
 from camgraph_server.transport.health import HealthServicer
 from camgraph_server.transport.messages import Limits, Messages
 from camgraph_server.transport.reception import Reception
+from camgraph_server.transport.stream import Streaming
 
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
@@ -75,7 +76,9 @@ class Assembly:
         config = self._config
         reception = Reception(self.gate, self.budgets["answers"], self.observers)
         server = grpc.aio.server(options=channel_options(config), interceptors=(reception,))
-        handlers = explanation.explanation_service(self._service(), self._messages(), config.max_targets)
+        handlers = explanation.explanation_service(
+            self._service(), self._messages(), self._streaming(), config.max_targets
+        )
         server.add_generic_rpc_handlers((handlers,))
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
         reflection.enable_server_reflection((explanation.NAME, _HEALTH, reflection.SERVICE_NAME), server)
@@ -101,6 +104,9 @@ class Assembly:
     def _messages(self) -> Messages:
         limits = Limits(self._config.max_request_mib * MIB, self._max_answer, self._config.receive_timeout)
         return Messages(limits, self.budgets["requests"])
+
+    def _streaming(self) -> Streaming:
+        return Streaming(self.gate, self.budgets["answers"], self.observers, self._config.max_stream_items)
 
     @property
     def _memory(self) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 
 from camgraph_core.errors import UnavailableError
 
@@ -39,8 +39,7 @@ class Budget:
         """Whether somebody waits."""
         return bool(self._waiting)
 
-    @asynccontextmanager
-    async def lent_to_call(self, size: int) -> AsyncIterator[Share]:
+    async def lent_to_call(self, size: int) -> Share:
         """Waits for `size` bytes, at most the whole budget, without blocking the event loop."""
         size = min(size, self.size)
         promise = self._ask(size)
@@ -50,8 +49,7 @@ class Budget:
             if not promise.cancel():  # it was lent in the same moment
                 self._give_back(size)
             raise
-        with Share(self, size) as share:
-            yield share
+        return Share(self, size)
 
     @contextmanager
     def lent_to_thread(self, size: int) -> Iterator[Share]:
@@ -93,7 +91,7 @@ class Budget:
 
 
 class Share:
-    """The part of a budget that one call holds, until it leaves the share's context."""
+    """The part of a budget that one call holds, until it is closed or its context is left."""
 
     def __init__(self, budget: Budget, size: int = 0) -> None:
         self._budget = budget
@@ -127,10 +125,14 @@ class Share:
             self._size -= beyond
         self._budget._give_back(beyond)
 
+    def close(self) -> None:
+        """Gives everything back, for good."""
+        with self._lock:
+            self._is_over = True
+        self.shrink_to(0)
+
     def __enter__(self) -> Share:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._is_over = True
-        self.shrink_to(0)
+        self.close()

@@ -1,4 +1,4 @@
-"""One call on its way through the server: what every room may know of it, and what is said of it at its end."""
+"""One call on its way through the server, or one request of a stream: what every room may know of it."""
 
 from __future__ import annotations
 
@@ -46,6 +46,8 @@ class Call:
         received: Bytes of the request.
         sent: Bytes of the answer.
         reason: The sentence that the caller got in place of an answer.
+        item: Of one request of a stream: the id that its caller gave it; None for a call.
+        items: Of a stream: how many requests it had.
     """
 
     service: str
@@ -70,6 +72,8 @@ class Call:
     received: int | None = None
     sent: int | None = None
     reason: str | None = None
+    item: str | None = None
+    items: int | None = None
 
     @property
     def elapsed_ms(self) -> float:

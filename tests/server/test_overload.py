@@ -122,7 +122,7 @@ async def test_who_comes_first_is_lent_first_and_who_leaves_loses_nothing():
     order: list[str] = []
 
     async def borrow(name: str, size: int, back: asyncio.Event) -> None:
-        async with budget.lent_to_call(size):
+        with await budget.lent_to_call(size):
             order.append(name)
             await back.wait()
 

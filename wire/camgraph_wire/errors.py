@@ -17,6 +17,7 @@ from camgraph_core.errors import (
     NotFoundError,
     NotReadyError,
     OverLimitError,
+    RemoteError,
     TargetError,
     TooLargeError,
     UnauthenticatedError,
@@ -92,6 +93,14 @@ def status_details(reason: Reason, message: str, retry_after: float | None = Non
         retry.retry_delay.FromMilliseconds(round(retry_after * 1e3))
         status.details.add().Pack(retry)
     return bytes(status.SerializeToString())
+
+
+def error_named(reason: str, message: str, retry_after: float | None = None) -> CamgraphError:
+    """The exception of that reason; `RemoteError` for a reason that is not known here."""
+    kind = _ERROR_OF.get(reason, RemoteError)
+    if issubclass(kind, UnavailableError | OverLimitError):
+        return kind(message, retry_after)
+    return kind(message)
 
 
 def error_from_details(details: bytes) -> CamgraphError | None:

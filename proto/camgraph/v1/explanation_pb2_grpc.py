@@ -40,6 +40,11 @@ class ExplanationServiceStub(object):
                 request_serializer=camgraph_dot_v1_dot_explanation__pb2.ExplainRequest.SerializeToString,
                 response_deserializer=camgraph_dot_v1_dot_explanation__pb2.ExplainResponse.FromString,
                 _registered_method=True)
+        self.ExplainStream = channel.stream_stream(
+                '/camgraph.v1.ExplanationService/ExplainStream',
+                request_serializer=camgraph_dot_v1_dot_explanation__pb2.ExplainStreamRequest.SerializeToString,
+                response_deserializer=camgraph_dot_v1_dot_explanation__pb2.ExplainStreamResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/camgraph.v1.ExplanationService/ListModels',
                 request_serializer=camgraph_dot_v1_dot_explanation__pb2.ListModelsRequest.SerializeToString,
@@ -68,6 +73,19 @@ class ExplanationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainStream(self, request_iterator, context):
+        """Explains many images, for video and bulk. Answers come in the order of their requests. What cannot be answered is
+        answered with an error of its own, and the stream goes on.
+
+        The server reads no further request while as many as it allows are in flight: send as they are taken, and read
+        meanwhile. Its headers say in `camgraph-max-item-bytes` how large a request may be; gRPC ends the stream at a larger
+        one with RESOURCE_EXHAUSTED. UNAVAILABLE: the server stops, or has no place for the stream. It has answered all that
+        it answered; send the others again, on a new stream.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """Lists the models of the repository, sorted by name, then version.
         """
@@ -89,6 +107,11 @@ def add_ExplanationServiceServicer_to_server(servicer, server):
                     servicer.Explain,
                     request_deserializer=camgraph_dot_v1_dot_explanation__pb2.ExplainRequest.FromString,
                     response_serializer=camgraph_dot_v1_dot_explanation__pb2.ExplainResponse.SerializeToString,
+            ),
+            'ExplainStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.ExplainStream,
+                    request_deserializer=camgraph_dot_v1_dot_explanation__pb2.ExplainStreamRequest.FromString,
+                    response_serializer=camgraph_dot_v1_dot_explanation__pb2.ExplainStreamResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -129,6 +152,33 @@ class ExplanationService(object):
             '/camgraph.v1.ExplanationService/Explain',
             camgraph_dot_v1_dot_explanation__pb2.ExplainRequest.SerializeToString,
             camgraph_dot_v1_dot_explanation__pb2.ExplainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/camgraph.v1.ExplanationService/ExplainStream',
+            camgraph_dot_v1_dot_explanation__pb2.ExplainStreamRequest.SerializeToString,
+            camgraph_dot_v1_dot_explanation__pb2.ExplainStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

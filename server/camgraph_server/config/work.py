@@ -34,6 +34,14 @@ class WorkSettings:
         int,
         Setting("Number of requests that may wait in a process. Further ones are refused as UNAVAILABLE.", at_least=0),
     ] = 64
+    max_stream_items: Annotated[
+        int,
+        Setting(
+            "Number of requests of one stream that are in flight. Further ones wait in the client.",
+            at_least=1,
+            at_most=1024,
+        ),
+    ] = 16
     grace: Annotated[
         float,
         Setting(

@@ -1,4 +1,4 @@
-"""Every call as one line of the log."""
+"""Every call, and every request of a stream, as one line of the log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CallLog(Observer):
         log_event(
             _log,
             logging.DEBUG if call.is_quiet and call.status == "OK" else logging.INFO,
-            "call",
+            "call" if call.item is None else "item",
             rpc=call.rpc,
             status=call.status,
             ms=call.elapsed_ms,
@@ -30,6 +30,8 @@ class CallLog(Observer):
             version=call.version,
             peer=call.peer,
             request_id=call.request_id,
+            item=call.item,
+            items=call.items,
             received=call.received,
             sent=call.sent,
             reason=call.reason,

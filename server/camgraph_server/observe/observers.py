@@ -17,6 +17,8 @@ _log = logging.getLogger("camgraph.observe")
 class Observer:
     """Is told of every call of the server, whatever its end. Each method does nothing unless it is overridden.
 
+    Each request of a stream is told as a call of its own, whose `Call.item` is set, within the call of its stream.
+
     `began` and `ended` run on the event loop, so they must be short; `explained` runs on a worker's thread.
     """
 

@@ -16,6 +16,11 @@ class Gate:
         self._idle = asyncio.Event()
         self._idle.set()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether calls come in."""
+        return self._open
+
     def close(self) -> None:
         """Refuses all further calls."""
         self._open = False

@@ -15,6 +15,8 @@ from camgraph_server.transport.handler import Handler
 from camgraph_server.transport.messages import Messages, Rpc
 from camgraph_server.transport.once import answer_once
 from camgraph_server.transport.screening import Screen
+from camgraph_server.transport.stream import Streaming, Streams
+from camgraph_wire.items import answer_message, item_from
 from camgraph_wire.models import ModelDetails, details_message, list_message
 from camgraph_wire.requests import request_from
 from camgraph_wire.results import response_message
@@ -22,19 +24,23 @@ from camgraph_wire.results import response_message
 NAME: str = pb.DESCRIPTOR.services_by_name["ExplanationService"].full_name
 
 
-def explanation_service(service: Service, messages: Messages, max_targets: int) -> grpc.GenericRpcHandler:
+def explanation_service(
+    service: Service, messages: Messages, streaming: Streaming, max_targets: int
+) -> grpc.GenericRpcHandler:
     """The handlers of all its methods.
 
     Args:
         service: What answers.
         messages: How messages are received and encoded.
+        streaming: What streams take.
         max_targets: Largest number of targets of one request.
     """
-    rpcs = (
+    targets = {"targets": max_targets}
+    once = (
         Rpc(
             "Explain",
             pb.ExplainRequest,
-            Screen(pb.ExplainRequest.DESCRIPTOR, {"targets": max_targets}),
+            Screen(pb.ExplainRequest.DESCRIPTOR, targets),
             admit=service.admit,
             decode=request_from,
             answer=service.explain,
@@ -57,9 +63,19 @@ def explanation_service(service: Service, messages: Messages, max_targets: int) 
             encode=lambda model, _: _details_message(model),
         ),
     )
+    item = Rpc(
+        "ExplainStream",
+        pb.ExplainStreamRequest,
+        Screen(pb.ExplainStreamRequest.DESCRIPTOR, targets),
+        admit=service.admit,
+        decode=item_from,
+        answer=service.explain,
+        encode=lambda result, item: answer_message(item.id, response_message(result, item.asked.request)),
+    )
     handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
-        rpc.name: Handler(partial(answer_once, messages, rpc)) for rpc in rpcs
+        rpc.name: Handler(partial(answer_once, messages, rpc)) for rpc in once
     }
+    handlers[item.name] = Handler(Streams(messages, item, streaming).answer, "bidi_stream")
     return grpc.method_handlers_generic_handler(NAME, handlers)
 
 

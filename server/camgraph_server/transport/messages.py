@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
 
 from camgraph_core.errors import InvalidInputError, TooLargeError
-from camgraph_server.budget import Budget
+from camgraph_server.budget import Budget, Share
 from camgraph_server.call import Call
 from camgraph_server.transport.receiving import Context, Patience, receive
 from camgraph_server.transport.screening import MalformedError, Screen
+
+COPIES_WRITTEN = 2
+"""Of an answer while it is written: ours, and gRPC's."""
 
 _MIB = 1024 * 1024
 _PATIENCE_IN_NEED = 5.0  # seconds that a request may take to arrive while others wait for its memory
@@ -73,24 +76,38 @@ class Messages:
         self._patience = Patience(longest=limits.patience, in_need=_PATIENCE_IN_NEED)
         self._codec = ThreadPoolExecutor(2, thread_name_prefix="camgraph-codec")
 
-    @asynccontextmanager
-    async def received(self, rpc: Rpc, context: Context, call: Call) -> AsyncIterator[Any]:
-        """What is asked; its memory is held until the end of the block.
+    @property
+    def most_streams(self) -> int:
+        """Streams that may be open: each waits for its next request with memory for the largest one."""
+        return max(1, self._memory.size // 2 // self._limits.max_request)
+
+    @property
+    def max_request(self) -> int:
+        """Largest request in bytes."""
+        return self._limits.max_request
+
+    async def memory(self) -> Share:
+        """Waits for the memory of the largest request; whoever has received it gives back what is not needed."""
+        return await self._memory.lent_to_call(self._limits.max_request)
+
+    async def received(self, context: Context) -> bytes:
+        """The bytes of a call's only request; the slowest gives way where others wait for its memory.
 
         Raises:
-            CamgraphError: The request does not come, is not such a message, or asks for what cannot be.
+            CamgraphError: None comes, or not in time.
         """
-        call.enter("receive")
-        async with self._memory.lent_to_call(self._limits.max_request) as share:
-            data = await receive(context, self._patience, self._memory)
-            if data is None:
-                raise InvalidInputError("The call ended without a request; send one message.")
-            call.received = len(data)
-            share.shrink_to(len(data))
-            call.enter("decode")
-            request = await self._on_codec(_decode, rpc, data)
-            del data
-            yield request
+        data = await receive(context, partial(self._patience.check, self._memory))
+        if data is None:
+            raise InvalidInputError("The call ended without a request; send one message.")
+        return data
+
+    async def decoded(self, rpc: Rpc, data: bytes) -> Any:
+        """What is asked.
+
+        Raises:
+            CamgraphError: The bytes are not such a message, or ask for what cannot be.
+        """
+        return await self._on_codec(_decode, rpc, data)
 
     async def encoded(self, rpc: Rpc, value: Any, request: Any) -> bytes:
         """The bytes of an answer.

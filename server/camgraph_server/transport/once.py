@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from camgraph_server.call import Call
-from camgraph_server.transport.messages import Messages, Rpc
+from camgraph_server.transport.messages import COPIES_WRITTEN, Messages, Rpc
 from camgraph_server.transport.receiving import Context
-
-_COPIES_WRITTEN = 2  # of an answer: ours, and gRPC's
 
 
 async def answer_once(messages: Messages, rpc: Rpc, context: Context, call: Call) -> None:
@@ -16,12 +14,19 @@ async def answer_once(messages: Messages, rpc: Rpc, context: Context, call: Call
         CamgraphError: The request is refused, or cannot be answered.
     """
     rpc.admit(call)
-    async with messages.received(rpc, context, call) as request:
+    call.enter("receive")
+    with await messages.memory() as share:
+        data = await messages.received(context)
+        call.received = len(data)
+        share.shrink_to(len(data))
+        call.enter("decode")
+        request = await messages.decoded(rpc, data)
+        del data
         value = await rpc.answer(request, call)
         call.enter("encode")
         encoded = await messages.encoded(rpc, value, request)
         del request, value
     call.enter("write")
     call.sent = len(encoded)
-    call.answer.shrink_to(_COPIES_WRITTEN * len(encoded))
+    call.answer.shrink_to(COPIES_WRITTEN * len(encoded))
     await context.write(encoded)

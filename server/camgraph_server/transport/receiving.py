@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -30,33 +31,40 @@ class Patience:
     longest: float
     in_need: float
 
+    def check(self, place: Budget, waited: float) -> None:
+        """Ends the wait for a message after so many seconds; the slowest gives way where others wait for its place.
 
-async def receive(context: Context, patience: Patience, place: Budget) -> bytes | None:
-    """Waits for the bytes of the next message; the slowest gives way where others wait for its place.
+        Args:
+            place: From what the caller holds its share.
+            waited: Seconds.
+
+        Raises:
+            DeadlineError: It did not arrive in time.
+            UnavailableError: It gives way.
+        """
+        if waited > self.longest:
+            raise DeadlineError(f"The request did not arrive within {self.longest:.0f} s.")
+        if waited > self.in_need and place.is_wanted:
+            raise UnavailableError(
+                "The request arrives so slowly that others cannot be received; send it again later.",
+                retry_after=self.in_need,
+            )
+
+
+async def receive(context: Context, check: Callable[[float], None]) -> bytes | None:
+    """Waits for the bytes of the next message.
 
     Args:
         context: The call, whose handler takes bytes.
-        patience: How long it may take.
-        place: From what the caller holds its share.
+        check: Is called from time to time with the seconds that were waited; raises to end the wait.
 
     Returns:
         The bytes; None at the end of the stream.
-
-    Raises:
-        DeadlineError: It did not arrive in time.
-        UnavailableError: It gave way.
     """
     reading, began = asyncio.ensure_future(context.read()), time.monotonic()
     try:
         while not (await asyncio.wait({reading}, timeout=_LOOK))[0]:
-            waited = time.monotonic() - began
-            if waited > patience.longest:
-                raise DeadlineError(f"The request did not arrive within {patience.longest:.0f} s.")
-            if waited > patience.in_need and place.is_wanted:
-                raise UnavailableError(
-                    "The request arrives so slowly that others cannot be received; send it again later.",
-                    retry_after=patience.in_need,
-                )
+            check(time.monotonic() - began)
         data = reading.result()
     finally:
         reading.cancel()

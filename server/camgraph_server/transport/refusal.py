@@ -11,7 +11,7 @@ from grpc import StatusCode
 
 from camgraph_core.errors import OverLimitError, UnavailableError
 from camgraph_server.observe.log import log_event
-from camgraph_wire.errors import DETAILS_KEY, reason_of, status_details
+from camgraph_wire.errors import DETAILS_KEY, Reason, reason_of, status_details
 
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
 """Clients of gRPC wait so long before they send a call again, in place of their own delay."""
@@ -26,11 +26,19 @@ Trailers = tuple[tuple[str, str | bytes], ...]
 
 @dataclass(frozen=True)
 class Refusal:
-    """A status of gRPC, a sentence, and trailing metadata."""
+    """A status of gRPC, a sentence, and what goes with them.
+
+    Attributes:
+        status: The status.
+        text: The sentence.
+        reason: What the error is called on the wire; None for one that is not the caller's doing.
+        retry_after: Seconds after which it is worth another try, if that is known.
+    """
 
     status: StatusCode
     text: str
-    trailers: Trailers = ()
+    reason: Reason | None = None
+    retry_after: float | None = None
 
     @classmethod
     def of(cls, error: Exception) -> Refusal:
@@ -41,12 +49,18 @@ class Refusal:
             log_event(_log, logging.ERROR, "internal error", trace=True, error_id=identifier)
             text = f"Internal error {identifier}; the server's log has the details under this identifier."
             return cls(StatusCode.INTERNAL, text)
-        text = shortened(str(error))
         delay = error.retry_after if isinstance(error, UnavailableError | OverLimitError) else None
-        trailers: Trailers = ((DETAILS_KEY, status_details(reason, text, retry_after=delay)),)
-        if delay is not None:
-            trailers += ((PUSHBACK_KEY, str(round(delay * 1e3))),)
-        return cls(StatusCode[reason.status], text, trailers)
+        return cls(StatusCode[reason.status], shortened(str(error)), reason, delay)
+
+    @property
+    def trailers(self) -> Trailers:
+        """Trailing metadata of a call that ends with it."""
+        if self.reason is None:
+            return ()
+        trailers: Trailers = ((DETAILS_KEY, status_details(self.reason, self.text, retry_after=self.retry_after)),)
+        if self.retry_after is not None:
+            trailers += ((PUSHBACK_KEY, str(round(self.retry_after * 1e3))),)
+        return trailers
 
 
 def shortened(text: str) -> str:
