@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from camgraph_core.types import AnyArray
 from camgraph_runtime.preprocess.layout import channel_axis, channel_count
 
 _RGB_CHANNELS = 3
+_MOST_STEPS = 16
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -57,13 +59,20 @@ def check_spec(spec: pb.InputSpec) -> None:
     """Checks that the numbers of an input spec can be used.
 
     Raises:
-        InvalidGraphError: The divisor or a standard deviation is not positive, or a channel count does not
-            fit.
+        InvalidGraphError: The divisor or a standard deviation is not positive, a number is not finite, a channel count
+            does not fit, or there are more steps than a photo can need.
 
     """
     channels = channel_count(spec)
-    if not spec.divisor > 0 or not all(value > 0 for value in spec.std):
+    if not all(0 < value < math.inf for value in (spec.divisor, *spec.std)):
         raise InvalidGraphError("The graph's manifest has an input divisor or std that is not positive. Export again.")
+    if not all(map(math.isfinite, spec.mean)):
+        raise InvalidGraphError("The graph's manifest has an input mean that is not a number. Export the model again.")
+    if len(spec.steps) > _MOST_STEPS:
+        raise InvalidGraphError(
+            f"The graph's manifest takes a photo through {len(spec.steps)} steps of geometry; {_MOST_STEPS} are the "
+            "limit. Export the model again."
+        )
     for name, values in (("mean", spec.mean), ("std", spec.std)):
         if channels and len(values) not in (0, 1, channels):
             raise InvalidGraphError(
