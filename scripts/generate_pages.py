@@ -14,6 +14,7 @@ import mdformat
 
 import cli_page
 import method_page
+import metrics_page
 import operator_page
 import python_page
 
@@ -23,6 +24,7 @@ PAGES = {
     "operators.md": operator_page.make,
     "cli.md": cli_page.make,
     "methods.md": method_page.make,
+    "observing.md": metrics_page.make,
     "python.md": python_page.make,
 }
 

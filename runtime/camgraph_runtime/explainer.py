@@ -40,10 +40,11 @@ from camgraph_runtime.tasks.feeds import switch_feed, target_feeds
 
 @dataclass(frozen=True)
 class Inference:
-    """One image's share of a run: outputs without the batch axis, and the time that the whole run took."""
+    """One image's share of a run: outputs without the batch axis, the time of the whole run, and its images."""
 
     outputs: dict[str, AnyArray]
     inference_ms: float
+    batch_size: int
 
 
 class Explainer(Explains[Result]):
@@ -269,7 +270,8 @@ class Explainer(Explains[Result]):
         outputs = self.engine.run(fill_up(feeds, size), list(wanted), stop)
         elapsed = _ms(time.perf_counter() - started)
         return [
-            Inference({name: outputs[name][row] for name in plan.outputs}, elapsed) for row, plan in enumerate(plans)
+            Inference({name: outputs[name][row] for name in plan.outputs}, elapsed, len(plans))
+            for row, plan in enumerate(plans)
         ]
 
     def _sizes(self, batching: Batching | None) -> tuple[int, ...]:

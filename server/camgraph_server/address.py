@@ -43,6 +43,11 @@ class Address:
             raise UsageError(f"The address {text!r} has the port {match[2]}; the last one is {_LAST_PORT}.")
         return cls(text)
 
+    @property
+    def is_socket(self) -> bool:
+        """Whether it is the path of a socket."""
+        return self.text.startswith(_UNIX)
+
     def with_port(self, port: int) -> str:
         """The address as clients use it, with the port that was bound."""
-        return self.text if self.text.startswith(_UNIX) else f"{self.text.rpartition(':')[0]}:{port}"
+        return self.text if self.is_socket else f"{self.text.rpartition(':')[0]}:{port}"

@@ -17,9 +17,12 @@ from camgraph_server.models.batching import worker_count
 from camgraph_server.models.explaining import COPIES, Room
 from camgraph_server.models.keeper import Keeper
 from camgraph_server.models.loading import load_explainer, memory_limit
+from camgraph_server.models.model import ModelState
 from camgraph_server.models.repository import ModelRepository
 from camgraph_server.models.trial import Trial
 from camgraph_server.observe.call_log import CallLog
+from camgraph_server.observe.metrics import metrics
+from camgraph_server.observe.metrics.state import State
 from camgraph_server.observe.observers import Observer, Observers
 from camgraph_server.scheduling.gate import Gate
 from camgraph_server.scheduling.scheduler import Scheduler
@@ -91,7 +94,19 @@ class Assembly:
 
     def _observers(self) -> list[Observer]:
         """Who is told of calls. A further one is a further line here."""
-        return [CallLog()]
+        observers: list[Observer] = [CallLog()]
+        if self._config.metrics is not None:
+            observers += metrics(self._config.metrics, self._state())
+        return observers
+
+    def _state(self) -> State:
+        return State(
+            budgets=self.budgets,
+            jobs=lambda: self.scheduler.jobs,
+            models=lambda: ((model.name, model.version, model.state.value) for model in self.repository.models),
+            model_states=tuple(state.value for state in ModelState),
+            certificate_expiry=lambda: None,
+        )
 
     def _end_idle_trial(self) -> None:
         if self._trial is not None:

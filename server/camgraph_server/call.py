@@ -43,6 +43,7 @@ class Call:
         request_id: As the caller gave it.
         queue_ms: Milliseconds that it waited for a worker.
         inference_ms: Milliseconds that the graph took.
+        batch_size: Number of images that the graph ran for at once.
         received: Bytes of the request.
         sent: Bytes of the answer.
         reason: The sentence that the caller got in place of an answer.
@@ -69,6 +70,7 @@ class Call:
     request_id: str | None = None
     queue_ms: float | None = None
     inference_ms: float | None = None
+    batch_size: int = 1
     received: int | None = None
     sent: int | None = None
     reason: str | None = None

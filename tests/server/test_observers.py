@@ -168,7 +168,7 @@ async def test_stages_follow_one_another_without_a_gap(recorder, connect, reposi
 
 
 def test_what_a_worker_does_after_the_end_is_no_stage():
-    with Observers([]).watching(Call("service", "Explain", "peer", None, Share(Budget(1)))) as call:
+    with Observers([]).watching(Call("service", "Explain", "peer", "caller", None, Share(Budget(1)))) as call:
         call.enter("receive")
     call.enter("post")
     assert [stage for stage, _, _ in call.spans()] == ["receive"]

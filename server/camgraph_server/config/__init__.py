@@ -33,6 +33,7 @@ class ServerConfig(
         check_settings(self)
         self.check_network()
         self.check_security()
+        self.check_observation()
         self.check_batching()
         if self.processes > 1 and self.listen.startswith("unix:"):
             raise UsageError(

@@ -85,7 +85,7 @@ def _explained(explainer: Explainer, addressed: Addressed, room: Room, call: Cal
         call.enter("infer")
         [inference] = explainer.infer([network_input], [plan], stop)
         call.enter("post")
-        call.inference_ms = inference.inference_ms
+        call.inference_ms, call.batch_size = inference.inference_ms, inference.batch_size
         stop.check()
         result = explainer.finish(plan, network_input, inference)
         started = time.perf_counter()

@@ -39,6 +39,11 @@ def configure_logging(log_format: Literal["text", "json"], level: str) -> None:
     logging.captureWarnings(capture=True)
 
 
+def lines_dropped() -> int:
+    """Lines of this process's log that nobody read in time, so that they were dropped."""
+    return sum(handler.dropped for handler in logging.getLogger().handlers if isinstance(handler, LogSink))
+
+
 class TextFormatter(logging.Formatter):
     """`2026-01-31T12:00:00.000Z INFO message key=value ...`; values that need it are quoted."""
 

@@ -53,6 +53,9 @@ class Observers:
         self._observers = observers
         self.live: set[Call] = set()
 
+    def __iter__(self) -> Iterator[Observer]:
+        return iter(self._observers)
+
     async def start(self) -> None:
         """Starts each.
 

@@ -32,6 +32,8 @@ class LogSink(logging.Handler):
         self._descriptor = descriptor
         self._waiting: queue.Queue[logging.LogRecord] = queue.Queue(capacity)
         self._dropped = 0
+        self.dropped = 0
+        """Records that were dropped since the start."""
         self._count_lock = threading.Lock()
         threading.Thread(target=self._write_all, name="camgraph-log", daemon=True).start()
 
@@ -42,6 +44,7 @@ class LogSink(logging.Handler):
         except queue.Full:
             with self._count_lock:
                 self._dropped += 1
+                self.dropped += 1
         return True
 
     def close(self) -> None:

@@ -75,6 +75,11 @@ class Scheduler:
         """Jobs that wait or run."""
         return len(self._waiting) + len(self._running)
 
+    @property
+    def jobs(self) -> dict[str, int]:
+        """How many jobs wait and how many run."""
+        return {"waiting": len(self._waiting), "running": len(self._running)}
+
     def check(self, deadline: float | None) -> None:
         """Tells whether a job that came now would be taken.
 

@@ -23,6 +23,7 @@ from camgraph_server.transport.refusal import Refusal
 from camgraph_server.transport.rules import Rule, rule_of
 from camgraph_server.transport.standard import StandardServices
 
+_UNKNOWN = "/unknown/unknown"  # whoever counts calls by name counts these together: callers invent the names
 _TRACE_HEADERS = ("traceparent", "tracestate")  # of W3C Trace Context
 
 
@@ -56,7 +57,7 @@ class Reception(grpc.aio.ServerInterceptor):
         if method not in self._handlers:
             found = await continuation(handler_call_details)
             if found is None:
-                return self._received(method, _unknown(method))
+                return self._received(_UNKNOWN, _unknown(method))
             ours = found if isinstance(found, Handler) else self._standard.handler(found)
             self._handlers[method] = self._received(method, ours)
         return self._handlers[method]
@@ -108,8 +109,7 @@ class Reception(grpc.aio.ServerInterceptor):
 
 
 def _unknown(method: str) -> Handler:
-    async def refuse(_: Context, call: Call) -> None:
-        call.service = call.rpc = "unknown"  # whoever counts calls by name counts these together
+    async def refuse(_: Context, __: Call) -> None:
         raise UnknownMethodError(f"There is no method {method} here.")
 
     return Handler(refuse)

@@ -1,0 +1,60 @@
+"""Explanation drift: what maps look like, so that a model that stops looking at its object is noticed.
+
+A model whose inputs change (a camera that was moved, another light, a new product) often keeps its confidence while its
+maps become empty, constant, or cover everything. Shares of such maps over time say so before labels can.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from camgraph_core.request import Addressed
+from camgraph_core.result import Result
+from camgraph_core.statistics import MapStatistics
+from camgraph_server.call import Call
+from camgraph_server.observe.metrics.inference import model_key
+from camgraph_server.observe.observers import Observer
+
+KINDS = ("fine", "empty", "constant", "nonfinite")
+_MODEL = ("model", "version")
+_SHARES = tuple(twentieth / 20 for twentieth in range(21))
+
+
+class Drift(Observer):
+    """Counts the kinds of maps of each model and version.
+
+    Args:
+        registry: Gets the metrics.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._maps = Counter(
+            "camgraph_maps",
+            "Maps that were explained: fine, empty (no cell is positive), constant, or nonfinite.",
+            (*_MODEL, "kind"),
+            registry=registry,
+        )
+        self._positive = Histogram(
+            "camgraph_map_positive_share",
+            "Share of a map's cells that speak for the target, 0 to 1.",
+            _MODEL,
+            buckets=_SHARES,
+            registry=registry,
+        )
+
+    def explained(self, call: Call, _: Addressed, result: Result) -> None:
+        """Adds the maps of one request."""
+        model = model_key(call)
+        for explanation in result.explanations:
+            statistics = explanation.statistics
+            self._maps.labels(*model, kind_of(statistics)).inc()
+            self._positive.labels(*model).observe(statistics.positive_share)
+
+
+def kind_of(statistics: MapStatistics) -> str:
+    """Which of `KINDS` a map is. A constant map without a positive cell counts as empty."""
+    if statistics.nonfinite:
+        return "nonfinite"
+    if statistics.all_nonpositive:
+        return "empty"
+    return "constant" if statistics.constant else "fine"
