@@ -10,8 +10,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
-from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
-from camgraph_client.calls import Calls
+from camgraph_client.calls import Calls, Stub
 from camgraph_client.channel import Connection
 from camgraph_client.errors import error_from
 from camgraph_client.sending import encoded, result_of
@@ -49,7 +48,7 @@ class AsyncClient(Calls):
     def __init__(self, connection: Connection | str) -> None:
         self.connection = Connection(connection) if isinstance(connection, str) else connection
         self._channel = _open(self.connection)
-        self._stub = ExplanationServiceStub(self._channel)
+        self._stub = Stub(self._channel)
 
     def model(self, name: str = "", version: str = "") -> AsyncRemoteModel:
         """A model of the server, which explains as an `Explainer` does; ``explain`` is awaited. Nothing is sent yet.

@@ -10,7 +10,10 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
 from google.protobuf.message import Message
 
 from camgraph.v1 import explanation_pb2 as pb
-from camgraph_wire.models import details_from, list_from
+from camgraph.v1 import model_control_pb2 as control_pb
+from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
+from camgraph.v1.model_control_pb2_grpc import ModelControlServiceStub
+from camgraph_wire.models import details_from, index_from, list_from
 
 P = ParamSpec("P")
 V = TypeVar("V")
@@ -58,11 +61,19 @@ def call(rpc: str, value: Callable[[Any], V]) -> Callable[[Callable[Concatenate[
     """Makes a call of a function that gives its request.
 
     Args:
-        rpc: Name of the call in `camgraph.v1.ExplanationService`.
+        rpc: Name of the call in one of the services of `Stub`.
         value: From the answer to what the caller gets.
 
     """
     return lambda request: Call(rpc, request, value)
+
+
+class Stub(ExplanationServiceStub, ModelControlServiceStub):
+    """The calls of all services by their names, of which no two are the same."""
+
+    def __init__(self, channel: Any) -> None:
+        ExplanationServiceStub.__init__(self, channel)
+        ModelControlServiceStub.__init__(self, channel)
 
 
 class Calls:
@@ -82,3 +93,41 @@ class Calls:
 
         """
         return pb.GetModelRequest(name=name, version=version)
+
+    @call("RepositoryIndex", index_from)
+    def repository_index(self) -> Message:
+        """Every version of every model with its files, sorted by name, then version: `RepositoryEntry`.
+
+        Raises:
+            UnknownMethodError: The server runs without ``--model-control``. So it is with the calls below.
+
+        """
+        return control_pb.RepositoryIndexRequest()
+
+    @call("LoadModel", list_from)
+    def load_model(self, name: str, version: str = "") -> Message:
+        """Loads a model and gives its versions, `ModelInfo`; without a version all that the repository has.
+
+        What is loaded already stays as it is, unless its files have changed.
+
+        Raises:
+            NotFoundError: There is no such model or version.
+            NotReadyError: It cannot be loaded. What was ready before keeps serving.
+
+        """
+        return control_pb.LoadModelRequest(name=name, version=version)
+
+    @call("UnloadModel", list_from)
+    def unload_model(self, name: str, version: str = "") -> Message:
+        """Unloads a model until `load_model`, and gives its versions, `ModelInfo`; without a version all of them.
+
+        Raises:
+            NotFoundError: There is no such model or version.
+
+        """
+        return control_pb.UnloadModelRequest(name=name, version=version)
+
+    @call("ReloadRepository", list_from)
+    def reload_repository(self) -> Message:
+        """Has the server follow all changes of its repository now, and gives all models after that: `ModelInfo`."""
+        return control_pb.ReloadRepositoryRequest()

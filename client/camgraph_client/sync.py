@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
-from camgraph_client.calls import Calls
+from camgraph_client.calls import Calls, Stub
 from camgraph_client.channel import Connection
 from camgraph_client.errors import error_from
 from camgraph_client.sending import encoded, result_of
@@ -47,7 +46,7 @@ class Client(Calls):
     def __init__(self, connection: Connection | str) -> None:
         self.connection = Connection(connection) if isinstance(connection, str) else connection
         self._channel = _open(self.connection)
-        self._stub = ExplanationServiceStub(self._channel)
+        self._stub = Stub(self._channel)
 
     def model(self, name: str = "", version: str = "") -> RemoteModel:
         """A model of the server, which explains as an `Explainer` does. Nothing is sent yet.

@@ -26,8 +26,9 @@ from camgraph_server.observe.metrics.state import State
 from camgraph_server.observe.observers import Observer, Observers
 from camgraph_server.scheduling.gate import Gate
 from camgraph_server.scheduling.scheduler import Scheduler
+from camgraph_server.service.control import ModelControl
 from camgraph_server.service.service import Service
-from camgraph_server.transport import explanation
+from camgraph_server.transport import explanation, model_control
 from camgraph_server.transport.endpoint import channel_options
 from camgraph_server.transport.health import HealthServicer
 from camgraph_server.transport.messages import Limits, Messages
@@ -83,8 +84,13 @@ class Assembly:
             self._service(), self._messages(), self._streaming(), config.max_targets
         )
         server.add_generic_rpc_handlers((handlers,))
+        names = [explanation.NAME, _HEALTH, reflection.SERVICE_NAME]
+        if config.model_control:
+            control = ModelControl(self.repository, self.keeper)
+            server.add_generic_rpc_handlers((model_control.model_control_service(control, self._messages()),))
+            names.append(model_control.NAME)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
-        reflection.enable_server_reflection((explanation.NAME, _HEALTH, reflection.SERVICE_NAME), server)
+        reflection.enable_server_reflection(names, server)
         return server
 
     def end_trial(self) -> None:

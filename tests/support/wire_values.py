@@ -9,7 +9,7 @@ import numpy as np
 from google.protobuf.message import Message
 from hypothesis import strategies as st
 
-from camgraph_core.models import ModelInfo
+from camgraph_core.models import ModelInfo, RepositoryEntry
 from camgraph_core.place import Box, Mask
 from camgraph_core.rectangle import Rectangle
 from camgraph_core.regions import HotRegion
@@ -99,3 +99,4 @@ TIMINGS = st.builds(Timings, *(NUMBER,) * 7)
 MODELS = st.builds(
     ModelInfo, TEXT, TEXT, st.sampled_from(list(MODEL_STATES)), TEXT, COUNT, st.lists(TEXT, max_size=3).map(tuple), TEXT
 )
+ENTRIES = st.lists(st.builds(RepositoryEntry, MODELS, TEXT, st.integers(0, 2**64 - 1)), max_size=3)

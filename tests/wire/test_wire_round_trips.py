@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.errors import InvalidInputError, UsageError
-from camgraph_core.models import ModelInfo
+from camgraph_core.models import ModelInfo, RepositoryEntry
 from camgraph_core.request import Addressed, Request
 from camgraph_core.result import ClassScore, Timings
 from camgraph_core.statistics import MapStatistics
@@ -22,7 +22,7 @@ from camgraph_runtime.maps.profiles import PROFILES as RUNTIME_PROFILES
 from camgraph_runtime.pictures.colormaps import COLORMAPS as RUNTIME_COLORMAPS
 from camgraph_wire.arrays import array_from, tensor_message
 from camgraph_wire.enums import COLORMAPS, MODEL_STATES, OUTPUTS, PROFILES, EnumNames
-from camgraph_wire.models import model_from, model_message
+from camgraph_wire.models import index_from, index_message, model_from, model_message
 from camgraph_wire.requests import request_from, request_message
 from camgraph_wire.scores import (
     score_from,
@@ -34,6 +34,7 @@ from camgraph_wire.scores import (
 )
 from camgraph_wire.targets import target_from, target_message
 from support.wire_values import (
+    ENTRIES,
     MODELS,
     NUMBER,
     REQUESTS,
@@ -100,6 +101,11 @@ def test_timings(timings: Timings) -> None:
 @given(MODELS)
 def test_models(model: ModelInfo) -> None:
     assert model_from(over_the_wire(model_message(model))) == model
+
+
+@given(ENTRIES)
+def test_entries_of_a_repository(entries: list[RepositoryEntry]) -> None:
+    assert index_from(over_the_wire(index_message(entries))) == entries
 
 
 def test_what_is_left_out_has_the_defaults_of_python() -> None:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import TypeAlias
 
 from camgraph.v1 import explanation_pb2 as pb
+from camgraph.v1 import model_control_pb2 as control_pb
 from camgraph.v1.manifest_pb2 import Manifest
-from camgraph_core.models import ModelInfo
+from camgraph_core.models import ModelInfo, RepositoryEntry
 from camgraph_wire.enums import MODEL_STATES
+
+ListedModels: TypeAlias = (
+    pb.ListModelsResponse
+    | control_pb.LoadModelResponse
+    | control_pb.UnloadModelResponse
+    | control_pb.ReloadRepositoryResponse
+)
+"""A message whose field `models` has several."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,21 @@ def list_message(models: Iterable[ModelInfo]) -> pb.ListModelsResponse:
     return pb.ListModelsResponse(models=map(model_message, models))
 
 
-def list_from(message: pb.ListModelsResponse) -> list[ModelInfo]:
-    """The models of a message."""
+def list_from(message: ListedModels) -> list[ModelInfo]:
+    """The models of a message that has several."""
     return [model_from(model) for model in message.models]
+
+
+def index_message(entries: Iterable[RepositoryEntry]) -> control_pb.RepositoryIndexResponse:
+    """The message of a repository's entries."""
+    return control_pb.RepositoryIndexResponse(
+        entries=(
+            control_pb.RepositoryEntry(model=model_message(entry.model), path=entry.path, size_bytes=entry.size_bytes)
+            for entry in entries
+        )
+    )
+
+
+def index_from(message: control_pb.RepositoryIndexResponse) -> list[RepositoryEntry]:
+    """The entries of a message."""
+    return [RepositoryEntry(model_from(entry.model), entry.path, entry.size_bytes) for entry in message.entries]

@@ -43,6 +43,7 @@ class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MODEL_STATE_LOADING: _ClassVar[ModelState]
     MODEL_STATE_READY: _ClassVar[ModelState]
     MODEL_STATE_FAILED: _ClassVar[ModelState]
+    MODEL_STATE_UNLOADED: _ClassVar[ModelState]
 PROFILE_UNSPECIFIED: Profile
 PROFILE_PYTORCH_GRAD_CAM: Profile
 PROFILE_RAW: Profile
@@ -67,6 +68,7 @@ MODEL_STATE_UNSPECIFIED: ModelState
 MODEL_STATE_LOADING: ModelState
 MODEL_STATE_READY: ModelState
 MODEL_STATE_FAILED: ModelState
+MODEL_STATE_UNLOADED: ModelState
 
 class ExplainRequest(_message.Message):
     __slots__ = ("model_name", "model_version", "image", "tensor", "targets", "top_k", "method", "layers", "profile", "outputs", "overlay", "num_predictions", "request_id", "max_side")

@@ -35,6 +35,11 @@ class ServerConfig(
         self.check_security()
         self.check_observation()
         self.check_batching()
+        if self.processes > 1 and self.model_control:
+            raise UsageError(
+                "A call of model control reaches one of several processes, and would change the models of that one "
+                "alone; give --processes 1, or leave --model-control out."
+            )
         if self.processes > 1 and self.listen.startswith("unix:"):
             raise UsageError(
                 f"Several processes share a port, not a socket such as {self.listen}; give --listen HOST:PORT, or "

@@ -39,11 +39,15 @@ class ModelSettings:
     load_timeout: Annotated[float, Setting("Seconds that one model may take to load in the trial before.", above=0)] = (
         300.0
     )
+    model_control: Annotated[
+        bool,
+        Setting("Offer calls that load and unload models (camgraph.v1.ModelControlService) to every caller."),
+    ] = False
     reload_interval: Annotated[
         float,
         Setting(
             "Seconds between two looks for changed files of the repository. A change is followed when two looks in a "
-            "row find it the same. 0 means that only SIGHUP has the server look.",
+            "row find it the same. 0 means that the server looks only when it is asked, by SIGHUP or by a call.",
             at_least=0,
             at_most=_MOST_SECONDS,
         ),

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from camgraph_core.errors import CamgraphError, DeviceError, InvalidGraphError, NotReadyError
+from camgraph_core.models import RepositoryEntry
 from camgraph_runtime import Explainer
 from camgraph_server.errors import RepositoryError
 from camgraph_server.models.discovery import Entry, Key, Listing, discover
@@ -77,6 +78,15 @@ class ModelRepository:
             if model.loaded is not None:
                 model.loaded.leave()
 
+    def index(self) -> list[RepositoryEntry]:
+        """All versions of all models with their files, sorted by name, then version."""
+        return [
+            RepositoryEntry(
+                model.info, model.entry.path.relative_to(self._directory).as_posix(), size_bytes=model.entry.size
+            )
+            for model in self.snapshot.models
+        ]
+
     def on_change(self, watcher: Callable[[], None]) -> None:
         """Has a function called after each change of `snapshot`, on the thread that makes it."""
         self._watchers.append(watcher)
@@ -113,7 +123,10 @@ class ModelRepository:
             NotFoundError: There is no such model, or no such version of it, in the directory.
             NotReadyError: It cannot be loaded. Versions that were loaded before serve as they did.
         """
-        listed = Snapshot(map(Model, self._look_through().entries))
+        try:
+            listed = Snapshot(map(Model, self._look_through().entries))
+        except RepositoryError as error:
+            raise NotReadyError(str(error)) from error
         wanted = [listed.find(name, version)] if version else listed.versions(name)
         for model in wanted:
             self._seen[model.entry.key] = model.entry
