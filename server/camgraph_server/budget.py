@@ -44,7 +44,8 @@ class Budget:
         size = min(size, self.size)
         promise = self._ask(size)
         try:
-            await asyncio.wrap_future(promise)
+            if not promise.done():  # else a wake-up of the event loop is saved
+                await asyncio.wrap_future(promise)
         except asyncio.CancelledError:
             if not promise.cancel():  # it was lent in the same moment
                 self._give_back(size)

@@ -27,7 +27,7 @@ def tensor_message(array: AnyArray) -> pb.Tensor:
 
 
 def array_from(message: pb.Tensor) -> AnyArray:
-    """The array of a tensor message; it shares the message's bytes, and cannot be changed.
+    """The array of a tensor message, which cannot be changed.
 
     Raises:
         InvalidInputError: Unknown element type, an unusable shape, or data of another size than it says.
@@ -37,13 +37,13 @@ def array_from(message: pb.Tensor) -> AnyArray:
     dtype = np.dtype(message.dtype).newbyteorder("<")
     if len(message.shape) > _MOST_AXES or any(length < 1 for length in message.shape):
         raise InvalidInputError(f"A tensor has at most {_MOST_AXES} axes, each at least 1 long.")
-    shape = tuple(message.shape)
+    shape, data = tuple(message.shape), message.data  # each look at the field copies it
     expected = math.prod(shape) * dtype.itemsize
-    if expected != len(message.data):
+    if expected != len(data):
         raise InvalidInputError(
-            f"A {message.dtype} tensor of shape {list(shape)} takes {expected} bytes, but {len(message.data)} came."
+            f"A {message.dtype} tensor of shape {list(shape)} takes {expected} bytes, but {len(data)} came."
         )
-    return np.frombuffer(message.data, dtype).reshape(shape).astype(message.dtype, copy=False)
+    return np.frombuffer(data, dtype).reshape(shape).astype(message.dtype, copy=False)
 
 
 def _check_element_type(name: str) -> None:

@@ -1,0 +1,226 @@
+"""What a server costs beside the same work in one process: in pairs, for one caller and for several.
+
+    python benchmarks/throughput.py --rounds 8
+
+Kinds of work: a photo for its raw maps, a photo for an overlay (JPEG), and a ready tensor for its raw maps. In one
+process the same explainer does the same work with as many threads as the server has workers; of tensors it is a bare
+loop over the session, without any camgraph. A round does both, one after the other, in an order that changes. "Share"
+is the calls of the server per second over those in one process, by the clock and by the CPU time of the server's
+process alone: the clock also has the client, which runs on the same machine. "Added" is what one call takes longer
+with the server, at the median of all calls. CPU time is read from /proc, on Linux.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import grpc.aio
+import numpy as np
+from paired import ROOT, camgraph, environment
+
+from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
+from camgraph_core.request import Addressed, Request
+from camgraph_runtime import Explainer
+from camgraph_runtime.run.threads import Threads, available_cores
+from camgraph_wire.requests import request_message
+
+_MODEL = ROOT / "examples" / "models" / "efficientnet_lite0.onnx"
+_PHOTO = ROOT / "examples" / "photos" / "rocket.jpg"
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Work:
+    """One kind of work: what a server is asked, and the same in this process."""
+
+    name: str
+    asked: Addressed
+    here: Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a round: seconds by the clock, seconds of CPU time, and the times of its calls in seconds."""
+
+    wall: float
+    cpu: float
+    calls: list[float]
+
+
+def works(explainer: Explainer) -> list[Work]:
+    """The kinds of work."""
+    photo = _PHOTO.read_bytes()
+    tensor = explainer.prepare(photo).tensor
+
+    def explained(output: str) -> Callable[[], object]:
+        return lambda: explainer.explain(photo).explanations[0].output(output)
+
+    def bare() -> object:
+        return session.run(names, feeds)
+
+    plan = explainer.plan(Request(), has_photo=False)
+    session, names = explainer.engine._session, list(plan.outputs)
+    assert session is not None
+    feeds = {
+        explainer.manifest.input.tensor.name: tensor,
+        explainer.manifest.target.target_input: np.array([[-1]]),
+    }
+    if explainer.manifest.explain_switch:
+        feeds[explainer.manifest.explain_switch] = np.array(True)
+    return [
+        Work("raw maps", Addressed(request=Request(outputs=["raw-map"]), image=photo), explained("raw-map")),
+        Work("overlays", Addressed(request=Request(outputs=["overlay-jpeg"]), image=photo), explained("overlay-jpeg")),
+        Work("tensors", Addressed(request=Request(outputs=["raw-map"]), tensor=tensor), bare),
+    ]
+
+
+def in_process(work: Work, pool: ThreadPoolExecutor, callers: int, calls: int) -> Side:
+    """Does the work in this process, on as many threads as there are callers, if the pool has as many."""
+
+    def several(count: int) -> list[float]:
+        return [_timed(work.here) for _ in range(count)]
+
+    threads = min(callers, pool._max_workers)
+    cpu, began = time.process_time(), time.perf_counter()
+    times = [one for part in pool.map(several, _parts(calls, threads)) for one in part]
+    return Side(time.perf_counter() - began, time.process_time() - cpu, times)
+
+
+async def by_server(data: bytes, stub: ExplanationServiceStub, process: int, callers: int, calls: int) -> Side:
+    """Asks the server, with so many callers at a time."""
+
+    async def caller(count: int) -> list[float]:
+        times = []
+        for _ in range(count):
+            began = time.perf_counter()
+            await ask(data)
+            times.append(time.perf_counter() - began)
+        return times
+
+    ask = stub.Explain
+    cpu, began = _cpu(process), time.perf_counter()
+    parts = await asyncio.gather(*map(caller, _parts(calls, callers)))
+    return Side(time.perf_counter() - began, _cpu(process) - cpu, [one for part in parts for one in part])
+
+
+def _parts(calls: int, callers: int) -> list[int]:
+    return [calls // callers + (number < calls % callers) for number in range(callers)]
+
+
+def _timed(run: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def _cpu(process: int) -> float:
+    """CPU time of a process so far, in seconds."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+@contextmanager
+def serving(graph: Path, options: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    """A server of one graph: its address and its process."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / graph.name).symlink_to(graph.resolve())
+        command = [str(Path(sys.executable).with_name("camgraph")), "serve", "--model-repository", folder]
+        command += ["--listen", "127.0.0.1:0", "--log-level", "info", *options]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            assert process.stdout is not None
+            ready = re.search(r"listening on (\S+)", process.stdout.readline())
+            if ready is None:
+                raise click.ClickException("The server did not start; try the command camgraph serve by hand.")
+            try:
+                yield ready[1], process.pid
+            finally:
+                process.terminate()
+
+
+async def measure(work: Work, address: str, process: int, callers: int, calls: int, rounds: int) -> str:
+    """One row of the table."""
+    message = request_message(work.asked)
+    data = message.SerializeToString()
+    pairs: list[tuple[Side, Side]] = []
+    with ThreadPoolExecutor(available_cores()) as pool:
+        async with grpc.aio.insecure_channel(address) as channel:
+            stub = _Bytes(channel)
+            for number in range(-1, rounds):
+                order = [
+                    lambda: asyncio.to_thread(in_process, work, pool, callers, calls),
+                    lambda: by_server(data, stub, process, callers, calls),
+                ]
+                sides = [await order[number % 2](), await order[1 - number % 2]()]
+                pairs.append((sides[number % 2], sides[1 - number % 2]))
+    return _row(work, callers, pairs[1:])
+
+
+class _Bytes(ExplanationServiceStub):
+    """The service's stub, of messages that are bytes already: the client costs as little as it can."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.Explain = channel.unary_unary("/camgraph.v1.ExplanationService/Explain")
+
+
+def _row(work: Work, callers: int, pairs: list[tuple[Side, Side]]) -> str:
+    here = statistics.median(side.cpu / len(side.calls) for side, _ in pairs) * 1e3
+    there = statistics.median(side.cpu / len(side.calls) for _, side in pairs) * 1e3
+    wall = [a.wall / b.wall for a, b in pairs]
+    cpu = [a.cpu / b.cpu for a, b in pairs]
+    times = [statistics.median(one for pair in pairs for one in pair[number].calls) * 1e3 for number in (0, 1)]
+    added = f"{times[1] - times[0]:.1f}" if callers == 1 else ""
+    return f"| {work.name} | {callers} | {here:.2f} | {there:.2f} | {_spread(cpu)} | {_spread(wall)} | {added} |"
+
+
+def _spread(ratios: list[float]) -> str:
+    return f"{statistics.median(ratios):.3f} ({min(ratios):.2f}-{max(ratios):.2f})"
+
+
+@click.command(help=__doc__.partition("\n")[0])
+@click.option("--graph", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="An explainable graph.")
+@click.option("--callers", multiple=True, type=click.IntRange(1), default=(1, 4, 16), show_default=True)
+@click.option("--calls", type=click.IntRange(1), default=64, show_default=True, help="Calls of each side of a round.")
+@click.option("--rounds", type=click.IntRange(1), default=8, show_default=True)
+@click.option("--kind", "kinds", multiple=True, help="Only these kinds of work.")
+@click.option("--serve", "options", multiple=True, help="Further options of the server.")
+def main(
+    graph: Path | None,
+    callers: tuple[int, ...],
+    calls: int,
+    rounds: int,
+    kinds: tuple[str, ...],
+    options: tuple[str, ...],
+) -> None:
+    """Prints a Markdown table."""
+    with tempfile.TemporaryDirectory() as folder:
+        if graph is None:
+            graph = Path(folder) / _MODEL.name
+            camgraph("export", str(_MODEL), "-o", str(graph))
+        several = available_cores() > 1
+        with Explainer(graph, threads=Threads.throughput() if several else Threads.latency()) as explainer:
+            click.echo(f"{environment(1 if several else available_cores())}, {available_cores()} workers\n")
+            click.echo("| work | callers | CPU ms here | CPU ms server | share by CPU | share by clock | added ms |")
+            click.echo("|---|---:|---:|---:|---:|---:|---:|")
+            with serving(graph, options) as (address, process):
+                for work in works(explainer):
+                    if kinds and work.name not in kinds:
+                        continue
+                    for count in callers:
+                        click.echo(asyncio.run(measure(work, address, process, count, calls, rounds)))
+
+
+if __name__ == "__main__":
+    main()
