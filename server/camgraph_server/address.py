@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 
@@ -47,6 +48,17 @@ class Address:
     def is_socket(self) -> bool:
         """Whether it is the path of a socket."""
         return self.text.startswith(_UNIX)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether what is sent to it stays on this machine."""
+        if self.is_socket:
+            return True
+        host = self.text.rpartition(":")[0].strip("[]")
+        try:
+            return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False
 
     def with_port(self, port: int) -> str:
         """The address as clients use it, with the port that was bound."""

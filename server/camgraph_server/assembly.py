@@ -33,6 +33,7 @@ from camgraph_server.transport.endpoint import channel_options
 from camgraph_server.transport.health import HealthServicer
 from camgraph_server.transport.messages import Limits, Messages
 from camgraph_server.transport.reception import Reception
+from camgraph_server.transport.security import Security
 from camgraph_server.transport.stream import Streaming
 
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -55,6 +56,7 @@ class Assembly:
         health: What health checks are answered.
         budgets: Memory that calls hold together, by what it is for.
         observers: Who is told of calls.
+        security: Who may call.
 
     Raises:
         RepositoryError: The model repository does not exist or cannot be read.
@@ -67,18 +69,19 @@ class Assembly:
         self.keeper = Keeper(self.repository.look, config.reload_interval, self._end_idle_trial)
         self.scheduler = Scheduler(worker_count(config), config.queue_capacity)
         self.gate = Gate()
-        self.health = HealthServicer()
+        self.health = HealthServicer([explanation.NAME])
         self.budgets = {
             "requests": Budget(self._memory // 4),
             "images": Budget(self._memory // 2),
             "answers": Budget(self._memory // 4),
         }
+        self.security = Security(config)
         self.observers = Observers(self._observers())
 
     def grpc_server(self) -> grpc.aio.Server:
         """The services on one server of gRPC, which has no port yet. Call it on the event loop."""
         config = self._config
-        reception = Reception(self.gate, self.budgets["answers"], self.observers)
+        reception = Reception(self.gate, self.budgets["answers"], self.observers, self.security)
         server = grpc.aio.server(options=channel_options(config), interceptors=(reception,))
         handlers = explanation.explanation_service(
             self._service(), self._messages(), self._streaming(), config.max_targets
@@ -90,7 +93,8 @@ class Assembly:
             server.add_generic_rpc_handlers((model_control.model_control_service(control, self._messages()),))
             names.append(model_control.NAME)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
-        reflection.enable_server_reflection(names, server)
+        if config.reflection:
+            reflection.enable_server_reflection(names, server)
         return server
 
     def end_trial(self) -> None:
@@ -111,7 +115,7 @@ class Assembly:
             jobs=lambda: self.scheduler.jobs,
             models=lambda: ((model.name, model.version, model.state.value) for model in self.repository.models),
             model_states=tuple(state.value for state in ModelState),
-            certificate_expiry=lambda: None,
+            certificate_expiry=lambda: self.security.expiry.expires,
         )
 
     def _end_idle_trial(self) -> None:
@@ -127,7 +131,13 @@ class Assembly:
         return Messages(limits, self.budgets["requests"])
 
     def _streaming(self) -> Streaming:
-        return Streaming(self.gate, self.budgets["answers"], self.observers, self._config.max_stream_items)
+        return Streaming(
+            self.gate,
+            self.budgets["answers"],
+            self.observers,
+            self._config.max_stream_items,
+            self.security.limits,
+        )
 
     @property
     def _memory(self) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal, get_args
 
+from camgraph_server.access.client import Client
 from camgraph_server.budget import Share
 
 Kind = Literal["unary", "bidi_stream", "server_stream"]
@@ -27,7 +28,7 @@ class Call:
         service: Full name of the service.
         rpc: Name of the method.
         peer: Address of the other side.
-        caller: Who calls; limits of one caller hold for all calls with this name.
+        client: Who calls.
         deadline: Time on the clock of `time.monotonic` after which the caller does not wait any more.
         answer: Memory that its answer takes, from when it is drawn until it is written.
         kind: Which side sends a stream.
@@ -54,7 +55,7 @@ class Call:
     service: str
     rpc: str
     peer: str
-    caller: str
+    client: Client
     deadline: float | None
     answer: Share
     kind: Kind = "unary"

@@ -54,8 +54,10 @@ class Server:
 
         Raises:
             BindError: The address is taken or not allowed, or the TLS files cannot be used.
+            UsageError: The clients file cannot be used.
             DeviceError: The device is not available.
         """
+        await self.parts.security.start()
         await self.parts.observers.start()
         if self.config.processes == 1:
             await self._listen()
@@ -88,6 +90,7 @@ class Server:
             await self._server.stop(max(_LAST_WORDS, left) if drained else 0)
         await asyncio.to_thread(self._close)
         await self.parts.observers.stop()
+        await self.parts.security.stop()
         log_event(_log, logging.INFO, "stopped", drained=drained, seconds=time.monotonic() - began)
         return drained
 
@@ -115,14 +118,15 @@ class Server:
         return drained
 
     def reload(self) -> None:
-        """Has the models follow the repository now, as far as it changed; what failed is tried again."""
+        """Has models, certificate and clients follow their files now, if those changed; what failed is tried again."""
         log_event(_log, logging.INFO, "reloading")
+        self.parts.security.look()
         with suppress(UnavailableError):  # it stops, or has been asked a hundred times
             self.parts.keeper.ask(self.parts.repository.reload)
 
     async def _listen(self) -> None:
         self._server = self.parts.grpc_server()
-        self.address = bind(self._server, self.config)
+        self.address = bind(self._server, self.config, self.parts.security.certificate)
         await self.parts.health.set(self._statuses())
         await self._server.start()
 

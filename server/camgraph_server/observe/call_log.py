@@ -29,6 +29,7 @@ class CallLog(Observer):
             model=call.model,
             version=call.version,
             peer=call.peer,
+            client=call.client.name if call.client.is_known else None,
             request_id=call.request_id,
             item=call.item,
             items=call.items,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from camgraph_core.errors import ForbiddenError
 from camgraph_core.models import ModelInfo
 from camgraph_core.request import Addressed
 from camgraph_core.result import Result
@@ -11,6 +12,7 @@ from camgraph_server.call import Call
 from camgraph_server.models.explaining import Room, explain
 from camgraph_server.models.model import Model
 from camgraph_server.models.repository import ModelRepository
+from camgraph_server.models.snapshot import Snapshot
 from camgraph_server.observe.observers import Observers
 from camgraph_server.scheduling.scheduler import Scheduler
 
@@ -46,24 +48,38 @@ class Service:
             CamgraphError: The model, the image, a target or an option cannot be used, or there is no time or memory.
         """
         call.model, call.request_id = addressed.model or None, addressed.request.request_id or None
-        with self._repository.lent(addressed.model, addressed.version) as model:
+        name = self._name(addressed.model, addressed.version, call)
+        with self._repository.lent(name, addressed.version) as model:
             call.model, call.version = model.entry.name, model.entry.version
             model.check_ready()
             call.enter("queue")
             work = partial(explain, model, addressed, self._room, self._observers, call)
             return await self._scheduler.run(work, call.deadline)
 
-    async def list_models(self, _: None, __: Call) -> list[ModelInfo]:
-        """All models, sorted by name, then version."""
-        return [model.info for model in self._repository.models]
+    async def list_models(self, _: None, call: Call) -> list[ModelInfo]:
+        """All models that the client may use, sorted by name, then version."""
+        return [model.info for model in self._repository.models if call.client.may_use(model.name)]
 
     async def get_model(self, named: tuple[str, str], call: Call) -> Model:
         """The model of a name and version.
 
         Raises:
+            ForbiddenError: The client may not use it.
             NotFoundError: There is none.
         """
         call.model = named[0] or None
-        model = self._repository.find(*named)
+        model = self._repository.find(self._name(*named, call), named[1])
         call.model, call.version = model.name, model.version
         return model
+
+    def _name(self, name: str, version: str, call: Call) -> str:
+        """The name of the model that is asked for; whose use of models is limited sees no others, in errors neither."""
+        client = call.client
+        if client.may_use_all:
+            return name
+        if name:
+            client.check_model(name)
+        seen = Snapshot(model for model in self._repository.models if client.may_use(model.name))
+        if not name and not seen.models:
+            raise ForbiddenError("You may not use any model that this server has; ask its operator.")
+        return seen.find(name, version).name

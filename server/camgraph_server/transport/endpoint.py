@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -12,6 +10,8 @@ from camgraph_server.address import Address
 from camgraph_server.config import ServerConfig
 from camgraph_server.config.limits import MIB
 from camgraph_server.errors import BindError
+from camgraph_server.followed import Followed
+from camgraph_server.transport.tls import Certificate, credentials
 
 _MOST_STREAMS = 1000  # calls at once on one connection; further ones wait in the client
 
@@ -39,29 +39,18 @@ def channel_options(config: ServerConfig) -> list[tuple[str, Any]]:
     return options
 
 
-def bind(server: grpc.aio.Server, config: ServerConfig) -> str:
-    """Binds the port and gives the address for clients.
+def bind(server: grpc.aio.Server, config: ServerConfig, certificate: Followed[Certificate] | None) -> str:
+    """Binds the port, with TLS if there is a certificate, and gives the address for clients.
 
     Raises:
-        BindError: The address is taken or not allowed, or the TLS files cannot be used.
+        BindError: The address is taken or not allowed.
     """
     address = Address.parse(config.listen)
     try:
-        if config.tls_cert is None or config.tls_key is None:
+        if certificate is None:
             port = server.add_insecure_port(address.text)
         else:
-            port = server.add_secure_port(address.text, _credentials(config.tls_cert, config.tls_key))
+            port = server.add_secure_port(address.text, credentials(certificate))
     except RuntimeError as error:
         raise BindError.of(address.text) from error
     return address.with_port(port)
-
-
-def _credentials(certificate: Path, key: Path) -> grpc.ServerCredentials:
-    try:  # gRPC would only write to stderr what is wrong with the files
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
-    except OSError as error:
-        raise BindError(
-            f"The TLS files {certificate} and {key} are not a pair of certificate and unencrypted key "
-            f"({error.strerror or error})."
-        ) from error
-    return grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])

@@ -6,12 +6,13 @@ Names: `""` is the server as a whole, `camgraph.v1.ExplanationService` the servi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from grpc.aio import ServicerContext
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from camgraph_core.errors import NotFoundError
+from camgraph_server.access.door import CALLER
 
 _Check = health_pb2.HealthCheckRequest
 _Answer = health_pb2.HealthCheckResponse
@@ -22,9 +23,13 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
 
     The servicer of grpcio-health-checking forgets the other watchers of a name when one of them leaves;
     this one keeps one condition for all.
+
+    Args:
+        services: Names that are no models, which every caller may ask for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, services: Sequence[str]) -> None:
+        self._open_names = {"", *services}
         self._serving: dict[str, bool] = {"": False}
         self._changed = asyncio.Condition()
         self._stopping = False
@@ -44,7 +49,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
 
     async def Check(self, request: _Check, _: ServicerContext[_Check, _Answer]) -> _Answer:  # noqa: N802 - the protocol's name
         """Answers with the status of a name; NOT_FOUND for an unknown one."""
-        if request.service not in self._serving:
+        if request.service not in self._serving or self._is_withheld(request.service):
             raise NotFoundError(f"There is nothing called {request.service!r} here.")
         return _Answer(status=self._status(request.service))
 
@@ -68,8 +73,12 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
             if self._status(name) == status and not self._stopping:  # it may have changed before the lock
                 await self._changed.wait()
 
+    def _is_withheld(self, name: str) -> bool:
+        """Whether it is a model that the caller may not know of."""
+        return name not in self._open_names and not CALLER.get().may_use(name)
+
     def _status(self, name: str) -> int:
-        if name not in self._serving:
+        if name not in self._serving or self._is_withheld(name):
             return _Answer.SERVICE_UNKNOWN
         return _Answer.SERVING if self._serving[name] else _Answer.NOT_SERVING
 

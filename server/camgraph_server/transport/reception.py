@@ -11,8 +11,9 @@ from typing import Any
 
 import grpc
 
-from camgraph_core.errors import OverLimitError, UnavailableError, UnknownMethodError
-from camgraph_server.access.peer import host_of
+from camgraph_core.errors import OverLimitError, UnauthenticatedError, UnavailableError, UnknownMethodError
+from camgraph_server.access.client import Client
+from camgraph_server.access.door import CALLER
 from camgraph_server.budget import Budget, Share
 from camgraph_server.call import Call, Kind
 from camgraph_server.observe.observers import Observers
@@ -21,8 +22,10 @@ from camgraph_server.transport.handler import Handler
 from camgraph_server.transport.receiving import Context
 from camgraph_server.transport.refusal import Refusal
 from camgraph_server.transport.rules import Rule, rule_of
+from camgraph_server.transport.security import Security
 from camgraph_server.transport.standard import StandardServices
 
+_CERTIFICATE_NAMES = ("x509_subject_alternative_name", "x509_common_name")
 _UNKNOWN = "/unknown/unknown"  # whoever counts calls by name counts these together: callers invent the names
 _TRACE_HEADERS = ("traceparent", "tracestate")  # of W3C Trace Context
 
@@ -37,12 +40,14 @@ class Reception(grpc.aio.ServerInterceptor):
         gate: Counts the calls.
         answers: Memory of answers, from when they are drawn until they are written.
         observers: Are told of every call.
+        security: Tells who calls, and holds clients to their limits.
     """
 
-    def __init__(self, gate: Gate, answers: Budget, observers: Observers) -> None:
+    def __init__(self, gate: Gate, answers: Budget, observers: Observers, security: Security) -> None:
         self._gate = gate
         self._answers = answers
         self._observers = observers
+        self._security = security
         self._standard = StandardServices()
         self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         self._open: Counter[tuple[str, ...]] = Counter()
@@ -68,10 +73,10 @@ class Reception(grpc.aio.ServerInterceptor):
         async def serve(_: object, context: Context) -> None:
             with (
                 Share(self._answers) as share,
-                self._observers.watching(_call(method, handler.kind, rule, context, share)) as call,
+                self._observers.watching(self._call(method, handler.kind, rule, context, share)) as call,
             ):
                 try:
-                    with self._admitted(method, rule, call):
+                    with self._admitted(method, rule, call, context):
                         await handler.way(context, call)
                     call.status = grpc.StatusCode.OK.name
                 except Exception as error:  # whatever happened, the caller gets a status and the server lives on
@@ -82,30 +87,78 @@ class Reception(grpc.aio.ServerInterceptor):
 
         return grpc.stream_stream_rpc_method_handler(serve)
 
+    def _call(self, method: str, kind: Kind, rule: Rule, context: Context, share: Share) -> Call:
+        service, _, name = method.removeprefix("/").rpartition("/")
+        peer = context.peer()
+        visitor = self._security.door.visitor(peer)
+        metadata = context.invocation_metadata() or ()
+        trace = {key: str(value) for key, value in metadata if key in _TRACE_HEADERS}
+        return Call(
+            service, name, peer, visitor, _deadline(context), share, kind=kind, is_quiet=rule.is_quiet, trace=trace
+        )
+
     @contextlib.contextmanager
-    def _admitted(self, method: str, rule: Rule, call: Call) -> Iterator[None]:
-        """Counts a call while it lasts.
+    def _admitted(self, method: str, rule: Rule, call: Call, context: Context) -> Iterator[None]:
+        """Finds out who calls, and counts the call while it lasts.
 
         Raises:
+            UnauthenticatedError: It is not known who calls.
             UnavailableError: The server stops, or has too many calls of the method.
-            OverLimitError: The caller has too many calls of the method.
+            OverLimitError: The caller has too many calls, or sends them too fast.
         """
-        with self._gate if rule.is_counted else contextlib.nullcontext(), self._counted(method, rule, call):
+        call.client = self._client(rule, context) or call.client
+        CALLER.set(call.client)
+        with (
+            self._gate if rule.is_counted else contextlib.nullcontext(),
+            self._counted(method, rule, call),
+            self._limited(rule, call),
+        ):
             yield
 
     @contextlib.contextmanager
+    def _limited(self, rule: Rule, call: Call) -> Iterator[None]:
+        if rule.is_open:
+            yield
+            return
+        limits = self._security.limits
+        with limits.in_flight(call.client):
+            if call.kind != "bidi_stream":  # of which each request counts
+                limits.take(call.client)
+            yield
+
+    def _client(self, rule: Rule, context: Context) -> Client | None:
+        metadata = context.invocation_metadata() or ()
+        authorization = [str(value) for key, value in metadata if key == "authorization"]
+        try:
+            return self._security.door.client(context.peer(), authorization, self._certificate_names(context))
+        except UnauthenticatedError:
+            if rule.is_open:
+                return None
+            raise
+
+    def _certificate_names(self, context: Context) -> list[str]:
+        if self._security.certificate is None:
+            return []
+        shown = context.auth_context()
+        return [name.decode(errors="replace") for key in _CERTIFICATE_NAMES for name in shown.get(key, ())]
+
+    @contextlib.contextmanager
     def _counted(self, method: str, rule: Rule, call: Call) -> Iterator[None]:
-        of_all, of_one = (method,), (method, call.caller)
-        if rule.most is not None and self._open[of_all] >= rule.most:
+        if rule.most is None:
+            yield
+            return
+        of_all, of_one = (method,), (method, call.client.name)
+        if self._open[of_all] >= rule.most:
             raise UnavailableError(f"The server has {rule.most} calls of {call.rpc}, which is its limit; try later.")
-        if rule.most_of_one is not None and self._open[of_one] >= rule.most_of_one:
+        if self._open[of_one] >= rule.most_of_one:
             raise OverLimitError(f"You have {rule.most_of_one} calls of {call.rpc}, which is the limit; end one first.")
         self._open.update((of_all, of_one))
         try:
             yield
         finally:
             self._open.subtract((of_all, of_one))
-            self._open = +self._open  # without callers that have gone
+            if not self._open[of_one]:
+                del self._open[of_one]
 
 
 def _unknown(method: str) -> Handler:
@@ -113,16 +166,6 @@ def _unknown(method: str) -> Handler:
         raise UnknownMethodError(f"There is no method {method} here.")
 
     return Handler(refuse)
-
-
-def _call(method: str, kind: Kind, rule: Rule, context: Context, share: Share) -> Call:
-    service, _, name = method.removeprefix("/").rpartition("/")
-    peer = context.peer()
-    metadata = context.invocation_metadata() or ()
-    trace = {key: str(value) for key, value in metadata if key in _TRACE_HEADERS}
-    return Call(
-        service, name, peer, host_of(peer), _deadline(context), share, kind=kind, is_quiet=rule.is_quiet, trace=trace
-    )
 
 
 def _deadline(context: Context) -> float | None:

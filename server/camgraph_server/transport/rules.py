@@ -18,14 +18,14 @@ class Rule:
         is_counted: Whether it is refused during a stop, and a stop waits for it.
         is_quiet: Whether a call that succeeds is logged at level debug.
         most: Calls at once on the server; None means that its work is bounded elsewhere.
-        most_of_one: Calls at once of one caller.
+        most_of_one: Calls at once of one caller, where there is a limit for the server.
     """
 
     is_open: bool = False
     is_counted: bool = True
     is_quiet: bool = False
     most: int | None = None
-    most_of_one: int | None = None
+    most_of_one: int = 0
 
 
 DEFAULT = Rule()

@@ -9,7 +9,8 @@ from traceback import clear_frames
 
 from grpc import StatusCode
 
-from camgraph_core.errors import CamgraphError, DeadlineError, UnavailableError
+from camgraph_core.errors import CamgraphError, DeadlineError, OverLimitError, UnavailableError
+from camgraph_server.access.limits import ClientLimits
 from camgraph_server.budget import Budget, Share
 from camgraph_server.call import Call
 from camgraph_server.models.explaining import COPIES
@@ -35,12 +36,14 @@ class Streaming:
         answers: Memory of answers, from when they are drawn until they are written.
         observers: Are told of every item.
         most_items: Items of one stream that are in flight.
+        limits: What one client may ask for.
     """
 
     gate: Gate
     answers: Budget
     observers: Observers
     most_items: int
+    limits: ClientLimits
 
 
 class Streams:
@@ -129,8 +132,9 @@ class _Stream:
             self._check_open()
         while True:
             try:
-                return self._rpc.admit(self._call)
-            except UnavailableError as refusal:
+                self._rpc.admit(self._call)
+                return self._streaming.limits.take(self._call.client)
+            except (UnavailableError, OverLimitError) as refusal:
                 self._check_open()
                 await asyncio.sleep(_pause(refusal))
 
@@ -138,7 +142,8 @@ class _Stream:
     def _most_items(self) -> int:
         """Items in flight; fewer where answers are large, as their caller may be slow to read them."""
         fitting = self._streaming.answers.size // _PART_OF_ANSWERS // (COPIES * self._largest)
-        return max(1, min(self._streaming.most_items, fitting))
+        most = min(self._streaming.most_items, self._call.client.calls_at_once or self._streaming.most_items)
+        return max(1, min(most, fitting))
 
     def _check_open(self, _: float = 0.0) -> None:
         if not self._streaming.gate.is_open:
@@ -201,7 +206,7 @@ class _Stream:
                 if not limit.expired():
                     raise
                 raise DeadlineError(f"The item was not answered within {item.timeout:g} s.") from None
-            except UnavailableError as refusal:
+            except (UnavailableError, OverLimitError) as refusal:
                 tries += before.is_set()
                 pause, left = _pause(refusal), _seconds_left(call.deadline)
                 if refusal.retry_after is None or tries >= _TRIES or (left is not None and left < pause):
@@ -219,7 +224,7 @@ class _Stream:
         whole.sent = (whole.sent or 0) + (call.sent or 0)
 
 
-def _pause(refusal: UnavailableError) -> float:
+def _pause(refusal: UnavailableError | OverLimitError) -> float:
     return min(refusal.retry_after or _LONGEST_PAUSE, _LONGEST_PAUSE)
 
 

@@ -1,0 +1,45 @@
+"""The methods that a server was given, and calls of them that end by themselves."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import grpc
+
+ANSWERS_GARBAGE = {"/camgraph.v1.ExplanationService/ExplainStream"}  # of one item, with an error in its place
+
+
+@contextlib.contextmanager
+def registered_methods() -> Iterator[list[str]]:
+    """The full names of all methods that servers are given meanwhile."""
+    names: list[str] = []
+    make = grpc.aio.server
+
+    def server(*args: Any, **options: Any) -> grpc.aio.Server:
+        made = make(*args, **options)
+        add = made.add_generic_rpc_handlers
+
+        def noted(handlers: Any) -> None:
+            for handler in handlers:
+                names.extend(handler._method_handlers)  # gRPC has no public list
+            add(handlers)
+
+        made.add_generic_rpc_handlers = noted  # type: ignore[method-assign]
+        return made
+
+    with mock.patch.object(grpc.aio, "server", server):
+        yield names
+
+
+async def answer_to_garbage(
+    channel: grpc.aio.Channel, method: str, timeout: float, metadata: Any = ()
+) -> tuple[grpc.StatusCode, str]:
+    """What becomes of a call with a message that is none, so that no stream stays open."""
+    call = channel.stream_stream(method)(iter([b"\xff"]), timeout=timeout, metadata=metadata)
+    with contextlib.suppress(grpc.RpcError):
+        async for _ in call:
+            pass
+    return await call.code(), await call.details()
