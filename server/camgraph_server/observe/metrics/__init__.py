@@ -27,5 +27,5 @@ def metrics(address: str, state: State) -> list[Observer]:
     PlatformCollector(registry=registry)
     StateMetrics(registry, state)
     loop = LoopWatch(registry)
-    counting = [CallMetrics(registry), InferenceMetrics(registry), LiveCalls(registry), Drift(registry)]
+    counting = [CallMetrics(registry), InferenceMetrics(registry), LiveCalls(registry), Drift(registry, state.models)]
     return [*counting, loop, MetricsPort(address, registry, loop.stall)]

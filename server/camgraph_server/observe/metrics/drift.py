@@ -6,7 +6,11 @@ maps become empty, constant, or cover everything. Shares of such maps over time 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from camgraph_core.request import Addressed
 from camgraph_core.result import Result
@@ -20,14 +24,17 @@ _MODEL = ("model", "version")
 _SHARES = tuple(twentieth / 20 for twentieth in range(21))
 
 
-class Drift(Observer):
+class Drift(Observer, Collector):
     """Counts the kinds of maps of each model and version.
 
     Args:
         registry: Gets the metrics.
+        models: Name, version and state of each model.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, models: Callable[[], Iterable[tuple[str, str, str]]]) -> None:
+        self._models = models
+        registry.register(self)
         self._maps = Counter(
             "camgraph_maps",
             "Maps that were explained: fine, empty (no cell is positive), constant, or nonfinite.",
@@ -49,6 +56,13 @@ class Drift(Observer):
             statistics = explanation.statistics
             self._maps.labels(*model, kind_of(statistics)).inc()
             self._positive.labels(*model).observe(statistics.positive_share)
+
+    def collect(self) -> Iterable[Metric]:
+        """Has the counts of each model begin at zero: an increase from nothing to one is none for Prometheus."""
+        for name, version, _ in self._models():
+            for kind in KINDS:
+                self._maps.labels(name, version, kind)
+        return ()
 
 
 def kind_of(statistics: MapStatistics) -> str:
