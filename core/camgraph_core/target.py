@@ -115,6 +115,17 @@ class Target:
         return cls.of_label(text, **options)
 
     @property
+    def said(self) -> str:
+        """How it was said, for messages: "class 281", "'tabby'", "rank 2", "the predicted class"."""
+        if isinstance(self.place, Direction):
+            return "direction"
+        if isinstance(self.selector, Rank):
+            return f"rank {self.selector.number}"
+        if self.selector is None:
+            return "the predicted class"
+        return f"class {self.selector}" if isinstance(self.selector, int) else repr(self.selector)
+
+    @property
     def mask(self) -> ByteArray | None:
         """The pixels of its mask, uint8 [H, W]; None without one."""
         return self.place.array if isinstance(self.place, Mask) else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from camgraph.v1.manifest_pb2 import Layer, Manifest
 from camgraph_core.errors import (
     InvalidInputError,
+    TargetError,
     UnknownLayerError,
     UnsupportedError,
     UsageError,
@@ -68,6 +69,7 @@ def make_plan(task: Task, request: Request, *, max_targets: int, has_photo: bool
             f"{len(wanted)} targets were asked for, but the limit is {max_targets}. Split the request."
         )
     slots, pairs = distinct_slots(wanted, task.slot)
+    _check_contrasts(wanted, pairs)
     chosen_method = get_method(request.method or manifest.default_method or "grad-cam")
     chosen_layers = tuple(find_layer(manifest, name) for name in request.layers) or tuple(
         manifest.layers[: manifest.branches or 1]
@@ -135,6 +137,15 @@ def find_layer(manifest: Manifest, name: str) -> Layer:
         f"The graph does not explain the layer {name!r}; it has {', '.join(close)}. "
         "Other layers are added at export, with --layer."
     )
+
+
+def _check_contrasts(targets: Iterable[Target], pairs: Iterable[SlotPair]) -> None:
+    for target, (slot, against) in zip(targets, pairs, strict=True):
+        if slot == against:
+            raise TargetError(
+                f"The target ({target.said}) is held against itself, and the difference is zero everywhere. "
+                "Name another class as its contrast."
+            )
 
 
 def _check_gradients(method: Method, layers: Iterable[Layer]) -> None:

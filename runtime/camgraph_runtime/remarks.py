@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from camgraph_core.explanation import Explanation
+from camgraph_core.result import ClassScore
 from camgraph_runtime.maps.cam import METHODS
 
 
@@ -20,8 +21,19 @@ def warnings_of(explanations: Sequence[Explanation]) -> list[str]:
         for explanation in explanations
         for warning in explanation.statistics.warnings()
     ]
+    found += [
+        f"{explanation.title}: the class is held against itself, so the map is zero everywhere."
+        for explanation in explanations
+        if explanation.contrast is not None and _is_same(explanation.target, explanation.contrast)
+    ]
     for explanation in explanations:
         if not METHODS[explanation.method].class_dependent and (explanation.contrast or explanation.negative):
             found.append(f"{explanation.method} does not depend on the class: contrast and sign have no effect.")
             break
     return found
+
+
+def _is_same(target: ClassScore, contrast: ClassScore) -> bool:
+    """Whether two targets that were said in different ways turned out to be one."""
+    same = (target.class_index, target.anchor, target.area) == (contrast.class_index, contrast.anchor, contrast.area)
+    return same and target.score == contrast.score

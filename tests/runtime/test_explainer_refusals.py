@@ -37,6 +37,11 @@ def test_images_of_different_sizes_are_no_batch() -> None:
         ({"targets": [Target.index(5)]}, TargetError, "indices 0 to 4"),
         ({"targets": [Target.of_label("tiger")]}, TargetError, "No class has the label"),
         ({"targets": [Target.index(0, contrast=Target.index(9))]}, TargetError, "no class 9"),
+        (
+            {"targets": [Target.of_label("cat", contrast=Target.index(0))]},
+            TargetError,
+            r"target \('cat'\) is held against itself",
+        ),
         ({"top_k": 6}, TargetError, "give 0 to 5"),
         ({"top_k": -1}, TargetError, "give 0 to 5"),
         ({"targets": [Target.index(0)] * 101}, InvalidInputError, "101 targets .* limit is 100"),

@@ -92,8 +92,9 @@ def _note_on_part(options: Input, guess: str) -> list[str]:
     missing = [name for name, value in values.items() if value is None]
     if options.based_on is not None or len(missing) in (0, len(values)):
         return []
-    left = " and ".join(missing)
-    return [f"Only a part of the input was stated: {left} were guessed as in the preset {guess!r}. State them as well."]
+    were, them = ("was", "it") if len(missing) == 1 else ("were", "them")
+    left = f"{' and '.join(missing)} {were} guessed as in the preset {guess!r}"
+    return [f"Only a part of the input was stated: {left}. State {them} as well."]
 
 
 def _guess(axis: int | None, channels: int, expected: Expected | None) -> str:

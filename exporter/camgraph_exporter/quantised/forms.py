@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import onnx_ir as ir
@@ -106,6 +107,21 @@ def quantisation_of(value: ir.Value) -> Quantisation | None:
         return _by_consumers(value)
     # A vector of scales belongs to an axis, which may have moved.
     return found if all(_is_scalar(scale) for scale in found.scales) else None
+
+
+def scale_and_zero_point(value: ir.Value) -> tuple[float, int] | None:
+    """Return the numbers by which an integer value stands for real ones, if the graph states one pair for all of it."""
+    if value.dtype not in SMALL_INTEGERS:
+        return None
+    found = quantisation_of(value)
+    stated = () if found is None else (*found.scales, found.zero_point)
+    arrays = [tensor.const_value.numpy() for tensor in stated if tensor is not None and tensor.const_value is not None]
+    if found is None or len(arrays) < len(found.scales) + (found.zero_point is not None):
+        return None
+    if not found.scales or any(array.size != 1 for array in arrays):
+        return None
+    scales = [float(array.item()) for array in arrays[: len(found.scales)]]
+    return found.factor * prod(scales), int(arrays[-1].item()) if found.zero_point is not None else 0
 
 
 def dequantised(value: ir.Value) -> ir.Value | None:

@@ -16,6 +16,7 @@ from camgraph_exporter.graph.dims import Dims
 from camgraph_exporter.layers.auto import last_map
 from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.prepare.prepare import PreparedModel
+from camgraph_exporter.quantised.forms import scale_and_zero_point
 from camgraph_exporter.score.one_number import OneNumber
 from camgraph_exporter.score.output_head import OutputHead
 from camgraph_exporter.score.score_shape import ScoreShape
@@ -70,6 +71,7 @@ class Score:
     def head(self) -> pb.Head:
         """Return the manifest's account of the head."""
         part = self.shown.part
+        integers = scale_and_zero_point(self.output)
         head = pb.Head(
             score_tensor=self.name,
             kind=self.kind,
@@ -78,6 +80,9 @@ class Score:
             output_scale=self.shown.scale if self.shown.scale != 1 else 0,
             output_is_ranked=self.shown.is_ranked,
             output_is_logarithm=self.shown.is_logarithm and self.kind != pb.HEAD_KIND_LOG_SOFTMAX,
+            output_quantization=(
+                None if integers is None else pb.OutputQuantization(scale=integers[0], zero_point=integers[1])
+            ),
         )
         head.MergeFrom(self.task.sizes(self.shape))
         return head

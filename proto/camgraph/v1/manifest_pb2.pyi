@@ -257,7 +257,7 @@ class Letterbox(_message.Message):
     def __init__(self, height: _Optional[int] = ..., width: _Optional[int] = ..., filter: _Optional[_Union[Filter, str]] = ..., fill: _Optional[int] = ...) -> None: ...
 
 class Head(_message.Message):
-    __slots__ = ("score_tensor", "kind", "num_classes", "single_logit", "output_name", "num_anchors", "embedding_size", "class_slice", "output_scale", "output_is_logarithm", "output_is_ranked")
+    __slots__ = ("score_tensor", "kind", "num_classes", "single_logit", "output_name", "num_anchors", "embedding_size", "class_slice", "output_scale", "output_is_logarithm", "output_is_ranked", "output_quantization")
     SCORE_TENSOR_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     NUM_CLASSES_FIELD_NUMBER: _ClassVar[int]
@@ -269,6 +269,7 @@ class Head(_message.Message):
     OUTPUT_SCALE_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_IS_LOGARITHM_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_IS_RANKED_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_QUANTIZATION_FIELD_NUMBER: _ClassVar[int]
     score_tensor: str
     kind: HeadKind
     num_classes: int
@@ -280,7 +281,16 @@ class Head(_message.Message):
     output_scale: float
     output_is_logarithm: bool
     output_is_ranked: bool
-    def __init__(self, score_tensor: _Optional[str] = ..., kind: _Optional[_Union[HeadKind, str]] = ..., num_classes: _Optional[int] = ..., single_logit: bool = ..., output_name: _Optional[str] = ..., num_anchors: _Optional[int] = ..., embedding_size: _Optional[int] = ..., class_slice: _Optional[_Union[ClassSlice, _Mapping]] = ..., output_scale: _Optional[float] = ..., output_is_logarithm: bool = ..., output_is_ranked: bool = ...) -> None: ...
+    output_quantization: OutputQuantization
+    def __init__(self, score_tensor: _Optional[str] = ..., kind: _Optional[_Union[HeadKind, str]] = ..., num_classes: _Optional[int] = ..., single_logit: bool = ..., output_name: _Optional[str] = ..., num_anchors: _Optional[int] = ..., embedding_size: _Optional[int] = ..., class_slice: _Optional[_Union[ClassSlice, _Mapping]] = ..., output_scale: _Optional[float] = ..., output_is_logarithm: bool = ..., output_is_ranked: bool = ..., output_quantization: _Optional[_Union[OutputQuantization, _Mapping]] = ...) -> None: ...
+
+class OutputQuantization(_message.Message):
+    __slots__ = ("scale", "zero_point")
+    SCALE_FIELD_NUMBER: _ClassVar[int]
+    ZERO_POINT_FIELD_NUMBER: _ClassVar[int]
+    scale: float
+    zero_point: int
+    def __init__(self, scale: _Optional[float] = ..., zero_point: _Optional[int] = ...) -> None: ...
 
 class ClassSlice(_message.Message):
     __slots__ = ("axis", "start")

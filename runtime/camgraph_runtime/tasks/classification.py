@@ -38,7 +38,7 @@ class ClassPredictions:
         self._indices = outputs[manifest.target.target_index_output]
         scores = outputs[manifest.target.target_score_output]
         self._known = {int(index): float(score) for index, score in zip(self._indices, scores, strict=False)}
-        output, head = outputs[manifest.head.output_name], manifest.head
+        output, head = task.head_output(outputs), manifest.head
         only_winner = not head.output_is_ranked and output.size == 1 < head.num_classes and not head.single_logit
         self._winner = int(output.item()) if only_winner else None
         unreadable = self._winner is not None or head.output_is_ranked

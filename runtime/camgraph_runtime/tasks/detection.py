@@ -64,7 +64,7 @@ class BoxPredictions:
         self._indices = outputs[tensors.target_index_output]
         self._anchors = outputs[tensors.anchor_index_output]
         self._scores = outputs[tensors.target_score_output]
-        output = outputs[manifest.head.output_name]
+        output = task.head_output(outputs)
         ranked = manifest.head.output_is_ranked
         self._values = None if ranked else read_boxes(output, manifest.head, self._known())
         self.warnings = [] if self._values else [task.unlisted(output, "a score for each box and class")]

@@ -14,6 +14,8 @@ from camgraph_core.types import AnyArray
 
 Float64Array: TypeAlias = NDArray[np.float64]
 
+_WIDTH = 1e-3  # how far from 0..1 probabilities may be: float16, and roundings of quantised ones
+
 
 @dataclass(frozen=True)
 class ClassValues:
@@ -35,9 +37,21 @@ def shows_scores(head: pb.Head) -> bool:
 
 
 def shown_probabilities(output: AnyArray, head: pb.Head) -> AnyArray:
-    """The probabilities that an output of any shape shows; of a single logit those of class 1."""
+    """The probabilities that an output of any shape shows; of a single logit those of class 1.
+
+    Raises:
+        InvalidGraphError: They lie outside 0..1.
+
+    """
     values = _unscaled(output, head)
-    return np.exp(values) if _is_logarithmic(head) else values
+    probabilities: AnyArray = np.exp(values) if _is_logarithmic(head) else values
+    lowest, highest = probabilities.min(initial=0), probabilities.max(initial=1)
+    if lowest < -_WIDTH or highest > 1 + _WIDTH:
+        raise InvalidGraphError(
+            f"The output {head.output_name!r} should show probabilities in 0..1, but has {lowest:g} to {highest:g}. "
+            "Export the model again, and say with --score and --head what its scores are."
+        )
+    return probabilities
 
 
 def log_odds(probabilities: AnyArray) -> AnyArray:

@@ -48,7 +48,7 @@ class ValuePredictions:
         self._indices = outputs[manifest.target.target_index_output]
         self._scores = outputs[manifest.target.target_score_output]
         self._single = manifest.head.single_logit
-        output, count = outputs[manifest.head.output_name], 1 if self._single else manifest.head.num_classes
+        output, count = task.head_output(outputs), 1 if self._single else manifest.head.num_classes
         self._values = output.astype(np.float64).ravel() if output.size == count else None
         wanted = "one number" if self._single else f"{count} numbers"
         self.warnings = [] if self._values is not None else [task.unlisted(output, wanted)]

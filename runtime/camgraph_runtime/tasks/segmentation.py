@@ -72,7 +72,7 @@ class PixelPredictions:
         self._indices = outputs[manifest.target.target_index_output]
         self._scores = outputs[manifest.target.target_score_output]
         height, width = self._masks[0].shape
-        output = outputs[manifest.head.output_name]
+        output = task.head_output(outputs)
         self._values = read_pixels(output, manifest, (height, width))
         wanted = f"{manifest.head.num_classes} classes of {height} x {width} pixels"
         self.warnings = [] if self._values else [task.unlisted(output, wanted)]

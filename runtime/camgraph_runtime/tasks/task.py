@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol, TypeAlias
 
+import numpy as np
+
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import TargetError, UnsupportedError
 from camgraph_core.frame import Frame
@@ -75,6 +77,15 @@ class Task(ABC):
     def prediction_outputs(self) -> list[str]:
         """Names of the outputs that predictions need."""
         return [self.manifest.head.output_name, *(getattr(self.manifest.target, field) for field in self.outputs)]
+
+    def head_output(self, outputs: Outputs) -> AnyArray:
+        """The trained model's own output for one image, as real numbers where it holds integers that stand for such."""
+        head = self.manifest.head
+        output = outputs[head.output_name]
+        if not head.HasField("output_quantization"):
+            return output
+        quantization = head.output_quantization
+        return (output.astype(np.float64) - quantization.zero_point) * quantization.scale
 
     def slot(self, target: Target) -> TargetSlot:
         """The slot of a target, its contrast and sign aside.
