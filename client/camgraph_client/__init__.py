@@ -10,6 +10,7 @@ from camgraph_core.lazy import lazy_names
 if TYPE_CHECKING:
     from camgraph_client.aio import AsyncClient, AsyncRemoteModel
     from camgraph_client.channel import Connection, Tls
+    from camgraph_client.course import Outcome
     from camgraph_client.sync import Client, RemoteModel
     from camgraph_core.errors import AbsentOutputError, DeadlineError, RemoteError, UnavailableError
     from camgraph_core.explanation import Explanation
@@ -28,6 +29,7 @@ _MODULE_OF = {
     "Explanation": "camgraph_core.explanation",
     "ModelDetails": "camgraph_wire.models",
     "ModelInfo": "camgraph_core.models",
+    "Outcome": "course",
     "RemoteError": "camgraph_core.errors",
     "RemoteModel": "sync",
     "Result": "camgraph_core.result",
@@ -46,6 +48,7 @@ __all__ = [
     "Explanation",
     "ModelDetails",
     "ModelInfo",
+    "Outcome",
     "RemoteError",
     "RemoteModel",
     "Result",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc
@@ -12,7 +12,9 @@ from google.protobuf.message import Message
 
 from camgraph_client.calls import Calls, Stub
 from camgraph_client.channel import Connection
+from camgraph_client.course import AHEAD, Asking, Outcome
 from camgraph_client.errors import error_from
+from camgraph_client.many_aio import AsyncMany
 from camgraph_client.sending import encoded, result_of
 from camgraph_core.explains import Explains
 from camgraph_core.painter import ImageSource
@@ -67,6 +69,10 @@ class AsyncClient(Calls):
         except grpc.aio.AioRpcError as error:
             raise error_from(error, self.connection.address, self.connection.timeout) from error
 
+    def stream(self, asking: Asking, ahead: int) -> AsyncMany:
+        """Explains many images; see `AsyncRemoteModel.explain_many`."""
+        return AsyncMany(self._stub.ExplainStream, self.connection, asking, ahead)
+
     async def close(self) -> None:
         """Closes the connection; calls in flight are cancelled."""
         await self._channel.close()
@@ -83,6 +89,36 @@ class AsyncRemoteModel(Explains[Awaitable["Result"]]):
 
     def __init__(self, client: AsyncClient, name: str, version: str) -> None:
         self._client, self._name, self._version = client, name, version
+
+    def explain_many(
+        self, images: Iterable[ImageSource] | AsyncIterable[ImageSource], *, ahead: int = AHEAD, **options: Any
+    ) -> AsyncGenerator[Outcome]:
+        """Explains many images over one stream: while answers are read, the next images are sent and worked on.
+
+        ::
+
+            async for outcome in model.explain_many(frames, outputs=["overlay-jpeg"]):
+                show(outcome.result.explanations[0].overlay_jpeg)
+
+        Outcomes come in the order of the images, one each. What is wrong with one image is its outcome's ``error``,
+        and the others go on. An iterable that is not asynchronous is read on a thread, and what it raises is raised
+        here after the outcomes before it. Every image may take `Connection.timeout` seconds on the server, from when
+        that has read it. Where the stream breaks, as the server stops or the connection fails, it is opened again, and
+        what has no answer is sent again: `Connection.attempts` times in a row without an answer between.
+
+        Args:
+            images: Sources of images, as `explain` takes them, from any iterable or asynchronous iterable; they may
+                never end.
+            ahead: Images that are read before the first of them has an outcome.
+            options: Keywords of `explain`, the same for each image.
+
+        Raises:
+            UsageError: A keyword cannot be used, for any image.
+            RemoteError: The stream failed.
+
+        """
+        asking = Asking(self._name, self._version, options, self._client.connection.timeout)
+        return self._client.stream(asking, ahead).outcomes(images)
 
     async def close(self) -> None:
         """Closes the client."""

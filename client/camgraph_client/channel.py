@@ -101,4 +101,9 @@ def _service_config(attempts: int) -> dict[str, Any]:
         "backoffMultiplier": 2,
         "retryableStatusCodes": ["UNAVAILABLE"],
     }
-    return {"methodConfig": [{"name": [{"service": _SERVICE}], "retryPolicy": policy}]}
+    return {
+        "methodConfig": [
+            {"name": [{"service": _SERVICE}], "retryPolicy": policy},
+            {"name": [{"service": _SERVICE, "method": "ExplainStream"}]},  # opened again by whoever knows what is open
+        ]
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import grpc
@@ -10,7 +10,9 @@ from google.protobuf.message import Message
 
 from camgraph_client.calls import Calls, Stub
 from camgraph_client.channel import Connection
+from camgraph_client.course import AHEAD, Asking, Outcome
 from camgraph_client.errors import error_from
+from camgraph_client.many import Many
 from camgraph_client.sending import encoded, result_of
 from camgraph_core.explains import Explains
 from camgraph_core.painter import ImageSource
@@ -65,6 +67,10 @@ class Client(Calls):
         except grpc.RpcError as error:
             raise error_from(error, self.connection.address, self.connection.timeout) from error
 
+    def stream(self, asking: Asking, ahead: int) -> Many:
+        """Explains many images; see `RemoteModel.explain_many`."""
+        return Many(self._stub.ExplainStream, self.connection, asking, ahead)
+
     def close(self) -> None:
         """Closes the connection; calls in flight are cancelled."""
         self._channel.close()
@@ -81,6 +87,35 @@ class RemoteModel(Explains["Result"]):
 
     def __init__(self, client: Client, name: str, version: str) -> None:
         self._client, self._name, self._version = client, name, version
+
+    def explain_many(self, images: Iterable[ImageSource], *, ahead: int = AHEAD, **options: Any) -> Iterator[Outcome]:
+        """Explains many images over one stream: while answers are read, the next images are sent and worked on.
+
+        ::
+
+            paths = sorted(Path("photos").glob("*.jpg"))
+            for path, outcome in zip(paths, model.explain_many(paths, outputs=["overlay-jpeg"])):
+                if outcome.error is None:
+                    path.with_suffix(".cam.jpg").write_bytes(outcome.result.explanations[0].overlay_jpeg)
+
+        Outcomes come in the order of the images, one each. What is wrong with one image is its outcome's ``error``,
+        and the others go on. The iterable is read on a thread of its own, and what it raises is raised here after the
+        outcomes before it. Every image may take `Connection.timeout` seconds on the server, from when that has read
+        it. Where the stream breaks, as the server stops or the connection fails, it is opened again, and what has no
+        answer is sent again: `Connection.attempts` times in a row without an answer between.
+
+        Args:
+            images: Sources of images, as `explain` takes them; they may never end.
+            ahead: Images that are read before the first of them has an outcome.
+            options: Keywords of `explain`, the same for each image.
+
+        Raises:
+            UsageError: A keyword cannot be used, for any image.
+            RemoteError: The stream failed.
+
+        """
+        asking = Asking(self._name, self._version, options, self._client.connection.timeout)
+        return self._client.stream(asking, ahead).outcomes(images)
 
     def close(self) -> None:
         """Closes the client."""

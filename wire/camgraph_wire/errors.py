@@ -113,11 +113,13 @@ def error_from_details(details: bytes) -> CamgraphError | None:
     from google.protobuf.message import DecodeError  # noqa: PLC0415 - only where a call fails
     from google.rpc import error_details_pb2, status_pb2  # noqa: PLC0415 - only where a call fails
 
-    info = error_details_pb2.ErrorInfo()
+    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
     try:
         status = status_pb2.Status.FromString(details)
         is_ours = any(detail.Unpack(info) and info.domain == DOMAIN for detail in status.details)
+        has_delay = any(detail.Unpack(retry) for detail in status.details)
     except DecodeError:
         return None
-    kind = _ERROR_OF.get(info.reason) if is_ours else None
-    return kind(status.message) if kind is not None else None
+    if not is_ours or info.reason not in _ERROR_OF:
+        return None
+    return error_named(info.reason, status.message, retry.retry_delay.ToMilliseconds() / 1e3 if has_delay else None)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,6 @@ from camgraph_core.errors import (
     UnsupportedError,
     UsageError,
 )
-from camgraph_core.explains import Explains
 from camgraph_core.request import Window
 from camgraph_core.result import Result
 from camgraph_runtime import Explainer, Target
@@ -221,13 +221,14 @@ def _source(where: ServerOptions, options: dict[str, Any]) -> Explainer | Remote
 
 
 def _explain_all(
-    images: Sequence[Path], source: Explains[Result], asked: dict[str, Any], output: Path, *, with_regions: bool
+    images: Sequence[Path], source: Explainer | RemoteModel, asked: dict[str, Any], output: Path, *, with_regions: bool
 ) -> list[str]:
     """Explains image by image; returns the problems of those that failed."""
     console, problems = Console(), []
-    for path, name in zip(_with_progress(images), unique_names(images), strict=True):
+    answers = _answers(images, source, asked)
+    for path, name, answer in zip(_with_progress(images), unique_names(images), answers, strict=True):
         try:
-            result = source.explain(path, **asked)
+            result = answer()
             files = write_pictures(result, name, output, path.name)
         except _FATAL:
             raise
@@ -236,6 +237,17 @@ def _explain_all(
         else:
             print_report(console, str(path), result, files, with_regions=with_regions)
     return problems
+
+
+def _answers(
+    images: Sequence[Path], source: Explainer | RemoteModel, asked: dict[str, Any]
+) -> Iterator[Callable[[], Result]]:
+    """For each image what gives its result, or raises; a server works on the next ones while one is drawn here."""
+    if isinstance(source, Explainer) or len(images) == 1:
+        yield from (partial(source.explain, image, **asked) for image in images)
+    else:
+        for outcome in source.explain_many(images, **asked):
+            yield partial(getattr, outcome, "result")
 
 
 def _with_progress(images: Sequence[Path]) -> Iterator[Path]:
