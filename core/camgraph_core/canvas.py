@@ -10,6 +10,7 @@ from camgraph_core.errors import AbsentOutputError
 from camgraph_core.frame import Frame, Size, fitted, of_shrunk_photo
 from camgraph_core.outputs import NO_PHOTO
 from camgraph_core.painter import Painter
+from camgraph_core.scaled import ScaledPhoto
 from camgraph_core.style import Style
 from camgraph_core.types import ByteArray
 
@@ -23,6 +24,7 @@ class Canvas:
         style: How the request wants pictures.
         read_photo: Gives the upright photo, uint8 [H, W, 3], RGB; None where a tensor was given.
         load_painter: Gives what draws; called when something is drawn.
+        scaled: The photo at a fraction of its size, of which small pictures are drawn, where it was decoded so.
 
     """
 
@@ -30,6 +32,7 @@ class Canvas:
     style: Style
     read_photo: Callable[[], ByteArray] | None
     load_painter: Callable[[], Painter]
+    scaled: ScaledPhoto | None = None
     _last: list[ByteArray] = field(default_factory=list, init=False, repr=False)
 
     def __getstate__(self) -> dict[str, object]:
@@ -62,10 +65,15 @@ class Canvas:
             AbsentOutputError: A tensor was given.
 
         """
-        if self.photo is None:
-            raise AbsentOutputError(NO_PHOTO)
         last = self._last[:1]
         if not last or last[0].shape[:2] != size:
-            last = [self.painter.shrunk(self.photo, size)]
+            last = [self._shrunk(size)]
             self._last[:] = last
         return last[0]
+
+    def _shrunk(self, size: Size) -> ByteArray:
+        if self.scaled is not None and self.scaled.serves(size):
+            return self.painter.shrunk(self.scaled.pixels, size, self.scaled.area)
+        if self.photo is None:
+            raise AbsentOutputError(NO_PHOTO)
+        return self.painter.shrunk(self.photo, size)

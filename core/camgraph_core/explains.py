@@ -27,6 +27,7 @@ class Explains(ABC, Generic[R]):
         *,
         tensor: AnyArray | None = None,
         window: Window | None = None,
+        scaled_decoding: bool = False,
         targets: Sequence[Target] = (),
         top_k: int = 0,
         method: str | None = None,
@@ -49,6 +50,8 @@ class Explains(ABC, Generic[R]):
             tensor: Instead of an image, a ready input tensor of shape [1, ...], as the manifest's input says.
             window: The values of the image that become 0 and 255, where it is not of 8 bits; see docs/inputs.md for
                 what is done without.
+            scaled_decoding: Decodes a large JPEG at 1/2, 1/4 or 1/8 of its size, as far as the network's input and
+                ``max_side`` of the pictures allow: cheaper, and scores and maps move a little, see docs/inputs.md.
             targets: What to explain. An embedding model needs at least one.
             top_k: Also explains the k best classes, after ``targets``; with neither, the best class.
             method: CAM method, see docs/methods.md; by default the manifest's.
@@ -93,6 +96,7 @@ class Explains(ABC, Generic[R]):
                 hot_from=hot_from,
             ),
             window=window,
+            scaled_decoding=scaled_decoding,
             request_id=request_id,
         )
         check_subject(image, tensor, window)

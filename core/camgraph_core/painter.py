@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from camgraph_core.frame import Size
     from camgraph_core.request import Window
     from camgraph_core.result import Result
+    from camgraph_core.scaled import Area
     from camgraph_core.tiles import TiledMap
     from camgraph_core.types import ByteArray
 
@@ -36,8 +37,8 @@ class Painter(Protocol):
     def read_photo(self, source: bytes, window: Window | None = None, /) -> ByteArray:
         """The pixels of an encoded image for people: upright, uint8 [H, W, 3], RGB."""
 
-    def shrunk(self, photo: ByteArray, size: Size, /) -> ByteArray:
-        """The photo at a smaller size."""
+    def shrunk(self, photo: ByteArray, size: Size, area: Area | None = None, /) -> ByteArray:
+        """The photo, or an area of these pixels, at a smaller size."""
 
     def overlay(self, photo: ByteArray, heatmap: TiledMap, *, colormap: str, image_weight: float) -> ByteArray:
         """The heatmap's colours mixed into the photo, uint8 [H, W, 3], RGB."""

@@ -17,6 +17,7 @@ from camgraph_core.explains import Explains, check_subject
 from camgraph_core.painter import ImageSource
 from camgraph_core.request import Request, Window
 from camgraph_core.result import Result, Timings
+from camgraph_core.scaled import ScaledPhoto
 from camgraph_core.style import Style
 from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.explanations import explanations_of
@@ -28,6 +29,7 @@ from camgraph_runtime.painter import load_painter
 from camgraph_runtime.plan import Plan, make_plan, make_prediction_plan
 from camgraph_runtime.preprocess import Frame, Preprocessor
 from camgraph_runtime.preprocess.layout import spatial_size
+from camgraph_runtime.preprocess.scaling import smallest_photo
 from camgraph_runtime.preprocess.tensor import one_image
 from camgraph_runtime.remarks import warnings_of
 from camgraph_runtime.run.batch import Batching, fill_up, portions
@@ -154,8 +156,12 @@ class Explainer(Explains[Result]):
         """
         return make_plan(self.task, request, max_targets=self.limits.max_targets, has_photo=has_photo)
 
-    def prepare(self, image: ImageSource, window: Window | None = None) -> NetworkInput:
+    def prepare(self, image: ImageSource, request: Request | None = None) -> NetworkInput:
         """Decodes a photo and makes it ready for the network.
+
+        Args:
+            image: As for `explain`.
+            request: What is asked; its window and `Request.scaled_decoding` say how the image is read.
 
         Raises:
             InvalidInputError: The image cannot be used.
@@ -164,7 +170,9 @@ class Explainer(Explains[Result]):
 
         """
         started = time.perf_counter()
-        picture = self._preprocessor.read(cast("Any", image), window)  # it knows which images are of Pillow
+        request = request or Request()
+        smallest = partial(smallest_photo, request) if request.scaled_decoding else None
+        picture = self._preprocessor.read(cast("Any", image), request.window, smallest)  # it knows images of Pillow
         decoded = time.perf_counter()
         prepared = self._preprocessor.prepare(picture)
         done = time.perf_counter()
@@ -246,7 +254,7 @@ class Explainer(Explains[Result]):
 
     def _run(self, plan: Plan, image: ImageSource | None, tensor: AnyArray | None) -> Result:
         started = time.perf_counter()
-        network_input = self.accept(tensor) if image is None else self.prepare(image, plan.request.window)
+        network_input = self.accept(tensor) if image is None else self.prepare(image, plan.request)
         plan = self.fit(plan, network_input)
         [inference] = self.infer([network_input], [plan])
         result = self.finish(plan, network_input, inference)
@@ -296,8 +304,11 @@ def _kind(network_input: NetworkInput, plan: Plan) -> Hashable:
 def _canvas(network_input: NetworkInput, style: Style) -> Canvas:
     if network_input.prepared is None:
         return Canvas(network_input.frame, style, None, load_painter)
-    photo = network_input.prepared.photo
-    return Canvas(network_input.frame, style, partial(_as_it_is, photo), load_painter)
+    photo, original = network_input.prepared.photo, network_input.prepared.original
+    if original is None:
+        return Canvas(network_input.frame, style, partial(_as_it_is, photo), load_painter)
+    scaled = ScaledPhoto(photo, original.area)
+    return Canvas(network_input.frame, style, original.read_photo, load_painter, scaled)
 
 
 def _as_it_is(photo: ByteArray) -> ByteArray:

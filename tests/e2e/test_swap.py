@@ -20,6 +20,7 @@ from camgraph_core.png import encode_png
 from camgraph_core.result import Result
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.maps.cam import METHODS
+from camgraph_runtime.pictures.jpeg import encode_jpeg
 from camgraph_runtime.pictures.overlay import overlay
 from camgraph_runtime.preprocess import decode
 from support.compare import assert_same
@@ -31,6 +32,7 @@ PLAIN = [name for name, row in OUTPUTS.items() if not row.needs_guided]
 OF_A_TENSOR = [name for name in PLAIN if not OUTPUTS[name].needs_photo]
 TENSOR = np.random.default_rng(3).normal(size=(1, 3, 16, 16)).astype(np.float32)
 PHOTO = png(48, 40, seed=5)
+LARGE = encode_jpeg(photo(301, 419))
 
 CASES: dict[str, dict[str, Any]] = {
     "nothing but an image": {},
@@ -49,6 +51,8 @@ CASES: dict[str, dict[str, Any]] = {
     "other colours": {"outputs": PLAIN, "colormap": "turbo", "image_weight": 0.2, "jpeg_quality": 30, "png_level": 9},
     "small": {"outputs": list(OUTPUTS), "method": "guided-grad-cam", "max_side": 17, "top_k": 2},
     "smaller than the photo is not larger": {"outputs": PLAIN, "max_side": 4000},
+    "a fraction of a JPEG": {"image": LARGE, "scaled_decoding": True, "max_side": 70, "outputs": PLAIN},
+    "a JPEG in full, as a picture of its size needs it": {"image": LARGE, "scaled_decoding": True, "outputs": PLAIN},
     "no predictions": {"num_predictions": 0, "request_id": "r"},
     "a tensor": {"image": None, "tensor": TENSOR, "outputs": OF_A_TENSOR, "top_k": 2},
     "a small map of a tensor": {"image": None, "tensor": TENSOR, "outputs": OF_A_TENSOR, "max_side": 5},

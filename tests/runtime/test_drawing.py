@@ -17,6 +17,7 @@ from camgraph_core.frame import Axis, Frame, fitted, of_shrunk_photo
 from camgraph_core.guided_picture import guided_picture
 from camgraph_core.laid import LaidMap
 from camgraph_core.png import encode_png
+from camgraph_core.scaled import Area, Span
 from camgraph_runtime import Explainer, Result, Threads
 from camgraph_runtime.pictures.jpeg import encode_jpeg
 from camgraph_runtime.pictures.overlay import heatmap_to_gray
@@ -56,6 +57,18 @@ def test_a_shrunk_photo_has_the_means_of_its_areas() -> None:
     means = photo.reshape(6, 2, 10, 2, 3).mean(axis=(1, 3))
     assert np.abs(shrunk(photo, (6, 10)) - means).max() <= 0.5
     assert shrunk(photo, (12, 20)) is photo
+
+
+@given(st.integers(2, 40), st.integers(1, 20), st.integers(0, 7), st.integers(0, 7))
+@settings(deadline=None)
+def test_a_shrunk_area_has_its_means(have: int, want: int, before: int, after: int) -> None:
+    """Against sums over sixteenths of a pixel, on one axis of the photo."""
+    photo = np.random.default_rng(have).integers(0, 256, (have, 1, 3), np.uint8)
+    span = Span(before / 16, have - (before + after) / 16)
+    want = min(want, int(span.length))
+    fine = np.repeat(photo[:, 0].astype(float), 16 * want, axis=0)[before * want : (have * 16 - after) * want]
+    means = fine.reshape(want, -1, 3).mean(axis=1)
+    assert np.abs(shrunk(photo, (want, 1), Area(span, Span(0, 1)))[:, 0] - means).max() <= 0.5 + 1e-4
 
 
 def test_a_shrunk_mask_has_what_lies_half_inside() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.scaled import Area, Span
 from camgraph_runtime.preprocess import resample
 from camgraph_runtime.preprocess.geometry import apply_steps
 from camgraph_runtime.preprocess.resample import Part, resize_part
@@ -63,6 +64,22 @@ def test_a_part_is_that_of_the_whole(
 
 
 @pytest.mark.parametrize("filter_", FILTERS)
+@settings(max_examples=30, deadline=None)
+@given(
+    have=st.tuples(SIDE, SIDE), want=st.tuples(SIDE, SIDE), eighths=st.lists(st.integers(0, 7), min_size=4, max_size=4)
+)
+def test_an_area_is_the_box_of_pillow(
+    filter_: int, have: tuple[int, int], want: tuple[int, int], eighths: list[int]
+) -> None:
+    top, left, bottom, right = (number / 16 for number in eighths)
+    area = Area(Span(top, have[0] - top - bottom), Span(left, have[1] - left - right))
+    pixels = photo(*have, "colour")
+    wide = Image.fromarray(pixels).resize((want[1], have[0]), FILTERS[filter_], (left, 0, have[1] - right, have[0]))
+    wanted = wide.resize(want[::-1], FILTERS[filter_], (0, top, want[1], have[0] - bottom))
+    np.testing.assert_array_equal(resize_part(pixels, want, filter_, Part.whole(want), area), np.asarray(wanted))
+
+
+@pytest.mark.parametrize("filter_", FILTERS)
 @pytest.mark.parametrize("size", [(1024, 1280), (3000, 4000), (40, 3000), (257, 255), (97, 61)])
 def test_the_crop_of_a_photo_is_that_of_the_photo_resized_at_once(size: tuple[int, int], filter_: int) -> None:
     steps = [
@@ -89,5 +106,5 @@ def test_a_turned_view_need_not_be_copied_first(turn: object) -> None:
 
 def test_rows_that_are_not_wanted_are_not_read() -> None:
     """Of a photo twice as high as wide, the square in the middle needs little more than half of the rows."""
-    read = resample._rows_read(2000, 512, slice(144, 368))
+    read = resample._rows_read(2000, 512, slice(144, 368), Span(0, 2000))
     assert read.stop - read.start < 1000

@@ -66,6 +66,7 @@ def request_from(message: pb.ExplainRequest) -> Addressed:
         outputs=[OUTPUTS.name(kind, "heatmap") for kind in message.outputs],
         style=_style_from(message),
         window=(window.low, window.high) if message.image.HasField("window") else None,
+        scaled_decoding=message.image.scaled_decoding,
         request_id=message.request_id,
     )
     return Addressed(
@@ -78,10 +79,8 @@ def request_from(message: pb.ExplainRequest) -> Addressed:
 
 
 def _image_message(data: bytes, request: Request) -> pb.EncodedImage:
-    if request.window is None:
-        return pb.EncodedImage(data=data)
-    low, high = request.window
-    return pb.EncodedImage(data=data, window=pb.Window(low=low, high=high))
+    window = None if request.window is None else pb.Window(low=request.window[0], high=request.window[1])
+    return pb.EncodedImage(data=data, window=window, scaled_decoding=request.scaled_decoding)
 
 
 def _style_message(style: Style) -> pb.OverlayOptions:

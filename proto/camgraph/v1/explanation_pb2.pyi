@@ -103,12 +103,14 @@ class ExplainRequest(_message.Message):
     def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., image: _Optional[_Union[EncodedImage, _Mapping]] = ..., tensor: _Optional[_Union[Tensor, _Mapping]] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., top_k: _Optional[int] = ..., method: _Optional[str] = ..., layers: _Optional[_Iterable[str]] = ..., profile: _Optional[_Union[Profile, str]] = ..., outputs: _Optional[_Iterable[_Union[OutputKind, str]]] = ..., overlay: _Optional[_Union[OverlayOptions, _Mapping]] = ..., num_predictions: _Optional[int] = ..., request_id: _Optional[str] = ..., max_side: _Optional[int] = ...) -> None: ...
 
 class EncodedImage(_message.Message):
-    __slots__ = ("data", "window")
+    __slots__ = ("data", "window", "scaled_decoding")
     DATA_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
+    SCALED_DECODING_FIELD_NUMBER: _ClassVar[int]
     data: bytes
     window: Window
-    def __init__(self, data: _Optional[bytes] = ..., window: _Optional[_Union[Window, _Mapping]] = ...) -> None: ...
+    scaled_decoding: bool
+    def __init__(self, data: _Optional[bytes] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., scaled_decoding: bool = ...) -> None: ...
 
 class Window(_message.Message):
     __slots__ = ("low", "high")

@@ -74,9 +74,9 @@ def result_panel(result: Result, *, name: str = "photo") -> ByteArray:
 
     """
     canvas = result.canvas
-    if canvas.photo is None:
+    if canvas.read_photo is None:
         raise AbsentOutputError("A panel needs the photo; a result from a tensor has none.")
-    height, width = canvas.photo.shape[:2]
+    height, width = canvas.frame.photo_size
     tiles = [Tile(canvas.photo_of(canvas.size(_LARGEST)), name, f"{width} x {height} px")]
     for explanation in result.explanations:
         picture = explanation.overlay(max_side=_LARGEST)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -15,10 +16,12 @@ from camgraph_core.request import Window
 from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.preprocess.decode import decode
 from camgraph_runtime.preprocess.geometry import Geometry, plan_geometry
+from camgraph_runtime.preprocess.jpeg import is_plain_jpeg
 from camgraph_runtime.preprocess.layout import spatial_axes
 from camgraph_runtime.preprocess.mask import decode_mask
 from camgraph_runtime.preprocess.opening import Encoded, ImageSource, open_image
-from camgraph_runtime.preprocess.picture import Picture, read_picture
+from camgraph_runtime.preprocess.picture import Original, Picture, read_picture
+from camgraph_runtime.preprocess.scaling import area_of, fraction_of
 from camgraph_runtime.preprocess.tensor import check_spec, to_tensor
 
 __all__ = ["Frame", "ImageSource", "Picture", "PreparedPhoto", "Preprocessor", "Window", "decode", "decode_mask"]
@@ -32,8 +35,9 @@ class PreparedPhoto:
         tensor: The network's input, [1, ...].
         network_image: The picture that the tensor was made of, uint8 [h_in, w_in, 3], RGB.
         frame: Where the photo lies in it.
-        photo: The upright photo, uint8 [H, W, 3], RGB.
+        photo: The upright photo, uint8 [H, W, 3], RGB; where it was decoded at a fraction of its size, that.
         remarks: What the user should know of the photo's values, one sentence each.
+        original: What ``photo`` is a fraction of; None if it is the whole photo.
 
     """
 
@@ -42,6 +46,7 @@ class PreparedPhoto:
     frame: Frame
     photo: ByteArray
     remarks: tuple[str, ...] = ()
+    original: Original | None = None
 
 
 class Preprocessor:
@@ -67,10 +72,18 @@ class Preprocessor:
         self._spec = spec
         self._max_pixels = max_pixels
 
-    def read(self, image: ImageSource, window: Window | None = None) -> Picture:
+    def read(
+        self, image: ImageSource, window: Window | None = None, smallest: Callable[[Size], Size] | None = None
+    ) -> Picture:
         """Decodes an image to the values that the network's channels take.
 
         Nothing is decoded of a picture whose size the spec cannot bring to the network's.
+
+        Args:
+            image: The image.
+            window: The values of the image that become 0 and 255.
+            smallest: Says for the photo's size at which size it is needed beside the network; a JPEG is then decoded at
+                a fraction of its size, if that is enough. By default every photo is decoded as large as it is.
 
         Raises:
             InvalidInputError: The image cannot be read or used, or has another number of channels.
@@ -80,6 +93,8 @@ class Preprocessor:
         opened = open_image(image, max_pixels=self._max_pixels)
         if isinstance(opened, Encoded):
             self._check_sizes(opened.possible_sizes)
+            if smallest is not None and opened.data is not None and is_plain_jpeg(opened.image):
+                return self._read_fraction(opened, opened.data, window, smallest)
         return read_picture(opened, self._spec, window)
 
     def prepare(self, picture: Picture | ByteArray) -> PreparedPhoto:
@@ -91,12 +106,25 @@ class Preprocessor:
         """
         if isinstance(picture, np.ndarray):
             picture = Picture(picture)
-        geometry = self._geometry((picture.pixels.shape[0], picture.pixels.shape[1]))
-        pixels = geometry.apply(picture.pixels)
+        geometry = self._geometry(picture.size)
+        pixels = geometry.apply(picture.pixels, picture.original.area if picture.original else None)
         tensor = to_tensor(pixels, self._spec)
+        network_image = replace(picture, pixels=pixels).photo
         return PreparedPhoto(
-            tensor, replace(picture, pixels=pixels).photo, geometry.frame, picture.photo, picture.remarks
+            tensor, network_image, geometry.frame, picture.photo, picture.remarks, original=picture.original
         )
+
+    def _read_fraction(
+        self, opened: Encoded, data: bytes, window: Window | None, smallest: Callable[[Size], Size]
+    ) -> Picture:
+        """A JPEG, at a fraction of its size where that is enough."""
+        [size] = opened.possible_sizes
+        fraction = fraction_of(size, self._geometry(size).needed, smallest(size))
+        picture = read_picture(opened, self._spec, window, fraction)
+        if picture.size == size:
+            return picture
+        again = partial(_read_photo, data, self._spec, window, self._max_pixels)
+        return replace(picture, original=Original(size, area_of(size, opened.orientation, fraction), again))
 
     def _geometry(self, size: Size) -> Geometry:
         """What the spec does to photos of a size."""
@@ -122,3 +150,7 @@ class Preprocessor:
                 f"but the network wants {want[1]} x {want[0]}. "
                 "Resize the photo, or export the model again with a resize rule."
             )
+
+
+def _read_photo(data: bytes, spec: pb.InputSpec, window: Window | None, max_pixels: int) -> ByteArray:
+    return read_picture(open_image(data, max_pixels=max_pixels), spec, window).photo

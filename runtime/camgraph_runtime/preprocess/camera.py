@@ -46,8 +46,10 @@ def upright(pixels: AnyArray, orientation: int) -> AnyArray:
     """A view of pixels [H, W] or [H, W, C] that undoes a turn of the camera, which EXIF numbers from 1 to 8."""
     if orientation in _SIDEWAYS:
         pixels = pixels.swapaxes(0, 1)
-    if orientation in _BACKWARDS_DOWN:
-        pixels = pixels[::-1]
-    if orientation in _BACKWARDS_ACROSS:
-        pixels = pixels[:, ::-1]
-    return pixels
+    down, across = mirrored_axes(orientation)
+    return pixels[:: -1 if down else 1, :: -1 if across else 1]
+
+
+def mirrored_axes(orientation: int) -> tuple[bool, bool]:
+    """Whether the rows and the columns of the upright picture run against those that are stored."""
+    return orientation in _BACKWARDS_DOWN, orientation in _BACKWARDS_ACROSS

@@ -11,8 +11,13 @@ import numpy as np
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidGraphError, InvalidInputError
 from camgraph_core.frame import Frame, Size
+from camgraph_core.scaled import Area
 from camgraph_core.types import AnyArray
 from camgraph_runtime.preprocess.resample import Part, resize_part
+
+# What a decoder leaves out must be finer than what the resize leaves out: with a factor of 1 two of eight photos got
+# another best class, with 2 none (`benchmarks/scaled_decoding.py`).
+_SPARE = 2
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,22 @@ class Geometry:
     frame: Frame
     actions: tuple[_Action, ...]
 
-    def apply(self, photo: AnyArray) -> AnyArray:
-        """The picture that the network sees, [h, w, C], of an upright photo [H, W, C], uint8 or float32."""
+    @property
+    def needed(self) -> Size:
+        """The smallest size of the photo's pixels that a first resize should start from."""
+        first = self.actions[0] if self.actions else None
+        if not isinstance(first, _Resize):
+            return self.frame.photo_size
+        return _SPARE * first.size[0], _SPARE * first.size[1]
+
+    def apply(self, photo: AnyArray, area: Area | None = None) -> AnyArray:
+        """The picture that the network sees, [h, w, C].
+
+        Args:
+            photo: The upright photo, uint8 or float32 [H, W, C].
+            area: Where the photo lies in these pixels, if they are a fraction of it; the first action is a resize then.
+
+        """
         pixels, rest = photo, self.actions
         while rest:
             action, *others = rest
@@ -58,11 +77,11 @@ class Geometry:
             if isinstance(action, _Place):
                 pixels = _place(pixels, action)
             elif isinstance(following, _Place):  # only what is placed is worked out
-                pixels = _place_resized(pixels, action, following)
+                pixels = _place_resized(pixels, action, following, area)
                 others = others[1:]
             else:
-                pixels = resize_part(pixels, action.size, action.filter_, Part.whole(action.size))
-            rest = tuple(others)
+                pixels = resize_part(pixels, action.size, action.filter_, Part.whole(action.size), area)
+            rest, area = tuple(others), None
         return pixels
 
 
@@ -159,8 +178,8 @@ def _place(pixels: AnyArray, place: _Place) -> AnyArray:
     return _placed((pixels.shape[0], pixels.shape[1]), place, lambda part: pixels[part.rows, part.columns])
 
 
-def _place_resized(pixels: AnyArray, resize: _Resize, place: _Place) -> AnyArray:
-    return _placed(resize.size, place, lambda part: resize_part(pixels, resize.size, resize.filter_, part))
+def _place_resized(pixels: AnyArray, resize: _Resize, place: _Place, area: Area | None) -> AnyArray:
+    return _placed(resize.size, place, lambda part: resize_part(pixels, resize.size, resize.filter_, part, area))
 
 
 def _placed(size: Size, place: _Place, take: Callable[[Part], AnyArray]) -> AnyArray:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError
+from camgraph_core.frame import Size
 from camgraph_core.request import Window
+from camgraph_core.scaled import Area
 from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.preprocess.decode import for_people, white_of
 from camgraph_runtime.preprocess.layout import channel_count
@@ -20,6 +23,22 @@ _GUESSED_DIVISOR = 255
 
 
 @dataclass(frozen=True)
+class Original:
+    """What a picture is a fraction of.
+
+    Attributes:
+        size: Height and width, upright.
+        area: Where it lies in the picture's pixels.
+        read_photo: Decodes all of it for people, uint8 [H, W, 3], RGB.
+
+    """
+
+    size: Size
+    area: Area
+    read_photo: Callable[[], ByteArray]
+
+
+@dataclass(frozen=True)
 class Picture:
     """An upright picture.
 
@@ -28,12 +47,19 @@ class Picture:
             channels it is the image's own.
         remarks: What the user should know, one sentence each.
         white: The value that people see as white, see `white_of`.
+        original: What the pixels are a fraction of; None if they are the picture's own.
 
     """
 
     pixels: AnyArray
     remarks: tuple[str, ...] = ()
     white: float = 255.0
+    original: Original | None = None
+
+    @property
+    def size(self) -> Size:
+        """Height and width of the picture."""
+        return (self.pixels.shape[0], self.pixels.shape[1]) if self.original is None else self.original.size
 
     @property
     def photo(self) -> ByteArray:
@@ -41,13 +67,14 @@ class Picture:
         return for_people(self.pixels, self.white)
 
 
-def read_picture(opened: Opened, spec: pb.InputSpec, window: Window | None = None) -> Picture:
+def read_picture(opened: Opened, spec: pb.InputSpec, window: Window | None = None, fraction: int = 1) -> Picture:
     """Reads an image for a network's input.
 
     Args:
         opened: The image.
         spec: The input: grey, colour, or the stored channels of the image.
         window: The values of the image that become 0 and 255.
+        fraction: What the sides are divided by when a JPEG is decoded: 1, 2, 4 or 8.
 
     Raises:
         InvalidInputError: The image cannot be read, or has another number of channels than the input.
@@ -56,8 +83,8 @@ def read_picture(opened: Opened, spec: pb.InputSpec, window: Window | None = Non
     """
     check_window(window)
     if spec.channel_order == pb.CHANNEL_ORDER_STORED:
-        return _stored(read_stored(opened), spec, window)
-    return _colour(read_colour(opened), window)
+        return _stored(read_stored(opened, fraction), spec, window)
+    return _colour(read_colour(opened, fraction), window)
 
 
 def _colour(pixels: AnyArray, window: Window | None) -> Picture:

@@ -21,10 +21,14 @@ TRANSPARENT = ("RGBA", "LA", "PA", "La", "RGBa")
 _PIXELS_PER_BAND = 1 << 17
 
 
-def read_stored(opened: Opened) -> AnyArray:
+def read_stored(opened: Opened, fraction: int = 1) -> AnyArray:
     """The pixels of an image as the file has them, upright: [H, W, C] of its own element type.
 
     EXIF rotation is applied, and a palette looked up. The array may be a view that is not contiguous.
+
+    Args:
+        opened: The image.
+        fraction: A JPEG is decoded with sides divided by this, rounded up, where its decoder can: 1, 2, 4 or 8.
 
     Raises:
         InvalidInputError: The image is damaged, or has values that are not finite.
@@ -32,10 +36,10 @@ def read_stored(opened: Opened) -> AnyArray:
     """
     if isinstance(opened, Stored):
         return _checked(opened.array)
-    return _checked(_decoded(opened, _bands, read_deep, keeps_grey=True))
+    return _checked(_decoded(opened, fraction, _bands, read_deep, keeps_grey=True))
 
 
-def read_colour(opened: Opened) -> AnyArray:
+def read_colour(opened: Opened, fraction: int = 1) -> AnyArray:
     """The pixels of an image as grey or colour, upright: [H, W, 1] of its own element type, or [H, W, C].
 
     As `read_stored`, but pictures of 8 bits become RGB, uint8 [H, W, 3]: grey and palette are converted, transparency
@@ -46,7 +50,7 @@ def read_colour(opened: Opened) -> AnyArray:
         if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 4:
             return _checked(array)
         opened = Encoded(Image.fromarray(np.ascontiguousarray(array), "RGBA"))
-    return _checked(_decoded(opened, _colours, read_deep_on_white, keeps_grey=False))
+    return _checked(_decoded(opened, fraction, _colours, read_deep_on_white, keeps_grey=False))
 
 
 def by_rows(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> AnyArray:
@@ -68,6 +72,7 @@ def by_rows(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -
 
 def _decoded(
     found: Encoded,
+    fraction: int,
     convert: Callable[[Image.Image], Image.Image],
     convert_deep: Callable[[bytes, Image.Image], AnyArray],
     *,
@@ -75,13 +80,15 @@ def _decoded(
 ) -> AnyArray:
     """The upright pixels, of a picture with 16 bits in each colour by `convert_deep`."""
     image = found.image
+    size = -(-image.height // fraction), -(-image.width // fraction)
     pixels = None
     try:
         if found.data is not None and is_deep(image):
             pixels = convert_deep(found.data, image)
         elif found.data is not None and is_plain_jpeg(image):
-            pixels = decode_jpeg(found.data, is_grey=keeps_grey and image.mode == "L")
-        if pixels is None or pixels.shape[:2] != (image.height, image.width):
+            least = size if fraction > 1 else (0, 0)
+            pixels = decode_jpeg(found.data, is_grey=keeps_grey and image.mode == "L", least=least)
+        if pixels is None or pixels.shape[:2] != size:
             pixels = by_rows(image, convert)
     except Exception as error:  # a decoder may raise anything on hostile bytes
         raise InvalidInputError(

@@ -110,7 +110,7 @@ def _memory(explainer: Explainer, addressed: Addressed, room: Room) -> int:
 
 def _network_input(explainer: Explainer, addressed: Addressed) -> NetworkInput:
     if addressed.image is not None:
-        return explainer.prepare(addressed.image, addressed.request.window)
+        return explainer.prepare(addressed.image, addressed.request)
     if addressed.tensor is None:
         raise InvalidInputError("The request has neither an image nor a tensor; set one of them.")
     return explainer.accept(addressed.tensor)
