@@ -10,10 +10,11 @@ PYTHON = $(shell scripts/find_python.sh)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
+CHAOS ?=
 # Programs around packages without types, of which it depends on the machine whether they are installed.
 UNTYPED := architectures.py operator_forms.py peers.py
 
-.PHONY: demo test floors lint proto pages bench clean help
+.PHONY: demo test floors lint proto pages bench chaos clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -54,6 +55,10 @@ pages: $(VENV)/.installed-dev
 # Explainable graph against plain forward pass; minutes.
 bench: $(VENV)/.installed-demo
 	$(BIN)/python benchmarks/export_vs_forward.py
+
+# Attacks on servers of their own, with limits; see `make chaos CHAOS=--help`.
+chaos: $(VENV)/.installed-dev
+	PYTHONPATH=tests $(BIN)/python -m chaos $(CHAOS)
 
 clean:
 	rm -rf $(VENV) demo-output build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -18,12 +18,13 @@ from camgraph_server.config import ServerConfig
 from camgraph_server.models.model import ModelState
 from camgraph_server.observe.log import log_event
 from camgraph_server.transport import explanation
+from camgraph_server.transport.connections import Endpoint
 from camgraph_server.transport.endpoint import bind
 
 _log = logging.getLogger("camgraph.lifecycle")
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
-_LAST_WORDS = 1.0  # seconds for what gRPC still has to say to clients after the last answer
+_LAST_WORDS = 0.2  # seconds for what health checks and refused calls are still told after the last answer
 _HARD_END = 1.0  # seconds that running work gets to stop after the grace
 
 
@@ -86,8 +87,11 @@ class Server:
         if not drained:
             log_event(_log, logging.WARNING, "grace is over, calls are cut off", calls=self.parts.gate.in_flight)
         if self._server is not None:
-            left = self.config.grace - (time.monotonic() - began)
-            await self._server.stop(max(_LAST_WORDS, left) if drained else 0)
+            if drained and self.address:
+                await asyncio.sleep(_LAST_WORDS)
+                left = self.config.grace - (time.monotonic() - began)
+                await Endpoint(self.address).close(max(_LAST_WORDS, left))
+            await self._server.stop(0)
         await asyncio.to_thread(self._close)
         await self.parts.observers.stop()
         await self.parts.security.stop()

@@ -53,6 +53,15 @@ def is_alive(pid: int) -> bool:
     return False
 
 
+def listeners(server: ServerProcess) -> int:
+    """Sockets that listen on the server's port."""
+    lines = [
+        line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text("ascii").splitlines()
+    ]
+    port = f":{int(server.address.rpartition(':')[2]):04X}"
+    return sum(line[1].endswith(port) and line[3] == "0A" for line in lines)
+
+
 async def until(condition) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():
@@ -79,18 +88,19 @@ async def test_a_killed_worker_fails_no_call_and_is_replaced(repository):
                 assert (await stub.Explain(request(), timeout=PATIENCE)).predictions
                 answered += 1
 
+        async def until_more() -> None:
+            seen = answered
+            await until(lambda: answered > seen + 20)
+
         async with clients(server.address, 8) as stubs, asyncio.TaskGroup() as group:
             for stub in stubs:
                 group.create_task(call(stub))
             for _ in range(2):
-                before = workers_of(server)
-                assert len(before) == 2
-                seen = answered
-                await until(lambda: answered > seen + 20)  # noqa: B023 - it is awaited here
-                os.kill(before[0], signal.SIGKILL)
-                await until(lambda: len(workers_of(server)) == 2 and before[0] not in workers_of(server))  # noqa: B023
-                seen = answered
-                await until(lambda: answered > seen + 20)  # noqa: B023 - it is awaited here
+                await until(lambda: listeners(server) == 2)
+                victim = workers_of(server)[0]
+                await until_more()
+                os.kill(victim, signal.SIGKILL)
+                await until_more()
             is_over.set()
         server.signal(signal.SIGTERM)
         code, log = await asyncio.to_thread(server.wait)

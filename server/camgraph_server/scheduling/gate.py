@@ -33,13 +33,19 @@ class Gate:
             return False
         return True
 
-    def __enter__(self) -> None:
+    def enter(self) -> None:
+        """Counts a call.
+
+        Raises:
+            UnavailableError: The gate is closed.
+        """
         if not self._open:
             raise UnavailableError("The server is stopping; send the request again.")
         self.in_flight += 1
         self._idle.clear()
 
-    def __exit__(self, *_: object) -> None:
+    def leave(self, _: object) -> None:
+        """Counts a call that is over; gRPC gives it as argument."""
         self.in_flight -= 1
         if self.in_flight == 0:
             self._idle.set()

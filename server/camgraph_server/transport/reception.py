@@ -99,7 +99,7 @@ class Reception(grpc.aio.ServerInterceptor):
 
     @contextlib.contextmanager
     def _admitted(self, method: str, rule: Rule, call: Call, context: Context) -> Iterator[None]:
-        """Finds out who calls, and counts the call while it lasts.
+        """Finds out who calls, and counts the call until it is over.
 
         Raises:
             UnauthenticatedError: It is not known who calls.
@@ -108,11 +108,11 @@ class Reception(grpc.aio.ServerInterceptor):
         """
         call.client = self._client(rule, context) or call.client
         CALLER.set(call.client)
-        with (
-            self._gate if rule.is_counted else contextlib.nullcontext(),
-            self._counted(method, rule, call),
-            self._limited(rule, call),
-        ):
+        if rule.is_counted:
+            self._gate.enter()
+            # When its status has been written, too. The class in the stubs is not the protocol that it means.
+            context.add_done_callback(self._gate.leave)  # type: ignore[arg-type]
+        with self._counted(method, rule, call), self._limited(rule, call):
             yield
 
     @contextlib.contextmanager
