@@ -24,7 +24,7 @@ def serve(config: ServerConfig) -> None:
         # The supervisor of several processes needs neither gRPC nor onnxruntime.
         from camgraph_server.serving import serve_here  # noqa: PLC0415 - see above
 
-        serve_here(config, _announce)
+        serve_here(config, lambda server: _announce(server.address))
     else:
         configure_logging(config.log_format, config.log_level)
         if not asyncio.run(_supervise(config)):

@@ -17,6 +17,7 @@ from camgraph_server.assembly import Assembly, Loader
 from camgraph_server.config import ServerConfig
 from camgraph_server.models.model import ModelState
 from camgraph_server.observe.log import log_event
+from camgraph_server.observe.metrics.port import MetricsPort
 from camgraph_server.transport import explanation
 from camgraph_server.transport.connections import Endpoint
 from camgraph_server.transport.endpoint import bind
@@ -47,6 +48,11 @@ class Server:
         self._server: grpc.aio.Server | None = None
         self.is_stuck = False
         """After a stop: a thread still runs, and would hold up the end of the process."""
+
+    @property
+    def metrics_address(self) -> str | None:
+        """Where it tells its metrics; None if it does not."""
+        return next((each.address for each in self.parts.observers if isinstance(each, MetricsPort)), None)
 
     async def start(self) -> None:
         """Binds, answers health checks with NOT_SERVING, loads the models, then reports what is SERVING.

@@ -16,12 +16,12 @@ from camgraph_server.lifecycle import Server
 from camgraph_server.observe.log import configure_logging
 
 
-def serve_here(config: ServerConfig, on_ready: Callable[[str], None]) -> None:
+def serve_here(config: ServerConfig, on_ready: Callable[[Server], None]) -> None:
     """Serves until SIGTERM or SIGINT. The process ends here if a thread still works.
 
     Args:
         config: The settings.
-        on_ready: Called with the address once every model is loaded.
+        on_ready: Called with the server once every model is loaded.
 
     Raises:
         UndrainedError: Some requests did not finish in time.
@@ -30,7 +30,7 @@ def serve_here(config: ServerConfig, on_ready: Callable[[str], None]) -> None:
     limit_blas_threads()
     configure_logging(config.log_format, config.log_level)
     server = Server(config)
-    drained = asyncio.run(server.run(on_ready))
+    drained = asyncio.run(server.run(lambda _: on_ready(server)))
     problem = None if drained else UndrainedError.after(config.grace)
     if server.is_stuck:
         _end_now(problem)

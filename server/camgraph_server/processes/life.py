@@ -22,6 +22,7 @@ class WorkerLife:
     Attributes:
         served: Seconds that it has been ready; None if it never was.
         problem: Why it could not start, in its own words.
+        metrics_address: Where it tells its metrics, once it is ready, if it does.
     """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -29,6 +30,7 @@ class WorkerLife:
         self._ready_since: float | None = None
         self.served: float | None = None
         self.problem: CamgraphError | None = None
+        self.metrics_address: str | None = None
 
     @classmethod
     async def begin(cls, config: ServerConfig) -> WorkerLife:
@@ -77,6 +79,7 @@ class WorkerLife:
                 self.problem = CamgraphError(report["problem"])
                 self.problem.exit_code = report["exit_code"]
             else:
+                self.metrics_address = report["metrics"]
                 self._ready_since = time.monotonic()
 
     async def end(self) -> None:

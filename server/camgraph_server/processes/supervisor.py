@@ -15,12 +15,14 @@ from camgraph_server.address import Address
 from camgraph_server.config import ServerConfig
 from camgraph_server.observe.log import log_event
 from camgraph_server.processes.life import WorkerLife
+from camgraph_server.processes.metrics import ProcessMetrics
 from camgraph_server.processes.port import HeldPort
 from camgraph_server.processes.restarts import Restarts
 
 _log = logging.getLogger("camgraph.supervisor")
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
+_ANY_LOCAL_PORT = "127.0.0.1:0"
 _HARD_END = 5.0  # seconds after the grace; a worker needs two of them at most
 
 
@@ -38,7 +40,9 @@ class Supervisor:
         self._config = config
         self._port = HeldPort(Address.parse(config.listen))
         self.address = self._port.address
-        self._of_worker = replace(config, listen=self.address, port_file=None)
+        self._metrics = None if config.metrics is None else ProcessMetrics(config.metrics, self._metrics_addresses)
+        metrics = None if config.metrics is None else _ANY_LOCAL_PORT
+        self._of_worker = replace(config, listen=self.address, port_file=None, metrics=metrics)
         self._workers: list[WorkerLife | None] = [None] * config.processes
         self._stop_asked = asyncio.Event()
         self._is_complete = asyncio.Event()
@@ -54,8 +58,11 @@ class Supervisor:
             True if every worker answered all that it had accepted.
 
         Raises:
+            BindError: The address of the metrics is taken or not allowed.
             CamgraphError: A worker cannot start; the others were stopped.
         """
+        if self._metrics is not None:
+            await self._metrics.start()
         loop = asyncio.get_running_loop()
         for number in _STOPS:
             loop.add_signal_handler(number, self._on_stop, number)
@@ -72,6 +79,8 @@ class Supervisor:
             announcing.cancel()
             self._tell_all(signal.SIGKILL)
             self._port.close()
+            if self._metrics is not None:
+                await self._metrics.stop()
         return self._drained
 
     async def _announce(self, on_ready: Callable[[str], None]) -> None:
@@ -93,6 +102,8 @@ class Supervisor:
                 self._drained &= worker.drained
                 return
             delay = restarts.delay_after(worker.served)
+            if self._metrics is not None:
+                self._metrics.restarts += 1
             self._check_hope(worker, restarts)
             log_event(
                 _log,
@@ -130,6 +141,9 @@ class Supervisor:
                 f"{worker.how_it_ended}. If that is SIGKILL, memory may be too small for --processes "
                 f"{self._config.processes}."
             )
+
+    def _metrics_addresses(self) -> list[str | None]:
+        return [each.metrics_address if each is not None and each.is_ready else None for each in self._workers]
 
     def _on_stop(self, number: signal.Signals) -> None:
         if self._stop_asked.is_set():

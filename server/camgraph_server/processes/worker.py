@@ -22,7 +22,7 @@ def main() -> None:
     config: ServerConfig = pickle.load(sys.stdin.buffer)  # from the supervisor, which started this process
     threading.Thread(target=_follow_supervisor, name="camgraph-supervised", daemon=True).start()
     try:
-        serve_here(config, lambda address: _report(reports, ready=address))
+        serve_here(config, lambda server: _report(reports, ready=server.address, metrics=server.metrics_address))
     except CamgraphError as error:
         _report(reports, problem=str(error), exit_code=error.exit_code)
         sys.exit(error.exit_code)

@@ -1,0 +1,74 @@
+"""The metrics of several processes on one port."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from urllib.request import urlopen
+
+import grpc
+from prometheus_client.parser import text_string_to_metric_families
+
+from camgraph.v1 import explanation_pb2 as pb
+from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
+from camgraph_client.channel import Connection
+from support.serving import PATIENCE, png, run_camgraph, server_process
+
+CALLS = 12
+
+
+def free_address() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return f"127.0.0.1:{found.getsockname()[1]}"
+
+
+def by_process(address: str, name: str) -> dict[str, float]:
+    """The sum of a metric's samples for each process; those of the whole have none."""
+    sums: dict[str, float] = {}
+    with urlopen(f"http://{address}/metrics", timeout=PATIENCE) as answer:
+        for family in text_string_to_metric_families(answer.read().decode()):
+            for sample in family.samples:
+                if sample.name == name:
+                    process = sample.labels.get("process", "")
+                    sums[process] = sums.get(process, 0) + sample.value
+    return sums
+
+
+async def call(address: str) -> None:
+    """A call on a connection of its own, so that the kernel chooses a worker."""
+    options = [*Connection(address).options(), ("grpc.use_local_subchannel_pool", 1)]
+    async with grpc.aio.insecure_channel(address, options) as channel:
+        image = pb.EncodedImage(data=png())
+        await ExplanationServiceStub(channel).Explain(pb.ExplainRequest(image=image), timeout=PATIENCE)
+
+
+async def test_the_numbers_of_all_processes_add_up(repository):
+    address = free_address()
+    with server_process(repository, "--processes", "2", "--metrics", address) as server:
+        for _ in range(CALLS):
+            await call(server.address)
+        handled = await asyncio.to_thread(by_process, address, "grpc_server_handled_total")
+        memory = await asyncio.to_thread(by_process, address, "process_resident_memory_bytes")
+        assert sum(handled.values()) == CALLS
+        assert set(handled) <= {"0", "1"}
+        assert set(memory) == {"0", "1", "supervisor"}
+        assert await asyncio.to_thread(by_process, address, "camgraph_processes") == {"": 2}
+        pid = server.process.pid
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:  # noqa: PTH123 - procfs
+            os.kill(int(children.read().split()[0]), signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE):
+            while await asyncio.to_thread(by_process, address, "camgraph_process_restarts_total") != {"": 1}:
+                await asyncio.sleep(0.05)
+            while await asyncio.to_thread(by_process, address, "camgraph_processes") != {"": 2}:
+                await asyncio.sleep(0.05)
+
+
+def test_a_port_that_is_taken(repository):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        arguments = ("--listen", "127.0.0.1:0", "--processes", "2", "--metrics", address)
+        result = run_camgraph("serve", "--model-repository", str(repository), *arguments)
+    assert result.returncode == 1
+    assert f"Cannot serve metrics on {address}" in result.stderr
