@@ -18,8 +18,9 @@ from camgraph_core.statistics import MapStatistics
 from camgraph_core.style import Style
 from camgraph_server.budget import Budget, Share
 from camgraph_server.call import STAGES, Call
-from camgraph_server.observe.metrics import MetricsPort, metrics
+from camgraph_server.observe.metrics.port import MetricsPort
 from camgraph_server.observe.metrics.state import State
+from camgraph_server.observe.metrics.together import metrics
 from camgraph_server.observe.observers import Observer, Observers
 from page_text import table
 

@@ -21,8 +21,8 @@ from camgraph_server.models.model import ModelState
 from camgraph_server.models.repository import ModelRepository
 from camgraph_server.models.trial import Trial
 from camgraph_server.observe.call_log import CallLog
-from camgraph_server.observe.metrics import metrics
 from camgraph_server.observe.metrics.state import State
+from camgraph_server.observe.metrics.together import metrics
 from camgraph_server.observe.observers import Observer, Observers
 from camgraph_server.scheduling.gate import Gate
 from camgraph_server.scheduling.scheduler import Scheduler

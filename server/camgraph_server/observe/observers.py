@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from camgraph_core.request import Addressed
-from camgraph_core.result import Result
 from camgraph_server.call import Call
 from camgraph_server.observe.log import log_event
+
+if TYPE_CHECKING:  # the supervisor of several processes watches, too, and stays small without NumPy
+    from camgraph_core.request import Addressed
+    from camgraph_core.result import Result
 
 _log = logging.getLogger("camgraph.observe")
 

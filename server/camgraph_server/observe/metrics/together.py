@@ -1,0 +1,31 @@
+"""All metrics of a server, put together."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
+
+from camgraph_server.observe.metrics.calls import CallMetrics
+from camgraph_server.observe.metrics.drift import Drift
+from camgraph_server.observe.metrics.inference import InferenceMetrics
+from camgraph_server.observe.metrics.live import LiveCalls
+from camgraph_server.observe.metrics.loop import LoopWatch
+from camgraph_server.observe.metrics.port import MetricsPort
+from camgraph_server.observe.metrics.state import State, StateMetrics
+from camgraph_server.observe.observers import Observer
+
+
+def metrics(address: str, state: State) -> list[Observer]:
+    """The observers that count calls, and the port that tells the numbers.
+
+    Args:
+        address: HOST:PORT of the port.
+        state: Where to look up what is not counted.
+    """
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # each would double the number of series, and nobody reads them
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    StateMetrics(registry, state)
+    loop = LoopWatch(registry)
+    counting = [CallMetrics(registry), InferenceMetrics(registry), LiveCalls(registry), Drift(registry, state.models)]
+    return [*counting, loop, MetricsPort(address, registry, loop.stall)]
