@@ -11,8 +11,17 @@ if TYPE_CHECKING:
     from camgraph_client.aio import AsyncClient, AsyncRemoteModel
     from camgraph_client.channel import Connection, Tls
     from camgraph_client.course import Outcome
+    from camgraph_client.credentials import Token
     from camgraph_client.sync import Client, RemoteModel
-    from camgraph_core.errors import AbsentOutputError, DeadlineError, RemoteError, UnavailableError
+    from camgraph_core.errors import (
+        AbsentOutputError,
+        DeadlineError,
+        ForbiddenError,
+        OverLimitError,
+        RemoteError,
+        UnauthenticatedError,
+        UnavailableError,
+    )
     from camgraph_core.explanation import Explanation
     from camgraph_core.models import ModelInfo
     from camgraph_core.result import Result
@@ -27,14 +36,18 @@ _MODULE_OF = {
     "Connection": "channel",
     "DeadlineError": "camgraph_core.errors",
     "Explanation": "camgraph_core.explanation",
+    "ForbiddenError": "camgraph_core.errors",
     "ModelDetails": "camgraph_wire.models",
     "ModelInfo": "camgraph_core.models",
     "Outcome": "course",
+    "OverLimitError": "camgraph_core.errors",
     "RemoteError": "camgraph_core.errors",
     "RemoteModel": "sync",
     "Result": "camgraph_core.result",
     "Target": "camgraph_core.target",
     "Tls": "channel",
+    "Token": "credentials",
+    "UnauthenticatedError": "camgraph_core.errors",
     "UnavailableError": "camgraph_core.errors",
 }
 
@@ -46,14 +59,18 @@ __all__ = [
     "Connection",
     "DeadlineError",
     "Explanation",
+    "ForbiddenError",
     "ModelDetails",
     "ModelInfo",
     "Outcome",
+    "OverLimitError",
     "RemoteError",
     "RemoteModel",
     "Result",
     "Target",
     "Tls",
+    "Token",
+    "UnauthenticatedError",
     "UnavailableError",
 ]
 

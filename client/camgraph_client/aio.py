@@ -15,6 +15,7 @@ from camgraph_client.channel import Connection
 from camgraph_client.course import AHEAD, Asking, Outcome
 from camgraph_client.errors import error_from
 from camgraph_client.many_aio import AsyncMany
+from camgraph_client.opening import open_aio_channel
 from camgraph_client.sending import encoded, result_of
 from camgraph_core.explains import Explains
 from camgraph_core.painter import ImageSource
@@ -49,7 +50,7 @@ class AsyncClient(Calls):
 
     def __init__(self, connection: Connection | str) -> None:
         self.connection = Connection(connection) if isinstance(connection, str) else connection
-        self._channel = _open(self.connection)
+        self._channel = open_aio_channel(self.connection)
         self._stub = Stub(self._channel)
 
     def model(self, name: str = "", version: str = "") -> AsyncRemoteModel:
@@ -136,10 +137,3 @@ class AsyncRemoteModel(Explains[Awaitable["Result"]]):
         sent = Addressed(request=request, image=data, tensor=tensor, model=self._name, version=self._version)
         message = await asyncio.to_thread(request_message, sent)
         return await self._client.send("Explain", message, lambda message: result_of(message, sent))
-
-
-def _open(connection: Connection) -> grpc.aio.Channel:
-    credentials = connection.credentials()
-    if credentials is None:
-        return grpc.aio.insecure_channel(connection.address, connection.options())
-    return grpc.aio.secure_channel(connection.address, credentials, connection.options())

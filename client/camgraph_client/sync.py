@@ -13,6 +13,7 @@ from camgraph_client.channel import Connection
 from camgraph_client.course import AHEAD, Asking, Outcome
 from camgraph_client.errors import error_from
 from camgraph_client.many import Many
+from camgraph_client.opening import open_channel
 from camgraph_client.sending import encoded, result_of
 from camgraph_core.explains import Explains
 from camgraph_core.painter import ImageSource
@@ -47,7 +48,7 @@ class Client(Calls):
 
     def __init__(self, connection: Connection | str) -> None:
         self.connection = Connection(connection) if isinstance(connection, str) else connection
-        self._channel = _open(self.connection)
+        self._channel = open_channel(self.connection)
         self._stub = Stub(self._channel)
 
     def model(self, name: str = "", version: str = "") -> RemoteModel:
@@ -131,10 +132,3 @@ class RemoteModel(Explains["Result"]):
         data = encoded(image) if image is not None else None
         sent = Addressed(request=request, image=data, tensor=tensor, model=self._name, version=self._version)
         return self._client.send("Explain", request_message(sent), lambda message: result_of(message, sent))
-
-
-def _open(connection: Connection) -> grpc.Channel:
-    credentials = connection.credentials()
-    if credentials is None:
-        return grpc.insecure_channel(connection.address, connection.options())
-    return grpc.secure_channel(connection.address, credentials, connection.options())

@@ -12,6 +12,7 @@ import grpc.aio
 import numpy as np
 
 from camgraph_client.channel import Connection
+from camgraph_client.opening import open_aio_channel
 from camgraph_core.errors import UsageError
 from camgraph_load.mix import Call, Mix, judge
 from camgraph_load.records import NO_STAGES, OK, RECORD, Records, Seconds
@@ -178,11 +179,7 @@ async def _pulse() -> Seconds:
 
 def _channel(connection: Connection) -> grpc.aio.Channel:
     # Channels with equal arguments would share one connection.
-    options = [*connection.options(), ("grpc.use_local_subchannel_pool", 1)]
-    credentials = connection.credentials()
-    if credentials is None:
-        return grpc.aio.insecure_channel(connection.address, options=options)
-    return grpc.aio.secure_channel(connection.address, credentials, options=options)
+    return open_aio_channel(connection, [("grpc.use_local_subchannel_pool", 1)])
 
 
 def _stub(channel: grpc.aio.Channel) -> Stub:
