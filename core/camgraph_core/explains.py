@@ -13,7 +13,7 @@ from camgraph_core.style import Style
 from camgraph_core.target import Target
 from camgraph_core.types import AnyArray
 
-_STYLE = Style()
+_STYLE, _REQUEST = Style(), Request()
 
 R = TypeVar("R")
 
@@ -33,7 +33,9 @@ class Explains(ABC, Generic[R]):
         method: str | None = None,
         layers: Sequence[str] = (),
         profile: str = DEFAULT_PROFILE,
-        num_predictions: int = 5,
+        num_predictions: int = _REQUEST.num_predictions,
+        score_threshold: float = _REQUEST.score_threshold,
+        iou_threshold: float = _REQUEST.iou_threshold,
         outputs: Sequence[str] = (),
         colormap: str = _STYLE.colormap,
         image_weight: float = _STYLE.image_weight,
@@ -53,11 +55,16 @@ class Explains(ABC, Generic[R]):
             scaled_decoding: Decodes a large JPEG at 1/2, 1/4 or 1/8 of its size, as far as the network's input and
                 ``max_side`` of the pictures allow: cheaper, and scores and maps move a little, see docs/inputs.md.
             targets: What to explain. An embedding model needs at least one.
-            top_k: Also explains the k best classes, after ``targets``; with neither, the best class.
+            top_k: Also explains the k best classes, after ``targets``; with neither, the best class. Of a detection the
+                k best objects, or as many as there are.
             method: CAM method, see docs/methods.md; by default the manifest's.
             layers: Target layers by name or alias, fused if several; by default the manifest's first.
             profile: Post-processing: "pytorch-grad-cam", or "raw" for the signed map.
-            num_predictions: Number of best classes (of a detection, boxes) to list.
+            num_predictions: Number of best classes (of a detection, objects) to list.
+            score_threshold: Of a detection the least score of an object that is listed: its probability where the
+                model gives one, 0..1.
+            iou_threshold: Of a detection, two boxes of one class whose intersection over union is larger are one
+                object, 0..1.
             outputs: What to give back of each target, names of `camgraph_core.outputs.OUTPUTS`; by default the heatmap.
                 A server sends these and no others. In one process all can be read, and these are checked beforehand.
             colormap: Colour map of overlays.
@@ -86,6 +93,8 @@ class Explains(ABC, Generic[R]):
             layers=layers,
             profile=profile,
             num_predictions=num_predictions,
+            score_threshold=score_threshold,
+            iou_threshold=iou_threshold,
             outputs=outputs,
             style=Style(
                 colormap=colormap,

@@ -16,6 +16,7 @@ from camgraph_core.guided_picture import guided_picture
 from camgraph_core.laid import LaidMap
 from camgraph_core.outputs import OUTPUTS, SIGNED, Outputs, absent
 from camgraph_core.png import encode_png
+from camgraph_core.rectangle import Rectangle
 from camgraph_core.result import ClassScore, note_of, title_of
 from camgraph_core.statistics import MapStatistics
 from camgraph_core.style import Style
@@ -128,7 +129,12 @@ class Explanation(Outputs):
         return heatmap
 
     def overlay(
-        self, *, colormap: str | None = None, image_weight: float | None = None, max_side: int | None = None
+        self,
+        *,
+        colormap: str | None = None,
+        image_weight: float | None = None,
+        max_side: int | None = None,
+        outline: bool = True,
     ) -> ByteArray:
         """The overlay on the photo, uint8 [H, W, 3], RGB; what is not given is as in the request.
 
@@ -139,6 +145,7 @@ class Explanation(Outputs):
             colormap: Colour map.
             image_weight: Weight of the photo against the colours, 0..1.
             max_side: Longest side in pixels.
+            outline: Draw the outline of the target's box, where it has one.
 
         Raises:
             UsageError: A colour map that does not exist, or a number out of range.
@@ -148,15 +155,22 @@ class Explanation(Outputs):
         """
         style = self._style(colormap, image_weight, max_side)
         came = [name for name in ("overlay-png", "overlay-jpeg") if name in self.given]
-        if came and style == self.canvas.style and not {"heatmap", "input-heatmap"} & self.given.keys():
+        if came and outline and style == self.canvas.style and not {"heatmap", "input-heatmap"} & self.given.keys():
             return self.canvas.painter.read_photo(self.given[came[0]])
         if not self.in_input_frame:
             raise InvalidInputError(SIGNED)
         size = self.canvas.size(style.max_side)
         photo = self.canvas.photo_of(size)
-        return self.canvas.painter.overlay(
+        drawn = self.canvas.painter.overlay(
             photo, self.tiled_heatmap(size), colormap=style.colormap, image_weight=style.image_weight
         )
+        box = self.box_within(size)
+        return self.canvas.painter.outlined(drawn, box) if outline and box is not None else drawn
+
+    def box_within(self, size: Size) -> Rectangle | None:
+        """The target's box on the photo at a size; None without one."""
+        box, (height, width) = self.target.box, self.canvas.frame.photo_size
+        return None if box is None else box.scaled(size[1] / width, size[0] / height)
 
     def guided_picture(self, *, max_side: int | None = None) -> ByteArray:
         """Guided Grad-CAM as a picture, uint8 [H, W, 3], RGB, in the frame of the photo; it is not kept.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from camgraph_core.errors import UsageError
+from camgraph_core.rectangle import Rectangle
 from camgraph_core.types import AnyArray, ByteArray, FloatArray
 
 Size = tuple[int, int]
@@ -42,6 +43,10 @@ class Axis:
         upper = np.minimum(lower + 1, self.network - 1)
         return lower, upper, (position - lower).astype(np.float32), (centres >= 0) & (centres < self.network)
 
+    def photo_position(self, position: float) -> float:
+        """Where a position on the network's axis lies on the photo's, cut to it."""
+        return float(np.clip((position - self.offset) / self.scale, 0, self.photo))
+
     def pixels(self, positions: AnyArray) -> tuple[AnyArray, AnyArray]:
         """For each position on the network's axis the photo's pixel there, and whether the network sees it."""
         found = np.floor((positions - self.offset) / self.scale).astype(np.intp)
@@ -70,6 +75,16 @@ class Frame:
     def network_size(self) -> tuple[int, int]:
         """Height and width of the network's input."""
         return self.vertical.network, self.horizontal.network
+
+    def on_photo(self, rectangle: Rectangle) -> Rectangle:
+        """A rectangle of the network's input on the photo, cut to it."""
+        across, down = self.horizontal, self.vertical
+        return Rectangle(
+            across.photo_position(rectangle.left),
+            down.photo_position(rectangle.top),
+            across.photo_position(rectangle.right),
+            down.photo_position(rectangle.bottom),
+        )
 
     def nearest(self, mask: ByteArray, down: AnyArray, across: AnyArray) -> ByteArray:
         """A mask of the photo [H, W] at a grid of positions [h] and [w] on the network's input: uint8 [h, w].

@@ -9,6 +9,7 @@ from camgraph_core.types import AnyArray
 
 if TYPE_CHECKING:
     from camgraph_core.frame import Size
+    from camgraph_core.rectangle import Rectangle
     from camgraph_core.request import Window
     from camgraph_core.result import Result
     from camgraph_core.scaled import Area
@@ -42,6 +43,9 @@ class Painter(Protocol):
 
     def overlay(self, photo: ByteArray, heatmap: TiledMap, *, colormap: str, image_weight: float) -> ByteArray:
         """The heatmap's colours mixed into the photo, uint8 [H, W, 3], RGB."""
+
+    def outlined(self, picture: ByteArray, box: Rectangle, /) -> ByteArray:
+        """The picture with the outline of a box; it is drawn on."""
 
     def heatmap_to_gray(self, heatmap: TiledMap, /) -> ByteArray:
         """The heatmap as 8-bit grey, uint8 [H, W]."""

@@ -1,7 +1,8 @@
-"""What a target names beside its class: pixels of the image, a box, or a direction."""
+"""What a target names beside its class: pixels of the image, a box or an object, or a direction."""
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Hashable
@@ -125,6 +126,63 @@ class Box:
         raise TargetError(f"The anchor {text!r} is not a box; give its index, or -R for the box of rank R.")
 
 
+@dataclass(frozen=True)
+class DetectedObject:
+    """Detection: an object by its rank among those that are listed, after non-maximum suppression.
+
+    Attributes:
+        rank: 1 is the best; with a class among the objects of that class, else among all.
+
+    Raises:
+        TargetError: The rank is not a whole number from 1 on.
+
+    """
+
+    rank: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rank", whole(self.rank, "The rank of an object"))
+        if self.rank < 1:
+            raise TargetError(f"Ranks of objects start at 1, but the target says {self.rank}.")
+
+
+@dataclass(frozen=True)
+class Point:
+    """Detection: the object whose box holds a point; of several the one with the smallest box.
+
+    Attributes:
+        x: Position across, in pixels of the photo (of the input where a tensor is given); pixel i covers [i, i + 1).
+        y: Position down.
+
+    Raises:
+        TargetError: A number is not finite.
+
+    """
+
+    x: float
+    y: float
+
+    def __post_init__(self) -> None:
+        for name in ("x", "y"):
+            object.__setattr__(self, name, float(getattr(self, name)))
+        if not (math.isfinite(self.x) and math.isfinite(self.y)):
+            raise TargetError(f"A point is two finite numbers, but the target says {self.x}, {self.y}.")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The point as written on a command line, ``120,80``.
+
+        Raises:
+            TargetError: The text is not one.
+
+        """
+        try:
+            x, y = (float(part) for part in text.split(","))
+        except ValueError as error:
+            raise TargetError(f"The point {text!r} is not two numbers X,Y, such as 120,80.") from error
+        return cls(x, y)
+
+
 def whole(number: Any, what: str) -> int | None:
     """A number as Python's own integer, whichever integer it is given as; None stays.
 
@@ -138,4 +196,4 @@ def whole(number: Any, what: str) -> int | None:
         raise TargetError(f"{what} is a whole number, not {number!r}.") from error
 
 
-Place: TypeAlias = Mask | Box | Direction
+Place: TypeAlias = Mask | Box | DetectedObject | Point | Direction

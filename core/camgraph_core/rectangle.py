@@ -31,6 +31,10 @@ class Rectangle:
         """Its area in square pixels; zero where it is turned inside out."""
         return max(self.right - self.left, 0.0) * max(self.bottom - self.top, 0.0)
 
+    def scaled(self, across: float, down: float) -> Rectangle:
+        """The rectangle on a picture that is so many times as wide and as high."""
+        return Rectangle(self.left * across, self.top * down, self.right * across, self.bottom * down)
+
     def holds(self, x: float, y: float) -> bool:
         """Whether a point lies in it, its edges included."""
         return self.left <= x <= self.right and self.top <= y <= self.bottom

@@ -53,11 +53,8 @@ def hot_regions(heatmap: FloatArray, frame: Frame, threshold: float) -> tuple[Ho
     pixels_per_cell = 1 / (frame.vertical.scale * frame.horizontal.scale)
     found = []
     for top, bottom, left, right, count, energy, peak in _measured(cells, cells >= threshold):
-        box = Rectangle(
-            _photo_position(frame.horizontal, columns.start + left),
-            _photo_position(frame.vertical, rows.start + top),
-            _photo_position(frame.horizontal, columns.start + right),
-            _photo_position(frame.vertical, rows.start + bottom),
+        box = frame.on_photo(
+            Rectangle(columns.start + left, rows.start + top, columns.start + right, rows.start + bottom)
         )
         area = min(count * pixels_per_cell / (height * width), 1.0)
         found.append(HotRegion(box, area, energy / count, peak, energy / total))
@@ -69,10 +66,6 @@ def _on_photo(axis: Axis) -> slice:
     centres = (np.arange(axis.network) + 0.5 - axis.offset) / axis.scale
     inside = np.flatnonzero((centres >= 0) & (centres < axis.photo))
     return slice(int(inside[0]), int(inside[-1]) + 1) if inside.size else slice(0, 0)
-
-
-def _photo_position(axis: Axis, position: float) -> float:
-    return float(np.clip((position - axis.offset) / axis.scale, 0, axis.photo))
 
 
 def _measured(cells: AnyArray, hot: AnyArray) -> list[tuple[int, int, int, int, int, float, float]]:

@@ -28,7 +28,10 @@ class Request:
         method: Name of the CAM method; None means the model's default.
         layers: Target layers by name or alias, fused if several; by default the model's first.
         profile: Post-processing: "pytorch-grad-cam" or "raw".
-        num_predictions: Number of best classes (of a detection, boxes) to list.
+        num_predictions: Number of best classes (of a detection, objects) to list.
+        score_threshold: Of a detection the least score of an object that is listed: its probability where the model
+            gives one.
+        iou_threshold: Of a detection, two boxes of one class whose intersection over union is larger are one object.
         outputs: Names of what to give back for each target, see `camgraph_core.outputs.OUTPUTS`, each once; without
             any, the heatmap.
         style: How pictures are drawn.
@@ -38,7 +41,7 @@ class Request:
         request_id: Comes back in the result, and is written to a server's log.
 
     Raises:
-        UsageError: An output does not exist, or the number of predictions is negative.
+        UsageError: An output does not exist, the number of predictions is negative, or a threshold is not in 0..1.
 
     """
 
@@ -48,6 +51,8 @@ class Request:
     layers: Sequence[str] = ()
     profile: str = DEFAULT_PROFILE
     num_predictions: int = 5
+    score_threshold: float = 0.25
+    iou_threshold: float = 0.45
     outputs: Sequence[str] = ()
     style: Style = field(default_factory=Style)
     window: Window | None = None
@@ -61,6 +66,9 @@ class Request:
         check_outputs(self.outputs)
         if self.num_predictions < 0:
             raise UsageError(f"The number of predictions is {self.num_predictions}; it cannot be negative.")
+        for name in ("score_threshold", "iou_threshold"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"The {name.replace('_', ' ')} is {getattr(self, name)}; it must lie in 0..1.")
 
 
 @dataclass(frozen=True, kw_only=True)

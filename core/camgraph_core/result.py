@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from camgraph_core.canvas import Canvas
 from camgraph_core.png import encode_png
+from camgraph_core.rectangle import Rectangle
 from camgraph_core.statistics import MapStatistics
 from camgraph_core.types import ByteArray
 
@@ -37,6 +38,8 @@ class ClassScore:
         area: Segmentation: share of the score map that was counted, 0..1: under the mask, or where the class
             wins.
         value: Regression: the number that the model gives.
+        box: Detection: where the box lies in the photo (in the input where a tensor was given), cut to it; None if the
+            graph does not say.
 
     """
 
@@ -47,6 +50,7 @@ class ClassScore:
     anchor: int | None = None
     area: float | None = None
     value: float | None = None
+    box: Rectangle | None = None
 
     @property
     def name(self) -> str:
@@ -118,9 +122,9 @@ class Result:
     """Explanations of one image, the same from a graph in this process and from a server.
 
     Attributes:
-        predictions: Best first: classes by score; of a segmentation by area; of a detection the best boxes,
-            each with its best class; of a regression the model's numbers, in its own order; of an embedding
-            none.
+        predictions: Best first: classes by score; of a segmentation by area; of a detection the objects after
+            non-maximum suppression, each with its best class; of a regression the model's numbers, in its own
+            order; of an embedding none.
         explanations: One per target, in the order asked.
         canvas: What pictures are drawn on and with.
         timings: Where the time went.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self, TypeAlias, TypedDict, Unpack
 
 from camgraph_core.errors import TargetError
-from camgraph_core.place import Box, Direction, Mask, Place, whole
+from camgraph_core.place import Direction, Mask, Place, whole
 from camgraph_core.types import AnyArray, ByteArray
 
 
@@ -49,8 +49,9 @@ class Target:
     Attributes:
         selector: The class: its index, from 0; its label, in which case does not matter; or its `Rank`. None: the
             predicted class.
-        place: The pixels (`Mask`) or the box (`Box`) that the class is explained for, or a `Direction`, which takes
-            the place of a class. None: where the class wins, or its best box.
+        place: The pixels (`Mask`), the candidate box (`Box`) or the object (`DetectedObject`, `Point`) that the class
+            is explained for, or a `Direction`, which takes the place of a class. None: where the class wins, or its
+            best box.
         contrast: Explains the score of this target minus the score of that one, which takes over mask and box
             unless it has its own place.
         negative: Explains what speaks against the target: the negated score.
@@ -69,7 +70,8 @@ class Target:
     def __post_init__(self) -> None:
         object.__setattr__(self, "selector", _plain(self.selector))
         if not isinstance(self.place, Place | None):
-            raise TargetError(f"A place is a Mask, a Box or a Direction, not of the type {type(self.place).__name__}.")
+            names = "Mask, Box, DetectedObject, Point or Direction"
+            raise TargetError(f"A place is one of {names}, not of the type {type(self.place).__name__}.")
         if isinstance(self.selector, int) and self.selector < 0:
             raise TargetError(f"A class index is not negative, but the target says {self.selector}.")
         if isinstance(self.place, Direction) and self.selector is not None:
@@ -133,7 +135,8 @@ class Target:
     @property
     def resolved_contrast(self) -> Target | None:
         """The contrast, with the mask or box of this target unless it has a place of its own."""
-        if self.contrast is None or self.contrast.place is not None or not isinstance(self.place, Mask | Box):
+        inherits = self.place is not None and not isinstance(self.place, Direction)
+        if self.contrast is None or self.contrast.place is not None or not inherits:
             return self.contrast
         return replace(self.contrast, place=self.place)
 

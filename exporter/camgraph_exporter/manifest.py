@@ -31,6 +31,7 @@ def make_manifest(built: Built, source: pb.Source, input_spec: pb.InputSpec, lab
         target=built.target,
         source_outputs=[tensor_spec(value) for value in built.source_outputs],
         task=built.score.task.kind,
+        boxes=built.boxes,
         image_gradient_tensor=built.image_gradient_tensor,
         explain_switch=built.explain_switch,
         portable=built.op.portable,

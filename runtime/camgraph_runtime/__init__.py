@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from camgraph_core.explanation import Explanation
-    from camgraph_core.place import Box, Direction, Mask
+    from camgraph_core.place import Box, DetectedObject, Direction, Mask, Point
     from camgraph_core.rectangle import Rectangle
     from camgraph_core.regions import HotRegion
     from camgraph_core.result import ClassScore, Result, Timings
@@ -47,6 +47,7 @@ _MODULE_OF = {
     "Box": "camgraph_core.place",
     "CamgraphError": "camgraph_core.errors",
     "ClassScore": "camgraph_core.result",
+    "DetectedObject": "camgraph_core.place",
     "DeviceError": "camgraph_core.errors",
     "Direction": "camgraph_core.place",
     "Engine": "run.engine",
@@ -60,6 +61,7 @@ _MODULE_OF = {
     "Mask": "camgraph_core.place",
     "Manifest": "manifest",
     "MapStatistics": "camgraph_core.statistics",
+    "Point": "camgraph_core.place",
     "Rank": "camgraph_core.target",
     "Rectangle": "camgraph_core.rectangle",
     "Result": "camgraph_core.result",
@@ -83,6 +85,7 @@ __all__ = [
     "Box",
     "CamgraphError",
     "ClassScore",
+    "DetectedObject",
     "DeviceError",
     "Direction",
     "Engine",
@@ -96,6 +99,7 @@ __all__ = [
     "Manifest",
     "MapStatistics",
     "Mask",
+    "Point",
     "Rank",
     "Rectangle",
     "Result",

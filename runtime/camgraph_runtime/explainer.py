@@ -12,7 +12,7 @@ from typing import Any, Self, TypeAlias, cast
 import numpy as np
 
 from camgraph_core.canvas import Canvas
-from camgraph_core.errors import InvalidInputError
+from camgraph_core.errors import InvalidInputError, TargetError
 from camgraph_core.explains import Explains, check_subject
 from camgraph_core.painter import ImageSource
 from camgraph_core.request import Request, Window
@@ -26,7 +26,7 @@ from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.manifest_check import check_graph
 from camgraph_runtime.network_input import NetworkInput
 from camgraph_runtime.painter import load_painter
-from camgraph_runtime.plan import Plan, make_plan, make_prediction_plan
+from camgraph_runtime.plan import Plan, make_plan, make_prediction_plan, replan
 from camgraph_runtime.preprocess import Frame, Preprocessor
 from camgraph_runtime.preprocess.layout import spatial_size
 from camgraph_runtime.preprocess.scaling import smallest_photo
@@ -38,6 +38,7 @@ from camgraph_runtime.run.engine import Device, Engine, Threads
 from camgraph_runtime.run.stop import Stop
 from camgraph_runtime.tasks import task_of
 from camgraph_runtime.tasks.feeds import switch_feed, target_feeds
+from camgraph_runtime.tasks.task import View
 
 
 @dataclass(frozen=True)
@@ -189,14 +190,34 @@ class Explainer(Explains[Result]):
         array = one_image(tensor, layout)
         return NetworkInput(array, Frame.identity(*spatial_size(array, layout)))
 
-    def fit(self, plan: Plan, network_input: NetworkInput) -> Plan:
-        """The plan for one image: masks are laid onto the score map.
+    def fit(self, plan: Plan, network_input: NetworkInput, stop: Stop | None = None) -> Plan:
+        """The plan for one image: masks are laid onto the score map, and objects are found by a run of their own.
 
         Raises:
             InvalidInputError: A mask has the wrong size, or nothing of it lies on the map.
+            TargetError: There is no such object in the image.
+            InferenceError: onnxruntime failed.
+            StoppedError: ``stop`` ended the run.
 
         """
+        if any(map(self.task.must_look, plan.targets)):
+            plan = self._looked(plan, network_input, stop)
         return replace(plan, slots=tuple(self.task.fit(plan.slots, network_input.frame)))
+
+    def _looked(self, plan: Plan, network_input: NetworkInput, stop: Stop | None) -> Plan:
+        """The plan with the objects that its targets name; of the best objects those that are there."""
+        first = make_prediction_plan(self.task, plan.request)
+        [inference] = self.infer([network_input], [first], stop)
+        view = _view(plan.request, network_input)
+        targets = []
+        for number, target in enumerate(plan.targets):
+            try:
+                targets.append(self.task.looked(target, inference.outputs, view))
+            except TargetError:
+                if number < len(plan.request.targets):
+                    raise
+                break
+        return replan(plan, self.task, targets, looked_ms=inference.inference_ms)
 
     def infer(
         self, network_inputs: Sequence[NetworkInput], plans: Sequence[Plan], stop: Stop | None = None
@@ -225,18 +246,18 @@ class Explainer(Explains[Result]):
         started = time.perf_counter()
         outputs = inference.outputs
         canvas = _canvas(network_input, plan.request.style)
-        predictions = self.task.predictions(plan.slots, outputs)
+        predictions = self.task.predictions(plan.slots, outputs, _view(plan.request, network_input))
         explanations = explanations_of(self.manifest, plan, outputs, canvas, predictions)
         timings = Timings(
             decode_ms=network_input.decode_ms,
             preprocess_ms=network_input.preprocess_ms,
-            inference_ms=inference.inference_ms,
+            inference_ms=plan.looked_ms + inference.inference_ms,
             postprocess_ms=_ms(time.perf_counter() - started),
         )
         count = plan.request.num_predictions
+        best = predictions.best(count)
         remarks = network_input.prepared.remarks if network_input.prepared is not None else ()
         warnings = [*remarks, *(predictions.warnings if count else ()), *warnings_of(explanations)]
-        best = predictions.best(count)
         return Result(best, explanations, canvas, timings, warnings, request_id=plan.request.request_id)
 
     def close(self) -> None:
@@ -309,6 +330,10 @@ def _canvas(network_input: NetworkInput, style: Style) -> Canvas:
         return Canvas(network_input.frame, style, partial(_as_it_is, photo), load_painter)
     scaled = ScaledPhoto(photo, original.area)
     return Canvas(network_input.frame, style, original.read_photo, load_painter, scaled)
+
+
+def _view(request: Request, network_input: NetworkInput) -> View:
+    return View(network_input.frame, request.score_threshold, request.iou_threshold)
 
 
 def _as_it_is(photo: ByteArray) -> ByteArray:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from camgraph.v1.manifest_pb2 import Layer, Manifest
 from camgraph_core.errors import (
@@ -37,6 +37,7 @@ class Plan:
         method: How a layer becomes a map.
         profile: How the maps become a heatmap.
         outputs: The graph's outputs that are needed.
+        looked_ms: Time of the run that told which objects the targets mean, if there was one.
 
     """
 
@@ -49,6 +50,7 @@ class Plan:
     method: Method
     profile: Profile
     outputs: tuple[str, ...]
+    looked_ms: float = 0.0
 
 
 def make_plan(task: Task, request: Request, *, max_targets: int, has_photo: bool = True) -> Plan:
@@ -98,6 +100,18 @@ def make_plan(task: Task, request: Request, *, max_targets: int, has_photo: bool
         method=chosen_method,
         profile=chosen_profile,
         outputs=tuple(dict.fromkeys(_outputs(task, chosen_method, chosen_layers))),
+    )
+
+
+def replan(plan: Plan, task: Task, targets: Sequence[Target], *, looked_ms: float) -> Plan:
+    """The plan with other targets, after a run that told what they are."""
+    slots, pairs = distinct_slots(targets, task.slot)
+    return replace(
+        plan,
+        targets=tuple(targets),
+        slots=slots or (task.prediction_slot(),),
+        pairs=pairs,
+        looked_ms=looked_ms,
     )
 
 

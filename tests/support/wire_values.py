@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from hypothesis import strategies as st
 
 from camgraph_core.models import ModelInfo, RepositoryEntry
-from camgraph_core.place import Box, Mask
+from camgraph_core.place import Box, DetectedObject, Mask, Point
 from camgraph_core.rectangle import Rectangle
 from camgraph_core.regions import HotRegion
 from camgraph_core.request import Request
@@ -41,7 +41,9 @@ def arrays(draw: st.DrawFn, dtype: str | None = None, axes: int | None = None) -
 
 
 BOXES = st.one_of(st.builds(Box, st.integers(0, 2**63 - 1)), st.builds(Box, st.none(), st.integers(1, 2**32 - 1)))
-PLACES = st.none() | st.builds(Mask, arrays("uint8", 2)) | BOXES
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+OBJECTS = st.builds(DetectedObject, st.integers(1, 2**32 - 1)) | st.builds(Point, FINITE, FINITE)
+PLACES = st.none() | st.builds(Mask, arrays("uint8", 2)) | BOXES | OBJECTS
 PLAIN_TARGETS = st.one_of(
     st.builds(Target, st.none(), PLACES),
     st.builds(Target, st.integers(0, 2**63 - 1), PLACES),
@@ -72,10 +74,13 @@ REQUESTS = st.builds(
     layers=st.lists(TEXT, max_size=3),
     profile=st.sampled_from(list(PROFILES)),
     num_predictions=COUNT,
+    score_threshold=st.floats(0, 1),
+    iou_threshold=st.floats(0, 1),
     outputs=st.lists(st.sampled_from(list(OUTPUTS)), max_size=4),
     style=STYLES,
     request_id=TEXT,
 )
+RECTANGLES = st.builds(Rectangle, *(NUMBER,) * 4)
 SCORES = st.builds(
     ClassScore,
     class_index=st.integers(-1, 2**63 - 1),
@@ -85,8 +90,8 @@ SCORES = st.builds(
     anchor=st.none() | st.integers(0, 2**63 - 1),
     area=st.none() | st.floats(0, 1),
     value=st.none() | NUMBER,
+    box=st.none() | RECTANGLES,
 )
-RECTANGLES = st.builds(Rectangle, *(NUMBER,) * 4)
 REGIONS = st.lists(st.builds(HotRegion, RECTANGLES, *(NUMBER,) * 4), max_size=3).map(tuple)
 STATISTICS = st.builds(
     MapStatistics,

@@ -40,6 +40,8 @@ def request_message(addressed: Addressed) -> pb.ExplainRequest:
             num_predictions=request.num_predictions,
             request_id=request.request_id,
             max_side=request.style.max_side,
+            score_threshold=request.score_threshold,
+            iou_threshold=request.iou_threshold,
         )
     except (ValueError, TypeError) as error:  # protobuf's own, for numbers and texts that a field does not take
         raise UsageError(f"The request cannot be sent: {error}") from error
@@ -63,6 +65,8 @@ def request_from(message: pb.ExplainRequest) -> Addressed:
         layers=message.layers,
         profile=PROFILES.name(message.profile, DEFAULT_PROFILE),
         num_predictions=_given(message, "num_predictions", _REQUEST.num_predictions),
+        score_threshold=_given(message, "score_threshold", _REQUEST.score_threshold),
+        iou_threshold=_given(message, "iou_threshold", _REQUEST.iou_threshold),
         outputs=[OUTPUTS.name(kind, "heatmap") for kind in message.outputs],
         style=_style_from(message),
         window=(window.low, window.high) if message.image.HasField("window") else None,

@@ -8,6 +8,7 @@ from dataclasses import asdict, fields
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.result import ClassScore, Timings
 from camgraph_core.statistics import MapStatistics
+from camgraph_wire.regions import rectangle_from, rectangle_message
 
 
 def score_message(score: ClassScore) -> pb.ClassScore:
@@ -20,6 +21,7 @@ def score_message(score: ClassScore) -> pb.ClassScore:
         anchor_index=score.anchor,
         area=score.area,
         value=score.value,
+        box=rectangle_message(score.box) if score.box is not None else None,
     )
 
 
@@ -33,6 +35,7 @@ def score_from(message: pb.ClassScore) -> ClassScore:
         anchor=message.anchor_index if message.HasField("anchor_index") else None,
         area=message.area if message.HasField("area") else None,
         value=message.value if message.HasField("value") else None,
+        box=rectangle_from(message.box) if message.HasField("box") else None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.errors import InvalidInputError
-from camgraph_core.place import Box, Direction, Mask, Place
+from camgraph_core.place import Box, DetectedObject, Direction, Mask, Place, Point
 from camgraph_core.target import Rank, Selector, Target
 from camgraph_wire.arrays import array_from, tensor_message
 
@@ -28,6 +28,10 @@ def target_message(target: Target) -> pb.Target:
             message.anchor_index = index
         case Box(rank=int(rank)):
             message.anchor_rank = rank
+        case DetectedObject(rank):
+            message.object_rank = rank
+        case Point(x, y):
+            message.point.CopyFrom(pb.Point(x=x, y=y))
         case Direction(array):
             message.cotangent.CopyFrom(tensor_message(array))
     return message
@@ -71,6 +75,10 @@ def _place(message: pb.Target) -> Place | None:
             return Box(message.anchor_index)
         case "anchor_rank":
             return Box(rank=message.anchor_rank)
+        case "object_rank":
+            return DetectedObject(message.object_rank)
+        case "point":
+            return Point(message.point.x, message.point.y)
         case "cotangent" if message.cotangent.ByteSize():
             return Direction(array_from(message.cotangent))
     return None

@@ -68,7 +68,12 @@ _FATAL = (UsageError, TargetError, UnsupportedError, DeviceError, InvalidGraphEr
     metavar="N|LABEL|-R",
     help="Class to explain: index, label, or -R for the class of rank R; repeatable.",
 )
-@click.option("--top-k", type=click.IntRange(min=0), default=0, help="Also explain the K best classes.")
+@click.option(
+    "--top-k",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Also explain the K best classes; of a detection the K best objects.",
+)
 @click.option("--contrast", metavar="N|LABEL|-R", help="Hold each target against this class: why it, and not this one?")
 @click.option("--negative", is_flag=True, help="Show what speaks against each target.")
 @click.option(
@@ -80,7 +85,30 @@ _FATAL = (UsageError, TargetError, UnsupportedError, DeviceError, InvalidGraphEr
 @click.option(
     "--anchor",
     metavar="N|-R",
-    help="Detection: box to explain: index, or -R for the class's box of rank R. Default: its best.",
+    help="Detection: candidate box to explain, before non-maximum suppression: index, or -R for the class's box of "
+    "rank R. Default: its best.",
+)
+@click.option(
+    "--object",
+    "objects",
+    multiple=True,
+    type=click.IntRange(min=1),
+    metavar="R",
+    help="Detection: object to explain by its rank in the table, or with --target among those of that class; "
+    "repeatable.",
+)
+@click.option("--at", metavar="X,Y", help="Detection: object to explain by a pixel of the photo that its box holds.")
+@click.option(
+    "--score-threshold",
+    type=click.FloatRange(0, 1),
+    default=0.25,
+    help="Detection: least score of an object that is listed.",
+)
+@click.option(
+    "--iou-threshold",
+    type=click.FloatRange(0, 1),
+    default=0.45,
+    help="Detection: two boxes of a class that overlap by more than this share are one object.",
 )
 @click.option(
     "--cotangent",
@@ -133,7 +161,7 @@ _FATAL = (UsageError, TargetError, UnsupportedError, DeviceError, InvalidGraphEr
     "--predictions",
     type=click.IntRange(min=1),
     default=5,
-    help="Number of best classes to print.",
+    help="Number of best classes (of a detection, objects) to print.",
 )
 @click.option(
     "--device",
@@ -176,6 +204,8 @@ def _asked(options: dict[str, Any]) -> dict[str, Any]:
         negative=options["negative"],
         mask=options["mask"],
         anchor=options["anchor"],
+        objects=options["objects"],
+        at=options["at"],
         cotangent=options["cotangent"],
     )
     method = options["method"]
@@ -195,6 +225,8 @@ def _asked(options: dict[str, Any]) -> dict[str, Any]:
         "image_weight": options["image_weight"],
         "max_side": options["max_side"],
         "num_predictions": options["predictions"],
+        "score_threshold": options["score_threshold"],
+        "iou_threshold": options["iou_threshold"],
         "window": _window(options["window"]),
         "scaled_decoding": options["scaled_decoding"],
     }

@@ -113,7 +113,8 @@ class _Column:
 
 
 _COLUMNS = (
-    _Column("box", lambda item: "" if item.anchor is None else str(item.anchor)),
+    _Column("box", lambda item: "" if item.box is None else str(item.box)),
+    _Column("anchor", lambda item: "" if item.anchor is None else str(item.anchor)),
     _Column("class", lambda item: str(item.class_index) if item.value is None else ""),
     _Column("number", lambda item: str(item.class_index) if item.value is not None and item.class_index >= 0 else ""),
     _Column("label", lambda item: escape(item.label)),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from camgraph_core.errors import InvalidInputError, UsageError
-from camgraph_core.place import Box, Mask, Place
+from camgraph_core.place import Box, DetectedObject, Mask, Place, Point
 from camgraph_core.target import Target
 from camgraph_core.types import AnyArray
 from camgraph_runtime.limits import Limits
@@ -24,6 +24,8 @@ def targets_of(
     negative: bool,
     mask: Path | None,
     anchor: str | None,
+    objects: Sequence[int],
+    at: str | None,
     cotangent: Path | None,
 ) -> tuple[tuple[Target, ...], int]:
     """The targets of a run, and how many best classes come after them.
@@ -37,35 +39,50 @@ def targets_of(
         contrast: The class to hold each target against.
         negative: Whether to show what speaks against each target.
         mask: Picture of the region.
-        anchor: The box, as written on the command line.
+        anchor: The candidate box, as written on the command line.
+        objects: Ranks of objects.
+        at: The point of an object, as written on the command line.
         cotangent: `.npy` file with directions.
 
     Raises:
         UsageError: Options that do not go together.
         InvalidInputError: A file cannot be used.
-        TargetError: The anchor is not a box.
+        TargetError: The anchor is not a box, or the point is not one.
 
     """
     if cotangent is not None:
         if named or top_k or contrast is not None:
             raise UsageError("--cotangent takes the place of --target, --top-k and --contrast; leave those out.")
-        if mask is not None or anchor is not None:
-            raise UsageError("--cotangent takes the place of --mask and --anchor; leave those out.")
+        if mask is not None or anchor is not None or objects or at is not None:
+            raise UsageError("--cotangent takes the place of --mask and --anchor, --object and --at; leave those out.")
         return tuple(Target.direction(row, negative=negative) for row in read_directions(cotangent)), 0
-    shared = Target(place=_place(mask, anchor), contrast=contrast, negative=negative)
-    if shared == Target():
+    places = _places(mask, anchor, objects, at)
+    shared = Target(contrast=contrast, negative=negative)
+    if shared == Target() and not places:
         return tuple(named), top_k
+    if not named and any(isinstance(place, DetectedObject | Point) for place in places):
+        named = [Target()]  # of whatever class the object is
     if not named:
         named, top_k = [Target.of_rank(rank) for rank in range(1, max(top_k, 1) + 1)], 0
-    return tuple(replace(shared, selector=item.selector) for item in named), top_k
+    wanted: Sequence[Place | None] = places or [None]
+    made = (replace(shared, selector=item.selector, place=place) for item in named for place in wanted)
+    return tuple(made), top_k
 
 
-def _place(mask: Path | None, anchor: str | None) -> Place | None:
-    if mask is not None and anchor is not None:
-        raise UsageError("--mask is for a segmentation and --anchor for a detection; give one of them.")
+def _places(mask: Path | None, anchor: str | None, objects: Sequence[int], at: str | None) -> Sequence[Place]:
+    """The places that are named, each of which every target is explained for."""
+    in_boxes = anchor is not None or objects or at is not None
+    if mask is not None and in_boxes:
+        raise UsageError(
+            "--mask is for a segmentation; --anchor, --object and --at are for a detection: give one of them."
+        )
     if mask is not None:
-        return Mask(decode_mask(mask, max_pixels=Limits().max_pixels))
-    return Box.parse(anchor) if anchor is not None else None
+        return [Mask(decode_mask(mask, max_pixels=Limits().max_pixels))]
+    return [
+        *([] if anchor is None else [Box.parse(anchor)]),
+        *map(DetectedObject, objects),
+        *([] if at is None else [Point.parse(at)]),
+    ]
 
 
 def read_directions(path: Path) -> AnyArray:

@@ -60,6 +60,7 @@ class Built:
     source_outputs: list[ir.Value]
     layer_tensors: list[pb.Layer] = field(default_factory=list)
     trace: list[NodeGradient] = field(default_factory=list)
+    boxes: pb.Boxes | None = None
     image_gradient_tensor: str = ""
     explain_switch: str = ""
     notes: list[str] = field(default_factory=list)
@@ -112,6 +113,7 @@ def build(
     trace: list[NodeGradient] = []
     cotangents = differentiate(op, path, seeds, [layer.value for layer in layers], trace=trace)
     built = Built(prepared, score, list(layers), op, head.tensors, interface.source_outputs, trace=trace)
+    built.boxes = head.boxes
     built.notes += [note] if note else []
     for i, layer in enumerate(layers):
         g = cotangents[layer.value]

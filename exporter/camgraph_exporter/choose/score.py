@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.settings import Setting, check_settings
+from camgraph_exporter.boxes.options import BoxOptions
 from camgraph_exporter.choose.output import choose_output
 from camgraph_exporter.errors import ScoreError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import Dims, dims_of
@@ -31,7 +32,7 @@ HEADS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreOptions:
+class ScoreOptions(BoxOptions):
     """What the user says about the score; None where it is found automatically.
 
     Raises:
@@ -68,7 +69,8 @@ def find_score(prepared: PreparedModel, options: ScoreOptions | None = None, *, 
     """
     options = options or ScoreOptions()
     search = _Search(options, num_labels)
-    return _named(prepared, search) if options.score is not None else _first(prepared, search)
+    score = _named(prepared, search) if options.score is not None else _first(prepared, search)
+    return score.task.complete(prepared, score, options)
 
 
 @dataclass(frozen=True)

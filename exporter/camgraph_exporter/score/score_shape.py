@@ -17,12 +17,14 @@ class ScoreShape:
 
     `num_classes`: how many a target may name; two for a single logit and for a single number. For an embedding it is
     the length of the vector. `num_anchors`: candidate boxes of a detector, zero where the image decides.
+    `background`: the class that stands for "no object", None if there is none.
     """
 
     num_classes: int
     class_axis: int = 1
     single_logit: bool = False
     num_anchors: int = 0
+    background: int | None = None
 
     @property
     def logits(self) -> int:

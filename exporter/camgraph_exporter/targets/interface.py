@@ -14,10 +14,15 @@ from camgraph_exporter.prepare.prepare import PreparedModel
 
 @dataclass(frozen=True)
 class AttachedTargets:
-    """`seed`: the cotangent [T, *score] of the score that the targets mean. `tensors`: names of inputs and outputs."""
+    """What a task adds to the graph.
+
+    `seed`: the cotangent [T, *score] of the score that the targets mean. `tensors`: names of inputs and outputs.
+    `boxes`: those of a detector, None without.
+    """
 
     seed: ir.Value
     tensors: pb.TargetTensors
+    boxes: pb.Boxes | None = None
 
 
 class Interface:

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.boxes.background import background_of
+from camgraph_exporter.boxes.find import Wanted, find_boxes
+from camgraph_exporter.boxes.options import BoxOptions
+from camgraph_exporter.boxes.outputs import add_boxes
+from camgraph_exporter.boxes.sample import sample_of
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.layers.auto import deepest_map, last_map
 from camgraph_exporter.layers.box_groups import BoxGroups
@@ -19,6 +25,8 @@ from camgraph_exporter.targets.draw import Arrays, Draw
 from camgraph_exporter.targets.interface import AttachedTargets, Interface
 from camgraph_exporter.tasks.task import Evidence, Score, Task
 from camgraph_exporter.vjp.backward import TARGETS, Backward, dtype_of
+
+_SOFTMAX = (pb.HEAD_KIND_SOFTMAX, pb.HEAD_KIND_LOG_SOFTMAX)
 
 
 class Detection(Task):
@@ -53,6 +61,26 @@ class Detection(Task):
             "the class scores with --score."
         )
 
+    def complete(self, prepared: PreparedModel, score: Score, options: BoxOptions) -> Score:
+        """Find the boxes, and the class that stands for no object."""
+        wanted = Wanted(
+            scores=score.value,
+            class_axis=score.class_axis,
+            output=score.output,
+            part=score.shown.part,
+            is_ranked=score.shown.is_ranked,
+            name=options.boxes,
+            format=options.box_format,
+            unit=options.box_unit,
+        )
+        boxes, said_of_boxes = find_boxes(prepared, wanted)
+        background, said_of_background = options.background_among(score.num_classes), ""
+        if options.background is None and score.kind in _SOFTMAX:
+            scores = np.moveaxis(sample_of(prepared, score.value), score.class_axis, 2)
+            background, said_of_background = background_of(scores)
+        note = " ".join(filter(None, (score.note, said_of_boxes, said_of_background)))
+        return replace(score, boxes=boxes, shape=replace(score.shape, background=background), note=note)
+
     def best_layer(self, prepared: PreparedModel, score: Score, layers: Sequence[TargetLayer]) -> TargetLayer:
         """Return the deepest map that every box depends on: a map of one scale is empty for the boxes of the others."""
         if not narrowest(layers)[-1].has_effect:
@@ -84,8 +112,14 @@ class Detection(Task):
         dtype = dtype_of(score.value)
         by_class = _classes_first(op, score.value, score)
         ranked_by = by_class if score.ranked_by is None else _classes_first(op, score.ranked_by, score)
+        if score.ranked_by is None and score.kind in _SOFTMAX:
+            # What a softmax adds up to 1 does not compare between boxes: the sum before it differs.
+            ranked_by = op.Softmax(by_class, axis=1)
         count = op.Squeeze(op.size_vector(by_class, 2), op.ints(0))
         best = op.reduce("ReduceMax", ranked_by, [2], keepdims=False)
+        if score.shape.background is not None:
+            is_object = np.arange(score.num_classes)[None] != score.shape.background
+            best = op.Where(op.constant(is_object), best, op.cast(op.constant(np.array(-np.inf, np.float32)), dtype))
         index = resolve_ranks(op, best, target, score.num_classes)
 
         boxes = pick(op, by_class, index)
@@ -105,7 +139,18 @@ class Detection(Task):
             anchor_index_output=interface.add_output("anchor_index", box),
             target_score_output=interface.add_output("target_score", op.cast(target_score, ir.DataType.FLOAT)),
         )
-        return AttachedTargets(seed, tensors)
+        return AttachedTargets(seed, tensors, self._attach_boxes(op, interface, score, ranked_by))
+
+    def _attach_boxes(self, op: Backward, interface: Interface, score: Score, ranked_by: ir.Value) -> pb.Boxes | None:
+        """Add the output of the boxes, and that of their scores where the source's own output does not list them."""
+        if score.boxes is None:
+            return None
+        made = add_boxes(op, interface, score.boxes)
+        if score.shown.is_ranked:
+            is_sigmoid = score.kind == pb.HEAD_KIND_SIGMOID and score.ranked_by is None
+            listed = op.Transpose(op.Sigmoid(ranked_by) if is_sigmoid else ranked_by, perm=[0, 2, 1])
+            made.scores_output = interface.add_output("box_scores", op.cast(listed, ir.DataType.FLOAT))
+        return made
 
     def draw(self, draw: Draw) -> Arrays:
         """Draw classes and boxes."""

@@ -12,6 +12,9 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.errors import UsageError
+from camgraph_exporter.boxes.find import BoxTensor
+from camgraph_exporter.boxes.options import BoxOptions
 from camgraph_exporter.graph.dims import Dims
 from camgraph_exporter.layers.auto import last_map
 from camgraph_exporter.layers.layers import TargetLayer
@@ -32,7 +35,8 @@ class Score:
 
     `output`: the source's output that shows it, and `shown`: how. `task`: what its targets are. `shape`: where its
     classes are, and how many. `note`: a remark for the user on what was found or guessed. `ranked_by`: probabilities
-    that classes are ranked by, in the layout of the scores; None for the scores themselves.
+    that classes are ranked by, in the layout of the scores; None for the scores themselves. `boxes`: where the boxes of
+    a detector are; None where there are none, or none were found.
     """
 
     value: ir.Value
@@ -42,6 +46,7 @@ class Score:
     shape: ScoreShape
     note: str = ""
     ranked_by: ir.Value | None = None
+    boxes: BoxTensor | None = None
 
     @property
     def name(self) -> str:
@@ -146,9 +151,29 @@ class Task(ABC):
         """Return a remark on what may be wrong with a score that was found without the user's help."""
         return ""
 
+    def complete(self, prepared: PreparedModel, score: Score, options: BoxOptions) -> Score:
+        """Return a score with what belongs to it beside its tensor.
+
+        Raises:
+            ScoreError: what the user names does not fit the score.
+            UsageError: the user states what a model of this task does not have.
+
+        """
+        if options.says_anything:
+            raise UsageError(
+                f"--boxes, --box-format, --box-unit and --background are for a detector, but the task is {self.name}. "
+                "State another one with --task if that is wrong."
+            )
+        return score
+
     def sizes(self, shape: ScoreShape) -> pb.Head:
         """Return the part of the manifest's head that says what a target may name."""
-        return pb.Head(num_classes=shape.num_classes, single_logit=shape.single_logit, num_anchors=shape.num_anchors)
+        return pb.Head(
+            num_classes=shape.num_classes,
+            single_logit=shape.single_logit,
+            num_anchors=shape.num_anchors,
+            background_class=shape.background,
+        )
 
     def extent(self, head: pb.Head) -> str:
         """Return in words what a target may name."""

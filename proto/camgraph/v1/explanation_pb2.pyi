@@ -71,7 +71,7 @@ MODEL_STATE_FAILED: ModelState
 MODEL_STATE_UNLOADED: ModelState
 
 class ExplainRequest(_message.Message):
-    __slots__ = ("model_name", "model_version", "image", "tensor", "targets", "top_k", "method", "layers", "profile", "outputs", "overlay", "num_predictions", "request_id", "max_side")
+    __slots__ = ("model_name", "model_version", "image", "tensor", "targets", "top_k", "method", "layers", "profile", "outputs", "overlay", "num_predictions", "request_id", "max_side", "score_threshold", "iou_threshold")
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
@@ -86,6 +86,8 @@ class ExplainRequest(_message.Message):
     NUM_PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     MAX_SIDE_FIELD_NUMBER: _ClassVar[int]
+    SCORE_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    IOU_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     model_name: str
     model_version: str
     image: EncodedImage
@@ -100,7 +102,9 @@ class ExplainRequest(_message.Message):
     num_predictions: int
     request_id: str
     max_side: int
-    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., image: _Optional[_Union[EncodedImage, _Mapping]] = ..., tensor: _Optional[_Union[Tensor, _Mapping]] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., top_k: _Optional[int] = ..., method: _Optional[str] = ..., layers: _Optional[_Iterable[str]] = ..., profile: _Optional[_Union[Profile, str]] = ..., outputs: _Optional[_Iterable[_Union[OutputKind, str]]] = ..., overlay: _Optional[_Union[OverlayOptions, _Mapping]] = ..., num_predictions: _Optional[int] = ..., request_id: _Optional[str] = ..., max_side: _Optional[int] = ...) -> None: ...
+    score_threshold: float
+    iou_threshold: float
+    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., image: _Optional[_Union[EncodedImage, _Mapping]] = ..., tensor: _Optional[_Union[Tensor, _Mapping]] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., top_k: _Optional[int] = ..., method: _Optional[str] = ..., layers: _Optional[_Iterable[str]] = ..., profile: _Optional[_Union[Profile, str]] = ..., outputs: _Optional[_Iterable[_Union[OutputKind, str]]] = ..., overlay: _Optional[_Union[OverlayOptions, _Mapping]] = ..., num_predictions: _Optional[int] = ..., request_id: _Optional[str] = ..., max_side: _Optional[int] = ..., score_threshold: _Optional[float] = ..., iou_threshold: _Optional[float] = ...) -> None: ...
 
 class EncodedImage(_message.Message):
     __slots__ = ("data", "window", "scaled_decoding")
@@ -131,7 +135,7 @@ class Tensor(_message.Message):
     def __init__(self, dtype: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class Target(_message.Message):
-    __slots__ = ("class_index", "label", "rank", "contrast", "negative", "mask", "anchor_index", "anchor_rank", "cotangent")
+    __slots__ = ("class_index", "label", "rank", "contrast", "negative", "mask", "anchor_index", "anchor_rank", "cotangent", "object_rank", "point")
     CLASS_INDEX_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
@@ -141,6 +145,8 @@ class Target(_message.Message):
     ANCHOR_INDEX_FIELD_NUMBER: _ClassVar[int]
     ANCHOR_RANK_FIELD_NUMBER: _ClassVar[int]
     COTANGENT_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_RANK_FIELD_NUMBER: _ClassVar[int]
+    POINT_FIELD_NUMBER: _ClassVar[int]
     class_index: int
     label: str
     rank: int
@@ -150,7 +156,17 @@ class Target(_message.Message):
     anchor_index: int
     anchor_rank: int
     cotangent: Tensor
-    def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., rank: _Optional[int] = ..., contrast: _Optional[_Union[Target, _Mapping]] = ..., negative: bool = ..., mask: _Optional[_Union[Tensor, _Mapping]] = ..., anchor_index: _Optional[int] = ..., anchor_rank: _Optional[int] = ..., cotangent: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
+    object_rank: int
+    point: Point
+    def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., rank: _Optional[int] = ..., contrast: _Optional[_Union[Target, _Mapping]] = ..., negative: bool = ..., mask: _Optional[_Union[Tensor, _Mapping]] = ..., anchor_index: _Optional[int] = ..., anchor_rank: _Optional[int] = ..., cotangent: _Optional[_Union[Tensor, _Mapping]] = ..., object_rank: _Optional[int] = ..., point: _Optional[_Union[Point, _Mapping]] = ...) -> None: ...
+
+class Point(_message.Message):
+    __slots__ = ("x", "y")
+    X_FIELD_NUMBER: _ClassVar[int]
+    Y_FIELD_NUMBER: _ClassVar[int]
+    x: float
+    y: float
+    def __init__(self, x: _Optional[float] = ..., y: _Optional[float] = ...) -> None: ...
 
 class OverlayOptions(_message.Message):
     __slots__ = ("colormap", "image_weight", "jpeg_quality", "png_level", "hot_from")
@@ -243,7 +259,7 @@ class FrameAxis(_message.Message):
     def __init__(self, photo: _Optional[int] = ..., network: _Optional[int] = ..., scale: _Optional[float] = ..., offset: _Optional[float] = ...) -> None: ...
 
 class ClassScore(_message.Message):
-    __slots__ = ("class_index", "label", "score", "probability", "anchor_index", "area", "value")
+    __slots__ = ("class_index", "label", "score", "probability", "anchor_index", "area", "value", "box")
     CLASS_INDEX_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
@@ -251,6 +267,7 @@ class ClassScore(_message.Message):
     ANCHOR_INDEX_FIELD_NUMBER: _ClassVar[int]
     AREA_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
+    BOX_FIELD_NUMBER: _ClassVar[int]
     class_index: int
     label: str
     score: float
@@ -258,7 +275,8 @@ class ClassScore(_message.Message):
     anchor_index: int
     area: float
     value: float
-    def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., score: _Optional[float] = ..., probability: _Optional[float] = ..., anchor_index: _Optional[int] = ..., area: _Optional[float] = ..., value: _Optional[float] = ...) -> None: ...
+    box: Rectangle
+    def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., score: _Optional[float] = ..., probability: _Optional[float] = ..., anchor_index: _Optional[int] = ..., area: _Optional[float] = ..., value: _Optional[float] = ..., box: _Optional[_Union[Rectangle, _Mapping]] = ...) -> None: ...
 
 class Explanation(_message.Message):
     __slots__ = ("target", "contrast", "statistics", "outputs", "layers", "method", "negative", "in_input_frame")

@@ -106,7 +106,7 @@ LAYER_LAYOUT_CHANNELS_LAST: LayerLayout
 LAYER_LAYOUT_TOKENS: LayerLayout
 
 class Manifest(_message.Message):
-    __slots__ = ("format_version", "source", "tool_versions", "input", "head", "class_labels", "layers", "target", "source_outputs", "task", "certificate", "gradient_rule", "notes", "default_method", "explain_switch", "image_gradient_tensor", "portable", "batch_size", "int8_kernels", "branches")
+    __slots__ = ("format_version", "source", "tool_versions", "input", "head", "class_labels", "layers", "target", "source_outputs", "task", "certificate", "gradient_rule", "notes", "default_method", "explain_switch", "image_gradient_tensor", "portable", "batch_size", "int8_kernels", "branches", "boxes")
     class ToolVersionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -134,6 +134,7 @@ class Manifest(_message.Message):
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     INT8_KERNELS_FIELD_NUMBER: _ClassVar[int]
     BRANCHES_FIELD_NUMBER: _ClassVar[int]
+    BOXES_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     source: Source
     tool_versions: _containers.ScalarMap[str, str]
@@ -154,7 +155,22 @@ class Manifest(_message.Message):
     batch_size: int
     int8_kernels: Int8Kernels
     branches: int
-    def __init__(self, format_version: _Optional[int] = ..., source: _Optional[_Union[Source, _Mapping]] = ..., tool_versions: _Optional[_Mapping[str, str]] = ..., input: _Optional[_Union[InputSpec, _Mapping]] = ..., head: _Optional[_Union[Head, _Mapping]] = ..., class_labels: _Optional[_Iterable[str]] = ..., layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ..., target: _Optional[_Union[TargetTensors, _Mapping]] = ..., source_outputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., task: _Optional[_Union[Task, str]] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ..., gradient_rule: _Optional[_Union[GradientRule, str]] = ..., notes: _Optional[_Iterable[str]] = ..., default_method: _Optional[str] = ..., explain_switch: _Optional[str] = ..., image_gradient_tensor: _Optional[str] = ..., portable: bool = ..., batch_size: _Optional[int] = ..., int8_kernels: _Optional[_Union[Int8Kernels, str]] = ..., branches: _Optional[int] = ...) -> None: ...
+    boxes: Boxes
+    def __init__(self, format_version: _Optional[int] = ..., source: _Optional[_Union[Source, _Mapping]] = ..., tool_versions: _Optional[_Mapping[str, str]] = ..., input: _Optional[_Union[InputSpec, _Mapping]] = ..., head: _Optional[_Union[Head, _Mapping]] = ..., class_labels: _Optional[_Iterable[str]] = ..., layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ..., target: _Optional[_Union[TargetTensors, _Mapping]] = ..., source_outputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., task: _Optional[_Union[Task, str]] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ..., gradient_rule: _Optional[_Union[GradientRule, str]] = ..., notes: _Optional[_Iterable[str]] = ..., default_method: _Optional[str] = ..., explain_switch: _Optional[str] = ..., image_gradient_tensor: _Optional[str] = ..., portable: bool = ..., batch_size: _Optional[int] = ..., int8_kernels: _Optional[_Union[Int8Kernels, str]] = ..., branches: _Optional[int] = ..., boxes: _Optional[_Union[Boxes, _Mapping]] = ...) -> None: ...
+
+class Boxes(_message.Message):
+    __slots__ = ("output", "scores_output", "source_tensor", "source_format", "source_is_normalised")
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    SCORES_OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_TENSOR_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_IS_NORMALISED_FIELD_NUMBER: _ClassVar[int]
+    output: str
+    scores_output: str
+    source_tensor: str
+    source_format: str
+    source_is_normalised: bool
+    def __init__(self, output: _Optional[str] = ..., scores_output: _Optional[str] = ..., source_tensor: _Optional[str] = ..., source_format: _Optional[str] = ..., source_is_normalised: bool = ...) -> None: ...
 
 class Source(_message.Message):
     __slots__ = ("file_name", "sha256", "producer", "opset_version")
@@ -257,7 +273,7 @@ class Letterbox(_message.Message):
     def __init__(self, height: _Optional[int] = ..., width: _Optional[int] = ..., filter: _Optional[_Union[Filter, str]] = ..., fill: _Optional[int] = ...) -> None: ...
 
 class Head(_message.Message):
-    __slots__ = ("score_tensor", "kind", "num_classes", "single_logit", "output_name", "num_anchors", "embedding_size", "class_slice", "output_scale", "output_is_logarithm", "output_is_ranked", "output_quantization")
+    __slots__ = ("score_tensor", "kind", "num_classes", "single_logit", "output_name", "num_anchors", "embedding_size", "class_slice", "output_scale", "output_is_logarithm", "output_is_ranked", "background_class", "output_quantization")
     SCORE_TENSOR_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     NUM_CLASSES_FIELD_NUMBER: _ClassVar[int]
@@ -269,6 +285,7 @@ class Head(_message.Message):
     OUTPUT_SCALE_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_IS_LOGARITHM_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_IS_RANKED_FIELD_NUMBER: _ClassVar[int]
+    BACKGROUND_CLASS_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_QUANTIZATION_FIELD_NUMBER: _ClassVar[int]
     score_tensor: str
     kind: HeadKind
@@ -281,8 +298,9 @@ class Head(_message.Message):
     output_scale: float
     output_is_logarithm: bool
     output_is_ranked: bool
+    background_class: int
     output_quantization: OutputQuantization
-    def __init__(self, score_tensor: _Optional[str] = ..., kind: _Optional[_Union[HeadKind, str]] = ..., num_classes: _Optional[int] = ..., single_logit: bool = ..., output_name: _Optional[str] = ..., num_anchors: _Optional[int] = ..., embedding_size: _Optional[int] = ..., class_slice: _Optional[_Union[ClassSlice, _Mapping]] = ..., output_scale: _Optional[float] = ..., output_is_logarithm: bool = ..., output_is_ranked: bool = ..., output_quantization: _Optional[_Union[OutputQuantization, _Mapping]] = ...) -> None: ...
+    def __init__(self, score_tensor: _Optional[str] = ..., kind: _Optional[_Union[HeadKind, str]] = ..., num_classes: _Optional[int] = ..., single_logit: bool = ..., output_name: _Optional[str] = ..., num_anchors: _Optional[int] = ..., embedding_size: _Optional[int] = ..., class_slice: _Optional[_Union[ClassSlice, _Mapping]] = ..., output_scale: _Optional[float] = ..., output_is_logarithm: bool = ..., output_is_ranked: bool = ..., background_class: _Optional[int] = ..., output_quantization: _Optional[_Union[OutputQuantization, _Mapping]] = ...) -> None: ...
 
 class OutputQuantization(_message.Message):
     __slots__ = ("scale", "zero_point")

@@ -11,8 +11,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from camgraph_core.errors import AbsentOutputError
+from camgraph_core.rectangle import Rectangle
 from camgraph_core.result import Result
 from camgraph_core.types import ByteArray
+from camgraph_runtime.pictures.outline import outlined
 from camgraph_runtime.pictures.overlay import colorize
 from camgraph_runtime.pictures.shrink import shrunk_mask
 
@@ -47,6 +49,7 @@ class Tile:
         title: The title line.
         note: The line below.
         mask: A region to outline, [H, W], non-zero is inside; one of another size is left out.
+        boxes: Boxes to outline, in pixels of the picture.
 
     """
 
@@ -54,6 +57,7 @@ class Tile:
     title: str
     note: str = ""
     mask: ByteArray | None = None
+    boxes: Sequence[Rectangle] = ()
 
 
 def result_panel(result: Result, *, name: str = "photo") -> ByteArray:
@@ -77,14 +81,18 @@ def result_panel(result: Result, *, name: str = "photo") -> ByteArray:
     if canvas.read_photo is None:
         raise AbsentOutputError("A panel needs the photo; a result from a tensor has none.")
     height, width = canvas.frame.photo_size
-    tiles = [Tile(canvas.photo_of(canvas.size(_LARGEST)), name, f"{width} x {height} px")]
+    size = canvas.size(_LARGEST)
+    found = [score.box.scaled(size[1] / width, size[0] / height) for score in result.predictions if score.box]
+    tiles = [Tile(canvas.photo_of(size), name, f"{width} x {height} px", boxes=found)]
     for explanation in result.explanations:
-        picture = explanation.overlay(max_side=_LARGEST)
+        picture = explanation.overlay(max_side=_LARGEST, outline=False)
+        box = explanation.box_within(picture.shape[:2])
         mask = None if explanation.mask is None else shrunk_mask(explanation.mask, picture.shape[:2])
-        tiles.append(Tile(picture, explanation.title, explanation.note, mask))
+        boxes = [] if box is None else [box]
+        tiles.append(Tile(picture, explanation.title, explanation.note, mask, boxes))
         if hasattr(explanation, "guided"):
             drawn = explanation.guided_picture(max_side=_LARGEST)
-            tiles.append(Tile(drawn, explanation.title, GUIDED_TITLE, mask))
+            tiles.append(Tile(drawn, explanation.title, GUIDED_TITLE, mask, boxes))
     return panel(tiles, colormap=canvas.style.colormap)
 
 
@@ -133,6 +141,9 @@ def _draw_tile(canvas: Image.Image, tile: Tile, left: int, top: int, width: int)
     picture = _fit(tile.picture, width)
     if tile.mask is not None and tile.mask.shape == tile.picture.shape[:2]:
         picture = _outlined(picture, tile.mask)
+    across, down = picture.width / tile.picture.shape[1], picture.height / tile.picture.shape[0]
+    for box in tile.boxes:
+        picture = Image.fromarray(outlined(np.array(picture), box.scaled(across, down)))
     canvas.paste(
         picture,
         (left + (width - picture.width) // 2, top + _TITLE_HEIGHT + (_TILE_HEIGHT - picture.height) // 2),

@@ -11,7 +11,7 @@ from camgraph_core.target import Target
 from camgraph_runtime.tasks.head_scores import read_head
 from camgraph_runtime.tasks.labels import target_code
 from camgraph_runtime.tasks.slots import TargetSlot
-from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, register
+from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, View, register
 
 
 @register
@@ -25,7 +25,7 @@ class Classification(Task):
         """The class."""
         return TargetSlot(target_code(target, self.manifest))
 
-    def predictions(self, _: Sequence[TargetSlot], outputs: Outputs) -> Predictions:
+    def predictions(self, _: Sequence[TargetSlot], outputs: Outputs, _view: View) -> Predictions:
         """Scores and probabilities of the classes."""
         return ClassPredictions(self, outputs)
 

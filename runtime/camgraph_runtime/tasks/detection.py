@@ -1,45 +1,68 @@
-"""Detection: a target is a class and a candidate box, before non-maximum suppression."""
+"""Detection: a target is a class and a box: a candidate before non-maximum suppression, or an object after it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_core.errors import TargetError
-from camgraph_core.place import Box
+from camgraph_core.errors import TargetError, UnsupportedError
+from camgraph_core.place import Box, DetectedObject, Point
+from camgraph_core.rectangle import Rectangle
 from camgraph_core.result import ClassScore
-from camgraph_core.target import Target
+from camgraph_core.target import Rank, Target
 from camgraph_core.types import AnyArray
-from camgraph_runtime.tasks.head_scores import log_odds, shown_probabilities, shows_scores
+from camgraph_runtime.tasks.box_values import BoxValues, listed_boxes, read_boxes
 from camgraph_runtime.tasks.labels import target_code
+from camgraph_runtime.tasks.objects import Found, find_objects
 from camgraph_runtime.tasks.slots import CLASS_INPUT, TargetInput, TargetSlot
-from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, register
+from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, View, register
 
-_SOFTMAX = (pb.HEAD_KIND_SOFTMAX, pb.HEAD_KIND_LOG_SOFTMAX)
 _BEST = Box(rank=1)
 
 
 def _anchor_of(slot: TargetSlot) -> int:
     """Box ``a`` as ``a``, the class's r-th best as ``-r``."""
-    box = slot.place if isinstance(slot.place, Box) else _BEST
-    return box.index if box.index is not None else -(box.rank or 1)
+    if not isinstance(slot.place, Box):
+        raise ValueError("a detection runs with candidate boxes: fit the plan first")
+    return slot.place.index if slot.place.index is not None else -(slot.place.rank or 1)
 
 
 @register
 class Detection(Task):
-    """Classes of the boxes of an image."""
+    """Objects in an image."""
 
     kinds = (pb.TASK_DETECTION,)
-    takes = (*CLASS, Box)
+    takes = (*CLASS, Box, DetectedObject, Point)
     inputs = (CLASS_INPUT, TargetInput("anchor_input", np.int64, _anchor_of))
     outputs = ("target_index_output", "anchor_index_output", "target_score_output")
 
+    @property
+    def has_boxes(self) -> bool:
+        """Whether the graph says where its boxes are."""
+        return bool(self.manifest.boxes.output)
+
+    def prediction_outputs(self) -> list[str]:
+        """Names of the outputs that predictions need."""
+        boxes = self.manifest.boxes
+        return [*super().prediction_outputs(), *filter(None, (boxes.output, boxes.scores_output))]
+
+    def prediction_slot(self) -> TargetSlot:
+        """The best box of the best class."""
+        return TargetSlot(-1, _BEST)
+
     def checked_slot(self, target: Target) -> TargetSlot:
         """The class and its box; without one the class's best."""
+        if isinstance(target.place, DetectedObject | Point):
+            if not self.has_boxes:
+                raise UnsupportedError(
+                    "The target names an object, but the graph does not say where its boxes are. Export the model "
+                    "again with --boxes, or name a candidate box as an anchor."
+                )
+            return TargetSlot(target_code(target, self.manifest), target.place)
         box = target.place if isinstance(target.place, Box) else _BEST
         boxes = self.manifest.head.num_anchors  # zero where it depends on the image
         if boxes and box.index is not None and box.index >= boxes:
@@ -50,37 +73,140 @@ class Detection(Task):
             raise TargetError(f"There is no box of rank {box.rank}: the model has {boxes} boxes.")
         return TargetSlot(target_code(target, self.manifest), box)
 
-    def predictions(self, _: Sequence[TargetSlot], outputs: Outputs) -> Predictions:
-        """The best boxes, each with its best class."""
-        return BoxPredictions(self, outputs)
+    def best_targets(self, count: int) -> list[Target]:
+        """The best objects as targets, or the best classes where the graph does not say where its boxes are."""
+        if not self.has_boxes:
+            return super().best_targets(count)
+        if not 0 <= count <= (self.manifest.head.num_anchors or math.inf):
+            raise TargetError(f"top_k is {count}, but the model has {self.manifest.head.num_anchors} boxes.")
+        return [Target(place=DetectedObject(rank)) for rank in range(1, count + 1)]
+
+    def must_look(self, target: Target) -> bool:
+        """Whether a target names an object, which only a run can tell."""
+        places = (target.place, None if target.contrast is None else target.contrast.place)
+        return any(isinstance(place, DetectedObject | Point) for place in places)
+
+    def looked(self, target: Target, outputs: Outputs, view: View) -> Target:
+        """The target with the candidate box of its object."""
+        if not self.must_look(target):
+            return target
+        contrast = None if target.contrast is None else self.looked(target.contrast, outputs, view)
+        target = replace(target, contrast=contrast)
+        if not isinstance(target.place, DetectedObject | Point):
+            return target
+        found = BoxPredictions(self, outputs, view).object_of(target)
+        return replace(target, selector=found.class_index, place=Box(found.anchor))
+
+    def predictions(self, _: Sequence[TargetSlot], outputs: Outputs, view: View) -> Predictions:
+        """The best objects, each with its best class."""
+        return BoxPredictions(self, outputs, view)
 
 
 class BoxPredictions:
     """Class scores of the boxes of an image."""
 
-    def __init__(self, task: Task, outputs: Outputs) -> None:
-        self._task, manifest = task, task.manifest
-        tensors = manifest.target
+    def __init__(self, task: Detection, outputs: Outputs, view: View) -> None:
+        self._task, self._view, manifest = task, view, task.manifest
+        tensors, boxes = manifest.target, manifest.boxes
         self._indices = outputs[tensors.target_index_output]
         self._anchors = outputs[tensors.anchor_index_output]
         self._scores = outputs[tensors.target_score_output]
+        self._boxes = outputs[boxes.output] if boxes.output else None
         output = task.head_output(outputs)
-        ranked = manifest.head.output_is_ranked
-        self._values = None if ranked else read_boxes(output, manifest.head, self._known())
+        if boxes.scores_output:
+            self._values: BoxValues | None = listed_boxes(outputs[boxes.scores_output], manifest.head)
+        elif manifest.head.output_is_ranked:
+            self._values = None
+        else:
+            self._values = read_boxes(output, manifest.head, self._known())
         self.warnings = [] if self._values else [task.unlisted(output, "a score for each box and class")]
 
     def best(self, count: int) -> list[ClassScore]:
-        """The boxes with the best scores, each with its best class."""
+        """The best objects, each with its best class; where no box is known the boxes with the best scores."""
         if self._values is None:
             return []
-        order = self._values.order
-        classes, scores = order.argmax(axis=1), order.max(axis=1)
-        boxes = np.argsort(-scores, kind="stable")[:count]
-        return [self._class_score(int(classes[box]), int(box)) for box in boxes]
+        if self._boxes is None:
+            order = self._order()
+            best = np.argsort(-order.max(axis=1), kind="stable")[:count]
+            return [self._class_score(int(order[box].argmax()), int(box)) for box in best]
+        objects = self._objects(self._order())
+        if not objects:
+            self.warnings = [self._nothing_found()]
+        return [self._class_score(found.class_index, found.anchor) for found in objects[:count]]
 
     def of_slot(self, number: int) -> ClassScore:
         """The class and box of a slot."""
         return self._class_score(int(self._indices[number]), int(self._anchors[number]))
+
+    def object_of(self, target: Target) -> Found:
+        """The object that a target names.
+
+        Raises:
+            TargetError: There is none.
+
+        """
+        order, of_class = self._order(), ""
+        if order is not None and target.selector is not None:
+            index = self._class_of(target, order)
+            of_class = f" of class {self._task.label_of(index) or index}"
+            order = np.where(np.arange(order.shape[1]) == index, order, -np.inf)
+        objects = self._objects(order)
+        if isinstance(target.place, Point):
+            return self._at(target.place, objects, of_class)
+        assert isinstance(target.place, DetectedObject)
+        if target.place.rank <= len(objects):
+            return objects[target.place.rank - 1]
+        raise TargetError(
+            f"There is no object {target.place.rank}{of_class}: {len(objects)} have a score of "
+            f"{self._view.score_threshold:g} or more. Lower the score threshold, or name a candidate box as an anchor."
+        )
+
+    def _at(self, point: Point, objects: Sequence[Found], of_class: str) -> Found:
+        around = [found for found in objects if self._rectangle(found.anchor).holds(point.x, point.y)]
+        if around:
+            return min(around, key=lambda found: self._rectangle(found.anchor).area)
+        raise TargetError(
+            f"No object{of_class} lies at {point.x:g}, {point.y:g}: {len(objects)} have a score of "
+            f"{self._view.score_threshold:g} or more, and none of their boxes holds that point."
+        )
+
+    def _class_of(self, target: Target, order: AnyArray) -> int:
+        code = target_code(target, self._task.manifest)
+        if not isinstance(target.selector, Rank):
+            return code
+        return int(np.argsort(-order.max(axis=0), kind="stable")[target.selector.number - 1])
+
+    def _order(self) -> AnyArray:
+        """What boxes are ranked by, [boxes, C]; the background is never the best class."""
+        if self._values is None:
+            raise UnsupportedError("The graph does not list the scores of its boxes. Export the model again.")
+        order, head = self._values.order, self._task.manifest.head
+        if not head.HasField("background_class"):
+            return order
+        return np.where(np.arange(order.shape[1]) == head.background_class, -np.inf, order)
+
+    def _objects(self, order: AnyArray) -> list[Found]:
+        assert self._boxes is not None
+        return find_objects(self._boxes, order, threshold=self._threshold(), iou_threshold=self._view.iou_threshold)
+
+    def _threshold(self) -> float:
+        """The least score in the unit of the order; scores that are not probabilities have none."""
+        least = self._view.score_threshold
+        if self._values is None or self._values.probabilities is None:
+            return -math.inf
+        if self._values.order is self._values.probabilities:
+            return least
+        with np.errstate(divide="ignore"):
+            return float(np.log(least) - np.log1p(-least))
+
+    def _nothing_found(self) -> str:
+        best = self._order().max() if self._order().size else math.nan
+        if self._values is not None and self._values.order is not self._values.probabilities:
+            best = np.exp(-np.logaddexp(0.0, -best))
+        return (
+            f"No box has a score of {self._view.score_threshold:g} or more, so no object is listed; the best has "
+            f"{best:.3g}."
+        )
 
     def _known(self) -> dict[tuple[int, int], float]:
         pairs = zip(self._anchors, self._indices, self._scores, strict=True)
@@ -96,81 +222,10 @@ class BoxPredictions:
             probability = float(values.probabilities[anchor, index])
         elif self._task.manifest.head.kind == pb.HEAD_KIND_SIGMOID:
             probability = float(np.exp(-np.logaddexp(0.0, -score)))
-        return ClassScore(index, self._task.label_of(index), score, probability, anchor=anchor)
+        box = None if self._boxes is None else self._rectangle(anchor)
+        return ClassScore(index, self._task.label_of(index), score, probability, anchor=anchor, box=box)
 
-
-@dataclass(frozen=True, eq=False)
-class BoxValues:
-    """Of all boxes and classes of one image, float64 [boxes, C].
-
-    Attributes:
-        scores: y before softmax or sigmoid; None where the output hides it.
-        probabilities: By the head; None where the scores come without softmax or sigmoid.
-
-    """
-
-    scores: AnyArray | None
-    probabilities: AnyArray | None
-
-    @property
-    def order(self) -> AnyArray:
-        """What boxes are ranked by."""
-        values = self.scores if self.scores is not None else self.probabilities
-        assert values is not None
-        return values
-
-
-def read_boxes(output: AnyArray, head: pb.Head, known: dict[tuple[int, int], float]) -> BoxValues | None:
-    """Scores and probabilities from one image's output of a detector; None if it is of another shape.
-
-    Args:
-        output: The head's output for one image, [boxes, C] or [C, boxes]; it may hold more than the C classes.
-        head: The manifest's head.
-        known: (box, class) to score y; they tell the two orders apart where both fit.
-
-    """
-    if head.HasField("class_slice"):
-        output = _classes(output, head)
-    values = _boxes_first(output, head)
-    if values is None:
-        return None
-    if output.ndim == 2 and output.shape[0] == output.shape[1] and head.output_name == head.score_tensor:
-        values = min(values, values.T, key=lambda order: _distance(order, known))
-    if shows_scores(head):
-        return BoxValues(values, _probabilities(values, head))
-    probabilities = shown_probabilities(values, head)
-    return BoxValues(log_odds(probabilities) if head.kind == pb.HEAD_KIND_SIGMOID else None, probabilities)
-
-
-def _classes(output: AnyArray, head: pb.Head) -> AnyArray:
-    """Leave out what an output of one image holds beside the classes."""
-    axis, start = head.class_slice.axis - 1, head.class_slice.start
-    part: AnyArray = output[(slice(None),) * axis + (slice(start, start + head.num_classes),)]
-    return part
-
-
-def _boxes_first(output: AnyArray, head: pb.Head) -> AnyArray | None:
-    flat = output if output.ndim == 2 else output.squeeze()
-    if flat.ndim != 2 or flat.dtype.kind != "f":
-        return None
-    boxes, classes = head.num_anchors, head.num_classes
-    if flat.shape[1] == classes and boxes in (0, flat.shape[0]):
-        return flat.astype(np.float64)
-    if flat.shape[0] == classes and boxes in (0, flat.shape[1]):
-        return flat.T.astype(np.float64)
-    return None
-
-
-def _distance(order: AnyArray, known: dict[tuple[int, int], float]) -> float:
-    return sum(abs(float(order[place]) - score) for place, score in known.items())
-
-
-def _probabilities(scores: AnyArray, head: pb.Head) -> AnyArray | None:
-    if head.kind == pb.HEAD_KIND_SIGMOID:
-        sigmoid: AnyArray = np.exp(-np.logaddexp(0.0, -scores))
-        return sigmoid
-    if head.kind in _SOFTMAX:
-        powers: AnyArray = np.exp(scores - scores.max(axis=1, keepdims=True))
-        softmax: AnyArray = powers / powers.sum(axis=1, keepdims=True)
-        return softmax
-    return None
+    def _rectangle(self, anchor: int) -> Rectangle:
+        """Where a box lies in the photo."""
+        assert self._boxes is not None
+        return self._view.frame.on_photo(Rectangle(*map(float, self._boxes[anchor])))

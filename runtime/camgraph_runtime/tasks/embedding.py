@@ -14,7 +14,7 @@ from camgraph_core.result import NO_CLASS, ClassScore
 from camgraph_core.target import Target
 from camgraph_core.types import FloatArray
 from camgraph_runtime.tasks.slots import TargetInput, TargetSlot
-from camgraph_runtime.tasks.task import Outputs, Predictions, Task, register
+from camgraph_runtime.tasks.task import Outputs, Predictions, Task, View, register
 
 
 def _direction_of(slot: TargetSlot) -> FloatArray:
@@ -67,7 +67,7 @@ class Embedding(Task):
         """None: an embedding has no predictions."""
         raise UnsupportedError("The graph is for an embedding model, which predicts no classes.")
 
-    def predictions(self, _: Sequence[TargetSlot], outputs: Outputs) -> Predictions:
+    def predictions(self, _: Sequence[TargetSlot], outputs: Outputs, _view: View) -> Predictions:
         """Scores of the asked directions."""
         return DirectionPredictions(outputs[self.manifest.target.target_score_output])
 

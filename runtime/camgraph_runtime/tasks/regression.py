@@ -13,7 +13,7 @@ from camgraph_core.result import NO_CLASS, ClassScore
 from camgraph_core.target import Target
 from camgraph_runtime.tasks.labels import target_code
 from camgraph_runtime.tasks.slots import TargetSlot
-from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, register
+from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, View, register
 
 
 @register
@@ -35,7 +35,7 @@ class Regression(Task):
             raise TargetError(f"There is no target {index}: the model gives {count}; give {wanted}.")
         return TargetSlot(target_code(target, self.manifest))
 
-    def predictions(self, _: Sequence[TargetSlot], outputs: Outputs) -> Predictions:
+    def predictions(self, _: Sequence[TargetSlot], outputs: Outputs, _view: View) -> Predictions:
         """The numbers."""
         return ValuePredictions(self, outputs)
 

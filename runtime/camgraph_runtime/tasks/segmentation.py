@@ -20,7 +20,7 @@ from camgraph_runtime.tasks.head_scores import log_odds, shown_probabilities, sh
 from camgraph_runtime.tasks.labels import target_code
 from camgraph_runtime.tasks.laid_mask import lay_mask
 from camgraph_runtime.tasks.slots import CLASS_INPUT, TargetInput, TargetSlot
-from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, register
+from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, View, register
 
 
 def _mask_of(slot: TargetSlot) -> ByteArray:
@@ -58,7 +58,7 @@ class Segmentation(Task):
         ]
         return [replace(slot, place=Mask(mask)) for slot, mask in zip(slots, masks, strict=True)]
 
-    def predictions(self, slots: Sequence[TargetSlot], outputs: Outputs) -> Predictions:
+    def predictions(self, slots: Sequence[TargetSlot], outputs: Outputs, _view: View) -> Predictions:
         """Areas, mean probabilities and summed scores of the classes."""
         return PixelPredictions(self, [_mask_of(slot) for slot in slots], outputs)
 

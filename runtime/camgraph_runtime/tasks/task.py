@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeAlias
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import TargetError, UnsupportedError
 from camgraph_core.frame import Frame
-from camgraph_core.place import Box, Direction, Mask
+from camgraph_core.place import Box, DetectedObject, Direction, Mask, Point
 from camgraph_core.result import ClassScore
 from camgraph_core.target import Rank, Target
 from camgraph_core.types import AnyArray
@@ -24,6 +25,23 @@ CLASS = (int, str, Rank)
 """A class, named by its index, label or rank."""
 
 _WORDS = {**dict.fromkeys(CLASS, "a class"), Mask: "a mask", Box: "an anchor", Direction: "a cotangent"}
+_WORDS |= {DetectedObject: "an object", Point: "a point"}
+
+
+@dataclass(frozen=True)
+class View:
+    """How one image is looked at.
+
+    Attributes:
+        frame: Where its photo lies in the network's input.
+        score_threshold: The least score of an object that is listed.
+        iou_threshold: Overlap from which on two boxes are one object.
+
+    """
+
+    frame: Frame
+    score_threshold: float
+    iou_threshold: float
 
 
 class Predictions(Protocol):
@@ -46,7 +64,7 @@ class Task(ABC):
     Attributes:
         kinds: The manifest's values for it.
         name: The task in words.
-        takes: What a target may name: `CLASS`, `Mask`, `Box`, `Direction`.
+        takes: What a target may name: `CLASS`, `Mask`, `Box`, `DetectedObject`, `Point`, `Direction`.
         targets_noun: What `top_k` counts.
         inputs: The inputs that carry targets.
         outputs: Fields of the manifest's `TargetTensors` with the outputs that predictions need.
@@ -149,13 +167,27 @@ class Task(ABC):
         """
         return slots
 
+    def must_look(self, _: Target) -> bool:
+        """Whether a run must tell first what a target means."""
+        return False
+
+    def looked(self, target: Target, _outputs: Outputs, _view: View) -> Target:
+        """The target, as it is meant in an image of which a run gave the predictions' outputs.
+
+        Raises:
+            TargetError: There is nothing of the kind.
+
+        """
+        return target
+
     @abstractmethod
-    def predictions(self, slots: Sequence[TargetSlot], outputs: Outputs) -> Predictions:
+    def predictions(self, slots: Sequence[TargetSlot], outputs: Outputs, view: View) -> Predictions:
         """What a run says about one image.
 
         Args:
             slots: What was asked; masks lie on the score map.
             outputs: The graph's outputs.
+            view: How the image is looked at.
 
         Raises:
             InvalidGraphError: The outputs do not fit the manifest.

@@ -81,7 +81,7 @@ def _explained(explainer: Explainer, addressed: Addressed, room: Room, call: Cal
         stop.check()
         network_input = _network_input(explainer, addressed)
         _check_drawing(network_input, plan, room)
-        plan = explainer.fit(plan, network_input)
+        plan = explainer.fit(plan, network_input, stop)
         call.enter("infer")
         [inference] = explainer.infer([network_input], [plan], stop)
         call.enter("post")
