@@ -59,6 +59,12 @@ class ExportOptions(BuildOptions, ScoreOptions, SourceOptions):
         ),
     ] = ()
     input: Input = field(default_factory=Input)
+    uint8_input: Annotated[
+        bool,
+        Setting(
+            "Have the graph take pixels 0 to 255 as uint8 and prepare them itself: a quarter of the bytes of float32.",
+        ),
+    ] = False
     seed: Annotated[int, Setting("Seed of the certificate's random inputs.", at_least=0)] = 0
     exact_int8: ExactInt8 = True
     progress: Progress = None

@@ -18,6 +18,7 @@ from camgraph_exporter.certificate.forward_part import is_rewritten
 from camgraph_exporter.certificate.locate import name_wrong_nodes
 from camgraph_exporter.certificate.quantised.int8_kernels import remark_on, source_for_exact_kernels, state_kernels
 from camgraph_exporter.certificate.subject import LoadSource, Subject, loader_of
+from camgraph_exporter.choose.bytes_input import spec_of_bytes, take_bytes
 from camgraph_exporter.choose.choice import Choice, choose, known_labels
 from camgraph_exporter.choose.score import ScoreOptions, find_score
 from camgraph_exporter.choose.unfused import prepare_for
@@ -25,6 +26,7 @@ from camgraph_exporter.frontends.onnx_file import LoadedModel
 from camgraph_exporter.frontends.options import SourceOptions
 from camgraph_exporter.frontends.source import Source, load
 from camgraph_exporter.graph.node_gradient import NodeGradient
+from camgraph_exporter.image.options import Input
 from camgraph_exporter.manifest import make_manifest
 from camgraph_exporter.options import ExportOptions
 from camgraph_exporter.own_graph import explainable_graph, load_trained
@@ -93,6 +95,10 @@ def rewrite(loaded: LoadedModel, options: ExportOptions) -> Exported:
 
     """
     model, choice = _read_and_choose(loaded, options)
+    if options.uint8_input:
+        loaded, spec = take_bytes(loaded, choice.input), spec_of_bytes(choice.input)
+        model, again = _read_and_choose(loaded, replace(options, input=Input()))
+        choice = replace(again, input=spec, notes=choice.notes)
     with explainable_graph():
         built = build(model.prepared, model.score, choice.layers, options)
     manifest = make_manifest(built, loaded.source, choice.input, choice.labels)

@@ -31,7 +31,7 @@ def to_tensor(pixels: AnyArray, spec: pb.InputSpec) -> AnyArray:
 
     """
     channels = _channels(pixels, spec.channel_order)
-    values = _look_up(channels, spec) if channels.dtype == np.uint8 else normalised(channels, spec)
+    values = _values_of_bytes(channels, spec) if channels.dtype == np.uint8 else normalised(channels, spec)
     if spec.layout == pb.LAYOUT_NCHW:
         values = values.transpose(2, 0, 1)
     elif spec.layout == pb.LAYOUT_NHW:
@@ -96,10 +96,13 @@ def _channels(pixels: AnyArray, order: pb.ChannelOrder) -> AnyArray:
     return colours[:, :, ::-1] if order == pb.CHANNEL_ORDER_BGR else colours
 
 
-def _look_up(channels: AnyArray, spec: pb.InputSpec) -> AnyArray:
+def _values_of_bytes(channels: AnyArray, spec: pb.InputSpec) -> AnyArray:
     """The normalised values of bytes [H, W, C], each byte of a channel computed once."""
     height, width, count = channels.shape
-    table = normalised(np.broadcast_to(np.arange(256, dtype=np.uint8)[:, None, None], (256, 1, count)), spec)
+    bytes_ = np.broadcast_to(np.arange(256, dtype=np.uint8)[:, None, None], (256, 1, count))
+    table = normalised(bytes_, spec)
+    if table.dtype == np.uint8 and np.array_equal(table, bytes_):
+        return channels  # the graph takes pixels as they are
     values = np.empty((count, height, width), table.dtype)
     for channel in range(count):
         np.take(table[:, 0, channel], channels[:, :, channel], out=values[channel])
