@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,12 @@ def test_the_command_takes_a_factory(spelling: list[str], tmp_path: Path) -> Non
     assert manifest.source.file_name == _SPEC.format("with_example")
     assert manifest.layers[0].alias == "layer2.1"
     assert list(manifest.input.tensor.shape) == ["N", "3", "24", "40"]
+
+
+def test_the_layers_of_a_factory_are_listed(tmp_path: Path) -> None:
+    ended = CliRunner().invoke(cli, ["inspect", "--torch", _SPEC.format("with_example"), "--json"])
+    assert ended.exit_code == 0, ended.stderr
+    assert json.loads(ended.stdout)["score"]["num_classes"] == 5
 
 
 @pytest.mark.parametrize(

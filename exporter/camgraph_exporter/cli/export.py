@@ -8,12 +8,11 @@ from pathlib import Path
 import click
 
 from camgraph_cli.options import options_of
-from camgraph_core.errors import UsageError
 from camgraph_exporter import api
 from camgraph_exporter.cli.console import progress_bar
+from camgraph_exporter.cli.source import source_arguments, source_of
 from camgraph_exporter.cli.tables import summarise
 from camgraph_exporter.edge import write_edge_files
-from camgraph_exporter.frontends.factory import check_factory
 from camgraph_exporter.options import ExportOptions
 from camgraph_exporter.storage import written_bytes
 
@@ -21,8 +20,7 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("model", type=_FILE, required=False)
-@click.option("--torch", "factory", metavar="PACKAGE.MODULE:FACTORY", help="Function that builds a PyTorch module.")
+@source_arguments
 @click.option("-o", "--output", type=_FILE, required=True, help="Where to write the explainable graph.")
 @click.option(
     "--edge",
@@ -36,21 +34,10 @@ def export(model: Path | None, factory: str | None, output: Path, edge: bool, op
     MODEL is an .onnx file, a TorchScript or .pt2 file, or package.module:factory for a PyTorch module, which --torch
     names as well.
     """
-    source = _source(model, factory)
+    source = source_of(model, factory)
     with progress_bar("Checking") as progress:
         exported = api.export(source, output, **vars(replace(options, progress=progress)))
     summarise(output, written_bytes(output, exported.weights_folder), exported.manifest)
     if edge:
         files = write_edge_files(output)
         click.echo(f"For small machines: {files.graph} and {files.operators}")
-
-
-def _source(model: Path | None, factory: str | None) -> Path | str:
-    if model is not None and factory is not None:
-        raise UsageError("Give either MODEL or --torch, not both.")
-    if factory is not None:
-        check_factory(factory)
-        return factory
-    if model is None:
-        raise UsageError("Give MODEL, the path of an .onnx file, or --torch package.module:factory.")
-    return model

@@ -98,8 +98,20 @@ def describe_input(spec: pb.InputSpec) -> str:
     order = pb.ChannelOrder.Name(spec.channel_order).removeprefix("CHANNEL_ORDER_")
     layout = pb.Layout.Name(spec.layout).removeprefix("LAYOUT_")
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (spec.mean, spec.std))
-    steps = ", ".join(str(step.WhichOneof("step")).replace("_", " ") for step in spec.steps) or "no resize"
+    steps = ", ".join(map(_describe_step, spec.steps)) or "no resize"
     return f"{order} {layout}, (x / {spec.divisor:g} - [{mean}]) / [{std}], {steps}"
+
+
+def _describe_step(step: pb.GeometryStep) -> str:
+    """Return what a step does, with its size: "resize shorter side to 256", "center crop to 224 x 224"."""
+    name = step.WhichOneof("step")
+    if name is None:
+        return "nothing"
+    chosen = getattr(step, name)
+    words, fields = name.replace("_", " "), chosen.DESCRIPTOR.fields_by_name
+    if "width" in fields:
+        return f"{words.removesuffix(' to')} to {chosen.width} x {chosen.height}"
+    return f"{words} to {chosen.size}" if "size" in fields else words
 
 
 def check_table(certificate: pb.Certificate) -> Table:
