@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from camgraph_core.errors import UnavailableError
 from camgraph_runtime import Explainer
 from camgraph_server.budget import Budget
 from camgraph_server.config import ServerConfig
@@ -17,7 +22,7 @@ from camgraph_server.models.batching import worker_count
 from camgraph_server.models.explaining import COPIES, Room
 from camgraph_server.models.keeper import Keeper
 from camgraph_server.models.loading import load_explainer, memory_limit
-from camgraph_server.models.model import ModelState
+from camgraph_server.models.model import Model, ModelState
 from camgraph_server.models.repository import ModelRepository
 from camgraph_server.models.trial import Trial
 from camgraph_server.observe.call_log import CallLog
@@ -26,6 +31,7 @@ from camgraph_server.observe.metrics.together import metrics
 from camgraph_server.observe.observers import Observer, Observers
 from camgraph_server.scheduling.gate import Gate
 from camgraph_server.scheduling.scheduler import Scheduler
+from camgraph_server.scheduling.watchdog import Patience
 from camgraph_server.service.control import ModelControl
 from camgraph_server.service.service import Service
 from camgraph_server.transport import explanation, model_control
@@ -67,7 +73,9 @@ class Assembly:
         self._trial = Trial(config, config.load_timeout) if config.trial_load and loader is None else None
         self.repository = ModelRepository(config.model_repository, loader or self._load_explainer)
         self.keeper = Keeper(self.repository.look, config.reload_interval, self._end_idle_trial)
-        self.scheduler = Scheduler(worker_count(config), config.queue_capacity)
+        self.scheduler = Scheduler(
+            worker_count(config), config.queue_capacity, Patience(config.run_timeout, config.hang_timeout)
+        )
         self.gate = Gate()
         self.health = HealthServicer([explanation.NAME])
         self.budgets = {
@@ -124,7 +132,15 @@ class Assembly:
 
     def _service(self) -> Service:
         room = Room(self.budgets["images"], self._max_answer, int(self._config.max_output_megapixels * 1e6))
-        return Service(self.repository, self.scheduler, room, self.observers)
+        return Service(self.repository, self.scheduler, room, self.observers, self._give_up)
+
+    def _give_up(self, model: Model) -> None:
+        """A run of a model does not end, and nothing ends it but the end of the process."""
+        if self._config.processes > 1:
+            os.kill(os.getpid(), signal.SIGTERM)  # the supervisor starts another one
+        else:
+            with suppress(UnavailableError):  # the server stops
+                self.keeper.ask(partial(self.repository.give_up, model))
 
     def _messages(self) -> Messages:
         limits = Limits(self._config.max_request_mib * MIB, self._max_answer, self._config.receive_timeout)

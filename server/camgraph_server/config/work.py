@@ -42,6 +42,23 @@ class WorkSettings:
             at_most=1024,
         ),
     ] = 16
+    run_timeout: Annotated[
+        float,
+        Setting(
+            "Seconds that a worker may work on one request. After that its caller gets DEADLINE_EXCEEDED.",
+            above=0,
+            at_most=_MOST_SECONDS,
+        ),
+    ] = 300.0
+    hang_timeout: Annotated[
+        float,
+        Setting(
+            "Seconds that work may go on after it was asked to end. After that its worker is replaced, and if the "
+            "graph was running, the model fails; with several processes, the process is replaced.",
+            above=0,
+            at_most=_MOST_SECONDS,
+        ),
+    ] = 30.0
     grace: Annotated[
         float,
         Setting(

@@ -46,6 +46,11 @@ class Loaded:
         if is_over:
             self._close()
 
+    def abandon(self) -> None:
+        """Lets nobody in any more, and leaves it open for a user who will never leave."""
+        with self._lock:
+            self._is_closed = True
+
     def _ends(self) -> bool:
         """Whether this is the moment in which it is to be closed."""
         ends = self._is_retired and not self._users and not self._is_closed

@@ -18,6 +18,7 @@ from camgraph_server.models.model import Model, ModelState
 from camgraph_server.models.snapshot import Snapshot
 from camgraph_server.observe.log import log_event
 
+_HANGS = "A run of it did not end, and holds its memory until the server is started again. Load it again to try again."
 _UNLOADED = "It was unloaded. Load it again to use it."
 _log = logging.getLogger("camgraph.repository")
 
@@ -149,6 +150,14 @@ class ModelRepository:
         for model in wanted:
             self._put(Model(model.entry, ModelState.UNLOADED, _UNLOADED))
         return [self.snapshot.find(*model.entry.key) for model in wanted]
+
+    def give_up(self, model: Model) -> None:
+        """Takes a model out of service of which a run does not end; calls that wait for it are refused."""
+        current = self.snapshot.get(model.entry.key)
+        if model.loaded is None or current is None or current.loaded is not model.loaded:
+            return  # it has been replaced meanwhile
+        self._put(Model(current.entry, ModelState.FAILED, _HANGS))
+        model.loaded.abandon()
 
     def stop_loading(self) -> None:
         """Loads no further model; the one that is being loaded cannot be interrupted."""

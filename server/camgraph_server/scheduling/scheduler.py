@@ -7,13 +7,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from camgraph_core.errors import ExpiredError, UnavailableError
 from camgraph_runtime.run.stop import Stop
+from camgraph_server.scheduling.job import Job
+from camgraph_server.scheduling.watchdog import Patience, Watchdog
 
 T = TypeVar("T")
 
@@ -24,38 +24,20 @@ _HARDLY = 0.05  # seconds; who waited no longer is tried however little time is 
 _STOPPING = "The server is stopping; send the request again."
 
 
-@dataclass(eq=False)
-class Job:
-    """A piece of work for a worker thread.
-
-    Attributes:
-        work: What to do, from ``stop``, which it looks at between its steps, and the seconds that it waited. It must
-            not touch the event loop.
-        deadline: Time on the clock of `time.monotonic` after which nobody waits for the result.
-        stop: Asked to end when the caller has gone.
-        submitted: When it came.
-        result: What came of it.
-    """
-
-    work: Callable[[Stop, float], Any]
-    deadline: float | None = None
-    stop: Stop = field(default_factory=Stop)
-    submitted: float = field(default_factory=time.monotonic)
-    result: Future[Any] = field(default_factory=Future)
-
-
 class Scheduler:
     """Runs at most `workers` jobs at once and lets at most `queue_capacity` more wait, first come, first served.
 
     What cannot end before its deadline is refused when it comes, and dropped when a worker takes it. What is cancelled
-    leaves the queue at once, with all that it holds; what runs is asked to stop.
+    leaves the queue at once, with all that it holds; what runs is asked to stop. A worker whose job does not stop is
+    replaced: see `Watchdog`.
 
     Args:
         workers: Number of threads.
         queue_capacity: Jobs that may wait.
+        patience: How long a job may run.
     """
 
-    def __init__(self, workers: int, queue_capacity: int) -> None:
+    def __init__(self, workers: int, queue_capacity: int, patience: Patience | None = None) -> None:
         self.workers = workers
         self.queue_capacity = queue_capacity
         self._waiting: deque[Job] = deque()
@@ -63,12 +45,10 @@ class Scheduler:
         self._mean = 0.0  # seconds that a job runs
         self._is_open = True
         self._changed = threading.Condition()
-        self._threads = [
-            threading.Thread(target=self._work, name=f"camgraph-worker-{number}", daemon=True)
-            for number in range(workers)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        for _ in range(workers):
+            self._start_worker()
+        self._watchdog = Watchdog(patience or Patience(), self._running_now, self._replace_worker)
 
     @property
     def admitted(self) -> int:
@@ -103,14 +83,20 @@ class Scheduler:
                     retry_after=max(wait, _SHORTEST_RETRY),
                 )
 
-    async def run(self, work: Callable[[Stop, float], T], deadline: float | None = None) -> T:
+    async def run(
+        self,
+        work: Callable[[Stop, float], T],
+        deadline: float | None = None,
+        on_hang: Callable[[], None] = lambda: None,
+    ) -> T:
         """Does a piece of work on a worker thread; if the caller is cancelled, so is the work. See `Job`.
 
         Raises:
             UnavailableError: See `check`.
             ExpiredError: The deadline passed in the queue, or would pass before the end.
+            DeadlineError: The work took longer than the server allows.
         """
-        job = Job(work, deadline)
+        job = Job(work, deadline, on_hang)
         with self._changed:
             self.check(deadline)
             self._waiting.append(job)
@@ -138,6 +124,7 @@ class Scheduler:
             waiting, self._waiting = self._waiting, deque()
             running = list(self._running)
             self._changed.notify_all()
+        self._watchdog.close()
         for job in waiting:
             if job.result.set_running_or_notify_cancel():
                 job.result.set_exception(UnavailableError(_STOPPING))
@@ -160,16 +147,38 @@ class Scheduler:
                 self._waiting.remove(job)
         job.stop.ask()
 
+    def _start_worker(self) -> None:
+        number = len(self._threads)
+        thread = threading.Thread(target=self._work, name=f"camgraph-worker-{number}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _running_now(self) -> list[Job]:
+        with self._changed:
+            return list(self._running)
+
+    def _replace_worker(self, job: Job) -> bool:
+        """Gives the place of a job's thread to another one; False if the job has just ended."""
+        with self._changed:
+            if job not in self._running:
+                return False
+            self._running.discard(job)
+            job.is_abandoned = True
+            self._start_worker()
+            return True
+
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            started = time.monotonic()
+            started = job.started = time.monotonic()
             try:
                 self._check_time(job, started)
-                settle = partial(job.result.set_result, job.work(job.stop, started - job.submitted))
+                settle = partial(job.succeed, job.work(job.stop, started - job.submitted))
             except BaseException as error:  # whatever happened, the caller hears of it and the thread lives on
-                settle = partial(job.result.set_exception, error)
+                settle = partial(job.fail, error)
             self._leave(job, started)  # before the caller hears of it, who may come again at once
             settle()
+            if job.is_abandoned:  # another thread has this one's place
+                return
             del job, settle  # a thread that waits must not hold the last request's memory
 
     def _next(self) -> Job | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from camgraph_core.errors import ForbiddenError
@@ -25,9 +26,18 @@ class Service:
         scheduler: Where the work is done.
         room: What requests may take.
         observers: Are told of what was explained.
+        give_up: Called with a model of which a run does not end.
     """
 
-    def __init__(self, repository: ModelRepository, scheduler: Scheduler, room: Room, observers: Observers) -> None:
+    def __init__(
+        self,
+        repository: ModelRepository,
+        scheduler: Scheduler,
+        room: Room,
+        observers: Observers,
+        give_up: Callable[[Model], None],
+    ) -> None:
+        self._give_up = give_up
         self._observers = observers
         self._repository = repository
         self._scheduler = scheduler
@@ -54,7 +64,7 @@ class Service:
             model.check_ready()
             call.enter("queue")
             work = partial(explain, model, addressed, self._room, self._observers, call)
-            return await self._scheduler.run(work, call.deadline)
+            return await self._scheduler.run(work, call.deadline, partial(self._hangs, model, call))
 
     async def list_models(self, _: None, call: Call) -> list[ModelInfo]:
         """All models that the client may use, sorted by name, then version."""
@@ -71,6 +81,11 @@ class Service:
         model = self._repository.find(self._name(*named, call), named[1])
         call.model, call.version = model.name, model.version
         return model
+
+    def _hangs(self, model: Model, call: Call) -> None:
+        """The work on a call does not end: if that is in the graph, it is the model's fault."""
+        if call.stage == "infer":
+            self._give_up(model)
 
     def _name(self, name: str, version: str, call: Call) -> str:
         """The name of the model that is asked for; whose use of models is limited sees no others, in errors neither."""
