@@ -14,6 +14,7 @@ from camgraph_server.config import ServerConfig
 from camgraph_server.errors import UndrainedError
 from camgraph_server.lifecycle import Server
 from camgraph_server.observe.log import configure_logging
+from camgraph_server.observe.stderr import captured_stderr
 
 
 def serve_here(config: ServerConfig, on_ready: Callable[[Server], None]) -> None:
@@ -29,8 +30,9 @@ def serve_here(config: ServerConfig, on_ready: Callable[[Server], None]) -> None
     """
     limit_blas_threads()
     configure_logging(config.log_format, config.log_level)
-    server = Server(config)
-    drained = asyncio.run(server.run(lambda _: on_ready(server)))
+    with captured_stderr():
+        server = Server(config)
+        drained = asyncio.run(server.run(lambda _: on_ready(server)))
     problem = None if drained else UndrainedError.after(config.grace)
     if server.is_stuck:
         _end_now(problem)

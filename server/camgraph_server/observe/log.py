@@ -12,6 +12,7 @@ from camgraph_server.observe.sink import LogSink
 
 _FACTS = "camgraph_facts"
 _LONGEST_VALUE = 200
+_LONGEST_TEXT = 1000  # of what a library wrote
 
 
 def log_event(logger: logging.Logger, level: int, message: str, *, trace: bool = False, **facts: object) -> None:
@@ -49,7 +50,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, and the traceback below it if there is one."""
-        facts = "".join(f" {name}={_plain(value)}" for name, value in _facts(record).items())
+        facts = "".join(f" {name}={_plain(name, value)}" for name, value in _facts(record).items())
         line = f"{_time(record)} {record.levelname} {record.getMessage()}{facts}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
@@ -64,7 +65,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "message": record.getMessage(),
         }
-        entry |= {name: _shortened(value) for name, value in _facts(record).items()}
+        entry |= {name: _shortened(name, value) for name, value in _facts(record).items()}
         if record.exc_info:
             entry["trace"] = self.formatException(record.exc_info)
         return json.dumps(entry, default=str)
@@ -80,15 +81,16 @@ def _time(record: logging.LogRecord) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _plain(value: object) -> str:
-    text = str(_shortened(value))
+def _plain(name: str, value: object) -> str:
+    text = str(_shortened(name, value))
     # Callers choose some of the values: quoting keeps them from forging further facts or lines.
     return text if text and text.isprintable() and not set(text) & set(' ="') else json.dumps(text)
 
 
-def _shortened(value: object) -> object:
+def _shortened(name: str, value: object) -> object:
+    longest = _LONGEST_TEXT if name == "text" else _LONGEST_VALUE
     if isinstance(value, float):
         return round(value, 3)
-    if isinstance(value, str) and len(value) > _LONGEST_VALUE:
-        return value[:_LONGEST_VALUE] + "..."
+    if isinstance(value, str) and len(value) > longest:
+        return value[:longest] + "..."
     return value

@@ -25,15 +25,18 @@ class LogSink(logging.Handler):
         descriptor: Where the lines go. It is written to directly: a buffer in between has a lock, which the end of
             the process would wait for.
         capacity: Records that may wait.
+
+    Attributes:
+        descriptor: Where the lines go.
+        dropped: Records that were dropped since the start.
     """
 
     def __init__(self, descriptor: int = _STDERR, capacity: int = _MOST_LINES) -> None:
         super().__init__()
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._waiting: queue.Queue[logging.LogRecord] = queue.Queue(capacity)
         self._dropped = 0
         self.dropped = 0
-        """Records that were dropped since the start."""
         self._count_lock = threading.Lock()
         threading.Thread(target=self._write_all, name="camgraph-log", daemon=True).start()
 
@@ -68,7 +71,7 @@ class LogSink(logging.Handler):
         line = f"{self.format(record)}\n".encode(errors="backslashreplace")
         try:
             while line:
-                line = line[os.write(self._descriptor, line) :]
+                line = line[os.write(self.descriptor, line) :]
         except OSError:  # the reader has gone, or the disk is full: serving goes on
             pass
 
