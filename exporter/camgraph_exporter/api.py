@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.errors import InvalidGraphError
 from camgraph_exporter.certificate.certify import certify
 from camgraph_exporter.certificate.subject import Subject
 from camgraph_exporter.frontends.onnx_file import load_onnx
@@ -17,6 +18,7 @@ from camgraph_exporter.keywords import keywords_after_target, keywords_of
 from camgraph_exporter.options import ExportOptions, InspectOptions, VerifyOptions
 from camgraph_exporter.pipeline import Exported, load_fixed, read, rewrite
 from camgraph_exporter.storage import check_target, weights_folder
+from camgraph_runtime.digest import check_digest
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.run.engine import Engine
 
@@ -72,20 +74,26 @@ def inspect(options: InspectOptions, source: Source) -> Inspection:
 
 @dataclass(frozen=True)
 class Verification:
-    """What the checks of an explainable graph gave here. `notes`: what the user should know of this machine."""
+    """What the checks of an explainable graph gave here.
+
+    `notes`: what the user should know of this machine. `has_changed`: whether the files are others than those that were
+    proven, by the digest in the manifest.
+    """
 
     certificate: pb.Certificate
     notes: tuple[str, ...] = ()
+    has_changed: bool = False
 
     @property
     def passed(self) -> bool:
-        """Whether every check passed."""
-        return self.certificate.passed
+        """Whether every check passed, and the files are those that were proven."""
+        return self.certificate.passed and not self.has_changed
 
     @property
     def failed(self) -> list[str]:
-        """Names of the checks that did not pass."""
-        return [check.name for check in self.certificate.checks if not check.passed]
+        """Names of the checks that did not pass; "digest" for files that have changed."""
+        failed = [check.name for check in self.certificate.checks if not check.passed]
+        return [*failed, "digest"] if self.has_changed else failed
 
 
 @keywords_of(VerifyOptions)
@@ -108,4 +116,9 @@ def verify(options: VerifyOptions, graph: str | Path) -> Verification:
     subject = Subject(
         ir.to_proto(loaded.model), manifest, engine, folder=folder, device=options.device, seed=options.seed
     )
-    return Verification(certify(subject, progress=options.progress), tuple(engine.notes))
+    certificate = certify(subject, progress=options.progress)
+    try:
+        check_digest(Path(graph), manifest.digest)
+    except InvalidGraphError as error:
+        return Verification(certificate, (*engine.notes, str(error)), has_changed=True)
+    return Verification(certificate, tuple(engine.notes))

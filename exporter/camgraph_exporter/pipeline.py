@@ -35,6 +35,7 @@ from camgraph_exporter.prepare.prepare import PreparedModel, lifted
 from camgraph_exporter.running.engine import load_engine
 from camgraph_exporter.storage import check_model, weights_folder, write
 from camgraph_exporter.tasks import Score
+from camgraph_runtime.digest import digest_of_bytes, digest_of_file
 from camgraph_runtime.manifest import METADATA_KEY, manifest_to_json
 
 # From IR version 4 on, initializers need not be listed as inputs, and runtimes may fold them.
@@ -51,7 +52,16 @@ class Exported:
 
     def save(self, target: str | Path) -> None:
         """Write the graph to a file, in one step: a reader sees the whole graph or none."""
-        write(self.model, Path(target), self.weights_folder)
+        has_files = self.weights_folder is not None
+        write(self.model, Path(target), self.weights_folder, self._state_digest if has_files else None)
+
+    def _state_digest(self, written: Path) -> None:
+        """Weights in files of their own have names, and so the graph a digest, only when they are written."""
+        model, manifest = onnx.load(written, load_external_data=False), pb.Manifest()
+        manifest.CopyFrom(self.manifest)
+        manifest.digest.CopyFrom(digest_of_file(written))
+        _attach(model, manifest)
+        written.write_bytes(model.SerializeToString())
 
 
 @dataclass(frozen=True)
@@ -182,5 +192,7 @@ def prove(
     require(certificate, remark_on(subject.engine), automatic=automatic)
     subject.manifest.certificate.CopyFrom(certificate)
     subject.manifest.notes.extend(check.remark for check in certificate.checks if check.remark)
+    if subject.folder is None:
+        subject.manifest.digest.CopyFrom(digest_of_bytes(subject.model.SerializeToString()))
     _attach(subject.model, subject.manifest)
     return Exported(subject.model, subject.manifest, subject.folder)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -82,11 +83,13 @@ def check_target(target: Path, source: Path | None = None) -> None:
         raise UsageError(f"The output {str(target)!r} cannot be written: {str(folder)!r} does not allow it.")
 
 
-def write(model: onnx.ModelProto, target: Path, folder: Path | None = None) -> None:
+def write(
+    model: onnx.ModelProto, target: Path, folder: Path | None = None, finish: Callable[[Path], None] | None = None
+) -> None:
     """Write the file in one step: a reader sees the whole new graph or none.
 
     External weights, which lie in `folder`, are copied first, to a file that is named like the target with `.data` at
-    the end.
+    the end. `finish` may change the graph's file before a reader can see it; its weights lie beside it by then.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
@@ -95,6 +98,8 @@ def write(model: onnx.ModelProto, target: Path, folder: Path | None = None) -> N
             temporary.write_bytes(model.SerializeToString())
         else:
             _save_with_data(model, folder, temporary)
+        if finish is not None:
+            finish(temporary)
         for file in sorted(Path(scratch).iterdir(), key=lambda path: path == temporary):
             file.replace(target.parent / file.name)
 

@@ -142,6 +142,8 @@ def test_a_check_that_fails_is_in_the_verification_and_not_raised(source: Path, 
     verification = verify(tmp_path / "broken.onnx")
     assert not verification.passed
     assert "gradient-finite-differences" in verification.failed
+    assert verification.failed[-1] == "digest"
+    assert "broken.onnx has changed since it was exported" in verification.notes[-1]
     ended = camgraph("verify", tmp_path / "broken.onnx")
     assert ended.exit_code == CertificateError.exit_code
     assert "did not pass" in ended.stderr

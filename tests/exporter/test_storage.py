@@ -12,6 +12,7 @@ from camgraph_core.errors import UsageError
 from camgraph_exporter import export, storage
 from camgraph_exporter.certificate.certify import certify
 from camgraph_exporter.certificate.subject import Subject
+from camgraph_runtime.digest import check_digest
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.run.engine import Engine
 from support.nets import classifier
@@ -69,6 +70,10 @@ def test_weights_beyond_the_limit_lie_beside_the_graph(tmp_path: Path, embedded:
     assert storage.written_bytes(out, None) == out.stat().st_size
     assert data < 1.2 * (sum(4 * np.prod(t.dims) for t in external) + 4096)
     onnx.checker.check_model(str(out))
+
+    digest = manifest_from_metadata(Engine(out).metadata).digest
+    assert [file.name for file in digest.data_files] == ["net.cam.onnx.data"]
+    check_digest(out, digest)
 
 
 @pytest.mark.usefixtures("tiny_limit")

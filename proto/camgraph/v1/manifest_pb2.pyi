@@ -106,7 +106,7 @@ LAYER_LAYOUT_CHANNELS_LAST: LayerLayout
 LAYER_LAYOUT_TOKENS: LayerLayout
 
 class Manifest(_message.Message):
-    __slots__ = ("format_version", "source", "tool_versions", "input", "head", "class_labels", "layers", "target", "source_outputs", "task", "certificate", "gradient_rule", "notes", "default_method", "explain_switch", "image_gradient_tensor", "portable", "batch_size", "int8_kernels", "branches", "boxes")
+    __slots__ = ("format_version", "source", "tool_versions", "input", "head", "class_labels", "layers", "target", "source_outputs", "task", "certificate", "gradient_rule", "notes", "default_method", "explain_switch", "image_gradient_tensor", "portable", "batch_size", "int8_kernels", "branches", "digest", "boxes")
     class ToolVersionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -134,6 +134,7 @@ class Manifest(_message.Message):
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     INT8_KERNELS_FIELD_NUMBER: _ClassVar[int]
     BRANCHES_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
     BOXES_FIELD_NUMBER: _ClassVar[int]
     format_version: int
     source: Source
@@ -155,8 +156,9 @@ class Manifest(_message.Message):
     batch_size: int
     int8_kernels: Int8Kernels
     branches: int
+    digest: Digest
     boxes: Boxes
-    def __init__(self, format_version: _Optional[int] = ..., source: _Optional[_Union[Source, _Mapping]] = ..., tool_versions: _Optional[_Mapping[str, str]] = ..., input: _Optional[_Union[InputSpec, _Mapping]] = ..., head: _Optional[_Union[Head, _Mapping]] = ..., class_labels: _Optional[_Iterable[str]] = ..., layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ..., target: _Optional[_Union[TargetTensors, _Mapping]] = ..., source_outputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., task: _Optional[_Union[Task, str]] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ..., gradient_rule: _Optional[_Union[GradientRule, str]] = ..., notes: _Optional[_Iterable[str]] = ..., default_method: _Optional[str] = ..., explain_switch: _Optional[str] = ..., image_gradient_tensor: _Optional[str] = ..., portable: bool = ..., batch_size: _Optional[int] = ..., int8_kernels: _Optional[_Union[Int8Kernels, str]] = ..., branches: _Optional[int] = ..., boxes: _Optional[_Union[Boxes, _Mapping]] = ...) -> None: ...
+    def __init__(self, format_version: _Optional[int] = ..., source: _Optional[_Union[Source, _Mapping]] = ..., tool_versions: _Optional[_Mapping[str, str]] = ..., input: _Optional[_Union[InputSpec, _Mapping]] = ..., head: _Optional[_Union[Head, _Mapping]] = ..., class_labels: _Optional[_Iterable[str]] = ..., layers: _Optional[_Iterable[_Union[Layer, _Mapping]]] = ..., target: _Optional[_Union[TargetTensors, _Mapping]] = ..., source_outputs: _Optional[_Iterable[_Union[TensorSpec, _Mapping]]] = ..., task: _Optional[_Union[Task, str]] = ..., certificate: _Optional[_Union[Certificate, _Mapping]] = ..., gradient_rule: _Optional[_Union[GradientRule, str]] = ..., notes: _Optional[_Iterable[str]] = ..., default_method: _Optional[str] = ..., explain_switch: _Optional[str] = ..., image_gradient_tensor: _Optional[str] = ..., portable: bool = ..., batch_size: _Optional[int] = ..., int8_kernels: _Optional[_Union[Int8Kernels, str]] = ..., branches: _Optional[int] = ..., digest: _Optional[_Union[Digest, _Mapping]] = ..., boxes: _Optional[_Union[Boxes, _Mapping]] = ...) -> None: ...
 
 class Boxes(_message.Message):
     __slots__ = ("output", "scores_output", "source_tensor", "source_format", "source_is_normalised")
@@ -171,6 +173,22 @@ class Boxes(_message.Message):
     source_format: str
     source_is_normalised: bool
     def __init__(self, output: _Optional[str] = ..., scores_output: _Optional[str] = ..., source_tensor: _Optional[str] = ..., source_format: _Optional[str] = ..., source_is_normalised: bool = ...) -> None: ...
+
+class Digest(_message.Message):
+    __slots__ = ("graph_sha256", "data_files")
+    GRAPH_SHA256_FIELD_NUMBER: _ClassVar[int]
+    DATA_FILES_FIELD_NUMBER: _ClassVar[int]
+    graph_sha256: str
+    data_files: _containers.RepeatedCompositeFieldContainer[DataFile]
+    def __init__(self, graph_sha256: _Optional[str] = ..., data_files: _Optional[_Iterable[_Union[DataFile, _Mapping]]] = ...) -> None: ...
+
+class DataFile(_message.Message):
+    __slots__ = ("name", "sha256")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    sha256: str
+    def __init__(self, name: _Optional[str] = ..., sha256: _Optional[str] = ...) -> None: ...
 
 class Source(_message.Message):
     __slots__ = ("file_name", "sha256", "producer", "opset_version")
