@@ -20,11 +20,11 @@ from camgraph_server.config import ServerConfig
 from camgraph_server.config.limits import MIB
 from camgraph_server.models.batching import worker_count
 from camgraph_server.models.explaining import COPIES, Room
+from camgraph_server.models.file_loader import FileLoader
 from camgraph_server.models.keeper import Keeper
-from camgraph_server.models.loading import load_explainer, memory_limit
+from camgraph_server.models.loading import memory_limit
 from camgraph_server.models.model import Model, ModelState
 from camgraph_server.models.repository import ModelRepository
-from camgraph_server.models.trial import Trial
 from camgraph_server.observe.call_log import CallLog
 from camgraph_server.observe.metrics.state import State
 from camgraph_server.observe.metrics.together import metrics
@@ -66,13 +66,14 @@ class Assembly:
 
     Raises:
         RepositoryError: The model repository does not exist or cannot be read.
+        UsageError: Signatures are asked for, and the package for them is not installed.
     """
 
     def __init__(self, config: ServerConfig, loader: Loader | None = None) -> None:
         self._config = config
-        self._trial = Trial(config, config.load_timeout) if config.trial_load and loader is None else None
-        self.repository = ModelRepository(config.model_repository, loader or self._load_explainer)
-        self.keeper = Keeper(self.repository.look, config.reload_interval, self._end_idle_trial)
+        self._files = FileLoader(config)
+        self.repository = ModelRepository(config.model_repository, loader or self._files)
+        self.keeper = Keeper(self.repository.look, config.reload_interval, self._files.rest)
         self.scheduler = Scheduler(
             worker_count(config), config.queue_capacity, Patience(config.run_timeout, config.hang_timeout)
         )
@@ -105,10 +106,10 @@ class Assembly:
             reflection.enable_server_reflection(names, server)
         return server
 
-    def end_trial(self) -> None:
-        """Ends the process in which files are opened first, also in the middle of a file. It blocks."""
-        if self._trial is not None:
-            self._trial.close()
+    def stop_loading(self) -> None:
+        """Loads nothing more. It blocks."""
+        self.repository.stop_loading()
+        self._files.close()
 
     def _observers(self) -> list[Observer]:
         """Who is told of calls. A further one is a further line here."""
@@ -125,10 +126,6 @@ class Assembly:
             model_states=tuple(state.value for state in ModelState),
             certificate_expiry=lambda: self.security.expiry.expires,
         )
-
-    def _end_idle_trial(self) -> None:
-        if self._trial is not None:
-            self._trial.rest()
 
     def _service(self) -> Service:
         room = Room(self.budgets["images"], self._max_answer, int(self._config.max_output_megapixels * 1e6))
@@ -162,8 +159,3 @@ class Assembly:
     @property
     def _max_answer(self) -> int:
         return min(self._config.max_response_mib * MIB, self._memory // 4 // COPIES)
-
-    def _load_explainer(self, path: Path) -> Explainer:
-        if self._trial is not None:
-            self._trial.check(path)
-        return load_explainer(self._config, path)

@@ -85,8 +85,7 @@ class Server:
             True if every call in flight was answered, and its answer written.
         """
         began = time.monotonic()
-        self.parts.repository.stop_loading()
-        await asyncio.to_thread(self.parts.end_trial)
+        await asyncio.to_thread(self.parts.stop_loading)
         await self.parts.health.stop()
         self.parts.gate.close()
         drained = await self.parts.gate.drained(self.config.grace)

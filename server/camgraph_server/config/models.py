@@ -39,6 +39,25 @@ class ModelSettings:
     load_timeout: Annotated[float, Setting("Seconds that one model may take to load in the trial before.", above=0)] = (
         300.0
     )
+    allow_uncertified: Annotated[bool, Setting("Serve graphs, too, that have no certificate or did not pass it.")] = (
+        False
+    )
+    pins: Annotated[
+        Path | None,
+        Setting(
+            "File with the SHA-256 of each file that may be loaded, as sha256sum prints it in the repository. No other "
+            "model is served.",
+            path="file",
+        ),
+    ] = None
+    signature_key: Annotated[
+        Path | None,
+        Setting(
+            "PEM file with the public elliptic key of those who sign models (OpenSSF Model Signing). No other model is "
+            "served.",
+            path="file",
+        ),
+    ] = None
     model_control: Annotated[
         bool,
         Setting("Offer calls that load and unload models (camgraph.v1.ModelControlService) to every caller."),

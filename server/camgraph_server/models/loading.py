@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from camgraph_core.errors import CamgraphError, InvalidGraphError
 from camgraph_runtime import Engine, Explainer, Limits
+from camgraph_runtime.digest import check_digest
 from camgraph_runtime.run.machine import available_memory
 from camgraph_runtime.run.threads import Threads
 from camgraph_server.config import ServerConfig
@@ -29,7 +31,7 @@ def load_explainer(config: ServerConfig, path: Path) -> Explainer:
     batches.
 
     Raises:
-        InvalidGraphError: The file is damaged, not an explainable graph, or not what its manifest says.
+        InvalidGraphError: The file is damaged, not an explainable graph, not certified, or not what its manifest says.
         DeviceError: The device is not available.
     """
     runs_one_by_one = worker_count(config) == 1 or config.max_batch_size > 1
@@ -37,7 +39,46 @@ def load_explainer(config: ServerConfig, path: Path) -> Explainer:
     limits = Limits(max_pixels=int(config.max_megapixels * 1e6), max_targets=config.max_targets)
     engine = Engine(path, device=config.device, threads=threads, exact_int8=not config.fast_int8)
     explainer = Explainer(engine, limits=limits, batching=batching_on(config, engine.execution_provider))
+    if not explainer.manifest.digest.graph_sha256:
+        log_event(_log, logging.INFO, "its manifest states no digest, so a change of it is not seen", path=str(path))
     for note in engine.notes:
         log_event(_log, logging.WARNING, note, path=str(path))
-    check_explains(explainer)
+    try:
+        if not config.allow_uncertified:
+            _check_certificate(explainer)
+        check_explains(explainer)
+    except CamgraphError:
+        explainer.close()
+        raise
     return explainer
+
+
+def load_checked(config: ServerConfig, path: Path) -> Explainer:
+    """As `load_explainer`, and checks that the files are those that were proven.
+
+    Raises:
+        InvalidGraphError: As there, or the files have another digest than the manifest states.
+        DeviceError: The device is not available.
+    """
+    explainer = load_explainer(config, path)
+    try:
+        check_digest(path, explainer.manifest.digest)
+    except CamgraphError:
+        explainer.close()
+        raise
+    return explainer
+
+
+def _check_certificate(explainer: Explainer) -> None:
+    manifest, name = explainer.manifest, explainer.engine.name
+    if not manifest.HasField("certificate"):
+        raise InvalidGraphError(
+            f"{name} has no certificate, so nothing shows that its explanations are right. Export it again, or let the "
+            "server --allow-uncertified."
+        )
+    if not manifest.certificate.passed:
+        failed = ", ".join(check.name for check in manifest.certificate.checks if not check.passed)
+        raise InvalidGraphError(
+            f"{name} did not pass its certificate{f' ({failed})' if failed else ''}. Export it again, or let the "
+            "server --allow-uncertified."
+        )

@@ -20,7 +20,7 @@ from pathlib import Path
 from camgraph_core.errors import CamgraphError, DeviceError, InvalidGraphError
 from camgraph_runtime.run.machine import available_memory
 from camgraph_server.config import ServerConfig
-from camgraph_server.models.loading import load_explainer
+from camgraph_server.models.loading import load_checked
 
 _MAIN = "from camgraph_server.models.trial import main; main()"
 _MOST_CPU_SECONDS = 3600
@@ -43,7 +43,7 @@ class Trial:
         self._lock = threading.Lock()
 
     def check(self, path: Path) -> None:
-        """Loads a file as the server will, and runs it once.
+        """Loads a file as the server will, checks its digest, and explains an image with it.
 
         Raises:
             InvalidGraphError: It cannot be loaded, or it ends the process that loads it.
@@ -138,7 +138,7 @@ def _limit_this_process(config: ServerConfig) -> None:
 def _problem(config: ServerConfig, path: Path) -> str:
     """What is wrong with a file, in a sentence; empty if nothing is."""
     try:
-        load_explainer(config, path).close()
+        load_checked(config, path).close()
     except DeviceError:  # not the file's fault; the server finds it out for itself
         return ""
     except CamgraphError as error:

@@ -1,7 +1,4 @@
-"""Which files may be loaded at all: those that are pinned or signed, if the operator asks for that.
-
-All of this is decided before any other code reads a file. Whatever is unclear is a refusal.
-"""
+"""Models whose hashes the operator has written down. Whatever is unclear is a refusal."""
 
 from __future__ import annotations
 
@@ -43,9 +40,9 @@ class Pins:
     def _check_file(self, path: Path, pins: Mapping[str, str]) -> None:
         name = path.relative_to(self._repository).as_posix()
         if name not in pins:
-            raise InvalidGraphError(f"{name} has no hash in {self._file}, so it is not loaded. Add it, or remove the file.")
+            raise InvalidGraphError(f"{name} has no hash in {self._file}, so the model is not loaded.")
         if file_sha256(path) != pins[name]:
-            raise InvalidGraphError(f"{name} has not the hash that {self._file} states, so it is not loaded.")
+            raise InvalidGraphError(f"{name} has not the hash that {self._file} states, so the model is not loaded.")
 
     def _read(self) -> Mapping[str, str]:
         try:
@@ -59,7 +56,8 @@ class Pins:
             found = _LINE.fullmatch(line)
             if found is None:
                 raise InvalidGraphError(
-                    f"Line {number} of {self._file} is not a hash and a path, as sha256sum prints them. No model is loaded."
+                    f"Line {number} of {self._file} is not a hash and a path, as sha256sum prints them. No model is "
+                    "loaded."
                 )
             name = found[2].removeprefix("./")
             if pins.setdefault(name, found[1]) != found[1]:
