@@ -10,17 +10,19 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
+from camgraph.v1 import explanation_pb2 as pb
 from camgraph_client.calls import Calls, Stub
 from camgraph_client.channel import Connection
 from camgraph_client.course import AHEAD, Asking, Outcome
 from camgraph_client.errors import error_from
 from camgraph_client.many_aio import AsyncMany
 from camgraph_client.opening import open_aio_channel
-from camgraph_client.sending import encoded, result_of
+from camgraph_client.sending import encoded, result_of, result_of_pieces
 from camgraph_core.explains import Explains
 from camgraph_core.painter import ImageSource
 from camgraph_core.request import Addressed, Request
 from camgraph_core.types import AnyArray
+from camgraph_wire.chunks import Assembled
 from camgraph_wire.requests import request_message
 
 if TYPE_CHECKING:
@@ -53,15 +55,16 @@ class AsyncClient(Calls):
         self._channel = open_aio_channel(self.connection)
         self._stub = Stub(self._channel)
 
-    def model(self, name: str = "", version: str = "") -> AsyncRemoteModel:
+    def model(self, name: str = "", version: str = "", *, chunked: bool = False) -> AsyncRemoteModel:
         """A model of the server, which explains as an `Explainer` does; ``explain`` is awaited. Nothing is sent yet.
 
         Args:
             name: Its name; may be left out if the server has exactly one.
             version: Its version; the newest by default.
+            chunked: Whether answers come in pieces, for arrays beyond the size of a message.
 
         """
-        return AsyncRemoteModel(self, name, version)
+        return AsyncRemoteModel(self, name, version, chunked=chunked)
 
     async def send(self, rpc: str, request: Message, value: Callable[[Any], V]) -> V:
         """Calls the service by the name of a call, and makes a value of the answer."""
@@ -73,6 +76,16 @@ class AsyncClient(Calls):
     def stream(self, asking: Asking, ahead: int) -> AsyncMany:
         """Explains many images; see `AsyncRemoteModel.explain_many`."""
         return AsyncMany(self._stub.ExplainStream, self.connection, asking, ahead)
+
+    async def gather(self, request: Message, value: Callable[[Assembled], V]) -> V:
+        """Calls `ExplainChunked`, and makes a value of the pieces of its answer."""
+        assembled = Assembled()
+        try:
+            async for piece in self._stub.ExplainChunked(request, timeout=self.connection.timeout):
+                assembled.add(piece)
+        except grpc.aio.AioRpcError as error:
+            raise error_from(error, self.connection.address, self.connection.timeout) from error
+        return value(assembled)
 
     async def close(self) -> None:
         """Closes the connection; calls in flight are cancelled."""
@@ -88,8 +101,8 @@ class AsyncClient(Calls):
 class AsyncRemoteModel(Explains[Awaitable["Result"]]):
     """A model of a server; see `AsyncClient.model`. To close it closes the client."""
 
-    def __init__(self, client: AsyncClient, name: str, version: str) -> None:
-        self._client, self._name, self._version = client, name, version
+    def __init__(self, client: AsyncClient, name: str, version: str, *, chunked: bool = False) -> None:
+        self._client, self._name, self._version, self._chunked = client, name, version, chunked
 
     def explain_many(
         self, images: Iterable[ImageSource] | AsyncIterable[ImageSource], *, ahead: int = AHEAD, **options: Any
@@ -136,4 +149,7 @@ class AsyncRemoteModel(Explains[Awaitable["Result"]]):
         data = await asyncio.to_thread(encoded, image) if image is not None else None
         sent = Addressed(request=request, image=data, tensor=tensor, model=self._name, version=self._version)
         message = await asyncio.to_thread(request_message, sent)
+        if self._chunked:
+            request_in_chunks = pb.ExplainChunkedRequest(request=message)
+            return await self._client.gather(request_in_chunks, lambda pieces: result_of_pieces(pieces, sent))
         return await self._client.send("Explain", message, lambda message: result_of(message, sent))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +19,7 @@ from camgraph_core.types import AnyArray, ByteArray
 
 if TYPE_CHECKING:
     from camgraph_core.result import Result
+    from camgraph_wire.chunks import Assembled
 
 _MODES_OF_PNG = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
 
@@ -45,12 +47,23 @@ def encoded(image: ImageSource) -> bytes:
     return _encoded_by_pillow(image)
 
 
-def result_of(message: pb.ExplainResponse, sent: Addressed) -> Result:
+def result_of(
+    message: pb.ExplainResponse, sent: Addressed, apart: Mapping[tuple[int, int], bytes | bytearray] | None = None
+) -> Result:
     """The result of an answer; its photo is read from what was sent, when it is needed."""
     from camgraph_wire.results import result_from  # noqa: PLC0415 - while the answer was awaited, nobody needed it
 
     read_photo = None if sent.image is None else partial(_read_photo, sent.image, sent.request.window)
-    return result_from(message, sent.request, read_photo=read_photo, load_painter=_load_painter)
+    return result_from(message, sent.request, read_photo=read_photo, load_painter=_load_painter, apart=apart)
+
+
+def result_of_pieces(pieces: Assembled, sent: Addressed) -> Result:
+    """The result of an answer that came in pieces.
+
+    Raises:
+        RemoteError: Some are missing.
+    """
+    return result_of(pieces.finished(), sent, pieces.apart)
 
 
 def _read_photo(image: bytes, window: Window | None) -> ByteArray:

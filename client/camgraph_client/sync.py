@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import grpc
 from google.protobuf.message import Message
 
+from camgraph.v1 import explanation_pb2 as pb
 from camgraph_client.calls import Calls, Stub
 from camgraph_client.channel import Connection
 from camgraph_client.course import AHEAD, Asking, Outcome
 from camgraph_client.errors import error_from
 from camgraph_client.many import Many
 from camgraph_client.opening import open_channel
-from camgraph_client.sending import encoded, result_of
+from camgraph_client.sending import encoded, result_of, result_of_pieces
 from camgraph_core.explains import Explains
 from camgraph_core.painter import ImageSource
 from camgraph_core.request import Addressed, Request
 from camgraph_core.types import AnyArray
+from camgraph_wire.chunks import Assembled
 from camgraph_wire.requests import request_message
 
 if TYPE_CHECKING:
@@ -51,15 +53,16 @@ class Client(Calls):
         self._channel = open_channel(self.connection)
         self._stub = Stub(self._channel)
 
-    def model(self, name: str = "", version: str = "") -> RemoteModel:
+    def model(self, name: str = "", version: str = "", *, chunked: bool = False) -> RemoteModel:
         """A model of the server, which explains as an `Explainer` does. Nothing is sent yet.
 
         Args:
             name: Its name; may be left out if the server has exactly one.
             version: Its version; the newest by default.
+            chunked: Whether answers come in pieces, for arrays beyond the size of a message.
 
         """
-        return RemoteModel(self, name, version)
+        return RemoteModel(self, name, version, chunked=chunked)
 
     def send(self, rpc: str, request: Message, value: Callable[[Any], V]) -> V:
         """Calls the service by the name of a call, and makes a value of the answer."""
@@ -71,6 +74,16 @@ class Client(Calls):
     def stream(self, asking: Asking, ahead: int) -> Many:
         """Explains many images; see `RemoteModel.explain_many`."""
         return Many(self._stub.ExplainStream, self.connection, asking, ahead)
+
+    def gather(self, request: Message, value: Callable[[Assembled], V]) -> V:
+        """Calls `ExplainChunked`, and makes a value of the pieces of its answer."""
+        assembled = Assembled()
+        try:
+            for piece in self._stub.ExplainChunked(request, timeout=self.connection.timeout):
+                assembled.add(piece)
+        except grpc.RpcError as error:
+            raise error_from(error, self.connection.address, self.connection.timeout) from error
+        return value(assembled)
 
     def close(self) -> None:
         """Closes the connection; calls in flight are cancelled."""
@@ -86,8 +99,8 @@ class Client(Calls):
 class RemoteModel(Explains["Result"]):
     """A model of a server; see `Client.model`. To close it closes the client."""
 
-    def __init__(self, client: Client, name: str, version: str) -> None:
-        self._client, self._name, self._version = client, name, version
+    def __init__(self, client: Client, name: str, version: str, *, chunked: bool = False) -> None:
+        self._client, self._name, self._version, self._chunked = client, name, version, chunked
 
     def explain_many(self, images: Iterable[ImageSource], *, ahead: int = AHEAD, **options: Any) -> Iterator[Outcome]:
         """Explains many images over one stream: while answers are read, the next images are sent and worked on.
@@ -131,4 +144,7 @@ class RemoteModel(Explains["Result"]):
     def _explain(self, image: ImageSource | None, tensor: AnyArray | None, request: Request) -> Result:
         data = encoded(image) if image is not None else None
         sent = Addressed(request=request, image=data, tensor=tensor, model=self._name, version=self._version)
+        if self._chunked:
+            request_in_chunks = pb.ExplainChunkedRequest(request=request_message(sent))
+            return self._client.gather(request_in_chunks, lambda pieces: result_of_pieces(pieces, sent))
         return self._client.send("Explain", request_message(sent), lambda message: result_of(message, sent))

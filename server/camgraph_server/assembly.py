@@ -128,7 +128,12 @@ class Assembly:
         )
 
     def _service(self) -> Service:
-        room = Room(self.budgets["images"], self._max_answer, int(self._config.max_output_megapixels * 1e6))
+        room = Room(
+            self.budgets["images"],
+            self._max_answer,
+            int(self._config.max_output_megapixels * 1e6),
+            max_in_chunks=self.budgets["answers"].size // 2,
+        )
         return Service(self.repository, self.scheduler, room, self.observers, self._give_up)
 
     def _give_up(self, model: Model) -> None:

@@ -45,6 +45,7 @@ class Call:
         queue_ms: Milliseconds that it waited for a worker.
         inference_ms: Milliseconds that the graph took.
         batch_size: Number of images that the graph ran for at once.
+        in_chunks: Whether its answer is written in pieces, so that there are no further copies of it.
         received: Bytes of the request.
         sent: Bytes of the answer.
         reason: The sentence that the caller got in place of an answer.
@@ -72,6 +73,7 @@ class Call:
     queue_ms: float | None = None
     inference_ms: float | None = None
     batch_size: int = 1
+    in_chunks: bool = False
     received: int | None = None
     sent: int | None = None
     reason: str | None = None

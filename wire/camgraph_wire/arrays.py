@@ -21,13 +21,25 @@ def tensor_message(array: AnyArray) -> pb.Tensor:
         InvalidInputError: The element type does not travel.
 
     """
+    message, data = tensor_parts(array)
+    message.data = data.tobytes()
+    return message
+
+
+def tensor_parts(array: AnyArray) -> tuple[pb.Tensor, memoryview]:
+    """The message of an array without its data, and these: bytes of the array itself where it lies as it travels.
+
+    Raises:
+        InvalidInputError: The element type does not travel.
+
+    """
     _check_element_type(array.dtype.name)
     little = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
-    return pb.Tensor(dtype=array.dtype.name, shape=array.shape, data=little.tobytes())
+    return pb.Tensor(dtype=array.dtype.name, shape=array.shape), little.reshape(-1).view(np.uint8).data
 
 
-def array_from(message: pb.Tensor) -> AnyArray:
-    """The array of a tensor message, which cannot be changed.
+def array_from(message: pb.Tensor, data: bytes | bytearray | None = None) -> AnyArray:
+    """The array of a tensor message, or of one whose data came apart from it.
 
     Raises:
         InvalidInputError: Unknown element type, an unusable shape, or data of another size than it says.
@@ -37,7 +49,7 @@ def array_from(message: pb.Tensor) -> AnyArray:
     dtype = np.dtype(message.dtype).newbyteorder("<")
     if len(message.shape) > _MOST_AXES or any(length < 1 for length in message.shape):
         raise InvalidInputError(f"A tensor has at most {_MOST_AXES} axes, each at least 1 long.")
-    shape, data = tuple(message.shape), message.data  # each look at the field copies it
+    shape, data = tuple(message.shape), message.data if data is None else data  # each look at the field copies it
     expected = math.prod(shape) * dtype.itemsize
     if expected != len(data):
         raise InvalidInputError(

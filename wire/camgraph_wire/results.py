@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.canvas import Canvas
@@ -15,7 +15,7 @@ from camgraph_core.request import Request
 from camgraph_core.result import Result
 from camgraph_core.types import ByteArray
 from camgraph_wire import enums
-from camgraph_wire.arrays import array_from, tensor_message
+from camgraph_wire.arrays import array_from, tensor_parts
 from camgraph_wire.regions import regions_from, regions_message
 from camgraph_wire.scores import (
     score_from,
@@ -26,9 +26,19 @@ from camgraph_wire.scores import (
     timings_message,
 )
 
+Place: TypeAlias = tuple[int, int]
+"""Where an output stands in a response: index of the explanation, index of the output in it."""
 
-def response_message(result: Result, request: Request) -> pb.ExplainResponse:
+Data: TypeAlias = bytes | bytearray | memoryview
+
+
+def response_message(result: Result, request: Request, apart: dict[Place, Data] | None = None) -> pb.ExplainResponse:
     """The message of a result, with the outputs that the request asks for; they are drawn here.
+
+    Args:
+        result: The result.
+        request: What it answers.
+        apart: Gets the data of the outputs, which are then left out of the message.
 
     Raises:
         AbsentOutputError: The result does not have one of them.
@@ -40,7 +50,10 @@ def response_message(result: Result, request: Request) -> pb.ExplainResponse:
         model_name=result.model_name,
         model_version=result.model_version,
         predictions=map(score_message, result.predictions),
-        explanations=[_explanation_message(explanation, outputs) for explanation in result.explanations],
+        explanations=[
+            _explanation_message(explanation, outputs, number, apart)
+            for number, explanation in enumerate(result.explanations)
+        ],
         timings=timings_message(result.timings),
         request_id=result.request_id,
         warnings=result.warnings,
@@ -56,6 +69,7 @@ def result_from(
     *,
     read_photo: Callable[[], ByteArray] | None,
     load_painter: Callable[[], Painter],
+    apart: Mapping[Place, bytes | bytearray] | None = None,
 ) -> Result:
     """The result of a message.
 
@@ -64,6 +78,7 @@ def result_from(
         request: What it was asked.
         read_photo: Gives the photo that was sent; None where a tensor was.
         load_painter: Gives what draws.
+        apart: The data of its outputs, where they came apart from it.
 
     """
     canvas = Canvas(frame_from(message.frame), request.style, read_photo, load_painter)
@@ -71,7 +86,7 @@ def result_from(
     return Result(
         predictions=[score_from(score) for score in message.predictions],
         explanations=[
-            _explanation_from(explanation, canvas, masks.get(number))
+            _explanation_from(explanation, canvas, masks.get(number), _of_explanation(apart, number))
             for number, explanation in enumerate(message.explanations)
         ],
         canvas=canvas,
@@ -101,12 +116,20 @@ def _axis_from(message: pb.FrameAxis) -> Axis:
     return Axis(message.photo, message.network, message.scale, message.offset)
 
 
-def _explanation_message(explanation: Explanation, outputs: Sequence[str]) -> pb.Explanation:
+def _explanation_message(
+    explanation: Explanation, outputs: Sequence[str], number: int, apart: dict[Place, Data] | None
+) -> pb.Explanation:
+    parts = [part for name in outputs for part in _output_parts(explanation, name)]
+    for place, (message, data) in enumerate(parts):
+        if apart is None:
+            _attach(message, data)
+        elif data is not None:
+            apart[number, place] = data
     return pb.Explanation(
         target=score_message(explanation.target),
         contrast=score_message(explanation.contrast) if explanation.contrast is not None else None,
         statistics=statistics_message(explanation.statistics),
-        outputs=[message for name in outputs for message in _output_messages(explanation, name)],
+        outputs=[message for message, _ in parts],
         layers=explanation.layers,
         method=explanation.method,
         negative=explanation.negative,
@@ -114,7 +137,9 @@ def _explanation_message(explanation: Explanation, outputs: Sequence[str]) -> pb
     )
 
 
-def _explanation_from(message: pb.Explanation, canvas: Canvas, mask: ByteArray | None) -> Explanation:
+def _explanation_from(
+    message: pb.Explanation, canvas: Canvas, mask: ByteArray | None, apart: Mapping[int, bytes | bytearray]
+) -> Explanation:
     return Explanation(
         target=score_from(message.target),
         contrast=score_from(message.contrast) if message.HasField("contrast") else None,
@@ -124,45 +149,57 @@ def _explanation_from(message: pb.Explanation, canvas: Canvas, mask: ByteArray |
         method=message.method,
         in_input_frame=message.in_input_frame,
         canvas=canvas,
-        given=_outputs_from(message),
+        given=_outputs_from(message, apart),
         complete=False,
         mask=mask,
     )
 
 
-def _output_messages(explanation: Explanation, name: str) -> Iterator[pb.Output]:
-    """One message, or one for each layer."""
+def _output_parts(explanation: Explanation, name: str) -> Iterator[tuple[pb.Output, Data | None]]:
+    """One message without its data, and these; or one for each layer."""
     value = explanation.output(name)
     if OUTPUTS[name].per_layer:
         for layer, part in zip(explanation.layers, value, strict=True):
-            yield _output_message(name, part, layer)
+            yield _parts(name, part, layer)
     else:
-        yield _output_message(name, value, "")
+        yield _parts(name, value, "")
 
 
-def _output_message(name: str, value: Any, layer: str) -> pb.Output:
+def _parts(name: str, value: Any, layer: str) -> tuple[pb.Output, Data | None]:
     kind = enums.OUTPUTS.value(name)
     if isinstance(value, bytes):
-        return pb.Output(kind=kind, encoded=value, layer=layer)
+        return pb.Output(kind=kind, encoded=b"", layer=layer), value
     if name == "hot-regions":
-        return pb.Output(kind=kind, regions=regions_message(value))
-    return pb.Output(kind=kind, tensor=tensor_message(value), layer=layer)
+        return pb.Output(kind=kind, regions=regions_message(value)), None
+    tensor, data = tensor_parts(value)
+    return pb.Output(kind=kind, tensor=tensor, layer=layer), data
 
 
-def _outputs_from(message: pb.Explanation) -> dict[str, Any]:
+def _attach(message: pb.Output, data: Data | None) -> None:
+    if data is not None and message.WhichOneof("value") == "encoded":
+        message.encoded = bytes(data)
+    elif data is not None:
+        message.tensor.data = bytes(data)
+
+
+def _of_explanation(apart: Mapping[Place, bytes | bytearray] | None, number: int) -> dict[int, bytes | bytearray]:
+    return {output: data for (explanation, output), data in (apart or {}).items() if explanation == number}
+
+
+def _outputs_from(message: pb.Explanation, apart: Mapping[int, bytes | bytearray]) -> dict[str, Any]:
     """The outputs that came, by name; those of a layer as a tuple."""
     given: dict[str, Any] = {}
-    for output in message.outputs:
+    for place, output in enumerate(message.outputs):
         name = enums.OUTPUTS.name(output.kind)
-        value = _value_from(output)
+        value = _value_from(output, apart.get(place))
         given[name] = (*given.get(name, ()), value) if OUTPUTS[name].per_layer else value
     return given
 
 
-def _value_from(output: pb.Output) -> Any:
+def _value_from(output: pb.Output, data: bytes | bytearray | None) -> Any:
     match output.WhichOneof("value"):
         case "encoded":
-            return output.encoded
+            return output.encoded if data is None else bytes(data)
         case "regions":
             return regions_from(output.regions)
-    return array_from(output.tensor)
+    return array_from(output.tensor, data)

@@ -238,6 +238,32 @@ class ItemError(_message.Message):
     retry_after_ms: int
     def __init__(self, status: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., retry_after_ms: _Optional[int] = ...) -> None: ...
 
+class ExplainChunkedRequest(_message.Message):
+    __slots__ = ("request",)
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    request: ExplainRequest
+    def __init__(self, request: _Optional[_Union[ExplainRequest, _Mapping]] = ...) -> None: ...
+
+class ExplainChunkedResponse(_message.Message):
+    __slots__ = ("head", "output")
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    head: ExplainResponse
+    output: OutputPiece
+    def __init__(self, head: _Optional[_Union[ExplainResponse, _Mapping]] = ..., output: _Optional[_Union[OutputPiece, _Mapping]] = ...) -> None: ...
+
+class OutputPiece(_message.Message):
+    __slots__ = ("explanation", "output", "size", "data")
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    explanation: int
+    output: int
+    size: int
+    data: bytes
+    def __init__(self, explanation: _Optional[int] = ..., output: _Optional[int] = ..., size: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
+
 class Frame(_message.Message):
     __slots__ = ("vertical", "horizontal")
     VERTICAL_FIELD_NUMBER: _ClassVar[int]

@@ -45,6 +45,11 @@ class ExplanationServiceStub(object):
                 request_serializer=camgraph_dot_v1_dot_explanation__pb2.ExplainStreamRequest.SerializeToString,
                 response_deserializer=camgraph_dot_v1_dot_explanation__pb2.ExplainStreamResponse.FromString,
                 _registered_method=True)
+        self.ExplainChunked = channel.unary_stream(
+                '/camgraph.v1.ExplanationService/ExplainChunked',
+                request_serializer=camgraph_dot_v1_dot_explanation__pb2.ExplainChunkedRequest.SerializeToString,
+                response_deserializer=camgraph_dot_v1_dot_explanation__pb2.ExplainChunkedResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/camgraph.v1.ExplanationService/ListModels',
                 request_serializer=camgraph_dot_v1_dot_explanation__pb2.ListModelsRequest.SerializeToString,
@@ -86,6 +91,14 @@ class ExplanationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainChunked(self, request, context):
+        """Answers as `Explain` does, in pieces of at most 1 MiB: for arrays beyond the size of a message. The first piece is
+        the response without the data of its outputs, which follow.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """Lists the models of the repository, sorted by name, then version.
         """
@@ -112,6 +125,11 @@ def add_ExplanationServiceServicer_to_server(servicer, server):
                     servicer.ExplainStream,
                     request_deserializer=camgraph_dot_v1_dot_explanation__pb2.ExplainStreamRequest.FromString,
                     response_serializer=camgraph_dot_v1_dot_explanation__pb2.ExplainStreamResponse.SerializeToString,
+            ),
+            'ExplainChunked': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExplainChunked,
+                    request_deserializer=camgraph_dot_v1_dot_explanation__pb2.ExplainChunkedRequest.FromString,
+                    response_serializer=camgraph_dot_v1_dot_explanation__pb2.ExplainChunkedResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -179,6 +197,33 @@ class ExplanationService(object):
             '/camgraph.v1.ExplanationService/ExplainStream',
             camgraph_dot_v1_dot_explanation__pb2.ExplainStreamRequest.SerializeToString,
             camgraph_dot_v1_dot_explanation__pb2.ExplainStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainChunked(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/camgraph.v1.ExplanationService/ExplainChunked',
+            camgraph_dot_v1_dot_explanation__pb2.ExplainChunkedRequest.SerializeToString,
+            camgraph_dot_v1_dot_explanation__pb2.ExplainChunkedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,11 +40,19 @@ class Room:
         pictures: Memory for the images that are worked on, all together.
         max_answer: Most bytes of one answer.
         max_drawn: Most pixels that are drawn for one request.
+        max_in_chunks: Most bytes of one answer that is written in pieces.
+        copies: Of an answer while it is written.
     """
 
     pictures: Budget
     max_answer: int
     max_drawn: int
+    max_in_chunks: int
+    copies: int = COPIES
+
+    def of(self, call: Call) -> Room:
+        """What this call may take."""
+        return replace(self, max_answer=self.max_in_chunks, copies=1) if call.in_chunks else self
 
 
 def explain(
@@ -67,7 +75,7 @@ def explain(
         StoppedError: `stop` ended the work.
     """
     with model.lent() as explainer:
-        result = _explained(explainer, addressed, room, call, stop, waited)
+        result = _explained(explainer, addressed, room.of(call), call, stop, waited)
     result = replace(result, model_name=model.name, model_version=model.version)
     observers.explained(call, addressed, result)
     return result
@@ -160,7 +168,7 @@ class _Drawing:
                 f"The answer takes more than the limit of {self._room.max_answer / MIB:.0f} MiB; ask for fewer "
                 "targets, or for pictures instead of arrays."
             )
-        self._call.answer.grow(COPIES * size)
+        self._call.answer.grow(self._room.copies * size)
         return value
 
 

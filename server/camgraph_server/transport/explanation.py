@@ -11,11 +11,13 @@ from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.manifest_pb2 import Manifest
 from camgraph_server.models.model import Model
 from camgraph_server.service.service import Service
+from camgraph_server.transport.chunks import answer_in_chunks
 from camgraph_server.transport.handler import Handler
 from camgraph_server.transport.messages import Messages, Rpc
 from camgraph_server.transport.once import answer_once
 from camgraph_server.transport.screening import Screen
 from camgraph_server.transport.stream import Streaming, Streams
+from camgraph_wire.chunks import pieces_of
 from camgraph_wire.items import answer_message, item_from
 from camgraph_wire.models import ModelDetails, details_message, list_message
 from camgraph_wire.requests import request_from
@@ -72,10 +74,20 @@ def explanation_service(
         answer=service.explain,
         encode=lambda result, item: answer_message(item.id, response_message(result, item.asked.request)),
     )
+    chunked = Rpc(
+        "ExplainChunked",
+        pb.ExplainChunkedRequest,
+        Screen(pb.ExplainChunkedRequest.DESCRIPTOR, targets),
+        admit=service.admit,
+        decode=lambda message: request_from(message.request),
+        answer=service.explain,
+        encode=lambda result, addressed: pieces_of(result, addressed.request),
+    )
     handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
         rpc.name: Handler(partial(answer_once, messages, rpc)) for rpc in once
     }
     handlers[item.name] = Handler(Streams(messages, item, streaming).answer, "bidi_stream")
+    handlers[chunked.name] = Handler(partial(answer_in_chunks, messages, chunked), "server_stream")
     return grpc.method_handlers_generic_handler(NAME, handlers)
 
 

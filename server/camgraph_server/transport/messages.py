@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -34,7 +34,8 @@ class Rpc:
         screen: What that message may hold.
         decode: From the message to what is asked; runs on a thread.
         answer: From what is asked to the value of the answer.
-        encode: From that value, and what was asked, to the message of the answer; runs on a thread.
+        encode: From that value, and what was asked, to the message of the answer, or to an iterator of several; runs on
+            a thread.
         admit: Refuses a call by its headers alone, before the request is received.
     """
 
@@ -43,7 +44,7 @@ class Rpc:
     screen: Screen
     decode: Callable[[Any], Any]
     answer: Callable[[Any, Call], Awaitable[Any]]
-    encode: Callable[[Any, Any], Message]
+    encode: Callable[[Any, Any], Any]
     admit: Callable[[Call], None] = lambda _: None
 
 
@@ -118,6 +119,11 @@ class Messages:
         data: bytes = await self._on_codec(_encode, rpc, value, request, self._limits.max_response)
         return data
 
+    async def next_encoded(self, messages: Iterator[Message]) -> bytes | None:
+        """The bytes of the next message, which is made now; None after the last."""
+        data: bytes | None = await self._on_codec(_next_encoded, messages)
+        return data
+
     async def _on_codec(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._codec, work, *arguments)
 
@@ -132,6 +138,11 @@ def _decode(rpc: Rpc, data: bytes) -> Any:
             f"The request of {rpc.name} cannot be parsed; send the message of camgraph.v1."
         ) from error
     return rpc.decode(message)
+
+
+def _next_encoded(messages: Iterator[Message]) -> bytes | None:
+    message = next(messages, None)
+    return None if message is None else bytes(message.SerializeToString())
 
 
 def _encode(rpc: Rpc, value: Any, request: Any, max_bytes: int) -> bytes:
