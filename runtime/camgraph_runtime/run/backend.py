@@ -8,20 +8,28 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from camgraph_runtime.run.page_locked import Allocate
 from camgraph_runtime.run.providers import ProviderList
 from camgraph_runtime.run.threads import Threads
 
 
-class Session(Protocol):
+class Runs(Protocol):
+    """What runs a graph."""
+
+    def run(  # noqa: D102 - onnxruntime's own name and meaning
+        self, output_names: Sequence[str], feeds: Mapping[str, np.ndarray], run_options: Any = ...
+    ) -> Sequence[Any]: ...
+
+
+class Session(Runs, Protocol):
     """What the engine needs of an ``onnxruntime.InferenceSession``."""
 
     def get_inputs(self) -> Sequence[Any]: ...  # noqa: D102 - onnxruntime's own names and meaning
     def get_outputs(self) -> Sequence[Any]: ...  # noqa: D102 - as above
     def get_providers(self) -> Sequence[str]: ...  # noqa: D102 - as above
     def get_modelmeta(self) -> Any: ...  # noqa: D102 - as above
-    def run(  # noqa: D102 - as above
-        self, output_names: Sequence[str], feeds: Mapping[str, np.ndarray], run_options: Any = ...
-    ) -> Sequence[Any]: ...
+    def io_binding(self) -> Any: ...  # noqa: D102 - as above
+    def run_with_iobinding(self, binding: Any, run_options: Any = ...) -> None: ...  # noqa: D102 - as above
 
 
 class Backend(Protocol):
@@ -41,6 +49,9 @@ class Backend(Protocol):
 
     def run_options(self) -> Any:
         """New options of one run; their attribute ``terminate`` ends it."""
+
+    def page_locked(self, device: int) -> Allocate:
+        """What gives memory that the GPU of that number copies from and to directly."""
 
     def saturates_int8(self) -> bool:
         """Tells whether the default kernels saturate on this CPU where uint8 and int8 are multiplied."""

@@ -17,10 +17,13 @@ from camgraph_core.errors import (
     InferenceError,
     InvalidGraphError,
 )
-from camgraph_runtime.run.backend import Backend, Session, SessionSettings
+from camgraph_runtime.run.backend import Backend, Runs, Session, SessionSettings
+from camgraph_runtime.run.bound import BoundSession
 from camgraph_runtime.run.int8 import EXACT_KERNELS, PROBE_MODEL, refusal_note, saturates
+from camgraph_runtime.run.page_locked import Allocate, PageLocked
 from camgraph_runtime.run.providers import (
     CPU,
+    CUDA,
     Device,
     ProviderList,
     Request,
@@ -104,6 +107,10 @@ class OnnxRuntime:
         parts = session.get_provider_graph_assignment_info()
         return [(part.ep_name, node.op_type) for part in parts for node in part.get_nodes()]
 
+    def page_locked(self, device: int) -> Allocate:
+        """What gives memory that the GPU of that number copies from and to directly."""
+        return PageLocked(self._ort.cuda_version, device)
+
     def saturates_int8(self) -> bool:
         """Tells whether the default kernels saturate on this CPU where uint8 and int8 are multiplied."""
         return _saturates_int8()
@@ -160,6 +167,7 @@ class Engine:
             products. They need ``optimize``. `exact_int8` says whether such sums are exact, and `notes` has a
             sentence where onnxruntime cannot load the graph with exact kernels.
         session_config: onnxruntime's config entries, for example ``{"session.set_denormal_as_zero": "1"}``.
+        page_locked: Whether arrays go to CUDA and come back through page-locked memory. Other devices take no notice.
         backend: Stands in for onnxruntime in tests.
 
     Raises:
@@ -177,6 +185,7 @@ class Engine:
         optimize: bool = True,
         exact_int8: bool = True,
         session_config: Mapping[str, str] | None = None,
+        page_locked: bool = True,
         backend: Backend | None = None,
     ) -> None:
         backend = backend or OnnxRuntime()
@@ -201,7 +210,9 @@ class Engine:
         self.inputs = {info.name: info for info in map(_tensor_info, session.get_inputs())}
         self.outputs = {info.name: info for info in map(_tensor_info, session.get_outputs())}
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
-        self._session: Session | None = session
+        self._session: Runs | None = session
+        if page_locked and self.execution_provider == CUDA:
+            self._session = BoundSession(session, backend.page_locked(request.device_id))
         self._output_names = list(self.outputs)
         # The same question comes with every run; asking it anew takes as long as a few operators.
         self._check_feeds = lru_cache(maxsize=_REMEMBERED)(partial(check_feeds, self.inputs))
@@ -239,7 +250,7 @@ class Engine:
         return dict(zip(names, values, strict=True))
 
     def _run_until(
-        self, stop: Stop, session: Session, names: Sequence[str], feeds: Mapping[str, np.ndarray]
+        self, stop: Stop, session: Runs, names: Sequence[str], feeds: Mapping[str, np.ndarray]
     ) -> Sequence[Any]:
         options = self._run_options()
         with stop.ending(lambda: setattr(options, "terminate", True)):

@@ -45,6 +45,11 @@ class Request:
     wanted: str | None = CPU
 
     @property
+    def device_id(self) -> int:
+        """Number of the GPU, of the provider that is asked for first."""
+        return int(self.providers[0][1].get("device_id", "0"))
+
+    @property
     def uses_cuda(self) -> bool:
         """Whether NVIDIA's libraries are needed."""
         return any(name in {CUDA, f"Tensorrt{_SUFFIX}"} for name, _ in self.providers)
