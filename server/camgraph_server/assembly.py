@@ -40,6 +40,7 @@ from camgraph_server.transport.health import HealthServicer
 from camgraph_server.transport.messages import Limits, Messages
 from camgraph_server.transport.reception import Reception
 from camgraph_server.transport.security import Security
+from camgraph_server.transport.sending import Sending
 from camgraph_server.transport.stream import Streaming
 
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -146,7 +147,8 @@ class Assembly:
 
     def _messages(self) -> Messages:
         limits = Limits(self._config.max_request_mib * MIB, self._max_answer, self._config.receive_timeout)
-        return Messages(limits, self.budgets["requests"])
+        sending = Sending(self._config.write_timeout, self.budgets["answers"])
+        return Messages(limits, self.budgets["requests"], sending)
 
     def _streaming(self) -> Streaming:
         return Streaming(

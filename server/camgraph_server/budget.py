@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from camgraph_core.errors import UnavailableError
 
 _RETRY_AFTER = 1.0  # seconds
+_MOMENT = 2 * _RETRY_AFTER  # so long a refusal says that memory is wanted
 
 
 class Budget:
@@ -26,6 +28,7 @@ class Budget:
     def __init__(self, size: int) -> None:
         self.size = size
         self._held = 0
+        self._refused = -_MOMENT  # when somebody was refused last
         self._waiting: deque[tuple[int, Future[None]]] = deque()
         self._lock = threading.Lock()
 
@@ -36,8 +39,8 @@ class Budget:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether somebody waits."""
-        return bool(self._waiting)
+        """Whether somebody waits, or was refused a moment ago."""
+        return bool(self._waiting) or time.monotonic() - self._refused < _MOMENT
 
     async def lent_to_call(self, size: int) -> Share:
         """Waits for `size` bytes, at most the whole budget, without blocking the event loop."""
@@ -70,6 +73,7 @@ class Budget:
     def _take_now(self, size: int) -> bool:
         with self._lock:
             if self._held + size > self.size:
+                self._refused = time.monotonic()
                 return False
             self._held += size
             return True

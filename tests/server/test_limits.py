@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import struct
 import time
 from pathlib import Path
 
@@ -16,10 +15,10 @@ from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_core.errors import InvalidInputError
 from camgraph_server.transport.screening import MalformedError, Screen
+from support.http2 import CALL, Http2
 from support.serving import PATIENCE, blank_png, png, running_server, server_process
 
 MIB = 1024 * 1024
-CALL = "/camgraph.v1.ExplanationService/Explain"
 SCREEN = Screen(pb.ExplainRequest.DESCRIPTOR, {"targets": 3})
 
 
@@ -121,45 +120,6 @@ async def test_pictures_are_bounded_by_what_is_drawn(connect, repository):
             await stub.Explain(pb.ExplainRequest(image=image, outputs=kinds, top_k=3), timeout=PATIENCE)
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert "3 targets with 2 outputs of 600 x 400" in caught.value.details()
-
-
-class Http2:
-    """A client that sends and reads what no library would."""
-
-    PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    @classmethod
-    async def call(cls, address: str, message: bytes, sent: int) -> Http2:
-        """Begins a call, and sends so many bytes of its message."""
-        host, _, port = address.rpartition(":")
-        client = cls(*await asyncio.open_connection(host, int(port), limit=1024))
-        names = {
-            b":method": b"POST",
-            b":scheme": b"http",
-            b":path": CALL.encode(),
-            b":authority": b"x",
-            b"te": b"trailers",
-            b"content-type": b"application/grpc",
-        }
-        headers = b"".join(b"\0" + bytes([len(k)]) + k + bytes([len(v)]) + v for k, v in names.items())
-        body = (b"\0" + struct.pack(">I", len(message)) + message)[:sent]
-        frames = cls.frame(4, 0, 0) + cls.frame(1, 4, 1, headers)
-        done = sent >= len(message) + 5
-        client.writer.write(cls.PREFACE + frames + cls.frame(0, int(done), 1, body))
-        await client.writer.drain()
-        return client
-
-    @staticmethod
-    def frame(kind: int, flags: int, stream: int, data: bytes = b"") -> bytes:
-        return struct.pack(">I", len(data))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + data
-
-    async def close(self) -> None:
-        self.writer.close()
-        with contextlib.suppress(OSError):
-            await self.writer.wait_closed()
 
 
 async def test_requests_that_do_not_arrive_give_way_to_those_that_do(connect, repository, monkeypatch):

@@ -17,8 +17,11 @@ import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 _FILES = Path("/dev/fd")  # of this process, on every Unix
+_NETWORKS = {socket.AF_INET, socket.AF_INET6}
+_MAPPED = "::ffff:"  # before an IPv4 address on a socket that takes both
 _LOOK = 0.01  # seconds between two looks at what is still to be sent
 
 
@@ -40,7 +43,7 @@ class Endpoint:
             patience: Seconds that sending may take.
         """
         with socket.socket() as idle:
-            for descriptor, each in self._sockets():
+            for descriptor, each in self._ours():
                 if each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                     # gRPC keeps a descriptor, and logs no error as it would if the socket were shut down.
                     os.dup2(idle.fileno(), descriptor, inheritable=False)
@@ -49,29 +52,50 @@ class Endpoint:
         while busy and time.monotonic() < end:
             await asyncio.sleep(_LOOK)
             busy &= self._unsent()  # who had nothing left once has got all that came before
-        for _, each in self._sockets():
-            with contextlib.suppress(OSError):  # the other side was first
-                each.shutdown(socket.SHUT_RDWR)
+        for _, each in self._ours():
+            _shut(each)
 
     def _unsent(self) -> set[int]:
         """Numbers (inodes) of those for which bytes wait that the other side has not confirmed."""
-        return {os.fstat(descriptor).st_ino for descriptor, each in self._sockets() if _is_unsent(each)}
+        return {os.fstat(descriptor).st_ino for descriptor, each in self._ours() if _is_unsent(each)}
 
-    def _sockets(self) -> Iterator[tuple[int, socket.socket]]:
-        """The descriptor that gRPC has of each, and a socket with one of its own, closed when the next one comes."""
-        for file in _FILES.iterdir():
-            with contextlib.suppress(OSError):  # it was closed in the meantime
-                descriptor = int(file.name)
-                if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                    with socket.socket(fileno=os.dup(descriptor)) as each:
-                        if self._is_ours(each):
-                            yield descriptor, each
+    def _ours(self) -> Iterator[tuple[int, socket.socket]]:
+        return ((descriptor, each) for descriptor, each in _sockets() if self._is_ours(each))
 
     def _is_ours(self, each: socket.socket) -> bool:
         name = each.getsockname()
         if self._path is not None:
             return each.family == socket.AF_UNIX and name == self._path
-        return each.family in {socket.AF_INET, socket.AF_INET6} and name[1] == self._port
+        return each.family in _NETWORKS and name[1] == self._port
+
+
+def hang_up(peer: str) -> None:
+    """Closes the connection to a peer, such as `ipv4:10.0.0.7:51234`.
+
+    Those who call through a socket of the file system have no names, and stay.
+    """
+    host, _, port = unquote(peer.partition(":")[2]).rpartition(":")
+    for _, each in _sockets():
+        with contextlib.suppress(OSError):  # it is not connected
+            if each.family in _NETWORKS:
+                name = each.getpeername()
+                if (name[0].removeprefix(_MAPPED), str(name[1])) == (host.strip("[]"), port):
+                    _shut(each)
+
+
+def _sockets() -> Iterator[tuple[int, socket.socket]]:
+    """The descriptor that gRPC has of each, and a socket with one of its own, closed when the next one comes."""
+    for file in _FILES.iterdir():
+        with contextlib.suppress(OSError):  # it was closed in the meantime
+            descriptor = int(file.name)
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                with socket.socket(fileno=os.dup(descriptor)) as each:
+                    yield descriptor, each
+
+
+def _shut(each: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # the other side was first
+        each.shutdown(socket.SHUT_RDWR)
 
 
 def _is_unsent(each: socket.socket) -> bool:

@@ -16,6 +16,7 @@ from camgraph_server.budget import Budget, Share
 from camgraph_server.call import Call
 from camgraph_server.transport.receiving import Context, Patience, receive
 from camgraph_server.transport.screening import MalformedError, Screen
+from camgraph_server.transport.sending import Sending
 
 COPIES_WRITTEN = 2
 """Of an answer while it is written: ours, and gRPC's."""
@@ -69,9 +70,11 @@ class Messages:
     Args:
         limits: What one message may take.
         memory: Memory of requests, from when they arrive until they are answered.
+        sending: Writes answers.
     """
 
-    def __init__(self, limits: Limits, memory: Budget) -> None:
+    def __init__(self, limits: Limits, memory: Budget, sending: Sending) -> None:
+        self.sending = sending
         self._limits = limits
         self._memory = memory
         self._patience = Patience(longest=limits.patience, in_need=_PATIENCE_IN_NEED)

@@ -29,4 +29,4 @@ async def answer_once(messages: Messages, rpc: Rpc, context: Context, call: Call
     call.enter("write")
     call.sent = len(encoded)
     call.answer.shrink_to(COPIES_WRITTEN * len(encoded))
-    await context.write(encoded)
+    await messages.sending.write(context, call, encoded)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import grpc
 from grpc.aio import ServicerContext
 
-from camgraph_core.errors import CamgraphError, DeadlineError, UnavailableError
+from camgraph_core.errors import DeadlineError, UnavailableError
 from camgraph_server.budget import Budget
+from camgraph_server.transport.waiting import bounded
 
 Context: TypeAlias = ServicerContext[Any, Any]
-
-_LOOK = 0.5  # seconds between two looks at a message that is slow to arrive
 
 
 @dataclass(frozen=True)
@@ -62,43 +58,5 @@ async def receive(context: Context, check: Callable[[float], None]) -> bytes | N
     Returns:
         The bytes; None at the end of the stream.
     """
-    looks = _Looks(check)
-    try:
-        async with asyncio.timeout(None) as limit:
-            with looks.at(limit):
-                data = await context.read()
-    except TimeoutError:
-        if looks.refusal is None:
-            raise
-        raise looks.refusal from None
+    data = await bounded(context.read(), check)
     return None if data is grpc.aio.EOF else bytes(data)
-
-
-class _Looks:
-    """Looks from time to time whether a wait may go on. A timer costs the event loop less than a task would."""
-
-    def __init__(self, check: Callable[[float], None]) -> None:
-        self.refusal: CamgraphError | None = None
-        self._check = check
-        self._began = time.monotonic()
-
-    @contextmanager
-    def at(self, limit: asyncio.Timeout) -> Iterator[None]:
-        """Ends the time of `limit` when a look refuses."""
-        self._later(limit)
-        try:
-            yield
-        finally:
-            self._timer.cancel()
-
-    def _later(self, limit: asyncio.Timeout) -> None:
-        self._timer = asyncio.get_running_loop().call_later(_LOOK, self._look, limit)
-
-    def _look(self, limit: asyncio.Timeout) -> None:
-        try:
-            self._check(time.monotonic() - self._began)
-        except CamgraphError as refusal:
-            self.refusal = refusal
-            limit.reschedule(asyncio.get_running_loop().time())
-        else:
-            self._later(limit)

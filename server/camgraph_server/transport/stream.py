@@ -158,7 +158,7 @@ class _Stream:
                 self._largest = max(self._largest, len(encoded))
                 call.enter("write")
                 await before.wait()
-                await self._context.write(encoded)
+                await self._messages.sending.write(self._context, call, encoded)
                 call.sent = len(encoded)
                 if call.reason is None:
                     call.status = StatusCode.OK.name

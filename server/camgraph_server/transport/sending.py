@@ -1,0 +1,59 @@
+"""Writes answers as fast as their callers read them; who does not read loses the connection."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from grpc import StatusCode
+
+from camgraph_core.errors import DeadlineError
+from camgraph_server.budget import Budget
+from camgraph_server.call import Call
+from camgraph_server.transport.connections import hang_up
+from camgraph_server.transport.receiving import Context
+from camgraph_server.transport.waiting import Looks
+
+_PORTION = 16 * 1024 * 1024
+"""Bytes for which a caller gets the whole time once more."""
+
+_PATIENCE_IN_NEED = 5.0  # seconds for the first portion while others are refused as there is no memory
+
+
+class Sending:
+    """Writes answers.
+
+    An answer that is not read cannot be taken back from gRPC, which holds its bytes until the connection ends. So the
+    connection is closed.
+
+    Args:
+        patience: Seconds that a caller may take to read an answer, and once more for each portion of it.
+        memory: Memory of answers.
+    """
+
+    def __init__(self, patience: float, memory: Budget) -> None:
+        self._patience = patience
+        self._memory = memory
+
+    async def write(self, context: Context, call: Call, data: bytes) -> None:
+        """Waits until gRPC has written an answer.
+
+        Raises:
+            CancelledError: Its caller has gone, or did not read it in time: then the connection is closed.
+        """
+        portions = 1 + len(data) / _PORTION
+
+        def check(waited: float) -> None:
+            in_need = self._memory.is_wanted and waited > portions * _PATIENCE_IN_NEED
+            if in_need or waited > portions * self._patience:
+                raise DeadlineError(f"The answer was not read within {waited:.0f} s.")
+
+        with Looks(check, partial(hang_up, context.peer())) as looks:
+            try:
+                await context.write(data)
+            except (Exception, asyncio.CancelledError):
+                if looks.refusal is None:
+                    raise
+                # Nobody can be told any more, but the log.
+                call.status, call.reason = StatusCode.DEADLINE_EXCEEDED.name, str(looks.refusal)
+                raise asyncio.CancelledError from None
