@@ -22,7 +22,8 @@ from camgraph_server.models.batching import worker_count
 from camgraph_server.models.explaining import COPIES, Room
 from camgraph_server.models.file_loader import FileLoader
 from camgraph_server.models.keeper import Keeper
-from camgraph_server.models.loading import memory_limit
+from camgraph_server.models.loading import memory_limit, model_memory
+from camgraph_server.models.memory import ModelMemory
 from camgraph_server.models.model import Model, ModelState
 from camgraph_server.models.repository import ModelRepository
 from camgraph_server.observe.call_log import CallLog
@@ -73,7 +74,9 @@ class Assembly:
     def __init__(self, config: ServerConfig, loader: Loader | None = None) -> None:
         self._config = config
         self._files = FileLoader(config)
-        self.repository = ModelRepository(config.model_repository, loader or self._files)
+        self.repository = ModelRepository(
+            config.model_repository, loader or self._files, ModelMemory(model_memory(config))
+        )
         self.keeper = Keeper(self.repository.look, config.reload_interval, self._files.rest)
         self.scheduler = Scheduler(
             worker_count(config), config.queue_capacity, Patience(config.run_timeout, config.hang_timeout)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -15,6 +17,7 @@ from camgraph_server.observe.log import log_event
 T = TypeVar("T")
 
 _MOST_WAITING = 100
+_IDLE = 5.0  # seconds without work after which it rests
 _STOPPING = "The server is stopping; its models stay as they are."
 _log = logging.getLogger("camgraph.repository")
 
@@ -25,7 +28,7 @@ class Keeper:
     Args:
         look: Looks for changes.
         interval: Seconds between two looks; 0 means that it never looks.
-        rest: Called when there is nothing to do for now.
+        rest: Called when nobody has asked for anything for a while.
     """
 
     def __init__(self, look: Callable[[], None], interval: float, rest: Callable[[], None]) -> None:
@@ -70,16 +73,18 @@ class Keeper:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        next_look = time.monotonic() + (self._interval or math.inf)
         while not self._is_stopping:
             try:
-                asked = self._asked.get(timeout=self._interval or None)
+                asked = self._asked.get(timeout=max(0.0, min(_IDLE, next_look - time.monotonic())))
             except queue.Empty:
-                self._look_for_changes()
+                if time.monotonic() >= next_look:
+                    self._look_for_changes()
+                    next_look = time.monotonic() + self._interval
+                self._rest()
             else:
                 if asked is not None:
                     _do(*asked)
-            if self._asked.empty():
-                self._rest()
         while not self._asked.empty():
             left = self._asked.get()
             if left is not None and left[1].set_running_or_notify_cancel():

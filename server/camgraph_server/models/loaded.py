@@ -1,11 +1,9 @@
-"""A loaded explainer, and who uses it: it is closed when the last user has left, and its memory is given back."""
+"""A loaded explainer, and who uses it: it is closed when the last user has left."""
 
 from __future__ import annotations
 
-import ctypes
 import threading
-from functools import cache
-from typing import Any
+from collections.abc import Callable
 
 from camgraph_runtime import Explainer
 
@@ -15,10 +13,12 @@ class Loaded:
 
     Args:
         explainer: The explainer.
+        on_closed: Called after it was closed, on any thread.
     """
 
-    def __init__(self, explainer: Explainer) -> None:
+    def __init__(self, explainer: Explainer, on_closed: Callable[[], None] = lambda: None) -> None:
         self.explainer = explainer
+        self._on_closed = on_closed
         self._users = 0
         self._is_retired = False
         self._is_closed = False
@@ -59,16 +59,4 @@ class Loaded:
 
     def _close(self) -> None:
         self.explainer.close()
-        give_memory_back()
-
-
-def give_memory_back() -> None:
-    """Returns freed memory to the system. glibc keeps most of it otherwise; other C libraries are left alone."""
-    trim = _malloc_trim()
-    if trim is not None:
-        trim(0)
-
-
-@cache
-def _malloc_trim() -> Any:
-    return getattr(ctypes.CDLL(None), "malloc_trim", None)
+        self._on_closed()

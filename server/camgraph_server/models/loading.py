@@ -24,6 +24,11 @@ def memory_limit(config: ServerConfig) -> int:
     return (config.max_memory_mib * MIB or available_memory() // 2) // config.processes
 
 
+def model_memory(config: ServerConfig) -> int:
+    """Bytes for all loaded models, in this process."""
+    return (config.max_model_memory_mib * MIB or available_memory() * 2 // 5) // config.processes
+
+
 def load_explainer(config: ServerConfig, path: Path) -> Explainer:
     """Loads an explainable graph with the config's device and limits, and explains an image with it.
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from camgraph_core.errors import CamgraphError, DeviceError, InvalidGraphError, NotReadyError
@@ -14,6 +15,7 @@ from camgraph_runtime import Explainer
 from camgraph_server.errors import RepositoryError
 from camgraph_server.models.discovery import Entry, Key, Listing, discover
 from camgraph_server.models.loaded import Loaded
+from camgraph_server.models.memory import ModelMemory, trim
 from camgraph_server.models.model import Model, ModelState
 from camgraph_server.models.snapshot import Snapshot
 from camgraph_server.observe.log import log_event
@@ -33,6 +35,7 @@ class ModelRepository:
     Args:
         directory: The repository.
         loader: Makes an explainer of an explainable graph's file, or says why it cannot.
+        memory: Counts what the models take.
 
     Attributes:
         snapshot: The models now. A change puts another snapshot in its place.
@@ -41,7 +44,8 @@ class ModelRepository:
         RepositoryError: The directory does not exist or cannot be read.
     """
 
-    def __init__(self, directory: Path, loader: Loader) -> None:
+    def __init__(self, directory: Path, loader: Loader, memory: ModelMemory | None = None) -> None:
+        self._memory = memory or ModelMemory()
         self._loader = loader
         self._directory = directory
         self._is_stopping = False
@@ -212,10 +216,7 @@ class ModelRepository:
         if current is None or current.loaded is None:
             self._put(Model(entry))
         try:
-            explainer = self._loader(entry.path)
-            if entry.has_changed():
-                explainer.close()
-                raise InvalidGraphError(f"{entry.path} changed while it was loaded. It is loaded when it is complete.")
+            loaded = self._loaded(entry)
         except CamgraphError as error:
             if isinstance(error, DeviceError) and device_error_is_fatal:
                 raise
@@ -224,7 +225,20 @@ class ModelRepository:
             log_event(_log, logging.ERROR, "unexpected error while loading", trace=True, path=str(entry.path))
             self._fail(entry, f"It could not be loaded: {type(error).__name__}.")
         else:
-            self._put(Model(entry, ModelState.READY, loaded=Loaded(explainer)))
+            self._put(Model(entry, ModelState.READY, loaded=loaded))
+
+    def _loaded(self, entry: Entry) -> Loaded:
+        taken = self._memory.take(entry.size)
+        try:
+            explainer = self._loader(entry.path)
+            if entry.has_changed():
+                explainer.close()
+                raise InvalidGraphError(f"{entry.path} changed while it was loaded. It is loaded when it is complete.")
+        except BaseException:
+            self._memory.give_back(taken)
+            raise
+        trim()  # loading takes more than what is loaded
+        return Loaded(explainer, partial(self._memory.give_back, taken))
 
     def _fail(self, entry: Entry, reason: str) -> None:
         """Says what is wrong with a model; what was loaded of it before serves on."""
