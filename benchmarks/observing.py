@@ -13,42 +13,67 @@ import asyncio
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import grpc.aio
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 from paired import EXAMPLE_MODEL, ROOT, camgraph, environment
 from throughput import _Bytes, by_server, serving
 
 from camgraph_core.request import Addressed, Request
+from camgraph_core.result import Result
 from camgraph_runtime import Explainer
 from camgraph_runtime.run.threads import available_cores
+from camgraph_server.access.client import Client
 from camgraph_server.budget import Budget, Share
 from camgraph_server.call import STAGES, Call
 from camgraph_server.observe.metrics.state import State
 from camgraph_server.observe.metrics.together import metrics
-from camgraph_server.observe.observers import Observers
+from camgraph_server.observe.observers import Observer, Observers
+from camgraph_server.observe.traces import Traces
 from camgraph_wire.requests import request_message
 
 _PHOTO = ROOT / "examples" / "photos" / "rocket.jpg"
-_CALLS = 20_000
+_CALLS = 10_000
 
 
-def observers_ms(explainer: Explainer) -> float:
-    """CPU time that the metrics take for one call, in milliseconds."""
-    addressed = Addressed(request=Request(), image=_PHOTO.read_bytes())
-    result = explainer.explain(addressed.image)
-    state = State(budgets={}, jobs=dict, models=list, model_states=(), certificate_expiry=lambda: None)
-    observers = Observers(metrics("127.0.0.1:0", state))
+def observers_ms(observed: Sequence[Observer], result: Result) -> float:
+    """CPU time that observers take for one call, in milliseconds."""
+    addressed = Addressed(request=Request())
+    observers = Observers(observed)
     start = time.process_time()
     for _ in range(_CALLS):
-        call = Call("camgraph.v1.ExplanationService", "Explain", "ipv4:1:1", "1", None, Share(Budget(1)))
+        call = Call("camgraph.v1.ExplanationService", "Explain", "ipv4:1:1", Client("1"), None, Share(Budget(1)))
         with observers.watching(call):
             call.model, call.version, call.status = "model", "1", "OK"
             for stage in STAGES:
                 call.enter(stage)
             observers.explained(call, addressed, result)
     return (time.process_time() - start) / _CALLS * 1e3
+
+
+def measured() -> list[Observer]:
+    """What `--metrics` adds."""
+    return metrics("127.0.0.1:0", State({}, dict, list, (), lambda: None))
+
+
+def traced(share: float) -> list[Observer]:
+    """What `--traces` adds, up to the bytes that would be sent."""
+    tracers = TracerProvider(ParentBasedTraceIdRatio(share))
+    tracers.add_span_processor(BatchSpanProcessor(_Nowhere(), max_queue_size=_CALLS * (len(STAGES) + 1)))
+    return [Traces(tracers, MeterProvider([]))]
+
+
+class _Nowhere(SpanExporter):
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        encode_spans(spans).SerializeToString()
+        return SpanExportResult.SUCCESS
 
 
 async def paired_ms(graph: Path, options: tuple[str, ...], calls: int, rounds: int) -> list[tuple[float, float]]:
@@ -78,12 +103,15 @@ def main(calls: int, rounds: int, options: tuple[str, ...]) -> None:
         graph = Path(folder) / "model.onnx"
         camgraph("export", str(EXAMPLE_MODEL), "-o", str(graph))
         with Explainer(graph) as explainer:
-            alone = observers_ms(explainer)
+            result = explainer.explain(_PHOTO)
+        kinds = {"metrics": measured(), "traces of 10 %": traced(0.1), "traces of all": traced(1.0)}
+        alone = {name: observers_ms(observers, result) for name, observers in kinds.items()}
         pairs = asyncio.run(paired_ms(graph, options, calls, rounds))
     call = statistics.median(plain for plain, _ in pairs)
     ratios = [observed / plain for plain, observed in pairs]
     click.echo(environment(available_cores()))
-    click.echo(f"metrics: {alone * 1e3:.0f} us of CPU time per call, {alone / call:.2%} of {call:.1f} ms")
+    for name, own in alone.items():
+        click.echo(f"{name}: {own * 1e3:.0f} us of CPU time per call, {own / call:.2%} of {call:.1f} ms")
     spread = f"{min(ratios):.3f}-{max(ratios):.3f}"
     click.echo(f"{' '.join(options)}: CPU time of the server, ratio {statistics.median(ratios):.3f} ({spread})")
 

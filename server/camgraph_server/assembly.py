@@ -13,7 +13,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from camgraph_core.errors import UnavailableError
+from camgraph_core.errors import UnavailableError, UsageError
 from camgraph_runtime import Explainer
 from camgraph_server.budget import Budget
 from camgraph_server.config import ServerConfig
@@ -120,6 +120,8 @@ class Assembly:
         observers: list[Observer] = [CallLog()]
         if self._config.metrics is not None:
             observers += metrics(self._config.metrics, self._state())
+        if self._config.traces is not None:
+            observers.append(_traces(self._config.traces, self._config.trace_share))
         return observers
 
     def _state(self) -> State:
@@ -169,3 +171,11 @@ class Assembly:
     @property
     def _max_answer(self) -> int:
         return min(self._config.max_response_mib * MIB, self._memory // 4 // COPIES)
+
+
+def _traces(url: str, share: float) -> Observer:
+    try:
+        from camgraph_server.observe.traces import exported_traces  # noqa: PLC0415 - an extra of its own
+    except ImportError as error:
+        raise UsageError("Traces need OpenTelemetry; install camgraph[trace].") from error
+    return exported_traces(url, share)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,12 @@ Stage = Literal["receive", "decode", "queue", "prepare", "infer", "post", "encod
 STAGES: tuple[Stage, ...] = get_args(Stage)
 """What a call goes through, in this order: its bytes arrive, its message is read, it waits for a worker, its image
 becomes a tensor, the graph runs, maps and pictures are made, the answer's message is made, its bytes leave."""
+
+
+UNKNOWN = "unknown"
+"""Name of service and method of a call for a method that there is not: callers invent names, which must not be kept."""
+
+_TRACE_ID = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(eq=False)
@@ -89,6 +96,12 @@ class Call:
     def stage(self) -> Stage | None:
         """The stage that it entered last; None before the first."""
         return self.timeline[-1][0] if self.timeline else None
+
+    @property
+    def trace_id(self) -> str | None:
+        """Identifier of the caller's trace; None without one."""
+        found = _TRACE_ID.fullmatch(self.trace.get("traceparent", ""))
+        return found[1] if found is not None else None
 
     def enter(self, stage: Stage) -> None:
         """Ends the stage before and begins this one. A worker may still do so when the call has ended."""

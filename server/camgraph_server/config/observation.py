@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from camgraph_core.settings import Setting
 from camgraph_server.address import Address
 
 LogFormat = Literal["text", "json"]
+_URL = re.compile(r"https?://[^/\s]+\S*")
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -27,7 +29,21 @@ class ObservationSettings:
         ),
     ] = None
 
+    traces: Annotated[
+        str | None,
+        Setting(
+            "URL of an OpenTelemetry collector (OTLP over HTTP) for traces and call durations. Needs the extra trace.",
+            metavar="URL",
+        ),
+    ] = None
+    trace_share: Annotated[
+        float,
+        Setting("Share of calls that are traced where callers do not say, 0 to 1.", at_least=0, at_most=1),
+    ] = 0.1
+
     def check_observation(self) -> None:
         """Raises `UsageError` if an address cannot be one."""
         if self.metrics is not None and Address.parse(self.metrics).is_socket:
             raise UsageError(f"Metrics need an address HOST:PORT, not {self.metrics}.")
+        if self.traces is not None and not _URL.fullmatch(self.traces):
+            raise UsageError(f"Traces need a URL such as http://localhost:4318, not {self.traces}.")

@@ -31,6 +31,7 @@ class CallLog(Observer):
             peer=call.peer,
             client=call.client.name if call.client.is_known else None,
             request_id=call.request_id,
+            trace_id=call.trace_id,
             item=call.item,
             items=call.items,
             received=call.received,

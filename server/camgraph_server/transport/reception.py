@@ -15,7 +15,7 @@ from camgraph_core.errors import OverLimitError, UnauthenticatedError, Unavailab
 from camgraph_server.access.client import Client
 from camgraph_server.access.door import CALLER
 from camgraph_server.budget import Budget, Share
-from camgraph_server.call import Call, Kind
+from camgraph_server.call import UNKNOWN, Call, Kind
 from camgraph_server.observe.observers import Observers
 from camgraph_server.scheduling.gate import Gate
 from camgraph_server.transport.handler import Handler
@@ -26,7 +26,6 @@ from camgraph_server.transport.security import Security
 from camgraph_server.transport.standard import StandardServices
 
 _CERTIFICATE_NAMES = ("x509_subject_alternative_name", "x509_common_name")
-_UNKNOWN = "/unknown/unknown"  # whoever counts calls by name counts these together: callers invent the names
 _TRACE_HEADERS = ("traceparent", "tracestate")  # of W3C Trace Context
 
 
@@ -62,7 +61,7 @@ class Reception(grpc.aio.ServerInterceptor):
         if method not in self._handlers:
             found = await continuation(handler_call_details)
             if found is None:
-                return self._received(_UNKNOWN, _unknown(method))
+                return self._received(f"/{UNKNOWN}/{UNKNOWN}", _unknown(method))
             ours = found if isinstance(found, Handler) else self._standard.handler(found)
             self._handlers[method] = self._received(method, ours)
         return self._handlers[method]
