@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
+from typing import Any
+
 import numpy as np
 
 from camgraph.v1.manifest_pb2 import Manifest
@@ -42,16 +46,11 @@ def explanations_of(
             for layer in plan.layers
         ]
         raw_maps = tuple(plan.method(*parts) for parts in zip(activations, weights, gradients, strict=True))
-        heatmap = _heatmap(plan, raw_maps, canvas.frame)
         slot, against = pair
-        given: dict[str, object] = {
-            "input-heatmap": heatmap,
-            "raw-map": raw_maps,
-            "weights": weights,
-            "activations": activations,
-        }
+        heatmap = cache(partial(_heatmap, plan, raw_maps, canvas.frame))
+        given: dict[str, Any] = {"raw-map": raw_maps, "weights": weights, "activations": activations}
         if image_gradients is not None:
-            given["guided"] = guided_grad_cam(image_gradients[slot], heatmap, manifest.input)
+            given["guided"] = guided_grad_cam(image_gradients[slot], heatmap(), manifest.input)
         explanations.append(
             Explanation(
                 target=predictions.of_slot(slot),
@@ -62,12 +61,32 @@ def explanations_of(
                 method=plan.method.name,
                 in_input_frame=plan.profile.in_input_frame,
                 canvas=canvas,
-                given=given,
+                given=_Given(given, heatmap),
                 complete=True,
                 mask=target.mask,
             )
         )
     return explanations
+
+
+class _Given(Mapping[str, Any]):
+    """The outputs that a run gave, by name; the heatmap is made when it is read first, as not everybody asks for it."""
+
+    def __init__(self, outputs: Mapping[str, Any], heatmap: Callable[[], FloatArray]) -> None:
+        self._outputs = {"input-heatmap": None, **outputs}
+        self._heatmap = heatmap
+
+    def __getitem__(self, name: str) -> Any:
+        return self._heatmap() if name == "input-heatmap" else self._outputs[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._outputs
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._outputs)
+
+    def __len__(self) -> int:
+        return len(self._outputs)
 
 
 def _derivative(of_slots: AnyArray, target: Target, pair: SlotPair) -> FloatArray:

@@ -22,6 +22,7 @@ from camgraph_runtime import (
     Target,
     UnsupportedError,
     UsageError,
+    explanations,
 )
 from camgraph_runtime.maps.cam import METHODS
 from camgraph_runtime.maps.profiles import pytorch_grad_cam
@@ -340,3 +341,16 @@ def test_it_takes_paths_and_engines_and_closes(tmp_path: Path) -> None:
     with pytest.raises(InferenceError, match="closed"):
         explainer.explain(PHOTO)
     assert Explainer(Engine(path, threads=ONE)).layers == ["features", "conv"]
+
+
+def test_a_heatmap_that_nobody_reads_is_not_made(explainer: Explainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    make = explanations._heatmap
+    monkeypatch.setattr(explanations, "_heatmap", lambda *given: made.append("heatmap") or make(*given))
+    [explanation] = explainer.explain(PHOTO).explanations
+    assert explanation.raw_map.shape == (8, 8)
+    assert made == []
+    assert explanation.input_heatmap.shape == (16, 16)
+    assert explanation.overlay_png
+    assert explanation.heatmap.shape == PHOTO.shape[:2]
+    assert made == ["heatmap"]

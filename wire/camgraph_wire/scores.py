@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, fields
+from dataclasses import fields
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.result import ClassScore, Timings
@@ -41,7 +41,7 @@ def score_from(message: pb.ClassScore) -> ClassScore:
 
 def statistics_message(statistics: MapStatistics) -> pb.MapStatistics:
     """The message of a map's statistics, whose fields have the same names."""
-    return pb.MapStatistics(**asdict(statistics))
+    return pb.MapStatistics(**vars(statistics))
 
 
 def statistics_from(message: pb.MapStatistics) -> MapStatistics:
@@ -51,7 +51,7 @@ def statistics_from(message: pb.MapStatistics) -> MapStatistics:
 
 def timings_message(timings: Timings) -> pb.Timings:
     """The message of timings, whose fields have the same names."""
-    return pb.Timings(**asdict(timings))
+    return pb.Timings(**vars(timings))
 
 
 def timings_from(message: pb.Timings) -> Timings:
