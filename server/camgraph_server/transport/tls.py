@@ -61,15 +61,14 @@ def read_certificate(certificate: Path, key: Path, client_ca: Path | None = None
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
         chain, secret = _content(certificate), _content(key)
-        authorities = _content(client_ca) if client_ca is not None else None
     except OSError as error:
         raise BindError(
             f"The TLS files {certificate} and {key} are not a pair of certificate and unencrypted key "
             f"({error.strerror or error})."
         ) from error
-    found = Certificate(chain, secret, authorities, _expiry(chain, certificate))
-    if authorities is not None and client_ca is not None:
-        _expiry(authorities, client_ca)
+    found = Certificate(
+        chain, secret, None if client_ca is None else _authorities(client_ca), _expiry(chain, certificate)
+    )
     if found.left <= timedelta():
         raise BindError(f"The certificate {certificate} expired on {found.expires:%Y-%m-%d %H:%M} UTC; renew it.")
     if key.stat().st_mode & _READABLE_BY_OTHERS:
@@ -99,6 +98,15 @@ def credentials(followed: Followed[Certificate]) -> grpc.ServerCredentials:
 
 def _configuration(certificate: Certificate) -> grpc.ServerCertificateConfiguration:
     return grpc.ssl_server_certificate_configuration([(certificate.key, certificate.chain)], certificate.client_ca)
+
+
+def _authorities(path: Path) -> bytes:
+    try:
+        content = _content(path)
+    except OSError as error:
+        raise BindError(f"The file {path} cannot be read: {error.strerror}.") from error
+    _expiry(content, path)
+    return content
 
 
 def _content(path: Path) -> bytes:
