@@ -79,12 +79,15 @@ class Assembly:
         )
         self.keeper = Keeper(self.repository.look, config.reload_interval, self._files.rest)
         self.scheduler = Scheduler(
-            worker_count(config), config.queue_capacity, Patience(config.run_timeout, config.hang_timeout)
+            worker_count(config),
+            config.queue_capacity,
+            Patience(config.run_timeout, config.hang_timeout),
+            config.max_client_share,
         )
         self.gate = Gate()
         self.health = HealthServicer([explanation.NAME])
         self.budgets = {
-            "requests": Budget(self._memory // 4),
+            "requests": Budget(self._memory // 4, config.max_client_share),
             "images": Budget(self._memory // 2),
             "answers": Budget(self._memory // 4),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -17,19 +17,22 @@ _MOMENT = 2 * _RETRY_AFTER  # so long a refusal says that memory is wanted
 
 
 class Budget:
-    """A number of bytes that is lent and given back; who comes first is served first.
+    """A number of bytes that is lent and given back: to clients in turn, and to each in the order in which it asked.
 
     Safe to use from several threads. The event loop waits with `lent_to_call`, a worker thread with `lent_to_thread`.
 
     Args:
         size: The bytes that there are.
+        max_share: The part of them that one client may hold.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, max_share: float = 1.0) -> None:
         self.size = size
+        self._most_of_one = max(1, int(size * max_share))
         self._held = 0
         self._refused = -_MOMENT  # when somebody was refused last
-        self._waiting: deque[tuple[int, Future[None]]] = deque()
+        self._held_by: Counter[str] = Counter()
+        self._waiting: dict[str, deque[tuple[int, Future[None]]]] = {}  # by client; whose turn it is stands first
         self._lock = threading.Lock()
 
     @property
@@ -42,65 +45,88 @@ class Budget:
         """Whether somebody waits, or was refused a moment ago."""
         return bool(self._waiting) or time.monotonic() - self._refused < _MOMENT
 
-    async def lent_to_call(self, size: int) -> Share:
-        """Waits for `size` bytes, at most the whole budget, without blocking the event loop."""
-        size = min(size, self.size)
-        promise = self._ask(size)
+    async def lent_to_call(self, size: int, client: str = "") -> Share:
+        """Waits for `size` bytes, at most what one client may hold, without blocking the event loop."""
+        size = min(size, self._most_of_one)
+        promise = self._ask(size, client)
         try:
             if not promise.done():  # else a wake-up of the event loop is saved
                 await asyncio.wrap_future(promise)
         except asyncio.CancelledError:
             if not promise.cancel():  # it was lent in the same moment
-                self._give_back(size)
+                self._give_back(size, client)
             raise
-        return Share(self, size)
+        return Share(self, size, client)
 
     @contextmanager
     def lent_to_thread(self, size: int) -> Iterator[Share]:
-        """Waits for `size` bytes, at most the whole budget."""
-        size = min(size, self.size)
-        self._ask(size).result()
+        """Waits for `size` bytes, at most what one client may hold."""
+        size = min(size, self._most_of_one)
+        self._ask(size, "").result()
         with Share(self, size) as share:
             yield share
 
-    def _ask(self, size: int) -> Future[None]:
+    def _ask(self, size: int, client: str) -> Future[None]:
         promise: Future[None] = Future()
         with self._lock:
-            self._waiting.append((size, promise))
+            self._waiting.setdefault(client, deque()).append((size, promise))
             self._lend()
         return promise
 
-    def _take_now(self, size: int) -> bool:
+    def _take_now(self, size: int, client: str) -> bool:
         with self._lock:
             if self._held + size > self.size:
                 self._refused = time.monotonic()
                 return False
-            self._held += size
+            self._hold(size, client)
             return True
 
-    def _give_back(self, size: int) -> None:
+    def _give_back(self, size: int, client: str) -> None:
         with self._lock:
-            self._held -= size
+            self._hold(-size, client)
             self._lend()
 
+    def _hold(self, size: int, client: str) -> None:
+        self._held += size
+        self._held_by[client] += size
+        if not self._held_by[client]:
+            del self._held_by[client]
+
     def _lend(self) -> None:
-        while self._waiting:
-            size, promise = self._waiting[0]
-            if not promise.cancelled():
-                if self._held + size > self.size:
-                    return
-                if promise.set_running_or_notify_cancel():
-                    self._held += size
-                    promise.set_result(None)
-            self._waiting.popleft()
+        while (client := self._next()) is not None:
+            size, promise = self._waiting[client][0]
+            if self._held + size > self.size:
+                return
+            if promise.set_running_or_notify_cancel():
+                self._hold(size, client)
+                promise.set_result(None)
+            self._end_turn(client)
+
+    def _next(self) -> str | None:
+        """The client whose turn it is, without those that hold their share; what was given up is forgotten."""
+        for client in list(self._waiting):
+            while client in self._waiting and self._waiting[client][0][1].cancelled():
+                self._end_turn(client, keeps_place=True)
+            if client in self._waiting and self._held_by[client] + self._waiting[client][0][0] <= self._most_of_one:
+                return client
+        return None
+
+    def _end_turn(self, client: str, *, keeps_place: bool = False) -> None:
+        waiting = self._waiting[client]
+        waiting.popleft()
+        if not waiting:
+            del self._waiting[client]
+        elif not keeps_place:
+            self._waiting[client] = self._waiting.pop(client)
 
 
 class Share:
     """The part of a budget that one call holds, until it is closed or its context is left."""
 
-    def __init__(self, budget: Budget, size: int = 0) -> None:
+    def __init__(self, budget: Budget, size: int = 0, client: str = "") -> None:
         self._budget = budget
         self._size = size
+        self._client = client
         self._is_over = False
         self._lock = threading.Lock()
 
@@ -116,7 +142,7 @@ class Share:
             UnavailableError: They are not there now, or the call is over.
         """
         with self._lock:
-            if self._is_over or not self._budget._take_now(size):
+            if self._is_over or not self._budget._take_now(size, self._client):
                 raise UnavailableError(
                     "The server is busy writing answers that are read slowly; send the request again in a moment.",
                     retry_after=_RETRY_AFTER,
@@ -128,7 +154,7 @@ class Share:
         with self._lock:
             beyond = max(0, self._size - size)
             self._size -= beyond
-        self._budget._give_back(beyond)
+        self._budget._give_back(beyond, self._client)
 
     def close(self) -> None:
         """Gives everything back, for good."""

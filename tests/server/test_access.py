@@ -242,3 +242,28 @@ async def test_with_a_list_of_clients_all_methods_of_control_are_for_those_who_m
             assert len(control) >= 4
             for method in control:
                 assert (await answer_to_garbage(channel, method, PATIENCE, bearer(TOKEN)))[0] is DENIED
+
+
+async def test_a_greedy_client_does_not_starve_another(connect, repository, clients):
+    clients.write_text(f"{CLINIC}[clients.load]\ntokens = ['{OTHER}']", encoding="utf-8")
+    loader = GatedLoader()
+    async with running_server(repository, loader, workers=1, queue_capacity=20, clients=clients) as server:
+        stub = ExplanationServiceStub(connect(server.address))
+        ended: list[str] = []
+
+        async def call(token: str) -> grpc.StatusCode:
+            code = await stub.Explain(request(), timeout=PATIENCE, metadata=bearer(token)).code()
+            ended.append(token)
+            return code
+
+        greedy = [asyncio.ensure_future(call(OTHER)) for _ in range(100)]
+        await until(lambda: server.parts.scheduler.admitted == 21 and len(ended) == 79)
+        other = asyncio.ensure_future(call(TOKEN))
+        await until(lambda: len(ended) == 80)  # one of the greedy client's gave way
+        loader.loaded.release.set()
+        assert await other is grpc.StatusCode.OK
+        codes = await asyncio.gather(*greedy)
+        assert codes.count(grpc.StatusCode.OK) == 20
+        assert codes.count(grpc.StatusCode.UNAVAILABLE) == 79  # the server was full
+        assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 1  # it had more than its share
+        assert ended.index(TOKEN) <= 80 + 3

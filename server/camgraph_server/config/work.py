@@ -59,6 +59,15 @@ class WorkSettings:
             at_most=_MOST_SECONDS,
         ),
     ] = 30.0
+    max_client_share: Annotated[
+        float,
+        Setting(
+            "Part of the waiting places and of the memory for requests that one client may take, also where no other "
+            "wants them: 0.5 is half.",
+            above=0,
+            at_most=1,
+        ),
+    ] = 1.0
     grace: Annotated[
         float,
         Setting(

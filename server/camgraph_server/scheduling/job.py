@@ -21,9 +21,11 @@ class Job:
             not touch the event loop.
         deadline: Time on the clock of `time.monotonic` after which nobody waits for the result.
         on_hang: Called when the work does not end although it was asked to.
+        client: Who sent it.
         stop: Asked to end when the caller has gone.
         submitted: When it came.
         result: What came of it.
+        estimate: Seconds that it was expected to take when a worker took it.
         started: When a worker took it; None before.
         asked_at: When the watchdog first saw that it was asked to end.
         is_abandoned: Whether another thread has taken the place of the one that works on it.
@@ -32,9 +34,11 @@ class Job:
     work: Callable[[Stop, float], Any]
     deadline: float | None = None
     on_hang: Callable[[], None] = lambda: None
+    client: str = ""
     stop: Stop = field(default_factory=Stop)
     submitted: float = field(default_factory=time.monotonic)
     result: Future[Any] = field(default_factory=Future)
+    estimate: float = 0.0
     started: float | None = None
     asked_at: float | None = None
     is_abandoned: bool = False

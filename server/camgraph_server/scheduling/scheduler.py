@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from camgraph_core.errors import ExpiredError, UnavailableError
+from camgraph_core.errors import CamgraphError, ExpiredError, OverLimitError, UnavailableError
 from camgraph_runtime.run.stop import Stop
+from camgraph_server.scheduling.fair_queue import FairQueue
 from camgraph_server.scheduling.job import Job
 from camgraph_server.scheduling.watchdog import Patience, Watchdog
 
@@ -25,7 +25,7 @@ _STOPPING = "The server is stopping; send the request again."
 
 
 class Scheduler:
-    """Runs at most `workers` jobs at once and lets at most `queue_capacity` more wait, first come, first served.
+    """Runs at most `workers` jobs at once and lets at most `queue_capacity` more wait; see `FairQueue` for their order.
 
     What cannot end before its deadline is refused when it comes, and dropped when a worker takes it. What is cancelled
     leaves the queue at once, with all that it holds; what runs is asked to stop. A worker whose job does not stop is
@@ -35,12 +35,16 @@ class Scheduler:
         workers: Number of threads.
         queue_capacity: Jobs that may wait.
         patience: How long a job may run.
+        max_share: The part of these places that one client may have.
     """
 
-    def __init__(self, workers: int, queue_capacity: int, patience: Patience | None = None) -> None:
+    def __init__(
+        self, workers: int, queue_capacity: int, patience: Patience | None = None, max_share: float = 1.0
+    ) -> None:
         self.workers = workers
         self.queue_capacity = queue_capacity
-        self._waiting: deque[Job] = deque()
+        self._max_share = max_share
+        self._waiting: FairQueue[Job] = FairQueue()
         self._running: set[Job] = set()
         self._mean = 0.0  # seconds that a job runs
         self._is_open = True
@@ -60,17 +64,19 @@ class Scheduler:
         """How many jobs wait and how many run."""
         return {"waiting": len(self._waiting), "running": len(self._running)}
 
-    def check(self, deadline: float | None) -> None:
+    def check(self, deadline: float | None, client: str = "") -> None:
         """Tells whether a job that came now would be taken.
 
         Raises:
             UnavailableError: It would not: the server stops, the queue is full, or the deadline is too near.
+            OverLimitError: It would not: the client has its share of the places.
         """
         with self._changed:
             if not self._is_open:
                 raise UnavailableError(_STOPPING)
-            wait = self._expected_wait()
-            if self.admitted >= self.workers + self.queue_capacity:
+            wait = self._expected_wait(client)
+            self._check_share(client, wait)
+            if self._is_full and self._waiting.greediest(than=client) is None:
                 raise UnavailableError(
                     f"The server is at its limit of {self.workers} running and {self.queue_capacity} waiting "
                     "requests; send the request again in a moment.",
@@ -88,19 +94,25 @@ class Scheduler:
         work: Callable[[Stop, float], T],
         deadline: float | None = None,
         on_hang: Callable[[], None] = lambda: None,
+        client: str = "",
     ) -> T:
         """Does a piece of work on a worker thread; if the caller is cancelled, so is the work. See `Job`.
 
         Raises:
             UnavailableError: See `check`.
+            OverLimitError: See `check`; or others came who had fewer in a queue that is full.
             ExpiredError: The deadline passed in the queue, or would pass before the end.
             DeadlineError: The work took longer than the server allows.
         """
-        job = Job(work, deadline, on_hang)
+        job = Job(work, deadline, on_hang, client)
         with self._changed:
-            self.check(deadline)
-            self._waiting.append(job)
+            self.check(deadline, client)
+            displaced = self._displaced_by(job) if self._is_full else None
+            self._waiting.add(job)
             self._changed.notify()
+        if displaced is not None:
+            _refuse(displaced, self._over_share(displaced.client))
+            del displaced
         try:
             result: T = await asyncio.wrap_future(job.result)
         except asyncio.CancelledError:
@@ -121,13 +133,12 @@ class Scheduler:
         """
         with self._changed:
             self._is_open = False
-            waiting, self._waiting = self._waiting, deque()
+            waiting, self._waiting = list(self._waiting), FairQueue()
             running = list(self._running)
             self._changed.notify_all()
         self._watchdog.close()
         for job in waiting:
-            if job.result.set_running_or_notify_cancel():
-                job.result.set_exception(UnavailableError(_STOPPING))
+            _refuse(job, UnavailableError(_STOPPING))
         for job in running:
             job.stop.ask()
         end = time.monotonic() + patience
@@ -135,16 +146,41 @@ class Scheduler:
             thread.join(max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
-    def _expected_wait(self) -> float:
+    @property
+    def _is_full(self) -> bool:
+        return self.admitted >= self.workers + self.queue_capacity
+
+    def _check_share(self, client: str, wait: float) -> None:
+        own = self._waiting.waiting_of(client)
+        if self._max_share < 1.0 and own >= max(1.0, self._max_share * self.queue_capacity):
+            raise OverLimitError(
+                f"You have {own} requests waiting, which is your share of the server; wait for an answer.",
+                max(wait, _SHORTEST_RETRY),
+            )
+
+    def _displaced_by(self, job: Job) -> Job | None:
+        """Takes a job out of the full queue for one of a client that has fewer there."""
+        displaced = self._waiting.greediest(than=job.client)
+        if displaced is not None:
+            self._waiting.remove(displaced)
+        return displaced
+
+    def _over_share(self, client: str) -> OverLimitError:
+        return OverLimitError(
+            f"You have more requests waiting than your share of {self.queue_capacity} places while others wait, too; "
+            "send fewer at once.",
+            max(self._expected_wait(client), _SHORTEST_RETRY),
+        )
+
+    def _expected_wait(self, client: str) -> float:
         """Seconds until a worker is free for a job that comes now; those that run are half done on average."""
         if self.admitted < self.workers:
             return 0.0
-        return self._mean * (len(self._waiting) + len(self._running) / 2) / self.workers
+        return self._mean * (self._waiting.ahead_of(client) + len(self._running) / 2) / self.workers
 
     def _drop(self, job: Job) -> None:
         with self._changed:
-            if job in self._waiting:
-                self._waiting.remove(job)
+            self._waiting.remove(job)
         job.stop.ask()
 
     def _start_worker(self) -> None:
@@ -163,6 +199,7 @@ class Scheduler:
             if job not in self._running:
                 return False
             self._running.discard(job)
+            self._charge(job)
             job.is_abandoned = True
             self._start_worker()
             return True
@@ -186,7 +223,8 @@ class Scheduler:
         with self._changed:
             while self._is_open:
                 while self._waiting:
-                    job = self._waiting.popleft()
+                    job = self._waiting.take(self._mean)
+                    job.estimate = self._mean
                     if job.result.set_running_or_notify_cancel():
                         self._running.add(job)
                         return job
@@ -206,5 +244,17 @@ class Scheduler:
     def _leave(self, job: Job, started: float) -> None:
         with self._changed:
             self._running.discard(job)
+            if not job.is_abandoned:
+                self._charge(job)
             if not job.stop.asked:  # what was dropped or stopped says nothing of how long work takes
                 self._mean += (time.monotonic() - started - self._mean) * (_NEWEST if self._mean else 1.0)
+
+    def _charge(self, job: Job) -> None:
+        """Counts the time that a worker spent on a job, in place of what was expected."""
+        if job.started is not None:
+            self._waiting.charge(job.client, time.monotonic() - job.started - job.estimate)
+
+
+def _refuse(job: Job, error: CamgraphError) -> None:
+    if job.result.set_running_or_notify_cancel():
+        job.result.set_exception(error)

@@ -48,8 +48,9 @@ class Service:
 
         Raises:
             UnavailableError: Too many wait, or its deadline is too near.
+            OverLimitError: Too many of its client wait.
         """
-        self._scheduler.check(call.deadline)
+        self._scheduler.check(call.deadline, call.client.name)
 
     async def explain(self, addressed: Addressed, call: Call) -> Result:
         """Classifies one image and explains the asked classes of it.
@@ -64,7 +65,8 @@ class Service:
             model.check_ready()
             call.enter("queue")
             work = partial(explain, model, addressed, self._room, self._observers, call)
-            return await self._scheduler.run(work, call.deadline, partial(self._hangs, model, call))
+            on_hang = partial(self._hangs, model, call)
+            return await self._scheduler.run(work, call.deadline, on_hang, call.client.name)
 
     async def list_models(self, _: None, call: Call) -> list[ModelInfo]:
         """All models that the client may use, sorted by name, then version."""

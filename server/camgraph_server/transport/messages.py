@@ -90,9 +90,9 @@ class Messages:
         """Largest request in bytes."""
         return self._limits.max_request
 
-    async def memory(self) -> Share:
+    async def memory(self, call: Call) -> Share:
         """Waits for the memory of the largest request; whoever has received it gives back what is not needed."""
-        return await self._memory.lent_to_call(self._limits.max_request)
+        return await self._memory.lent_to_call(self._limits.max_request, call.client.name)
 
     async def received(self, context: Context) -> bytes:
         """The bytes of a call's only request; the slowest gives way where others wait for its memory.

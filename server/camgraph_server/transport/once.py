@@ -15,7 +15,7 @@ async def answer_once(messages: Messages, rpc: Rpc, context: Context, call: Call
     """
     rpc.admit(call)
     call.enter("receive")
-    with await messages.memory() as share:
+    with await messages.memory(call) as share:
         data = await messages.received(context)
         call.received = len(data)
         share.shrink_to(len(data))

@@ -102,7 +102,7 @@ class _Stream:
         try:
             while True:
                 await self._place()
-                memory = await self._messages.memory()
+                memory = await self._messages.memory(self._call)
                 data = None
                 try:
                     data = await receive(self._context, self._check_open)
