@@ -19,7 +19,7 @@ async def answer_in_chunks(messages: Messages, rpc: Rpc, context: Context, call:
     call.in_chunks = True
     rpc.admit(call)
     call.enter("receive")
-    with await messages.memory() as share:
+    with await messages.memory(call) as share:
         data = await messages.received(context)
         call.received = len(data)
         share.shrink_to(len(data))
