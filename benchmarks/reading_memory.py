@@ -18,7 +18,7 @@ from camgraph_runtime import Explainer
 from camgraph_runtime.preprocess.memory import reading_bytes
 
 KINDS = (
-    *("PNG L", "PNG RGB", "JPEG RGB", "TIFF RGB", "PNG I;16", "PNG RGBA", "JPEG CMYK"),
+    *("PNG L", "PNG RGB", "JPEG RGB", "progressive RGB", "TIFF RGB", "PNG I;16", "PNG RGBA", "JPEG CMYK"),
     *("16 bits 3", "16 bits 4", "npy uint8", "npy float32"),
 )
 
@@ -33,7 +33,8 @@ def encoded(kind: str, side: int) -> bytes:
         np.save(buffer, np.full((side, side, 3), 1, what))
     else:
         colour = 90 if len(what) == 1 or ";" in what else (90,) * len(what)
-        Image.new(what, (side, side), colour).save(buffer, form)
+        options = {"progressive": True, "subsampling": "4:4:4"} if form == "progressive" else {}
+        Image.new(what, (side, side), colour).save(buffer, "JPEG" if options else form, **options)
     return buffer.getvalue()
 
 

@@ -9,6 +9,9 @@ from camgraph_core.scaled import Area, Span
 from camgraph_core.types import AnyArray, ByteArray, FloatArray
 
 _ROWS = 8  # of the result, worked out at a time
+_PRODUCTS = (
+    1 << 18
+)  # in one product of matrices; for more, OpenBLAS would wake all threads, which then burn their cores
 
 
 def shrunk(photo: ByteArray, size: Size, area: Area | None = None) -> ByteArray:
@@ -64,7 +67,12 @@ def _means_of_rows(photo: ByteArray, rows: AnyArray, shares: FloatArray) -> Floa
     read = photo[first : rows.max() + 1]
     weights = np.zeros((rows.shape[1], len(read)), np.float32)
     np.add.at(weights, (np.arange(rows.shape[1]), rows - first), shares)
-    means: FloatArray = weights @ read.reshape(len(read), -1).astype(np.float32)
+    flat = read.reshape(len(read), -1)
+    means = np.empty((len(weights), flat.shape[1]), np.float32)
+    step = max(1, _PRODUCTS // weights.size)
+    for left in range(0, flat.shape[1], step):
+        part = slice(left, left + step)
+        np.matmul(weights, flat[:, part].astype(np.float32), out=means[:, part])
     return means
 
 

@@ -9,7 +9,8 @@ from camgraph_runtime.preprocess.deep import is_deep
 from camgraph_runtime.preprocess.opening import open_picture
 
 # Bytes of memory per pixel at the peak of `Explainer.prepare`, each a little above what
-# `benchmarks/reading_memory.py` measures: 7 with 8 bits, 14 with 16 bits of grey, 46 with 16 bits of each colour.
+# `benchmarks/reading_memory.py` measures: 7 with 8 bits (9 of a progressive JPEG), 14 with 16 bits of grey, 46 with 16
+# bits of each colour.
 _EIGHT_BITS, _WIDER, _DEEP = 10, 20, 50
 _NUMPY = 4  # bytes per byte of values: 2.4 are measured
 

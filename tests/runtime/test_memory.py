@@ -1,0 +1,86 @@
+"""What a turned photo takes at most, as the largest size of a process: turns are views, and nothing is copied for them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_runtime.preprocess.memory import reading_bytes
+from support.tiny_graph import TinyGraph
+
+HEIGHT, WIDTH = 1800, 2400
+STRETCH = pb.GeometryStep(resize_to=pb.ResizeTo(height=16, width=16, filter=pb.FILTER_BICUBIC))
+PER_REQUEST = 16
+"""Bytes per pixel of the photo that a request takes at most, with the overlays of two targets as JPEG."""
+
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "JPEG": ("JPEG", {}),
+    "progressive JPEG": ("JPEG", {"progressive": True, "subsampling": "4:4:4"}),
+    "PNG": ("PNG", {"compress_level": 1}),
+    "PNG with transparency": ("PNG", {"compress_level": 1}),
+}
+
+# A process of its own, which has made nothing larger before; the small files bring in what is loaded and kept once.
+CHILD = r"""
+import json, re, sys
+from pathlib import Path
+from camgraph_runtime import Explainer, Threads
+
+def size(field):
+    return int(re.findall(rf"{field}:\s*(\d+) kB", Path("/proc/self/status").read_text())[0]) * 1024
+
+def explain(path):
+    for item in explainer.explain(path, top_k=2).explanations:
+        item.overlay_jpeg
+
+graph, what, small, *files = sys.argv[1:]
+explainer = Explainer(graph, threads=Threads(1))
+work = explainer.prepare if what == "read" else explain
+work(small)
+before, peaks = size("VmRSS"), []
+for path in files:
+    work(path)
+    peaks.append(size("VmHWM") - before)
+print(json.dumps(peaks))
+"""
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="a process's size is read from /proc")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("work", ["read", "explain"])
+def test_no_turn_takes_more_than_is_stated(tmp_path: Path, kind: str, work: str) -> None:
+    graph = tmp_path / "graph.onnx"
+    graph.write_bytes(TinyGraph(steps=[STRETCH]).serialize())
+    files = [saved(tmp_path / f"{number}", kind, number, HEIGHT, WIDTH) for number in range(1, 9)]
+    small = saved(tmp_path / "small", kind, 1, 30, 40)
+    command = [sys.executable, "-c", CHILD, *map(str, (graph, work, small, *files))]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert outcome.returncode == 0, outcome.stderr
+    pixels = HEIGHT * WIDTH
+    found = [peak / pixels for peak in json.loads(outcome.stdout)]
+    stated = reading_bytes(files[0].read_bytes(), max_pixels=pixels) / pixels
+    assert min(found) > 3  # the decoded photo alone
+    assert max(found) <= (stated if work == "read" else PER_REQUEST), found
+    if work == "read":
+        assert max(found) - found[0] < 1.5  # a copy of the turned photo would take 3
+
+
+def saved(path: Path, kind: str, orientation: int, height: int, width: int) -> Path:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    ramp = np.linspace(0, 255, width).astype(np.uint8)
+    image = Image.fromarray(np.repeat(np.tile(ramp, (height, 1))[:, :, None], 3, axis=2))
+    if "transparency" in kind:
+        image.putalpha(128)
+    form, options = KINDS[kind]
+    image.save(path, form, exif=exif, **options)
+    return path
