@@ -1,4 +1,4 @@
-"""What a turned photo takes at most, as the largest size of a process: turns are views, and nothing is copied for them."""
+"""What a turned photo takes at most, as the largest size of a process: turns are views, nothing is copied for them."""
 
 from __future__ import annotations
 
