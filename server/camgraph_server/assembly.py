@@ -26,6 +26,7 @@ from camgraph_server.models.loading import memory_limit, model_memory
 from camgraph_server.models.memory import ModelMemory
 from camgraph_server.models.model import Model, ModelState
 from camgraph_server.models.repository import ModelRepository
+from camgraph_server.models.source import source_of
 from camgraph_server.observe.call_log import CallLog
 from camgraph_server.observe.metrics.state import State
 from camgraph_server.observe.metrics.together import metrics
@@ -73,10 +74,9 @@ class Assembly:
 
     def __init__(self, config: ServerConfig, loader: Loader | None = None) -> None:
         self._config = config
-        self._files = FileLoader(config)
-        self.repository = ModelRepository(
-            config.model_repository, loader or self._files, ModelMemory(model_memory(config))
-        )
+        source = source_of(config)
+        self._files = FileLoader(config, source.folder)
+        self.repository = ModelRepository(source, loader or self._files, ModelMemory(model_memory(config)))
         self.keeper = Keeper(self.repository.look, config.reload_interval, self._files.rest)
         self.scheduler = Scheduler(
             worker_count(config),

@@ -38,7 +38,7 @@ class Failed(TinyGraph):
 
 
 def load(path: Path, repository: Path, **settings) -> None:
-    loader = FileLoader(ServerConfig(repository, trial_load=False, **settings))
+    loader = FileLoader(ServerConfig(repository, trial_load=False, **settings), repository)
     try:
         loader(path).close()
     finally:
@@ -51,7 +51,7 @@ def load(path: Path, repository: Path, **settings) -> None:
 @pytest.mark.parametrize("trial", [False, True])
 def test_a_graph_that_is_not_proven_is_served_only_if_it_is_allowed(tmp_path, graph, text, trial):
     path = write_model(tmp_path, graph=graph)
-    loader = FileLoader(ServerConfig(tmp_path, trial_load=trial))
+    loader = FileLoader(ServerConfig(tmp_path, trial_load=trial), tmp_path)
     with pytest.raises(InvalidGraphError, match=f"{text}.*--allow-uncertified"):
         loader(path)
     loader.close()
@@ -78,7 +78,7 @@ def with_weights(folder: Path, name: str = "model.onnx", *, state_digest: bool =
 @pytest.mark.parametrize("changed", ["model.onnx", "weights.bin"])
 def test_a_changed_weight_is_found_at_loading(tmp_path, changed, trial):
     path = with_weights(tmp_path / "tiny")
-    loader = FileLoader(ServerConfig(tmp_path, trial_load=trial))
+    loader = FileLoader(ServerConfig(tmp_path, trial_load=trial), tmp_path)
     loader(path).close()
     file = path.with_name(changed)
     data = file.read_bytes()
@@ -129,9 +129,8 @@ def test_pins_that_are_unclear_load_nothing(tmp_path, text, message):
     path, pins = write_model(tmp_path / "models"), tmp_path / "pins"
     if text is not None:
         pins.write_bytes(text if isinstance(text, bytes) else text.encode())
-    repository = ModelRepository(
-        tmp_path / "models", FileLoader(ServerConfig(tmp_path / "models", trial_load=False, pins=pins))
-    )
+    folder = tmp_path / "models"
+    repository = ModelRepository(folder, FileLoader(ServerConfig(folder, trial_load=False, pins=pins), folder))
     repository.load()
     [model] = repository.models
     assert model.state is ModelState.FAILED
@@ -209,4 +208,4 @@ def test_a_signature_that_leaves_the_graph_out(tmp_path, keys):
 def test_signatures_need_their_package(tmp_path, monkeypatch, keys):
     monkeypatch.setattr(signature, "find_spec", lambda _: None)
     with pytest.raises(UsageError, match=r"camgraph\[signing\]"):
-        FileLoader(ServerConfig(tmp_path, signature_key=keys[1]))
+        FileLoader(ServerConfig(tmp_path, signature_key=keys[1]), tmp_path)

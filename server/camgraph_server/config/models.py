@@ -11,13 +11,37 @@ from camgraph_core.settings import Setting
 _MOST_SECONDS = 1_000_000.0
 
 
+def _folder_or_url(text: str) -> Path | str:
+    if "://" in text:
+        return text
+    if not Path(text).is_dir():
+        raise ValueError("an existing folder, or a URL such as s3://bucket/models")
+    return Path(text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
     """Which models there are, and where their graphs run."""
 
     model_repository: Annotated[
-        Path, Setting("Directory with NAME.onnx, NAME/model.onnx or NAME/VERSION/model.onnx.", path="folder")
+        Path | str,
+        Setting(
+            "Folder with NAME.onnx, NAME/model.onnx or NAME/VERSION/model.onnx, or the URL of one that fsspec knows, "
+            "such as s3://bucket/models.",
+            read=_folder_or_url,
+            metavar="FOLDER|URL",
+        ),
     ] = field(kw_only=False)
+    model_cache: Annotated[
+        Path | None,
+        Setting(
+            "Folder for a copy of a repository that is named by a URL. By default that of temporary files.",
+            path="folder",
+        ),
+    ] = None
+    max_download_mib: Annotated[
+        int, Setting("Largest size in MiB of a repository that is named by a URL.", at_least=1)
+    ] = 20_000
     device: Annotated[
         str,
         Setting(

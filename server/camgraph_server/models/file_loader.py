@@ -17,17 +17,18 @@ class FileLoader:
 
     Args:
         config: The settings.
+        repository: The folder of the models.
 
     Raises:
         UsageError: Signatures are asked for, and the package for them is not installed.
     """
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: ServerConfig, repository: Path) -> None:
         self._config = config
         self._trial = Trial(config, config.load_timeout) if config.trial_load else None
         self._guards: list[Pins | Signatures] = []
         if config.pins is not None:
-            self._guards.append(Pins(config.pins, config.model_repository))
+            self._guards.append(Pins(config.pins, repository))
         if config.signature_key is not None:
             self._guards.append(Signatures(config.signature_key))
 

@@ -44,8 +44,6 @@ def load_explainer(config: ServerConfig, path: Path) -> Explainer:
     limits = Limits(max_pixels=int(config.max_megapixels * 1e6), max_targets=config.max_targets)
     engine = Engine(path, device=config.device, threads=threads, exact_int8=not config.fast_int8)
     explainer = Explainer(engine, limits=limits, batching=batching_on(config, engine.execution_provider))
-    if not explainer.manifest.digest.graph_sha256:
-        log_event(_log, logging.INFO, "its manifest states no digest, so a change of it is not seen", path=str(path))
     for note in engine.notes:
         log_event(_log, logging.WARNING, note, path=str(path))
     try:

@@ -18,6 +18,7 @@ from camgraph_server.models.loaded import Loaded
 from camgraph_server.models.memory import ModelMemory, trim
 from camgraph_server.models.model import Model, ModelState
 from camgraph_server.models.snapshot import Snapshot
+from camgraph_server.models.source import LocalFolder, Source
 from camgraph_server.observe.log import log_event
 
 _HANGS = "A run of it did not end, and holds its memory until the server is started again. Load it again to try again."
@@ -33,7 +34,7 @@ class ModelRepository:
     Any thread may look models up. What changes them blocks, and one thread alone does it: see `Keeper`.
 
     Args:
-        directory: The repository.
+        source: Where the models come from.
         loader: Makes an explainer of an explainable graph's file, or says why it cannot.
         memory: Counts what the models take.
 
@@ -44,15 +45,16 @@ class ModelRepository:
         RepositoryError: The directory does not exist or cannot be read.
     """
 
-    def __init__(self, directory: Path, loader: Loader, memory: ModelMemory | None = None) -> None:
+    def __init__(self, source: Source | Path, loader: Loader, memory: ModelMemory | None = None) -> None:
+        self._source = LocalFolder(source) if isinstance(source, Path) else source
         self._memory = memory or ModelMemory()
         self._loader = loader
-        self._directory = directory
+        self._directory = self._source.folder
         self._is_stopping = False
         self._watchers: list[Callable[[], None]] = []
         self._trouble = ""
         self._ignored: frozenset[str] = frozenset()
-        listing = discover(directory)
+        listing = discover(self._directory)
         self._note_ignored(listing)
         self._seen = {entry.key: entry for entry in listing.entries}
         self.snapshot = Snapshot(map(_first_state, listing.entries))
@@ -102,6 +104,7 @@ class ModelRepository:
         Raises:
             DeviceError: The device is not available, for any model.
         """
+        self._fetch_first()
         if not self.snapshot.models:
             log_event(_log, logging.WARNING, "there is no model", path=str(self._directory))
         for model in self.snapshot.models:
@@ -168,18 +171,29 @@ class ModelRepository:
         self._is_stopping = True
 
     def close(self) -> None:
-        """Closes every explainer, as soon as nobody uses it."""
+        """Closes every explainer, as soon as nobody uses it, and removes what was copied."""
         for model in self.snapshot.models:
             if model.loaded is not None:
                 model.loaded.retire()
+        self._source.close()
+
+    def _fetch_first(self) -> None:
+        """Fetches what comes from elsewhere. If that fails, later looks try again."""
+        try:
+            listing = self._look_through()
+        except RepositoryError as error:
+            self._say_trouble(error)
+            return
+        for entry in listing.entries:
+            self._seen[entry.key] = entry
+            if self.snapshot.get(entry.key) is None:
+                self._swap(self.snapshot.replaced(_first_state(entry)))
 
     def _follow(self, *, in_haste: bool) -> None:
         try:
             listing = self._look_through()
         except RepositoryError as error:
-            if str(error) != self._trouble:
-                log_event(_log, logging.ERROR, "the repository cannot be looked through", reason=str(error))
-            self._trouble = str(error)  # what is loaded serves on
+            self._say_trouble(error)  # what is loaded serves on
             return
         self._trouble = ""
         before, self._seen = self._seen, {entry.key: entry for entry in listing.entries}
@@ -199,7 +213,13 @@ class ModelRepository:
         else:
             self._settle(entry)
 
+    def _say_trouble(self, error: RepositoryError) -> None:
+        if str(error) != self._trouble:
+            log_event(_log, logging.ERROR, "the repository cannot be looked through", reason=str(error))
+        self._trouble = str(error)
+
     def _look_through(self) -> Listing:
+        self._source.fetch()
         listing = discover(self._directory)
         self._note_ignored(listing)
         return listing
@@ -297,4 +317,5 @@ def _log_state(model: Model) -> None:
         model=model.name,
         version=model.version,
         reason=model.reason or None,
+        digest=None if model.explainer is None or model.explainer.manifest.digest.graph_sha256 else "not stated",
     )
