@@ -142,7 +142,8 @@ def test_every_documented_config_key_sets_its_option(
 ) -> None:
     config = tmp_path / "config.toml"
     config.write_text(f'[{name}]\n{public_name(option).replace("_", "-")} = "{a_value(option)}"\n')
-    defaults = read_defaults(config, command, name)
+    defaults, problems = read_defaults(config, command, name)
+    assert problems == []
     parent = cli_page.root_context()
     context = command.make_context(name, [], parent=parent, default_map=defaults, resilient_parsing=True)
     assert context.get_parameter_source(str(option.name)) is click.core.ParameterSource.DEFAULT_MAP

@@ -23,6 +23,7 @@ from camgraph_cli.config_file import public_name, read_defaults
 from camgraph_cli.doctor import doctor
 from camgraph_cli.failures import describe, missing_extra, missing_extra_message
 from camgraph_cli.listing import listed
+from camgraph_cli.shared import SharedCommand
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -121,7 +122,10 @@ def _with_shared_options(command: click.Command, name: str) -> click.Command:
 
     def use_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> None:
         if path is not None:
-            ctx.default_map = {**(ctx.default_map or {}), **read_defaults(path, command, name)}
+            values, problems = read_defaults(path, command, name)
+            ctx.default_map = {**(ctx.default_map or {}), **values}
+            if problems:
+                raise click.UsageError("\n".join(problems))
 
     def use_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         options = ctx.find_object(RunOptions)
@@ -144,7 +148,7 @@ def _with_shared_options(command: click.Command, name: str) -> click.Command:
         expose_value=False,
         help="Show the traceback of an error.",
     )
-    extended = copy.copy(command)
+    extended = copy.copy(command) if isinstance(command, click.Group) else SharedCommand.of(command)
     extended.params = [*(_with_environment(param, name) for param in command.params), config, debug]
     return extended
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -54,15 +55,11 @@ def _variable(item: Declared) -> str:
 
 
 def _given(item: Declared, value: Any) -> Any:
-    if _turns_off(item):
+    if item.turns_off:
         return not value
     if item.setting.repeated:
         return dict(value) if get_origin(item.kind) is Mapping else tuple(value)
     return item.default if value is None else value
-
-
-def _turns_off(item: Declared) -> bool:
-    return item.kind is bool and item.default is True
 
 
 def _option(item: Declared) -> Callable[[Command], Command]:
@@ -99,7 +96,7 @@ def _type(item: Declared) -> Any:
 
 def _number(item: Declared) -> Any:
     setting = item.setting
-    limits: Any = click.IntRange if item.kind is int else click.FloatRange
+    limits: Any = click.IntRange if item.kind is int else NumberRange
     if setting.above is not None:
         return limits(setting.above, setting.at_most, min_open=True)
     if setting.at_least is not None or setting.at_most is not None:
@@ -118,6 +115,17 @@ def _reader(item: Declared, read: Callable[[str], Any]) -> Callable[[Any], Any]:
             raise UsageError(f"--{item.name} is {error}, not {text!r}.") from error
 
     return read_any
+
+
+class NumberRange(click.FloatRange):
+    """A range of numbers; what is not a number lies in none, whatever it compares to."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
 
 
 class Text(click.types.StringParamType):

@@ -17,7 +17,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from camgraph_core.errors import UsageError
@@ -75,6 +76,11 @@ class Declared:
         return self.default is dataclasses.MISSING
 
     @property
+    def turns_off(self) -> bool:
+        """Whether the option says the opposite of the field: `--no-reflection` of `reflection = True`."""
+        return self.kind is bool and self.default is True
+
+    @property
     def flags(self) -> list[str]:
         """The option's flags, `--max-targets` for a field `max_targets`."""
         return self.setting.option.split() or [f"--{self.field.replace('_', '-')}"]
@@ -113,23 +119,62 @@ def _fields(settings: type) -> list[dataclasses.Field[Any]]:
     return sorted(dataclasses.fields(settings), key=lambda field: order[field.name])
 
 
-def check_settings(settings: Any) -> None:
-    """Hold every value against its declaration.
+def changed(settings: Any) -> dict[str, Any]:
+    """The settings that differ from their defaults, by their names in a file."""
+    return {
+        item.name: shown(item, getattr(settings, item.field))
+        for item in declared(type(settings))
+        if item.is_required or getattr(settings, item.field) != item.default
+    }
+
+
+def shown(item: Declared, value: Any) -> Any:
+    """A value as a file says it."""
+    if isinstance(value, bool):
+        return value != item.turns_off
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def check_settings(settings: Any, *checks: Callable[[], None]) -> None:
+    """Hold every value against its declaration, then values against one another.
+
+    Args:
+        settings: An instance of a dataclass.
+        checks: Raise a `UsageError` where values do not fit together.
 
     Raises:
-        UsageError: a number is out of its range, or a text is not one of its choices.
+        UsageError: A number is out of its range, a text is not one of its choices, or a check failed. The message lists
+            all that is wrong.
 
     """
-    for item in declared(type(settings)):
-        value = getattr(settings, item.field)
-        if value is None:
-            continue
-        wrong = _range_missed(item.setting, value)
-        if wrong:
-            raise UsageError(f"{item.name} must be {wrong}, not {value}.")
-        if item.choices and value not in item.choices:
-            what = item.name.replace("-", " ")
-            raise UsageError(f"There is no {what} {value!r}. Use one of {', '.join(item.choices)}.")
+    problems = [
+        problem for item in declared(type(settings)) if (problem := _problem(item, getattr(settings, item.field)))
+    ]
+    for check in checks:
+        try:
+            check()
+        except UsageError as error:
+            problems.append(str(error))
+    if problems:
+        raise UsageError(joined(problems))
+
+
+def joined(problems: Sequence[str]) -> str:
+    """One problem as it is, several as a list."""
+    return problems[0] if len(problems) == 1 else "\n  ".join([f"{len(problems)} things are wrong:", *problems])
+
+
+def _problem(item: Declared, value: Any) -> str:
+    if value is None:
+        return ""
+    wrong = _range_missed(item.setting, value)
+    if wrong:
+        return f"{item.name} must be {wrong}, not {value}."
+    if item.choices and value not in item.choices:
+        return f"There is no {item.name.replace('-', ' ')} {value!r}. Use one of {', '.join(item.choices)}."
+    return ""
 
 
 def _range_missed(setting: Setting, value: Any) -> str:

@@ -13,7 +13,7 @@ from camgraph_runtime.run.blas import limit_blas_threads
 from camgraph_server.config import ServerConfig
 from camgraph_server.errors import UndrainedError
 from camgraph_server.lifecycle import Server
-from camgraph_server.observe.log import configure_logging
+from camgraph_server.observe.log import configure_logging, log_settings
 from camgraph_server.observe.stderr import captured_stderr
 
 
@@ -30,6 +30,7 @@ def serve_here(config: ServerConfig, on_ready: Callable[[Server], None]) -> None
     """
     limit_blas_threads()
     configure_logging(config.log_format, config.log_level)
+    log_settings(config)
     with captured_stderr():
         server = Server(config)
         drained = asyncio.run(server.run(lambda _: on_ready(server)))

@@ -26,16 +26,21 @@ class LimitSettings:
         ),
     ] = 50.0
     max_targets: Annotated[
-        int, Setting("Largest number of targets per request, including those of top_k.", at_least=1)
+        int, Setting("Largest number of targets per request, including those of top_k.", at_least=1, at_most=100_000)
     ] = 100
     max_output_megapixels: Annotated[
         float,
-        Setting("Largest sum of the pixels of all maps and pictures drawn for one request, in millions.", above=0),
+        Setting(
+            "Largest sum of the pixels of all maps and pictures drawn for one request, in millions.",
+            above=0,
+            at_most=_MOST_MEGAPIXELS * 100,
+        ),
     ] = 400.0
     max_memory_mib: Annotated[
         int,
         Setting(
             "Memory in MiB for requests, images and answers of all processes together. 0 means half of what there is.",
             at_least=0,
+            at_most=1_000_000_000,
         ),
     ] = 0

@@ -60,13 +60,15 @@ class ModelSettings:
             option="--no-trial-load",
         ),
     ] = True
-    load_timeout: Annotated[float, Setting("Seconds that one model may take to load in the trial before.", above=0)] = (
-        300.0
-    )
+    load_timeout: Annotated[
+        float, Setting("Seconds that one model may take to load in the trial before.", above=0, at_most=_MOST_SECONDS)
+    ] = 300.0
     max_model_memory_mib: Annotated[
         int,
         Setting(
-            "Memory in MiB for the models of all processes together. 0 means two fifths of what there is.", at_least=0
+            "Memory in MiB for the models of all processes together. 0 means two fifths of what there is.",
+            at_least=0,
+            at_most=1_000_000_000,
         ),
     ] = 0
     allow_uncertified: Annotated[bool, Setting("Serve graphs, too, that have no certificate or did not pass it.")] = (

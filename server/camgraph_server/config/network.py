@@ -18,7 +18,9 @@ class NetworkSettings:
 
     listen: Annotated[str, Setting("Address HOST:PORT or unix:PATH. Port 0 means a free port.")] = "127.0.0.1:8500"
     port_file: Annotated[Path | None, Setting("File that gets the bound port when the server is ready.")] = None
-    receive_timeout: Annotated[float, Setting("Seconds that the body of a request may take to arrive.", above=0)] = 60.0
+    receive_timeout: Annotated[
+        float, Setting("Seconds that the body of a request may take to arrive.", above=0, at_most=_MOST_SECONDS)
+    ] = 60.0
     write_timeout: Annotated[
         float,
         Setting(

@@ -32,7 +32,11 @@ class WorkSettings:
     ] = 0
     queue_capacity: Annotated[
         int,
-        Setting("Number of requests that may wait in a process. Further ones are refused as UNAVAILABLE.", at_least=0),
+        Setting(
+            "Number of requests that may wait in a process. Further ones are refused as UNAVAILABLE.",
+            at_least=0,
+            at_most=1_000_000,
+        ),
     ] = 64
     max_stream_items: Annotated[
         int,

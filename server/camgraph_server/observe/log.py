@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from camgraph_core.settings import changed
 from camgraph_server.observe.sink import LogSink
 
 _FACTS = "camgraph_facts"
@@ -43,6 +44,11 @@ def configure_logging(log_format: Literal["text", "json"], level: str) -> None:
 def lines_dropped() -> int:
     """Lines of this process's log that nobody read in time, so that they were dropped."""
     return sum(handler.dropped for handler in logging.getLogger().handlers if isinstance(handler, LogSink))
+
+
+def log_settings(settings: Any) -> None:
+    """Logs the settings that differ from their defaults. None of them holds a secret: those are in files."""
+    log_event(logging.getLogger("camgraph.lifecycle"), logging.INFO, "settings", **changed(settings))
 
 
 class TextFormatter(logging.Formatter):
