@@ -27,7 +27,6 @@ from paired import EXAMPLE_MODEL, ROOT, camgraph, environment
 from throughput import _Bytes, by_server, serving
 
 from camgraph_core.request import Addressed, Request
-from camgraph_core.result import Result
 from camgraph_runtime import Explainer
 from camgraph_runtime.run.threads import available_cores
 from camgraph_server.access.client import Client
@@ -35,7 +34,7 @@ from camgraph_server.budget import Budget, Share
 from camgraph_server.call import STAGES, Call
 from camgraph_server.observe.metrics.state import State
 from camgraph_server.observe.metrics.together import metrics
-from camgraph_server.observe.observers import Observer, Observers
+from camgraph_server.observe.observers import Explained, Observer, Observers
 from camgraph_server.observe.traces import Traces
 from camgraph_wire.requests import request_message
 
@@ -43,9 +42,8 @@ _PHOTO = ROOT / "examples" / "photos" / "rocket.jpg"
 _CALLS = 10_000
 
 
-def observers_ms(observed: Sequence[Observer], result: Result) -> float:
+def observers_ms(observed: Sequence[Observer], explained: Explained) -> float:
     """CPU time that observers take for one call, in milliseconds."""
-    addressed = Addressed(request=Request())
     observers = Observers(observed)
     start = time.process_time()
     for _ in range(_CALLS):
@@ -54,13 +52,13 @@ def observers_ms(observed: Sequence[Observer], result: Result) -> float:
             call.model, call.version, call.status = "model", "1", "OK"
             for stage in STAGES:
                 call.enter(stage)
-            observers.explained(call, addressed, result)
+            observers.explained(call, explained)
     return (time.process_time() - start) / _CALLS * 1e3
 
 
 def measured() -> list[Observer]:
     """What `--metrics` adds."""
-    return metrics("127.0.0.1:0", State({}, dict, list, (), lambda: None))
+    return metrics("127.0.0.1:0", State({}, dict, list, (), lambda: None, lambda: None))
 
 
 def traced(share: float) -> list[Observer]:
@@ -103,9 +101,9 @@ def main(calls: int, rounds: int, options: tuple[str, ...]) -> None:
         graph = Path(folder) / "model.onnx"
         camgraph("export", str(EXAMPLE_MODEL), "-o", str(graph))
         with Explainer(graph) as explainer:
-            result = explainer.explain(_PHOTO)
+            explained = Explained(explainer, Addressed(request=Request()), explainer.explain(_PHOTO))
         kinds = {"metrics": measured(), "traces of 10 %": traced(0.1), "traces of all": traced(1.0)}
-        alone = {name: observers_ms(observers, result) for name, observers in kinds.items()}
+        alone = {name: observers_ms(observers, explained) for name, observers in kinds.items()}
         pairs = asyncio.run(paired_ms(graph, options, calls, rounds))
     call = statistics.median(plain for plain, _ in pairs)
     ratios = [observed / plain for plain, observed in pairs]

@@ -21,7 +21,7 @@ from camgraph_server.call import STAGES, Call
 from camgraph_server.observe.metrics.port import MetricsPort
 from camgraph_server.observe.metrics.state import State
 from camgraph_server.observe.metrics.together import metrics
-from camgraph_server.observe.observers import Observer, Observers
+from camgraph_server.observe.observers import Explained, Observer, Observers
 from page_text import table
 
 _PAGE = Path(__file__).resolve().parent.parent / "docs/observing.md"
@@ -43,7 +43,7 @@ def after_two_calls() -> CollectorRegistry:
         call.status = "OK"
         for stage in STAGES:
             call.enter(stage)
-        told.explained(call, Addressed(request=Request()), _result())
+        told.explained(call, Explained(None, Addressed(request=Request()), _result()))  # type: ignore[arg-type]  # no graph
     with told.watching(_call()):
         pass
     waiting = _call()
@@ -88,4 +88,5 @@ def _state() -> State:
         models=lambda: [("tiny", "1", "ready")],
         model_states=("ready",),
         certificate_expiry=lambda: 0.0,
+        audit_lines_lost=lambda: 0,
     )

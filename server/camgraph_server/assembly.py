@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 
 from camgraph_core.errors import UnavailableError, UsageError
 from camgraph_runtime import Explainer
+from camgraph_server.audit.log import AuditLog
 from camgraph_server.budget import Budget
 from camgraph_server.config import ServerConfig
 from camgraph_server.config.limits import MIB
@@ -92,6 +93,7 @@ class Assembly:
             "answers": Budget(self._memory // 4),
         }
         self.security = Security(config)
+        self._audit = None if config.audit_log is None else AuditLog(config.audit_log)
         self.observers = Observers(self._observers())
 
     def grpc_server(self) -> grpc.aio.Server:
@@ -125,6 +127,8 @@ class Assembly:
             observers += metrics(self._config.metrics, self._state())
         if self._config.traces is not None:
             observers.append(_traces(self._config.traces, self._config.trace_share))
+        if self._audit is not None:
+            observers.append(self._audit)
         return observers
 
     def _state(self) -> State:
@@ -134,6 +138,7 @@ class Assembly:
             models=lambda: ((model.name, model.version, model.state.value) for model in self.repository.models),
             model_states=tuple(state.value for state in ModelState),
             certificate_expiry=lambda: self.security.expiry.expires,
+            audit_lines_lost=lambda: None if self._audit is None else self._audit.lost,
         )
 
     def _service(self) -> Service:

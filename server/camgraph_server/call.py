@@ -24,6 +24,7 @@ becomes a tensor, the graph runs, maps and pictures are made, the answer's messa
 UNKNOWN = "unknown"
 """Name of service and method of a call for a method that there is not: callers invent names, which must not be kept."""
 
+_EXPLAINS = "Explain"  # methods that run a model begin so
 _TRACE_ID = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -96,6 +97,11 @@ class Call:
     def stage(self) -> Stage | None:
         """The stage that it entered last; None before the first."""
         return self.timeline[-1][0] if self.timeline else None
+
+    @property
+    def explains(self) -> bool:
+        """Whether it asks for the explanation of an image: alone, or as one request of a stream."""
+        return self.rpc.startswith(_EXPLAINS) and (self.kind == "unary" or self.item is not None)
 
     @property
     def trace_id(self) -> str | None:

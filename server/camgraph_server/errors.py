@@ -30,3 +30,7 @@ class UndrainedError(CamgraphError):
     def after(cls, grace: float) -> Self:
         """After so many seconds."""
         return cls(f"Stopped, but some requests did not finish within {grace:g} s.")
+
+
+class AuditError(CamgraphError):
+    """An audit log that cannot be written."""

@@ -35,9 +35,9 @@ class Recorder(Observer):
         assert call.ended is None
         self.begun.append(call)
 
-    def explained(self, call: Call, _: Any, result: Any) -> None:
+    def explained(self, call: Call, explained: Any) -> None:
         assert call.ended is None
-        self.explanations += result.explanations
+        self.explanations += explained.result.explanations
 
     def ended(self, call: Call) -> None:
         assert call.ended is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from camgraph_core.errors import UsageError
@@ -29,6 +30,10 @@ class ObservationSettings:
         ),
     ] = None
 
+    audit_log: Annotated[
+        Path | None,
+        Setting("File that gets a JSON line for each request, from which camgraph repeat repeats it bit for bit."),
+    ] = None
     traces: Annotated[
         str | None,
         Setting(

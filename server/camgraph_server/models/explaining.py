@@ -23,7 +23,7 @@ from camgraph_server.budget import Budget
 from camgraph_server.call import Call
 from camgraph_server.config.limits import MIB
 from camgraph_server.models.model import Model
-from camgraph_server.observe.observers import Observers
+from camgraph_server.observe.observers import Explained, Observers
 
 COPIES = 3
 """Of an answer while it is encoded: ours, the message's, and its bytes."""
@@ -76,8 +76,8 @@ def explain(
     """
     with model.lent() as explainer:
         result = _explained(explainer, addressed, room.of(call), call, stop, waited)
-    result = replace(result, model_name=model.name, model_version=model.version)
-    observers.explained(call, addressed, result)
+        result = replace(result, model_name=model.name, model_version=model.version)
+        observers.explained(call, Explained(explainer, addressed, result))
     return result
 
 

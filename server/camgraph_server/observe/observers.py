@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from camgraph_server.call import Call
@@ -13,8 +14,24 @@ from camgraph_server.observe.log import log_event
 if TYPE_CHECKING:  # the supervisor of several processes watches, too, and stays small without NumPy
     from camgraph_core.request import Addressed
     from camgraph_core.result import Result
+    from camgraph_runtime import Explainer
 
 _log = logging.getLogger("camgraph.observe")
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A request that was worked on.
+
+    Attributes:
+        explainer: What worked on it.
+        addressed: The request.
+        result: Its result, with the outputs that were asked for.
+    """
+
+    explainer: Explainer
+    addressed: Addressed
+    result: Result
 
 
 class Observer:
@@ -38,7 +55,7 @@ class Observer:
     def began(self, call: Call) -> None:
         """A call has come; its request has not been received."""
 
-    def explained(self, call: Call, addressed: Addressed, result: Result) -> None:
+    def explained(self, call: Call, explained: Explained) -> None:
         """A request was worked on; its answer has not been written, and may never be."""
 
     def ended(self, call: Call) -> None:
@@ -85,9 +102,9 @@ class Observers:
             self.live.discard(call)
             self._tell(lambda observer: observer.ended(call))
 
-    def explained(self, call: Call, addressed: Addressed, result: Result) -> None:
+    def explained(self, call: Call, explained: Explained) -> None:
         """A request was worked on."""
-        self._tell(lambda observer: observer.explained(call, addressed, result))
+        self._tell(lambda observer: observer.explained(call, explained))
 
     def _tell(self, tell: Callable[[Observer], None]) -> None:
         for observer in self._observers:

@@ -12,12 +12,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from camgraph_core.request import Addressed
-from camgraph_core.result import Result
 from camgraph_core.statistics import MapStatistics
 from camgraph_server.call import Call
 from camgraph_server.observe.metrics.inference import model_key
-from camgraph_server.observe.observers import Observer
+from camgraph_server.observe.observers import Explained, Observer
 
 KINDS = ("fine", "empty", "constant", "nonfinite")
 _MODEL = ("model", "version")
@@ -49,10 +47,10 @@ class Drift(Observer, Collector):
             registry=registry,
         )
 
-    def explained(self, call: Call, _: Addressed, result: Result) -> None:
+    def explained(self, call: Call, explained: Explained) -> None:
         """Adds the maps of one request."""
         model = model_key(call)
-        for explanation in result.explanations:
+        for explanation in explained.result.explanations:
             statistics = explanation.statistics
             self._maps.labels(*model, kind_of(statistics)).inc()
             self._positive.labels(*model).observe(statistics.positive_share)

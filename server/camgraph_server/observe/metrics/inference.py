@@ -20,7 +20,6 @@ Reason = Literal["REJECTED", "CANCELED", "BACKEND", "OTHER"]
 ModelKey: TypeAlias = tuple[str, str]
 """Name and version; both empty for a call that ended before its model was found."""
 
-_EXPLAINS = "Explain"  # methods that run a model begin so
 _HELP = {
     "request_success": "Explanations that were answered.",
     "request_failure": "Explanations that were not answered, by reason.",
@@ -50,7 +49,7 @@ class InferenceMetrics(Observer, Collector):
 
     def ended(self, call: Call) -> None:
         """Counts it, if it was to run a model; of a stream, each of its requests."""
-        if not call.rpc.startswith(_EXPLAINS) or (call.kind != "unary" and call.item is None):
+        if not call.explains:
             return
         model = model_key(call)
         if call.status != "OK":

@@ -24,6 +24,7 @@ class State:
         models: Name, version and state of each model.
         model_states: All states that a model can have.
         certificate_expiry: When the certificate expires, in seconds since 1970; None without one.
+        audit_lines_lost: Lines of the audit log that could not be written; None without one.
     """
 
     budgets: Mapping[str, Budget]
@@ -31,6 +32,7 @@ class State:
     models: Callable[[], Iterable[tuple[str, str, str]]]
     model_states: tuple[str, ...]
     certificate_expiry: Callable[[], float | None]
+    audit_lines_lost: Callable[[], int | None]
 
 
 class StateMetrics(Collector):
@@ -58,6 +60,10 @@ class StateMetrics(Collector):
         dropped = CounterMetricFamily("camgraph_log_lines_dropped", "Lines of the log that nobody read in time.")
         dropped.add_metric((), lines_dropped())
         yield dropped
+        if (lost := self._state.audit_lines_lost()) is not None:
+            yield CounterMetricFamily(
+                "camgraph_audit_lines_lost", "Lines of the audit log that could not be written.", value=lost
+            )
         build = GaugeMetricFamily("camgraph_build_info", "Versions, as labels.", labels=("version", "onnxruntime"))
         build.add_metric((version("camgraph"), _onnxruntime()), 1)
         yield build

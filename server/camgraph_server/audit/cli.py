@@ -1,0 +1,50 @@
+"""The command `camgraph repeat`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from camgraph_core.errors import CamgraphError, InvalidInputError, UsageError
+from camgraph_runtime import Explainer
+from camgraph_runtime.digest import check_digest
+from camgraph_server.audit.repeat import differences, entry_in
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("audit_log", type=_FILE)
+@click.argument("identifier", metavar="ID")
+@click.option("--graph", type=_FILE, required=True, help="The graph that answered the request.")
+@click.option("--image", type=_FILE, help="The image that it was about.")
+@click.option("--tensor", type=_FILE, help="The tensor that it was about, as a .npy file.")
+@click.option("--device", default="cpu", show_default=True, help="Where the graph runs.")
+def repeat(audit_log: Path, identifier: str, graph: Path, image: Path | None, tensor: Path | None, device: str) -> None:
+    """Repeat a request of an audit log, and compare the result with it bit for bit.
+
+    ID is the id of a line, or the request id that the caller gave.
+    """
+    if (image is None) == (tensor is None):
+        raise UsageError("Give the request's --image or its --tensor.")
+    entry = entry_in(audit_log, identifier)
+    pixels = None if image is None else image.read_bytes()
+    array = None if tensor is None else _tensor(tensor)
+    with Explainer(graph, device=device) as explainer:
+        check_digest(graph, explainer.manifest.digest)
+        found = differences(entry, explainer, pixels, array)
+    if found:
+        raise CamgraphError(f"The result is another: {'; '.join(found)}.")
+    click.echo("The result is the same, bit for bit.")
+
+
+def _tensor(path: Path) -> np.ndarray:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"{path} is not a .npy file: {error}.") from error
+    if not isinstance(array, np.ndarray):
+        raise InvalidInputError(f"{path} holds several arrays; give a .npy file.")
+    return array
