@@ -113,6 +113,29 @@ def test_only_a_part_of_the_input_is_stated(source: Path) -> None:
     assert "guessed" not in " ".join(whole.notes)
 
 
+@pytest.mark.parametrize(
+    ("options", "sees_all", "said"),
+    [
+        ({"mean": (0,), "std": (1,), "divisor": 255}, True, "what lies beyond is cut off on both sides"),
+        ({"mean": (0,), "std": (1,), "divisor": 255, "resize": "stretch"}, True, ""),
+        ({"based_on": "imagenet"}, False, ""),
+    ],
+)
+def test_a_guessed_resize_sees_all_of_a_photo_that_fits(
+    options: dict[str, object], sees_all: bool, said: str, source: Path, tmp_path: Path
+) -> None:
+    manifest = export(source, tmp_path / "out.onnx", input=Input(**options)).manifest  # type: ignore[arg-type]  # a table
+    notes = " ".join(manifest.notes)
+    assert said in notes
+    assert ("was not stated" in notes) == bool(said)
+    [height, width] = [int(side) for side in manifest.input.tensor.shape[2:]]
+    photo = np.random.default_rng(3).integers(0, 256, (height, width, 3), np.uint8)
+    with Explainer(tmp_path / "out.onnx") as explainer:
+        pixels = explainer.prepare(photo).tensor[0].transpose(1, 2, 0)
+    values = (photo / 255 - np.array(manifest.input.mean)) / np.array(manifest.input.std)
+    assert np.allclose(pixels, values, atol=1e-5) == sees_all
+
+
 def test_a_keyword_that_does_not_exist_is_a_type_error(source: Path) -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'gradiens'"):
         export(source, gradiens=True)  # type: ignore[call-arg]  # wrong on purpose

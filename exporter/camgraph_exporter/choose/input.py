@@ -81,6 +81,8 @@ def make_input(
     )
     _check_levels(spec)
     notes = [] if is_told else _note_on_part(options, base)
+    if options.guesses_geometry:
+        notes.append(_note_on_geometry(preset, height, width))
     if expected is not None and (values == told or expected.normalises):
         notes.append(expected.note if values == told else expected.note_on_twice)
     return MadeInput(spec, tuple(notes))
@@ -95,6 +97,18 @@ def _note_on_part(options: Input, guess: str) -> list[str]:
     were, them = ("was", "it") if len(missing) == 1 else ("were", "them")
     left = f"{' and '.join(missing)} {were} guessed as in the preset {guess!r}"
     return [f"Only a part of the input was stated: {left}. State {them} as well."]
+
+
+def _note_on_geometry(preset: Preset, height: int, width: int) -> str:
+    """Say what happens to photos of another size where nobody said it."""
+    words = {
+        "shorter-side": "resized until it covers the input, and what lies beyond is cut off on both sides",
+        "stretch": "stretched to the input",
+    }
+    return (
+        f"How a photo gets the size of the input, {width} x {height} pixels, was not stated: it is "
+        f"{words[preset.resize]}. State it with --resize."
+    )
 
 
 def _guess(axis: int | None, channels: int, expected: Expected | None) -> str:
@@ -204,6 +218,8 @@ def _steps(options: Input, preset: Preset, height: int, width: int) -> list[pb.G
         return [pb.GeometryStep(letterbox=pb.Letterbox(height=height, width=width, filter=kernel, fill=options.fill))]
     if resize == "none":
         return []
-    shorter = options.shorter_side or round(min(height, width) * preset.shorter_ratio)
+    # A guess must not cut off the border of a photo that fits: a scratch may lie there.
+    ratio = 1 if options.guesses_geometry else preset.shorter_ratio
+    shorter = options.shorter_side or round(min(height, width) * ratio)
     crop = pb.GeometryStep(center_crop=pb.CenterCrop(height=height, width=width))
     return [pb.GeometryStep(resize_shorter_side=pb.ResizeShorterSide(size=shorter, filter=kernel)), crop]

@@ -120,3 +120,8 @@ class Input:
     def stated(self) -> bool:
         """Whether anything is said about the values of the tensor."""
         return any(x is not None for x in (self.based_on, self.divisor, self.mean, self.std))
+
+    @property
+    def guesses_geometry(self) -> bool:
+        """Whether values are stated, but nothing of how a photo gets the size of the input."""
+        return self.stated and all(x is None for x in (self.based_on, self.resize, self.shorter_side))
