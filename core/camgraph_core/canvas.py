@@ -10,6 +10,7 @@ from camgraph_core.errors import AbsentOutputError
 from camgraph_core.frame import Frame, Size, fitted, of_shrunk_photo
 from camgraph_core.outputs import NO_PHOTO
 from camgraph_core.painter import Painter
+from camgraph_core.rectangle import Rectangle
 from camgraph_core.scaled import ScaledPhoto
 from camgraph_core.style import Style
 from camgraph_core.types import ByteArray
@@ -57,6 +58,13 @@ class Canvas:
     def frame_of(self, size: Size) -> Frame:
         """The frame of the photo at a size."""
         return of_shrunk_photo(self.frame, size)
+
+    def view_within(self, size: Size) -> Rectangle | None:
+        """What the network sees, on the photo at a size; None where it sees all of it."""
+        rows, columns = self.frame_of(size).seen
+        if (rows.start, columns.start, rows.stop, columns.stop) == (0, 0, *size):
+            return None
+        return Rectangle(columns.start, rows.start, columns.stop, rows.stop)
 
     def photo_of(self, size: Size) -> ByteArray:
         """The photo at a size; the last one is kept, as all explanations of an image are drawn at the same size.

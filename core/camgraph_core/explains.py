@@ -39,6 +39,7 @@ class Explains(ABC, Generic[R]):
         outputs: Sequence[str] = (),
         colormap: str = _STYLE.colormap,
         image_weight: float = _STYLE.image_weight,
+        opacity: str = _STYLE.opacity,
         jpeg_quality: int = _STYLE.jpeg_quality,
         png_level: int | None = _STYLE.png_level,
         max_side: int | None = _STYLE.max_side,
@@ -69,6 +70,8 @@ class Explains(ABC, Generic[R]):
                 A server sends these and no others. In one process all can be read, and these are checked beforehand.
             colormap: Colour map of overlays.
             image_weight: Weight of the photo against the colours in overlays, 0..1.
+            opacity: Where the colours of overlays cover the photo: "even" everywhere alike, as grad-cam does; "heat"
+                more where it is hotter. A panel has an opacity of its own.
             jpeg_quality: Quality of JPEGs, 1..100.
             png_level: Effort of the compression of PNGs, 0 (none) to 9 (smallest); by default the encoder's own, which
                 is fast.
@@ -99,6 +102,7 @@ class Explains(ABC, Generic[R]):
             style=Style(
                 colormap=colormap,
                 image_weight=image_weight,
+                opacity=opacity,
                 jpeg_quality=jpeg_quality,
                 png_level=png_level,
                 max_side=max_side,

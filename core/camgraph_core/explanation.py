@@ -133,8 +133,10 @@ class Explanation(Outputs):
         *,
         colormap: str | None = None,
         image_weight: float | None = None,
+        opacity: str | None = None,
         max_side: int | None = None,
         outline: bool = True,
+        peak: float = 1.0,
     ) -> ByteArray:
         """The overlay on the photo, uint8 [H, W, 3], RGB; what is not given is as in the request.
 
@@ -144,8 +146,11 @@ class Explanation(Outputs):
         Args:
             colormap: Colour map.
             image_weight: Weight of the photo against the colours, 0..1.
+            opacity: Where the colours cover the photo, see `Style`.
             max_side: Longest side in pixels.
-            outline: Draw the outline of the target's box, where it has one.
+            outline: Draw the outline of the target's box, where it has one, and of what the network sees, where it does
+                not see all.
+            peak: The heat that the hottest place is painted with, 0..1, for pictures that share a scale.
 
         Raises:
             UsageError: A colour map that does not exist, or a number out of range.
@@ -153,19 +158,28 @@ class Explanation(Outputs):
             AbsentOutputError: A tensor was given, or neither a heatmap nor such an overlay came.
 
         """
-        style = self._style(colormap, image_weight, max_side)
+        style = self._style(colormap, image_weight, max_side, opacity)
         came = [name for name in ("overlay-png", "overlay-jpeg") if name in self.given]
-        if came and outline and style == self.canvas.style and not {"heatmap", "input-heatmap"} & self.given.keys():
+        as_it_came = outline and peak == 1 and style == self.canvas.style
+        if came and as_it_came and not {"heatmap", "input-heatmap"} & self.given.keys():
             return self.canvas.painter.read_photo(self.given[came[0]])
         if not self.in_input_frame:
             raise InvalidInputError(SIGNED)
         size = self.canvas.size(style.max_side)
         photo = self.canvas.photo_of(size)
-        drawn = self.canvas.painter.overlay(
-            photo, self.tiled_heatmap(size), colormap=style.colormap, image_weight=style.image_weight
+        painter, seen = self.canvas.painter, self.canvas.frame_of(size).seen
+        drawn = painter.overlay(
+            photo,
+            _cooled(self.tiled_heatmap(size), peak),
+            colormap=style.colormap,
+            image_weight=style.image_weight,
+            opacity=style.opacity,
         )
-        box = self.box_within(size)
-        return self.canvas.painter.outlined(drawn, box) if outline and box is not None else drawn
+        drawn = painter.with_unseen(drawn, photo, seen)
+        box, view = self.box_within(size), self.canvas.view_within(size)
+        if outline and view is not None:
+            drawn = painter.framed(drawn, view)
+        return painter.outlined(drawn, box) if outline and box is not None else drawn
 
     def box_within(self, size: Size) -> Rectangle | None:
         """The target's box on the photo at a size; None without one."""
@@ -205,6 +219,7 @@ class Explanation(Outputs):
         *,
         colormap: str | None = None,
         image_weight: float | None = None,
+        opacity: str | None = None,
         max_side: int | None = None,
     ) -> None:
         """Writes the overlay to a file; the arguments are those of `overlay`.
@@ -213,6 +228,7 @@ class Explanation(Outputs):
             path: Where to; ``.png``, ``.jpg`` or ``.jpeg`` says which kind of file.
             colormap: Colour map.
             image_weight: Weight of the photo.
+            opacity: Where the colours cover the photo.
             max_side: Longest side.
 
         Raises:
@@ -224,14 +240,18 @@ class Explanation(Outputs):
         name = _OUTPUT_OF_SUFFIX.get(path.suffix.lower())
         if name is None:
             raise UsageError(f"{path} is neither a .png nor a .jpg file; name one of them.")
-        if self._style(colormap, image_weight, max_side) == self.canvas.style and name in self.given:
+        if self._style(colormap, image_weight, max_side, opacity) == self.canvas.style and name in self.given:
             path.write_bytes(self.given[name])
             return
-        picture = self.overlay(colormap=colormap, image_weight=image_weight, max_side=max_side)
+        picture = self.overlay(colormap=colormap, image_weight=image_weight, opacity=opacity, max_side=max_side)
         path.write_bytes(self.png(picture) if name == "overlay-png" else self.jpeg(picture))
 
     def _style(
-        self, colormap: str | None = None, image_weight: float | None = None, max_side: int | None = None
+        self,
+        colormap: str | None = None,
+        image_weight: float | None = None,
+        max_side: int | None = None,
+        opacity: str | None = None,
     ) -> Style:
         style = self.canvas.style
         return replace(
@@ -239,4 +259,14 @@ class Explanation(Outputs):
             colormap=style.colormap if colormap is None else colormap,
             image_weight=style.image_weight if image_weight is None else image_weight,
             max_side=style.max_side if max_side is None else max_side,
+            opacity=style.opacity if opacity is None else opacity,
         )
+
+
+def _cooled(heatmap: TiledMap, peak: float) -> TiledMap:
+    """The map times a number of 0..1."""
+    if peak == 1:
+        return heatmap
+    if isinstance(heatmap, LaidMap):
+        return replace(heatmap, cells=heatmap.cells * np.float32(peak))
+    return np.asarray(heatmap) * np.float32(peak)

@@ -43,6 +43,12 @@ class Axis:
         upper = np.minimum(lower + 1, self.network - 1)
         return lower, upper, (position - lower).astype(np.float32), (centres >= 0) & (centres < self.network)
 
+    @property
+    def seen(self) -> slice:
+        """The photo's pixels whose middle lies on the network's axis."""
+        inside = np.flatnonzero(self.taps()[3])
+        return slice(int(inside[0]), int(inside[-1]) + 1) if inside.size else slice(0, 0)
+
     def photo_position(self, position: float) -> float:
         """Where a position on the network's axis lies on the photo's, cut to it."""
         return float(np.clip((position - self.offset) / self.scale, 0, self.photo))
@@ -75,6 +81,11 @@ class Frame:
     def network_size(self) -> tuple[int, int]:
         """Height and width of the network's input."""
         return self.vertical.network, self.horizontal.network
+
+    @property
+    def seen(self) -> tuple[slice, slice]:
+        """Rows and columns of the photo's pixels that the network sees."""
+        return self.vertical.seen, self.horizontal.seen
 
     def on_photo(self, rectangle: Rectangle) -> Rectangle:
         """A rectangle of the network's input on the photo, cut to it."""

@@ -41,8 +41,16 @@ class Painter(Protocol):
     def shrunk(self, photo: ByteArray, size: Size, area: Area | None = None, /) -> ByteArray:
         """The photo, or an area of these pixels, at a smaller size."""
 
-    def overlay(self, photo: ByteArray, heatmap: TiledMap, *, colormap: str, image_weight: float) -> ByteArray:
+    def overlay(
+        self, photo: ByteArray, heatmap: TiledMap, *, colormap: str, image_weight: float, opacity: str
+    ) -> ByteArray:
         """The heatmap's colours mixed into the photo, uint8 [H, W, 3], RGB."""
+
+    def with_unseen(self, picture: ByteArray, photo: ByteArray, seen: tuple[slice, slice], /) -> ByteArray:
+        """The picture with the photo itself beside the rows and columns that the network sees; it is drawn on."""
+
+    def framed(self, picture: ByteArray, box: Rectangle, /) -> ByteArray:
+        """The picture with a thin line around a rectangle; it is drawn on."""
 
     def outlined(self, picture: ByteArray, box: Rectangle, /) -> ByteArray:
         """The picture with the outline of a box; it is drawn on."""
@@ -53,5 +61,5 @@ class Painter(Protocol):
     def encode_jpeg(self, picture: ByteArray, quality: int = 90) -> bytes:
         """JPEG of a picture."""
 
-    def result_panel(self, result: Result, *, name: str = "photo") -> ByteArray:
+    def result_panel(self, result: Result, *, name: str, opacity: str, shared_scale: bool) -> ByteArray:
         """The photo and all overlays side by side, uint8 [H, W, 3], RGB."""

@@ -158,18 +158,24 @@ class Result:
         height, width = self.canvas.frame.photo_size
         return (width, height) if self.canvas.read_photo is not None else (0, 0)
 
-    def panel(self, *, name: str = "photo") -> ByteArray:
+    def panel(self, *, name: str = "photo", opacity: str = "heat", shared_scale: bool = True) -> ByteArray:
         """The photo and all overlays side by side, for people: uint8 [H, W, 3], RGB.
 
         Args:
             name: Title of the photo, for example its file name.
+            opacity: Where the colours cover the photo, see `Style`.
+            shared_scale: Paint a place as hot in all overlays where its map has the same value, so that a class that
+                hardly speaks does not glow. It takes maps of one layer each; others are painted by themselves, and so
+                is each map without this.
 
         Raises:
             AbsentOutputError: A tensor was given, or no heatmap came.
 
         """
-        return self.canvas.painter.result_panel(self, name=name)
+        return self.canvas.painter.result_panel(self, name=name, opacity=opacity, shared_scale=shared_scale)
 
-    def save_panel(self, path: str | Path, *, name: str = "photo") -> None:
+    def save_panel(
+        self, path: str | Path, *, name: str = "photo", opacity: str = "heat", shared_scale: bool = True
+    ) -> None:
         """Writes the panel to a PNG file; the arguments and errors are those of `panel`."""
-        Path(path).write_bytes(encode_png(self.panel(name=name)))
+        Path(path).write_bytes(encode_png(self.panel(name=name, opacity=opacity, shared_scale=shared_scale)))

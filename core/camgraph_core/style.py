@@ -8,6 +8,7 @@ from camgraph_core.errors import UsageError
 from camgraph_core.names import unknown_name
 
 COLORMAPS = ("jet", "viridis", "turbo", "inferno")
+OPACITIES = ("even", "heat")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +18,8 @@ class Style:
     Attributes:
         colormap: Colour map of overlays.
         image_weight: Weight of the photo against the colours, 0..1.
+        opacity: Where the colours cover the photo: "even" everywhere alike, as grad-cam does; "heat" more where it is
+            hotter, so that the photo stays as it is where the map is cold.
         jpeg_quality: Quality of JPEGs, 1..100.
         png_level: Effort of the compression of PNGs, 0 (none) to 9 (smallest); None leaves it to the encoder, which
             is fast. The pixels are the same.
@@ -31,6 +34,7 @@ class Style:
 
     colormap: str = "jet"
     image_weight: float = 0.5
+    opacity: str = "even"
     jpeg_quality: int = 90
     png_level: int | None = None
     max_side: int | None = None
@@ -41,6 +45,8 @@ class Style:
             raise unknown_name("colour map", self.colormap, COLORMAPS)
         if not 0 <= self.image_weight <= 1:
             raise UsageError(f"The image weight is {self.image_weight}; it must lie in 0..1.")
+        if self.opacity not in OPACITIES:
+            raise unknown_name("opacity", self.opacity, OPACITIES)
         if not 1 <= self.jpeg_quality <= 100:
             raise UsageError(f"The JPEG quality is {self.jpeg_quality}; it must lie in 1..100.")
         if self.png_level is not None and not 0 <= self.png_level <= 9:

@@ -15,8 +15,9 @@ from camgraph_core.png import encode_png
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.maps.cam import METHODS
 from camgraph_runtime.pictures.jpeg import encode_jpeg
-from camgraph_runtime.pictures.overlay import heatmap_to_gray, overlay
-from support.serving import PATIENCE, photo, png, running_server, write_model
+from camgraph_runtime.pictures.overlay import heatmap_to_gray
+from camgraph_wire.regions import regions_from
+from support.serving import PATIENCE, png, running_server, write_model
 from support.tiny_graph import TinyGraph
 
 
@@ -89,7 +90,7 @@ async def test_every_output_kind_in_the_order_asked(stub, oracle):
     )
     response = await stub.Explain(request, timeout=PATIENCE)
     [wanted] = oracle.explain(png(), method="guided-grad-cam").explanations
-    picture = overlay(photo(), wanted.heatmap, colormap="viridis", image_weight=0.25)
+    picture = wanted.overlay(colormap="viridis", image_weight=0.25)
     expected = {
         pb.OUTPUT_KIND_HEATMAP: wanted.heatmap,
         pb.OUTPUT_KIND_HEATMAP_PNG: encode_png(heatmap_to_gray(wanted.heatmap)),
@@ -101,6 +102,7 @@ async def test_every_output_kind_in_the_order_asked(stub, oracle):
         pb.OUTPUT_KIND_ACTIVATIONS: wanted.activations[0],
         pb.OUTPUT_KIND_GUIDED: wanted.guided,
         pb.OUTPUT_KIND_GUIDED_PNG: encode_png(wanted.guided_picture()),
+        pb.OUTPUT_KIND_HOT_REGIONS: wanted.hot_regions,
     }
     outputs = response.explanations[0].outputs
     assert [output.kind for output in outputs] == kinds
@@ -108,6 +110,8 @@ async def test_every_output_kind_in_the_order_asked(stub, oracle):
         value = expected[output.kind]
         if isinstance(value, bytes):
             assert output.encoded == value
+        elif output.HasField("regions"):
+            assert regions_from(output.regions) == value
         else:
             np.testing.assert_array_equal(array(output.tensor), value)
     assert Image.open(BytesIO(outputs[2].encoded)).size == (40, 30)

@@ -18,7 +18,7 @@ from camgraph_core.result import ClassScore, Timings
 from camgraph_core.statistics import MapStatistics
 from camgraph_core.style import Style
 from camgraph_core.target import Rank, Target
-from camgraph_wire.enums import COLORMAPS, MODEL_STATES, OUTPUTS, PROFILES
+from camgraph_wire.enums import COLORMAPS, MODEL_STATES, OPACITIES, OUTPUTS, PROFILES
 
 M = TypeVar("M", bound=Message)
 
@@ -61,6 +61,7 @@ STYLES = st.builds(
     Style,
     colormap=st.sampled_from(list(COLORMAPS)),
     image_weight=st.floats(0, 1),
+    opacity=st.sampled_from(list(OPACITIES)),
     jpeg_quality=st.integers(1, 100),
     png_level=st.none() | st.integers(0, 9),
     max_side=st.none() | st.integers(1, 2**32 - 1),

@@ -9,7 +9,7 @@ from camgraph_core.errors import UsageError
 from camgraph_core.request import DEFAULT_PROFILE, Addressed, Request
 from camgraph_core.style import Style
 from camgraph_wire.arrays import array_from, tensor_message
-from camgraph_wire.enums import COLORMAPS, OUTPUTS, PROFILES
+from camgraph_wire.enums import COLORMAPS, OPACITIES, OUTPUTS, PROFILES
 from camgraph_wire.targets import target_from, target_message
 
 _STYLE, _REQUEST = Style(), Request()
@@ -94,6 +94,7 @@ def _style_message(style: Style) -> pb.OverlayOptions:
         jpeg_quality=style.jpeg_quality,
         png_level=style.png_level,
         hot_from=style.hot_from,
+        opacity=OPACITIES.value(style.opacity),
     )
 
 
@@ -106,6 +107,7 @@ def _style_from(message: pb.ExplainRequest) -> Style:
         png_level=_given(overlay, "png_level", _STYLE.png_level),
         max_side=_given(message, "max_side", _STYLE.max_side),
         hot_from=overlay.hot_from or _STYLE.hot_from,
+        opacity=OPACITIES.name(overlay.opacity, _STYLE.opacity),
     )
 
 

@@ -14,7 +14,7 @@ from rich.progress import track
 
 from camgraph_cli.options import Text, options_of
 from camgraph_client.cli.connection import ServerOptions
-from camgraph_client.cli.report import print_report, unique_names, write_pictures
+from camgraph_client.cli.report import Wanted, print_report, unique_names, write_pictures
 from camgraph_client.cli.targets import targets_of
 from camgraph_core.errors import (
     CamgraphError,
@@ -27,6 +27,7 @@ from camgraph_core.errors import (
 )
 from camgraph_core.request import Window
 from camgraph_core.result import Result
+from camgraph_core.style import OPACITIES, Style
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.maps.cam import METHODS
 from camgraph_runtime.pictures.colormaps import COLORMAPS
@@ -141,6 +142,17 @@ _FATAL = (UsageError, TargetError, UnsupportedError, DeviceError, InvalidGraphEr
     help="Weight of the photo against the colours in overlays.",
 )
 @click.option(
+    "--opacity",
+    type=click.Choice(OPACITIES),
+    help="Where the colours cover the photo: everywhere alike, or more where it is hotter. Default: even for overlays, "
+    "heat for panels.",
+)
+@click.option(
+    "--own-scale",
+    is_flag=True,
+    help="Paint each class of a panel by its own largest value. Default: one scale for all.",
+)
+@click.option(
     "--max-side",
     type=click.IntRange(min=1),
     metavar="PIXELS",
@@ -190,7 +202,8 @@ def explain(images: tuple[Path, ...], where: ServerOptions, output: Path, **opti
     """
     asked = _asked(options)
     with closing(_source(where, options)) as source:
-        problems = _explain_all(images, source, asked, output, with_regions=options["hot_regions"])
+        wanted = Wanted(output, options["opacity"], not options["own_scale"], options["hot_regions"])
+        problems = _explain_all(images, source, asked, wanted)
     if problems:
         raise CamgraphError(_summary(problems, len(images)))
 
@@ -223,6 +236,7 @@ def _asked(options: dict[str, Any]) -> dict[str, Any]:
         "hot_from": options["hot_from"],
         "colormap": options["colormap"],
         "image_weight": options["image_weight"],
+        "opacity": options["opacity"] or Style.opacity,
         "max_side": options["max_side"],
         "num_predictions": options["predictions"],
         "score_threshold": options["score_threshold"],
@@ -260,7 +274,7 @@ def _source(where: ServerOptions, options: dict[str, Any]) -> Explainer | Remote
 
 
 def _explain_all(
-    images: Sequence[Path], source: Explainer | RemoteModel, asked: dict[str, Any], output: Path, *, with_regions: bool
+    images: Sequence[Path], source: Explainer | RemoteModel, asked: dict[str, Any], wanted: Wanted
 ) -> list[str]:
     """Explains image by image; returns the problems of those that failed."""
     console, problems = Console(), []
@@ -268,13 +282,13 @@ def _explain_all(
     for path, name, answer in zip(_with_progress(images), unique_names(images), answers, strict=True):
         try:
             result = answer()
-            files = write_pictures(result, name, output, path.name)
+            files = write_pictures(result, name, path.name, wanted)
         except _FATAL:
             raise
         except CamgraphError as error:
             problems.append(_named(path, str(error)))
         else:
-            print_report(console, str(path), result, files, with_regions=with_regions)
+            print_report(console, str(path), result, files, with_regions=wanted.with_regions)
     return problems
 
 

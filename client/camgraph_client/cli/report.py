@@ -19,19 +19,38 @@ from camgraph_core.result import ClassScore, Result
 _LONGEST_SLUG = 40
 
 
-def write_pictures(result: Result, name: str, folder: Path, title: str) -> list[Path]:
+@dataclass(frozen=True)
+class Wanted:
+    """What is written of each image.
+
+    Attributes:
+        folder: Where pictures go; it is created.
+        opacity: Where the colours of a panel cover the photo; None is the panel's own choice.
+        shared_scale: Whether the classes of a panel share one scale.
+        with_regions: Whether hot regions are printed.
+
+    """
+
+    folder: Path
+    opacity: str | None
+    shared_scale: bool
+    with_regions: bool
+
+
+def write_pictures(result: Result, name: str, title: str, wanted: Wanted) -> list[Path]:
     """Writes one overlay for each target (with Guided Grad-CAM a second picture), and one side-by-side panel.
 
     Args:
         result: What to draw.
         name: Start of the file names.
-        folder: Where to; it is created.
         title: What the panel calls the photo.
+        wanted: Where to, and how.
 
     Returns:
         The files, the panel last.
 
     """
+    folder = wanted.folder
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for number, explanation in enumerate(result.explanations, start=1):
@@ -42,7 +61,7 @@ def write_pictures(result: Result, name: str, folder: Path, title: str) -> list[
             files.append(folder / f"{stem}.guided.png")
             files[-1].write_bytes(explanation.png(explanation.guided_picture()))
     files.append(folder / f"{name}.panel.png")
-    result.save_panel(files[-1], name=title)
+    result.save_panel(files[-1], name=title, opacity=wanted.opacity or "heat", shared_scale=wanted.shared_scale)
     return files
 
 

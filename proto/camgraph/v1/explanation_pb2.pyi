@@ -37,6 +37,12 @@ class Colormap(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COLORMAP_TURBO: _ClassVar[Colormap]
     COLORMAP_INFERNO: _ClassVar[Colormap]
 
+class Opacity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OPACITY_UNSPECIFIED: _ClassVar[Opacity]
+    OPACITY_EVEN: _ClassVar[Opacity]
+    OPACITY_HEAT: _ClassVar[Opacity]
+
 class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     MODEL_STATE_UNSPECIFIED: _ClassVar[ModelState]
@@ -64,6 +70,9 @@ COLORMAP_JET: Colormap
 COLORMAP_VIRIDIS: Colormap
 COLORMAP_TURBO: Colormap
 COLORMAP_INFERNO: Colormap
+OPACITY_UNSPECIFIED: Opacity
+OPACITY_EVEN: Opacity
+OPACITY_HEAT: Opacity
 MODEL_STATE_UNSPECIFIED: ModelState
 MODEL_STATE_LOADING: ModelState
 MODEL_STATE_READY: ModelState
@@ -169,18 +178,20 @@ class Point(_message.Message):
     def __init__(self, x: _Optional[float] = ..., y: _Optional[float] = ...) -> None: ...
 
 class OverlayOptions(_message.Message):
-    __slots__ = ("colormap", "image_weight", "jpeg_quality", "png_level", "hot_from")
+    __slots__ = ("colormap", "image_weight", "jpeg_quality", "png_level", "hot_from", "opacity")
     COLORMAP_FIELD_NUMBER: _ClassVar[int]
     IMAGE_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     JPEG_QUALITY_FIELD_NUMBER: _ClassVar[int]
     PNG_LEVEL_FIELD_NUMBER: _ClassVar[int]
     HOT_FROM_FIELD_NUMBER: _ClassVar[int]
+    OPACITY_FIELD_NUMBER: _ClassVar[int]
     colormap: Colormap
     image_weight: float
     jpeg_quality: int
     png_level: int
     hot_from: float
-    def __init__(self, colormap: _Optional[_Union[Colormap, str]] = ..., image_weight: _Optional[float] = ..., jpeg_quality: _Optional[int] = ..., png_level: _Optional[int] = ..., hot_from: _Optional[float] = ...) -> None: ...
+    opacity: Opacity
+    def __init__(self, colormap: _Optional[_Union[Colormap, str]] = ..., image_weight: _Optional[float] = ..., jpeg_quality: _Optional[int] = ..., png_level: _Optional[int] = ..., hot_from: _Optional[float] = ..., opacity: _Optional[_Union[Opacity, str]] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
     __slots__ = ("model_name", "model_version", "predictions", "explanations", "timings", "request_id", "warnings", "image_width", "image_height", "frame")

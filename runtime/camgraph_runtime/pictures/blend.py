@@ -31,12 +31,29 @@ def blend(photo: ByteArray, levels: ByteArray, colours: ByteArray, image_weight:
 
     """
     mixes = mixes_of_bytes(image_weight)
-    table = _by_level(_as_bytes(mixes, _brightest(photo, levels, colours, mixes)), colours)
-    picture = np.empty(photo.shape, np.uint8)
-    for tile in tiles(*levels.shape):
-        for channel, mixed in enumerate(_looked_up(table, photo[tile], levels[tile])):
-            picture[tile][:, :, channel] = mixed
-    return picture
+    return _drawn(photo, levels, _by_level(_as_bytes(mixes, _brightest(photo, levels, colours, mixes)), colours))
+
+
+def veil(photo: ByteArray, levels: ByteArray, colours: ByteArray, image_weight: float) -> ByteArray:
+    """The colours of a map's levels over the photo, the more opaque the hotter: the photo stays where the map is cold.
+
+    A pixel is photo + a * (colour - photo), rounded, with a = (1 - image_weight ** 2) * sqrt(level / 255): at equal
+    weights the hottest pixel has a quarter of the photo. Nothing is rescaled.
+
+    Args:
+        photo: uint8 [H, W, 3].
+        levels: uint8 [H, W].
+        colours: The colour of each level, uint8 [256, 3], channels as in the photo.
+        image_weight: Weight of the photo against the colours, 0..1.
+
+    Returns:
+        uint8 [H, W, 3].
+
+    """
+    opacity = (1 - image_weight**2) * np.sqrt(np.arange(_BYTES) / 255)
+    bytes_ = np.arange(_BYTES, dtype=np.float64)
+    covered = bytes_ + opacity[:, None] * (colours.T[:, :, None] - bytes_)  # [3, level, byte of the photo]
+    return _drawn(photo, levels, np.rint(covered).astype(np.uint8).reshape(colours.shape[1], -1))
 
 
 def mixes_of_bytes(image_weight: float) -> FloatArray:
@@ -49,6 +66,15 @@ def mixes_of_bytes(image_weight: float) -> FloatArray:
 def paint(levels: ByteArray, colours: AnyArray) -> AnyArray:
     """The colour of each level: [H, W, 3] from levels uint8 [H, W] and colours [256, 3], of their element type."""
     return np.take(colours, levels, axis=0)
+
+
+def _drawn(photo: ByteArray, levels: ByteArray, table: AnyArray) -> ByteArray:
+    """The picture that a table by level gives."""
+    picture = np.empty(photo.shape, np.uint8)
+    for tile in tiles(*levels.shape):
+        for channel, mixed in enumerate(_looked_up(table, photo[tile], levels[tile])):
+            picture[tile][:, :, channel] = mixed
+    return picture
 
 
 def _by_level(table: AnyArray, colours: ByteArray) -> AnyArray:

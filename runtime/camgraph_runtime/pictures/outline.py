@@ -30,6 +30,13 @@ def outlined(picture: ByteArray, box: Rectangle) -> ByteArray:
     return picture
 
 
+def framed(picture: ByteArray, box: Rectangle) -> ByteArray:
+    """As `outlined`, with the thinnest line: around what the network sees of a photo."""
+    _draw(picture, box, 3, _INK)
+    _draw(picture, box, 1, _PAPER)
+    return picture
+
+
 def _draw(picture: ByteArray, box: Rectangle, width: int, ink: tuple[int, int, int]) -> None:
     """Draw four bars whose middle is the box's edge; what lies beside the picture is moved onto it."""
     height, length = picture.shape[:2]

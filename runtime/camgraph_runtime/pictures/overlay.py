@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.names import unknown_name
+from camgraph_core.style import OPACITIES
 from camgraph_core.tiles import TiledMap, tiles
 from camgraph_core.types import ByteArray
-from camgraph_runtime.pictures.blend import blend, paint
+from camgraph_runtime.pictures.blend import blend, paint, veil
 from camgraph_runtime.pictures.colormaps import colours_of
 
 _NOT_TO_DRAW = "A heatmap to draw is an array [H, W] of values in 0..1; raw maps have to be scaled first."
@@ -30,10 +32,17 @@ def colorize(heatmap: TiledMap, colormap: str = "jet") -> ByteArray:
     return picture
 
 
-def overlay(photo: ByteArray, heatmap: TiledMap, *, colormap: str = "jet", image_weight: float = 0.5) -> ByteArray:
+def overlay(
+    photo: ByteArray,
+    heatmap: TiledMap,
+    *,
+    colormap: str = "jet",
+    image_weight: float = 0.5,
+    opacity: str = "even",
+) -> ByteArray:
     """The heatmap's colours mixed into the photo.
 
-    The result is that of ``show_cam_on_image`` of grad-cam 1.5.7, bit for bit. The mix is
+    With the opacity "even" the result is that of ``show_cam_on_image`` of grad-cam 1.5.7, bit for bit. The mix is
     divided by its largest value, so that brightness is rescaled per image. Besides photo, heatmap and
     result it takes one byte per pixel.
 
@@ -42,12 +51,13 @@ def overlay(photo: ByteArray, heatmap: TiledMap, *, colormap: str = "jet", image
         heatmap: float32 [H, W] in 0..1; an array, or a `LaidMap`, which is laid a tile at a time.
         colormap: One of `camgraph_runtime.pictures.colormaps.COLORMAPS`.
         image_weight: Weight of the photo against the colours, 0..1.
+        opacity: "even", or "heat", which leaves the photo as it is where the map is cold; see `blend.veil`.
 
     Returns:
         uint8 [H, W, 3], RGB.
 
     Raises:
-        UsageError: There is no such colour map, or the weight is out of range.
+        UsageError: There is no such colour map or opacity, or the weight is out of range.
         InvalidInputError: Photo and heatmap do not fit each other, or the heatmap has values outside 0..1.
 
     """
@@ -58,8 +68,10 @@ def overlay(photo: ByteArray, heatmap: TiledMap, *, colormap: str = "jet", image
             f"The photo is {photo.dtype} {list(photo.shape)}, "
             f"but the heatmap {list(heatmap.shape)} wants uint8 {[*heatmap.shape, 3]}."
         )
-    colours = colours_of(colormap)
-    return blend(photo, _levels(heatmap), colours, image_weight)
+    if opacity not in OPACITIES:
+        raise unknown_name("opacity", opacity, OPACITIES)
+    draw = veil if opacity == "heat" else blend
+    return draw(photo, _levels(heatmap), colours_of(colormap), image_weight)
 
 
 def _levels(heatmap: TiledMap) -> ByteArray:

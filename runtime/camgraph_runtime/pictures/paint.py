@@ -6,13 +6,24 @@ from camgraph_core.request import Window
 from camgraph_core.types import ByteArray
 from camgraph_runtime.limits import Limits
 from camgraph_runtime.pictures.jpeg import encode_jpeg
-from camgraph_runtime.pictures.outline import outlined
+from camgraph_runtime.pictures.outline import framed, outlined
 from camgraph_runtime.pictures.overlay import heatmap_to_gray, overlay
 from camgraph_runtime.pictures.panel import result_panel
 from camgraph_runtime.pictures.shrink import shrunk
+from camgraph_runtime.pictures.unseen import with_unseen
 from camgraph_runtime.preprocess import decode
 
-__all__ = ["encode_jpeg", "heatmap_to_gray", "outlined", "overlay", "read_photo", "result_panel", "shrunk"]
+__all__ = [
+    "encode_jpeg",
+    "framed",
+    "heatmap_to_gray",
+    "outlined",
+    "overlay",
+    "read_photo",
+    "result_panel",
+    "shrunk",
+    "with_unseen",
+]
 
 
 def read_photo(source: bytes, window: Window | None = None) -> ByteArray:

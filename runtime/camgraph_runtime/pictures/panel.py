@@ -11,10 +11,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from camgraph_core.errors import AbsentOutputError
+from camgraph_core.explanation import Explanation
 from camgraph_core.rectangle import Rectangle
 from camgraph_core.result import Result
 from camgraph_core.types import ByteArray
-from camgraph_runtime.pictures.outline import outlined
+from camgraph_runtime.pictures.outline import framed, outlined
 from camgraph_runtime.pictures.overlay import colorize
 from camgraph_runtime.pictures.shrink import shrunk_mask
 
@@ -50,6 +51,7 @@ class Tile:
         note: The line below.
         mask: A region to outline, [H, W], non-zero is inside; one of another size is left out.
         boxes: Boxes to outline, in pixels of the picture.
+        view: What the network sees of it, framed thinly; None where it sees all.
 
     """
 
@@ -58,9 +60,10 @@ class Tile:
     note: str = ""
     mask: ByteArray | None = None
     boxes: Sequence[Rectangle] = ()
+    view: Rectangle | None = None
 
 
-def result_panel(result: Result, *, name: str = "photo") -> ByteArray:
+def result_panel(result: Result, *, name: str = "photo", opacity: str = "heat", shared_scale: bool = True) -> ByteArray:
     """Panel of a result: the photo with its size, then an overlay for each explanation with class and score.
 
     Colours and the weight of the photo are those of the request.
@@ -68,6 +71,8 @@ def result_panel(result: Result, *, name: str = "photo") -> ByteArray:
     Args:
         result: A result with a photo and heatmaps.
         name: Title of the photo's tile, for example its file name.
+        opacity: Where the colours cover the photo.
+        shared_scale: Paint a place as hot in all overlays where its map has the same value.
 
     Returns:
         uint8 [H, W, 3], RGB.
@@ -84,16 +89,33 @@ def result_panel(result: Result, *, name: str = "photo") -> ByteArray:
     size = canvas.size(_LARGEST)
     found = [score.box.scaled(size[1] / width, size[0] / height) for score in result.predictions if score.box]
     tiles = [Tile(canvas.photo_of(size), name, f"{width} x {height} px", boxes=found)]
-    for explanation in result.explanations:
-        picture = explanation.overlay(max_side=_LARGEST, outline=False)
+    view, peaks = canvas.view_within(size), shared_peaks(result.explanations) if shared_scale else None
+    for number, explanation in enumerate(result.explanations):
+        peak = 1.0 if peaks is None else peaks[number]
+        picture = explanation.overlay(max_side=_LARGEST, outline=False, opacity=opacity, peak=peak)
         box = explanation.box_within(picture.shape[:2])
         mask = None if explanation.mask is None else shrunk_mask(explanation.mask, picture.shape[:2])
         boxes = [] if box is None else [box]
-        tiles.append(Tile(picture, explanation.title, explanation.note, mask, boxes))
+        largest = f"largest {explanation.statistics.maximum:.3g}"
+        note = f"{explanation.note}  ·  {largest}" if explanation.note else largest
+        tiles.append(Tile(picture, explanation.title, note, mask, boxes, view))
         if hasattr(explanation, "guided"):
             drawn = explanation.guided_picture(max_side=_LARGEST)
             tiles.append(Tile(drawn, explanation.title, GUIDED_TITLE, mask, boxes))
     return panel(tiles, colormap=canvas.style.colormap)
+
+
+def shared_peaks(explanations: Sequence[Explanation]) -> list[float] | None:
+    """How hot each map's hottest place is beside that of all maps, 0..1; None where they cannot be compared.
+
+    A heatmap is ReLU(map) less its smallest value, divided by its largest. Maps that are fused of several layers have
+    no values of their own.
+    """
+    if any(len(explanation.layers) > 1 or explanation.statistics.nonfinite for explanation in explanations):
+        return None
+    ranges = [max(item.statistics.maximum, 0.0) - max(item.statistics.minimum, 0.0) for item in explanations]
+    largest = max(ranges, default=0.0)
+    return [extent / largest for extent in ranges] if largest > 0 else None
 
 
 def panel(tiles: Sequence[Tile], *, colormap: str = "jet") -> ByteArray:
@@ -142,6 +164,8 @@ def _draw_tile(canvas: Image.Image, tile: Tile, left: int, top: int, width: int)
     if tile.mask is not None and tile.mask.shape == tile.picture.shape[:2]:
         picture = _outlined(picture, tile.mask)
     across, down = picture.width / tile.picture.shape[1], picture.height / tile.picture.shape[0]
+    if tile.view is not None:
+        picture = Image.fromarray(framed(np.array(picture), tile.view.scaled(across, down)))
     for box in tile.boxes:
         picture = Image.fromarray(outlined(np.array(picture), box.scaled(across, down)))
     canvas.paste(
