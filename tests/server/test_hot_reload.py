@@ -111,3 +111,22 @@ async def test_sighup_reloads_and_does_not_end_the_server(connect, repository):
         code, log = await asyncio.to_thread(process.wait)
     assert code == 0, log
     assert log.count("reloading") == 3
+
+
+async def test_sighup_to_several_processes_reaches_each(repository):
+    options = ("--reload-interval", "0", "--processes", "2")
+    own_connection = [("grpc.use_local_subchannel_pool", 1)]
+    with server_process(repository, *options) as process:
+        channels = [grpc.aio.insecure_channel(process.address, own_connection) for _ in range(20)]  # to both, surely
+        write_model(repository, graph=NEW)
+        process.signal(signal.SIGHUP)
+
+        async def is_loaded() -> bool:
+            return all([await classes(ExplanationServiceStub(channel)) == [3] for channel in channels])
+
+        await until(is_loaded)
+        await asyncio.gather(*(channel.close() for channel in channels))
+        process.signal(signal.SIGTERM)
+        code, log = await asyncio.to_thread(process.wait)
+    assert code == 0, log
+    assert log.count("model ready") == 4

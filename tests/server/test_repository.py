@@ -92,6 +92,9 @@ def test_all_problems_are_reported_and_the_rest_is_ready(tmp_path, caplog):
     assert all(model.reason for model in repository.models if model.name in failed)
     reported = [record for record in caplog.records if record.getMessage() == "model failed"]
     assert {record.camgraph_facts["model"] for record in reported} == set(failed)
+    [together] = [record for record in caplog.records if record.getMessage() == "models that are not served"]
+    assert together.camgraph_facts["count"] == "5 of 6"
+    assert together.camgraph_facts["models"] == "empty/1, garbage/1, noversion/x, plain/1, torn/1"
     with pytest.raises(NotReadyError, match="camgraph export"):
         repository.find("plain").check_ready()
     repository.close()

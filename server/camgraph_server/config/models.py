@@ -92,7 +92,10 @@ class ModelSettings:
     ] = None
     model_control: Annotated[
         bool,
-        Setting("Offer calls that load and unload models (camgraph.v1.ModelControlService) to every caller."),
+        Setting(
+            "Offer calls that load and unload models (camgraph.v1.ModelControlService): to every caller, or with "
+            "--clients to those who may."
+        ),
     ] = False
     reload_interval: Annotated[
         float,
