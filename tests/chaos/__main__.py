@@ -1,4 +1,4 @@
-"""The command line of the programs: `make chaos CHAOS="sigterm --rounds 100"`."""
+"""The command line of the programs: `make chaos`, `make chaos CHAOS="sigterm --rounds 100"`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,27 @@ from pathlib import Path
 import click
 
 from chaos.sigterm import series
+from chaos.suite import attack_all
 from support.serving import write_model
 
 
-@click.group()
-def main() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def main(context: click.Context) -> None:
     """Programs that try to knock a server down. Each prints what it saw, and exits with 1 if something fell."""
+    if context.invoked_subcommand is None:
+        context.invoke(attacks)
+
+
+@main.command()
+@click.option("--size", default=1.0, show_default=True, help="Size of each attack.")
+def attacks(size: float) -> None:
+    """Attacks a server in every way: it lives, answers health checks within 0.5 s, and stays below 1.5 GiB."""
+    with tempfile.TemporaryDirectory() as folder:
+        reports = asyncio.run(attack_all(Path(folder), size, print))
+    problems = [f"{report.attack}: {problem}" for report in reports for problem in report.problems(slowest=0.5)]
+    print(*problems or ["All is well."], sep="\n")
+    _end(not problems)
 
 
 @main.command()

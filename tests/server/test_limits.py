@@ -15,19 +15,11 @@ from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_core.errors import InvalidInputError
 from camgraph_server.transport.screening import MalformedError, Screen
-from support.http2 import CALL, Http2
+from support.http2 import CALL, Http2, field
 from support.serving import PATIENCE, blank_png, png, running_server, server_process
 
 MIB = 1024 * 1024
 SCREEN = Screen(pb.ExplainRequest.DESCRIPTOR, {"targets": 3})
-
-
-def field(number: int, data: bytes) -> bytes:
-    """A field of bytes on the wire."""
-    size, length = len(data), b""
-    while size > 127:
-        length, size = length + bytes([size & 127 | 128]), size >> 7
-    return bytes([number << 3 | 2]) + length + bytes([size]) + data
 
 
 def nested(depth: int) -> bytes:

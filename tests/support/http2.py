@@ -1,10 +1,11 @@
-"""A client that speaks HTTP/2 by hand: it stops where no library would."""
+"""HTTP/2 and messages by hand, as no library writes them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import struct
+from typing import ClassVar
 
 CALL = "/camgraph.v1.ExplanationService/Explain"
 
@@ -13,30 +14,34 @@ class Http2:
     """A client that sends and reads what no library would."""
 
     PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    _NAMES: ClassVar = {
+        b":method": b"POST",
+        b":scheme": b"http",
+        b":path": CALL.encode(),
+        b":authority": b"x",
+        b"te": b"trailers",
+        b"content-type": b"application/grpc",
+    }
+    _LARGEST_FRAME = 16384
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
+        self._windows = {0: 65535, 1: 65535}  # bytes that may be sent, altogether and for the call
 
     @classmethod
     async def call(cls, address: str, message: bytes, sent: int) -> Http2:
-        """Begins a call, and sends so many bytes of its message."""
+        """Begins a call, and sends so many bytes of its message, 5 of them before it."""
         host, _, port = address.rpartition(":")
         client = cls(*await asyncio.open_connection(host, int(port), limit=1024))
-        names = {
-            b":method": b"POST",
-            b":scheme": b"http",
-            b":path": CALL.encode(),
-            b":authority": b"x",
-            b"te": b"trailers",
-            b"content-type": b"application/grpc",
-        }
-        headers = b"".join(b"\0" + bytes([len(k)]) + k + bytes([len(v)]) + v for k, v in names.items())
-        body = (b"\0" + struct.pack(">I", len(message)) + message)[:sent]
-        frames = cls.frame(4, 0, 0) + cls.frame(1, 4, 1, headers)
-        done = sent >= len(message) + 5
-        client.writer.write(cls.PREFACE + frames + cls.frame(0, int(done), 1, body))
-        await client.writer.drain()
+        client.writer.write(cls.PREFACE + cls.frame(4, 0, 0) + cls.headers(1))
+        await client._send((b"\0" + struct.pack(">I", len(message)) + message)[:sent], ends=sent >= len(message) + 5)
         return client
+
+    @classmethod
+    def headers(cls, stream: int) -> bytes:
+        """The frame that begins a call."""
+        block = b"".join(b"\0" + bytes([len(k)]) + k + bytes([len(v)]) + v for k, v in cls._NAMES.items())
+        return cls.frame(1, 4, stream, block)
 
     @staticmethod
     def frame(kind: int, flags: int, stream: int, data: bytes = b"") -> bytes:
@@ -46,3 +51,37 @@ class Http2:
         self.writer.close()
         with contextlib.suppress(OSError):
             await self.writer.wait_closed()
+
+    async def _send(self, data: bytes, *, ends: bool) -> None:
+        while data:
+            room = min(*self._windows.values(), self._LARGEST_FRAME)
+            if room <= 0:
+                await self._hear()
+                continue
+            part, data = data[:room], data[room:]
+            self._windows = {key: window - len(part) for key, window in self._windows.items()}
+            self.writer.write(self.frame(0, int(ends and not data), 1, part))
+            await self.writer.drain()
+
+    async def _hear(self) -> None:
+        """Reads a frame, and notes how much more may be sent."""
+        head = await self.reader.readexactly(9)
+        body = await self.reader.readexactly(int.from_bytes(head[:3], "big"))
+        stream = int.from_bytes(head[5:], "big")
+        if head[3] == 4 and not head[4] & 1:
+            for at in range(0, len(body), 6):
+                if body[at : at + 2] == b"\0\4":
+                    self._windows[1] += int.from_bytes(body[at + 2 : at + 6], "big") - 65535
+            self.writer.write(self.frame(4, 1, 0))
+        elif head[3] == 6 and not head[4] & 1:
+            self.writer.write(self.frame(6, 1, 0, body))
+        elif head[3] == 8:
+            self._windows[stream] += int.from_bytes(body, "big")
+
+
+def field(number: int, data: bytes) -> bytes:
+    """A field of bytes on the wire."""
+    size, length = len(data), b""
+    while size > 127:
+        length, size = length + bytes([size & 127 | 128]), size >> 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + data
