@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import math
+import os
 import resource
-import time
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-
-from camgraph.v1 import explanation_pb2 as pb
-from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
-from camgraph_client.channel import Connection
-from chaos.herd import OWN_CONNECTION
-from support.serving import PATIENCE, png, server_process, write_model
+from support.serving import server_process, write_model
 
 MIB = 1024 * 1024
 LIMIT_MIB = 2048
 """Memory that the server may take, as in its container."""
 
 _OPTIONS = ("--max-memory-mib", str(LIMIT_MIB // 2), "--reload-interval", "0.2", "--workers", "2")
-_BETWEEN_CHECKS = 0.05  # seconds
-_BETWEEN_CALLS = 0.1
+_AFTER = 0.3  # seconds that are watched when an attack is over
 
 
 @dataclass
@@ -121,15 +116,9 @@ async def watched(name: str, attack: Attack, server: Target, size: float) -> Rep
     """Attacks a server, and watches it meanwhile."""
     report = Report(name)
     server.forget_peak()
-    is_over = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_check_health(server.address, report, is_over))
-        group.create_task(_call(server.address, report, is_over))
-        try:
-            await attack(server, size)
-        finally:
-            await asyncio.sleep(0.3)
-            is_over.set()
+    async with _bystander(server.address, report):
+        await attack(server, size)
+        await asyncio.sleep(_AFTER)
     try:
         report.peak_mib = server.peak_mib()
     except OSError:
@@ -137,30 +126,20 @@ async def watched(name: str, attack: Attack, server: Target, size: float) -> Rep
     return report
 
 
-async def _check_health(address: str, report: Report, is_over: asyncio.Event) -> None:
-    async with grpc.aio.insecure_channel(address, OWN_CONNECTION) as channel:
-        health = health_pb2_grpc.HealthStub(channel)
-        while not is_over.is_set():
-            began = time.monotonic()
-            try:
-                await health.Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
-                report.checks += 1
-            except grpc.RpcError as error:
-                report.failures.append(f"health: {error.code().name}")
-            report.slowest = max(report.slowest, time.monotonic() - began)
-            await asyncio.sleep(_BETWEEN_CHECKS)
-
-
-async def _call(address: str, report: Report, is_over: asyncio.Event) -> None:
-    """Somebody honest, with the retry policy of camgraph's client."""
-    small = pb.ExplainRequest(model_name="tiny", image=pb.EncodedImage(data=png()), outputs=[pb.OUTPUT_KIND_RAW_MAP])
-    options = [*Connection(address).options(), ("grpc.use_local_subchannel_pool", 1)]
-    async with grpc.aio.insecure_channel(address, options) as channel:
-        stub = ExplanationServiceStub(channel)
-        while not is_over.is_set():
-            try:
-                await stub.Explain(small, timeout=PATIENCE)
-                report.calls += 1
-            except grpc.RpcError as error:
-                report.failures.append(f"{error.code().name}: {error.details()}"[:80])
-            await asyncio.sleep(_BETWEEN_CALLS)
+@contextlib.asynccontextmanager
+async def _bystander(address: str, report: Report) -> AsyncIterator[None]:
+    """A process that checks health and makes calls while this is entered."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "chaos.bystander", address),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert process.stdout is not None
+    await process.stdout.readline()  # it has been answered once
+    try:
+        yield
+    finally:
+        output, _ = await process.communicate(b"")
+        for name, value in json.loads(output).items():
+            setattr(report, name, value)
