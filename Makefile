@@ -19,7 +19,7 @@ UNTYPED := architectures.py operator_forms.py peers.py
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "make lint, make proto, make pages, make bench, make clean: see CONTRIBUTING.md"
+	@echo "make lint, make proto, make pages, make bench, make chaos, make clean: see CONTRIBUTING.md"
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/python examples/demo.py
