@@ -91,6 +91,8 @@ def _add(digest: hashlib._Hash, file: BinaryIO, start: int, end: int) -> None:
 
 
 def _opened(path: Path) -> io.BufferedReader:
+    if path.exists() and not path.is_file():  # to open a pipe would wait for its other end
+        raise InvalidGraphError(f"{path} is not a file.")
     try:
         return path.open("rb")
     except OSError as error:

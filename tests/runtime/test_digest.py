@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 from pathlib import Path
 
@@ -105,6 +106,13 @@ def test_weights_outside_the_folder_are_not_read(tmp_path, location):
     (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(InvalidGraphError, match="not in its folder"):
         digest_of_file(tmp_path / "model.onnx")
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "model.onnx")
+    for read in (digest_of_file, file_sha256):
+        with pytest.raises(InvalidGraphError, match=r"model\.onnx is not a file"):
+            read(tmp_path / "model.onnx")
 
 
 def test_every_changed_byte_is_seen(tmp_path):

@@ -179,6 +179,28 @@ def test_a_repository_that_vanishes_leaves_what_is_loaded_and_is_reported_once(t
     repository.close()
 
 
+@pytest.mark.parametrize("shut", ["tiny", "tiny/2"])
+def test_a_folder_that_cannot_be_read_for_a_while_unloads_nothing(tmp_path, monkeypatch, shut):
+    write_model(tmp_path, "tiny", 1, OLD)
+    write_model(tmp_path, "tiny", 2, NEW)
+    repository = loaded(tmp_path)
+    real = Path.iterdir
+
+    def iterdir(path):  # root may read everything, so the refusal is played
+        if path == tmp_path / shut:
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "iterdir", iterdir)
+        look_twice(repository)
+    assert states(repository) == {("tiny", "1"): ("ready", 2), ("tiny", "2"): ("ready", 3)}
+    assert any("Permission denied" in model.reason for model in repository.models)
+    look_twice(repository)
+    assert [model.reason for model in repository.models] == ["", ""]
+    repository.close()
+
+
 def test_loading_and_unloading_by_name(tmp_path):
     write_model(tmp_path, "tiny", 1, OLD)
     write_model(tmp_path, "tiny", 2, NEW)

@@ -84,10 +84,12 @@ class Listing:
     Attributes:
         entries: The models, sorted by name, then version.
         ignored: Paths whose names are not UTF-8.
+        unreadable: Names of models whose folders cannot be read, so that nobody knows which versions there are.
     """
 
     entries: tuple[Entry, ...]
     ignored: frozenset[str]
+    unreadable: frozenset[str]
 
 
 def discover(directory: Path) -> Listing:
@@ -110,7 +112,9 @@ def discover(directory: Path) -> Listing:
                 problem = f"It is there twice, as {first.path} and as {entry.path}: keep one."
                 found[entry.key] = replace(first, problem=problem)
     ignored = frozenset(ascii(str(path)) for path in inside if not _is_utf8(path.name))
-    return Listing(tuple(sorted(found.values(), key=lambda entry: entry.order)), ignored)
+    # The path of an entry is a graph's file, except where its folder could not be looked into.
+    unreadable = frozenset(entry.name for entry in found.values() if entry.problem and entry.path.suffix != ".onnx")
+    return Listing(tuple(sorted(found.values(), key=lambda entry: entry.order)), ignored, unreadable)
 
 
 def _is_considered(path: Path) -> bool:
@@ -126,19 +130,31 @@ def _entries_of(path: Path) -> Iterator[Entry]:
         elif is_file:
             yield Entry(path.stem, "1", path, files=_files_of(path))
     except OSError as error:
-        problem = f"{path} cannot be read: {error.strerror}. Let the server's user read it."
-        yield Entry(path.stem if is_file else path.name, "1", path, problem)
+        yield Entry(path.stem if is_file else path.name, "1", path, _unreadable(path, error))
 
 
 def _versions_of(folder: Path) -> Iterator[Entry]:
-    paths = [path for path in _candidates(folder) if path.is_file()]
-    for path in paths:
-        version = "1" if path.parent == folder else path.parent.name
-        problem = f"{path.parent} is not a version: name it by a decimal number such as 1."
-        yield Entry(folder.name, version, path, "" if _is_version(version) else problem, _files_of(path))
-    if not paths:
+    entries = [entry for path in _candidates(folder) if (entry := _version_of(folder, path)) is not None]
+    yield from entries
+    if not entries:
         problem = f"{folder} holds no {MODEL_FILE}, neither itself nor in a folder named by a version."
         yield Entry(folder.name, "1", folder / MODEL_FILE, problem)
+
+
+def _version_of(folder: Path, path: Path) -> Entry | None:
+    """The version of a folder that a path stands for; None if there is nothing."""
+    version = "1" if path.parent == folder else path.parent.name
+    try:
+        if not path.is_file():
+            return None
+        problem = f"{path.parent} is not a version: name it by a decimal number such as 1."
+        return Entry(folder.name, version, path, "" if _is_version(version) else problem, _files_of(path))
+    except OSError as error:
+        return Entry(folder.name, version, path, _unreadable(path, error))
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return f"{path} cannot be read: {error.strerror}. Let the server's user read it."
 
 
 def _candidates(folder: Path) -> Iterator[Path]:

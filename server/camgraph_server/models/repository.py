@@ -203,7 +203,8 @@ class ModelRepository:
             if self._is_stopping or not is_quiet:
                 continue
             if entry is None:
-                self._remove(key)
+                if key[0] not in listing.unreadable:
+                    self._remove(key)
             elif current is None or current.entry != entry or (in_haste and current.reason):
                 self._follow_entry(entry, current)
 
