@@ -30,6 +30,14 @@ class NetworkSettings:
             at_most=_MOST_SECONDS,
         ),
     ] = 60.0
+    max_connections: Annotated[
+        int,
+        Setting(
+            "Connections that a process keeps at once. Further ones are closed at once. Each takes a file descriptor.",
+            at_least=1,
+            at_most=1_000_000,
+        ),
+    ] = 1000
     max_connection_age: Annotated[
         float,
         Setting(

@@ -14,6 +14,7 @@ from camgraph_server.followed import Followed
 from camgraph_server.transport.tls import Certificate, credentials
 
 _MOST_STREAMS = 1000  # calls at once on one connection; further ones wait in the client
+_METADATA_BYTES = 8192  # of the headers of a call; a few more are let through by chance, and twice as many never
 
 
 def channel_options(config: ServerConfig) -> list[tuple[str, Any]]:
@@ -22,6 +23,10 @@ def channel_options(config: ServerConfig) -> list[tuple[str, Any]]:
         ("grpc.max_receive_message_length", config.max_request_mib * MIB),
         ("grpc.max_send_message_length", config.max_response_mib * MIB),
         ("grpc.max_concurrent_streams", _MOST_STREAMS),
+        ("grpc.max_allowed_incoming_connections", config.max_connections),
+        ("grpc.max_metadata_size", _METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", 2 * _METADATA_BYTES),
+        ("grpc.server_handshake_timeout_ms", 20_000),  # for who connects and says nothing
         # Two servers on one port by mistake would share its calls silently; the supervisor of several looks first.
         ("grpc.so_reuseport", int(config.processes > 1)),
         # Tolerates clients that ping every 10 s to keep idle connections through load balancers.
