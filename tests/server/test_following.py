@@ -142,6 +142,7 @@ def test_the_reason_of_a_failed_reload_is_told_until_it_is_mended(tmp_path, capl
     assert "serves as it was before" in model.info.reason
     assert "model.onnx cannot be loaded" in model.info.reason
     assert caplog.records[-1].levelname == "ERROR"
+    assert caplog.records[-1].getMessage() == "model not replaced"
     overwrite(tmp_path)
     look_twice(repository)
     assert repository.models[0].info.reason == ""

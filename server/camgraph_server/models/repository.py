@@ -311,10 +311,11 @@ def _first_state(entry: Entry) -> Model:
 
 def _log_state(model: Model) -> None:
     level = logging.ERROR if model.reason and model.state is not ModelState.UNLOADED else logging.INFO
+    is_as_before = model.state is ModelState.READY and model.reason
     log_event(
         _log,
         level,
-        f"model {model.state.value}",
+        "model not replaced" if is_as_before else f"model {model.state.value}",
         model=model.name,
         version=model.version,
         reason=model.reason or None,
