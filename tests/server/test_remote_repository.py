@@ -233,7 +233,7 @@ def test_on_the_command_line(tmp_path):
     assert "an existing folder, or a URL" in missing.stderr
     unknown = run_camgraph("serve", "--model-repository", "nothing://models")
     assert unknown.returncode == 2
-    assert unknown.stderr.startswith("Error: The repository nothing://models cannot be used")
+    assert "\nError: The repository nothing://models cannot be used" in f"\n{unknown.stderr}"
     shutil.rmtree(tmp_path, ignore_errors=True)
 
 
