@@ -15,6 +15,7 @@ from __future__ import annotations
 import collections
 import json
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,23 +56,39 @@ def main(models: tuple[str, ...], pairs: int, threads: int, cache: Path | None) 
                 click.echo(_line(source, layer, pairs, threads))
 
 
-def save_network(name: str, path: Path) -> torch.nn.Module:
-    """Export a torchvision classifier with random weights, and return it."""
-    # Its compiled operators are not needed, but must be declared.
-    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]  # untyped in torch
-    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]  # as above
-    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]  # as above
+def random_network(name: str) -> torch.nn.Module:
+    """A classifier of torchvision, or of timm where torchvision has none of the name, with random weights."""
+    declare_operators()
     import torchvision  # type: ignore[import-untyped]  # noqa: PLC0415  after the declarations
 
     torch.manual_seed(0)
-    module: torch.nn.Module = getattr(torchvision.models, name)(weights=None).eval()
+    if hasattr(torchvision.models, name):
+        module: torch.nn.Module = getattr(torchvision.models, name)(weights=None)
+    else:
+        import timm  # noqa: PLC0415 - where it is needed
+
+        module = timm.create_model(name, pretrained=False)
     for parameter in module.parameters():
         if parameter.ndim > 1 and not parameter.any():
             torch.nn.init.normal_(parameter, std=0.02)  # some heads start at zero, and so would every gradient
+    return module.eval()
+
+
+@cache
+def declare_operators() -> torch.library.Library:
+    """Declares torchvision's compiled operators, which it wants when it is imported, and nobody needs here."""
+    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]  # untyped in torch
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]  # as above
+    return library
+
+
+def save_network(name: str, path: Path) -> None:
+    """Exports a classifier of `random_network`."""
+    module = random_network(name)
     axes = {"input": {0: "N"}, "logits": {0: "N"}}
     names: dict[str, Any] = {"input_names": ["input"], "output_names": ["logits"], "dynamic_axes": axes}
     torch.onnx.export(module, (torch.randn(1, 3, 224, 224),), str(path), opset_version=17, dynamo=False, **names)
-    return module
 
 
 def _stage_ends(source: Path) -> list[dict[str, object]]:

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution, distributions
 from pathlib import Path
@@ -97,7 +97,7 @@ def main(runs: int, photos: int, peers: Path | None) -> None:
     click.echo("|---|---:|---:|---:|---:|")
     for subject in subjects:
         cold, peak, each = (statistics.median(values) for values in zip(*figures[subject.name], strict=True))
-        size = _installed(subject.needs, peers) / _MB
+        size = installed_bytes(subject.needs, [peers] if peers else []) / _MB
         click.echo(f"| {subject.name} | {size:.0f} | {peak / _MB:.0f} | {cold:.2f} | {1e3 * each:.1f} |")
     bare, ours = figures["onnxruntime alone"], figures["camgraph"]
     ratios = [statistics.median(b[i] / a[i] for a, b in zip(bare, ours, strict=True)) for i in range(3)]
@@ -139,10 +139,16 @@ def _measured(subject: Subject, photos: int, variables: dict[str, str]) -> list[
     return values
 
 
-def _installed(names: Iterable[str], peers: Path | None) -> int:
-    """Bytes of the files of distributions and of all that they require, without compiled modules."""
+def installed_bytes(names: Iterable[str], folders: Sequence[Path]) -> int:
+    """Bytes of the files of distributions and of all that they require, without compiled modules.
+
+    Args:
+        names: The distributions.
+        folders: Where to look before the environment.
+
+    """
     waiting, found = list(names), dict[str, int]()
-    others = {item.name.lower(): item for item in distributions(path=[str(peers)])} if peers else {}
+    others = {item.name.lower(): item for item in distributions(path=[str(folder) for folder in folders])}
     while waiting:
         name = waiting.pop().lower()
         if name in found:
