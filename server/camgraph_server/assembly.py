@@ -23,7 +23,7 @@ from camgraph_server.models.batching import worker_count
 from camgraph_server.models.explaining import COPIES, Room
 from camgraph_server.models.file_loader import FileLoader
 from camgraph_server.models.keeper import Keeper
-from camgraph_server.models.loading import memory_limit, model_memory
+from camgraph_server.models.loading import memory_limit, memory_parts, model_memory
 from camgraph_server.models.memory import ModelMemory
 from camgraph_server.models.model import Model, ModelState
 from camgraph_server.models.repository import ModelRepository
@@ -87,10 +87,11 @@ class Assembly:
         )
         self.gate = Gate()
         self.health = HealthServicer([explanation.NAME])
+        memory = memory_parts(config)
         self.budgets = {
-            "requests": Budget(self._memory // 4, config.max_client_share),
-            "images": Budget(self._memory // 2),
-            "answers": Budget(self._memory // 4),
+            "requests": Budget(memory["requests"], config.max_client_share),
+            "images": Budget(memory["images"]),
+            "answers": Budget(memory["answers"]),
         }
         self.security = Security(config)
         self._audit = None if config.audit_log is None else AuditLog(config.audit_log)

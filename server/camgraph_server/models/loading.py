@@ -24,6 +24,12 @@ def memory_limit(config: ServerConfig) -> int:
     return (config.max_memory_mib * MIB or available_memory() // 2) // config.processes
 
 
+def memory_parts(config: ServerConfig) -> dict[str, int]:
+    """How `memory_limit` is divided, in bytes."""
+    memory = memory_limit(config)
+    return {"requests": memory // 4, "images": memory // 2, "answers": memory // 4}
+
+
 def model_memory(config: ServerConfig) -> int:
     """Bytes for all loaded models, in this process."""
     return (config.max_model_memory_mib * MIB or available_memory() * 2 // 5) // config.processes

@@ -32,5 +32,5 @@ async def answer_in_chunks(messages: Messages, rpc: Rpc, context: Context, call:
     del value, request
     call.sent = 0
     while (piece := await messages.next_encoded(pieces)) is not None:
-        await context.write(piece)
+        await messages.sending.write(context, call, piece)
         call.sent += len(piece)
