@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
+from camgraph_core.errors import UsageError
 from camgraph_core.settings import Setting
 
 _MOST_SECONDS = 1_000_000.0
@@ -106,3 +108,11 @@ class ModelSettings:
             at_most=_MOST_SECONDS,
         ),
     ] = 5.0
+
+    def check_models(self) -> None:
+        """Raises `UsageError` if the repository's URL has a password, which the log would show."""
+        if "://" in str(self.model_repository) and "@" in urlsplit(str(self.model_repository)).netloc:
+            raise UsageError(
+                "The URL of the model-repository names a user or a password, and settings are logged; leave them out, "
+                "and give them to fsspec by its environment."
+            )
