@@ -70,6 +70,9 @@ def _option(item: Declared) -> Callable[[Command], Command]:
         "metavar": setting.metavar,
     }
     if item.kind is bool:
+        if item.default is None:  # neither way is the default
+            flags = [f"{flag}/--no-{flag.removeprefix('--')}" for flag in item.flags]
+            return click.option(*flags, _variable(item), default=None, **extra)
         return click.option(*item.flags, _variable(item), is_flag=True, **extra)
     extra["type"] = _type(item)
     extra["multiple"] = setting.repeated

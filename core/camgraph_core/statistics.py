@@ -9,6 +9,11 @@ import numpy as np
 
 from camgraph_core.types import FloatArray
 
+_NOT_REACHED = (
+    "The score does not depend on the layer, so the heatmap is empty whatever the image shows. Take another layer; "
+    "`camgraph inspect` says how many boxes of a detector depend on each."
+)
+
 
 @dataclass(frozen=True)
 class MapStatistics:
@@ -26,6 +31,8 @@ class MapStatistics:
             zero.
         constant: Each layer's cells all have one value: the heatmap is all zero, whatever that value is.
         nonfinite: A cell is infinite or not a number: the heatmap must not be trusted.
+        no_gradient: The score has no gradient at any of the layers: it does not depend on them, so that the map is
+            empty whatever the image shows.
 
     """
 
@@ -36,15 +43,18 @@ class MapStatistics:
     all_nonpositive: bool
     constant: bool
     nonfinite: bool
+    no_gradient: bool = False
 
     @classmethod
-    def of(cls, *maps: FloatArray) -> Self:
+    def of(cls, *maps: FloatArray, no_gradient: bool = False) -> Self:
         """Statistics of the raw maps [h, w] of one explanation, one map per layer."""
         cells = np.concatenate([raw.ravel() for raw in maps])
         finite = cells[np.isfinite(cells)]
         nonfinite = finite.size < cells.size
         if finite.size == 0:
-            return cls(0.0, 0.0, 0.0, 0.0, all_nonpositive=False, constant=False, nonfinite=nonfinite)
+            return cls(
+                0.0, 0.0, 0.0, 0.0, all_nonpositive=False, constant=False, nonfinite=nonfinite, no_gradient=no_gradient
+            )
         return cls(
             minimum=float(finite.min()),
             maximum=float(finite.max()),
@@ -53,12 +63,15 @@ class MapStatistics:
             all_nonpositive=not nonfinite and bool(finite.max() <= 0),
             constant=not nonfinite and all(raw.min() == raw.max() for raw in maps),
             nonfinite=nonfinite,
+            no_gradient=no_gradient,
         )
 
     def warnings(self) -> list[str]:
         """One sentence for each flag that a user should know of."""
         if self.nonfinite:
             return ["The map has values that are not finite; do not trust this heatmap."]
+        if self.no_gradient:
+            return [_NOT_REACHED]
         if self.all_nonpositive:
             return ["No cell of the map is positive: nothing in the image speaks for it, the heatmap is empty."]
         if self.constant:

@@ -41,7 +41,8 @@ class Candidate:
     the layer and the score, which the layer's map does not show. `estimated_cost`: multiply-accumulates of the backward
     part over those of the forward pass. `measured_cost`: extra time of the explainable graph over the trained model,
     median of pairs; None where it was not measured. `branch`: the number of its parallel branch, from 1; 0 where the
-    model has no branches.
+    model has no branches. `boxes`: how many boxes of a detector depend on it, "32 of 672" or "all"; empty for other
+    models.
     """
 
     layer: TargetLayer
@@ -51,6 +52,7 @@ class Candidate:
     estimated_cost: float
     measured_cost: float | None = None
     branch: int = 0
+    boxes: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ def inspect_model(model: ReadModel) -> Inspection:
     branch_of = {layer.name: number for number, branch in enumerate(branches, start=1) for layer in branch}
     fields = receptive_fields(prepared, score.value)
     after = _weights_after(prepared, score.value)
+    listed = [*chosen, *others]
+    reached = score.task.reached(prepared, score, listed) or [""] * len(listed)
     candidates = [
         Candidate(
             layer=layer,
@@ -90,8 +94,9 @@ def inspect_model(model: ReadModel) -> Inspection:
             weights_after=after.get(layer.value, 0),
             estimated_cost=layer.extra_cost,
             branch=branch_of.get(layer.name, 0) if len(branches) > 1 else 0,
+            boxes=boxes,
         )
-        for layer in [*chosen, *others]
+        for layer, boxes in zip(listed, reached, strict=True)
     ]
     made = choose_input(model.loaded, prepared, Input())
     notes = (*model.loaded.notes, *prepared.notes, score.note, candidates[0].layer.note, *made.notes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -56,7 +56,7 @@ def explanations_of(
                 target=predictions.of_slot(slot),
                 contrast=None if against is None else predictions.of_slot(against),
                 negative=target.negative,
-                statistics=MapStatistics.of(*raw_maps),
+                statistics=MapStatistics.of(*raw_maps, no_gradient=_no_gradient(plan, weights, gradients)),
                 layers=tuple(layer.name for layer in plan.layers),
                 method=plan.method.name,
                 in_input_frame=plan.profile.in_input_frame,
@@ -87,6 +87,14 @@ class _Given(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._outputs)
+
+
+def _no_gradient(plan: Plan, weights: Sequence[FloatArray], gradients: Sequence[FloatArray | None]) -> bool:
+    """Whether nothing moves the score at any layer; a mean of zero says so, too, as cells do not cancel out exactly."""
+    if not plan.method.class_dependent:
+        return False
+    pairs = zip(weights, gradients, strict=True)
+    return not any((mean if full is None else full).any() for mean, full in pairs)
 
 
 def _derivative(of_slots: AnyArray, target: Target, pair: SlotPair) -> FloatArray:

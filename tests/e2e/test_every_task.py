@@ -149,7 +149,7 @@ def test_what_cannot_be_used_is_an_invalid_argument(address: str, model: str, ta
 
 
 def test_a_guided_output_needs_the_guided_method(client: Client) -> None:
-    with pytest.raises(InvalidInputError, match="The method grad-cam has no guided map"):
+    with pytest.raises(InvalidInputError, match="The method hires-cam has no guided map"):
         client.model("detection").explain(PHOTO, outputs=["guided"])
 
 

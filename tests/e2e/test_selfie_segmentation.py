@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 
 from camgraph_client import Client
 from camgraph_core.place import Mask
@@ -70,6 +71,17 @@ def test_the_person_is_found(explainer: Explainer, photo: Path) -> None:
     assert person.area is not None
     assert background.area == pytest.approx(1 - person.area)
     assert person.probability > 0.95
+
+
+def test_the_person_is_explained_where_nobody_says_what(explainer: Explainer, photo: Path) -> None:
+    """Of a photo of little more than background too, which has the larger area then."""
+    edge = np.pad(np.asarray(Image.open(photo)), ((0, 0), (512, 512), (0, 0)), mode="edge")
+    for image in (photo, edge):
+        [explanation] = explainer.explain(image).explanations
+        assert explanation.target.label == "person"
+    assert explainer.explain(edge).predictions[0].label == "background"
+    assert [item.target.label for item in explainer.explain(edge, top_k=2).explanations] == ["person", "background"]
+    assert explainer.explain(edge, targets=[Target.of_rank(1)]).explanations[0].target.label == "background"
 
 
 def test_a_mask_reaches_the_pixels_that_it_marks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.prepare.prepare import PreparedModel, prepare
 from camgraph_exporter.tasks import Score
+from camgraph_runtime import Box, Explainer, Target
 from support import detectors
 from support.exporting import camgraph, exported
 from support.nets import Net
@@ -117,6 +119,33 @@ def test_inspect_says_which_map_was_taken(tmp_path: Path) -> None:
     onnx.save(detectors.one_way(), tmp_path / "model.onnx")
     said = camgraph("inspect", tmp_path / "model.onnx").stderr
     assert "the target layer is 'C2', the deepest map that all boxes depend on" in said
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_inspect_says_how_many_boxes_a_layer_reaches(name: str, tmp_path: Path) -> None:
+    onnx.save(CASES[name][0](), tmp_path / "model.onnx")
+    prepared, score = read(CASES[name][0])
+    layers = json.loads(camgraph("inspect", tmp_path / "model.onnx", "--json").stdout)["layers"]
+    for layer in layers:
+        moved = _moved_boxes(CASES[name][0](), score, choose_layer(prepared, score, layer["name"]))
+        counted = f"{moved.sum()} of {moved.size}"
+        assert layer["boxes"] == ("all" if moved.all() else "not all" if name == "background" else counted)
+    assert any(layer["boxes"] != "all" for layer in layers) == (name != "one scale")
+    assert " boxes " in camgraph("inspect", tmp_path / "model.onnx").stdout
+
+
+def test_a_box_of_another_scale_is_told_apart_from_an_empty_map(tmp_path: Path) -> None:
+    """Of 672 boxes the last 32 are read from C4."""
+    exported(detectors.one_way(), tmp_path, layers=("C4",))
+    explainer = Explainer(tmp_path / "cam.onnx")
+    image = np.random.default_rng(3).standard_normal((1, 3, 64, 64)).astype(np.float32)
+    targets = [Target.index(1, place=Box(box)) for box in (0, 639, 640, 671)]
+    for method in ("grad-cam", "hires-cam", "layer-cam"):
+        result = explainer.explain(tensor=image, targets=targets, method=method)
+        assert [item.statistics.no_gradient for item in result.explanations] == [True, True, False, False]
+        assert sum("does not depend on the layer" in warning for warning in result.warnings) == 2
+    blind = explainer.explain(tensor=image, targets=targets, method="eigen-cam")
+    assert not any(item.statistics.no_gradient for item in blind.explanations)
 
 
 def test_without_a_common_map_the_note_says_how_many_boxes_have_one() -> None:

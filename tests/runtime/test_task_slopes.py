@@ -176,7 +176,9 @@ def test_a_batch_of_images_with_their_own_targets(task: str, explainer: Explaine
 
 
 def test_graphs_without_gradients_say_what_they_lack(task_folder: Path) -> None:
-    bare = load(export_task("segmentation", _made(task_folder / "bare"), "--preset", "zero-one"))
+    options = ("--preset", "zero-one", "--no-gradients")
+    bare = load(export_task("segmentation", _made(task_folder / "bare"), *options))
+    assert bare.manifest.default_method == "grad-cam"
     with pytest.raises(UnsupportedError, match=r"needs the full gradients of mid, .* --gradients"):
         bare.explain(tensor=IMAGE, method="layer-cam")
     with pytest.raises(UnsupportedError, match=r"needs the guided image gradient, .* --guided"):

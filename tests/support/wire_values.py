@@ -100,6 +100,7 @@ STATISTICS = st.builds(
     all_nonpositive=st.booleans(),
     constant=st.booleans(),
     nonfinite=st.booleans(),
+    no_gradient=st.booleans(),
 )
 TIMINGS = st.builds(Timings, *(NUMBER,) * 7)
 MODELS = st.builds(

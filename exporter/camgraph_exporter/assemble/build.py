@@ -36,7 +36,13 @@ class BuildOptions:
 
     """
 
-    gradients: Annotated[bool, Setting("Also output the full gradients, for the element-wise methods.")] = False
+    gradients: Annotated[
+        bool | None,
+        Setting(
+            "Also output the full gradients, for the element-wise methods. "
+            "Default: for scores of pixels and boxes, whose default method is hires-cam then."
+        ),
+    ] = None
     guided: Annotated[bool, Setting("Also output the guided image gradient, for Guided Grad-CAM.")] = False
     skippable: Annotated[bool, Setting("Add a boolean input that turns the gradients off.")] = False
     portable: Annotated[
@@ -115,9 +121,10 @@ def build(
     built = Built(prepared, score, list(layers), op, head.tensors, interface.source_outputs, trace=trace)
     built.boxes = head.boxes
     built.notes += [note] if note else []
+    gradients = score.task.is_dense if options.gradients is None else options.gradients
     for i, layer in enumerate(layers):
         g = cotangents[layer.value]
-        built.layer_tensors.append(add_layer_outputs(op, interface, layer, g, i, gradients=options.gradients))
+        built.layer_tensors.append(add_layer_outputs(op, interface, layer, g, i, gradients=gradients))
     if options.guided:
         with op.scope("guided"):
             g = differentiate(op, image_path, seeds, [prepared.image], rules=GUIDED_RULES)[prepared.image]

@@ -18,7 +18,8 @@ def candidate_table(title: str, inspection: Inspection) -> Table:
     """Return the candidate layers as a table, best first.
 
     "sees": receptive field of a cell, "all" where it is as large as the image; "weights after": weights between the
-    layer and the score; "cost": extra time of the explainable graph; "branch": in a model of parallel branches, which.
+    layer and the score; "cost": extra time of the explainable graph; "branch": in a model of parallel branches, which;
+    "boxes": of a detector, how many boxes depend on the layer.
     """
     image_side = _longer_side(inspection.input)
     measured = any(candidate.measured_cost is not None for candidate in inspection.candidates)
@@ -30,6 +31,9 @@ def candidate_table(title: str, inspection: Inspection) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     if branched:
         table.add_column("branch", justify="right")
+    boxed = any(candidate.boxes for candidate in inspection.candidates)
+    if boxed:
+        table.add_column("boxes", justify="right", no_wrap=True)
     for candidate in inspection.candidates:
         layer = candidate.layer
         stride = f"{layer.stride[0]:.3g}" if layer.stride else "?"
@@ -37,7 +41,8 @@ def candidate_table(title: str, inspection: Inspection) -> Table:
         mark = "auto" if candidate.is_chosen else ""
         sees = f"{candidate.receptive_field:.0f} px" if candidate.receptive_field < image_side else "all"
         row = [mark, layer.name, cells(layer), stride, sees, _short(candidate.weights_after), f"{cost:+.0%}"]
-        table.add_row(*row, *([str(candidate.branch)] if branched else []))
+        row += [str(candidate.branch)] if branched else []
+        table.add_row(*row, *([candidate.boxes] if boxed else []))
     return table
 
 
@@ -74,6 +79,7 @@ def _candidate_json(candidate: Candidate) -> dict[str, object]:
         "extra_cost": candidate.estimated_cost,
         "measured_cost": candidate.measured_cost,
         "branch": candidate.branch,
+        "boxes": candidate.boxes,
     }
 
 

@@ -11,7 +11,7 @@ from camgraph_exporter.graph.constants import Constants, elements_of
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.traits import Trait, has
-from camgraph_exporter.graph.walk import needed_for
+from camgraph_exporter.graph.walk import needed_for, reached_from
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.quantised.forms import maker
 from camgraph_exporter.reading.image_path import image_path
@@ -26,11 +26,13 @@ _POINTWISE = Trait.ELEMENTWISE | Trait.AFFINE | Trait.OVER_AXIS
 class BoxGroup:
     """Boxes whose scores one head computes; `count` is None where it is not known.
 
-    `depends_on`: every value that the head computes them from, its own output excluded.
+    `depends_on`: every value that the head computes them from, its own output excluded. `made_of_it`: that output, and
+    all that is made of it on the way to the scores.
     """
 
     count: int | None
     depends_on: frozenset[ir.Value]
+    made_of_it: frozenset[ir.Value]
 
 
 class BoxGroups:
@@ -54,7 +56,7 @@ class BoxGroups:
 
     def partly(self, value: ir.Value) -> str | None:
         """Say how many of the boxes depend on a value: "16 of 80"; None if all do."""
-        missing = [group for group in self.groups if value not in group.depends_on]
+        missing = [group for group in self.groups if value not in group.depends_on | group.made_of_it]
         if not missing:
             return None
         if self._counted is None:
@@ -65,7 +67,8 @@ class BoxGroups:
 def _group(piece: Piece, classes: int, path: GradientPath) -> BoxGroup:
     count = None if piece.joined is None or piece.joined % classes else piece.joined // classes
     needed = needed_for(path.nodes, [piece.value])
-    return BoxGroup(count, frozenset(needed & path.values - {piece.value}))
+    made = reached_from(path.nodes, [piece.value])
+    return BoxGroup(count, frozenset(needed & path.values - {piece.value}), frozenset(made & path.values))
 
 
 def _sources(score: ir.Value, path: GradientPath, constants: Constants) -> list[Piece]:

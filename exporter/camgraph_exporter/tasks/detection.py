@@ -102,6 +102,11 @@ class Detection(Task):
         """Say how many boxes do not depend on a layer."""
         return _missed(BoxGroups(prepared, score.value, score.shape), layer)
 
+    def reached(self, prepared: PreparedModel, score: Score, layers: Sequence[TargetLayer]) -> Sequence[str]:
+        """Return how many boxes depend on each layer."""
+        groups = BoxGroups(prepared, score.value, score.shape)
+        return [(groups.partly(layer.value) or "all").lower() for layer in layers]
+
     def attach(self, op: Backward, interface: Interface, score: Score) -> AttachedTargets:
         """Score: the class score of one box.
 

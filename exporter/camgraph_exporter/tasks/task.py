@@ -193,6 +193,10 @@ class Task(ABC):
         """Return a remark on targets that do not depend on a layer."""
         return ""
 
+    def reached(self, prepared: PreparedModel, score: Score, layers: Sequence[TargetLayer]) -> Sequence[str]:
+        """Return for each layer how many targets depend on it, "32 of 672"; empty where all do on every layer."""
+        return ()
+
     # --- targets in the graph ------------------------------------------------------------------------------------
 
     @abstractmethod

@@ -336,7 +336,7 @@ class Explanation(_message.Message):
     def __init__(self, target: _Optional[_Union[ClassScore, _Mapping]] = ..., contrast: _Optional[_Union[ClassScore, _Mapping]] = ..., statistics: _Optional[_Union[MapStatistics, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., layers: _Optional[_Iterable[str]] = ..., method: _Optional[str] = ..., negative: bool = ..., in_input_frame: bool = ...) -> None: ...
 
 class MapStatistics(_message.Message):
-    __slots__ = ("minimum", "maximum", "mean", "positive_share", "all_nonpositive", "constant", "nonfinite")
+    __slots__ = ("minimum", "maximum", "mean", "positive_share", "all_nonpositive", "constant", "nonfinite", "no_gradient")
     MINIMUM_FIELD_NUMBER: _ClassVar[int]
     MAXIMUM_FIELD_NUMBER: _ClassVar[int]
     MEAN_FIELD_NUMBER: _ClassVar[int]
@@ -344,6 +344,7 @@ class MapStatistics(_message.Message):
     ALL_NONPOSITIVE_FIELD_NUMBER: _ClassVar[int]
     CONSTANT_FIELD_NUMBER: _ClassVar[int]
     NONFINITE_FIELD_NUMBER: _ClassVar[int]
+    NO_GRADIENT_FIELD_NUMBER: _ClassVar[int]
     minimum: float
     maximum: float
     mean: float
@@ -351,7 +352,8 @@ class MapStatistics(_message.Message):
     all_nonpositive: bool
     constant: bool
     nonfinite: bool
-    def __init__(self, minimum: _Optional[float] = ..., maximum: _Optional[float] = ..., mean: _Optional[float] = ..., positive_share: _Optional[float] = ..., all_nonpositive: bool = ..., constant: bool = ..., nonfinite: bool = ...) -> None: ...
+    no_gradient: bool
+    def __init__(self, minimum: _Optional[float] = ..., maximum: _Optional[float] = ..., mean: _Optional[float] = ..., positive_share: _Optional[float] = ..., all_nonpositive: bool = ..., constant: bool = ..., nonfinite: bool = ..., no_gradient: bool = ...) -> None: ...
 
 class Output(_message.Message):
     __slots__ = ("kind", "tensor", "encoded", "regions", "layer")

@@ -22,6 +22,8 @@ from camgraph_runtime.tasks.laid_mask import lay_mask
 from camgraph_runtime.tasks.slots import CLASS_INPUT, TargetInput, TargetSlot
 from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, View, register
 
+_OBJECT = 1  # of a single mask; 0 is the background
+
 
 def _mask_of(slot: TargetSlot) -> ByteArray:
     if not isinstance(slot.place, Mask):
@@ -38,9 +40,19 @@ class Segmentation(Task):
     inputs = (CLASS_INPUT, TargetInput("mask_input", np.uint8, _mask_of))
 
     def checked_slot(self, target: Target) -> TargetSlot:
-        """The class and its mask; an empty one is none, which means where the class wins."""
+        """The class and its mask; an empty one is none, which means where the class wins.
+
+        Of a single mask the object is explained where no class is named: the background often has the larger area.
+        """
         place = target.place if target.mask is not None and target.mask.any() else None
+        if target.selector is None and self.manifest.head.single_logit:
+            return TargetSlot(_OBJECT, place)
         return TargetSlot(target_code(target, self.manifest), place)
+
+    def best_targets(self, count: int) -> list[Target]:
+        """The classes with the largest areas; of a single mask the object, then the background."""
+        targets = super().best_targets(count)
+        return [Target.index(_OBJECT), Target.index(0)][:count] if self.manifest.head.single_logit else targets
 
     def is_complete(self) -> bool:
         """Whether the manifest also says how large the score map is."""
