@@ -51,8 +51,8 @@ def load(
     for number, (title, task) in enumerate(plan.steps(mix, connection)):
         before = plan.warm_up_task(task) if number == 0 else None
         if before is not None:
-            _run("warm-up", before, plan.processes)
-        runs.append(Recorded(title, settings, names, plan.duration, _run(title, task, plan.processes)))
+            _run("warm-up", before, plan)
+        runs.append(Recorded(title, settings, names, plan.duration, _run(title, task, plan)))
     if record is not None:
         write(record, runs)
     if report is not None:
@@ -77,13 +77,17 @@ def compare_loads(first: Path, second: Path, report: Path | None) -> None:
     Console().print(table)
 
 
-def _run(title: str, task: Task, processes: int) -> Outcome:
+def _run(title: str, task: Task, plan: LoadPlan) -> Outcome:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[answers]} answers"))
     with Progress(
         *columns, TimeRemainingColumn(), console=Console(stderr=True), disable=not sys.stderr.isatty()
     ) as bar:
         shown = bar.add_task(title, total=task.duration, answers=0)
-        return run(task, processes, lambda seconds, answers: bar.update(shown, completed=seconds, answers=answers))
+
+        def show(seconds: float, answers: int) -> None:
+            bar.update(shown, completed=seconds, answers=answers)
+
+        return run(task, plan.processes, show, plan.metrics_url)
 
 
 def _print(runs: Iterable[Recorded], plan: LoadPlan) -> None:
@@ -96,6 +100,11 @@ def _print(runs: Iterable[Recorded], plan: LoadPlan) -> None:
         table.add_row(step.title, *(f"{value:.1f}" for value in (*figures, summary.latency.largest)), codes)
     console.print(table)
     for step in steps:
+        if step.summary.server_cpu is not None:
+            console.print(
+                f"{step.title}: the server used {step.summary.server_cpu:.2f} processors and at most "
+                f"{step.summary.server_memory:.0f} MiB."
+            )
         if step.summary.wrong:
             console.print(f"{step.title}: {step.summary.wrong} answers were not what was asked for.")
         if step.summary.client_is_measured:

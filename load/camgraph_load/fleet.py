@@ -6,7 +6,7 @@ import asyncio
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.process import BaseProcess
@@ -18,6 +18,7 @@ from camgraph_core.errors import CamgraphError, InferenceError
 from camgraph_load.arrivals import shared_out
 from camgraph_load.records import Records, Seconds, joined
 from camgraph_load.sending import Sent, Task, send
+from camgraph_load.usage import NONE, Usage, UsageWatch
 
 _HEAD_START = 0.2  # seconds from "go" to the first call, so that every process has read it
 _LOOK = 0.1  # seconds between looks at the counters
@@ -34,21 +35,24 @@ class Outcome:
         records: One row per call.
         lag: How late the clients' event loops were, in seconds, one number per look.
         cpu: CPU time per second of the busiest process: near 1, the client is what is measured.
+        usage: What the server took meanwhile; empty where nobody looked.
 
     """
 
     records: Records
     lag: Seconds
     cpu: float
+    usage: Usage
 
 
-def run(task: Task, processes: int, progress: Progress | None = None) -> Outcome:
+def run(task: Task, processes: int, progress: Progress | None = None, metrics_url: str | None = None) -> Outcome:
     """Shares a task out among new processes, runs it and gathers what they did.
 
     Args:
         task: What to do, as if one process did it all.
         processes: How many; the schedule and the callers are shared out among them.
         progress: Called a few times per second.
+        metrics_url: Where the server tells its metrics.
 
     Raises:
         CamgraphError: A process could not reach the server, or ended early.
@@ -63,7 +67,7 @@ def run(task: Task, processes: int, progress: Progress | None = None) -> Outcome
         for part, (_, theirs), counter in zip(parts, pipes, counters, strict=True)
     ]
     ours = [ours for ours, _ in pipes]
-    with _started(workers):
+    with _started(workers), UsageWatch(metrics_url) if metrics_url else nullcontext() as watch:
         for pipe, worker in zip(ours, workers, strict=True):
             _received(pipe, worker)
         start = time.monotonic() + _HEAD_START
@@ -76,6 +80,7 @@ def run(task: Task, processes: int, progress: Progress | None = None) -> Outcome
         joined(part.records for part in sent),
         np.concatenate([part.lag for part in sent]),
         max(part.cpu for part in sent),
+        NONE if watch is None else watch.since(start),
     )
 
 

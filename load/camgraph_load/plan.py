@@ -88,6 +88,13 @@ class LoadPlan:
         ),
     ] = None
     seed: Annotated[int, Setting("Seed of arrivals and of the order of calls.", at_least=0)] = 0
+    metrics_url: Annotated[
+        str | None,
+        Setting(
+            "Where the server tells its metrics, http://HOST:PORT/metrics: its CPU and memory go into the report.",
+            metavar="URL",
+        ),
+    ] = None
     most_latency: Annotated[
         float | None,
         Setting("Largest p99 in milliseconds with which a server keeps up, for the knee of a ramp.", above=0),
@@ -97,6 +104,8 @@ class LoadPlan:
         check_settings(self)
         if self.rate is None and self.callers is None:
             raise UsageError("Give --rate for an open loop, or --callers for a closed one.")
+        if self.metrics_url is not None and not self.metrics_url.startswith(("http://", "https://")):
+            raise UsageError(f"The metrics need a URL such as http://localhost:9464/metrics, not {self.metrics_url}.")
 
     @property
     def loop(self) -> Literal["open", "closed"]:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from camgraph_load.recorded import Recorded
 from camgraph_load.records import OK, STAGES, Records
 from camgraph_load.summary import CODES
+from camgraph_load.usage import processors
 
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "camgraph",
@@ -26,6 +27,7 @@ _STYLE: dict[Any, Any] = {
 }
 _SHOWN = (50, 90, 99)
 _MOST_POINTS = 2000
+_MIB = 1024 * 1024
 
 
 def over_time(run: Recorded) -> str:
@@ -93,6 +95,21 @@ def stages(runs: Sequence[Recorded]) -> str:
         axes.barh(labels, np.maximum(0.0, whole - left), left=left, label="transport", color="lightgrey")
         axes.set_xlabel("mean time of a call, ms")
         axes.legend(fontsize=7, ncols=4)
+    return svg[0]
+
+
+def server_usage(run: Recorded) -> str:
+    """Processors and memory of the server over time."""
+    usage = run.outcome.usage
+    with _axes() as (axes, svg):
+        axes.step(usage["at"][1:], processors(usage), where="pre", label="processors in use")
+        axes.set_ylim(bottom=0)
+        memory = axes.twinx()
+        memory.plot(usage["at"], usage["memory"] / _MIB, color="tab:red", label="memory")
+        memory.set_ylim(bottom=0)
+        memory.set_ylabel("memory, MiB")
+        memory.legend(fontsize=7, loc="lower right")
+        _name(axes, "second of the run", "processors")
     return svg[0]
 
 

@@ -16,6 +16,7 @@ from camgraph_core.errors import InvalidInputError
 from camgraph_load.fleet import Outcome
 from camgraph_load.records import RECORD
 from camgraph_load.summary import Summary, summarise
+from camgraph_load.usage import USAGE
 
 _FORMAT = 1
 
@@ -68,7 +69,7 @@ def read(path: Path) -> list[Recorded]:
 
 def _to_json(run: Recorded) -> dict[str, Any]:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, records=run.outcome.records, lag=run.outcome.lag)
+    np.savez_compressed(buffer, records=run.outcome.records, lag=run.outcome.lag, usage=run.outcome.usage)
     return {
         "title": run.title,
         "settings": dict(run.settings),
@@ -82,8 +83,8 @@ def _to_json(run: Recorded) -> dict[str, Any]:
 
 def _from_json(held: Mapping[str, Any]) -> Recorded:
     with np.load(io.BytesIO(base64.b64decode(held["records"])), allow_pickle=False) as arrays:
-        records, lag = arrays["records"], arrays["lag"]
-    if records.dtype != RECORD:
+        records, lag, usage = arrays["records"], arrays["lag"], arrays["usage"]
+    if records.dtype != RECORD or usage.dtype != USAGE:
         raise ValueError("its columns are others")
-    outcome = Outcome(records, lag, float(held["client_cpu"]))
+    outcome = Outcome(records, lag, float(held["client_cpu"]), usage)
     return Recorded(held["title"], held["settings"], held["calls"], float(held["duration"]), outcome)

@@ -42,6 +42,7 @@ def page(runs: Sequence[Recorded], most_latency: float | None = None) -> str:
         _section("What became of the calls", plots.outcomes(last)),
         _section("Latency by percentile", plots.distribution(runs)),
         _section("Where the time goes", plots.stages(runs)),
+        *([_section("What the server takes", plots.server_usage(last))] if len(last.outcome.usage) > 1 else []),
         "<p>Latency counts from when a call was due, so that a server which stalls cannot hide it.</p>",
     ]
     return _document("Load test", parts)
@@ -92,7 +93,8 @@ def _warning(title: str, summary: Summary) -> str:
 
 
 def _table(runs: Sequence[Recorded]) -> str:
-    header = ["", "offered/s", "good/s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "largest", "codes"]
+    latency = ["p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "largest"]
+    header = ["", "offered/s", "good/s", *latency, "server CPU", "server MiB", "codes"]
     return _rows(header, [_row(run) for run in runs])
 
 
@@ -101,7 +103,12 @@ def _row(run: Recorded) -> list[str]:
     latency = [f"{summary.latency.percentiles[name]:.1f}" for name in ("p50", "p90", "p99", "p99.9")]
     codes = ", ".join(f"{name} {count}" for name, count in summary.codes.items())
     figures = [f"{summary.offered:.1f}", f"{summary.good:.1f}", *latency, f"{summary.latency.largest:.1f}"]
-    return [run.title, *figures, codes]
+    usage = [_known(summary.server_cpu, ".2f"), _known(summary.server_memory, ".0f")]
+    return [run.title, *figures, *usage, codes]
+
+
+def _known(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
 
 
 def _rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

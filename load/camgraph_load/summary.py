@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from camgraph_load.fleet import Outcome
 from camgraph_load.records import OK, STAGES, Records, Seconds
+from camgraph_load.usage import Usage, processors
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 CODES = (
@@ -23,6 +24,7 @@ CODES = (
 _FILLING = 0.1
 """Part of a run in which a queue fills."""
 
+_MIB = 1024 * 1024
 _BUSY = 0.9
 """CPU seconds per second from which a Python process counts as busy."""
 _LATE = 0.1
@@ -68,6 +70,8 @@ class Summary:
         client_cpu: CPU seconds per second of the busiest sending process.
         client_lag: 99th percentile of the event loops' lag, in milliseconds.
         client_is_measured: The client was too busy or too late: the figures are its own.
+        server_cpu: CPU seconds of the server per second of the steady part; None where nobody looked.
+        server_memory: Largest memory of the server that was seen, in MiB; None where nobody looked.
 
     """
 
@@ -85,6 +89,8 @@ class Summary:
     client_cpu: float
     client_lag: float
     client_is_measured: bool
+    server_cpu: float | None
+    server_memory: float | None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -115,7 +121,16 @@ def summarise(outcome: Outcome, duration: float) -> Summary:
         client_cpu=outcome.cpu,
         client_lag=lag,
         client_is_measured=outcome.cpu > _BUSY or lag > _LATE * service.percentiles["p50"] > 0,
+        server_cpu=_server_cpu(outcome.usage[_within(outcome.usage["at"], steady)]),
+        server_memory=float(outcome.usage["memory"].max() / _MIB) if len(outcome.usage) else None,
     )
+
+
+def _server_cpu(usage: Usage) -> float | None:
+    if len(usage) < 2:
+        return None
+    passed = np.diff(usage["at"])
+    return float((processors(usage) * passed).sum() / passed.sum())
 
 
 def _within(times: Seconds, span: tuple[float, float]) -> NDArray[np.bool_]:

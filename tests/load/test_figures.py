@@ -18,6 +18,7 @@ from camgraph_load.ramp import knee
 from camgraph_load.recorded import Recorded, read, write
 from camgraph_load.records import RECORD, Records
 from camgraph_load.report import comparison_page, page
+from camgraph_load.usage import NONE, USAGE, processors, sums_of
 
 
 def made_up(
@@ -34,7 +35,11 @@ def made_up(
 
 
 def recorded(title: str = "open loop", seconds: float = 20.0, cpu: float = 0.2, **settings: float) -> Recorded:
-    outcome = Outcome(made_up(seconds=seconds, **settings), np.full(10, 1e-4), cpu)
+    usage = np.zeros(int(seconds) + 1, USAGE)
+    usage["at"] = np.arange(len(usage))
+    usage["cpu"] = 100 + 1.5 * usage["at"]
+    usage["memory"] = (200 + usage["at"]) * 2**20
+    outcome = Outcome(made_up(seconds=seconds, **settings), np.full(10, 1e-4), cpu, usage)
     return Recorded(title, {"rate": 50, "server": "<host>"}, ["photo"], seconds, outcome)
 
 
@@ -163,7 +168,7 @@ class Page(HTMLParser):
 def test_a_report_is_one_file_with_all_its_plots() -> None:
     found = Page(page([recorded("10/s", rate=10), recorded("50/s", rate=50)]))
     assert found.loaded == []
-    assert found.pictures == 5
+    assert found.pictures == 6
     assert "The knee is at" in found.words or "It kept up with every rate" in found.words
     assert "<host>" in found.words, "what users give is text"
 
@@ -183,3 +188,30 @@ def test_two_runs_make_a_report() -> None:
     assert found.pictures == 2
     assert "before" in found.words
     assert "yes" in found.words
+
+
+# --- what the server takes ----------------------------------------------------------------------------------------
+
+
+def test_processors_and_memory_of_the_server() -> None:
+    summary = recorded().summary
+    assert summary.server_cpu == pytest.approx(1.5)
+    assert summary.server_memory == pytest.approx(220)
+    nobody_looked = dataclasses.replace(recorded().outcome, usage=NONE)
+    assert dataclasses.replace(recorded(), outcome=nobody_looked).summary.server_cpu is None
+
+
+def test_a_process_that_was_restarted_counts_from_zero() -> None:
+    usage = np.array([(0, 10, 1), (2, 14, 1), (4, 1, 1)], USAGE)
+    np.testing.assert_allclose(processors(usage), [2, 0])
+
+
+def test_the_numbers_of_several_processes_are_added() -> None:
+    lines = [
+        "# TYPE process_cpu_seconds_total counter",
+        'process_cpu_seconds_total{process="0"} 1.5',
+        'process_cpu_seconds_total{process="1"} 2.0',
+        "process_resident_memory_bytes 1e+08",
+        "process_cpu_seconds_total_other 9",
+    ]
+    assert sums_of(lines) == {"process_cpu_seconds_total": 3.5, "process_resident_memory_bytes": 1e8}

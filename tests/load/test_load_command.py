@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,20 @@ def test_what_cannot_be_sent_is_said_at_once(photo: Path, options: tuple[str, ..
     done = run_camgraph("load", str(photo), "--server", "127.0.0.1:9", *options)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_what_the_server_takes_is_in_the_report(tmp_path: Path, photo: Path, repository: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        address = f"127.0.0.1:{found.getsockname()[1]}"
+    report = tmp_path / "run.html"
+    options = ("--callers", "1", "--duration", "3", "--warm-up", "0", "--report", str(report))
+    with server_process(repository, "--metrics", address) as server:
+        call = ("load", str(photo), "--server", server.address, *options, "--metrics-url")
+        done = run_camgraph(*call, f"http://{address}/metrics")
+        other = run_camgraph(*call, f"http://{address}/healthz")
+    nobody = run_camgraph(*call, f"http://{address}/metrics")
+    assert done.returncode == 0, done.stderr
+    assert "the server used" in done.stdout
+    assert "What the server takes" in report.read_text()
+    assert "has no metrics of a server" in other.stderr
+    assert "cannot be read" in nobody.stderr
