@@ -239,3 +239,10 @@ def test_on_the_command_line(tmp_path):
 
 def test_a_path_as_text_is_a_folder(tmp_path):
     assert ServerConfig(str(tmp_path)).model_repository == str(tmp_path)
+
+
+def test_a_password_in_a_url_is_refused_before_it_is_logged():
+    result = run_camgraph("serve", "--model-repository", "ftp://somebody:hidden@localhost/models")
+    assert result.returncode == 2
+    assert "give them to fsspec by its environment" in result.stderr
+    assert "hidden" not in result.stderr

@@ -32,6 +32,7 @@ class ServerConfig(
     def __post_init__(self) -> None:
         check_settings(
             self,
+            self.check_models,
             self.check_network,
             self.check_security,
             self.check_observation,
