@@ -21,6 +21,7 @@ LIMIT_MIB = 2048
 """Memory that the server may take, as in its container."""
 
 _OPTIONS = ("--max-memory-mib", str(LIMIT_MIB // 2), "--reload-interval", "0.2", "--workers", "2")
+_LONGEST = 120.0  # seconds that an attack may take
 _AFTER = 0.3  # seconds that are watched when an attack is over
 
 
@@ -117,7 +118,11 @@ async def watched(name: str, attack: Attack, server: Target, size: float) -> Rep
     report = Report(name)
     server.forget_peak()
     async with _bystander(server.address, report):
-        await attack(server, size)
+        try:
+            async with asyncio.timeout(_LONGEST):
+                await attack(server, size)
+        except TimeoutError:
+            report.failures.append(f"the attack did not end within {_LONGEST:.0f} s")
         await asyncio.sleep(_AFTER)
     try:
         report.peak_mib = server.peak_mib()
@@ -141,5 +146,7 @@ async def _bystander(address: str, report: Report) -> AsyncIterator[None]:
         yield
     finally:
         output, _ = await process.communicate(b"")
-        for name, value in json.loads(output).items():
+        seen = json.loads(output)
+        report.failures += seen.pop("failures")
+        for name, value in seen.items():
             setattr(report, name, value)

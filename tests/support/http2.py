@@ -75,6 +75,8 @@ class Http2:
             self.writer.write(self.frame(4, 1, 0))
         elif head[3] == 6 and not head[4] & 1:
             self.writer.write(self.frame(6, 1, 0, body))
+        elif head[3] == 3 or (head[3] == 1 and head[4] & 1):
+            raise ConnectionResetError("The call has ended.")
         elif head[3] == 8:
             self._windows[stream] += int.from_bytes(body, "big")
 
