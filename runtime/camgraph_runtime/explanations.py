@@ -88,6 +88,10 @@ class _Given(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._outputs)
 
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        """What is pickled: the values themselves."""
+        return dict, (dict(self),)
+
 
 def _no_gradient(plan: Plan, weights: Sequence[FloatArray], gradients: Sequence[FloatArray | None]) -> bool:
     """Whether nothing moves the score at any layer; a mean of zero says so, too, as cells do not cancel out exactly."""
