@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from camgraph_cli.main import cli
-from camgraph_client.cli.report import slug, unique_names
+from camgraph_client.cli.pictures import slug, unique_names
 from camgraph_core.png import encode_png
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.pictures.overlay import overlay

@@ -1,0 +1,62 @@
+"""From the options of `camgraph explain` to what is asked of each image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from camgraph_client.cli.targets import targets_of
+from camgraph_core.errors import UsageError
+from camgraph_core.request import Window
+from camgraph_core.style import Style
+from camgraph_core.target import Target
+
+GUIDED = "guided-grad-cam"
+"""The method that also gives the image's gradient."""
+
+
+def asked_of(options: dict[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of `Explains.explain`, the same for each image."""
+    targets, top_k = targets_of(
+        named=[Target.parse(text) for text in options["target"]],
+        top_k=options["top_k"],
+        contrast=Target.parse(options["contrast"]) if options["contrast"] is not None else None,
+        negative=options["negative"],
+        mask=options["mask"],
+        anchor=options["anchor"],
+        objects=options["objects"],
+        at=options["at"],
+        cotangent=options["cotangent"],
+    )
+    method = options["method"]
+    return {
+        "targets": targets,
+        "top_k": top_k,
+        "method": method,
+        "layers": options["layer"],
+        # Pictures of any size are drawn here, from the map of the network's input: the same from a graph and a server.
+        "outputs": [
+            "input-heatmap",
+            *(["guided"] if method == GUIDED else []),
+            *(["hot-regions"] if options["hot_regions"] else []),
+        ],
+        "hot_from": options["hot_from"],
+        "colormap": options["colormap"],
+        "image_weight": options["image_weight"],
+        "opacity": options["opacity"] or Style.opacity,
+        "max_side": options["max_side"],
+        "num_predictions": options["predictions"],
+        "score_threshold": options["score_threshold"],
+        "iou_threshold": options["iou_threshold"],
+        "window": _window(options["window"]),
+        "scaled_decoding": options["scaled_decoding"],
+    }
+
+
+def _window(text: str | None) -> Window | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"--window is two numbers LOW,HIGH, such as 0,4095, not {text!r}.") from error
+    return low, high
