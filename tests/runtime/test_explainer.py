@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -286,18 +285,6 @@ def test_empty_constant_and_broken_maps_are_told_apart() -> None:
         result = load(TINY).explain(tensor=broken, targets=[Target.index(0)])
     assert result.explanations[0].statistics.nonfinite
     assert any("do not trust" in warning for warning in result.warnings)
-
-
-def test_a_contrast_that_has_no_effect_is_said(explainer: Explainer) -> None:
-    result = explainer.explain(tensor=tensor(), method="eigen-cam", targets=[Target.index(0, negative=True)])
-    assert any("does not depend on the class" in warning for warning in result.warnings)
-
-
-def test_a_contrast_that_turns_out_to_be_the_target_is_said(explainer: Explainer) -> None:
-    best = explainer.explain(tensor=tensor()).predictions[0]
-    same, other = Target.index(best.class_index), Target.of_rank(1)
-    warnings = explainer.explain(tensor=tensor(), targets=[replace(same, contrast=other)]).warnings
-    assert any(f"{best.label}, not {best.label}: the class is held against itself" in warning for warning in warnings)
 
 
 def test_a_panel_of_a_result(explainer: Explainer, tmp_path: Path) -> None:
