@@ -12,7 +12,7 @@ PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 CHAOS ?=
 # Programs around packages without types, of which it depends on the machine whether they are installed.
-UNTYPED := architectures.py operator_forms.py peer_programs.py peers.py
+UNTYPED := architectures.py heat_on_objects.py operator_forms.py peer_programs.py peers.py
 
 .PHONY: demo test floors lint proto pages bench chaos clean help
 .DEFAULT_GOAL := help

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -75,8 +76,9 @@ async def attack(address: str, kinds: dict[str, bytes]) -> tuple[Counter[str], i
     end, failed = time.monotonic() + SECONDS, 0
 
     async def repeat(channel: grpc.aio.Channel, kind: str, data: bytes) -> None:
+        call: Any = channel.unary_unary(CALL)
         while time.monotonic() < end:
-            code = await channel.unary_unary(CALL)(data, timeout=SECONDS).code()
+            code = await call(data, timeout=SECONDS).code()
             ended[f"{kind} {code.name}"] += 1
             await asyncio.sleep(0.0 if code is grpc.StatusCode.OK else 0.05)
 
@@ -89,7 +91,7 @@ async def attack(address: str, kinds: dict[str, bytes]) -> tuple[Counter[str], i
         ]
         calls = [repeat(channel, kind, data) for channel in opened[1:] for kind, data in kinds.items()]
         attackers = asyncio.gather(*calls)
-        health = health_pb2_grpc.HealthStub(opened[0])
+        health: Any = health_pb2_grpc.HealthStub(opened[0])
         while time.monotonic() < end:
             failed += await health.Check(health_pb2.HealthCheckRequest(), timeout=5).code() is not grpc.StatusCode.OK
             await asyncio.sleep(0.2)

@@ -68,12 +68,10 @@ def works(explainer: Explainer) -> list[Work]:
     def explained(output: str) -> Callable[[], object]:
         return lambda: explainer.explain(photo).explanations[0].output(output)
 
-    def bare() -> object:
-        return session.run(names, feeds)
-
     plan = explainer.plan(Request(), has_photo=False)
     session, names = explainer.engine._session, list(plan.outputs)
     assert session is not None
+    run = session.run
     feeds = {
         explainer.manifest.input.tensor.name: tensor,
         explainer.manifest.target.target_input: np.array([[-1]]),
@@ -83,7 +81,7 @@ def works(explainer: Explainer) -> list[Work]:
     return [
         Work("raw maps", Addressed(request=Request(outputs=["raw-map"]), image=photo), explained("raw-map")),
         Work("overlays", Addressed(request=Request(outputs=["overlay-jpeg"]), image=photo), explained("overlay-jpeg")),
-        Work("tensors", Addressed(request=Request(outputs=["raw-map"]), tensor=tensor), bare),
+        Work("tensors", Addressed(request=Request(outputs=["raw-map"]), tensor=tensor), lambda: run(names, feeds)),
     ]
 
 

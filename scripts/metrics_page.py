@@ -16,6 +16,7 @@ from camgraph_core.request import Addressed, Request
 from camgraph_core.result import ClassScore, Result
 from camgraph_core.statistics import MapStatistics
 from camgraph_core.style import Style
+from camgraph_server.access.client import Client
 from camgraph_server.budget import Budget, Share
 from camgraph_server.call import STAGES, Call
 from camgraph_server.observe.metrics.port import MetricsPort
@@ -66,7 +67,9 @@ def _row(metric: Metric) -> tuple[str, str, str, str]:
 
 
 def _call() -> Call:
-    call = Call("camgraph.v1.ExplanationService", "Explain", "ipv4:127.0.0.1:1", "127.0.0.1", None, Share(Budget(1)))
+    call = Call(
+        "camgraph.v1.ExplanationService", "Explain", "ipv4:127.0.0.1:1", Client("127.0.0.1"), None, Share(Budget(1))
+    )
     call.model, call.version, call.received = "tiny", "1", 1
     return call
 
