@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from camgraph_client import AsyncClient, Client, Connection, Tls, Token
+from camgraph_client import AsyncClient, Client, Connection, Outcome, Tls, Token
 from camgraph_client.credentials import is_local
 from camgraph_core.errors import ForbiddenError, OverLimitError, UnauthenticatedError, UsageError
+from camgraph_core.result import Result
+from camgraph_runtime import Explainer
 from support.certificates import Authority
+from support.compare import assert_same
 from support.serving import png, run_camgraph, server_thread
 
 TOKEN = "a-token-of-the-clinic"
@@ -145,14 +149,61 @@ def test_what_is_no_token(tmp_path):
         Tls(cert_file=tmp_path)
 
 
-def test_a_stream_carries_the_token_too(repository, clients):
-    with server_thread(repository, clients=clients) as server:
-        connection = Connection(server.address, token=Token(TOKEN))
+@pytest.fixture(params=["plain", "TLS", "mTLS"])
+def known(request, repository, clients, tmp_path):
+    """A connection to a server that knows its clients by tokens, however the network between is encrypted."""
+    authority = Authority(tmp_path)
+    server_cert, server_key = authority.issue("localhost")
+    own_cert, own_key = authority.issue("clinic.example.org")
+    settings, tls = {"tls_cert": server_cert, "tls_key": server_key}, Tls(authority.file)
+    if request.param == "mTLS":
+        settings["tls_client_ca"], tls = authority.file, Tls(authority.file, cert_file=own_cert, key_file=own_key)
+    if request.param == "plain":
+        settings, tls = {}, None
+    with server_thread(repository, listen="localhost:0", clients=clients, **settings) as server:
+        yield Connection(server.address, tls, token=Token(TOKEN))
 
-        async def asynchronous() -> list[bool]:
-            async with AsyncClient(connection) as client:
-                return [outcome.error is None async for outcome in client.model("tiny").explain_many([png()] * 3)]
 
-        with Client(connection) as client:
-            assert [outcome.error for outcome in client.model("tiny").explain_many([png()] * 3)] == [None] * 3
-        assert asyncio.run(asynchronous()) == [True] * 3
+def explained(connection: Connection) -> list[list[Outcome]]:
+    """The outcomes of three images, one of them broken, over a stream of each client."""
+    images = [png(seed=1), b"no picture", png(seed=2)]
+
+    async def asynchronous() -> list[Outcome]:
+        async with AsyncClient(connection) as client:
+            return [outcome async for outcome in client.model("tiny").explain_many(images)]
+
+    with Client(connection) as client:
+        return [list(client.model("tiny").explain_many(images)), asyncio.run(asynchronous())]
+
+
+def in_pieces(connection: Connection) -> list[Result]:
+    """What each client gets of one image in pieces."""
+
+    async def asynchronous() -> Result:
+        async with AsyncClient(connection) as client:
+            return await client.model("tiny", chunked=True).explain(png(seed=1))
+
+    with Client(connection) as client:
+        return [client.model("tiny", chunked=True).explain(png(seed=1)), asyncio.run(asynchronous())]
+
+
+def test_streams_and_answers_in_pieces_show_who_calls(known, graph):
+    expected = [Explainer(graph).explain(png(seed=seed)) for seed in (1, 2)]
+    for outcomes in explained(known):
+        assert [outcome.error is None for outcome in outcomes] == [True, False, True]
+        assert_same(outcomes[0].result, expected[0])
+        assert_same(outcomes[2].result, expected[1])
+    for result in in_pieces(known):
+        assert_same(result, expected[0])
+
+
+@pytest.mark.parametrize("asked", [explained, in_pieces])
+def test_streams_and_answers_in_pieces_are_refused_to_who_is_not_known(known, asked):
+    for token, error in (
+        (None, UnauthenticatedError),
+        (Token("a-token-that-is-wrong"), UnauthenticatedError),
+        (Token("a-token-of-nothing"), ForbiddenError),
+    ):
+        with pytest.raises(error):
+            for outcome in asked(replace(known, token=token))[0]:
+                raise outcome.error  # each image of a stream is refused on its own where the model is not allowed
