@@ -1,4 +1,4 @@
-"""Generates the pages of docs/ that say what the code has: operators, options, methods and the Python API.
+"""Generates the pages of docs/ that say what the code has: operators, options, methods, the Python API and a schema.
 
 With --check it writes nothing and says whether the committed pages are current.
 """
@@ -6,6 +6,7 @@ With --check it writes nothing and says whether the committed pages are current.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tomllib
 from pathlib import Path
@@ -17,6 +18,8 @@ import method_page
 import metrics_page
 import operator_page
 import python_page
+from camgraph_cli.settings_text import schema
+from camgraph_server.config import ServerConfig
 
 _ROOT = Path(__file__).resolve().parent.parent
 _DOCS = _ROOT / "docs"
@@ -29,6 +32,9 @@ PAGES = {
 }
 
 
+SCHEMAS = {"serve.schema.json": lambda: json.dumps(schema("serve", ServerConfig), indent=2) + "\n"}
+
+
 def main() -> int:
     """Runs the command; returns 0 if the pages are current in the end."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -38,7 +44,7 @@ def main() -> int:
     style = tomllib.loads((_ROOT / ".mdformat.toml").read_text("utf-8"))
     pages = {
         options.docs / name: mdformat.text(make(), options=style, extensions={"gfm"}) for name, make in PAGES.items()
-    }
+    } | {options.docs / name: make() for name, make in SCHEMAS.items()}
     stale = {path: text for path, text in pages.items() if not path.is_file() or path.read_text("utf-8") != text}
     for path, text in stale.items():
         if options.check:

@@ -54,6 +54,7 @@ def test_stale_pages_are_noticed(tmp_path: Path) -> None:
 
     assert outcome.returncode == 1
     assert "operators.md is stale" in outcome.stderr
+    assert "serve.schema.json is stale" in outcome.stderr
     assert "generate_pages.py" in outcome.stderr
 
 

@@ -6,18 +6,15 @@ import json
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from camgraph_core.settings import Declared, declared, shown
+from camgraph_core.settings import Declared, declared, hidden, shown
 
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string"}
 
 
 def toml_table(command: str, settings: Any) -> str:
-    """The table `[COMMAND]` with the value of every setting; a comment says which have none."""
-    lines = [f"[{command}]"]
-    for item in declared(type(settings)):
-        value = shown(item, getattr(settings, item.field))
-        lines.append(f"# {item.name} is not set" if value is None else f"{item.name} = {_toml(value)}")
-    return "\n".join(lines)
+    """The table `[COMMAND]` with the value of every setting; comments say which have none, or one with a secret."""
+    lines = [_line(item, shown(item, getattr(settings, item.field))) for item in declared(type(settings))]
+    return "\n".join([f"[{command}]", *lines])
 
 
 def schema(command: str, settings: type) -> dict[str, Any]:
@@ -34,6 +31,14 @@ def schema(command: str, settings: type) -> dict[str, Any]:
         "type": "object",
         "properties": {command: table},
     }
+
+
+def _line(item: Declared, value: Any) -> str:
+    if value is None:
+        return f"# {item.name} is not set"
+    if (public := hidden(item, value)) != value:
+        return f"# {item.name} may hold a secret and is left out: {_toml(public)}"
+    return f"{item.name} = {_toml(value)}"
 
 
 def _property(item: Declared) -> dict[str, Any]:

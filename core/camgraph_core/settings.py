@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from camgraph_core.errors import UsageError
+from camgraph_core.redaction import without_credentials
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Setting:
         read: Turns text of the command line or of a file into the value, or for a mapping into a name and a value. Its
             `ValueError` says what the text should be: "a list of numbers such as 1,2".
         metavar: What the help shows in place of the value.
+        hide: Makes of a text what others may see of it. By default it hides the credentials of a URL.
 
     """
 
@@ -59,6 +61,7 @@ class Setting:
     of_python: bool = False
     read: Callable[[str], Any] | None = None
     metavar: str | None = None
+    hide: Callable[[str], str] = without_credentials
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,9 +123,9 @@ def _fields(settings: type) -> list[dataclasses.Field[Any]]:
 
 
 def changed(settings: Any) -> dict[str, Any]:
-    """The settings that differ from their defaults, by their names in a file."""
+    """The settings that differ from their defaults, by their names in a file, without secrets."""
     return {
-        item.name: shown(item, getattr(settings, item.field))
+        item.name: hidden(item, shown(item, getattr(settings, item.field)))
         for item in declared(type(settings))
         if item.is_required or getattr(settings, item.field) != item.default
     }
@@ -135,6 +138,13 @@ def shown(item: Declared, value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     return list(value) if isinstance(value, tuple) else value
+
+
+def hidden(item: Declared, value: Any) -> Any:
+    """What others may see of a value that `shown` gives."""
+    if isinstance(value, list):
+        return [hidden(item, each) for each in value]
+    return item.setting.hide(value) if isinstance(value, str) else value
 
 
 def check_settings(settings: Any, *checks: Callable[[], None]) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from camgraph_client.channel import Connection
 from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_core.outputs import DEFAULT_OUTPUTS, OUTPUTS
+from camgraph_core.redaction import without_credentials
 from camgraph_core.request import Addressed, Request
 from camgraph_core.settings import Setting, check_settings
 from camgraph_core.style import Style
@@ -105,7 +106,8 @@ class LoadPlan:
         if self.rate is None and self.callers is None:
             raise UsageError("Give --rate for an open loop, or --callers for a closed one.")
         if self.metrics_url is not None and not self.metrics_url.startswith(("http://", "https://")):
-            raise UsageError(f"The metrics need a URL such as http://localhost:9464/metrics, not {self.metrics_url}.")
+            url = without_credentials(self.metrics_url)
+            raise UsageError(f"The metrics need a URL such as http://localhost:9464/metrics, not {url}.")
 
     @property
     def loop(self) -> Literal["open", "closed"]:

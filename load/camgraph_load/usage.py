@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camgraph_core.errors import InvalidInputError, UnavailableError
+from camgraph_core.redaction import without_credentials
 
 USAGE = np.dtype([("at", "f8"), ("cpu", "f8"), ("memory", "f8")])
 """Seconds since the start of a run; CPU seconds of the server so far; bytes of its memory."""
@@ -74,12 +75,14 @@ class UsageWatch:
             with urlopen(self._url, timeout=_PATIENCE) as answer:
                 text: str = answer.read(_MOST_BYTES).decode()
         except (URLError, OSError, ValueError) as error:
-            raise UnavailableError(f"The metrics at {self._url} cannot be read: {error}.") from error
+            raise UnavailableError(
+                f"The metrics at {without_credentials(self._url)} cannot be read: {error}."
+            ) from error
         sums = sums_of(text.splitlines())
         if len(sums) < 2:
             raise InvalidInputError(
-                f"{self._url} has no metrics of a server's process. Start the server with --metrics, and give "
-                "http://HOST:PORT/metrics."
+                f"{without_credentials(self._url)} has no metrics of a server's process. Start the server with "
+                "--metrics, and give http://HOST:PORT/metrics."
             )
         self._rows.append(((began + time.monotonic()) / 2, sums[_CPU], sums[_MEMORY]))
 

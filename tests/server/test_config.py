@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from camgraph_cli.main import cli
 from camgraph_core.errors import UsageError
-from camgraph_core.settings import declared
+from camgraph_core.redaction import without_credentials, without_values
+from camgraph_core.settings import changed, declared
 from camgraph_server.config import ServerConfig
 
 ITEMS = {item.name: item for item in declared(ServerConfig)}
@@ -108,6 +109,41 @@ def test_what_is_printed_is_a_file_that_says_the_same(run, tmp_path):
     file = tmp_path / "printed.toml"
     file.write_text(first.output, encoding="utf-8")
     assert run("--config", str(file)).output == first.output
+
+
+SECRETS = {
+    "device": ("azure:model=x,auth_key=hush,path=/a=hush", "azure:model=***,auth_key=***,path=***"),
+    "traces": ("https://me:hush@collector:4318/v1?key=hush", "https://***@collector:4318/v1?***"),
+    "model-repository": ("simplecache::s3://bucket/models?token=hush", "simplecache::s3://bucket/models?***"),
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_secrets_are_neither_printed_nor_logged(name, tmp_path):
+    given, public = SECRETS[name]
+    settings = {"model-repository": str(tmp_path), name: given}
+    options = [part for key, value in settings.items() for part in (f"--{key}", value)]
+    printed = CliRunner().invoke(cli, ["serve", "--print-config", *options], prog_name="camgraph")
+    assert printed.exit_code == 0, printed.stderr
+    assert name not in tomllib.loads(printed.output)["serve"]
+    assert f'# {name} may hold a secret and is left out: "{public}"' in printed.output.splitlines()
+
+    fields = {ITEMS[key].field: value for key, value in settings.items()}
+    told = changed(ServerConfig(**fields))
+    assert told[name] == public
+    assert "hush" not in printed.output + str(told)
+
+
+@pytest.mark.parametrize("text", ["cpu", "/models/a@b", "http://collector:4318", "s3://bucket/models", "unix:/a@b"])
+def test_texts_without_a_secret_are_shown_as_they_are(text):
+    assert without_credentials(text) == without_values(text) == text
+
+
+def test_a_secret_is_in_no_error_about_its_value(run):
+    for option in ("--traces", "--model-repository"):
+        result = run(option, "ftp://me:hush@host/models?key=hush")
+        assert result.exit_code == 2
+        assert "hush" not in result.stderr
 
 
 def test_the_schema_knows_every_setting_with_its_range():

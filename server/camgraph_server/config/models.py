@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from camgraph_core.errors import UsageError
+from camgraph_core.redaction import names_user, without_values
 from camgraph_core.settings import Setting
 
 _MOST_SECONDS = 1_000_000.0
@@ -42,7 +42,8 @@ class ModelSettings:
         ),
     ] = None
     max_download_mib: Annotated[
-        int, Setting("Largest size in MiB of a repository that is named by a URL.", at_least=1)
+        int,
+        Setting("Largest size in MiB of a repository that is named by a URL.", at_least=1, at_most=1_000_000_000),
     ] = 20_000
     device: Annotated[
         str,
@@ -50,6 +51,7 @@ class ModelSettings:
             "Where graphs run: cpu, auto (CUDA if available), or a provider of onnxruntime as NAME[:KEY=VALUE,...], "
             "without which the server does not start.",
             metavar="DEVICE",
+            hide=without_values,
         ),
     ] = "cpu"
     fast_int8: Annotated[
@@ -111,7 +113,7 @@ class ModelSettings:
 
     def check_models(self) -> None:
         """Raises `UsageError` if the repository's URL has a password, which the log would show."""
-        if "://" in str(self.model_repository) and "@" in urlsplit(str(self.model_repository)).netloc:
+        if names_user(str(self.model_repository)):
             raise UsageError(
                 "The URL of the model-repository names a user or a password, and settings are logged; leave them out, "
                 "and give them to fsspec by its environment."

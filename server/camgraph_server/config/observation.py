@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from camgraph_core.errors import UsageError
+from camgraph_core.redaction import without_credentials
 from camgraph_core.settings import Setting
 from camgraph_server.address import Address
 
@@ -51,4 +52,5 @@ class ObservationSettings:
         if self.metrics is not None and Address.parse(self.metrics).is_socket:
             raise UsageError(f"Metrics need an address HOST:PORT, not {self.metrics}.")
         if self.traces is not None and not _URL.fullmatch(self.traces):
-            raise UsageError(f"Traces need a URL such as http://localhost:4318, not {self.traces}.")
+            url = without_credentials(self.traces)
+            raise UsageError(f"Traces need a URL such as http://localhost:4318, not {url}.")

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
 from camgraph_core.errors import UsageError
+from camgraph_core.redaction import without_credentials
 from camgraph_server.config.limits import MIB
 from camgraph_server.errors import RepositoryError
 
@@ -58,7 +59,7 @@ class RemoteFolder:
     """
 
     def __init__(self, url: str, cache: Path | None, most_bytes: int) -> None:
-        self._url = url
+        self._url = without_credentials(url)  # for messages
         self._most_bytes = most_bytes
         self._files: Any
         self._files, self._root = _opened(url)
@@ -68,7 +69,9 @@ class RemoteFolder:
             self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=cache))
             self._lock = _locked(self.folder)
         except OSError as error:
-            raise RepositoryError(f"There is no place for a copy of {url}: {error}. Give --model-cache.") from error
+            raise RepositoryError(
+                f"There is no place for a copy of {self._url}: {error}. Give --model-cache."
+            ) from error
 
     def fetch(self) -> None:
         """Copies what is new or other, and removes what is gone.
@@ -84,7 +87,8 @@ class RemoteFolder:
         except RepositoryError:
             raise
         except Exception as error:  # each file system of fsspec has errors of its own
-            raise RepositoryError(f"{self._url} cannot be read ({type(error).__name__}: {error}).") from error
+            reason = without_credentials(f"{type(error).__name__}: {error}")
+            raise RepositoryError(f"{self._url} cannot be read ({reason}).") from error
         for name in self._copied.keys() - remote.keys():
             self._remove(name)
 
@@ -147,14 +151,15 @@ def _is_plain(part: str) -> bool:
 def _opened(url: str) -> tuple[Any, str]:
     """The file system of a URL, and the path in it."""
     if find_spec("fsspec") is None:
-        raise UsageError(f"A repository such as {url} needs fsspec; install camgraph[remote].")
+        raise UsageError(f"A repository such as {without_credentials(url)} needs fsspec; install camgraph[remote].")
     from fsspec.core import url_to_fs  # noqa: PLC0415 - an extra
 
     try:
         files, root = url_to_fs(url)
     except Exception as error:  # of the file system that it names, or because there is none
         raise UsageError(
-            f"The repository {url} cannot be used: {error}. Install what fsspec needs for it, or correct it."
+            without_credentials(f"The repository {url} cannot be used: {error}.")
+            + " Install what fsspec needs for it, or correct it."
         ) from error
     return files, str(root).rstrip("/")
 

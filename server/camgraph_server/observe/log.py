@@ -47,7 +47,7 @@ def lines_dropped() -> int:
 
 
 def log_settings(settings: Any) -> None:
-    """Logs the settings that differ from their defaults. None of them holds a secret: those are in files."""
+    """Logs the settings that differ from their defaults, without secrets."""
     log_event(logging.getLogger("camgraph.lifecycle"), logging.INFO, "settings", **changed(settings))
 
 
