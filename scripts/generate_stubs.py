@@ -17,6 +17,7 @@ from grpc_tools import protoc  # type: ignore[import-untyped]  # it ships no typ
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _STUBS = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py")
+_DESCRIPTORS = _REPOSITORY / "wire" / "camgraph_wire" / "open_inference"  # of others: no stubs, as they need a pool
 _SERVICE = re.compile(r"^service ", re.MULTILINE)
 
 
@@ -27,6 +28,10 @@ def main() -> int:
     parser.add_argument("--proto", type=Path, default=_REPOSITORY / "proto", help="root of the .proto files")
     options = parser.parse_args()
     wanted, found = generate(options.proto), read_stubs(options.proto)
+    for path in _DESCRIPTORS.glob("*.proto"):
+        binary = path.with_suffix(".binpb")
+        wanted[binary] = _descriptors(path)
+        found |= {binary: binary.read_bytes()} if binary.exists() else {}
     stale = sorted(path for path in wanted.keys() | found.keys() if wanted.get(path) != found.get(path))
     if options.check:
         return _report(stale)
@@ -49,6 +54,14 @@ def read_stubs(root: Path) -> dict[Path, bytes]:
     """Content of every stub below `root`, by path relative to it."""
     paths = [path for pattern in _STUBS for path in root.rglob(pattern)]
     return {path.relative_to(root): path.read_bytes() for path in paths}
+
+
+def _descriptors(source: Path) -> bytes:
+    """The descriptor set of a .proto file, as protoc writes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        binary = Path(folder) / "descriptors"
+        _protoc(source.parent, [source], f"--descriptor_set_out={binary}")
+        return binary.read_bytes()
 
 
 def _protoc(root: Path, sources: list[Path], *options: str) -> None:

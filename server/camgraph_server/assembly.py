@@ -37,7 +37,7 @@ from camgraph_server.scheduling.scheduler import Scheduler
 from camgraph_server.scheduling.watchdog import Patience
 from camgraph_server.service.control import ModelControl
 from camgraph_server.service.service import Service
-from camgraph_server.transport import explanation, model_control
+from camgraph_server.transport import explanation, model_control, open_inference
 from camgraph_server.transport.endpoint import channel_options
 from camgraph_server.transport.health import HealthServicer
 from camgraph_server.transport.messages import Limits, Messages
@@ -102,15 +102,17 @@ class Assembly:
         config = self._config
         reception = Reception(self.gate, self.budgets["answers"], self.observers, self.security)
         server = grpc.aio.server(options=channel_options(config), interceptors=(reception,))
-        handlers = explanation.explanation_service(
-            self._service(), self._messages(), self._streaming(), config.max_targets
-        )
-        server.add_generic_rpc_handlers((handlers,))
+        service, messages = self._service(), self._messages()
+        control = ModelControl(self.repository, self.keeper) if config.model_control else None
+        handlers = [
+            explanation.explanation_service(service, messages, self._streaming(), config.max_targets),
+            open_inference.open_inference_service(service, messages, control, self.health, config.max_targets),
+        ]
         names = [explanation.NAME, _HEALTH, reflection.SERVICE_NAME]
-        if config.model_control:
-            control = ModelControl(self.repository, self.keeper)
-            server.add_generic_rpc_handlers((model_control.model_control_service(control, self._messages()),))
+        if control is not None:
+            handlers.append(model_control.model_control_service(control, messages))
             names.append(model_control.NAME)
+        server.add_generic_rpc_handlers(handlers)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
         if config.reflection:
             reflection.enable_server_reflection(names, server)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 from camgraph_core.errors import ForbiddenError
 from camgraph_core.models import ModelInfo
@@ -14,8 +15,11 @@ from camgraph_server.models.explaining import Room, explain
 from camgraph_server.models.model import Model
 from camgraph_server.models.repository import ModelRepository
 from camgraph_server.models.snapshot import Snapshot
+from camgraph_server.models.tensors import TensorRequest, TensorResult, run_tensors
 from camgraph_server.observe.observers import Observers
 from camgraph_server.scheduling.scheduler import Scheduler
+
+T = TypeVar("T")
 
 
 class Service:
@@ -58,15 +62,17 @@ class Service:
         Raises:
             CamgraphError: The model, the image, a target or an option cannot be used, or there is no time or memory.
         """
-        call.model, call.request_id = addressed.model or None, addressed.request.request_id or None
-        name = self._name(addressed.model, addressed.version, call)
-        with self._repository.lent(name, addressed.version) as model:
-            call.model, call.version = model.entry.name, model.entry.version
-            model.check_ready()
-            call.enter("queue")
-            work = partial(explain, model, addressed, self._room, self._observers, call)
-            on_hang = partial(self._hangs, model, call)
-            return await self._scheduler.run(work, call.deadline, on_hang, call.client.name)
+        call.request_id = addressed.request.request_id or None
+        return await self._worked(explain, addressed, call, self._observers)
+
+    async def run_tensors(self, request: TensorRequest, call: Call) -> TensorResult:
+        """Runs the graph of a model with a caller's own inputs.
+
+        Raises:
+            CamgraphError: The model or an input cannot be used, or there is no time or memory.
+        """
+        call.request_id = request.request_id or None
+        return await self._worked(run_tensors, request, call)
 
     async def list_models(self, _: None, call: Call) -> list[ModelInfo]:
         """All models that the client may use, sorted by name, then version."""
@@ -83,6 +89,19 @@ class Service:
         model = self._repository.find(self._name(*named, call), named[1])
         call.model, call.version = model.name, model.version
         return model
+
+    async def _worked(
+        self, work: Callable[..., T], asked: Addressed | TensorRequest, call: Call, *further: Observers
+    ) -> T:
+        """Does the work of a request with its model on a worker thread."""
+        call.model = asked.model or None
+        name = self._name(asked.model, asked.version, call)
+        with self._repository.lent(name, asked.version) as model:
+            call.model, call.version = model.entry.name, model.entry.version
+            model.check_ready()
+            call.enter("queue")
+            job = partial(work, model, asked, self._room, *further, call)
+            return await self._scheduler.run(job, call.deadline, partial(self._hangs, model, call), call.client.name)
 
     def _hangs(self, model: Model, call: Call) -> None:
         """The work on a call does not end: if that is in the graph, it is the model's fault."""

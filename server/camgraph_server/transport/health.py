@@ -42,6 +42,11 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         if not self._stopping:
             await self._update(statuses)
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether the server as a whole is."""
+        return self._serving[""]
+
     async def stop(self) -> None:
         """Sets NOT_SERVING for every name, for good, and ends all watches after they were told."""
         self._stopping = True

@@ -138,7 +138,7 @@ def _decode(rpc: Rpc, data: bytes) -> Any:
         message.ParseFromString(data)
     except (MalformedError, DecodeError) as error:
         raise InvalidInputError(
-            f"The request of {rpc.name} cannot be parsed; send the message of camgraph.v1."
+            f"The request of {rpc.name} cannot be parsed; send {rpc.request.DESCRIPTOR.full_name}."
         ) from error
     return rpc.decode(message)
 

@@ -1,0 +1,122 @@
+"""The work of one request for a graph's own outputs on a worker thread: tensors in, tensors out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from camgraph_core.errors import InferenceError, InvalidInputError, TooLargeError
+from camgraph_core.names import unknown_name
+from camgraph_core.types import AnyArray
+from camgraph_runtime import Explainer
+from camgraph_runtime.run.stop import Stop
+from camgraph_server.call import Call
+from camgraph_server.config.limits import MIB
+from camgraph_server.models.explaining import Room
+from camgraph_server.models.model import Model
+
+
+@dataclass(frozen=True)
+class TensorRequest:
+    """What a caller asks of a graph.
+
+    Attributes:
+        model: Name of the model in the repository.
+        version: Its version; empty means the newest.
+        inputs: The graph's inputs by name.
+        outputs: Names of the outputs that are wanted; all without any.
+        request_id: Is written to the log.
+    """
+
+    model: str
+    version: str
+    inputs: Mapping[str, AnyArray]
+    outputs: tuple[str, ...] = ()
+    request_id: str = ""
+
+
+@dataclass(frozen=True)
+class TensorResult:
+    """The outputs of a graph.
+
+    Attributes:
+        version: Version of the model that ran.
+        outputs: The outputs by name, in the order that they were asked for.
+    """
+
+    version: str
+    outputs: Mapping[str, AnyArray]
+
+
+def run_tensors(
+    model: Model, request: TensorRequest, room: Room, call: Call, stop: Stop, waited: float
+) -> TensorResult:
+    """Runs the graph of a model once.
+
+    Args:
+        model: The model.
+        request: Its inputs and what is wanted.
+        room: What the request may take.
+        call: Whose answer holds the memory of the outputs.
+        stop: Ends the run.
+        waited: Seconds that it waited for a worker.
+
+    Raises:
+        InvalidInputError: An input is missing, unknown or does not fit, or asks for more targets than are allowed.
+        UsageError: An output does not exist.
+        TooLargeError: The answer would be too large.
+        StoppedError: `stop` ended the run.
+    """
+    call.queue_ms = waited * 1e3
+    call.enter("prepare")
+    with model.lent() as explainer:
+        engine = explainer.engine
+        for name in request.outputs:
+            if name not in engine.outputs:
+                raise unknown_name("output", name, engine.outputs)
+        inputs = _with_switch(explainer, request.inputs)
+        _check_targets(explainer, inputs)
+        with room.pictures.lent_to_thread(min(room.pictures.size, sum(array.nbytes for array in inputs.values()))):
+            stop.check()
+            call.enter("infer")
+            try:
+                outputs = engine.run(inputs, list(request.outputs) or None, stop)
+            except InferenceError as error:
+                raise InvalidInputError(
+                    f"The graph cannot be run with these inputs; check the values of its targets. {error}"
+                ) from error
+            call.enter("post")
+            call.inference_ms = (call.timeline[-1][1] - call.timeline[-2][1]) * 1e3
+            _hold(outputs, room, call)
+    return TensorResult(model.version, outputs)
+
+
+def _with_switch(explainer: Explainer, inputs: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+    """The inputs, with gradients where the graph has a switch for them and nobody has set it."""
+    switch = explainer.manifest.explain_switch
+    return {switch: np.array(True), **inputs} if switch else dict(inputs)
+
+
+def _check_targets(explainer: Explainer, inputs: Mapping[str, AnyArray]) -> None:
+    """Refuses too many targets: each is a way back through the graph, for each image."""
+    names = {getattr(explainer.manifest.target, item.field) for item in explainer.task.inputs}
+    most = explainer.limits.max_targets
+    for name in names & inputs.keys():
+        count = int(np.prod(inputs[name].shape[:2], dtype=np.int64))
+        if count > most:
+            raise InvalidInputError(
+                f"The input {name!r} has {count} targets, images times targets of each; the limit is {most}."
+            )
+
+
+def _hold(outputs: Mapping[str, AnyArray], room: Room, call: Call) -> None:
+    """Counts the memory of the outputs."""
+    size = sum(array.nbytes for array in outputs.values())
+    if size > room.max_answer:
+        raise TooLargeError(
+            f"The outputs take {size / MIB:.0f} MiB, more than the limit of {room.max_answer / MIB:.0f} MiB; "
+            "ask for fewer outputs or targets."
+        )
+    call.answer.grow(room.copies * size)

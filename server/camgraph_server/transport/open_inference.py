@@ -1,0 +1,179 @@
+"""The Open Inference Protocol v2, `inference.GRPCInferenceService`: each method to a call of the service, and back.
+
+Each graph is two models, see `camgraph_wire.open_inference.models`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import grpc
+
+from camgraph_core.errors import NotFoundError
+from camgraph_core.result import Result
+from camgraph_server.call import Call
+from camgraph_server.models.model import Model, ModelState
+from camgraph_server.models.tensors import TensorRequest, TensorResult
+from camgraph_server.service.control import ModelControl
+from camgraph_server.service.service import Service
+from camgraph_server.transport.handler import Handler
+from camgraph_server.transport.health import HealthServicer
+from camgraph_server.transport.messages import Messages, Rpc
+from camgraph_server.transport.once import answer_once
+from camgraph_server.transport.screening import Screen
+from camgraph_wire.open_inference import explanations
+from camgraph_wire.open_inference.explanations import AskedExplanation, asked_from, outputs_of
+from camgraph_wire.open_inference.messages import SERVICE, message_class
+from camgraph_wire.open_inference.models import (
+    EXPLANATION_PLATFORM,
+    TENSOR_PLATFORM,
+    TENSORS,
+    index_message,
+    metadata_message,
+    split_name,
+    tensors_of,
+)
+from camgraph_wire.open_inference.tensors import arrays_from, response_message
+
+NAME = SERVICE
+
+_MOST_NUMBERS = 4 * 1024 * 1024  # bytes of one tensor's typed contents; raw contents have no such limit
+_NUMBERS = ("bool", "int", "int64", "uint", "uint64", "fp32", "fp64")
+
+
+def open_inference_service(
+    service: Service, messages: Messages, control: ModelControl | None, health: HealthServicer, max_targets: int
+) -> grpc.GenericRpcHandler:
+    """The handlers of all its methods.
+
+    Args:
+        service: What answers.
+        messages: How messages are received and encoded.
+        control: What loads and unloads models; None where that is not offered.
+        health: Knows whether the server is ready.
+        max_targets: Largest number of targets of one request.
+    """
+    methods = _Methods(service, health, control is not None)
+    limits = {f"{kind}_contents": _MOST_NUMBERS for kind in _NUMBERS} | {"bytes_contents": max_targets}
+    rpcs = [
+        _rpc("ServerLive", answer=methods.live),
+        _rpc("ServerReady", answer=methods.ready),
+        _rpc("ServerMetadata", answer=methods.metadata),
+        _rpc("ModelReady", answer=methods.model_ready),
+        _rpc("ModelMetadata", answer=methods.model_metadata),
+        _rpc("RepositoryIndex", answer=methods.index),
+        Rpc(
+            "ModelInfer",
+            message_class("ModelInferRequest"),
+            Screen(message_class("ModelInferRequest").DESCRIPTOR, limits),
+            admit=service.admit,
+            decode=partial(_asked, max_targets),
+            answer=methods.infer,
+            encode=_answer_message,
+        ),
+    ]
+    if control is not None:
+        rpcs += [
+            replace(_rpc("RepositoryModelLoad", answer=partial(_changed, control.load)), admit=_admit_control),
+            replace(_rpc("RepositoryModelUnload", answer=partial(_changed, control.unload)), admit=_admit_control),
+        ]
+    return grpc.method_handlers_generic_handler(
+        NAME, {rpc.name: Handler(partial(answer_once, messages, rpc)) for rpc in rpcs}
+    )
+
+
+def _rpc(name: str, answer: Any) -> Rpc:
+    """A method whose answer is made of few fields: ``answer`` gives them by name, or the message."""
+    request, response = message_class(f"{name}Request"), message_class(f"{name}Response")
+
+    def encode(value: Any, _: Any) -> Any:
+        return response(**value) if isinstance(value, Mapping) else value
+
+    return Rpc(
+        name, request, Screen(request.DESCRIPTOR, {}), decode=lambda message: message, answer=answer, encode=encode
+    )
+
+
+class _Methods:
+    """What the methods answer, without their messages where they are small."""
+
+    def __init__(self, service: Service, health: HealthServicer, has_control: bool) -> None:
+        self._service = service
+        self._health = health
+        self._extensions = ["model_repository"] if has_control else []
+
+    async def live(self, _: Any, __: Call) -> dict[str, bool]:
+        return {"live": True}
+
+    async def ready(self, _: Any, __: Call) -> dict[str, bool]:
+        return {"ready": self._health.is_serving}
+
+    async def metadata(self, _: Any, __: Call) -> dict[str, Any]:
+        return {"name": "camgraph", "version": version("camgraph"), "extensions": self._extensions}
+
+    async def model_ready(self, asked: Any, call: Call) -> dict[str, bool]:
+        try:
+            model = await self._model(asked, call)
+        except NotFoundError:
+            return {"ready": False}
+        return {"ready": model.state is ModelState.READY}
+
+    async def model_metadata(self, asked: Any, call: Call) -> Any:
+        model = await self._model(asked, call)
+        model.check_ready()
+        return _metadata_message(asked.name or model.name, model)
+
+    async def index(self, asked: Any, call: Call) -> Any:
+        return index_message(await self._service.list_models(None, call), ready=asked.ready)
+
+    async def infer(self, asked: AskedExplanation | TensorRequest, call: Call) -> Result | TensorResult:
+        if isinstance(asked, TensorRequest):
+            return await self._service.run_tensors(asked, call)
+        return await self._service.explain(asked.addressed, call)
+
+    async def _model(self, asked: Any, call: Call) -> Model:
+        return await self._service.get_model((split_name(asked.name)[0], asked.version), call)
+
+
+async def _changed(change: Any, asked: Any, call: Call) -> dict[str, Any]:
+    await change((split_name(asked.model_name)[0], ""), call)
+    return {}
+
+
+def _admit_control(call: Call) -> None:
+    call.client.check_control()
+
+
+def _asked(max_targets: int, message: Any) -> AskedExplanation | TensorRequest:
+    arrays = arrays_from(message, max_targets)
+    name, is_tensors = split_name(message.model_name)
+    if not is_tensors:
+        return asked_from(message, name, arrays)
+    outputs = tuple(dict.fromkeys(output.name for output in message.outputs))
+    return TensorRequest(name, message.model_version, arrays, outputs, message.id)
+
+
+def _answer_message(value: Result | TensorResult, asked: AskedExplanation | TensorRequest) -> Any:
+    if isinstance(value, TensorResult):
+        assert isinstance(asked, TensorRequest)
+        return response_message((f"{asked.model}{TENSORS}", value.version), asked.request_id, value.outputs, {})
+    assert isinstance(asked, AskedExplanation)
+    warnings = {"warnings": " ".join(value.warnings)} if value.warnings else {}
+    outputs = outputs_of(value, asked.outputs)
+    return response_message((value.model_name, value.model_version), value.request_id, outputs, warnings)
+
+
+def _metadata_message(name: str, model: Model) -> Any:
+    if not split_name(name)[1]:
+        return metadata_message(name, model.version, EXPLANATION_PLATFORM, explanations.INPUTS, explanations.OUTPUTS)
+    assert model.explainer is not None, "the model is ready"
+    engine, switch = model.explainer.engine, model.explainer.manifest.explain_switch
+    inputs, outputs = (
+        tensors_of((info.name, info.dtype, info.shape) for info in infos.values() if info.name != switch)
+        for infos in (engine.inputs, engine.outputs)
+    )
+    return metadata_message(name, model.version, TENSOR_PLATFORM, inputs, outputs)

@@ -1,0 +1,300 @@
+"""The Open Inference Protocol, asked by Triton's own client; the oracle is the graph in this process."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+import tritonclient.grpc.aio as triton
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.utils import InferenceServerException
+
+from camgraph_core.target import Target
+from camgraph_runtime import Explainer
+from camgraph_server.lifecycle import Server
+from support.methods import answer_to_garbage
+from support.serving import PATIENCE, png, running_server, server_thread
+from support.tiny_graph import TinyGraph
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/kserve.md"
+TENSOR = np.random.default_rng(3).random((2, 3, 16, 16), np.float32)
+TARGETS = np.array([[0, -1], [4, -2]], np.int64)
+
+
+@pytest.fixture
+async def client(server: Server) -> AsyncIterator[triton.InferenceServerClient]:
+    async with triton.InferenceServerClient(server.address) as opened:
+        yield opened
+
+
+@pytest.fixture
+def raw_stub(server: Server, connect: Any) -> service_pb2_grpc.GRPCInferenceServiceStub:
+    return service_pb2_grpc.GRPCInferenceServiceStub(connect(server.address))
+
+
+@pytest.fixture
+def explainer(repository: Path) -> Explainer:
+    return Explainer(repository / "tiny" / "1" / "model.onnx")
+
+
+def given(name: str, array: np.ndarray) -> triton.InferInput:
+    datatype = {"float32": "FP32", "int64": "INT64", "object": "BYTES"}[array.dtype.name]
+    put = triton.InferInput(name, list(array.shape), datatype)
+    put.set_data_from_numpy(array)
+    return put
+
+
+def image_input(data: bytes | None = None) -> triton.InferInput:
+    return given("image", np.array([data or png()], object))
+
+
+def wanted(*names: str) -> list[triton.InferRequestedOutput]:
+    return [triton.InferRequestedOutput(name) for name in names]
+
+
+async def test_the_server_and_its_models_are_described(client):
+    assert await client.is_server_live()
+    assert await client.is_server_ready()
+    assert (await client.get_server_metadata()).name == "camgraph"
+    ready = [await client.is_model_ready(name) for name in ("tiny", "tiny.tensors", "nothing")]
+    assert ready == [True, True, False]
+    assert not await client.is_model_ready("tiny", "7")
+    explains = await client.get_model_metadata("tiny")
+    assert [item.name for item in explains.inputs] == ["image", "target_index", "target_label", "target_rank"]
+    tensors = await client.get_model_metadata("tiny.tensors", "1")
+    assert {item.name: (item.datatype, list(item.shape)) for item in tensors.inputs} == {
+        "image": ("FP32", [-1, 3, 16, 16]),
+        "target": ("INT64", [-1, -1]),
+    }
+    index = await client.get_model_repository_index()
+    assert [(item.name, item.version, item.state) for item in index.models] == [
+        ("tiny", "1", "READY"),
+        ("tiny.tensors", "1", "READY"),
+    ]
+
+
+async def test_an_explanation_is_that_of_the_runtime(client, explainer):
+    names = ("heatmap", "input-heatmap", "heatmap-png", "overlay-png", "overlay-jpeg", "statistics", "predictions")
+    answer = await client.infer(
+        "tiny",
+        [
+            image_input(),
+            given("target_rank", np.array([2], np.int64)),
+            given("target_index", np.array([3, 0], np.int64)),
+            given("target_label", np.array([b"Bird"], object)),
+        ],
+        outputs=wanted(*names),
+        request_id="mine",
+        parameters={"method": "grad-cam++", "max_side": 20, "nobody_knows": 5},
+    )
+    asked = [Target.index(3), Target.index(0), Target.of_label("bird"), Target.of_rank(2)]
+    expected = explainer.explain(png(), targets=asked, method="grad-cam++", max_side=20)
+    assert [output.name for output in answer.get_response().outputs] == list(names)
+    assert answer.get_response().id == "mine"
+    for position, explanation in enumerate(expected.explanations):
+        np.testing.assert_array_equal(answer.as_numpy("heatmap")[position], explanation.output("heatmap"))
+        np.testing.assert_array_equal(answer.as_numpy("input-heatmap")[position], explanation.input_heatmap)
+        for name in ("heatmap-png", "overlay-png", "overlay-jpeg"):
+            assert answer.as_numpy(name)[position] == explanation.output(name)
+        statistics = json.loads(answer.as_numpy("statistics")[position])
+        assert statistics["target"]["label"] == explanation.target.label
+        assert statistics["maximum"] == explanation.statistics.maximum
+        assert statistics["method"] == "grad-cam++"
+    predictions = [json.loads(text) for text in answer.as_numpy("predictions")]
+    assert [item["label"] for item in predictions] == [item.label for item in expected.predictions]
+
+
+async def test_without_targets_and_outputs_the_predicted_class_is_explained(client, explainer):
+    answer = await client.infer("tiny", [image_input()])
+    names = [output.name for output in answer.get_response().outputs]
+    assert names == ["heatmap", "statistics", "predictions"]
+    [expected] = explainer.explain(png()).explanations
+    np.testing.assert_array_equal(answer.as_numpy("heatmap"), [expected.heatmap])
+
+
+@pytest.mark.parametrize("outputs", [(), ("target_score", "weights")])
+async def test_the_tensor_model_gives_what_the_graph_gives(outputs, client, explainer):
+    inputs = [given("image", TENSOR), given("target", TARGETS)]
+    answer = await client.infer("tiny.tensors", inputs, outputs=wanted(*outputs) or None)
+    expected = explainer.engine.run({"image": TENSOR, "target": TARGETS}, list(outputs) or None)
+    assert answer.get_response().model_name == "tiny.tensors"
+    assert [output.name for output in answer.get_response().outputs] == list(expected)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(answer.as_numpy(name), array)
+
+
+def typed(**changes: Any) -> service_pb2.ModelInferRequest:
+    request = service_pb2.ModelInferRequest(model_name="tiny.tensors")
+    image = request.inputs.add(name="image", datatype="FP32", shape=TENSOR.shape)
+    image.contents.fp32_contents.extend(TENSOR.ravel())
+    target = request.inputs.add(name="target", datatype="INT64", shape=TARGETS.shape)
+    target.contents.int64_contents.extend(TARGETS.ravel())
+    request.MergeFrom(service_pb2.ModelInferRequest(**changes))
+    return request
+
+
+async def test_typed_contents_are_the_same_as_raw_ones(raw_stub, explainer):
+    answer = await raw_stub.ModelInfer(typed(), timeout=PATIENCE)
+    scores = np.frombuffer(answer.raw_output_contents[[o.name for o in answer.outputs].index("target_score")], "<f4")
+    expected = explainer.engine.run({"image": TENSOR, "target": TARGETS}, ["target_score"])["target_score"]
+    np.testing.assert_array_equal(scores, expected.ravel())
+
+
+async def test_raw_and_typed_contents_together_are_refused(raw_stub):
+    call = raw_stub.ModelInfer(typed(raw_input_contents=[TENSOR.tobytes(), TARGETS.tobytes()]), timeout=PATIENCE)
+    assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "in one of the two ways" in await call.details()
+
+
+REFUSED = {
+    "an unknown model": ("nothing", [image_input()], {}, "NOT_FOUND", "nothing"),
+    "an unknown version": ("tiny", [image_input()], {"model_version": "9"}, "NOT_FOUND", "version '9'"),
+    "no image": ("tiny", [given("target_index", np.array([1]))], {}, "INVALID_ARGUMENT", "'image' is missing"),
+    "an unknown input": ("tiny", [image_input(), given("x", np.array([1]))], {}, "INVALID_ARGUMENT", "no input 'x'"),
+    "an unknown output": ("tiny", [image_input()], {"outputs": wanted("x")}, "INVALID_ARGUMENT", "output 'x'"),
+    "no picture": ("tiny", [image_input(b"text")], {}, "INVALID_ARGUMENT", "image"),
+    "an image of numbers": ("tiny", [given("image", np.array([1]))], {}, "INVALID_ARGUMENT", "send BYTES"),
+    "a parameter of a wrong type": (
+        "tiny",
+        [image_input()],
+        {"parameters": {"max_side": "large"}},
+        "INVALID_ARGUMENT",
+        "max_side has the wrong type",
+    ),
+    "an unknown label": (
+        "tiny",
+        [image_input(), given("target_label", np.array([b"whale"], object))],
+        {},
+        "INVALID_ARGUMENT",
+        "whale",
+    ),
+    "a missing target": ("tiny.tensors", [given("image", TENSOR)], {}, "INVALID_ARGUMENT", "'target' is missing"),
+    "a tensor of another shape": (
+        "tiny.tensors",
+        [given("image", TENSOR[:, :2]), given("target", TARGETS)],
+        {},
+        "INVALID_ARGUMENT",
+        "has the shape [2, 2, 16, 16]",
+    ),
+    "a class that the graph lacks": (
+        "tiny.tensors",
+        [given("image", TENSOR), given("target", TARGETS + 100)],
+        {},
+        "INVALID_ARGUMENT",
+        "values of its targets",
+    ),
+    "more targets than are allowed": (
+        "tiny.tensors",
+        [given("image", TENSOR), given("target", np.zeros((2, 51), np.int64))],
+        {},
+        "INVALID_ARGUMENT",
+        "102 targets",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+async def test_what_cannot_be_answered_is_refused_in_a_sentence(case, client):
+    model, inputs, options, status, words = REFUSED[case]
+    with pytest.raises(InferenceServerException) as caught:
+        await client.infer(model, inputs, **options)
+    assert caught.value.status() == f"StatusCode.{status}"
+    assert words in caught.value.message()
+
+
+MALFORMED = {
+    "a length that is negative": ({"datatype": "FP32", "shape": [-1]}, b"", "not negative"),
+    "an unknown datatype": ({"datatype": "FP99", "shape": [1]}, b"1", "known are"),
+    "too few bytes": ({"datatype": "FP32", "shape": [2]}, b"1234", "has 4 bytes"),
+    "a shape beyond all memory": ({"datatype": "FP32", "shape": [2**62, 2**62]}, b"1234", "has 4 bytes"),
+    "a text that ends early": ({"datatype": "BYTES", "shape": [1]}, b"\xff\xff\xff\xffab", "end within a text"),
+    "bytes after the texts": ({"datatype": "BYTES", "shape": [1]}, b"\0\0\0\0ab", "longer than its 1 texts"),
+    "texts without end": ({"datatype": "BYTES", "shape": [2**40]}, b"", "texts; the limit is 100"),
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+async def test_malformed_raw_contents_are_refused(case, raw_stub):
+    fields, raw, words = MALFORMED[case]
+    request = service_pb2.ModelInferRequest(model_name="tiny", raw_input_contents=[raw])
+    request.inputs.add(name="image", **fields)
+    call = raw_stub.ModelInfer(request, timeout=PATIENCE)
+    assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert words in await call.details()
+
+
+async def test_a_call_is_recorded_and_measured_as_our_own(client, caplog):
+    caplog.set_level("INFO", "camgraph.request")
+    await client.infer("tiny.tensors", [given("image", TENSOR), given("target", TARGETS)], request_id="seen")
+    [facts] = [r.camgraph_facts for r in caplog.records if getattr(r, "camgraph_facts", {}).get("rpc") == "ModelInfer"]
+    assert (facts["status"], facts["model"], facts["request_id"]) == ("OK", "tiny", "seen")
+
+
+async def test_a_withheld_model_stays_withheld_in_both_forms(repository, tmp_path, connect):
+    clients = tmp_path / "clients.toml"
+    token = "0123456789abcdef0123456789abcdef"
+    clients.write_text(f"[clients.clinic]\ntokens = ['{token}']\nmodels = ['other']", encoding="utf-8")
+    async with running_server(repository, clients=clients, model_control=True) as server:
+        async with triton.InferenceServerClient(server.address) as client:
+            headers = {"authorization": f"Bearer {token}"}
+            assert not (await client.get_model_repository_index(headers=headers)).models
+            for name in ("tiny", "tiny.tensors"):
+                with pytest.raises(InferenceServerException, match="You may not use"):
+                    await client.infer(name, [image_input()], headers=headers)
+            with pytest.raises(InferenceServerException) as caught:
+                await client.is_server_live()
+            assert caught.value.status() == "StatusCode.UNAUTHENTICATED"
+        for method in ("RepositoryModelLoad", "RepositoryModelUnload"):
+            path = f"/inference.GRPCInferenceService/{method}"
+            code, _ = await answer_to_garbage(
+                connect(server.address), path, PATIENCE, (("authorization", f"Bearer {token}"),)
+            )
+            assert code is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_models_are_loaded_and_unloaded_where_that_is_offered(repository):
+    async with running_server(repository, model_control=True) as server:  # noqa: SIM117 - it needs the address
+        async with triton.InferenceServerClient(server.address) as client:
+            assert "model_repository" in (await client.get_server_metadata()).extensions
+            await client.unload_model("tiny.tensors")
+            assert not await client.is_model_ready("tiny")
+            index = await client.get_model_repository_index()
+            assert {item.state for item in index.models} == {"UNAVAILABLE"}
+            await client.load_model("tiny")
+            assert await client.is_model_ready("tiny.tensors")
+
+
+async def test_a_switch_for_gradients_is_on_unless_it_is_set(repository):
+    (repository / "tiny" / "1" / "model.onnx").write_bytes(TinyGraph(explain_switch=True).serialize())
+    async with running_server(repository) as server, triton.InferenceServerClient(server.address) as client:
+        metadata = await client.get_model_metadata("tiny.tensors")
+        assert [item.name for item in metadata.inputs] == ["image", "target"]
+        answer = await client.infer("tiny.tensors", [given("image", TENSOR), given("target", TARGETS)])
+        assert np.any(answer.as_numpy("weights"))
+
+
+def test_the_program_of_the_page_runs_as_written(repository, tmp_path):
+    [program] = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    (tmp_path / "cat.jpg").write_bytes(png())
+    with server_thread(repository) as server:
+        here = program.replace("localhost:8500", server.address).replace('"efficientnet_lite0"', '"tiny"')
+        command = [sys.executable, "-W", "ignore", "-c", here]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("(2, 30, 40)\n")
+    assert (tmp_path / "overlay.jpg").read_bytes().startswith(b"\xff\xd8")
+
+
+def test_a_process_may_hold_both_files_of_the_protocol():
+    """Both orders of import, in fresh processes: in one pool they would clash."""
+    modules = ["tritonclient.grpc.service_pb2", "camgraph_server.transport.open_inference"]
+    for first, second in (modules, modules[::-1]):
+        subprocess.run([sys.executable, "-c", f"import {first}, {second}"], timeout=PATIENCE, check=True)

@@ -1,0 +1,57 @@
+"""Models of the Open Inference Protocol: each graph is two of them, and what is said of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from camgraph_core.models import ModelInfo
+from camgraph_wire.open_inference.messages import message_class
+from camgraph_wire.open_inference.tensors import datatype_of
+
+TENSORS = ".tensors"
+"""Ends the name of the model whose inputs and outputs are those of the graph, after the graph's own name."""
+
+EXPLANATION_PLATFORM, TENSOR_PLATFORM = "camgraph_explanation", "onnxruntime_onnx"
+
+_STATES = {"ready": "READY", "loading": "LOADING"}
+_Metadata, _Index = message_class("ModelMetadataResponse"), message_class("RepositoryIndexResponse")
+
+Tensors = Mapping[str, tuple[str, Sequence[int]]]
+"""Datatype and shape of inputs or outputs by name, -1 where a length varies."""
+
+
+def split_name(name: str) -> tuple[str, bool]:
+    """The name of the graph, and whether the model is the graph's own inputs and outputs."""
+    return name.removesuffix(TENSORS), name.endswith(TENSORS)
+
+
+def tensors_of(infos: Iterable[tuple[str, str, Sequence[int | str | None]]]) -> Tensors:
+    """The inputs or outputs of a graph, each given as name, NumPy's element type, and shape."""
+    return {
+        name: (datatype_of(dtype), [axis if isinstance(axis, int) else -1 for axis in shape])
+        for name, dtype, shape in infos
+    }
+
+
+def metadata_message(name: str, version: str, platform: str, inputs: Tensors, outputs: Tensors) -> Any:
+    """The `ModelMetadataResponse` of a model."""
+    message = _Metadata(name=name, versions=[version], platform=platform)
+    for field, tensors in ((message.inputs, inputs), (message.outputs, outputs)):
+        for tensor, (datatype, shape) in tensors.items():
+            field.add(name=tensor, datatype=datatype, shape=shape)
+    return message
+
+
+def index_message(models: Iterable[ModelInfo], *, ready: bool) -> Any:
+    """The `RepositoryIndexResponse` of models; with ``ready`` of those that are ready alone."""
+    message = _Index()
+    for model in models:
+        if ready and model.state != "ready":
+            continue
+        # A graph's name that ends so would be read as a model of its tensors.
+        names = [model.name + TENSORS] if model.name.endswith(TENSORS) else [model.name, model.name + TENSORS]
+        for name in names:
+            state = _STATES.get(model.state, "UNAVAILABLE")
+            message.models.add(name=name, version=model.version, state=state, reason=model.reason)
+    return message
