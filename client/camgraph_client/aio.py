@@ -23,6 +23,7 @@ from camgraph_core.painter import ImageSource
 from camgraph_core.request import Addressed, Request
 from camgraph_core.types import AnyArray
 from camgraph_wire.chunks import Assembled
+from camgraph_wire.models import ModelDetails
 from camgraph_wire.requests import request_message
 
 if TYPE_CHECKING:
@@ -133,6 +134,10 @@ class AsyncRemoteModel(Explains[Awaitable["Result"]]):
         """
         asking = Asking(self._name, self._version, options, self._client.connection.timeout)
         return self._client.stream(asking, ahead).outcomes(images)
+
+    async def details(self) -> ModelDetails:
+        """The model with its whole manifest; see `AsyncClient.get_model`."""
+        return await self._client.get_model(self._name, self._version)
 
     async def close(self) -> None:
         """Closes the client."""

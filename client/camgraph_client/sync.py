@@ -21,6 +21,7 @@ from camgraph_core.painter import ImageSource
 from camgraph_core.request import Addressed, Request
 from camgraph_core.types import AnyArray
 from camgraph_wire.chunks import Assembled
+from camgraph_wire.models import ModelDetails
 from camgraph_wire.requests import request_message
 
 if TYPE_CHECKING:
@@ -130,6 +131,10 @@ class RemoteModel(Explains["Result"]):
         """
         asking = Asking(self._name, self._version, options, self._client.connection.timeout)
         return self._client.stream(asking, ahead).outcomes(images)
+
+    def details(self) -> ModelDetails:
+        """The model with its whole manifest; see `Client.get_model`."""
+        return self._client.get_model(self._name, self._version)
 
     def close(self) -> None:
         """Closes the client."""

@@ -14,7 +14,7 @@ GUIDED = "guided-grad-cam"
 """The method that also gives the image's gradient."""
 
 
-def asked_of(options: dict[str, Any]) -> dict[str, Any]:
+def asked_of(options: dict[str, Any], *, with_regions: bool) -> dict[str, Any]:
     """The keyword arguments of `Explains.explain`, the same for each image."""
     targets, top_k = targets_of(
         named=[Target.parse(text) for text in options["target"]],
@@ -37,7 +37,7 @@ def asked_of(options: dict[str, Any]) -> dict[str, Any]:
         "outputs": [
             "input-heatmap",
             *(["guided"] if method == GUIDED else []),
-            *(["hot-regions"] if options["hot_regions"] else []),
+            *(["hot-regions"] if with_regions else []),
         ],
         "hot_from": options["hot_from"],
         "colormap": options["colormap"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import click
 from camgraph_cli.options import Text, options_of
 from camgraph_client.cli.asking import asked_of
 from camgraph_client.cli.connection import ServerOptions
+from camgraph_client.cli.photos import photos_of
 from camgraph_client.cli.pictures import Wanted
-from camgraph_client.cli.run import explain_all, summary_of
+from camgraph_client.cli.report.journal import stamp
+from camgraph_client.cli.report.kept import Kept
+from camgraph_client.cli.run import Run, summary_of
 from camgraph_client.cli.source import open_source
-from camgraph_core.errors import CamgraphError
+from camgraph_core.errors import CamgraphError, UsageError
 from camgraph_core.style import OPACITIES
 from camgraph_runtime.maps.cam import METHODS
 from camgraph_runtime.pictures.colormaps import COLORMAPS
@@ -23,13 +27,13 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
 @click.option(
     "--graph",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Explainable graph to run in this process.",
 )
-@options_of(where=ServerOptions)
+@options_of(where=ServerOptions, kept=Kept)
 @click.option(
     "--model",
     default="",
@@ -170,16 +174,27 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
     default=Path("explanations"),
     help="Directory for overlays and panels.",
 )
-def explain(images: tuple[Path, ...], where: ServerOptions, output: Path, **options: Any) -> None:
+def explain(images: tuple[Path, ...], where: ServerOptions, kept: Kept, output: Path, **options: Any) -> None:
     """Show where a model looked in each IMAGE, for the classes asked.
 
+    An IMAGE is a file, a folder, which stands for all pictures in it, or a quoted pattern such as "photos/**/*.jpg".
     Prints the best classes and writes one overlay for each target (with guided-grad-cam a second picture), and one
-    side-by-side panel for each image.
+    side-by-side panel for each image. A run that was broken off goes on where it ended when it is started again.
     Give either --graph, or --server with --model.
     """
-    asked = asked_of(options)
+    asked = asked_of(options, with_regions=options["hot_regions"] or kept.needs_rows)
+    if kept.truth is not None and (asked["targets"] or asked["top_k"]):
+        raise UsageError("--truth chooses what is explained; leave out the options that name targets.")
+    photos = photos_of(images, output)
+    wanted = Wanted(output, options["opacity"], not options["own_scale"], options["hot_regions"], kept.maps)
     with closing(open_source(where, options)) as source:
-        wanted = Wanted(output, options["opacity"], not options["own_scale"], options["hot_regions"])
-        problems = explain_all(images, source, asked, wanted)
+        problems = Run(source, asked, wanted, kept, _said(options, kept, where)).over(photos)
     if problems:
-        raise CamgraphError(summary_of(problems, len(images)))
+        raise CamgraphError(summary_of(problems, len(photos)))
+
+
+def _said(options: dict[str, Any], kept: Kept, where: ServerOptions) -> dict[str, Any]:
+    """What decides what a run writes of an image, in plain values."""
+    files = {name: stamp(options[name]) for name in ("mask", "cotangent") if options[name] is not None}
+    has = {"rows": kept.needs_rows, "page": kept.report is not None, "maps": kept.maps}
+    return {**options, "server": where.server, "files": files, "kept": has, "version": version("camgraph")}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from camgraph_client.cli.maps import MapKind, write_map
 from camgraph_core.result import Result
 
 _LONGEST_SLUG = 40
@@ -22,6 +23,7 @@ class Wanted:
         opacity: Where the colours of a panel cover the photo; None is the panel's own choice.
         shared_scale: Whether the classes of a panel share one scale.
         with_regions: Whether hot regions are printed.
+        maps: How maps are written as numbers; None if they are not.
 
     """
 
@@ -29,6 +31,7 @@ class Wanted:
     opacity: str | None
     shared_scale: bool
     with_regions: bool
+    maps: MapKind | None = None
 
 
 def write_pictures(result: Result, name: str, title: str, wanted: Wanted) -> list[Path]:
@@ -47,8 +50,7 @@ def write_pictures(result: Result, name: str, title: str, wanted: Wanted) -> lis
     folder = wanted.folder
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for number, explanation in enumerate(result.explanations, start=1):
-        stem = f"{name}.{number}-{slug(explanation.title)}"
+    for explanation, stem in zip(result.explanations, _stems(result, name), strict=True):
         files.append(folder / f"{stem}.png")
         explanation.save(files[-1])
         if hasattr(explanation, "guided"):
@@ -59,17 +61,33 @@ def write_pictures(result: Result, name: str, title: str, wanted: Wanted) -> lis
     return files
 
 
+def write_maps(result: Result, name: str, wanted: Wanted) -> list[Path]:
+    """Writes the heatmap of each target as numbers, if that is wanted; the files, one for each target."""
+    if wanted.maps is None:
+        return []
+    wanted.folder.mkdir(parents=True, exist_ok=True)
+    return [
+        write_map(explanation.heatmap_within(explanation.canvas.style.max_side), wanted.folder / stem, wanted.maps)
+        for explanation, stem in zip(result.explanations, _stems(result, name), strict=True)
+    ]
+
+
+def _stems(result: Result, name: str) -> list[str]:
+    return [f"{name}.{number}-{slug(item.title)}" for number, item in enumerate(result.explanations, start=1)]
+
+
 def unique_names(paths: Sequence[Path]) -> list[str]:
     """A name for each image: its file name without suffix, with a number where several have the same."""
     stems = [path.stem for path in paths]
-    taken = Counter(stems)
-    seen: Counter[str] = Counter()
+    alike = Counter(stems)
+    taken = {stem for stem in stems if alike[stem] == 1}
     names: list[str] = []
     for stem in stems:
-        name = stem
-        if taken[stem] > 1:
-            seen[stem] += 1
-            name = f"{stem}_{seen[stem]}"
+        name, number = stem, 0
+        while alike[stem] > 1 and (number == 0 or name in taken):
+            number += 1
+            name = f"{stem}_{number}"
+        taken.add(name)
         names.append(name)
     return names
 

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import click
 from rich.console import Console
 from rich.progress import track
 
-from camgraph_client.cli.pictures import Wanted, unique_names, write_pictures
+from camgraph_client.cli.photos import Photo
+from camgraph_client.cli.pictures import Wanted, write_maps, write_pictures
+from camgraph_client.cli.report.journal import Journal
+from camgraph_client.cli.report.kept import Kept
+from camgraph_client.cli.report.page import thumbnails, write_page
+from camgraph_client.cli.report.rows import Row, failed_row, row_of
+from camgraph_client.cli.report.truth import judged, targets_for, with_truths
+from camgraph_client.cli.source import Source
 from camgraph_client.cli.tables import print_report
 from camgraph_core.errors import (
     CamgraphError,
@@ -24,50 +34,119 @@ from camgraph_core.errors import (
 from camgraph_core.result import Result
 from camgraph_runtime import Explainer
 
-if TYPE_CHECKING:
-    from camgraph_client.sync import RemoteModel
-
 # These are about the whole run, not about one image: going on would only repeat them.
 _FATAL = (UsageError, TargetError, UnsupportedError, DeviceError, InvalidGraphError, UnavailableError)
 
 
-def explain_all(
-    images: Sequence[Path], source: Explainer | RemoteModel, asked: dict[str, Any], wanted: Wanted
-) -> list[str]:
-    """Explains image by image; returns the problems of those that failed."""
-    console, problems = Console(), []
-    answers = _answers(images, source, asked)
-    for path, name, answer in zip(_with_progress(images), unique_names(images), answers, strict=True):
+@dataclass(frozen=True)
+class Run:
+    """A run over images.
+
+    Attributes:
+        source: What explains.
+        asked: The keywords of `Explains.explain` for each image.
+        wanted: What is written of each image.
+        kept: What is written of all of them.
+        said: All of this as the command line says it, in plain values; a run that was broken off goes on if the next
+            one says the same.
+
+    """
+
+    source: Source
+    asked: dict[str, Any]
+    wanted: Wanted
+    kept: Kept
+    said: dict[str, Any]
+
+    def over(self, photos: Sequence[Photo]) -> list[str]:
+        """Explains image by image; the problems of those that failed."""
+        is_one_of_many = len(photos) > 1 or self.kept.needs_rows or self.kept.truth is not None
+        model = self.source.facts() if is_one_of_many else {}
+        if self.kept.truth is not None:
+            photos = with_truths(photos, self.kept.truth, self.source.manifest)
+        journal = Journal(self.wanted.folder, {**self.said, "model": model})
+        todo = [photo for photo in photos if journal.row(photo) is None]
+        if len(todo) < len(photos):
+            done = len(photos) - len(todo)
+            click.echo(f"{done} of {len(photos)} images were done by an earlier run that was broken off.", err=True)
+        for photo, answer in _with_progress(self._answers(todo), len(todo)):
+            self._explain(photo, answer, journal)
+        self._write(photos, journal, model)
+        problems = [_named(photo.path, row["error"]) for photo, row in journal.rows(photos) if row["error"] is not None]
+        journal.remove()
+        return problems
+
+    def _answers(self, photos: Sequence[Photo]) -> Iterator[tuple[Photo, Callable[[], Result]]]:
+        """For each image what gives its result, or raises; a server works on the next ones while one is drawn here.
+
+        Images with the same true class come together, as a stream asks the same of each.
+        """
+        explains = self.source.explains
+        for _, group in groupby(sorted(photos, key=_class), key=_class):
+            alike = list(group)
+            asked, paths = self._asked_of(alike[0]), [photo.path for photo in alike]
+            if isinstance(explains, Explainer) or len(alike) == 1:
+                yield from ((photo, partial(explains.explain, photo.path, **asked)) for photo in alike)
+                continue
+            for photo, outcome in zip(alike, explains.explain_many(paths, **asked), strict=True):
+                yield photo, partial(getattr, outcome, "result")
+
+    def _asked_of(self, photo: Photo) -> dict[str, Any]:
+        if photo.truth is None:
+            return self.asked
+        return {**self.asked, "targets": targets_for(photo.truth, self.source.manifest.head.num_classes)}
+
+    def _explain(self, photo: Photo, answer: Callable[[], Result], journal: Journal) -> None:
+        wanted = self.wanted
+        labels = self.source.manifest.class_labels if photo.truth is not None else ()
         try:
             result = answer()
-            files = write_pictures(result, name, path.name, wanted)
+            if photo.truth is not None:
+                result = judged(result, partial(self.source.explains.explain, photo.path, **self._without_targets))
+            maps = write_maps(result, photo.name, wanted)
+            files = [*write_pictures(result, photo.name, photo.path.name, wanted), *maps]
+            row = row_of(photo, labels, result, maps, files) if self.kept.needs_rows else _short_row(files)
+            shown = thumbnails(result, wanted) if self.kept.report is not None else []
         except _FATAL:
             raise
         except CamgraphError as error:
-            problems.append(_named(path, str(error)))
+            journal.add(photo, failed_row(photo, labels, str(error)), [])
         else:
-            print_report(console, str(path), result, files, with_regions=wanted.with_regions)
-    return problems
+            print_report(Console(), str(photo.path), result, files, with_regions=wanted.with_regions)
+            journal.add(photo, row, shown)
+
+    @property
+    def _without_targets(self) -> dict[str, Any]:
+        return {key: value for key, value in self.asked.items() if key not in ("targets", "top_k")}
+
+    def _write(self, photos: Sequence[Photo], journal: Journal, model: dict[str, Any]) -> None:
+        rows = [row for _, row in journal.rows(photos)]
+        files = self.kept.write_tables(model, rows)
+        if self.kept.report is not None:
+            write_page(self.kept.report, model, journal.rows(photos), journal.pictures)
+            files.append(self.kept.report)
+        for path in files:
+            click.echo(f"wrote {path}")
 
 
-def _answers(
-    images: Sequence[Path], source: Explainer | RemoteModel, asked: dict[str, Any]
-) -> Iterator[Callable[[], Result]]:
-    """For each image what gives its result, or raises; a server works on the next ones while one is drawn here."""
-    if isinstance(source, Explainer) or len(images) == 1:
-        yield from (partial(source.explain, image, **asked) for image in images)
-    else:
-        for outcome in source.explain_many(images, **asked):
-            yield partial(getattr, outcome, "result")
+def _short_row(files: Sequence[Path]) -> Row:
+    """A row of which only the journal reads."""
+    return {"error": None, "files": [str(path) for path in files]}
 
 
-def _with_progress(images: Sequence[Path]) -> Iterator[Path]:
+def _class(photo: Photo) -> int:
+    return -1 if photo.truth is None else photo.truth
+
+
+def _with_progress(
+    answers: Iterator[tuple[Photo, Callable[[], Result]]], count: int
+) -> Iterator[tuple[Photo, Callable[[], Result]]]:
     """The images, with a progress bar on stderr if there are several and somebody looks on."""
     console = Console(stderr=True)
-    if len(images) > 1 and console.is_terminal:
-        yield from track(images, description="explaining", console=console, transient=True)
+    if count > 1 and console.is_terminal:
+        yield from track(answers, description="explaining", total=count, console=console, transient=True)
     else:
-        yield from images
+        yield from answers
 
 
 def _named(path: Path, problem: str) -> str:

@@ -2,20 +2,71 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from camgraph.v1.manifest_pb2 import Manifest
 from camgraph_client.cli.connection import ServerOptions
+from camgraph_client.cli.report.model import facts_of_file, facts_of_served
 from camgraph_core.errors import UsageError
 from camgraph_runtime import Explainer
 from camgraph_runtime.run.blas import limit_blas_threads
 
 if TYPE_CHECKING:
     from camgraph_client.sync import RemoteModel
+    from camgraph_wire.models import ModelDetails
 
 
-def open_source(where: ServerOptions, options: dict[str, Any]) -> Explainer | RemoteModel:
+@dataclass(frozen=True)
+class Source:
+    """What explains.
+
+    Attributes:
+        explains: The graph, or the model of a server.
+        graph: The graph's file, if it is one.
+
+    """
+
+    explains: Explainer | RemoteModel
+    graph: Path | None
+
+    def close(self) -> None:
+        """Frees the graph, or closes the connection."""
+        self.explains.close()
+
+    @cached_property
+    def _details(self) -> ModelDetails | None:
+        """What the server says of its model; None of a graph."""
+        return None if isinstance(self.explains, Explainer) else self.explains.details()
+
+    @property
+    def manifest(self) -> Manifest:
+        """The model's manifest; a server is asked for it once."""
+        if isinstance(self.explains, Explainer):
+            return self.explains.manifest
+        assert self._details is not None
+        return self._details.manifest
+
+    def facts(self) -> dict[str, Any]:
+        """Name, digest and certificate of the model, as reports state them.
+
+        Raises:
+            InvalidGraphError: The graph's file cannot be read.
+            RemoteError: The server gives no answer.
+
+        """
+        if self.graph is not None:
+            return facts_of_file(self.graph, self.manifest)
+        assert self._details is not None
+        info = self._details.info
+        return facts_of_served(info.name, info.version, self.manifest)
+
+
+def open_source(where: ServerOptions, options: dict[str, Any]) -> Source:
     """What explains, to be closed after the run.
 
     Raises:
@@ -32,7 +83,7 @@ def open_source(where: ServerOptions, options: dict[str, Any]) -> Explainer | Re
         explainer = Explainer(graph, device=options["device"], exact_int8=not options["fast_int8"])
         for note in explainer.engine.notes:
             click.echo(f"Note: {note}", err=True)
-        return explainer
+        return Source(explainer, graph)
     if options["fast_int8"]:
         raise UsageError("--fast-int8 goes with --graph; a server is told by its own option at its start.")
-    return where.open().model(options["model"], options["model_version"])
+    return Source(where.open().model(options["model"], options["model_version"]), None)

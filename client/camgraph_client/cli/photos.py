@@ -1,0 +1,67 @@
+"""The images of a run of `camgraph explain`: files, folders and patterns."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from camgraph_client.cli.pictures import unique_names
+from camgraph_core.errors import UsageError
+
+_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".tif", ".tiff", ".webp"})
+"""Of the files in a folder, those that are taken."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An image of a run.
+
+    Attributes:
+        path: Its file.
+        name: Start of the names of the files that are written of it; no other image of the run has it.
+        truth: Index of its true class; None if that is not known.
+
+    """
+
+    path: Path
+    name: str
+    truth: int | None = None
+
+
+def photos_of(arguments: Sequence[Path], output: Path) -> list[Photo]:
+    """The images that are named on the command line, in that order; those of a folder or a pattern by name.
+
+    A folder stands for the pictures in it and in its folders, without hidden ones and without ``output``, which has
+    the pictures of earlier runs. A pattern such as ``photos/**/*.jpg`` is one that is no file's name.
+
+    Raises:
+        UsageError: A folder has no pictures, or a pattern matches none.
+
+    """
+    paths = [path for argument in arguments for path in _paths(argument, output)]
+    return [Photo(path, name) for path, name in zip(paths, unique_names(paths), strict=True)]
+
+
+def _paths(argument: Path, output: Path) -> list[Path]:
+    if argument.is_dir():
+        found = sorted(_within(argument, output))
+        if not found:
+            raise UsageError(f"The folder {argument} has no pictures: no file ends in {', '.join(sorted(_SUFFIXES))}.")
+        return found
+    if glob.has_magic(str(argument)) and not argument.exists():
+        matches = map(Path, sorted(glob.glob(str(argument), recursive=True)))  # noqa: PTH207 - Path takes no absolute ones
+        found = [path for path in matches if path.is_file()]
+        if not found:
+            raise UsageError(f"No file matches {argument}.")
+        return found
+    return [argument]
+
+
+def _within(folder: Path, output: Path) -> Iterator[Path]:
+    left_out = output.resolve()
+    for top, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name[0] != "." and Path(top, name).resolve() != left_out]
+        yield from (Path(top, name) for name in files if name[0] != "." and Path(name).suffix.lower() in _SUFFIXES)

@@ -1,0 +1,1 @@
+"""What `camgraph explain` keeps of many images: rows, files of them, and the page."""

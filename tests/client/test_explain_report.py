@@ -1,0 +1,138 @@
+"""The HTML page of `camgraph explain --report`."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from io import BytesIO
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from camgraph_cli.main import cli
+from camgraph_runtime import Explainer
+from support.serving import png, server_thread, write_model
+from support.tiny_graph import TinyGraph
+
+HOSTILE = "<img src=x onerror=alert(1)>&'"
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the texts of the cells of the table of images."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.rows: list[list[str]] = []
+        self.contents: dict[str, str] = {}
+        self._in_images, self._open = False, ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self._in_images |= dict(attrs).get("id") == "images"
+        self._open = tag
+        if self._in_images and tag == "tr":
+            self.rows.append([])
+        if self._in_images and tag == "td":
+            self.rows[-1].append("")
+
+    def handle_data(self, data):
+        self.contents[self._open] = self.contents.get(self._open, "") + data
+        if self._in_images and self.rows and self.rows[-1]:
+            self.rows[-1][-1] += data
+
+    def handle_endtag(self, tag):
+        self._open = ""
+        self._in_images &= tag != "table"
+
+    @property
+    def pictures(self) -> list[Image.Image]:
+        sources = [attributes["src"] for tag, attributes in self.tags if tag == "img"]
+        return [
+            Image.open(BytesIO(base64.b64decode(source.removeprefix("data:image/jpeg;base64,")))) for source in sources
+        ]
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory):
+    """A graph whose labels would be tags."""
+    labels = [f"{HOSTILE}{number}" for number in range(5)]
+    return write_model(tmp_path_factory.mktemp("hostile"), graph=TinyGraph(labels=labels))
+
+
+@pytest.fixture(params=["graph", "server"])
+def source(request, graph):
+    if request.param == "graph":
+        yield ["--graph", str(graph)]
+        return
+    with server_thread(graph.parents[2]) as server:
+        yield ["--server", server.address]
+
+
+@pytest.fixture
+def page(source, graph, tmp_path, monkeypatch):
+    """Six photos: three predictions that are right, two that are wrong, and one file that is not an image."""
+    monkeypatch.chdir(tmp_path)
+    lines = ["name,label"]
+    for number in range(5):
+        path = tmp_path / f"{HOSTILE.replace('/', '')}{number}.png"
+        path.write_bytes(png(width=400 + number, height=300, seed=number))
+        classes = [score.class_index for score in Explainer(graph).explain(path.read_bytes()).predictions]
+        lines.append(f"{path.name},{classes[0 if number < 3 else -1]}")
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    (tmp_path / "truth.csv").write_text("\n".join(lines), encoding="utf-8")
+    arguments = ["explain", ".", *source, "--truth", "truth.csv", "--report", "report.html"]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 1, result.output
+    assert "1 of 6 images" in result.stderr
+    return Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+
+
+def test_wrong_predictions_come_first(page):
+    verdicts = [row[1] for row in page.rows[1:]]
+    assert verdicts == ["wrong", "wrong", "failed", "right", "right", "right"]
+    assert {row[0] for row in page.rows[1:3]} == {f"{HOSTILE}3.png", f"{HOSTILE}4.png"}
+    assert "bad.png" in page.rows[3][0]
+    assert "3 of 5 predictions are right (60.0%); 1 could not be explained" in page.contents["p"]
+    assert re.fullmatch(r"[0-9a-f]{64}|not stated", page.contents["code"])
+    assert "Certificate: passed" in page.contents["summary"]
+
+
+def test_nothing_of_a_name_or_label_is_a_tag_and_nothing_is_fetched(page):
+    for tag, attributes in page.tags:
+        assert not any(name.startswith("on") for name in attributes)
+        assert tag not in {"a", "link", "iframe", "object", "base"}
+        if "src" in attributes:
+            assert attributes["src"].startswith("data:image/jpeg;base64,")
+    assert any(HOSTILE in row[2] for row in page.rows[1:])
+
+
+def test_the_policy_allows_the_script_and_the_style_alone(page):
+    [policy] = [attributes["content"] for tag, attributes in page.tags if "http-equiv" in attributes]
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    for name in ("script", "style"):
+        digest = base64.b64encode(hashlib.sha256(page.contents[name].encode()).digest()).decode()
+        assert f"{name}-src 'sha256-{digest}'" in policy
+
+
+def test_each_row_has_the_photo_and_its_maps(page):
+    # Wrong: the photo, the predicted class, the right class, their contrast. Right: no map twice.
+    assert len(page.pictures) == 2 * 4 + 3 * 3
+    for picture in page.pictures:
+        picture.load()
+        assert max(picture.size) == 240
+
+
+def test_a_page_without_truth(graph, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.png").write_bytes(png())
+    result = CliRunner().invoke(cli, ["explain", "one.png", "--graph", str(graph), "--report", "made/report.html"])
+    assert result.exit_code == 0, result.output
+    found = Page((tmp_path / "made/report.html").read_text(encoding="utf-8"))
+    assert found.rows[1][:2] == ["one.png", ""]
+    assert "1 image." in found.contents["p"]
+    assert len(found.pictures) == 2
