@@ -37,7 +37,7 @@ from camgraph_server.scheduling.scheduler import Scheduler
 from camgraph_server.scheduling.watchdog import Patience
 from camgraph_server.service.control import ModelControl
 from camgraph_server.service.service import Service
-from camgraph_server.transport import explanation, model_control, open_inference
+from camgraph_server.transport import explanation, model_control, open_inference, pools
 from camgraph_server.transport.endpoint import channel_options
 from camgraph_server.transport.health import HealthServicer
 from camgraph_server.transport.messages import Limits, Messages
@@ -45,6 +45,7 @@ from camgraph_server.transport.reception import Reception
 from camgraph_server.transport.security import Security
 from camgraph_server.transport.sending import Sending
 from camgraph_server.transport.stream import Streaming
+from camgraph_wire.open_inference.messages import POOL
 
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
@@ -108,14 +109,14 @@ class Assembly:
             explanation.explanation_service(service, messages, self._streaming(), config.max_targets),
             open_inference.open_inference_service(service, messages, control, self.health, config.max_targets),
         ]
-        names = [explanation.NAME, _HEALTH, reflection.SERVICE_NAME]
+        names = [explanation.NAME, open_inference.NAME, _HEALTH, reflection.SERVICE_NAME]
         if control is not None:
             handlers.append(model_control.model_control_service(control, messages))
             names.append(model_control.NAME)
         server.add_generic_rpc_handlers(handlers)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, server)
         if config.reflection:
-            reflection.enable_server_reflection(names, server)
+            reflection.enable_server_reflection(names, server, pools.default_and(POOL))
         return server
 
     def stop_loading(self) -> None:

@@ -14,14 +14,16 @@ import grpc
 import numpy as np
 import pytest
 import tritonclient.grpc.aio as triton
-from tritonclient.grpc import service_pb2, service_pb2_grpc
+from google.protobuf import descriptor_pb2
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from camgraph_core.target import Target
 from camgraph_runtime import Explainer
 from camgraph_server.lifecycle import Server
 from support.methods import answer_to_garbage
-from support.serving import PATIENCE, png, running_server, server_thread
+from support.serving import PATIENCE, png, running_server, server_process, server_thread
 from support.tiny_graph import TinyGraph
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/kserve.md"
@@ -74,6 +76,14 @@ async def test_the_server_and_its_models_are_described(client):
         "image": ("FP32", [-1, 3, 16, 16]),
         "target": ("INT64", [-1, -1]),
     }
+    config = (await client.get_model_config("tiny")).config
+    assert [(item.name, item.data_type, item.optional) for item in config.input[:2]] == [
+        ("image", model_config_pb2.TYPE_STRING, False),
+        ("target_index", model_config_pb2.TYPE_INT64, True),
+    ]
+    config = (await client.get_model_config("tiny.tensors")).config
+    assert (config.max_batch_size, list(config.input[0].dims)) == (0, [-1, 3, 16, 16])
+    assert config.input[0].data_type == model_config_pb2.TYPE_FP32
     index = await client.get_model_repository_index()
     assert [(item.name, item.version, item.state) for item in index.models] == [
         ("tiny", "1", "READY"),
@@ -279,6 +289,28 @@ async def test_a_switch_for_gradients_is_on_unless_it_is_set(repository):
         assert [item.name for item in metadata.inputs] == ["image", "target"]
         answer = await client.infer("tiny.tensors", [given("image", TENSOR), given("target", TARGETS)])
         assert np.any(answer.as_numpy("weights"))
+
+
+REFLECTED = {
+    "inference.GRPCInferenceService": "open_inference.proto",
+    "inference.ModelInferRequest": "open_inference.proto",
+    "camgraph.v1.ExplanationService": "camgraph/v1/explanation.proto",
+}
+
+
+async def test_reflection_knows_the_protocol_in_a_process_without_another_copy(repository):
+    """A process of its own, as this one has the client's copy in its default pool."""
+    with server_process(repository) as server:
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            ask = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo
+            Request = reflection_pb2.ServerReflectionRequest  # noqa: N806 - a class
+            requests = [Request(file_containing_symbol=symbol) for symbol in REFLECTED]
+            requests.append(Request(file_containing_symbol="inference.Nothing"))
+            answers = [answer async for answer in ask(iter(requests), timeout=PATIENCE)]
+    for answer, file in zip(answers, REFLECTED.values(), strict=False):
+        found = answer.file_descriptor_response.file_descriptor_proto
+        assert file in [descriptor_pb2.FileDescriptorProto.FromString(data).name for data in found]
+    assert answers[-1].error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
 def test_the_program_of_the_page_runs_as_written(repository, tmp_path):

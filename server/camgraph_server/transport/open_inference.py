@@ -32,6 +32,8 @@ from camgraph_wire.open_inference.models import (
     EXPLANATION_PLATFORM,
     TENSOR_PLATFORM,
     TENSORS,
+    Description,
+    config_message,
     index_message,
     metadata_message,
     split_name,
@@ -65,6 +67,7 @@ def open_inference_service(
         _rpc("ServerMetadata", answer=methods.metadata),
         _rpc("ModelReady", answer=methods.model_ready),
         _rpc("ModelMetadata", answer=methods.model_metadata),
+        _rpc("ModelConfig", answer=methods.model_config),
         _rpc("RepositoryIndex", answer=methods.index),
         Rpc(
             "ModelInfer",
@@ -104,7 +107,7 @@ class _Methods:
     def __init__(self, service: Service, health: HealthServicer, has_control: bool) -> None:
         self._service = service
         self._health = health
-        self._extensions = ["model_repository"] if has_control else []
+        self._extensions = ["model_configuration", *(["model_repository"] if has_control else [])]
 
     async def live(self, _: Any, __: Call) -> dict[str, bool]:
         return {"live": True}
@@ -123,9 +126,10 @@ class _Methods:
         return {"ready": model.state is ModelState.READY}
 
     async def model_metadata(self, asked: Any, call: Call) -> Any:
-        model = await self._model(asked, call)
-        model.check_ready()
-        return _metadata_message(asked.name or model.name, model)
+        return metadata_message(await self._described(asked, call))
+
+    async def model_config(self, asked: Any, call: Call) -> Any:
+        return config_message(await self._described(asked, call))
 
     async def index(self, asked: Any, call: Call) -> Any:
         return index_message(await self._service.list_models(None, call), ready=asked.ready)
@@ -134,6 +138,10 @@ class _Methods:
         if isinstance(asked, TensorRequest):
             return await self._service.run_tensors(asked, call)
         return await self._service.explain(asked.addressed, call)
+
+    async def _described(self, asked: Any, call: Call) -> Description:
+        model = await self._model(asked, call)
+        return _description(asked.name or model.name, model)
 
     async def _model(self, asked: Any, call: Call) -> Model:
         return await self._service.get_model((split_name(asked.name)[0], asked.version), call)
@@ -167,13 +175,17 @@ def _answer_message(value: Result | TensorResult, asked: AskedExplanation | Tens
     return response_message((value.model_name, value.model_version), value.request_id, outputs, warnings)
 
 
-def _metadata_message(name: str, model: Model) -> Any:
+def _description(name: str, model: Model) -> Description:
+    model.check_ready()
     if not split_name(name)[1]:
-        return metadata_message(name, model.version, EXPLANATION_PLATFORM, explanations.INPUTS, explanations.OUTPUTS)
+        optional = explanations.INPUTS.keys() - {"image"}
+        return Description(
+            name, model.version, EXPLANATION_PLATFORM, explanations.INPUTS, explanations.OUTPUTS, optional
+        )
     assert model.explainer is not None, "the model is ready"
     engine, switch = model.explainer.engine, model.explainer.manifest.explain_switch
     inputs, outputs = (
         tensors_of((info.name, info.dtype, info.shape) for info in infos.values() if info.name != switch)
         for infos in (engine.inputs, engine.outputs)
     )
-    return metadata_message(name, model.version, TENSOR_PLATFORM, inputs, outputs)
+    return Description(name, model.version, TENSOR_PLATFORM, inputs, outputs)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from camgraph_core.models import ModelInfo
-from camgraph_wire.open_inference.messages import message_class
+from camgraph_wire.open_inference.messages import POOL, message_class
 from camgraph_wire.open_inference.tensors import datatype_of
 
 TENSORS = ".tensors"
@@ -16,6 +17,8 @@ EXPLANATION_PLATFORM, TENSOR_PLATFORM = "camgraph_explanation", "onnxruntime_onn
 
 _STATES = {"ready": "READY", "loading": "LOADING"}
 _Metadata, _Index = message_class("ModelMetadataResponse"), message_class("RepositoryIndexResponse")
+_Config = message_class("ModelConfigResponse")
+_TYPES = frozenset(POOL.FindEnumTypeByName("inference.DataType").values_by_name)
 
 Tensors = Mapping[str, tuple[str, Sequence[int]]]
 """Datatype and shape of inputs or outputs by name, -1 where a length varies."""
@@ -34,12 +37,45 @@ def tensors_of(infos: Iterable[tuple[str, str, Sequence[int | str | None]]]) -> 
     }
 
 
-def metadata_message(name: str, version: str, platform: str, inputs: Tensors, outputs: Tensors) -> Any:
+@dataclass(frozen=True)
+class Description:
+    """What is said of a model.
+
+    Attributes:
+        name: Its name, as it was asked for.
+        version: Its version.
+        platform: What runs it.
+        inputs: Its inputs.
+        outputs: Its outputs.
+        optional: Names of inputs that may be left out.
+    """
+
+    name: str
+    version: str
+    platform: str
+    inputs: Tensors
+    outputs: Tensors
+    optional: Collection[str] = ()
+
+
+def metadata_message(model: Description) -> Any:
     """The `ModelMetadataResponse` of a model."""
-    message = _Metadata(name=name, versions=[version], platform=platform)
-    for field, tensors in ((message.inputs, inputs), (message.outputs, outputs)):
-        for tensor, (datatype, shape) in tensors.items():
-            field.add(name=tensor, datatype=datatype, shape=shape)
+    message = _Metadata(name=model.name, versions=[model.version], platform=model.platform)
+    for field, tensors in ((message.inputs, model.inputs), (message.outputs, model.outputs)):
+        for name, (datatype, shape) in tensors.items():
+            field.add(name=name, datatype=datatype, shape=shape)
+    return message
+
+
+def config_message(model: Description) -> Any:
+    """The `ModelConfigResponse` of a model. Shapes have the batch axis, if there is one."""
+    message = _Config()
+    config = message.config
+    config.name, config.platform, config.backend = model.name, model.platform, "camgraph"
+    for name, (datatype, shape) in model.inputs.items():
+        config.input.add(name=name, data_type=_type(datatype), dims=shape, optional=name in model.optional)
+    for name, (datatype, shape) in model.outputs.items():
+        config.output.add(name=name, data_type=_type(datatype), dims=shape)
     return message
 
 
@@ -55,3 +91,8 @@ def index_message(models: Iterable[ModelInfo], *, ready: bool) -> Any:
             state = _STATES.get(model.state, "UNAVAILABLE")
             message.models.add(name=name, version=model.version, state=state, reason=model.reason)
     return message
+
+
+def _type(datatype: str) -> str:
+    name = f"TYPE_{'STRING' if datatype == 'BYTES' else datatype}"
+    return name if name in _TYPES else "TYPE_INVALID"
