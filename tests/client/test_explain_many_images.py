@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -16,7 +18,9 @@ from camgraph_cli.main import cli
 from camgraph_client.cli.report.files import COLUMNS
 from camgraph_client.cli.report.journal import NAME
 from camgraph_runtime import Explainer, Target
+from camgraph_runtime.manifest import METADATA_KEY
 from support.serving import png
+from support.tiny_graph import TinyGraph
 
 
 @pytest.fixture(params=["graph", "server"])
@@ -234,3 +238,34 @@ def test_what_has_changed_is_done_again(run, photos, graph, tmp_path, monkeypatc
     change(tmp_path)
     said = run("photos", "--graph", graph, "--target", target).stderr
     assert said == (f"{done} of 4 images were done by an earlier run that was broken off.\n" if done else "")
+
+
+def test_names_that_are_long_or_not_text(run, graph, tmp_path):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    names = [b"\xff\xfe.png", b"x" * 240 + b".png", b"x" * 241 + b".png", "\u65e5".encode() * 80 + b".png"]
+    for name in names:
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(png())
+    run("odd", "--graph", graph, *("--json", "all.json", "--csv", "all.csv", "--report", "all.html"))
+    assert [row["error"] for row in read(tmp_path / "all.json")["images"]] == [None] * 4
+    assert len(list((tmp_path / "explanations").glob("*.panel.png"))) == 4
+
+
+def test_a_folder_that_cannot_be_written_to(run, photos, graph, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("camgraph_client.cli.run.write_pictures", full)
+    assert "explanations cannot be written to: No space left" in run("photos", "--graph", graph, code=2).stderr
+
+
+def test_a_file_that_has_changed_since_it_was_proven(run, photos, tmp_path):
+    model = TinyGraph().model()
+    [entry] = [entry for entry in model.metadata_props if entry.key == METADATA_KEY]
+    manifest = json.loads(entry.value)
+    entry.value = json.dumps({**manifest, "digest": {"graphSha256": "0" * 64}})
+    (tmp_path / "changed.onnx").write_bytes(model.SerializeToString())
+    run("photos/a.png", "--graph", "changed.onnx", "--json", "all.json", "--csv", "all.csv", "--report", "all.html")
+    assert read(tmp_path / "all.json")["model"]["as_proven"] is False
+    assert ",file changed\r\n" in (tmp_path / "all.csv").read_bytes().decode()
+    assert "it has changed since it was proven" in (tmp_path / "all.html").read_text(encoding="utf-8")

@@ -30,12 +30,18 @@ class Photo:
     name: str
     truth: int | None = None
 
+    @property
+    def shown(self) -> str:
+        """The path for people, with the replacement character for bytes that are not text."""
+        return os.fsencode(self.path).decode(errors="replace")
+
 
 def photos_of(arguments: Sequence[Path], output: Path) -> list[Photo]:
     """The images that are named on the command line, in that order; those of a folder or a pattern by name.
 
-    A folder stands for the pictures in it and in its folders, without hidden ones and without ``output``, which has
-    the pictures of earlier runs. A pattern such as ``photos/**/*.jpg`` is one that is no file's name.
+    A folder stands for the pictures in it and in its folders, without hidden ones. A pattern such as
+    ``photos/**/*.jpg`` is one that is not a file's name. Neither takes files of ``output``, which has the pictures of
+    earlier runs.
 
     Raises:
         UsageError: A folder has no pictures, or a pattern matches none.
@@ -53,7 +59,8 @@ def _paths(argument: Path, output: Path) -> list[Path]:
         return found
     if glob.has_magic(str(argument)) and not argument.exists():
         matches = map(Path, sorted(glob.glob(str(argument), recursive=True)))  # noqa: PTH207 - Path takes no absolute ones
-        found = [path for path in matches if path.is_file()]
+        left_out = output.resolve()
+        found = [path for path in matches if path.is_file() and not path.resolve().is_relative_to(left_out)]
         if not found:
             raise UsageError(f"No file matches {argument}.")
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from camgraph_client.cli.maps import MapKind, write_map
 from camgraph_core.result import Result
 
 _LONGEST_SLUG = 40
+_LONGEST_STEM = 80  # bytes
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,11 @@ def _stems(result: Result, name: str) -> list[str]:
 
 
 def unique_names(paths: Sequence[Path]) -> list[str]:
-    """A name for each image: its file name without suffix, with a number where several have the same."""
-    stems = [path.stem for path in paths]
+    """A name for each image: its file name without suffix, with a number where several have the same.
+
+    It is cut after 80 bytes, as labels come after it and file systems allow 255.
+    """
+    stems = [os.fsencode(path.stem)[:_LONGEST_STEM].decode(errors="ignore") or "image" for path in paths]
     alike = Counter(stems)
     taken = {stem for stem in stems if alike[stem] == 1}
     names: list[str] = []

@@ -70,7 +70,10 @@ class Run:
             done = len(photos) - len(todo)
             click.echo(f"{done} of {len(photos)} images were done by an earlier run that was broken off.", err=True)
         for photo, answer in _with_progress(self._answers(todo), len(todo)):
-            self._explain(photo, answer, journal)
+            try:
+                self._explain(photo, answer, journal)
+            except OSError as error:
+                raise UsageError(f"{self.wanted.folder} cannot be written to: {error.strerror}.") from error
         self._write(photos, journal, model)
         problems = [_named(photo.path, row["error"]) for photo, row in journal.rows(photos) if row["error"] is not None]
         journal.remove()
@@ -104,7 +107,7 @@ class Run:
             if photo.truth is not None:
                 result = judged(result, partial(self.source.explains.explain, photo.path, **self._without_targets))
             maps = write_maps(result, photo.name, wanted)
-            files = [*write_pictures(result, photo.name, photo.path.name, wanted), *maps]
+            files = [*write_pictures(result, photo.name, Path(photo.shown).name, wanted), *maps]
             row = row_of(photo, labels, result, maps, files) if self.kept.needs_rows else _short_row(files)
             shown = thumbnails(result, wanted) if self.kept.report is not None else []
         except _FATAL:
@@ -112,7 +115,7 @@ class Run:
         except CamgraphError as error:
             journal.add(photo, failed_row(photo, labels, str(error)), [])
         else:
-            print_report(Console(), str(photo.path), result, files, with_regions=wanted.with_regions)
+            print_report(Console(), photo.shown, result, files, with_regions=wanted.with_regions)
             journal.add(photo, row, shown)
 
     @property

@@ -68,6 +68,8 @@ def class_in_words(item: Row | None) -> str:
 def written(path: Path) -> Iterator[TextIO]:
     """A text file that takes the place of ``path`` when all of it is written.
 
+    What is not text, such as the bytes of some file names, is written as a question mark.
+
     Raises:
         UsageError: It cannot be written.
 
@@ -79,7 +81,7 @@ def written(path: Path) -> Iterator[TextIO]:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
     part = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="") as file:
             yield file
         part.chmod(0o666 & ~_umask())
         part.replace(path)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from camgraph.v1.manifest_pb2 import Manifest
+from camgraph_client.cli.report.rows import plain
 from camgraph_runtime.digest import digest_of_file
 
 
@@ -36,14 +37,16 @@ def _facts(name: str, manifest: Manifest) -> dict[str, Any]:
             "passed": certificate.passed,
             "seed": certificate.seed,
             "checks": [
-                {
-                    "name": check.name,
-                    "description": check.description,
-                    "error": check.error,
-                    "tolerance": None if check.is_statement else check.tolerance,
-                    "passed": check.passed,
-                    "remark": check.remark,
-                }
+                plain(
+                    {
+                        "name": check.name,
+                        "description": check.description,
+                        "error": check.error,
+                        "tolerance": None if check.is_statement else check.tolerance,
+                        "passed": check.passed,
+                        "remark": check.remark,
+                    }
+                )
                 for check in certificate.checks
             ],
         },

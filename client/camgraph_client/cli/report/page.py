@@ -110,10 +110,11 @@ def _summary(model: dict[str, Any], rows: Sequence[Row]) -> str:
 
 
 def _check(check: Row) -> str:
+    error = "not finite" if check["error"] is None else f"{check['error']:.3g}"
     allowed = "" if check["tolerance"] is None else f"{check['tolerance']:.3g}"
     said = " ".join(filter(None, (check["description"], check["remark"])))
     result = "passed" if check["passed"] else "failed"
-    cells = (check["name"], result, f"{check['error']:.3g}", allowed, said)
+    cells = (check["name"], result, error, allowed, said)
     return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>\n"
 
 

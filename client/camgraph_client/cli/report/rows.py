@@ -19,7 +19,7 @@ Row: TypeAlias = dict[str, Any]
 def failed_row(photo: Photo, labels: Sequence[str], problem: str) -> Row:
     """The row of an image that could not be explained; it has the keys of `row_of`."""
     return {
-        "image": str(photo.path),
+        "image": photo.shown,
         "error": problem,
         "truth": _truth(photo, labels),
         "correct": None,
@@ -45,7 +45,7 @@ def row_of(photo: Photo, labels: Sequence[str], result: Result, maps: Sequence[P
     predicted = result.predictions[0].class_index if result.predictions else None
     shown = [*map(str, maps), *[None] * (len(result.explanations) - len(maps))]
     return {
-        "image": str(photo.path),
+        "image": photo.shown,
         "error": None,
         "truth": _truth(photo, labels),
         "correct": None if photo.truth is None else photo.truth == predicted,
@@ -71,21 +71,21 @@ def _explained(explanation: Explanation, map_file: str | None) -> Row:
         "negative": explanation.negative,
         "method": explanation.method,
         "layers": list(explanation.layers),
-        "statistics": _plain(asdict(explanation.statistics)),
-        "hot_regions": [_plain({**asdict(item), "box": _box(item.box)}) for item in explanation.hot_regions],
+        "statistics": plain(asdict(explanation.statistics)),
+        "hot_regions": [plain({**asdict(item), "box": _box(item.box)}) for item in explanation.hot_regions],
         "map": map_file,
     }
 
 
 def _score(item: ClassScore) -> Row:
-    return _plain({**asdict(item), "box": None if item.box is None else _box(item.box)})
+    return plain({**asdict(item), "box": None if item.box is None else _box(item.box)})
 
 
 def _box(box: Rectangle) -> list[float]:
     return [float(side) for side in (box.left, box.top, box.right, box.bottom)]
 
 
-def _plain(values: Row) -> Row:
+def plain(values: Row) -> Row:
     """The values of NumPy as Python's own, and None for numbers that JSON does not have."""
     return {key: _plain_value(value) for key, value in values.items()}
 

@@ -66,14 +66,14 @@ def judged(result: Result, again: Callable[..., Result]) -> Result:
     """
     predicted, true, *against = result.explanations
     if predicted.target.class_index == true.target.class_index:
-        return replace(result, explanations=[predicted, *against])
-    rival = against[0].contrast
+        return replace(result, explanations=[predicted, *against], warnings=list(dict.fromkeys(result.warnings)))
+    rival = against[0].contrast if against else None
     if rival is None or rival.class_index != true.target.class_index:
         truth = Target.index(true.target.class_index)
         second = again(targets=(Target.index(predicted.target.class_index, contrast=truth),))
-        against = second.explanations
-        result = replace(result, warnings=list(dict.fromkeys([*result.warnings, *second.warnings])))
-    return replace(result, explanations=[predicted, true, *against])
+        kept = [text for text in result.warnings if not any(text.startswith(f"{item.title}: ") for item in against)]
+        result, against = replace(result, warnings=[*kept, *second.warnings]), second.explanations
+    return replace(result, explanations=[predicted, true, *against], warnings=list(dict.fromkeys(result.warnings)))
 
 
 def _index(label: str, said: str, manifest: Manifest) -> int:
