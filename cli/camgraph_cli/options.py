@@ -12,9 +12,12 @@ from typing import Any, get_origin
 import click
 
 from camgraph_core.errors import UsageError
+from camgraph_core.incomplete import problems_among
 from camgraph_core.settings import Declared, declared, nested
 
 Command = Callable[..., None]
+
+_SETTINGS = "camgraph_settings"  # attribute of a command's function: the classes that its options are made of
 
 
 def options_of(**settings: type) -> Callable[[Command], Command]:
@@ -29,12 +32,26 @@ def options_of(**settings: type) -> Callable[[Command], Command]:
             taken = set(map(_variable, items))
             command(*args, **{name: value for name, value in values.items() if name not in taken}, **made)
 
+        vars(with_instances)[_SETTINGS] = tuple(settings.values())
         extended: Command = with_instances
         for item in reversed(items):
             extended = _option(item)(extended)
         return extended
 
     return add
+
+
+def problems_between(command: Command | None, values: Mapping[str, Any]) -> Iterator[str]:
+    """What does not fit together among the values of a command's options, of which some have none as they are wrong."""
+    for kind in getattr(command, _SETTINGS, ()):
+        yield from _problems(kind, values)
+
+
+def _problems(settings: type, values: Mapping[str, Any]) -> Iterator[str]:
+    items = [item for item in declared(settings) if _variable(item) in values]
+    yield from problems_among(settings, {item.field: _given(item, values[_variable(item)]) for item in items})
+    for _, kind in nested(settings):
+        yield from _problems(kind, values)
 
 
 def _all(settings: type) -> Iterator[Declared]:
@@ -58,7 +75,7 @@ def _given(item: Declared, value: Any) -> Any:
     if item.turns_off:
         return not value
     if item.setting.repeated:
-        return dict(value) if get_origin(item.kind) is Mapping else tuple(value)
+        return dict(value or ()) if get_origin(item.kind) is Mapping else tuple(value or ())
     return item.default if value is None else value
 
 

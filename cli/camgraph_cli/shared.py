@@ -6,6 +6,7 @@ import click
 from click.core import ParameterSource, iter_params_for_processing
 
 from camgraph_cli.config_file import public_name
+from camgraph_cli.options import problems_between
 from camgraph_core.errors import UsageError
 from camgraph_core.settings import joined
 
@@ -41,7 +42,7 @@ class SharedCommand(click.Command):
             raise click.UsageError(joined(problems), ctx) from first
 
     def _problems(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """What is wrong with each option."""
+        """What is wrong with each option, and between those that are right."""
         try:
             given, rest, order = self.make_parser(ctx).parse_args(args=args)
         except click.UsageError:  # an option that does not exist: click knows best
@@ -55,6 +56,12 @@ class SharedCommand(click.Command):
             except _WRONG as error:
                 flag = f"--{public_name(parameter).replace('_', '-')}"
                 problems.append(f"{flag} cannot be used: {str(error).rstrip('.')}.{_source(ctx, parameter)}")
+        # For an option that is not given, click has a mark of its own here, which None replaces later.
+        values = {
+            name: None if ctx.get_parameter_source(name) is ParameterSource.DEFAULT else value
+            for name, value in ctx.params.items()
+        }
+        problems += problems_between(self.callback, values)
         return list(dict.fromkeys(problems))
 
 

@@ -18,11 +18,18 @@ import dataclasses
 import inspect
 import types
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from camgraph_core.errors import UsageError
 from camgraph_core.redaction import without_credentials
+
+_SEPARATOR = "\n  "
+
+
+class NotReadError(Exception):
+    """A value that is needed could not be read; see `camgraph_core.incomplete`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,12 +166,13 @@ def check_settings(settings: Any, *checks: Callable[[], None]) -> None:
             all that is wrong.
 
     """
-    problems = [
-        problem for item in declared(type(settings)) if (problem := _problem(item, getattr(settings, item.field)))
-    ]
-    for check in checks:
+    problems = []
+    alone: list[Callable[[], None]] = [partial(_check, settings, item) for item in declared(type(settings))]
+    for check in (*alone, *checks):
         try:
             check()
+        except NotReadError:
+            continue
         except UsageError as error:
             problems.append(str(error))
     if problems:
@@ -173,18 +181,25 @@ def check_settings(settings: Any, *checks: Callable[[], None]) -> None:
 
 def joined(problems: Sequence[str]) -> str:
     """One problem as it is, several as a list."""
-    return problems[0] if len(problems) == 1 else "\n  ".join([f"{len(problems)} things are wrong:", *problems])
+    return problems[0] if len(problems) == 1 else _SEPARATOR.join([f"{len(problems)} things are wrong:", *problems])
 
 
-def _problem(item: Declared, value: Any) -> str:
+def separated(text: str) -> list[str]:
+    """The problems that `joined` made one text of."""
+    first, *rest = text.split(_SEPARATOR)
+    return rest or [first]
+
+
+def _check(settings: Any, item: Declared) -> None:
+    value = getattr(settings, item.field)
     if value is None:
-        return ""
+        return
     wrong = _range_missed(item.setting, value)
     if wrong:
-        return f"{item.name} must be {wrong}, not {value}."
+        raise UsageError(f"{item.name} must be {wrong}, not {value}.")
     if item.choices and value not in item.choices:
-        return f"There is no {item.name.replace('-', ' ')} {value!r}. Use one of {', '.join(item.choices)}."
-    return ""
+        name, choices = item.name.replace("-", " "), ", ".join(item.choices)
+        raise UsageError(f"There is no {name} {value!r}. Use one of {choices}.")
 
 
 def _range_missed(setting: Setting, value: Any) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from camgraph_core.errors import CamgraphError
+from camgraph_core.settings import joined
 from camgraph_server.observe.log import log_event
 
 T = TypeVar("T")
@@ -80,10 +81,16 @@ class Follower:
         """Reads them, and looks from now on.
 
         Raises:
-            CamgraphError: One cannot be used now.
+            CamgraphError: Some cannot be used now. The message lists them; its class is that of the first.
         """
+        errors: list[CamgraphError] = []
         for followed in self._followed:
-            followed.open()
+            try:
+                followed.open()
+            except CamgraphError as error:
+                errors.append(error)
+        if errors:
+            raise type(errors[0])(joined([str(error) for error in errors]))
         if self._followed:
             self._thread.start()
 

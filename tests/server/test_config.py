@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tomllib
 from pathlib import Path
@@ -14,6 +15,8 @@ from camgraph_core.errors import UsageError
 from camgraph_core.redaction import without_credentials, without_values
 from camgraph_core.settings import changed, declared
 from camgraph_server.config import ServerConfig
+from camgraph_server.errors import BindError
+from camgraph_server.transport.security import Security
 
 ITEMS = {item.name: item for item in declared(ServerConfig)}
 ODD_TEXTS = ["nan", "inf", "-inf", "-1", "0", "1e30", "1e308", str(10**30), "", " ", "true", "ж\u202e", "a=b", "[", "'"]
@@ -92,6 +95,40 @@ def test_all_that_is_wrong_is_said_at_once_with_its_place(run, tmp_path):
         "'nan' is not a number",
     ):
         assert sum(part in line for line in lines) == 1, result.stderr
+
+
+def test_values_that_do_not_fit_together_are_said_with_values_that_are_wrong(run, tmp_path):
+    key = tmp_path / "key.pem"
+    key.touch()
+    result = run(
+        *("--tls-key", str(key), "--traces", "nowhere", "--processes", "2", "--model-control"),
+        *("--workers", "many", "--listen", "nowhere", "--grace", "-1"),
+    )
+    assert result.exit_code == 2
+    lines = result.stderr.splitlines()
+    assert lines[0] == "Error: 6 things are wrong:"
+    for part in ("tls-cert and tls-key", "not nowhere", "'nowhere' is not HOST:PORT", "model control", "'many'", "-1"):
+        assert sum(part in line for line in lines) == 1, result.stderr
+
+
+def test_a_check_that_needs_a_value_that_is_wrong_says_nothing(run, tmp_path):
+    key = tmp_path / "key.pem"
+    key.touch()
+    result = run("--tls-key", str(key), "--tls-cert", "absent.pem", "--model-control", "--processes", "none")
+    lines = result.stderr.splitlines()
+    assert lines[0] == "Error: 2 things are wrong:"
+    assert "absent.pem" in result.stderr
+    assert "'none'" in result.stderr
+
+
+def test_files_that_cannot_be_used_are_said_at_once(tmp_path):
+    for name in ("cert.pem", "key.pem", "clients.toml"):
+        (tmp_path / name).write_text("nonsense")
+    files = {"tls_cert": tmp_path / "cert.pem", "tls_key": tmp_path / "key.pem", "clients": tmp_path / "clients.toml"}
+    with pytest.raises(BindError, match="2 things are wrong") as caught:
+        asyncio.run(Security(ServerConfig(tmp_path, **files)).start())
+    assert "clients.toml" in str(caught.value)
+    assert "TLS files" in str(caught.value)
 
 
 def test_values_that_do_not_fit_together_are_said_at_once(tmp_path):
