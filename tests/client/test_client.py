@@ -46,7 +46,7 @@ def call(request, address):
     """Calls a method of a client by name, through either face."""
 
     def method(client, name, model, version):
-        return getattr(client.model(model, version) if name == "explain" else client, name)
+        return getattr(client.model(model, version) if name in ("explain", "details") else client, name)
 
     async def through_async(connection, name, model, version, /, *arguments, **options):
         async with AsyncClient(connection) as client:
@@ -87,9 +87,9 @@ def test_models(call):
     [info] = call("list_models")
     assert (info.name, info.version, info.state, info.num_classes) == ("tiny", "1", "ready", 5)
     assert info.layers == ("features", "conv")
-    details = call("get_model", "tiny")
-    assert details.info == info
-    assert details.manifest == TinyGraph().manifest()
+    for details in (call("get_model", "tiny"), call("details", model="tiny"), call("details")):
+        assert details.info == info
+        assert details.manifest == TinyGraph().manifest()
 
 
 @pytest.mark.parametrize(
