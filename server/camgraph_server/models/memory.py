@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import threading
-from functools import cache
-from typing import Any
 
 from camgraph_core.errors import UnsupportedError
 from camgraph_server.config.limits import MIB
+from camgraph_server.heap import trim
 
 _TIMES_THE_FILES = 2
 _BESIDE = 8 * MIB
@@ -51,15 +49,3 @@ class ModelMemory:
         with self._lock:
             self._taken -= taken
         trim()
-
-
-def trim() -> None:
-    """Returns freed memory to the system. glibc keeps most of it otherwise; other C libraries are left alone."""
-    malloc_trim = _malloc_trim()
-    if malloc_trim is not None:
-        malloc_trim(0)
-
-
-@cache
-def _malloc_trim() -> Any:
-    return getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -13,9 +13,10 @@ from camgraph_core.errors import CamgraphError, DeviceError, InvalidGraphError, 
 from camgraph_core.models import RepositoryEntry
 from camgraph_runtime import Explainer
 from camgraph_server.errors import RepositoryError
+from camgraph_server.heap import trim
 from camgraph_server.models.discovery import Entry, Key, Listing, discover
 from camgraph_server.models.loaded import Loaded
-from camgraph_server.models.memory import ModelMemory, trim
+from camgraph_server.models.memory import ModelMemory
 from camgraph_server.models.model import Model, ModelState
 from camgraph_server.models.snapshot import Snapshot
 from camgraph_server.models.source import LocalFolder, Source
