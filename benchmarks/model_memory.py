@@ -13,8 +13,8 @@ from pathlib import Path
 
 from camgraph_runtime import Explainer
 from camgraph_server.config import ServerConfig
-from camgraph_server.models.loading import load_explainer
 from camgraph_server.heap import trim
+from camgraph_server.models.loading import load_explainer
 
 MIB = 1024 * 1024
 
