@@ -29,6 +29,7 @@ from camgraph_server.models.model import Model, ModelState
 from camgraph_server.models.repository import ModelRepository
 from camgraph_server.models.source import source_of
 from camgraph_server.observe.call_log import CallLog
+from camgraph_server.observe.inference import InferenceCounts
 from camgraph_server.observe.metrics.state import State
 from camgraph_server.observe.metrics.together import metrics
 from camgraph_server.observe.observers import Observer, Observers
@@ -96,6 +97,7 @@ class Assembly:
         }
         self.security = Security(config)
         self._audit = None if config.audit_log is None else AuditLog(config.audit_log)
+        self._counts = InferenceCounts()
         self.observers = Observers(self._observers())
 
     def grpc_server(self) -> grpc.aio.Server:
@@ -107,7 +109,9 @@ class Assembly:
         control = ModelControl(self.repository, self.keeper) if config.model_control else None
         handlers = [
             explanation.explanation_service(service, messages, self._streaming(), config.max_targets),
-            open_inference.open_inference_service(service, messages, control, self.health, config.max_targets),
+            open_inference.open_inference_service(
+                service, messages, control, self.health, self._counts, config.max_targets
+            ),
         ]
         names = [explanation.NAME, open_inference.NAME, _HEALTH, reflection.SERVICE_NAME]
         if control is not None:
@@ -126,9 +130,9 @@ class Assembly:
 
     def _observers(self) -> list[Observer]:
         """Who is told of calls. A further one is a further line here."""
-        observers: list[Observer] = [CallLog()]
+        observers: list[Observer] = [CallLog(), self._counts]
         if self._config.metrics is not None:
-            observers += metrics(self._config.metrics, self._state())
+            observers += metrics(self._config.metrics, self._state(), self._counts)
         if self._config.traces is not None:
             observers.append(_traces(self._config.traces, self._config.trace_share))
         if self._audit is not None:

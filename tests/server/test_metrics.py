@@ -27,10 +27,10 @@ from camgraph_server.call import STAGES, Call
 from camgraph_server.config import ServerConfig
 from camgraph_server.errors import BindError
 from camgraph_server.lifecycle import Server
+from camgraph_server.observe.inference import reason_of
 from camgraph_server.observe.metrics import port
 from camgraph_server.observe.metrics.calls import go_name
 from camgraph_server.observe.metrics.drift import KINDS, kind_of
-from camgraph_server.observe.metrics.inference import reason_of
 from camgraph_server.observe.metrics.port import MetricsPort
 from support.serving import PATIENCE, GatedLoader, png, running_server, write_model
 

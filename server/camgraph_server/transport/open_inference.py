@@ -18,6 +18,7 @@ from camgraph_core.result import Result
 from camgraph_server.call import Call
 from camgraph_server.models.model import Model, ModelState
 from camgraph_server.models.tensors import TensorRequest, TensorResult
+from camgraph_server.observe.inference import InferenceCounts
 from camgraph_server.service.control import ModelControl
 from camgraph_server.service.service import Service
 from camgraph_server.transport.handler import Handler
@@ -36,7 +37,9 @@ from camgraph_wire.open_inference.models import (
     config_message,
     index_message,
     metadata_message,
+    names_of,
     split_name,
+    statistics_message,
     tensors_of,
 )
 from camgraph_wire.open_inference.tensors import arrays_from, response_message
@@ -48,7 +51,12 @@ _NUMBERS = ("bool", "int", "int64", "uint", "uint64", "fp32", "fp64")
 
 
 def open_inference_service(
-    service: Service, messages: Messages, control: ModelControl | None, health: HealthServicer, max_targets: int
+    service: Service,
+    messages: Messages,
+    control: ModelControl | None,
+    health: HealthServicer,
+    counts: InferenceCounts,
+    max_targets: int,
 ) -> grpc.GenericRpcHandler:
     """The handlers of all its methods.
 
@@ -57,9 +65,10 @@ def open_inference_service(
         messages: How messages are received and encoded.
         control: What loads and unloads models; None where that is not offered.
         health: Knows whether the server is ready.
+        counts: Know how often graphs ran.
         max_targets: Largest number of targets of one request.
     """
-    methods = _Methods(service, health, control is not None)
+    methods = _Methods(service, health, counts, control is not None)
     limits = {f"{kind}_contents": _MOST_NUMBERS for kind in _NUMBERS} | {"bytes_contents": max_targets}
     rpcs = [
         _rpc("ServerLive", answer=methods.live),
@@ -68,6 +77,7 @@ def open_inference_service(
         _rpc("ModelReady", answer=methods.model_ready),
         _rpc("ModelMetadata", answer=methods.model_metadata),
         _rpc("ModelConfig", answer=methods.model_config),
+        _rpc("ModelStatistics", answer=methods.statistics),
         _rpc("RepositoryIndex", answer=methods.index),
         Rpc(
             "ModelInfer",
@@ -104,10 +114,11 @@ def _rpc(name: str, answer: Any) -> Rpc:
 class _Methods:
     """What the methods answer, without their messages where they are small."""
 
-    def __init__(self, service: Service, health: HealthServicer, has_control: bool) -> None:
+    def __init__(self, service: Service, health: HealthServicer, counts: InferenceCounts, has_control: bool) -> None:
         self._service = service
         self._health = health
-        self._extensions = ["model_configuration", *(["model_repository"] if has_control else [])]
+        self._counts = counts
+        self._extensions = ["model_configuration", "statistics", *(["model_repository"] if has_control else [])]
 
     async def live(self, _: Any, __: Call) -> dict[str, bool]:
         return {"live": True}
@@ -133,6 +144,19 @@ class _Methods:
 
     async def index(self, asked: Any, call: Call) -> Any:
         return index_message(await self._service.list_models(None, call), ready=asked.ready)
+
+    async def statistics(self, asked: Any, call: Call) -> Any:
+        """Those of the graph, for each of the names that are asked for."""
+        if asked.name:
+            model = await self._model(asked, call)
+            names = [(asked.name, model.info)]
+        else:
+            infos = await self._service.list_models(None, call)
+            names = [(name, info) for info in infos for name in names_of(info.name)]
+        keys = [(name, (info.name, info.version)) for name, info in names]
+        return statistics_message(
+            (name, key[1], self._counts.of_model.get(key, {}), self._counts.failed(key)) for name, key in keys
+        )
 
     async def infer(self, asked: AskedExplanation | TensorRequest, call: Call) -> Result | TensorResult:
         if isinstance(asked, TensorRequest):

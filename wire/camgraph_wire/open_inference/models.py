@@ -18,6 +18,14 @@ EXPLANATION_PLATFORM, TENSOR_PLATFORM = "camgraph_explanation", "onnxruntime_onn
 _STATES = {"ready": "READY", "loading": "LOADING"}
 _Metadata, _Index = message_class("ModelMetadataResponse"), message_class("RepositoryIndexResponse")
 _Config = message_class("ModelConfigResponse")
+_Statistics = message_class("ModelStatisticsResponse")
+_DURATIONS = {
+    "success": "request",
+    "queue": "queue",
+    "compute_input": "compute_input",
+    "compute_infer": "compute_infer",
+    "compute_output": "compute_output",
+}
 _TYPES = frozenset(POOL.FindEnumTypeByName("inference.DataType").values_by_name)
 
 Tensors = Mapping[str, tuple[str, Sequence[int]]]
@@ -27,6 +35,11 @@ Tensors = Mapping[str, tuple[str, Sequence[int]]]
 def split_name(name: str) -> tuple[str, bool]:
     """The name of the graph, and whether the model is the graph's own inputs and outputs."""
     return name.removesuffix(TENSORS), name.endswith(TENSORS)
+
+
+def names_of(graph: str) -> list[str]:
+    """The names of the models of a graph. One that ends in `TENSORS` itself would be read as the model of tensors."""
+    return [graph + TENSORS] if graph.endswith(TENSORS) else [graph, graph + TENSORS]
 
 
 def tensors_of(infos: Iterable[tuple[str, str, Sequence[int | str | None]]]) -> Tensors:
@@ -85,11 +98,25 @@ def index_message(models: Iterable[ModelInfo], *, ready: bool) -> Any:
     for model in models:
         if ready and model.state != "ready":
             continue
-        # A graph's name that ends so would be read as a model of its tensors.
-        names = [model.name + TENSORS] if model.name.endswith(TENSORS) else [model.name, model.name + TENSORS]
-        for name in names:
+        for name in names_of(model.name):
             state = _STATES.get(model.state, "UNAVAILABLE")
             message.models.add(name=name, version=model.version, state=state, reason=model.reason)
+    return message
+
+
+def statistics_message(models: Iterable[tuple[str, str, Mapping[str, float], int]]) -> Any:
+    """The `ModelStatisticsResponse` of models: name, version, sums of what was answered, number of what was not."""
+    message = _Statistics()
+    for name, version, sums, failed in models:
+        runs = round(sums.get("exec_count", 0))
+        answered = round(sums.get("request_success", 0))
+        model = message.model_stats.add(
+            name=name, version=version, inference_count=round(sums.get("count", 0)), execution_count=runs
+        )
+        model.inference_stats.fail.count = failed
+        for field, key in _DURATIONS.items():
+            duration = getattr(model.inference_stats, field)
+            duration.count, duration.ns = answered, round(sums.get(f"{key}_duration_us", 0) * 1e3)
     return message
 
 

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from camgraph_core.statistics import MapStatistics
 from camgraph_server.call import Call
-from camgraph_server.observe.metrics.inference import model_key
+from camgraph_server.observe.inference import model_key
 from camgraph_server.observe.observers import Explained, Observer
 
 KINDS = ("fine", "empty", "constant", "nonfinite")

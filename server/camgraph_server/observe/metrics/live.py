@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from camgraph_server.call import STAGES, Call
-from camgraph_server.observe.metrics.inference import model_key
+from camgraph_server.observe.inference import model_key
 from camgraph_server.observe.observers import Observer
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, disable_created_metrics
 
+from camgraph_server.observe.inference import InferenceCounts
 from camgraph_server.observe.metrics.calls import CallMetrics
 from camgraph_server.observe.metrics.drift import Drift
 from camgraph_server.observe.metrics.inference import InferenceMetrics
@@ -14,18 +15,20 @@ from camgraph_server.observe.metrics.state import State, StateMetrics
 from camgraph_server.observe.observers import Observer
 
 
-def metrics(address: str, state: State) -> list[Observer]:
+def metrics(address: str, state: State, counts: InferenceCounts) -> list[Observer]:
     """The observers that count calls, and the port that tells the numbers.
 
     Args:
         address: HOST:PORT of the port.
         state: Where to look up what is not counted.
+        counts: What is told of inference.
     """
     disable_created_metrics()  # type: ignore[no-untyped-call]  # each would double the number of series, and nobody reads them
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     StateMetrics(registry, state)
+    InferenceMetrics(registry, counts)
     loop = LoopWatch(registry)
-    counting = [CallMetrics(registry), InferenceMetrics(registry), LiveCalls(registry), Drift(registry, state.models)]
+    counting = [CallMetrics(registry), LiveCalls(registry), Drift(registry, state.models)]
     return [*counting, loop, MetricsPort(address, registry, loop.stall)]
