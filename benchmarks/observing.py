@@ -32,6 +32,7 @@ from camgraph_runtime.run.threads import available_cores
 from camgraph_server.access.client import Client
 from camgraph_server.budget import Budget, Share
 from camgraph_server.call import STAGES, Call
+from camgraph_server.observe.inference import InferenceCounts
 from camgraph_server.observe.metrics.state import State
 from camgraph_server.observe.metrics.together import metrics
 from camgraph_server.observe.observers import Explained, Observer, Observers
@@ -58,7 +59,8 @@ def observers_ms(observed: Sequence[Observer], explained: Explained) -> float:
 
 def measured() -> list[Observer]:
     """What `--metrics` adds."""
-    return metrics("127.0.0.1:0", State({}, dict, list, (), lambda: None, lambda: None))
+    counts = InferenceCounts()
+    return [counts, *metrics("127.0.0.1:0", State({}, dict, list, (), lambda: None, lambda: None), counts)]
 
 
 def traced(share: float) -> list[Observer]:

@@ -19,6 +19,7 @@ from camgraph_core.style import Style
 from camgraph_server.access.client import Client
 from camgraph_server.budget import Budget, Share
 from camgraph_server.call import STAGES, Call
+from camgraph_server.observe.inference import InferenceCounts
 from camgraph_server.observe.metrics.port import MetricsPort
 from camgraph_server.observe.metrics.state import State
 from camgraph_server.observe.metrics.together import metrics
@@ -38,7 +39,8 @@ def make() -> str:
 
 def after_two_calls() -> CollectorRegistry:
     """The metrics of a server that answered a call and refused one, while a third waits."""
-    observers = metrics("127.0.0.1:0", _state())
+    counts = InferenceCounts()
+    observers = [counts, *metrics("127.0.0.1:0", _state(), counts)]
     told = Observers(observers)
     with told.watching(_call()) as call:
         call.status = "OK"
