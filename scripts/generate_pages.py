@@ -32,7 +32,11 @@ PAGES = {
 }
 
 
-SCHEMAS = {"serve.schema.json": lambda: json.dumps(schema("serve", ServerConfig), indent=2) + "\n"}
+def _schema_of_serve() -> str:
+    return json.dumps(schema("serve", ServerConfig), indent=2) + "\n"
+
+
+SCHEMAS = {"serve.schema.json": _schema_of_serve}
 
 
 def main() -> int:
