@@ -38,7 +38,8 @@ def main(picture: str) -> None:
         for layers in [*first, *([layer] for layer in LAYERS)]:
             result = explainer.explain(photo, targets=[Target.index(TIGER_CAT)], method=method, layers=layers)
             note = LAYERS[layers[0]] if len(layers) == 1 else "all three layers"
-            tiles.append(Tile(result.explanations[0].overlay(), title, note))
+            drawn, view = result.explanations[0].overlay(outline=False), result.canvas.view_within(photo.shape[:2])
+            tiles.append(Tile(drawn, title, note, view=view))
     Path(picture).write_bytes(encode_jpeg(panel(tiles), quality=80))
 
 

@@ -86,12 +86,13 @@ def test_the_demo_draws_panels_with_the_photo_and_two_overlays(demo: tuple[Path,
 
 
 def test_the_map_of_the_cat_lies_on_the_cat(demo: tuple[Path, str]) -> None:
-    """The overlay is red where the map is high: the face, not the wall behind the right ear."""
-    with Image.open(demo[0] / "chelsea.1-tiger_cat.png") as picture:
-        overlay = np.asarray(picture.convert("RGB"), np.float64)
-    redness = overlay[..., 0] - overlay[..., 2]
-    face, wall = redness[120:260, 130:300], redness[:100, 380:]
-    assert face.mean() > wall.mean() + 50
+    """The overlay is redder where the map is high: the face, not the forehead. Beside the crop it is the photo."""
+    paths = demo[0] / "chelsea.1-tiger_cat.png", ROOT / "examples/photos/chelsea.png"
+    overlay, photo = (np.asarray(Image.open(path).convert("RGB"), np.float64) for path in paths)
+    redder = (overlay - photo)[..., 0] - (overlay - photo)[..., 2]
+    face, forehead = redder[120:260, 130:300], redder[25:75, 110:330]
+    assert face.mean() > forehead.mean() + 50
+    assert (overlay[:, 380:] == photo[:, 380:]).all()
 
 
 def test_the_program_without_a_server(demo: tuple[Path, str], tmp_path: Path) -> None:

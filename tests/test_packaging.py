@@ -46,7 +46,7 @@ def test_the_wheel_has_every_module_stub_and_marker_and_nothing_else(wheel: list
         str(path.relative_to(root))
         for package, root in SOURCES.items()
         for path in (root / package).rglob("*")
-        if path.suffix in {".py", ".pyi", ".proto", ".binpb", ".png"} or path.name == "py.typed"
+        if path.suffix in {".py", ".pyi", ".proto", ".binpb", ".png", ".css", ".js"} or path.name == "py.typed"
     }
     assert len(wanted) > 80
     assert {name for name in wheel if ".dist-info/" not in name} == wanted

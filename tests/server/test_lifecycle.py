@@ -232,7 +232,7 @@ async def test_sigint_stops_like_sigterm(repository, tmp_path):
         code, log = await asyncio.to_thread(process.wait)
     assert code == 0
     entries = [json.loads(line) for line in log.splitlines()]
-    assert [entry["message"] for entry in entries] == ["model ready", "stopping", "stopped"]
+    assert [entry["message"] for entry in entries] == ["settings", "model ready", "stopping", "stopped"]
 
 
 async def test_port_that_is_taken(repository):
