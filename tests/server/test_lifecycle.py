@@ -216,7 +216,8 @@ async def test_sigkill_is_unavailable_to_the_caller(connect, repository):
     with server_process(repository) as process:
         stub = ExplanationServiceStub(connect(process.address))
         await stub.Explain(small(), timeout=PATIENCE)
-        running = asyncio.ensure_future(stub.Explain(slow(), timeout=PATIENCE))
+        process.signal(signal.SIGSTOP)  # so that it cannot answer before it is killed, however fast it is
+        running = asyncio.ensure_future(stub.Explain(small(), timeout=PATIENCE))
         await asyncio.sleep(0.2)
         process.signal(signal.SIGKILL)
         with pytest.raises(grpc.RpcError) as caught:
