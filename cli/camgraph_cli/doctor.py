@@ -37,9 +37,8 @@ def doctor(model_repository: Path | None, as_json: bool) -> None:
 
 
 def _found(repository: Path | None) -> dict[str, Any]:
-    # The root command starts without these.
-    from camgraph_runtime.run.libraries import load_libraries  # noqa: PLC0415
-    from camgraph_runtime.run.machine import look_at_machine  # noqa: PLC0415
+    from camgraph_runtime.run.libraries import load_libraries  # noqa: PLC0415 - the root command starts without it
+    from camgraph_runtime.run.machine import look_at_machine  # noqa: PLC0415 - as above
 
     libraries = load_libraries()
     found = {**dataclasses.asdict(look_at_machine()), "blas": _blas(), "libraries": libraries}

@@ -111,7 +111,7 @@ async def connections_that_stay(server: Target, size: float) -> None:
 
 async def _silent(address: str, body: bytes) -> Http2:
     client = await Http2.call(address, body, len(body) + 5)
-    client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # of asyncio's own class
     return client
 
 

@@ -115,7 +115,7 @@ class Scene:
         self.loader.loaded.release.set()
 
     async def failing(self) -> None:
-        self.loader.loaded.finish = lambda *_: 1 / 0  # type: ignore[method-assign, assignment, return-value]
+        self.loader.loaded.finish = lambda *_: 1 / 0  # type: ignore[method-assign, assignment, return-value]  # broken
         await self.answered()
 
 

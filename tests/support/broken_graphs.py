@@ -120,7 +120,7 @@ def _declared(rng: np.random.Generator, model: onnx.ModelProto) -> None:
         info.ClearField("type")
     elif kind == 3 and tensor.shape.dim:
         dim = _any(rng, tensor.shape.dim)
-        dim.dim_value = int(_any(rng, [-1, 0, 1, 2, 5, 2**20, 2**40]))  # type: ignore[union-attr, call-overload]
+        dim.dim_value = int(_any(rng, [-1, 0, 1, 2, 5, 2**20, 2**40]))  # type: ignore[union-attr, call-overload]  # any value
     elif kind == 4 and tensor.shape.dim:
         del tensor.shape.dim[0]
     else:

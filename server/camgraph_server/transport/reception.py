@@ -109,8 +109,8 @@ class Reception(grpc.aio.ServerInterceptor):
         CALLER.set(call.client)
         if rule.is_counted:
             self._gate.enter()
-            # When its status has been written, too. The class in the stubs is not the protocol that it means.
-            context.add_done_callback(self._gate.leave)  # type: ignore[arg-type]
+            # When its status has been written, too.
+            context.add_done_callback(self._gate.leave)  # type: ignore[arg-type]  # the stubs ask for a class of their own
         with self._counted(method, rule, call), self._limited(rule, call):
             yield
 
