@@ -11,15 +11,16 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 CHAOS ?=
+PEERS ?=
 # Programs around packages without types, of which it depends on the machine whether they are installed.
 UNTYPED := architectures.py heat_on_objects.py operator_forms.py peer_programs.py peers.py
 
-.PHONY: demo test floors lint proto pages bench chaos clean help
+.PHONY: demo test floors lint proto pages bench chaos peers clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "make lint, make proto, make pages, make bench, make chaos, make clean: see CONTRIBUTING.md"
+	@echo "make lint, make proto, make pages, make bench, make chaos, make peers, make clean: see CONTRIBUTING.md"
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/python examples/demo.py
@@ -60,8 +61,12 @@ bench: $(VENV)/.installed-demo
 chaos: $(VENV)/.installed-dev
 	PYTHONPATH=tests $(BIN)/python -m chaos $(CHAOS)
 
+# Programs of others that some tests talk to, each in an environment of its own; without them those tests are skipped.
+peers: $(VENV)/.installed-dev
+	$(BIN)/python scripts/install_peers.py $(PEERS)
+
 clean:
-	rm -rf $(VENV) demo-output build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .peers demo-output build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp for each set of extras: pip runs again only when pyproject.toml has changed.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from support.peers import Peer, installed
 from support.saturating_cpu import SaturatingCpu, saturating_cpu
 
 # Before any test imports onnxruntime: nothing leaves the machine, whatever module is the first.
@@ -29,6 +31,12 @@ def shared() -> Path:
 def data() -> Path:
     """Folder with the golden arrays that the repository has."""
     return _REPOSITORY / "tests" / "data"
+
+
+@pytest.fixture(scope="session")
+def peer() -> Callable[[str], Peer]:
+    """Gives a program of others by its name; a test that asks for one that is not installed is skipped."""
+    return installed
 
 
 @pytest.fixture
