@@ -27,7 +27,7 @@ from camgraph_server.transport.messages import Messages, Rpc
 from camgraph_server.transport.once import answer_once
 from camgraph_server.transport.screening import Screen
 from camgraph_wire.open_inference import explanations
-from camgraph_wire.open_inference.explanations import AskedExplanation, asked_from, outputs_of
+from camgraph_wire.open_inference.explanations import AskedExplanation, Subject, asked_from, outputs_of
 from camgraph_wire.open_inference.messages import SERVICE, message_class
 from camgraph_wire.open_inference.models import (
     EXPLANATION_PLATFORM,
@@ -42,7 +42,7 @@ from camgraph_wire.open_inference.models import (
     statistics_message,
     tensors_of,
 )
-from camgraph_wire.open_inference.tensors import arrays_from, response_message
+from camgraph_wire.open_inference.tensors import arrays_from, parameters_of, response_message
 
 NAME = SERVICE
 
@@ -183,10 +183,11 @@ def _admit_control(call: Call) -> None:
 def _asked(max_targets: int, message: Any) -> AskedExplanation | TensorRequest:
     arrays = arrays_from(message, max_targets)
     name, is_tensors = split_name(message.model_name)
+    outputs = dict.fromkeys(output.name for output in message.outputs)
     if not is_tensors:
-        return asked_from(message, name, arrays)
-    outputs = tuple(dict.fromkeys(output.name for output in message.outputs))
-    return TensorRequest(name, message.model_version, arrays, outputs, message.id)
+        subject = Subject(name, message.model_version, message.id)
+        return asked_from(subject, outputs, arrays, parameters_of(message.parameters))
+    return TensorRequest(name, message.model_version, arrays, tuple(outputs), message.id)
 
 
 def _answer_message(value: Result | TensorResult, asked: AskedExplanation | TensorRequest) -> Any:

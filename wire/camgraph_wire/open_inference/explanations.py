@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -58,8 +58,24 @@ _SELECTORS: Mapping[str, Callable[[Any], Selector]] = {
     "target_label": _text,
     "target_rank": lambda rank: Rank(int(rank)),
 }
-_OF_REQUEST = {"method": "string", "profile": "string", "top_k": "int64", "num_predictions": "int64"}
-_OF_STYLE = {"colormap": "string", "opacity": "string", "max_side": "int64"}
+_OF_REQUEST = {"method": str, "profile": str, "top_k": int, "num_predictions": int}
+_OF_STYLE = {"colormap": str, "opacity": str, "max_side": int}
+_CHOICES = {str: "string_param", int: "int64_param"}  # the protocol's names of the types
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Which model is asked.
+
+    Attributes:
+        model: Name of the graph.
+        version: Its version; empty means the newest.
+        request_id: The caller's name of the request.
+    """
+
+    model: str
+    version: str = ""
+    request_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,36 +91,39 @@ class AskedExplanation:
     outputs: tuple[str, ...]
 
 
-def asked_from(message: Any, name: str, arrays: Mapping[str, AnyArray]) -> AskedExplanation:
-    """What a `ModelInferRequest` asks.
+def asked_from(
+    subject: Subject, outputs: Iterable[str], arrays: Mapping[str, AnyArray], parameters: Mapping[str, Any]
+) -> AskedExplanation:
+    """What a request asks.
 
     Args:
-        message: The message; parameters that are not known are ignored.
-        name: Name of the model in the repository.
+        subject: Which model is asked, and under which identifier.
+        outputs: Names of the outputs that are wanted; without any, those that cost little.
         arrays: Its inputs.
+        parameters: Its parameters as Python's bool, int, float or str; those that are not known are ignored.
 
     Raises:
         InvalidInputError: An input is missing, not known, or of the wrong type or shape.
         UsageError: An output is not known, or the value of a parameter cannot be used.
         TargetError: A target cannot be used.
     """
-    outputs = tuple(dict.fromkeys(output.name for output in message.outputs)) or _DEFAULT
-    for output in outputs:
+    wanted = tuple(dict.fromkeys(outputs)) or _DEFAULT
+    for output in wanted:
         if output not in OUTPUTS:
             raise unknown_name("output", output, OUTPUTS)
     _check_inputs(arrays)
     [image] = arrays["image"].ravel()
-    layers = _given(message, {"layer": "string"}).values()
+    layers = _given(parameters, {"layer": str}).values()
     request = Request(
         targets=_targets(arrays),
         layers=tuple(layers),
-        outputs=[output for output in outputs if output not in _TEXTS] or [_CHEAPEST],
-        style=replace(Style(), **_given(message, _OF_STYLE)),
-        request_id=message.id,
-        **_given(message, _OF_REQUEST),
+        outputs=[output for output in wanted if output not in _TEXTS] or [_CHEAPEST],
+        style=replace(Style(), **_given(parameters, _OF_STYLE)),
+        request_id=subject.request_id,
+        **_given(parameters, _OF_REQUEST),
     )
-    addressed = Addressed(request=request, image=image, model=name, version=message.model_version)
-    return AskedExplanation(addressed, outputs)
+    addressed = Addressed(request=request, image=image, model=subject.model, version=subject.version)
+    return AskedExplanation(addressed, wanted)
 
 
 def outputs_of(result: Result, outputs: tuple[str, ...]) -> dict[str, AnyArray]:
@@ -131,16 +150,13 @@ def _check_inputs(arrays: Mapping[str, AnyArray]) -> None:
         raise InvalidInputError(f"The input 'image' has {arrays['image'].size} images; send one per request.")
 
 
-def _given(message: Any, kinds: Mapping[str, str]) -> dict[str, Any]:
+def _given(parameters: Mapping[str, Any], kinds: Mapping[str, type]) -> dict[str, Any]:
     """The parameters of these names that the request has."""
-    given = {}
-    for name, kind in kinds.items():
-        if name not in message.parameters:
-            continue
-        parameter = message.parameters[name]
-        if parameter.WhichOneof("parameter_choice") != f"{kind}_param":
-            raise InvalidInputError(f"The parameter {name} has the wrong type; send it as {kind}_param.")
-        given[name] = getattr(parameter, f"{kind}_param")
+    given = {name: parameters[name] for name in kinds if name in parameters}
+    for name, value in given.items():
+        if type(value) is not kinds[name]:
+            wanted = _CHOICES[kinds[name]]
+            raise InvalidInputError(f"The parameter {name} has the wrong type; send it as {wanted}.")
     return given
 
 

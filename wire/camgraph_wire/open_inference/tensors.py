@@ -85,6 +85,12 @@ def arrays_from(message: Any, most_texts: int) -> dict[str, AnyArray]:
     return arrays
 
 
+def parameters_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a request by name, as Python's bool, int, float or str; None for one without a value."""
+    kinds = {name: parameter.WhichOneof("parameter_choice") for name, parameter in parameters.items()}
+    return {name: getattr(parameters[name], kind) if kind else None for name, kind in kinds.items()}
+
+
 def response_message(
     model: tuple[str, str], request_id: str, outputs: Mapping[str, AnyArray], parameters: Mapping[str, str]
 ) -> Any:
