@@ -114,6 +114,10 @@ def test_an_unstated_input_is_refused(missing: str) -> None:
         ({"divisor": -1.0}, "not positive"),
         ({"std": [1.0, 0.0, 1.0]}, "not positive"),
         ({"mean": [1.0, 2.0]}, "2 values of input mean for 3 channels"),
+        ({"value_low": [0.0] * 2, "value_high": [1.0] * 2}, "2 values of input range for 3 channels"),
+        ({"value_low": [0.0] * 3}, "an input range that is not one of numbers"),
+        ({"value_low": [0.0] * 3, "value_high": [float("nan")] * 3}, "an input range that is not one of numbers"),
+        ({"band_names": ["B02", "B03"]}, "2 values of input names for 3 channels"),
         ({"tensor": pb.TensorSpec(dtype="float31")}, "float31"),
     ],
 )

@@ -29,26 +29,28 @@ class Samples:
         self.rng = np.random.default_rng([seed, zlib.crc32(check.encode())])
 
     def images(self, count: int, *, smooth: bool = True) -> np.ndarray:
-        """Draw input tensors over the whole range of pixel values: smooth noise, like photos, or white noise."""
+        """Draw input tensors over the whole range of values: smooth noise, like photos, or white noise."""
         return self.tensor(self.pixels(count, smooth=smooth))
 
     def pixels(self, count: int, *, smooth: bool = True) -> np.ndarray:
-        """Draw images before preparation, values 0..255, with the axes of the input tensor."""
+        """Draw images before preparation, from black (0) to white (255), with the axes of the input tensor."""
         shape = [count, *self._sizes()]
         if not smooth:
             return self.rng.uniform(0, 255, shape)
         return _smooth_noise(self.rng, shape, channels=channel_axis(self._manifest.input.layout))
 
     def tensor(self, pixels: np.ndarray) -> np.ndarray:
-        """Prepare pixel values as the manifest says."""
+        """Prepare pixels as the manifest says; black and white are the ends of its range of values, if it has one."""
         spec = self._manifest.input
         axis = channel_axis(spec.layout)
         wide = [1] * pixels.ndim
         wide[axis or 0] = -1
-        mean, std = (
-            np.reshape(np.asarray(values or [default]), wide) for values, default in ((spec.mean, 0.0), (spec.std, 1.0))
+        low, high, mean, std = (
+            np.reshape(np.asarray(values or [default]), wide)
+            for values, default in ((spec.value_low, 0.0), (spec.value_high, 255.0), (spec.mean, 0.0), (spec.std, 1.0))
         )
-        tensor: np.ndarray = ((pixels / (spec.divisor or 1.0) - mean) / std).astype(np.dtype(spec.tensor.dtype))
+        values = low + pixels * ((high - low) / 255)
+        tensor: np.ndarray = ((values / (spec.divisor or 1.0) - mean) / std).astype(np.dtype(spec.tensor.dtype))
         return tensor
 
     def _sizes(self) -> list[int]:

@@ -11,6 +11,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import UsageError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.tensor_spec import tensor_spec
+from camgraph_exporter.image.bands import names_for, range_for
 from camgraph_exporter.image.layout import channel_axis
 from camgraph_exporter.image.options import CHANNEL_ORDERS, FILTERS, PRESETS, Input, Preset
 from camgraph_exporter.image.values import Expected, expected_values
@@ -61,13 +62,14 @@ def make_input(
     channels = 1 if axis is None else dims[axis]
     count = channels if isinstance(channels, int) else 3
     expected = expected_values(image, prepared.probe)
-    base = options.based_on or _guess(axis, count, expected)
+    base = options.based_on or _guess(axis, count, expected, options)
     preset = PRESETS[base]
-    order = _order(count, options.channel_order, preset, expected)
-    told = None if expected is None else _told(expected, count, as_stored=order == "stored")
+    order = _order(count, _stated_order(options), preset, expected)
+    told = None if expected is None else _told(expected, count, options, as_stored=order == "stored")
     is_told = told is not None and (not options.stated or _asks_for_shifted_pixels(options, expected))
     values = told if told is not None and is_told else _stated(options, preset, count)
     height, width = _network_size([dim for i, dim in enumerate(dims) if i not in (0, axis)], size, open_size)
+    value_low, value_high = range_for(options.value_range, count)
     spec = pb.InputSpec(
         tensor=tensor_spec(image),
         layout=_LAYOUTS[axis],
@@ -78,6 +80,9 @@ def make_input(
         steps=_steps(options, preset, height, width),
         stated=options.stated,
         told_by_graph=told is not None and values == told,
+        band_names=names_for(options.bands, count),
+        value_low=value_low,
+        value_high=value_high,
     )
     _check_levels(spec)
     notes = [] if is_told else _note_on_part(options, base)
@@ -111,15 +116,40 @@ def _note_on_geometry(preset: Preset, height: int, width: int) -> str:
     )
 
 
-def _guess(axis: int | None, channels: int, expected: Expected | None) -> str:
-    """Return the preset where the user states none: the manifest marks it as a guess."""
-    if expected is not None:
+def _guess(axis: int | None, channels: int, expected: Expected | None, options: Input) -> str:
+    """Return the preset where the user states none: the manifest marks it as a guess.
+
+    Values of a range that was stated go in as they are: what would scale them is not known.
+    """
+    if expected is not None or options.value_range is not None:
         return "raw"
     return "imagenet" if axis == 1 and channels in (1, 3) else "zero-one"
 
 
-def _told(expected: Expected, count: int, *, as_stored: bool) -> _Values:
-    """Return how pixels get the range that the graph expects; stored values of a wide range go in as they are."""
+def _stated_order(options: Input) -> str | None:
+    """Return the order of channels that was stated, or follows from what was.
+
+    Raises:
+        UsageError: names or a range of values were stated for photos.
+
+    """
+    if not options.is_of_stored_values or options.channel_order == "stored":
+        return options.channel_order
+    if options.channel_order is None:
+        return "stored"
+    raise UsageError(
+        "Names of bands and a range of values are for images whose channels go in as they are stored, but the channel "
+        f"order is {options.channel_order!r}, whose pixels are 0..255. Leave one of them out."
+    )
+
+
+def _told(expected: Expected, count: int, options: Input, *, as_stored: bool) -> _Values:
+    """Return how pixels get the range that the graph expects.
+
+    Stored values of a wide range go in as they are, and so do those of a range that was stated.
+    """
+    if options.value_range is not None:
+        return _Values(1.0, [0.0] * count, [1.0] * count)
     width = expected.white - expected.black
     divisor = 1.0 if as_stored and width >= 255 else 255 / width
     return _Values(divisor, [0.0 - expected.black] * count, [1.0] * count)
@@ -170,11 +200,12 @@ def _check_levels(spec: pb.InputSpec) -> None:
     dtype = np.dtype(spec.tensor.dtype)
     if dtype.kind not in "iu":
         return
-    values = normalised(np.repeat(np.arange(256, dtype=np.uint8)[:, None], len(spec.mean), axis=1), spec)
+    low, high = (list(ends) or [end] * len(spec.mean) for ends, end in ((spec.value_low, 0), (spec.value_high, 255)))
+    values = normalised(np.linspace(low, high, 256), spec)
     fewest = min(len(np.unique(column)) for column in values.T)
     if fewest < _FEWEST_LEVELS:
         raise UsageError(
-            f"The input is {dtype.name}: of the 256 values of a pixel, what was stated leaves {fewest} whole numbers. "
+            f"The input is {dtype.name}: of 256 values of a pixel, what was stated leaves {fewest} whole numbers. "
             "State --preset raw, or nothing."
         )
 

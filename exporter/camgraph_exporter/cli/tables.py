@@ -105,7 +105,14 @@ def describe_input(spec: pb.InputSpec) -> str:
     layout = pb.Layout.Name(spec.layout).removeprefix("LAYOUT_")
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (spec.mean, spec.std))
     steps = ", ".join(map(_describe_step, spec.steps)) or "no resize"
-    return f"{order} {layout}, (x / {spec.divisor:g} - [{mean}]) / [{std}], {steps}"
+    return f"{order} {layout}{_describe_bands(spec)}, (x / {spec.divisor:g} - [{mean}]) / [{std}], {steps}"
+
+
+def _describe_bands(spec: pb.InputSpec) -> str:
+    """Return the names and values of an image's channels, as far as they were stated."""
+    names = f", bands {' '.join(spec.band_names)}" if spec.band_names else ""
+    ends = [f"{low:g}..{high:g}" for low, high in zip(spec.value_low, spec.value_high, strict=True)]
+    return f"{names}, values {ends[0] if len(set(ends)) == 1 else ' '.join(ends)}" if ends else names
 
 
 def _describe_step(step: pb.GeometryStep) -> str:

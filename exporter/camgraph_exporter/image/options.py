@@ -9,6 +9,7 @@ from typing import Annotated
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import UsageError
 from camgraph_core.settings import Setting, check_settings
+from camgraph_exporter.image.bands import check_names, check_range
 
 FILTERS = {
     "nearest": pb.FILTER_NEAREST,
@@ -73,6 +74,11 @@ def numbers(text: str) -> tuple[float, ...]:
         raise ValueError("a list of numbers such as 0.485,0.456,0.406") from error
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Read names with commas between."""
+    return tuple(part.strip() for part in text.split(","))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Input:
     """How photos were prepared in training; None leaves it to the preset, the graph, or a marked guess.
@@ -99,6 +105,24 @@ class Input:
         Setting("Standard deviation to divide by, per channel (after --mean).", read=numbers, metavar="S[,S,S]"),
     ] = None
     channel_order: Annotated[str | None, Setting("Order of the colour channels.", choices=tuple(CHANNEL_ORDERS))] = None
+    bands: Annotated[
+        Sequence[str] | None,
+        Setting(
+            "Names of the channels, in the order of the input, such as B02,B03,B04,B08. The image has as many, and "
+            "goes in as it is stored.",
+            read=names,
+            metavar="NAME[,NAME...]",
+        ),
+    ] = None
+    value_range: Annotated[
+        Sequence[float] | None,
+        Setting(
+            "Lowest and highest value of the images that the model was made for, such as 0,10000: two numbers for all "
+            "channels, or two for each in turn. The image goes in as it is stored.",
+            read=numbers,
+            metavar="LOW,HIGH[,LOW,HIGH...]",
+        ),
+    ] = None
     resize: Annotated[str | None, Setting("How a photo gets the size of the input.", choices=RESIZES)] = None
     shorter_side: Annotated[
         int | None, Setting("Length in pixels of the shorter side before the crop.", at_least=1)
@@ -110,6 +134,8 @@ class Input:
         check_settings(self)
         if any(value <= 0 for value in self.std or ()):
             raise UsageError(f"std must be greater than 0 in every channel, not {', '.join(map(str, self.std or ()))}.")
+        check_range(self.value_range or ())
+        check_names(self.bands or ())
 
     @classmethod
     def preset(cls, name: str) -> Input:
@@ -120,6 +146,11 @@ class Input:
     def stated(self) -> bool:
         """Whether anything is said about the values of the tensor."""
         return any(x is not None for x in (self.based_on, self.divisor, self.mean, self.std))
+
+    @property
+    def is_of_stored_values(self) -> bool:
+        """Whether what is said holds only of images whose channels go in as they are stored."""
+        return self.bands is not None or self.value_range is not None
 
     @property
     def guesses_geometry(self) -> bool:

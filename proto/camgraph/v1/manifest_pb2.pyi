@@ -213,7 +213,7 @@ class TensorSpec(_message.Message):
     def __init__(self, name: _Optional[str] = ..., dtype: _Optional[str] = ..., shape: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class InputSpec(_message.Message):
-    __slots__ = ("tensor", "layout", "channel_order", "divisor", "mean", "std", "steps", "stated", "told_by_graph")
+    __slots__ = ("tensor", "layout", "channel_order", "divisor", "mean", "std", "steps", "stated", "told_by_graph", "band_names", "value_low", "value_high")
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_ORDER_FIELD_NUMBER: _ClassVar[int]
@@ -223,6 +223,9 @@ class InputSpec(_message.Message):
     STEPS_FIELD_NUMBER: _ClassVar[int]
     STATED_FIELD_NUMBER: _ClassVar[int]
     TOLD_BY_GRAPH_FIELD_NUMBER: _ClassVar[int]
+    BAND_NAMES_FIELD_NUMBER: _ClassVar[int]
+    VALUE_LOW_FIELD_NUMBER: _ClassVar[int]
+    VALUE_HIGH_FIELD_NUMBER: _ClassVar[int]
     tensor: TensorSpec
     layout: Layout
     channel_order: ChannelOrder
@@ -232,7 +235,10 @@ class InputSpec(_message.Message):
     steps: _containers.RepeatedCompositeFieldContainer[GeometryStep]
     stated: bool
     told_by_graph: bool
-    def __init__(self, tensor: _Optional[_Union[TensorSpec, _Mapping]] = ..., layout: _Optional[_Union[Layout, str]] = ..., channel_order: _Optional[_Union[ChannelOrder, str]] = ..., divisor: _Optional[float] = ..., mean: _Optional[_Iterable[float]] = ..., std: _Optional[_Iterable[float]] = ..., steps: _Optional[_Iterable[_Union[GeometryStep, _Mapping]]] = ..., stated: bool = ..., told_by_graph: bool = ...) -> None: ...
+    band_names: _containers.RepeatedScalarFieldContainer[str]
+    value_low: _containers.RepeatedScalarFieldContainer[float]
+    value_high: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, tensor: _Optional[_Union[TensorSpec, _Mapping]] = ..., layout: _Optional[_Union[Layout, str]] = ..., channel_order: _Optional[_Union[ChannelOrder, str]] = ..., divisor: _Optional[float] = ..., mean: _Optional[_Iterable[float]] = ..., std: _Optional[_Iterable[float]] = ..., steps: _Optional[_Iterable[_Union[GeometryStep, _Mapping]]] = ..., stated: bool = ..., told_by_graph: bool = ..., band_names: _Optional[_Iterable[str]] = ..., value_low: _Optional[_Iterable[float]] = ..., value_high: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class GeometryStep(_message.Message):
     __slots__ = ("resize_shorter_side", "resize_to", "center_crop", "center_square", "letterbox")

@@ -73,12 +73,14 @@ def check_spec(spec: pb.InputSpec) -> None:
             f"The graph's manifest takes a photo through {len(spec.steps)} steps of geometry; {_MOST_STEPS} are the "
             "limit. Export the model again."
         )
-    for name, values in (("mean", spec.mean), ("std", spec.std)):
+    for name, values in (("mean", spec.mean), ("std", spec.std), ("range", spec.value_low), ("names", spec.band_names)):
         if channels and len(values) not in (0, 1, channels):
             raise InvalidGraphError(
                 f"The graph's manifest has {len(values)} values of input {name} for {channels} channels. "
                 "Export the model again."
             )
+    if len(spec.value_low) != len(spec.value_high) or not all(map(math.isfinite, (*spec.value_low, *spec.value_high))):
+        raise InvalidGraphError("The graph's manifest has an input range that is not one of numbers. Export again.")
     try:
         np.dtype(spec.tensor.dtype)
     except TypeError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from exporter.matrix.bands import BandGroups, BandResidual, BandSegmenter
 from exporter.matrix.convolutional import (
     Dense,
     FullyConvolutional,
@@ -94,6 +95,23 @@ ARCHITECTURES = [
         auto="lateral.1",
         scores="detection",
         tolerance=_ROUNDED_CONSTANTS,
+    ),
+    *(
+        Architecture(
+            f"{bands}-bands-{name}",
+            lambda module=module, bands=bands: module(bands),
+            (bands, 24, 32),
+            auto=auto,
+            scores=scores,
+            tolerance=_ROUNDED_CONSTANTS,
+        )
+        for bands in (4, 6, 13, 20)
+        for name, module, auto, scores in (
+            ("residual", BandResidual, "blocks.1", "classification"),
+            ("groups", BandGroups, "last", "classification"),
+            ("segmenter", BandSegmenter, "wide", "segmentation"),
+        )
+        if bands > 4 or name != "groups"
     ),
     Architecture("fully-convolutional", FullyConvolutional, (3, 32, 40), auto="", dynamic_size=True),
 ]
