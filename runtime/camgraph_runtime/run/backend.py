@@ -1,4 +1,4 @@
-"""What the engine needs of onnxruntime, so that a test can play a machine by it."""
+"""What the engine needs of onnxruntime, so that another program can run the graph, and a test can play a machine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Session(Runs, Protocol):
 
 
 class Backend(Protocol):
-    """What the engine needs of onnxruntime as a whole; a test can play a machine with a GPU by it."""
+    """What the engine needs of onnxruntime as a whole."""
 
     def available_providers(self) -> Sequence[str]:
         """Names of the providers that this build knows."""

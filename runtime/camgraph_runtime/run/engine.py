@@ -168,7 +168,7 @@ class Engine:
             sentence where onnxruntime cannot load the graph with exact kernels.
         session_config: onnxruntime's config entries, for example ``{"session.set_denormal_as_zero": "1"}``.
         page_locked: Whether arrays go to CUDA and come back through page-locked memory. Other devices take no notice.
-        backend: Stands in for onnxruntime in tests.
+        backend: Stands in for onnxruntime: in tests, and where another program runs the graph.
 
     Raises:
         InvalidGraphError: The file is missing, damaged, or uses what onnxruntime does not know.

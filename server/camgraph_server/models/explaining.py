@@ -9,14 +9,13 @@ from typing import Any
 
 from camgraph_core.errors import InvalidInputError, TooLargeError
 from camgraph_core.explanation import Explanation
-from camgraph_core.frame import fitted
-from camgraph_core.outputs import DEFAULT_OUTPUTS, OUTPUTS
+from camgraph_core.outputs import DEFAULT_OUTPUTS
 from camgraph_core.regions import HotRegion
 from camgraph_core.request import Addressed
 from camgraph_core.result import Result
 from camgraph_runtime import Explainer
+from camgraph_runtime.answer_size import check_answer_size
 from camgraph_runtime.network_input import NetworkInput
-from camgraph_runtime.plan import Plan
 from camgraph_runtime.preprocess.memory import reading_bytes
 from camgraph_runtime.run.stop import Stop
 from camgraph_server.budget import Budget
@@ -28,7 +27,6 @@ from camgraph_server.observe.observers import Explained, Observers
 COPIES = 3
 """Of an answer while it is encoded: ours, the message's, and its bytes."""
 
-_HEATMAP_CELL_BYTES = 4
 _REGION_BYTES = 128  # of a hot region: eight numbers of 8 bytes, and what the message adds
 
 
@@ -88,7 +86,7 @@ def _explained(explainer: Explainer, addressed: Addressed, room: Room, call: Cal
     with room.pictures.lent_to_thread(_memory(explainer, addressed, room)):
         stop.check()
         network_input = _network_input(explainer, addressed)
-        _check_drawing(network_input, plan, room)
+        check_answer_size(network_input, plan, max_bytes=room.max_answer, max_drawn=room.max_drawn)
         plan = explainer.fit(plan, network_input, stop)
         call.enter("infer")
         [inference] = explainer.infer([network_input], [plan], stop)
@@ -122,26 +120,6 @@ def _network_input(explainer: Explainer, addressed: Addressed) -> NetworkInput:
     if addressed.tensor is None:
         raise InvalidInputError("The request has neither an image nor a tensor; set one of them.")
     return explainer.accept(addressed.tensor)
-
-
-def _check_drawing(network_input: NetworkInput, plan: Plan, room: Room) -> None:
-    """Refuses what would fill the memory, or take minutes: each target is drawn in the size that is asked for."""
-    height, width = fitted(network_input.frame.photo_size, plan.request.style.max_side)
-    outputs = plan.request.outputs or DEFAULT_OUTPUTS
-    needed = len(plan.targets) * height * width * _HEATMAP_CELL_BYTES
-    if "heatmap" in outputs and needed > room.max_answer:
-        raise TooLargeError(
-            f"{len(plan.targets)} heatmaps of {width} x {height} pixels take {needed / MIB:.0f} MiB, more "
-            f"than the limit of {room.max_answer / MIB:.0f} MiB; set max_side, send a smaller photo, or ask for less."
-        )
-    pictures = sum(OUTPUTS[name].draw is not None for name in outputs)
-    drawn = len(plan.targets) * pictures * height * width
-    if drawn > room.max_drawn:
-        raise TooLargeError(
-            f"{len(plan.targets)} targets with {pictures} outputs of {width} x {height} pixels each are "
-            f"{drawn / 1e6:.0f} million pixels to draw, more than the limit of {room.max_drawn / 1e6:.0f} million; "
-            "set max_side, send a smaller photo, or ask for less."
-        )
 
 
 class _Drawing:

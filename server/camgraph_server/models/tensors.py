@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from camgraph_core.errors import InferenceError, InvalidInputError, TooLargeError
-from camgraph_core.names import unknown_name
+from camgraph_core.errors import TooLargeError
 from camgraph_core.types import AnyArray
-from camgraph_runtime import Explainer
 from camgraph_runtime.run.stop import Stop
+from camgraph_runtime.tensors import run_feeds, tensor_feeds
 from camgraph_server.call import Call
 from camgraph_server.config.limits import MIB
 from camgraph_server.models.explaining import Room
@@ -72,43 +69,15 @@ def run_tensors(
     call.queue_ms = waited * 1e3
     call.enter("prepare")
     with model.lent() as explainer:
-        engine = explainer.engine
-        for name in request.outputs:
-            if name not in engine.outputs:
-                raise unknown_name("output", name, engine.outputs)
-        inputs = _with_switch(explainer, request.inputs)
-        _check_targets(explainer, inputs)
+        inputs = tensor_feeds(explainer, request.inputs, request.outputs)
         with room.pictures.lent_to_thread(min(room.pictures.size, sum(array.nbytes for array in inputs.values()))):
             stop.check()
             call.enter("infer")
-            try:
-                outputs = engine.run(inputs, list(request.outputs) or None, stop)
-            except InferenceError as error:
-                raise InvalidInputError(
-                    f"The graph cannot be run with these inputs; check the values of its targets. {error}"
-                ) from error
+            outputs = run_feeds(explainer, inputs, request.outputs, stop)
             call.enter("post")
             call.inference_ms = (call.timeline[-1][1] - call.timeline[-2][1]) * 1e3
             _hold(outputs, room, call)
     return TensorResult(model.version, outputs)
-
-
-def _with_switch(explainer: Explainer, inputs: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
-    """The inputs, with gradients where the graph has a switch for them and nobody has set it."""
-    switch = explainer.manifest.explain_switch
-    return {switch: np.array(True), **inputs} if switch else dict(inputs)
-
-
-def _check_targets(explainer: Explainer, inputs: Mapping[str, AnyArray]) -> None:
-    """Refuses too many targets: each is a way back through the graph, for each image."""
-    names = {getattr(explainer.manifest.target, item.field) for item in explainer.task.inputs}
-    most = explainer.limits.max_targets
-    for name in names & inputs.keys():
-        count = int(np.prod(inputs[name].shape[:2], dtype=np.int64))
-        if count > most:
-            raise InvalidInputError(
-                f"The input {name!r} has {count} targets, images times targets of each; the limit is {most}."
-            )
 
 
 def _hold(outputs: Mapping[str, AnyArray], room: Room, call: Call) -> None:

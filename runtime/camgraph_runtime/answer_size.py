@@ -1,0 +1,42 @@
+"""What an answer would take, known before anything of it is drawn."""
+
+from __future__ import annotations
+
+from camgraph_core.errors import TooLargeError
+from camgraph_core.frame import fitted
+from camgraph_core.outputs import DEFAULT_OUTPUTS, OUTPUTS
+from camgraph_runtime.network_input import NetworkInput
+from camgraph_runtime.plan import Plan
+
+_MIB = 1024 * 1024
+_HEATMAP_CELL_BYTES = 4
+
+
+def check_answer_size(network_input: NetworkInput, plan: Plan, *, max_bytes: int, max_drawn: int) -> None:
+    """Refuses what would fill the memory, or take minutes: each target is drawn in the size that is asked for.
+
+    Args:
+        network_input: The image.
+        plan: What is asked of it.
+        max_bytes: Most bytes of all heatmaps.
+        max_drawn: Most pixels of all pictures.
+
+    Raises:
+        TooLargeError: The answer would take more.
+    """
+    height, width = fitted(network_input.frame.photo_size, plan.request.style.max_side)
+    outputs = plan.request.outputs or DEFAULT_OUTPUTS
+    needed = len(plan.targets) * height * width * _HEATMAP_CELL_BYTES
+    if "heatmap" in outputs and needed > max_bytes:
+        raise TooLargeError(
+            f"{len(plan.targets)} heatmaps of {width} x {height} pixels take {needed / _MIB:.0f} MiB, more "
+            f"than the limit of {max_bytes / _MIB:.0f} MiB; set max_side, send a smaller photo, or ask for less."
+        )
+    pictures = sum(OUTPUTS[name].draw is not None for name in outputs)
+    drawn = len(plan.targets) * pictures * height * width
+    if drawn > max_drawn:
+        raise TooLargeError(
+            f"{len(plan.targets)} targets with {pictures} outputs of {width} x {height} pixels each are "
+            f"{drawn / 1e6:.0f} million pixels to draw, more than the limit of {max_drawn / 1e6:.0f} million; "
+            "set max_side, send a smaller photo, or ask for less."
+        )
