@@ -201,6 +201,13 @@ REFUSED = {
         "values of its targets",
     ),
     "more targets than are allowed": (
+        "tiny",
+        [image_input(), given("target_index", np.zeros(101, np.int64))],
+        {},
+        "INVALID_ARGUMENT",
+        "101 targets",
+    ),
+    "more targets of tensors than are allowed": (
         "tiny.tensors",
         [given("image", TENSOR), given("target", np.zeros((2, 51), np.int64))],
         {},

@@ -186,7 +186,7 @@ def _asked(max_targets: int, message: Any) -> AskedExplanation | TensorRequest:
     outputs = dict.fromkeys(output.name for output in message.outputs)
     if not is_tensors:
         subject = Subject(name, message.model_version, message.id)
-        return asked_from(subject, outputs, arrays, parameters_of(message.parameters))
+        return asked_from(subject, outputs, arrays, parameters_of(message.parameters), max_targets)
     return TensorRequest(name, message.model_version, arrays, tuple(outputs), message.id)
 
 

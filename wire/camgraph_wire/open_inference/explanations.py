@@ -92,7 +92,11 @@ class AskedExplanation:
 
 
 def asked_from(
-    subject: Subject, outputs: Iterable[str], arrays: Mapping[str, AnyArray], parameters: Mapping[str, Any]
+    subject: Subject,
+    outputs: Iterable[str],
+    arrays: Mapping[str, AnyArray],
+    parameters: Mapping[str, Any],
+    max_targets: int | None = None,
 ) -> AskedExplanation:
     """What a request asks.
 
@@ -101,9 +105,10 @@ def asked_from(
         outputs: Names of the outputs that are wanted; without any, those that cost little.
         arrays: Its inputs.
         parameters: Its parameters as Python's bool, int, float or str; those that are not known are ignored.
+        max_targets: Largest number of targets that are named; None for any number.
 
     Raises:
-        InvalidInputError: An input is missing, not known, or of the wrong type or shape.
+        InvalidInputError: An input is missing, not known, or of the wrong type or shape; or too many targets are named.
         UsageError: An output is not known, or the value of a parameter cannot be used.
         TargetError: A target cannot be used.
     """
@@ -111,7 +116,7 @@ def asked_from(
     for output in wanted:
         if output not in OUTPUTS:
             raise unknown_name("output", output, OUTPUTS)
-    _check_inputs(arrays)
+    _check_inputs(arrays, max_targets)
     [image] = arrays["image"].ravel()
     layers = _given(parameters, {"layer": str}).values()
     request = Request(
@@ -131,13 +136,23 @@ def outputs_of(result: Result, outputs: tuple[str, ...]) -> dict[str, AnyArray]:
     return {name: _output(result, name) for name in outputs}
 
 
+def entries_of(result: Result, name: str) -> list[dict[str, Any]]:
+    """An output of texts, ``statistics`` or ``predictions``, as values for JSON."""
+    return [_finite(entry) for entry in _TEXTS[name](result)]
+
+
+def is_text(name: str) -> bool:
+    """Whether an output is one of texts."""
+    return name in _TEXTS
+
+
 def _targets(arrays: Mapping[str, AnyArray]) -> list[Target]:
     """The targets of the inputs that name them, in the order of `INPUTS`."""
     given = [(selector, arrays[name]) for name, selector in _SELECTORS.items() if name in arrays]
     return [Target(selector(value)) for selector, array in given for value in array.flat]
 
 
-def _check_inputs(arrays: Mapping[str, AnyArray]) -> None:
+def _check_inputs(arrays: Mapping[str, AnyArray], max_targets: int | None) -> None:
     for name, array in arrays.items():
         if name not in INPUTS:
             raise InvalidInputError(f"The model has no input {name!r}; it takes {', '.join(INPUTS)}.")
@@ -148,6 +163,9 @@ def _check_inputs(arrays: Mapping[str, AnyArray]) -> None:
         raise InvalidInputError("The input 'image' is missing; send the bytes of one image.")
     if arrays["image"].size != 1:
         raise InvalidInputError(f"The input 'image' has {arrays['image'].size} images; send one per request.")
+    targets = sum(array.size for array in arrays.values()) - 1
+    if max_targets is not None and targets > max_targets:
+        raise InvalidInputError(f"The request names {targets} targets; the limit is {max_targets}.")
 
 
 def _given(parameters: Mapping[str, Any], kinds: Mapping[str, type]) -> dict[str, Any]:
@@ -162,7 +180,7 @@ def _given(parameters: Mapping[str, Any], kinds: Mapping[str, type]) -> dict[str
 
 def _output(result: Result, name: str) -> AnyArray:
     if name in _TEXTS:
-        return _array([json.dumps(_finite(entry), allow_nan=False).encode() for entry in _TEXTS[name](result)])
+        return _array([json.dumps(entry, allow_nan=False).encode() for entry in entries_of(result, name)])
     values = [item.output(name) for item in result.explanations]
     if OUTPUTS[name][0] == "BYTES":
         return _array(values)

@@ -81,7 +81,7 @@ def arrays_from(message: Any, most_texts: int) -> dict[str, AnyArray]:
     for tensor, raw in zip(message.inputs, raws or [None] * len(message.inputs), strict=True):
         if tensor.name in arrays:
             raise InvalidInputError(f"The input {tensor.name!r} comes twice.")
-        arrays[tensor.name] = _array(tensor, raw, most_texts)
+        arrays[tensor.name] = array_of(tensor, raw, most_texts)
     return arrays
 
 
@@ -108,15 +108,38 @@ def response_message(
         response.parameters[key].string_param = text
     for output, array in outputs.items():
         response.outputs.add(name=output, datatype=datatype_of(array.dtype.name), shape=array.shape)
-        response.raw_output_contents.append(_raw(array))
+        response.raw_output_contents.append(raw_of(array))
     return response
 
 
-def _array(tensor: Any, raw: bytes | None, most_texts: int) -> AnyArray:
-    datatype = _BY_NAME.get(tensor.datatype)
-    if datatype is None:
-        known = ", ".join(_BY_NAME)
-        raise InvalidInputError(f"The input {tensor.name!r} has the datatype {tensor.datatype!r}; known are {known}.")
+def dtype_of(tensor: Any) -> np.dtype[Any]:
+    """NumPy's element type of a tensor; object for texts.
+
+    Raises:
+        InvalidInputError: Its datatype is not known.
+    """
+    return np.dtype(_datatype(tensor).dtype)
+
+
+def raw_of(array: AnyArray) -> bytes:
+    """An array as raw contents."""
+    if array.dtype == object:
+        return b"".join(part for text in array.ravel() for part in (_LENGTH.pack(len(text)), text))
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
+
+
+def array_of(tensor: Any, raw: bytes | None, most_texts: int) -> AnyArray:
+    """The array of a tensor's raw contents, or of its typed ones where there are none.
+
+    Args:
+        tensor: An input or an output.
+        raw: Its raw contents.
+        most_texts: Largest number of elements of a tensor of texts.
+
+    Raises:
+        InvalidInputError: Its datatype is not known, or its contents do not fit its shape.
+    """
+    datatype = _datatype(tensor)
     shape = tuple(tensor.shape)
     if any(length < 0 for length in shape):
         raise InvalidInputError(f"The input {tensor.name!r} has the shape {list(shape)}; a length is not negative.")
@@ -131,6 +154,13 @@ def _array(tensor: Any, raw: bytes | None, most_texts: int) -> AnyArray:
         return array.reshape(shape)
     flat = _typed(tensor, datatype, count) if raw is None else _numbers(tensor, datatype, raw, count)
     return flat.reshape(shape)
+
+
+def _datatype(tensor: Any) -> Datatype:
+    if tensor.datatype not in _BY_NAME:
+        known = ", ".join(_BY_NAME)
+        raise InvalidInputError(f"The input {tensor.name!r} has the datatype {tensor.datatype!r}; known are {known}.")
+    return _BY_NAME[tensor.datatype]
 
 
 def _numbers(tensor: Any, datatype: Datatype, raw: bytes, count: int) -> AnyArray:
@@ -177,9 +207,3 @@ def _check_count(tensor: Any, found: int, wanted: int, what: str) -> None:
             f"The input {tensor.name!r} has {found} {what}, but {tensor.datatype} of the shape {list(tensor.shape)} "
             f"takes {wanted}."
         )
-
-
-def _raw(array: AnyArray) -> bytes:
-    if array.dtype == object:
-        return b"".join(part for text in array.ravel() for part in (_LENGTH.pack(len(text)), text))
-    return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()

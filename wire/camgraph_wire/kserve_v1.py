@@ -1,0 +1,133 @@
+"""KServe's first protocol, which is JSON over HTTP: instances in, predictions or explanations out.
+
+An instance is an image, in base64, with the targets that the model "image in, explanation out" of the Open Inference
+Protocol takes as inputs; its parameters and outputs have the same names, too.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from camgraph_core.errors import InvalidInputError, TooLargeError
+from camgraph_core.result import Result
+from camgraph_core.types import AnyArray
+from camgraph_wire.json_text import bytes_from, number_texts
+from camgraph_wire.open_inference.explanations import (
+    INPUTS,
+    OUTPUTS,
+    AskedExplanation,
+    Subject,
+    asked_from,
+    entries_of,
+    is_text,
+    outputs_of,
+)
+from camgraph_wire.open_inference.rest import check_text, known_parameters
+
+MOST_INSTANCES = 100
+"""Images of one request."""
+
+_FIELDS = ("instances", "parameters", "outputs", "signature_name")  # the last is one of TensorFlow Serving's
+_DEFAULT = ("heatmap-png", "statistics", "predictions")
+
+
+def asked_from_v1(model: str, body: Any, most_targets: int) -> list[AskedExplanation]:
+    """What is asked of each instance.
+
+    Args:
+        model: Name of the model.
+        body: The value of the request's JSON.
+        most_targets: Largest number of targets of an instance.
+
+    Raises:
+        InvalidInputError: A field is missing, not known or of the wrong type.
+        TooLargeError: There are too many instances.
+        UsageError: An output is not known, or the value of a parameter cannot be used.
+        TargetError: A target cannot be used.
+    """
+    if not isinstance(body, dict) or not isinstance(body.get("instances"), list) or not body["instances"]:
+        raise InvalidInputError('The body of the request is not {"instances": [...]} with an instance at least.')
+    _check_keys("The request", body, _FIELDS)
+    if len(body["instances"]) > MOST_INSTANCES:
+        raise TooLargeError(f"The request has {len(body['instances'])} instances; the limit is {MOST_INSTANCES}.")
+    parameters = known_parameters(body)
+    outputs = _texts(body.get("outputs", list(_DEFAULT)))
+    subject = Subject(model)
+    return [asked_from(subject, outputs, _arrays(instance), parameters, most_targets) for instance in body["instances"]]
+
+
+def predictions_text(results: list[Result]) -> Iterator[bytes]:
+    """The JSON of the best classes of each instance."""
+    yield json.dumps({"predictions": [entries_of(result, "predictions") for result in results]}).encode()
+
+
+def explanations_text(results: list[Result], asked: list[AskedExplanation]) -> Iterator[bytes]:
+    """The JSON of the outputs of each instance, in pieces.
+
+    Raises:
+        TooLargeError: An output has more numbers than JSON takes.
+    """
+    for number, (result, one) in enumerate(zip(results, asked, strict=True)):
+        yield b"," if number else b'{"explanations":['
+        for place, name in enumerate(one.outputs):
+            yield (b"," if place else b"{") + json.dumps(name).encode() + b":"
+            yield from _output(result, name)
+        yield b"}"
+    yield b"]}"
+
+
+def _output(result: Result, name: str) -> Iterator[bytes]:
+    if is_text(name):
+        return iter([json.dumps(entries_of(result, name)).encode()])
+    array = outputs_of(result, (name,))[name]
+    if OUTPUTS[name][0] == "BYTES":
+        return iter([json.dumps([{"b64": b64encode(picture).decode()} for picture in array]).encode()])
+    return number_texts(array, nested=True)
+
+
+def _arrays(instance: Any) -> dict[str, AnyArray]:
+    """The inputs of an instance; one that is a picture alone needs no field for it."""
+    if not isinstance(instance, dict):
+        raise InvalidInputError('An instance is not an object such as {"image": {"b64": "..."}, "target_index": [3]}.')
+    fields = {"image": instance} if set(instance) == {"b64"} else instance
+    _check_keys("An instance", fields, tuple(INPUTS))
+    return {name: _image(value) if name == "image" else _targets(name, value) for name, value in fields.items()}
+
+
+def _image(value: Any) -> AnyArray:
+    if not isinstance(value, dict) or set(value) != {"b64"} or not isinstance(value["b64"], str):
+        raise InvalidInputError('The image of an instance is not {"b64": "..."}, its file in base64.')
+    array = np.empty(1, object)
+    array[0] = bytes_from(value["b64"], "The image of an instance")
+    return array
+
+
+def _targets(name: str, value: Any) -> AnyArray:
+    values = value if isinstance(value, list) else [value]
+    if INPUTS[name][0] == "BYTES":
+        array = np.empty(len(values), object)
+        array[:] = [text.encode() for text in _texts(values)]
+        return array
+    if not all(type(item) is int and abs(item) < 2**63 for item in values):
+        raise InvalidInputError(f"The field {name} of an instance is not a list of whole numbers.")
+    return np.array(values, np.int64)
+
+
+def _texts(values: Any) -> list[str]:
+    if not isinstance(values, list) or not all(isinstance(item, str) for item in values):
+        raise InvalidInputError("The outputs, or the labels of an instance, are not a list of texts.")
+    for text in values:
+        check_text("outputs or target_label", text)
+    return values
+
+
+def _check_keys(what: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    if unknown := sorted(set(given) - set(known)):
+        raise InvalidInputError(
+            f"{what} has the field {unknown[0][:100]!r}, which is not known; known are {', '.join(known)}."
+        )
