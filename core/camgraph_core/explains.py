@@ -46,7 +46,7 @@ class Explains(ABC, Generic[R]):
         hot_from: float = _STYLE.hot_from,
         request_id: str = "",
     ) -> R:
-        """Classifies one image and explains classes of it.
+        """Classifies one image and explains classes of it; of an embedding model gives the embedding.
 
         Args:
             image: Bytes or path of a picture or a NumPy file, an array [H, W] or [H, W, C], or a Pillow image.
@@ -55,7 +55,8 @@ class Explains(ABC, Generic[R]):
                 what is done without.
             scaled_decoding: Decodes a large JPEG at 1/2, 1/4 or 1/8 of its size, as far as the network's input and
                 ``max_side`` of the pictures allow: cheaper, and scores and maps move a little, see docs/inputs.md.
-            targets: What to explain. An embedding model needs at least one.
+            targets: What to explain. Of an embedding model nothing is explained without any, and the result has the
+                embedding.
             top_k: Also explains the k best classes, after ``targets``; with neither, the best class. Of a detection the
                 k best objects, or as many as there are.
             method: CAM method, see docs/methods.md; by default the manifest's.

@@ -1,4 +1,4 @@
-"""What a target names beside its class: pixels of the image, a box or an object, or a direction."""
+"""What a target names beside its class: pixels of the image, a box or an object, a direction, or other images."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ import numpy as np
 
 from camgraph_core.errors import TargetError
 from camgraph_core.types import AnyArray, ByteArray, FloatArray
+
+REFERENCE_MODES = ("mean", "nearest")
+MOST_REFERENCES = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +85,60 @@ class Direction(_OfArray):
                 f"A cotangent is an array [D] of finite numbers; this one is {direction.dtype} {list(direction.shape)}."
             )
         self._keep(direction.astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class References(_OfArray):
+    """Embedding: other images that this one is held against; the score is the cosine similarity of the embeddings.
+
+    Attributes:
+        array: Their embeddings, float32 [R, D]; [D] is taken as one.
+        names: What each is called in the result, such as its file; without them they are numbered.
+        mode: How several are taken together. "mean": the mean of their directions, which is what they have in common;
+            "nearest": the one that is most similar to the image, alone.
+
+    Raises:
+        TargetError: The array is not one of finite numbers with two axes, a row of it is zero, there are more than
+            1024, or names or mode do not fit.
+
+    """
+
+    array: FloatArray
+    names: tuple[str, ...] = ()
+    mode: str = "mean"
+
+    def __post_init__(self) -> None:
+        rows: AnyArray = np.asarray(self.array)
+        rows = rows[None] if rows.ndim == 1 else rows
+        if rows.ndim != 2 or rows.dtype.kind not in "iuf" or rows.size == 0 or not np.isfinite(rows).all():
+            raise TargetError(
+                "References are embeddings [R, D] of finite numbers, one row per image; these are "
+                f"{rows.dtype} {list(rows.shape)}."
+            )
+        if len(rows) > MOST_REFERENCES:
+            raise TargetError(f"There are {len(rows)} references, but the limit is {MOST_REFERENCES}. Give fewer.")
+        rows = rows.astype(np.float32)
+        if not rows.any(axis=1).all():
+            raise TargetError("A reference is zero everywhere, so it has no direction. Leave it out.")
+        object.__setattr__(self, "names", tuple(self.names))
+        if len(self.names) not in (0, len(rows)):
+            raise TargetError(f"There are {len(self.names)} names for {len(rows)} references. Give one for each.")
+        if self.mode not in REFERENCE_MODES:
+            raise TargetError(f"References are taken by {' or '.join(REFERENCE_MODES)}, not by {self.mode!r}.")
+        self._keep(rows)
+
+    @cached_property
+    def _key(self) -> Hashable:
+        return super()._key, self.names, self.mode
+
+    def name(self, number: int) -> str:
+        """What a reference is called."""
+        return self.names[number] if self.names else "reference" if len(self.array) == 1 else f"reference {number + 1}"
+
+    @property
+    def name_of_all(self) -> str:
+        """What they are called together."""
+        return self.name(0) if len(self.array) == 1 else f"{len(self.array)} references"
 
 
 @dataclass(frozen=True)
@@ -196,4 +253,4 @@ def whole(number: Any, what: str) -> int | None:
         raise TargetError(f"{what} is a whole number, not {number!r}.") from error
 
 
-Place: TypeAlias = Mask | Box | DetectedObject | Point | Direction
+Place: TypeAlias = Mask | Box | DetectedObject | Point | Direction | References

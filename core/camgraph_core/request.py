@@ -23,7 +23,8 @@ class Request:
     """What to explain of an image, and what to give back. Everything has a default; sequences are kept as tuples.
 
     Attributes:
-        targets: What to explain, one explanation each. An embedding model needs at least one.
+        targets: What to explain, one explanation each. Of an embedding model nothing is explained without any, and
+            the result has the embedding.
         top_k: Also explains the k best classes, after ``targets``; with neither, the best class.
         method: Name of the CAM method; None means the model's default.
         layers: Target layers by name or alias, fused if several; by default the model's first.

@@ -11,7 +11,7 @@ from camgraph_core.canvas import Canvas
 from camgraph_core.png import encode_png
 from camgraph_core.rectangle import Rectangle
 from camgraph_core.statistics import MapStatistics
-from camgraph_core.types import ByteArray
+from camgraph_core.types import ByteArray, FloatArray
 
 if TYPE_CHECKING:
     from camgraph_core.explanation import Explanation
@@ -30,8 +30,9 @@ class ClassScore:
         class_index: Index of the class; `NO_CLASS` for an embedding and for the one number of a regression.
         label: Its label; empty if the manifest has none.
         score: y before softmax or sigmoid: of a segmentation summed over the pixels that were counted, of a
-            detection that of the box, of an embedding its inner product with the cotangent, of a regression
-            the number, negated for "less". Not a number in predictions where the model's own output hides it.
+            detection that of the box, of an embedding its inner product with the cotangent or its cosine similarity to
+            the references, of a regression the number, negated for "less". Not a number in predictions where the
+            model's own output hides it.
         probability: By the head's softmax or sigmoid, 0..1; of a segmentation the mean over the pixels that
             were counted. Not a number without such a head.
         anchor: Detection: index of the box.
@@ -126,6 +127,7 @@ class Result:
             non-maximum suppression, each with its best class; of a regression the model's numbers, in its own
             order; of an embedding none.
         explanations: One per target, in the order asked.
+        embedding: float32 [D], of an embedding model; None of another.
         canvas: What pictures are drawn on and with.
         timings: Where the time went.
         warnings: Remarks that a user should see, one sentence each.
@@ -143,6 +145,7 @@ class Result:
     model_name: str = ""
     model_version: str = ""
     request_id: str = ""
+    embedding: FloatArray | None = field(default=None, repr=False)
 
     @property
     def photo(self) -> ByteArray | None:

@@ -1,14 +1,15 @@
-"""What to explain, as a user says it: a class, and with it pixels or a box; or a direction."""
+"""What to explain, as a user says it: a class, and with it pixels or a box; or a direction, or other images."""
 
 from __future__ import annotations
 
 import operator
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeAlias, TypedDict, Unpack
 
 from camgraph_core.errors import TargetError
-from camgraph_core.place import Direction, Mask, Place, whole
+from camgraph_core.place import Direction, Mask, Place, References, whole
 from camgraph_core.types import AnyArray, ByteArray
 
 
@@ -50,15 +51,15 @@ class Target:
         selector: The class: its index, from 0; its label, in which case does not matter; or its `Rank`. None: the
             predicted class.
         place: The pixels (`Mask`), the candidate box (`Box`) or the object (`DetectedObject`, `Point`) that the class
-            is explained for, or a `Direction`, which takes the place of a class. None: where the class wins, or its
-            best box.
+            is explained for; or a `Direction` or `References`, which take the place of a class. None: where the class
+            wins, or its best box.
         contrast: Explains the score of this target minus the score of that one, which takes over mask and box
             unless it has its own place.
         negative: Explains what speaks against the target: the negated score.
 
     Raises:
-        TargetError: The selector or the place is none of these, an index is negative, a direction has a class, or a
-            contrast has a contrast or a sign.
+        TargetError: The selector or the place is none of these, an index is negative, a direction or reference has
+            a class, or a contrast has a contrast or a sign.
 
     """
 
@@ -70,12 +71,13 @@ class Target:
     def __post_init__(self) -> None:
         object.__setattr__(self, "selector", _plain(self.selector))
         if not isinstance(self.place, Place | None):
-            names = "Mask, Box, DetectedObject, Point or Direction"
+            names = "Mask, Box, DetectedObject, Point, Direction or References"
             raise TargetError(f"A place is one of {names}, not of the type {type(self.place).__name__}.")
         if isinstance(self.selector, int) and self.selector < 0:
             raise TargetError(f"A class index is not negative, but the target says {self.selector}.")
-        if isinstance(self.place, Direction) and self.selector is not None:
-            raise TargetError("A direction takes the place of a class: give one of them.")
+        if isinstance(self.place, Direction | References) and self.selector is not None:
+            what = "A direction takes" if isinstance(self.place, Direction) else "References take"
+            raise TargetError(f"{what} the place of a class: give one of them.")
         if self.contrast is not None and (self.contrast.contrast is not None or self.contrast.negative):
             raise TargetError("The class of a contrast is a plain class: it has no contrast or sign of its own.")
 
@@ -100,6 +102,31 @@ class Target:
         return cls(None, Direction(array), contrast, negative)
 
     @classmethod
+    def similar_to(
+        cls,
+        embeddings: AnyArray,
+        *,
+        names: Sequence[str] = (),
+        mode: str = "mean",
+        contrast: Target | None = None,
+        negative: bool = False,
+    ) -> Self:
+        """Likeness to other images, by the cosine similarity of their embeddings; with ``negative`` the difference.
+
+        Args:
+            embeddings: Those of the other images, [R, D] or [D], as `Result.embedding` gives them.
+            names: What each is called in the result.
+            mode: How several are taken together, see `References`.
+            contrast: Likeness to these images, and not to those: another target of this kind.
+            negative: Explains what makes the image different.
+
+        Raises:
+            TargetError: The embeddings cannot be used.
+
+        """
+        return cls(None, References(embeddings, tuple(names), mode), contrast, negative)
+
+    @classmethod
     def parse(cls, text: str, **options: Unpack[TargetOptions]) -> Self:
         """Target as written on a command line: ``281`` is an index, ``-2`` the rank 2, anything else a label.
 
@@ -121,6 +148,8 @@ class Target:
         """How it was said, for messages: "class 281", "'tabby'", "rank 2", "the predicted class"."""
         if isinstance(self.place, Direction):
             return "direction"
+        if isinstance(self.place, References):
+            return f"likeness to {self.place.name_of_all}"
         if isinstance(self.selector, Rank):
             return f"rank {self.selector.number}"
         if self.selector is None:
@@ -135,7 +164,7 @@ class Target:
     @property
     def resolved_contrast(self) -> Target | None:
         """The contrast, with the mask or box of this target unless it has a place of its own."""
-        inherits = self.place is not None and not isinstance(self.place, Direction)
+        inherits = self.place is not None and not isinstance(self.place, Direction | References)
         if self.contrast is None or self.contrast.place is not None or not inherits:
             return self.contrast
         return replace(self.contrast, place=self.place)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from camgraph_core.explanation import Explanation
-    from camgraph_core.place import Box, DetectedObject, Direction, Mask, Point
+    from camgraph_core.place import Box, DetectedObject, Direction, Mask, Point, References
     from camgraph_core.rectangle import Rectangle
     from camgraph_core.regions import HotRegion
     from camgraph_core.result import ClassScore, Result, Timings
@@ -64,6 +64,7 @@ _MODULE_OF = {
     "Point": "camgraph_core.place",
     "Rank": "camgraph_core.target",
     "Rectangle": "camgraph_core.rectangle",
+    "References": "camgraph_core.place",
     "Result": "camgraph_core.result",
     "Target": "camgraph_core.target",
     "TargetError": "camgraph_core.errors",

@@ -139,7 +139,7 @@ class Explainer(Explains[Result]):
         Raises:
             InvalidInputError: The image or the tensor cannot be used.
             UsageError: The number is negative, or the window has no width.
-            UnsupportedError: The graph lacks what a photo needs, or is for an embedding model.
+            UnsupportedError: The graph lacks what a photo needs.
             InferenceError: onnxruntime failed.
 
         """
@@ -258,7 +258,15 @@ class Explainer(Explains[Result]):
         best = predictions.best(count)
         remarks = network_input.prepared.remarks if network_input.prepared is not None else ()
         warnings = [*remarks, *(predictions.warnings if count else ()), *warnings_of(explanations)]
-        return Result(best, explanations, canvas, timings, warnings, request_id=plan.request.request_id)
+        return Result(
+            best,
+            explanations,
+            canvas,
+            timings,
+            warnings,
+            request_id=plan.request.request_id,
+            embedding=self.task.embedding(outputs),
+        )
 
     def close(self) -> None:
         """Closes the engine."""

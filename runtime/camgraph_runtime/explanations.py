@@ -37,7 +37,9 @@ def explanations_of(
 
     """
     explanations = []
-    image_gradients = outputs[manifest.image_gradient_tensor] if plan.method.needs_image_gradient else None
+    image_gradients = (
+        outputs[manifest.image_gradient_tensor] if plan.targets and plan.method.needs_image_gradient else None
+    )
     for target, pair in zip(plan.targets, plan.pairs, strict=True):
         activations = tuple(outputs[layer.activations_tensor] for layer in plan.layers)
         weights = tuple(_derivative(outputs[layer.weights_tensor], target, pair) for layer in plan.layers)

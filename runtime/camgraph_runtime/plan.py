@@ -65,7 +65,7 @@ def make_plan(task: Task, request: Request, *, max_targets: int, has_photo: bool
 
     """
     manifest = task.manifest
-    wanted = (*request.targets, *task.best_targets(request.top_k)) or (Target(),)
+    wanted = (*request.targets, *task.best_targets(request.top_k)) or tuple(task.default_targets())
     if len(wanted) > max_targets:
         raise InvalidInputError(
             f"{len(wanted)} targets were asked for, but the limit is {max_targets}. Split the request."
@@ -93,13 +93,13 @@ def make_plan(task: Task, request: Request, *, max_targets: int, has_photo: bool
     return Plan(
         request=request,
         targets=wanted,
-        slots=slots,
+        slots=slots or (task.prediction_slot(),),
         pairs=pairs,
         layers=chosen_layers,
         adds_up=adds_up,
         method=chosen_method,
         profile=chosen_profile,
-        outputs=tuple(dict.fromkeys(_outputs(task, chosen_method, chosen_layers))),
+        outputs=tuple(dict.fromkeys(_outputs(task, chosen_method, chosen_layers if wanted else ()))),
     )
 
 
@@ -116,12 +116,7 @@ def replan(plan: Plan, task: Task, targets: Sequence[Target], *, looked_ms: floa
 
 
 def make_prediction_plan(task: Task, request: Request) -> Plan:
-    """The plan of a request that explains nothing.
-
-    Raises:
-        UnsupportedError: The graph's task has no predictions.
-
-    """
+    """The plan of a request that explains nothing."""
     return Plan(
         request=request,
         targets=(),
@@ -186,11 +181,11 @@ def _check_guided(method: Method, manifest: Manifest, profile: Profile, targets:
         )
 
 
-def _outputs(task: Task, method: Method, layers: Iterable[Layer]) -> Iterable[str]:
+def _outputs(task: Task, method: Method, layers: Sequence[Layer]) -> Iterable[str]:
     yield from task.prediction_outputs()
     for layer in layers:
         yield from (layer.activations_tensor, layer.weights_tensor)
         if method.needs_gradients:
             yield layer.gradients_tensor
-    if method.needs_image_gradient:
+    if method.needs_image_gradient and layers:
         yield task.manifest.image_gradient_tensor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -46,9 +47,19 @@ WISHES: dict[str, Sequence[Target]] = {
         Target.direction(ONE),
         Target.direction(ONE, contrast=Target.direction(TWO)),
         Target.direction(TWO, negative=True),
+        Target.similar_to(np.stack([ONE, TWO]), names=["one", "two"], mode="nearest"),
+        Target.similar_to(ONE, contrast=Target.similar_to(TWO), negative=True),
     ),
     "regression": (Target(), Target.of_label("less"), Target.index(1, negative=True)),
 }
+
+
+def _references(rows: np.ndarray, mode: int = 0) -> pb.References:
+    data = rows.astype(np.float32)
+    return pb.References(
+        embeddings=pb.Tensor(dtype="float32", shape=data.shape, data=data.tobytes()),
+        mode=mode,  # type: ignore[arg-type]  # a number that the enum does not have
+    )
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +144,10 @@ def test_what_a_graph_lacks_is_a_failed_precondition(address: str, client: Clien
         ("detection", pb.Target(anchor_rank=0), "start at 1"),
         ("embedding", pb.Target(), "give every target and contrast a cotangent"),
         ("embedding", pb.Target(cotangent=pb.Tensor(dtype="float32", shape=[1], data=b"1234")), "has 1 numbers"),
+        ("embedding", pb.Target(references=pb.References()), "The tensor has the dtype"),
+        ("embedding", pb.Target(references=_references(np.zeros((1, EMBEDDING)))), "zero everywhere"),
+        ("embedding", pb.Target(references=_references(np.ones((1025, EMBEDDING)))), "the limit is 1024"),
+        ("embedding", pb.Target(references=_references(np.ones((1, EMBEDDING)), mode=7)), "has the value 7"),
         (
             "embedding",
             pb.Target(class_index=1, cotangent=pb.Tensor(dtype="float32", shape=[1], data=b"1234")),
@@ -153,6 +168,36 @@ def test_a_guided_output_needs_the_guided_method(client: Client) -> None:
         client.model("detection").explain(PHOTO, outputs=["guided"])
 
 
+def test_the_embedding_goes_over_the_wire_and_back_as_a_reference(
+    client: Client, explainers: dict[str, Explainer], models: Path, tmp_path: Path
+) -> None:
+    model, explainer = client.model("embedding"), explainers["embedding"]
+    others = [png(48, 40, seed=seed) for seed in (6, 7)]
+    rows = np.stack([model.explain(other).embedding for other in others])  # type: ignore[misc]  # it has one
+    np.testing.assert_array_equal(rows, [explainer.explain(other).embedding for other in others])
+    [remote] = model.explain(PHOTO, targets=[Target.similar_to(rows)]).explanations
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    of_photo = explainer.explain(PHOTO).embedding
+    assert of_photo is not None
+    cosine = of_photo @ unit.sum(axis=0) / np.linalg.norm(of_photo) / np.linalg.norm(unit.sum(axis=0))
+    assert remote.target.score == pytest.approx(cosine, abs=1e-6)
+
+    (tmp_path / "photo.png").write_bytes(PHOTO)
+    words = (
+        "--graph",
+        str(models / "embedding.onnx"),
+        "--json",
+        str(tmp_path / "all.json"),
+        "-o",
+        str(tmp_path / "out"),
+    )
+    result = run_camgraph("explain", str(tmp_path / "photo.png"), *words)
+    assert result.returncode == 0, result.stderr
+    [row] = json.loads((tmp_path / "all.json").read_text())["images"]
+    np.testing.assert_allclose(row["embedding"], of_photo, rtol=1e-6)
+    assert row["explanations"] == row["files"] == []
+
+
 @pytest.fixture
 def inputs(tmp_path: Path) -> dict[str, str]:
     """Files for the command line."""
@@ -162,7 +207,10 @@ def inputs(tmp_path: Path) -> dict[str, str]:
     np.save(tmp_path / "both.npy", np.stack([ONE, TWO]))
     np.save(tmp_path / "cube.npy", np.zeros((2, 2, 2)))
     (tmp_path / "text.npy").write_text("no array")
-    return {path.name: str(path) for path in tmp_path.iterdir()}
+    (tmp_path / "others").mkdir()
+    for seed, name in enumerate(("other.png", "others/a.png", "others/b.png"), start=6):
+        (tmp_path / name).write_bytes(png(48, 40, seed=seed))
+    return {path.name: str(path) for path in tmp_path.iterdir()} | {"others/*.png": f"{tmp_path}/others/*.png"}
 
 
 COMMANDS: list[tuple[str, list[str], list[str]]] = [
@@ -176,6 +224,9 @@ COMMANDS: list[tuple[str, list[str], list[str]]] = [
     ("detection", ["--target", "3", "--anchor", "77", "--negative"], ["1-against_van_box_77"]),
     ("detection", ["--target", "bus", "--anchor", "-2", "--contrast", "car"], ["1-bus_box"]),
     ("embedding", ["--cotangent", "both.npy"], ["1-direction", "2-direction"]),
+    ("embedding", ["--reference", "other.png", "--negative"], ["1-against_other_png"]),
+    ("embedding", ["--reference", "others", "--reference-mode", "each"], ["1-a_png", "2-b_png"]),
+    ("embedding", ["--reference", "others/*.png", "--contrast-reference", "other.png"], ["1-2_references_not_other"]),
     ("regression", ["--negative"], ["1-against_more"]),
     ("regression", ["--target", "more", "--target", "0"], ["1-more", "2-less"]),
 ]
@@ -210,7 +261,11 @@ def test_command_line_with_graph_and_server(
         ("detection", ["--mask", "mask.png", "--anchor", "1"], 2, "give one of them"),
         ("embedding", ["--cotangent", "text.npy"], 1, "cannot be read as a NumPy file"),
         ("embedding", ["--cotangent", "cube.npy"], 1, "a cotangent is an array [D]"),
-        ("embedding", [], 2, "give every target and contrast a cotangent"),
+        ("embedding", [], 2, "Name images to hold it against (--reference)"),
+        ("embedding", ["--top-k", "1"], 1, "give targets with a cotangent or references"),
+        ("embedding", ["--reference", "other.png", "--top-k", "1"], 2, "leave out --top-k"),
+        ("embedding", ["--contrast-reference", "other.png"], 2, "goes with --reference"),
+        ("detection", ["--reference", "other.png"], 1, "--reference needs a graph for embeddings"),
         ("detection", ["--anchor", "first"], 2, "The anchor 'first' is not a box"),
         ("detection", ["--mask", "mask.png"], 1, "names a mask, which takes a graph for segmentation"),
         ("segmentation", ["--mask", "text.npy"], 1, "is not an image that can be read"),

@@ -247,6 +247,21 @@ def test_an_embedding_is_explained_along_a_direction(tmp_path: Path) -> None:
     )
     twice = engine.run({"image": _IMAGE, "cotangent": 2 * direction})
     np.testing.assert_allclose(twice["weights"], 2 * found["weights"], rtol=1e-5)
+    assert made.manifest.target.embedding_output == "embedding"
+
+
+def test_an_inner_tensor_is_the_embedding_of_a_classifier(tmp_path: Path) -> None:
+    net = Net(seed=8)
+    features = net.node("Flatten", net.node("GlobalAveragePool", trunk(net, net.image())), name="features")
+    model = net.model(net.linear(features, 16, 5, name="logits"), shapes={"logits": ("N", 5)})
+    made, engine = _export(model, tmp_path, task="embedding", score="features")
+    assert made.manifest.target.embedding_output == "embedding"
+    assert made.manifest.head.embedding_size == 16
+    direction = np.random.default_rng(1).standard_normal((2, 3, 16)).astype(np.float32)
+    found = engine.run({"image": _IMAGE, "cotangent": direction})
+    np.testing.assert_allclose(
+        found["target_score"], np.einsum("ntd,nd->nt", direction, found["embedding"]), rtol=1e-4, atol=1e-5
+    )
 
 
 def _two_outputs() -> onnx.ModelProto:

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from hypothesis import strategies as st
 
 from camgraph_core.models import ModelInfo, RepositoryEntry
-from camgraph_core.place import Box, DetectedObject, Mask, Point
+from camgraph_core.place import REFERENCE_MODES, Box, DetectedObject, Mask, Point
 from camgraph_core.rectangle import Rectangle
 from camgraph_core.regions import HotRegion
 from camgraph_core.request import Request
@@ -44,12 +44,15 @@ BOXES = st.one_of(st.builds(Box, st.integers(0, 2**63 - 1)), st.builds(Box, st.n
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 OBJECTS = st.builds(DetectedObject, st.integers(1, 2**32 - 1)) | st.builds(Point, FINITE, FINITE)
 PLACES = st.none() | st.builds(Mask, arrays("uint8", 2)) | BOXES | OBJECTS
+NONZERO = arrays("float32", 2).filter(lambda rows: rows.ndim == 2 and rows.any(axis=1).all())
 PLAIN_TARGETS = st.one_of(
     st.builds(Target, st.none(), PLACES),
     st.builds(Target, st.integers(0, 2**63 - 1), PLACES),
     st.builds(Target, TEXT, PLACES),
     st.builds(Target, st.builds(Rank, st.integers(1, 2**32 - 1)), PLACES),
     st.builds(Target.direction, arrays("float32", 1)),
+    st.builds(Target.similar_to, NONZERO, mode=st.sampled_from(REFERENCE_MODES)),
+    st.builds(lambda rows, name: Target.similar_to(rows, names=[name] * len(rows)), NONZERO, TEXT),
 )
 TARGETS = st.builds(
     lambda target, contrast, negative: replace(target, contrast=contrast, negative=negative),

@@ -60,5 +60,6 @@ class EnumNames:
 PROFILES = EnumNames("profile", "profile", pb.Profile)
 COLORMAPS = EnumNames("colour map", "overlay.colormap", pb.Colormap)
 OPACITIES = EnumNames("opacity", "overlay.opacity", pb.Opacity)
+REFERENCE_MODES = EnumNames("reference mode", "references.mode", pb.ReferenceMode)
 OUTPUTS = EnumNames("output", "outputs", pb.OutputKind)
 MODEL_STATES = EnumNames("state", "state", pb.ModelState)

@@ -15,7 +15,7 @@ from camgraph_core.request import Request
 from camgraph_core.result import Result
 from camgraph_core.types import ByteArray
 from camgraph_wire import enums
-from camgraph_wire.arrays import array_from, tensor_parts
+from camgraph_wire.arrays import array_from, tensor_message, tensor_parts
 from camgraph_wire.regions import regions_from, regions_message
 from camgraph_wire.scores import (
     score_from,
@@ -60,6 +60,7 @@ def response_message(result: Result, request: Request, apart: dict[Place, Data] 
         image_width=width,
         image_height=height,
         frame=frame_message(result.canvas.frame),
+        embedding=None if result.embedding is None else tensor_message(result.embedding),
     )
 
 
@@ -95,6 +96,7 @@ def result_from(
         model_name=message.model_name,
         model_version=message.model_version,
         request_id=message.request_id,
+        embedding=array_from(message.embedding) if message.HasField("embedding") else None,
     )
 
 

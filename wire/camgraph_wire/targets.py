@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.errors import InvalidInputError
-from camgraph_core.place import Box, DetectedObject, Direction, Mask, Place, Point
+from camgraph_core.place import Box, DetectedObject, Direction, Mask, Place, Point, References
 from camgraph_core.target import Rank, Selector, Target
 from camgraph_wire.arrays import array_from, tensor_message
+from camgraph_wire.enums import REFERENCE_MODES
 
 
 def target_message(target: Target) -> pb.Target:
@@ -34,6 +35,9 @@ def target_message(target: Target) -> pb.Target:
             message.point.CopyFrom(pb.Point(x=x, y=y))
         case Direction(array):
             message.cotangent.CopyFrom(tensor_message(array))
+        case References(array, names, mode):
+            sent = pb.References(embeddings=tensor_message(array), names=names, mode=REFERENCE_MODES.value(mode))
+            message.references.CopyFrom(sent)
     return message
 
 
@@ -81,4 +85,8 @@ def _place(message: pb.Target) -> Place | None:
             return Point(message.point.x, message.point.y)
         case "cotangent" if message.cotangent.ByteSize():
             return Direction(array_from(message.cotangent))
+        case "references":
+            given = message.references
+            mode = REFERENCE_MODES.name(given.mode, References.mode)
+            return References(array_from(given.embeddings), tuple(given.names), mode)
     return None

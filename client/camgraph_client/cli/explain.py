@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from camgraph_client.cli.asking import asked_of
 from camgraph_client.cli.connection import ServerOptions
 from camgraph_client.cli.photos import photos_of
 from camgraph_client.cli.pictures import Wanted
+from camgraph_client.cli.references import Compared
 from camgraph_client.cli.report.journal import stamp
 from camgraph_client.cli.report.kept import Kept
 from camgraph_client.cli.run import Run, summary_of
@@ -33,7 +35,7 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Explainable graph to run in this process.",
 )
-@options_of(where=ServerOptions, kept=Kept)
+@options_of(where=ServerOptions, kept=Kept, compared=Compared)
 @click.option(
     "--model",
     default="",
@@ -174,7 +176,9 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
     default=Path("explanations"),
     help="Directory for overlays and panels.",
 )
-def explain(images: tuple[Path, ...], where: ServerOptions, kept: Kept, output: Path, **options: Any) -> None:
+def explain(
+    images: tuple[Path, ...], where: ServerOptions, kept: Kept, compared: Compared, output: Path, **options: Any
+) -> None:
     """Show where a model looked in each IMAGE, for the classes asked.
 
     An IMAGE is a file, a folder, which stands for all pictures in it, or a quoted pattern such as "photos/**/*.jpg".
@@ -182,13 +186,17 @@ def explain(images: tuple[Path, ...], where: ServerOptions, kept: Kept, output: 
     side-by-side panel for each image. A run that was broken off goes on where it ended when it is started again.
     Give either --graph, or --server with --model.
     """
+    compared.check(options)
     asked = asked_of(options, with_regions=options["hot_regions"] or kept.needs_rows)
-    if kept.truth is not None and (asked["targets"] or asked["top_k"]):
+    if kept.truth is not None and (asked["targets"] or asked["top_k"] or compared.reference):
         raise UsageError("--truth chooses what is explained; leave out the options that name targets.")
-    photos = photos_of(images, output)
+    photos, references = photos_of(images, output), compared.photos(output)
     wanted = Wanted(output, options["opacity"], not options["own_scale"], options["hot_regions"], kept.maps)
+    said = _said(options, kept, where) | {"references": [stamp(photo.path) for group in references for photo in group]}
     with closing(open_source(where, options)) as source:
-        problems = Run(source, asked, wanted, kept, _said(options, kept, where)).over(photos)
+        if compared.reference:
+            asked["targets"] = compared.targets(source, references, asked, negative=options["negative"])
+        problems = Run(source, asked, wanted, kept, said | {"compared": asdict(compared)}).over(photos)
     if problems:
         raise CamgraphError(summary_of(problems, len(photos)))
 

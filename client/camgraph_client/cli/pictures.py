@@ -46,7 +46,7 @@ def write_pictures(result: Result, name: str, title: str, wanted: Wanted) -> lis
         wanted: Where to, and how.
 
     Returns:
-        The files, the panel last.
+        The files, the panel last; none of an embedding that nothing was asked of.
 
     """
     folder = wanted.folder
@@ -58,6 +58,8 @@ def write_pictures(result: Result, name: str, title: str, wanted: Wanted) -> lis
         if hasattr(explanation, "guided"):
             files.append(folder / f"{stem}.guided.png")
             files[-1].write_bytes(explanation.png(explanation.guided_picture()))
+    if result.embedding is not None and not result.explanations:
+        return []
     files.append(folder / f"{name}.panel.png")
     result.save_panel(files[-1], name=title, opacity=wanted.opacity or "heat", shared_scale=wanted.shared_scale)
     return files

@@ -34,6 +34,11 @@ from camgraph_core.errors import (
 from camgraph_core.result import Result
 from camgraph_runtime import Explainer
 
+_NOTHING_ASKED = (
+    "The model gives an embedding and has no classes. Name images to hold it against (--reference) or directions "
+    "(--cotangent), or keep the embeddings with --json FILE."
+)
+
 # These are about the whole run, not about one image: going on would only repeat them.
 _FATAL = (UsageError, TargetError, UnsupportedError, DeviceError, InvalidGraphError, UnavailableError)
 
@@ -104,6 +109,8 @@ class Run:
         labels = self.source.manifest.class_labels if photo.truth is not None else ()
         try:
             result = answer()
+            if result.embedding is not None and not result.explanations and not self.kept.needs_rows:
+                raise UsageError(_NOTHING_ASKED)
             if photo.truth is not None:
                 result = judged(result, partial(self.source.explains.explain, photo.path, **self._without_targets))
             maps = write_maps(result, photo.name, wanted)

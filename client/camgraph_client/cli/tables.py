@@ -18,10 +18,12 @@ from camgraph_core.result import ClassScore, Result
 def print_report(
     console: Console, title: str, result: Result, files: Iterable[Path], *, with_regions: bool = False
 ) -> None:
-    """Prints the best classes as a table, if there are any, then hot regions if they are wanted, warnings and files."""
+    """Prints the best classes (of an embedding, the targets) as a table, if there are any, then hot regions if they are wanted, warnings and files."""
     console.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)
     if result.predictions:
         console.print(_table(result.predictions))
+    elif result.embedding is not None and result.explanations:
+        console.print(_table([explanation.target for explanation in result.explanations], ranked=False))
     for explanation in result.explanations if with_regions else ():
         console.print(_regions_table(explanation))
     for warning in result.warnings:
@@ -30,10 +32,10 @@ def print_report(
         console.print(f"  wrote {path}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _table(predictions: Sequence[ClassScore]) -> Table:
+def _table(predictions: Sequence[ClassScore], *, ranked: bool = True) -> Table:
     columns = [column for column in _COLUMNS if any(column.text(item) for item in predictions)]
     table = Table()
-    ranked = all(item.value is None for item in predictions)  # numbers of a regression have no order
+    ranked = ranked and all(item.value is None for item in predictions)  # numbers of a regression have no order
     if ranked:
         table.add_column("rank", justify="right")
     for column in columns:
@@ -64,7 +66,7 @@ class _Column:
 _COLUMNS = (
     _Column("box", lambda item: "" if item.box is None else str(item.box)),
     _Column("anchor", lambda item: "" if item.anchor is None else str(item.anchor)),
-    _Column("class", lambda item: str(item.class_index) if item.value is None else ""),
+    _Column("class", lambda item: str(item.class_index) if item.value is None and item.class_index >= 0 else ""),
     _Column("number", lambda item: str(item.class_index) if item.value is not None and item.class_index >= 0 else ""),
     _Column("label", lambda item: escape(item.label)),
     _Column("value", lambda item: "" if item.value is None else _number(item.value, 3)),

@@ -51,6 +51,7 @@ class Embedding(Task):
         tensors = pb.TargetTensors(
             cotangent_input=str(cotangent.name),
             target_score_output=interface.add_output("target_score", target_score),
+            embedding_output=_output(op, interface, score),
         )
         return AttachedTargets(seed, tensors)
 
@@ -58,3 +59,10 @@ class Embedding(Task):
         """Draw directions."""
         size = (*draw.shape, draw.head.embedding_size)
         return {draw.names.cotangent_input: draw.rng.standard_normal(size, dtype=np.float32)}
+
+
+def _output(op: Backward, interface: Interface, score: Score) -> str:
+    """Return the name of the output with the embedding, which is made unless the source has one of float32."""
+    if score.value in interface.source_outputs and score.value.dtype == ir.DataType.FLOAT:
+        return score.name
+    return interface.add_output("embedding", op.cast(score.value, ir.DataType.FLOAT))

@@ -8,6 +8,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class ReferenceMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REFERENCE_MODE_UNSPECIFIED: _ClassVar[ReferenceMode]
+    REFERENCE_MODE_MEAN: _ClassVar[ReferenceMode]
+    REFERENCE_MODE_NEAREST: _ClassVar[ReferenceMode]
+
 class Profile(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     PROFILE_UNSPECIFIED: _ClassVar[Profile]
@@ -50,6 +56,9 @@ class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MODEL_STATE_READY: _ClassVar[ModelState]
     MODEL_STATE_FAILED: _ClassVar[ModelState]
     MODEL_STATE_UNLOADED: _ClassVar[ModelState]
+REFERENCE_MODE_UNSPECIFIED: ReferenceMode
+REFERENCE_MODE_MEAN: ReferenceMode
+REFERENCE_MODE_NEAREST: ReferenceMode
 PROFILE_UNSPECIFIED: Profile
 PROFILE_PYTORCH_GRAD_CAM: Profile
 PROFILE_RAW: Profile
@@ -144,7 +153,7 @@ class Tensor(_message.Message):
     def __init__(self, dtype: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class Target(_message.Message):
-    __slots__ = ("class_index", "label", "rank", "contrast", "negative", "mask", "anchor_index", "anchor_rank", "cotangent", "object_rank", "point")
+    __slots__ = ("class_index", "label", "rank", "contrast", "negative", "mask", "anchor_index", "anchor_rank", "cotangent", "object_rank", "point", "references")
     CLASS_INDEX_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
@@ -156,6 +165,7 @@ class Target(_message.Message):
     COTANGENT_FIELD_NUMBER: _ClassVar[int]
     OBJECT_RANK_FIELD_NUMBER: _ClassVar[int]
     POINT_FIELD_NUMBER: _ClassVar[int]
+    REFERENCES_FIELD_NUMBER: _ClassVar[int]
     class_index: int
     label: str
     rank: int
@@ -167,7 +177,18 @@ class Target(_message.Message):
     cotangent: Tensor
     object_rank: int
     point: Point
-    def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., rank: _Optional[int] = ..., contrast: _Optional[_Union[Target, _Mapping]] = ..., negative: bool = ..., mask: _Optional[_Union[Tensor, _Mapping]] = ..., anchor_index: _Optional[int] = ..., anchor_rank: _Optional[int] = ..., cotangent: _Optional[_Union[Tensor, _Mapping]] = ..., object_rank: _Optional[int] = ..., point: _Optional[_Union[Point, _Mapping]] = ...) -> None: ...
+    references: References
+    def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., rank: _Optional[int] = ..., contrast: _Optional[_Union[Target, _Mapping]] = ..., negative: bool = ..., mask: _Optional[_Union[Tensor, _Mapping]] = ..., anchor_index: _Optional[int] = ..., anchor_rank: _Optional[int] = ..., cotangent: _Optional[_Union[Tensor, _Mapping]] = ..., object_rank: _Optional[int] = ..., point: _Optional[_Union[Point, _Mapping]] = ..., references: _Optional[_Union[References, _Mapping]] = ...) -> None: ...
+
+class References(_message.Message):
+    __slots__ = ("embeddings", "names", "mode")
+    EMBEDDINGS_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    embeddings: Tensor
+    names: _containers.RepeatedScalarFieldContainer[str]
+    mode: ReferenceMode
+    def __init__(self, embeddings: _Optional[_Union[Tensor, _Mapping]] = ..., names: _Optional[_Iterable[str]] = ..., mode: _Optional[_Union[ReferenceMode, str]] = ...) -> None: ...
 
 class Point(_message.Message):
     __slots__ = ("x", "y")
@@ -194,7 +215,7 @@ class OverlayOptions(_message.Message):
     def __init__(self, colormap: _Optional[_Union[Colormap, str]] = ..., image_weight: _Optional[float] = ..., jpeg_quality: _Optional[int] = ..., png_level: _Optional[int] = ..., hot_from: _Optional[float] = ..., opacity: _Optional[_Union[Opacity, str]] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("model_name", "model_version", "predictions", "explanations", "timings", "request_id", "warnings", "image_width", "image_height", "frame")
+    __slots__ = ("model_name", "model_version", "predictions", "explanations", "timings", "request_id", "warnings", "image_width", "image_height", "frame", "embedding")
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
@@ -205,6 +226,7 @@ class ExplainResponse(_message.Message):
     IMAGE_WIDTH_FIELD_NUMBER: _ClassVar[int]
     IMAGE_HEIGHT_FIELD_NUMBER: _ClassVar[int]
     FRAME_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_FIELD_NUMBER: _ClassVar[int]
     model_name: str
     model_version: str
     predictions: _containers.RepeatedCompositeFieldContainer[ClassScore]
@@ -215,7 +237,8 @@ class ExplainResponse(_message.Message):
     image_width: int
     image_height: int
     frame: Frame
-    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., predictions: _Optional[_Iterable[_Union[ClassScore, _Mapping]]] = ..., explanations: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., request_id: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., image_width: _Optional[int] = ..., image_height: _Optional[int] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ...) -> None: ...
+    embedding: Tensor
+    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., predictions: _Optional[_Iterable[_Union[ClassScore, _Mapping]]] = ..., explanations: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., request_id: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., image_width: _Optional[int] = ..., image_height: _Optional[int] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., embedding: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
 
 class ExplainStreamRequest(_message.Message):
     __slots__ = ("id", "request", "timeout_ms")

@@ -395,7 +395,7 @@ class AxisPlacement(_message.Message):
     def __init__(self, start: _Optional[float] = ..., stride: _Optional[float] = ..., start_share: _Optional[float] = ..., stride_share: _Optional[float] = ...) -> None: ...
 
 class TargetTensors(_message.Message):
-    __slots__ = ("target_input", "target_index_output", "target_score_output", "mask_input", "anchor_input", "cotangent_input", "anchor_index_output", "mask_placement", "mask_size")
+    __slots__ = ("target_input", "target_index_output", "target_score_output", "mask_input", "anchor_input", "cotangent_input", "anchor_index_output", "mask_placement", "mask_size", "embedding_output")
     TARGET_INPUT_FIELD_NUMBER: _ClassVar[int]
     TARGET_INDEX_OUTPUT_FIELD_NUMBER: _ClassVar[int]
     TARGET_SCORE_OUTPUT_FIELD_NUMBER: _ClassVar[int]
@@ -405,6 +405,7 @@ class TargetTensors(_message.Message):
     ANCHOR_INDEX_OUTPUT_FIELD_NUMBER: _ClassVar[int]
     MASK_PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     MASK_SIZE_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_OUTPUT_FIELD_NUMBER: _ClassVar[int]
     target_input: str
     target_index_output: str
     target_score_output: str
@@ -414,7 +415,8 @@ class TargetTensors(_message.Message):
     anchor_index_output: str
     mask_placement: Placement
     mask_size: MapSize
-    def __init__(self, target_input: _Optional[str] = ..., target_index_output: _Optional[str] = ..., target_score_output: _Optional[str] = ..., mask_input: _Optional[str] = ..., anchor_input: _Optional[str] = ..., cotangent_input: _Optional[str] = ..., anchor_index_output: _Optional[str] = ..., mask_placement: _Optional[_Union[Placement, _Mapping]] = ..., mask_size: _Optional[_Union[MapSize, _Mapping]] = ...) -> None: ...
+    embedding_output: str
+    def __init__(self, target_input: _Optional[str] = ..., target_index_output: _Optional[str] = ..., target_score_output: _Optional[str] = ..., mask_input: _Optional[str] = ..., anchor_input: _Optional[str] = ..., cotangent_input: _Optional[str] = ..., anchor_index_output: _Optional[str] = ..., mask_placement: _Optional[_Union[Placement, _Mapping]] = ..., mask_size: _Optional[_Union[MapSize, _Mapping]] = ..., embedding_output: _Optional[str] = ...) -> None: ...
 
 class MapSize(_message.Message):
     __slots__ = ("rows", "columns")

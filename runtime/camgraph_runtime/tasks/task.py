@@ -12,10 +12,10 @@ import numpy as np
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import TargetError, UnsupportedError
 from camgraph_core.frame import Frame
-from camgraph_core.place import Box, DetectedObject, Direction, Mask, Point
+from camgraph_core.place import Box, DetectedObject, Direction, Mask, Point, References
 from camgraph_core.result import ClassScore
 from camgraph_core.target import Rank, Target
-from camgraph_core.types import AnyArray
+from camgraph_core.types import AnyArray, FloatArray
 from camgraph_runtime.tasks.slots import CLASS_INPUT, TargetInput, TargetSlot
 
 Outputs: TypeAlias = Mapping[str, AnyArray]
@@ -25,7 +25,7 @@ CLASS = (int, str, Rank)
 """A class, named by its index, label or rank."""
 
 _WORDS = {**dict.fromkeys(CLASS, "a class"), Mask: "a mask", Box: "an anchor", Direction: "a cotangent"}
-_WORDS |= {DetectedObject: "an object", Point: "a point"}
+_WORDS |= {DetectedObject: "an object", Point: "a point", References: "a reference"}
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Task(ABC):
     Attributes:
         kinds: The manifest's values for it.
         name: The task in words.
-        takes: What a target may name: `CLASS`, `Mask`, `Box`, `DetectedObject`, `Point`, `Direction`.
+        takes: What a target may name: `CLASS`, `Mask`, `Box`, `DetectedObject`, `Point`, `Direction`, `References`.
         targets_noun: What `top_k` counts.
         inputs: The inputs that carry targets.
         outputs: Fields of the manifest's `TargetTensors` with the outputs that predictions need.
@@ -135,6 +135,10 @@ class Task(ABC):
         """A target that every image has."""
         return Target()
 
+    def default_targets(self) -> Sequence[Target]:
+        """What is explained where nothing is named."""
+        return (Target(),)
+
     def best_targets(self, count: int) -> list[Target]:
         """The best classes as targets.
 
@@ -150,12 +154,7 @@ class Task(ABC):
         return [Target.of_rank(rank) for rank in range(1, count + 1)]
 
     def prediction_slot(self) -> TargetSlot:
-        """What is fed where nothing is explained.
-
-        Raises:
-            UnsupportedError: The task has no predictions.
-
-        """
+        """What is fed where nothing is explained."""
         return TargetSlot(code=-1)
 
     def fit(self, slots: Sequence[TargetSlot], _: Frame) -> Sequence[TargetSlot]:
@@ -179,6 +178,10 @@ class Task(ABC):
 
         """
         return target
+
+    def embedding(self, _outputs: Outputs) -> FloatArray | None:
+        """The embedding of an image, float32 [D]; None if the model gives none."""
+        return None
 
     @abstractmethod
     def predictions(self, slots: Sequence[TargetSlot], outputs: Outputs, view: View) -> Predictions:
