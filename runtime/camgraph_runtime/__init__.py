@@ -103,6 +103,7 @@ __all__ = [
     "Point",
     "Rank",
     "Rectangle",
+    "References",
     "Result",
     "Target",
     "TargetError",

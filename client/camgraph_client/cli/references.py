@@ -28,8 +28,8 @@ class Compared:
     reference: Annotated[
         Sequence[str],
         Setting(
-            "Embedding: image, folder or pattern to hold each IMAGE against, in place of targets; repeatable. Shows what "
-            "makes them alike, with --negative what makes them different.",
+            "Embedding: image, folder or pattern to hold each IMAGE against, in place of targets; repeatable. Shows "
+            "what makes them alike, with --negative what makes them different.",
             repeated=True,
             metavar="IMAGE",
         ),

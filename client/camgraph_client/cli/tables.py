@@ -18,7 +18,10 @@ from camgraph_core.result import ClassScore, Result
 def print_report(
     console: Console, title: str, result: Result, files: Iterable[Path], *, with_regions: bool = False
 ) -> None:
-    """Prints the best classes (of an embedding, the targets) as a table, if there are any, then hot regions if they are wanted, warnings and files."""
+    """Prints the best classes, or what an embedding was held against, then hot regions if they are wanted.
+
+    Warnings and files come last.
+    """
     console.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)
     if result.predictions:
         console.print(_table(result.predictions))

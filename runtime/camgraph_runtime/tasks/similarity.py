@@ -63,8 +63,9 @@ def likeness(references: References, embedding: FloatArray) -> Likeness:
     toward, label = _reference(references, unit)
     similarity = float(unit @ toward)
     across = toward - similarity * unit
-    gradient = across / length if np.abs(across).max() > _ROUNDING else np.zeros_like(across)
-    return Likeness(gradient, similarity, label)
+    if np.abs(across).max() <= _ROUNDING:
+        across = np.zeros_like(across)
+    return Likeness((across / length).astype(np.float32), similarity, label)
 
 
 def _reference(references: References, unit: np.ndarray) -> tuple[np.ndarray, str]:
