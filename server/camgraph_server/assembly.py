@@ -46,6 +46,7 @@ from camgraph_server.transport.reception import Reception
 from camgraph_server.transport.security import Security
 from camgraph_server.transport.sending import Sending
 from camgraph_server.transport.stream import Streaming
+from camgraph_server.transport.stream_places import StreamPlaces
 from camgraph_wire.open_inference.messages import POOL
 
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -106,11 +107,12 @@ class Assembly:
         reception = Reception(self.gate, self.budgets["answers"], self.observers, self.security)
         server = grpc.aio.server(options=channel_options(config), interceptors=(reception,))
         service, messages = self._service(), self._messages()
+        streaming = self._streaming(messages)
         control = ModelControl(self.repository, self.keeper) if config.model_control else None
         handlers = [
-            explanation.explanation_service(service, messages, self._streaming(), config.max_targets),
+            explanation.explanation_service(service, messages, streaming, config.max_targets),
             open_inference.open_inference_service(
-                service, messages, control, self.health, self._counts, config.max_targets
+                service, messages, streaming, control, self.health, self._counts, config.max_targets
             ),
         ]
         names = [explanation.NAME, open_inference.NAME, _HEALTH, reflection.SERVICE_NAME]
@@ -171,9 +173,10 @@ class Assembly:
         sending = Sending(self._config.write_timeout, self.budgets["answers"])
         return Messages(limits, self.budgets["requests"], sending)
 
-    def _streaming(self) -> Streaming:
+    def _streaming(self, messages: Messages) -> Streaming:
         return Streaming(
             self.gate,
+            StreamPlaces(messages.most_streams, self._config.max_client_streams),
             self.budgets["answers"],
             self.observers,
             self._config.max_stream_items,

@@ -24,7 +24,7 @@ becomes a tensor, the graph runs, maps and pictures are made, the answer's messa
 UNKNOWN = "unknown"
 """Name of service and method of a call for a method that there is not: callers invent names, which must not be kept."""
 
-_EXPLAINS = ("Explain", "ModelInfer")  # methods that run a model begin so
+_EXPLAINS = ("Explain", "ModelInfer", "ModelStreamInfer")  # methods that run a model begin so
 _TRACE_ID = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 

@@ -22,12 +22,11 @@ from tritonclient.utils import InferenceServerException
 from camgraph_core.target import Target
 from camgraph_runtime import Explainer
 from camgraph_server.lifecycle import Server
+from support.open_inference import TARGETS, TENSOR, given, image_input, tensor_inputs, wanted
 from support.serving import PATIENCE, png, running_server, server_process, server_thread
 from support.tiny_graph import TinyGraph
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/kserve.md"
-TENSOR = np.random.default_rng(3).random((2, 3, 16, 16), np.float32)
-TARGETS = np.array([[0, -1], [4, -2]], np.int64)
 
 
 @pytest.fixture
@@ -44,21 +43,6 @@ def raw_stub(server: Server, connect: Any) -> service_pb2_grpc.GRPCInferenceServ
 @pytest.fixture
 def explainer(repository: Path) -> Explainer:
     return Explainer(repository / "tiny" / "1" / "model.onnx")
-
-
-def given(name: str, array: np.ndarray) -> triton.InferInput:
-    datatype = {"float32": "FP32", "int64": "INT64", "object": "BYTES"}[array.dtype.name]
-    put = triton.InferInput(name, list(array.shape), datatype)
-    put.set_data_from_numpy(array)
-    return put
-
-
-def image_input(data: bytes | None = None) -> triton.InferInput:
-    return given("image", np.array([data or png()], object))
-
-
-def wanted(*names: str) -> list[triton.InferRequestedOutput]:
-    return [triton.InferRequestedOutput(name) for name in names]
 
 
 async def test_the_server_and_its_models_are_described(client):
@@ -131,7 +115,7 @@ async def test_without_targets_and_outputs_the_predicted_class_is_explained(clie
 
 @pytest.mark.parametrize("outputs", [(), ("target_score", "weights")])
 async def test_the_tensor_model_gives_what_the_graph_gives(outputs, client, explainer):
-    inputs = [given("image", TENSOR), given("target", TARGETS)]
+    inputs = tensor_inputs()
     answer = await client.infer("tiny.tensors", inputs, outputs=wanted(*outputs) or None)
     expected = explainer.engine.run({"image": TENSOR, "target": TARGETS}, list(outputs) or None)
     assert answer.get_response().model_name == "tiny.tensors"
@@ -249,7 +233,7 @@ async def test_malformed_raw_contents_are_refused(case, raw_stub):
 
 async def test_a_call_is_recorded_and_measured_as_our_own(client, caplog):
     caplog.set_level("INFO", "camgraph.request")
-    await client.infer("tiny.tensors", [given("image", TENSOR), given("target", TARGETS)], request_id="seen")
+    await client.infer("tiny.tensors", tensor_inputs(), request_id="seen")
     [facts] = [r.camgraph_facts for r in caplog.records if getattr(r, "camgraph_facts", {}).get("rpc") == "ModelInfer"]
     assert (facts["status"], facts["model"], facts["request_id"]) == ("OK", "tiny", "seen")
 
@@ -257,7 +241,7 @@ async def test_a_call_is_recorded_and_measured_as_our_own(client, caplog):
 async def test_statistics_count_the_runs_of_a_graph(client):
     assert not (await client.get_inference_statistics("tiny")).model_stats[0].inference_count
     await client.infer("tiny", [image_input()])
-    await client.infer("tiny.tensors", [given("image", TENSOR), given("target", TARGETS)])
+    await client.infer("tiny.tensors", tensor_inputs())
     with pytest.raises(InferenceServerException):
         await client.infer("tiny", [image_input(b"text")])
     [found] = (await client.get_inference_statistics("tiny")).model_stats
@@ -306,7 +290,7 @@ async def test_a_switch_for_gradients_is_on_unless_it_is_set(repository):
     async with running_server(repository) as server, triton.InferenceServerClient(server.address) as client:
         metadata = await client.get_model_metadata("tiny.tensors")
         assert [item.name for item in metadata.inputs] == ["image", "target"]
-        answer = await client.infer("tiny.tensors", [given("image", TENSOR), given("target", TARGETS)])
+        answer = await client.infer("tiny.tensors", tensor_inputs())
         assert np.any(answer.as_numpy("weights"))
 
 
@@ -332,16 +316,19 @@ async def test_reflection_knows_the_protocol_in_a_process_without_another_copy(r
     assert answers[-1].error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
-def test_the_program_of_the_page_runs_as_written(repository, tmp_path):
-    [program] = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+@pytest.mark.parametrize("word", ["heatmap", "start_stream"])
+def test_the_programs_of_the_page_run_as_written(word, repository, tmp_path):
+    programs = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    [program] = [text for text in programs if word in text]
+    begins = {"heatmap": "(2, 30, 40)\n", "start_stream": "image 0\nimage 1\nimage 2\n"}
     (tmp_path / "cat.jpg").write_bytes(png())
     with server_thread(repository) as server:
         here = program.replace("localhost:8500", server.address).replace('"efficientnet_lite0"', '"tiny"')
         command = [sys.executable, "-W", "ignore", "-c", here]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("(2, 30, 40)\n")
-    assert (tmp_path / "overlay.jpg").read_bytes().startswith(b"\xff\xd8")
+    assert done.stdout.startswith(begins[word])
+    assert (tmp_path / "overlay.jpg").exists() == ("overlay-jpeg" in program)
 
 
 def test_a_process_may_hold_both_files_of_the_protocol():

@@ -210,7 +210,8 @@ async def test_a_signal_ends_streams_that_wait_and_streams_that_send_all_the_tim
 
 
 async def test_as_many_streams_are_open_as_there_is_memory_for(repository, connect):
-    async with running_server(repository, max_memory_mib=64, max_request_mib=4) as server:  # 16 MiB for requests
+    memory = {"max_memory_mib": 64, "max_request_mib": 4}  # 16 MiB for requests
+    async with running_server(repository, max_client_streams=3, **memory) as server:
         stub = ExplanationServiceStub(connect(server.address))
         streams = [stub.ExplainStream(timeout=PATIENCE) for _ in range(2)]
         await asyncio.gather(*(stream.initial_metadata() for stream in streams))

@@ -9,7 +9,8 @@ from unittest import mock
 
 import grpc
 
-ANSWERS_GARBAGE = {"/camgraph.v1.ExplanationService/ExplainStream"}  # of one item, with an error in its place
+# Streams: they answer an item that is garbage with an error in its place.
+ANSWERS_GARBAGE = {"/camgraph.v1.ExplanationService/ExplainStream", "/inference.GRPCInferenceService/ModelStreamInfer"}
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.errors import CamgraphError
@@ -14,22 +15,25 @@ MAX_ITEM_KEY = "camgraph-max-item-bytes"
 """The header in which a server says how large one request of a stream may be."""
 
 
+Asked = TypeVar("Asked")
+
+
 @dataclass(frozen=True)
-class Item:
-    """One request of a stream.
+class Item(Generic[Asked]):
+    """One request of a stream, in any protocol.
 
     Attributes:
         id: Comes back with the answer.
-        asked: What to explain, or why that cannot be.
+        asked: What is asked, or why that cannot be answered.
         timeout: Seconds that the answer may take from when the server has read the request; None means any time.
     """
 
     id: str
-    asked: Addressed | CamgraphError
+    asked: Asked | CamgraphError
     timeout: float | None = None
 
 
-def item_from(message: pb.ExplainStreamRequest) -> Item:
+def item_from(message: pb.ExplainStreamRequest) -> Item[Addressed]:
     """The item of a message; one that asks for what cannot be holds the error, as its id is still needed."""
     asked: Addressed | CamgraphError
     try:

@@ -46,6 +46,15 @@ class WorkSettings:
             at_most=1024,
         ),
     ] = 16
+    max_client_streams: Annotated[
+        int,
+        Setting(
+            "Number of streams that one client may have open in a process. 0 means half of those that there is memory "
+            "for.",
+            at_least=0,
+            at_most=1_000_000,
+        ),
+    ] = 0
     run_timeout: Annotated[
         float,
         Setting(

@@ -15,10 +15,11 @@ from camgraph_server.transport.chunks import answer_in_chunks
 from camgraph_server.transport.handler import Handler
 from camgraph_server.transport.messages import Messages, Rpc
 from camgraph_server.transport.once import answer_once
+from camgraph_server.transport.refusal import Refusal
 from camgraph_server.transport.screening import Screen
 from camgraph_server.transport.stream import Streaming, Streams
 from camgraph_wire.chunks import pieces_of
-from camgraph_wire.items import answer_message, item_from
+from camgraph_wire.items import answer_message, error_message, item_from
 from camgraph_wire.models import ModelDetails, details_message, list_message
 from camgraph_wire.requests import request_from
 from camgraph_wire.results import response_message
@@ -86,9 +87,13 @@ def explanation_service(
     handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
         rpc.name: Handler(partial(answer_once, messages, rpc)) for rpc in once
     }
-    handlers[item.name] = Handler(Streams(messages, item, streaming).answer, "bidi_stream")
+    handlers[item.name] = Handler(Streams(messages, item, _refused, streaming).answer, "bidi_stream")
     handlers[chunked.name] = Handler(partial(answer_in_chunks, messages, chunked), "server_stream")
     return grpc.method_handlers_generic_handler(NAME, handlers)
+
+
+def _refused(item: str, refusal: Refusal) -> pb.ExplainStreamResponse:
+    return error_message(item, refusal.status.name, refusal.reason, refusal.text, refusal.retry_after)
 
 
 def _details_message(model: Model) -> pb.GetModelResponse:

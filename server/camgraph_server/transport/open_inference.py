@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 
-from camgraph_core.errors import NotFoundError
+from camgraph_core.errors import CamgraphError, NotFoundError
 from camgraph_core.result import Result
 from camgraph_server.call import Call
 from camgraph_server.models.model import Model, ModelState
@@ -25,8 +25,11 @@ from camgraph_server.transport.handler import Handler
 from camgraph_server.transport.health import HealthServicer
 from camgraph_server.transport.messages import Messages, Rpc
 from camgraph_server.transport.once import answer_once
+from camgraph_server.transport.refusal import Refusal
 from camgraph_server.transport.screening import Screen
-from camgraph_wire.open_inference import explanations
+from camgraph_server.transport.stream import Streaming, Streams
+from camgraph_wire.items import Item
+from camgraph_wire.open_inference import explanations, streams
 from camgraph_wire.open_inference.explanations import AskedExplanation, Subject, asked_from, outputs_of
 from camgraph_wire.open_inference.messages import SERVICE, message_class
 from camgraph_wire.open_inference.models import (
@@ -53,6 +56,7 @@ _NUMBERS = ("bool", "int", "int64", "uint", "uint64", "fp32", "fp64")
 def open_inference_service(
     service: Service,
     messages: Messages,
+    streaming: Streaming,
     control: ModelControl | None,
     health: HealthServicer,
     counts: InferenceCounts,
@@ -63,6 +67,7 @@ def open_inference_service(
     Args:
         service: What answers.
         messages: How messages are received and encoded.
+        streaming: What streams take.
         control: What loads and unloads models; None where that is not offered.
         health: Knows whether the server is ready.
         counts: Know how often graphs ran.
@@ -70,6 +75,21 @@ def open_inference_service(
     """
     methods = _Methods(service, health, counts, control is not None)
     limits = {f"{kind}_contents": _MOST_NUMBERS for kind in _NUMBERS} | {"bytes_contents": max_targets}
+    infer = Rpc(
+        "ModelInfer",
+        message_class("ModelInferRequest"),
+        Screen(message_class("ModelInferRequest").DESCRIPTOR, limits),
+        admit=service.admit,
+        decode=partial(_asked, max_targets),
+        answer=methods.infer,
+        encode=_answer_message,
+    )
+    item = replace(
+        infer,
+        name="ModelStreamInfer",
+        decode=partial(_item, max_targets),
+        encode=lambda value, item: streams.answer_message(_answer_message(value, item.asked)),
+    )
     rpcs = [
         _rpc("ServerLive", answer=methods.live),
         _rpc("ServerReady", answer=methods.ready),
@@ -79,24 +99,18 @@ def open_inference_service(
         _rpc("ModelConfig", answer=methods.model_config),
         _rpc("ModelStatistics", answer=methods.statistics),
         _rpc("RepositoryIndex", answer=methods.index),
-        Rpc(
-            "ModelInfer",
-            message_class("ModelInferRequest"),
-            Screen(message_class("ModelInferRequest").DESCRIPTOR, limits),
-            admit=service.admit,
-            decode=partial(_asked, max_targets),
-            answer=methods.infer,
-            encode=_answer_message,
-        ),
+        infer,
     ]
     if control is not None:
         rpcs += [
             replace(_rpc("RepositoryModelLoad", answer=partial(_changed, control.load)), admit=_admit_control),
             replace(_rpc("RepositoryModelUnload", answer=partial(_changed, control.unload)), admit=_admit_control),
         ]
-    return grpc.method_handlers_generic_handler(
-        NAME, {rpc.name: Handler(partial(answer_once, messages, rpc)) for rpc in rpcs}
-    )
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+        rpc.name: Handler(partial(answer_once, messages, rpc)) for rpc in rpcs
+    }
+    handlers[item.name] = Handler(Streams(messages, item, _refused, streaming).answer, "bidi_stream")
+    return grpc.method_handlers_generic_handler(NAME, handlers)
 
 
 def _rpc(name: str, answer: Any) -> Rpc:
@@ -188,6 +202,18 @@ def _asked(max_targets: int, message: Any) -> AskedExplanation | TensorRequest:
         subject = Subject(name, message.model_version, message.id)
         return asked_from(subject, outputs, arrays, parameters_of(message.parameters), max_targets)
     return TensorRequest(name, message.model_version, arrays, tuple(outputs), message.id)
+
+
+def _item(max_targets: int, message: Any) -> Item[AskedExplanation | TensorRequest]:
+    """The item of a request; of one that asks for what cannot be, the error, as its id is still needed."""
+    try:
+        return Item(message.id, _asked(max_targets, message), streams.timeout_of(parameters_of(message.parameters)))
+    except CamgraphError as error:
+        return Item(message.id, error)
+
+
+def _refused(item: str, refusal: Refusal) -> Any:
+    return streams.error_message(item, refusal.text)
 
 
 def _answer_message(value: Result | TensorResult, asked: AskedExplanation | TensorRequest) -> Any:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from traceback import clear_frames
+from typing import Any
 
+from google.protobuf.message import Message
 from grpc import StatusCode
 
 from camgraph_core.errors import CamgraphError, DeadlineError, OverLimitError, UnavailableError
@@ -19,11 +22,11 @@ from camgraph_server.scheduling.gate import Gate
 from camgraph_server.transport.messages import COPIES_WRITTEN, Messages, Rpc
 from camgraph_server.transport.receiving import Context, receive
 from camgraph_server.transport.refusal import Refusal
-from camgraph_wire.items import MAX_ITEM_KEY, Item, error_message
+from camgraph_server.transport.stream_places import StreamPlaces
+from camgraph_wire.items import MAX_ITEM_KEY, Item
 
 _TRIES = 5  # of an item for which there is no place or no memory
 _LONGEST_PAUSE = 1.0  # seconds before the next look whether there is a place
-_RETRY_AFTER = 5.0  # seconds after which another stream may have ended
 _PART_OF_ANSWERS = 4  # of the memory for answers, this fraction may be waiting on one stream
 
 
@@ -33,6 +36,7 @@ class Streaming:
 
     Attributes:
         gate: Says when the server stops.
+        places: How many streams may be open.
         answers: Memory of answers, from when they are drawn until they are written.
         observers: Are told of every item.
         most_items: Items of one stream that are in flight.
@@ -40,6 +44,7 @@ class Streaming:
     """
 
     gate: Gate
+    places: StreamPlaces
     answers: Budget
     observers: Observers
     most_items: int
@@ -52,30 +57,24 @@ class Streams:
     Args:
         messages: How messages are received and encoded.
         rpc: How one item is answered. It decodes to an `Item`.
+        refused: The message in place of an answer, from the item's id, which is empty if it could not be read.
         streaming: What they take.
     """
 
-    def __init__(self, messages: Messages, rpc: Rpc, streaming: Streaming) -> None:
-        self.messages, self.rpc, self.streaming = messages, rpc, streaming
-        self._open = 0
+    def __init__(
+        self, messages: Messages, rpc: Rpc, refused: Callable[[str, Refusal], Message], streaming: Streaming
+    ) -> None:
+        self.messages, self.rpc, self.refused, self.streaming = messages, rpc, refused, streaming
 
     async def answer(self, context: Context, call: Call) -> None:
         """Answers all requests of a stream; it ends when its caller has sent the last, or when the server stops.
 
         Raises:
+            OverLimitError: The client has as many streams as it may.
             UnavailableError: The server stops, or as many streams are open as it has memory for.
         """
-        if self._open >= self.messages.most_streams:
-            raise UnavailableError(
-                f"The server has memory for {self.messages.most_streams} streams, and all are open; try again later, "
-                "or call Explain.",
-                retry_after=_RETRY_AFTER,
-            )
-        self._open += 1
-        try:
+        with self.streaming.places.taken(call.client):
             await _Stream(self, context, call).run()
-        finally:
-            self._open -= 1
 
 
 class _Stream:
@@ -83,6 +82,7 @@ class _Stream:
 
     def __init__(self, streams: Streams, context: Context, call: Call) -> None:
         self._messages, self._rpc, self._streaming = streams.messages, streams.rpc, streams.streaming
+        self._refused = streams.refused
         self._context, self._call = context, call
         self._items: set[asyncio.Task[None]] = set()
         self._largest = 1  # bytes of an answer
@@ -177,7 +177,7 @@ class _Stream:
         try:
             with memory:
                 call.enter("decode")
-                item: Item = await self._messages.decoded(self._rpc, data.pop())
+                item: Item[Any] = await self._messages.decoded(self._rpc, data.pop())
                 call.item = item.id
                 if isinstance(item.asked, CamgraphError):
                     raise item.asked
@@ -190,12 +190,11 @@ class _Stream:
             refusal = Refusal.of(error)
             clear_frames(error.__traceback__)  # they hold the request, until the garbage collector comes
             call.status, call.reason = refusal.status.name, refusal.text
-            message = error_message(call.item or "", call.status, refusal.reason, refusal.text, refusal.retry_after)
-            encoded = message.SerializeToString()
+            encoded = self._refused(call.item or "", refusal).SerializeToString()
         call.answer.shrink_to(COPIES_WRITTEN * len(encoded))
         return encoded
 
-    async def _value(self, item: Item, call: Call, before: asyncio.Event) -> object:
+    async def _value(self, item: Item[Any], call: Call, before: asyncio.Event) -> object:
         """The value of an item's answer. Where a call would be told to come again, it waits and tries again itself."""
         tries = 0
         while True:
