@@ -6,19 +6,24 @@ import ctypes
 from functools import cache
 from typing import Any
 
-_M_ARENA_MAX = -8  # of malloc.h
 _ARENAS = 2
+_LARGE = 4 << 20  # bytes
+_KEPT = 8 << 20  # bytes
+_OPTIONS = {"M_ARENA_MAX": (-8, _ARENAS), "M_MMAP_THRESHOLD": (-3, _LARGE), "M_TRIM_THRESHOLD": (-1, _KEPT)}  # malloc.h
 
 
-def share_few_arenas() -> None:
-    """Lets all threads of this process allocate from two arenas. Call it before threads are started.
+def keep_little() -> None:
+    """Lets the heap of this process keep little of what is freed. Call it before threads are started.
 
-    By default there are up to eight per core, and each keeps the freed memory of the largest requests that met in it:
-    a server whose requests differ in size grows for hours (`make chaos CHAOS=mutated`).
+    All threads share two arenas. By default there are up to eight per core, and each keeps the freed memory of the
+    largest requests that met in it: a server whose requests differ in size grows for hours
+    (`make chaos CHAOS=mutated`). For the same reason a large array lies outside the arenas, and what is free at the end
+    of an arena goes back: glibc raises both bounds to 32 and 64 MiB once an array of that size was freed.
     """
     mallopt = _of_glibc("mallopt")
     if mallopt is not None:
-        mallopt(_M_ARENA_MAX, _ARENAS)
+        for option, value in _OPTIONS.values():
+            mallopt(option, value)
 
 
 def trim() -> None:

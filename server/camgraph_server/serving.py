@@ -12,7 +12,7 @@ from camgraph_core.errors import CamgraphError
 from camgraph_runtime.run.blas import limit_blas_threads
 from camgraph_server.config import ServerConfig
 from camgraph_server.errors import UndrainedError
-from camgraph_server.heap import share_few_arenas
+from camgraph_server.heap import keep_little
 from camgraph_server.lifecycle import Server
 from camgraph_server.observe.log import configure_logging, log_settings
 from camgraph_server.observe.stderr import captured_stderr
@@ -29,7 +29,7 @@ def serve_here(config: ServerConfig, on_ready: Callable[[Server], None]) -> None
         UndrainedError: Some requests did not finish in time.
         CamgraphError: It cannot start.
     """
-    share_few_arenas()
+    keep_little()
     limit_blas_threads()
     configure_logging(config.log_format, config.log_level)
     log_settings(config)
