@@ -11,7 +11,7 @@ from pathlib import Path
 from camgraph_client.cli.pictures import unique_names
 from camgraph_core.errors import UsageError
 
-_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".tif", ".tiff", ".webp"})
 """Of the files in a folder, those that are taken."""
 
 
@@ -55,7 +55,7 @@ def _paths(argument: Path, output: Path) -> list[Path]:
     if argument.is_dir():
         found = sorted(_within(argument, output))
         if not found:
-            raise UsageError(f"The folder {argument} has no pictures: no file ends in {', '.join(sorted(_SUFFIXES))}.")
+            raise UsageError(f"The folder {argument} has no pictures: no file ends in {', '.join(sorted(SUFFIXES))}.")
         return found
     if glob.has_magic(str(argument)) and not argument.exists():
         matches = map(Path, sorted(glob.glob(str(argument), recursive=True)))  # noqa: PTH207 - Path takes no absolute ones
@@ -71,4 +71,4 @@ def _within(folder: Path, output: Path) -> Iterator[Path]:
     left_out = output.resolve()
     for top, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name[0] != "." and Path(top, name).resolve() != left_out]
-        yield from (Path(top, name) for name in files if name[0] != "." and Path(name).suffix.lower() in _SUFFIXES)
+        yield from (Path(top, name) for name in files if name[0] != "." and Path(name).suffix.lower() in SUFFIXES)

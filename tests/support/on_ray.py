@@ -1,0 +1,45 @@
+"""Programs that run camgraph's sources in the environment of the peer `ray`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from support.peers import Peer
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PACKAGES = ("proto", "core", "wire", "runtime", "client", "server", "cli")
+
+BULK = ("-c", "from camgraph_client.bulk.cli import bulk; bulk()")
+"""Arguments that run `camgraph bulk` there, where its entry point is not installed."""
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Finds camgraph, and has Ray say nothing to anybody."""
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(str(_ROOT / package) for package in _PACKAGES),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        **more,
+    }
+
+
+@contextmanager
+def started(ray: Peer, *arguments: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+    """A program there. It is ended with all that it started."""
+    process = subprocess.Popen(
+        [ray.python, *arguments],
+        env=environment(**more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
