@@ -14,6 +14,7 @@ from camgraph_core.errors import AbsentOutputError, InvalidInputError, UsageErro
 from camgraph_core.frame import Frame, Size
 from camgraph_core.guided_picture import guided_picture
 from camgraph_core.laid import LaidMap
+from camgraph_core.marked import Marked
 from camgraph_core.outputs import OUTPUTS, SIGNED, Outputs, absent
 from camgraph_core.png import encode_png
 from camgraph_core.rectangle import Rectangle
@@ -43,7 +44,8 @@ class Explanation(Outputs):
         canvas: What pictures are drawn on and with.
         given: The outputs that the run gave, or that came, by name.
         complete: What the run did not give is drawn from it; False for what came over the wire.
-        mask: The target's mask, uint8 [H, W], as it was given; None without one.
+        marked: The pixels that the target's score was taken over: under its mask, polygon or region, or where its class
+            wins; None where the task has none, or the graph does not show them.
 
     """
 
@@ -57,7 +59,12 @@ class Explanation(Outputs):
     canvas: Canvas = field(repr=False)
     given: Mapping[str, Any] = field(repr=False)
     complete: bool
-    mask: ByteArray | None = field(default=None, repr=False)
+    marked: Marked | None = field(default=None, repr=False)
+
+    @property
+    def mask(self) -> ByteArray | None:
+        """What `marked` covers of the photo (of the tensor that was given), uint8 [H, W], 1 inside; None without."""
+        return None if self.marked is None else self.marked.mask()
 
     @property
     def frame(self) -> Frame:
@@ -148,8 +155,8 @@ class Explanation(Outputs):
             image_weight: Weight of the photo against the colours, 0..1.
             opacity: Where the colours cover the photo, see `Style`.
             max_side: Longest side in pixels.
-            outline: Draw the outline of the target's box, where it has one, and of what the network sees, where it does
-                not see all.
+            outline: Draw the outline of the target's box or pixels, where it has them, and of what the network sees,
+                where it does not see all.
             peak: The heat that the hottest place is painted with, 0..1, for pictures that share a scale.
 
         Raises:
@@ -176,10 +183,14 @@ class Explanation(Outputs):
             opacity=style.opacity,
         )
         drawn = painter.with_unseen(drawn, photo, seen)
+        if not outline:
+            return drawn
         box, view = self.box_within(size), self.canvas.view_within(size)
-        if outline and view is not None:
+        if view is not None:
             drawn = painter.framed(drawn, view)
-        return painter.outlined(drawn, box) if outline and box is not None else drawn
+        if self.marked is not None:
+            drawn = painter.traced(drawn, self.marked.within(size))
+        return drawn if box is None else painter.outlined(drawn, box)
 
     def box_within(self, size: Size) -> Rectangle | None:
         """The target's box on the photo at a size; None without one."""

@@ -49,15 +49,23 @@ class Axis:
         inside = np.flatnonzero(self.taps()[3])
         return slice(int(inside[0]), int(inside[-1]) + 1) if inside.size else slice(0, 0)
 
+    def then(self, other: Axis) -> Axis:
+        """The axis of the photo on what lies on the network's axis as ``other`` says."""
+        return Axis(self.photo, other.network, self.scale * other.scale, other.scale * self.offset + other.offset)
+
     def photo_position(self, position: float) -> float:
         """Where a position on the network's axis lies on the photo's, cut to it."""
         return float(np.clip((position - self.offset) / self.scale, 0, self.photo))
 
+    def on_photo(self, positions: AnyArray) -> tuple[AnyArray, AnyArray]:
+        """For each position on the network's axis that on the photo's, and whether the network sees the photo there."""
+        found = (positions - self.offset) / self.scale
+        return found, (found >= 0) & (found < self.photo) & (positions >= 0) & (positions < self.network)
+
     def pixels(self, positions: AnyArray) -> tuple[AnyArray, AnyArray]:
         """For each position on the network's axis the photo's pixel there, and whether the network sees it."""
-        found = np.floor((positions - self.offset) / self.scale).astype(np.intp)
-        inside = (found >= 0) & (found < self.photo) & (positions >= 0) & (positions < self.network)
-        return np.clip(found, 0, self.photo - 1), inside
+        found, inside = self.on_photo(positions)
+        return np.clip(np.floor(found).astype(np.intp), 0, self.photo - 1), inside
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,9 @@ class Painter(Protocol):
     def outlined(self, picture: ByteArray, box: Rectangle, /) -> ByteArray:
         """The picture with the outline of a box; it is drawn on."""
 
+    def traced(self, picture: ByteArray, region: TiledMap, /) -> ByteArray:
+        """The picture with the outline of a region, which is where its map is 0.5 or more; it is drawn on."""
+
     def heatmap_to_gray(self, heatmap: TiledMap, /) -> ByteArray:
         """The heatmap as 8-bit grey, uint8 [H, W]."""
 

@@ -1,11 +1,11 @@
-"""What a target names beside its class: pixels of the image, a box or an object, a direction, or other images."""
+"""What a target names beside its class: pixels or a region, a box or an object, a direction, or other images."""
 
 from __future__ import annotations
 
 import math
 import operator
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self, TypeAlias
@@ -17,6 +17,8 @@ from camgraph_core.types import AnyArray, ByteArray, FloatArray
 
 REFERENCE_MODES = ("mean", "nearest")
 MOST_REFERENCES = 1024
+_MOST_CORNERS = 10_000
+"""Of a polygon; each takes time with every row of the score map."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,7 @@ class Mask(_OfArray):
     Attributes:
         array: uint8 [H, W], 1 inside and 0 outside; given as any numbers, non-zero inside. It has the size of the
             photo (of the input where a tensor is given), or that of the score map. All zero: where the class wins.
+        on_scores: It marks the cells of the score map, also where the photo has the same size.
 
     Raises:
         TargetError: The array is not one of numbers with two axes.
@@ -54,6 +57,7 @@ class Mask(_OfArray):
     """
 
     array: ByteArray
+    on_scores: bool = False
 
     def __post_init__(self) -> None:
         mask: AnyArray = np.asarray(self.array)
@@ -62,6 +66,75 @@ class Mask(_OfArray):
                 f"A mask is an array [H, W] of numbers, non-zero inside; this one is {mask.dtype} {list(mask.shape)}."
             )
         self._keep((mask != 0).astype(np.uint8))
+
+    @cached_property
+    def _key(self) -> Hashable:
+        return self.array.shape, self.array.tobytes(), self.on_scores
+
+
+@dataclass(frozen=True)
+class Polygon:
+    """Segmentation: the pixels inside a polygon, whose scores of the class are summed.
+
+    A pixel is inside if a line from it to the outside crosses the edges an odd number of times, so that a polygon that
+    crosses itself has holes.
+
+    Attributes:
+        corners: At least three pairs (x, y), in pixels of the photo (of the input where a tensor is given), where pixel
+            i covers [i, i + 1). The last one is joined to the first.
+
+    Raises:
+        TargetError: There are too few or too many corners, or a number is not finite.
+
+    """
+
+    corners: Sequence[tuple[float, float]]
+
+    def __post_init__(self) -> None:
+        try:
+            corners = tuple((float(x), float(y)) for x, y in self.corners)
+        except (TypeError, ValueError) as error:
+            raise TargetError("A polygon is a sequence of pairs (x, y) of numbers.") from error
+        object.__setattr__(self, "corners", corners)
+        if not 3 <= len(corners) <= _MOST_CORNERS:
+            raise TargetError(f"A polygon has 3 to {_MOST_CORNERS} corners, but this one has {len(corners)}.")
+        if not all(math.isfinite(number) for corner in corners for number in corner):
+            raise TargetError("The corners of a polygon are finite numbers, but this one has others.")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The polygon as written on a command line, ``10,20 90,20 50,80``.
+
+        Raises:
+            TargetError: The text is not one.
+
+        """
+        try:
+            corners = [tuple(map(float, corner.split(","))) for corner in text.split()]
+        except ValueError:
+            corners = []
+        if not corners or any(len(corner) != 2 for corner in corners):
+            raise TargetError(f"The polygon {text[:60]!r} is not a list of corners X,Y, such as '10,20 90,20 50,80'.")
+        return cls([(x, y) for x, y in corners])
+
+
+@dataclass(frozen=True)
+class Region:
+    """Segmentation: a connected region of the prediction, by its rank; pixels that touch at a corner are connected.
+
+    Attributes:
+        rank: 1 is the one with the largest area; with a class among the regions of that class, else among those of all
+            classes (of a single mask, among those of the object).
+
+    Raises:
+        TargetError: The rank is not a whole number from 1 on.
+
+    """
+
+    rank: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rank", _rank(self.rank, "region"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,14 +271,15 @@ class DetectedObject:
     rank: int
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rank", whole(self.rank, "The rank of an object"))
-        if self.rank < 1:
-            raise TargetError(f"Ranks of objects start at 1, but the target says {self.rank}.")
+        object.__setattr__(self, "rank", _rank(self.rank, "object"))
 
 
 @dataclass(frozen=True)
 class Point:
-    """Detection: the object whose box holds a point; of several the one with the smallest box.
+    """What lies under a point.
+
+    Detection: the object whose box holds it; of several the one with the smallest box. Segmentation: the connected
+    region of the prediction that holds it; with a class, that of the class.
 
     Attributes:
         x: Position across, in pixels of the photo (of the input where a tensor is given); pixel i covers [i, i + 1).
@@ -240,6 +314,13 @@ class Point:
         return cls(x, y)
 
 
+def _rank(number: Any, what: str) -> int:
+    rank = whole(number, f"The rank of {'an' if what == 'object' else 'a'} {what}")
+    if rank is None or rank < 1:
+        raise TargetError(f"Ranks of {what}s start at 1, but the target says {rank}.")
+    return rank
+
+
 def whole(number: Any, what: str) -> int | None:
     """A number as Python's own integer, whichever integer it is given as; None stays.
 
@@ -253,4 +334,4 @@ def whole(number: Any, what: str) -> int | None:
         raise TargetError(f"{what} is a whole number, not {number!r}.") from error
 
 
-Place: TypeAlias = Mask | Box | DetectedObject | Point | Direction | References
+Place: TypeAlias = Mask | Polygon | Region | Box | DetectedObject | Point | Direction | References

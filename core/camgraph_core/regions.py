@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from camgraph_core.components import joined, runs_of
 from camgraph_core.frame import Axis, Frame
 from camgraph_core.rectangle import Rectangle
 from camgraph_core.types import AnyArray, FloatArray
@@ -72,10 +73,9 @@ def _measured(cells: AnyArray, hot: AnyArray) -> list[tuple[int, int, int, int, 
     """Top, bottom, left, right, number of cells, energy and peak of each region, those with the most energy first."""
     if not hot.any():
         return []
-    starts, stops = _runs(hot)
-    width = hot.shape[1] + 1  # one cold cell at the end of each row, so that no run goes on in the next row
-    label = _joined(starts, stops, width)
-    number = np.unique(label, return_inverse=True)[1]
+    starts, stops = runs_of(hot)
+    width = hot.shape[1] + 1  # of the rows that runs are in
+    number = joined(starts, stops, width)
     padded = np.pad(cells, ((0, 0), (0, 1))).ravel()
     edges = np.stack([starts, stops], axis=1).ravel()
     sums, peaks = np.add.reduceat(padded, edges)[::2], np.maximum.reduceat(padded, edges)[::2]
@@ -89,31 +89,3 @@ def _measured(cells: AnyArray, hot: AnyArray) -> list[tuple[int, int, int, int, 
         sides = int(rows.min()), int(rows.max()) + 1, int(left.min()), int(right.max())
         regions.append((*sides, count, float(energy[index]), float(peaks[of_it].max())))
     return regions
-
-
-def _runs(hot: AnyArray) -> tuple[AnyArray, AnyArray]:
-    """Where hot cells that stand side by side begin and end, as places in rows that are one cell longer."""
-    flat = np.pad(hot, ((0, 0), (0, 1))).ravel().astype(np.int8)
-    change = np.diff(flat, prepend=0)
-    return np.flatnonzero(change == 1), np.flatnonzero(change == -1)
-
-
-def _joined(starts: AnyArray, stops: AnyArray, width: int) -> AnyArray:
-    """A number for each run, the same for runs that are connected: the least of their indices."""
-    # A run touches those of the next row that begin no later than it ends, and end no sooner than it begins.
-    first = np.searchsorted(stops, starts + width, side="left")
-    last = np.searchsorted(starts, stops + width, side="right")
-    counts = np.maximum(last - first, 0)
-    upper = np.repeat(np.arange(starts.size), counts)
-    lower = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(first, counts)
-    label = np.arange(starts.size)
-    while True:
-        least = np.minimum(label[upper], label[lower])
-        joined = label.copy()
-        np.minimum.at(joined, label[upper], least)
-        np.minimum.at(joined, label[lower], least)
-        while not np.array_equal(jumped := joined[joined], joined):
-            joined = jumped
-        if np.array_equal(joined, label):
-            return label
-        label = joined

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Self, TypeAlias, TypedDict, Unpack
 
 from camgraph_core.errors import TargetError
-from camgraph_core.place import Direction, Mask, Place, References, whole
-from camgraph_core.types import AnyArray, ByteArray
+from camgraph_core.place import Direction, Place, References, whole
+from camgraph_core.types import AnyArray
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class Target:
     Attributes:
         selector: The class: its index, from 0; its label, in which case does not matter; or its `Rank`. None: the
             predicted class.
-        place: The pixels (`Mask`), the candidate box (`Box`) or the object (`DetectedObject`, `Point`) that the class
-            is explained for; or a `Direction` or `References`, which take the place of a class. None: where the class
-            wins, or its best box.
+        place: What the class is explained for: pixels (`Mask`, `Polygon`), a region of the prediction (`Region`,
+            `Point`), a candidate box (`Box`) or an object (`DetectedObject`, `Point`); or a `Direction` or
+            `References`, which take the place of a class. None: where the class wins, or its best box.
         contrast: Explains the score of this target minus the score of that one, which takes over mask and box
             unless it has its own place.
         negative: Explains what speaks against the target: the negated score.
@@ -71,7 +71,7 @@ class Target:
     def __post_init__(self) -> None:
         object.__setattr__(self, "selector", _plain(self.selector))
         if not isinstance(self.place, Place | None):
-            names = "Mask, Box, DetectedObject, Point, Direction or References"
+            names = "Mask, Polygon, Region, Box, DetectedObject, Point, Direction or References"
             raise TargetError(f"A place is one of {names}, not of the type {type(self.place).__name__}.")
         if isinstance(self.selector, int) and self.selector < 0:
             raise TargetError(f"A class index is not negative, but the target says {self.selector}.")
@@ -155,11 +155,6 @@ class Target:
         if self.selector is None:
             return "the predicted class"
         return f"class {self.selector}" if isinstance(self.selector, int) else repr(self.selector)
-
-    @property
-    def mask(self) -> ByteArray | None:
-        """The pixels of its mask, uint8 [H, W]; None without one."""
-        return self.place.array if isinstance(self.place, Mask) else None
 
     @property
     def resolved_contrast(self) -> Target | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from camgraph_core.explanation import Explanation
-    from camgraph_core.place import Box, DetectedObject, Direction, Mask, Point, References
+    from camgraph_core.place import Box, DetectedObject, Direction, Mask, Point, Polygon, References, Region
     from camgraph_core.rectangle import Rectangle
     from camgraph_core.regions import HotRegion
     from camgraph_core.result import ClassScore, Result, Timings
@@ -62,9 +62,11 @@ _MODULE_OF = {
     "Manifest": "manifest",
     "MapStatistics": "camgraph_core.statistics",
     "Point": "camgraph_core.place",
+    "Polygon": "camgraph_core.place",
     "Rank": "camgraph_core.target",
     "Rectangle": "camgraph_core.rectangle",
     "References": "camgraph_core.place",
+    "Region": "camgraph_core.place",
     "Result": "camgraph_core.result",
     "Target": "camgraph_core.target",
     "TargetError": "camgraph_core.errors",
@@ -101,9 +103,11 @@ __all__ = [
     "MapStatistics",
     "Mask",
     "Point",
+    "Polygon",
     "Rank",
     "Rectangle",
     "References",
+    "Region",
     "Result",
     "Target",
     "TargetError",

@@ -11,21 +11,17 @@ from typing import Any, Self, TypeAlias, cast
 
 import numpy as np
 
-from camgraph_core.canvas import Canvas
 from camgraph_core.errors import InvalidInputError, TargetError
 from camgraph_core.explains import Explains, check_subject
 from camgraph_core.painter import ImageSource
 from camgraph_core.request import Request, Window
 from camgraph_core.result import Result, Timings
-from camgraph_core.scaled import ScaledPhoto
-from camgraph_core.style import Style
-from camgraph_core.types import AnyArray, ByteArray
+from camgraph_core.types import AnyArray
 from camgraph_runtime.explanations import explanations_of
 from camgraph_runtime.limits import Limits
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.manifest_check import check_graph
 from camgraph_runtime.network_input import NetworkInput
-from camgraph_runtime.painter import load_painter
 from camgraph_runtime.plan import Plan, make_plan, make_prediction_plan, replan
 from camgraph_runtime.preprocess import Frame, Preprocessor
 from camgraph_runtime.preprocess.layout import spatial_size
@@ -207,6 +203,7 @@ class Explainer(Explains[Result]):
     def _looked(self, plan: Plan, network_input: NetworkInput, stop: Stop | None) -> Plan:
         """The plan with the objects that its targets name; of the best objects those that are there."""
         first = make_prediction_plan(self.task, plan.request)
+        first = replace(first, slots=tuple(self.task.fit(first.slots, network_input.frame)))
         [inference] = self.infer([network_input], [first], stop)
         view = _view(plan.request, network_input)
         targets = []
@@ -245,7 +242,7 @@ class Explainer(Explains[Result]):
         """Turns one image's outputs into predictions and heatmaps."""
         started = time.perf_counter()
         outputs = inference.outputs
-        canvas = _canvas(network_input, plan.request.style)
+        canvas = network_input.canvas(plan.request.style)
         predictions = self.task.predictions(plan.slots, outputs, _view(plan.request, network_input))
         explanations = explanations_of(self.manifest, plan, outputs, canvas, predictions)
         timings = Timings(
@@ -257,7 +254,12 @@ class Explainer(Explains[Result]):
         count = plan.request.num_predictions
         best = predictions.best(count)
         remarks = network_input.prepared.remarks if network_input.prepared is not None else ()
-        warnings = [*remarks, *(predictions.warnings if count else ()), *warnings_of(explanations)]
+        warnings = [
+            *remarks,
+            *filter(None, (slot.remark for slot in plan.slots)),
+            *(predictions.warnings if count else ()),
+            *warnings_of(explanations),
+        ]
         return Result(
             best,
             explanations,
@@ -330,22 +332,8 @@ def _kind(network_input: NetworkInput, plan: Plan) -> Hashable:
     return tensor.shape, tensor.dtype, plan.outputs, len(plan.slots), bool(plan.targets)
 
 
-def _canvas(network_input: NetworkInput, style: Style) -> Canvas:
-    if network_input.prepared is None:
-        return Canvas(network_input.frame, style, None, load_painter)
-    photo, original = network_input.prepared.photo, network_input.prepared.original
-    if original is None:
-        return Canvas(network_input.frame, style, partial(_as_it_is, photo), load_painter)
-    scaled = ScaledPhoto(photo, original.area)
-    return Canvas(network_input.frame, style, original.read_photo, load_painter, scaled)
-
-
 def _view(request: Request, network_input: NetworkInput) -> View:
     return View(network_input.frame, request.score_threshold, request.iou_threshold)
-
-
-def _as_it_is(photo: ByteArray) -> ByteArray:
-    return photo
 
 
 def _ms(seconds: float) -> float:

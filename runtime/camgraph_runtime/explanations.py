@@ -65,7 +65,7 @@ def explanations_of(
                 canvas=canvas,
                 given=_Given(given, heatmap),
                 complete=True,
-                mask=target.mask,
+                marked=predictions.marked(slot),
             )
         )
     return explanations

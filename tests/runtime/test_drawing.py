@@ -22,7 +22,7 @@ from camgraph_runtime import Explainer, Result, Threads
 from camgraph_runtime.pictures.jpeg import encode_jpeg
 from camgraph_runtime.pictures.overlay import heatmap_to_gray
 from camgraph_runtime.pictures.panel import result_panel
-from camgraph_runtime.pictures.shrink import shrunk, shrunk_mask
+from camgraph_runtime.pictures.shrink import shrunk
 from support.plain_overlay import plain_overlay
 from support.tiny_graph import TinyGraph
 
@@ -69,12 +69,6 @@ def test_a_shrunk_area_has_its_means(have: int, want: int, before: int, after: i
     fine = np.repeat(photo[:, 0].astype(float), 16 * want, axis=0)[before * want : (have * 16 - after) * want]
     means = fine.reshape(want, -1, 3).mean(axis=1)
     assert np.abs(shrunk(photo, (want, 1), Area(span, Span(0, 1)))[:, 0] - means).max() <= 0.5 + 1e-4
-
-
-def test_a_shrunk_mask_has_what_lies_half_inside() -> None:
-    mask = np.zeros((6, 9), np.uint8)
-    mask[:3, :3], mask[0, 3:6] = 7, 1  # all of one area, a third of another
-    np.testing.assert_array_equal(shrunk_mask(mask, (2, 3)), [[255, 0, 0], [0, 0, 0]])
 
 
 @given(st.integers(2, 60), st.integers(1, 40), st.integers(1, 60), st.integers(-20, 20), st.integers(1, 60))

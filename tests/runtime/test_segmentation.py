@@ -19,7 +19,8 @@ from camgraph_runtime import Explainer, Target
 from camgraph_runtime.manifest import Manifest
 from camgraph_runtime.manifest_check import check_graph
 from camgraph_runtime.preprocess import decode_mask
-from camgraph_runtime.tasks.segmentation import Segmentation, read_pixels
+from camgraph_runtime.tasks.pixel_values import read_pixels
+from camgraph_runtime.tasks.segmentation import Segmentation
 from support.nets import Net
 from support.tasks import SIDE, export_model, export_task, load
 
@@ -209,7 +210,9 @@ def test_masks_are_laid_without_running_the_graph(any_size: Explainer, monkeypat
     monkeypatch.setattr(any_size.engine, "run", None)
     plan = any_size.plan(Request(targets=[Target.index(1), Target.index(1, place=Mask(np.ones((33, 41))))]))
     fitted = any_size.fit(plan, any_size.accept(np.zeros((1, 3, 33, 41), np.float32)))
-    assert [slot.place for slot in fitted.slots] == [Mask(np.zeros((16, 20))), Mask(np.ones((16, 20)))]
+    assert [slot.place for slot in fitted.slots] == [
+        Mask(cells, on_scores=True) for cells in (np.zeros((16, 20)), np.ones((16, 20)))
+    ]
 
 
 def test_an_image_without_a_pixel_on_the_score_map_is_refused(any_size: Explainer) -> None:

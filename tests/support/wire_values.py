@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from hypothesis import strategies as st
 
 from camgraph_core.models import ModelInfo, RepositoryEntry
-from camgraph_core.place import REFERENCE_MODES, Box, DetectedObject, Mask, Point
+from camgraph_core.place import REFERENCE_MODES, Box, DetectedObject, Mask, Point, Polygon, Region
 from camgraph_core.rectangle import Rectangle
 from camgraph_core.regions import HotRegion
 from camgraph_core.request import Request
@@ -43,7 +43,9 @@ def arrays(draw: st.DrawFn, dtype: str | None = None, axes: int | None = None) -
 BOXES = st.one_of(st.builds(Box, st.integers(0, 2**63 - 1)), st.builds(Box, st.none(), st.integers(1, 2**32 - 1)))
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 OBJECTS = st.builds(DetectedObject, st.integers(1, 2**32 - 1)) | st.builds(Point, FINITE, FINITE)
-PLACES = st.none() | st.builds(Mask, arrays("uint8", 2)) | BOXES | OBJECTS
+MARKS = st.builds(Mask, arrays("uint8", 2), st.booleans()) | st.builds(Region, st.integers(1, 2**32 - 1))
+POLYGONS = st.builds(Polygon, st.lists(st.tuples(FINITE, FINITE), min_size=3, max_size=5))
+PLACES = st.none() | MARKS | POLYGONS | BOXES | OBJECTS
 NONZERO = arrays("float32", 2).filter(lambda rows: rows.ndim == 2 and rows.any(axis=1).all())
 PLAIN_TARGETS = st.one_of(
     st.builds(Target, st.none(), PLACES),

@@ -5,20 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.canvas import Canvas
+from camgraph_core.errors import InvalidInputError
 from camgraph_core.explanation import Explanation
 from camgraph_core.frame import Axis, Frame
+from camgraph_core.marked import Marked
 from camgraph_core.outputs import OUTPUTS
 from camgraph_core.painter import Painter
-from camgraph_core.place import Mask
 from camgraph_core.request import Request
 from camgraph_core.result import Result
 from camgraph_core.target import Target
-from camgraph_wire.results import frame_from, frame_message, response_message, result_from
+from camgraph_wire.frames import frame_from, frame_message, marked_from, marked_message
+from camgraph_wire.results import response_message, result_from
 from support.compare import assert_equal, assert_same
 from support.wire_values import COUNT, NUMBER, REGIONS, SCORES, STATISTICS, STYLES, TEXT, TIMINGS, arrays, over_the_wire
 
@@ -40,7 +43,14 @@ def value_of(draw: st.DrawFn, name: str) -> Any:
 
 
 @st.composite
-def explanations(draw: st.DrawFn, canvas: Canvas, outputs: list[str], mask: np.ndarray | None) -> Explanation:
+def marked_cells(draw: st.DrawFn) -> Marked:
+    cells = draw(arrays("uint8", 2)) % 2 == 1
+    axes = [draw(st.builds(Axis, COUNT, st.just(length), NUMBER, NUMBER)) for length in cells.shape]
+    return Marked(cells, Frame(*axes))
+
+
+@st.composite
+def explanations(draw: st.DrawFn, canvas: Canvas, outputs: list[str], marked: Marked | None) -> Explanation:
     return Explanation(
         target=draw(SCORES),
         contrast=draw(st.none() | SCORES),
@@ -52,21 +62,20 @@ def explanations(draw: st.DrawFn, canvas: Canvas, outputs: list[str], mask: np.n
         canvas=canvas,
         given={name: value_of(draw, name) for name in outputs},
         complete=True,
-        mask=mask,
+        marked=marked,
     )
 
 
 @st.composite
 def answers(draw: st.DrawFn) -> tuple[Request, Result]:
     outputs = draw(st.lists(st.sampled_from(list(OUTPUTS)), min_size=1, max_size=5, unique=True))
-    mask = Mask(draw(arrays("uint8", 2)))
-    targets, top_k = [Target(place=mask), Target()], draw(st.integers(0, 2))
+    targets, top_k = [Target(), Target()], draw(st.integers(0, 2))
     request = Request(targets=targets, top_k=top_k, outputs=outputs, style=draw(STYLES))
     canvas = Canvas(draw(FRAMES), request.style, None, no_painter)
-    masks = [mask.array, *[None] * (1 + top_k)]
+    marks = [draw(marked_cells()), *[None] * (1 + top_k)]
     result = Result(
         predictions=draw(st.lists(SCORES, max_size=3)),
-        explanations=[draw(explanations(canvas, outputs, item)) for item in masks],
+        explanations=[draw(explanations(canvas, outputs, item)) for item in marks],
         canvas=canvas,
         timings=draw(TIMINGS),
         warnings=draw(st.lists(TEXT, max_size=2)),
@@ -91,6 +100,16 @@ def test_results(answer: tuple[Request, Result]) -> None:
 @given(FRAMES)
 def test_frames(frame: Frame) -> None:
     assert frame_from(over_the_wire(frame_message(frame))) == frame
+
+
+def test_cells_that_are_not_as_many_as_it_says_are_refused() -> None:
+    message = marked_message(Marked(np.ones((3, 5), bool), Frame(Axis(6, 3), Axis(10, 5))))
+    for change in ({"rows": 9}, {"bits": b"x"}, {"rows": 2**32 - 1, "columns": 2**32 - 1}):
+        wrong = pb.MarkedCells.FromString(message.SerializeToString())
+        for name, value in change.items():
+            setattr(wrong, name, value)
+        with pytest.raises(InvalidInputError, match="The marked cells of an explanation are not"):
+            marked_from(wrong)
 
 
 def test_an_answer_without_anything_is_a_result() -> None:

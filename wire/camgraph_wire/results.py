@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.canvas import Canvas
 from camgraph_core.explanation import Explanation
-from camgraph_core.frame import Axis, Frame
 from camgraph_core.outputs import DEFAULT_OUTPUTS, OUTPUTS
 from camgraph_core.painter import Painter
 from camgraph_core.request import Request
@@ -16,6 +15,7 @@ from camgraph_core.result import Result
 from camgraph_core.types import ByteArray
 from camgraph_wire import enums
 from camgraph_wire.arrays import array_from, tensor_message, tensor_parts
+from camgraph_wire.frames import frame_from, frame_message, marked_from, marked_message
 from camgraph_wire.regions import regions_from, regions_message
 from camgraph_wire.scores import (
     score_from,
@@ -83,11 +83,10 @@ def result_from(
 
     """
     canvas = Canvas(frame_from(message.frame), request.style, read_photo, load_painter)
-    masks = dict(enumerate(target.mask for target in request.targets))  # the best classes come after the targets
     return Result(
         predictions=[score_from(score) for score in message.predictions],
         explanations=[
-            _explanation_from(explanation, canvas, masks.get(number), _of_explanation(apart, number))
+            _explanation_from(explanation, canvas, _of_explanation(apart, number))
             for number, explanation in enumerate(message.explanations)
         ],
         canvas=canvas,
@@ -98,24 +97,6 @@ def result_from(
         request_id=message.request_id,
         embedding=array_from(message.embedding) if message.HasField("embedding") else None,
     )
-
-
-def frame_message(frame: Frame) -> pb.Frame:
-    """The message of a frame."""
-    return pb.Frame(vertical=_axis_message(frame.vertical), horizontal=_axis_message(frame.horizontal))
-
-
-def frame_from(message: pb.Frame) -> Frame:
-    """The frame of a message."""
-    return Frame(_axis_from(message.vertical), _axis_from(message.horizontal))
-
-
-def _axis_message(axis: Axis) -> pb.FrameAxis:
-    return pb.FrameAxis(photo=axis.photo, network=axis.network, scale=axis.scale, offset=axis.offset)
-
-
-def _axis_from(message: pb.FrameAxis) -> Axis:
-    return Axis(message.photo, message.network, message.scale, message.offset)
 
 
 def _explanation_message(
@@ -136,12 +117,11 @@ def _explanation_message(
         method=explanation.method,
         negative=explanation.negative,
         in_input_frame=explanation.in_input_frame,
+        marked=marked_message(explanation.marked) if explanation.marked is not None else None,
     )
 
 
-def _explanation_from(
-    message: pb.Explanation, canvas: Canvas, mask: ByteArray | None, apart: Mapping[int, bytes | bytearray]
-) -> Explanation:
+def _explanation_from(message: pb.Explanation, canvas: Canvas, apart: Mapping[int, bytes | bytearray]) -> Explanation:
     return Explanation(
         target=score_from(message.target),
         contrast=score_from(message.contrast) if message.HasField("contrast") else None,
@@ -153,7 +133,7 @@ def _explanation_from(
         canvas=canvas,
         given=_outputs_from(message, apart),
         complete=False,
-        mask=mask,
+        marked=marked_from(message.marked) if message.HasField("marked") else None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.errors import InvalidInputError
-from camgraph_core.place import Box, DetectedObject, Direction, Mask, Place, Point, References
+from camgraph_core.place import Box, DetectedObject, Direction, Mask, Place, Point, Polygon, References, Region
 from camgraph_core.target import Rank, Selector, Target
 from camgraph_wire.arrays import array_from, tensor_message
 from camgraph_wire.enums import REFERENCE_MODES
@@ -23,8 +23,12 @@ def target_message(target: Target) -> pb.Target:
         case Rank(number):
             message.rank = number
     match target.place:
-        case Mask(array):
-            message.mask.CopyFrom(tensor_message(array))
+        case Mask(array, on_scores):
+            (message.score_mask if on_scores else message.mask).CopyFrom(tensor_message(array))
+        case Polygon(corners):
+            message.polygon.corners.extend(pb.Point(x=x, y=y) for x, y in corners)
+        case Region(rank):
+            message.region_rank = rank
         case Box(index=int(index)):
             message.anchor_index = index
         case Box(rank=int(rank)):
@@ -75,6 +79,12 @@ def _place(message: pb.Target) -> Place | None:
     match message.WhichOneof("place"):
         case "mask" if message.mask.ByteSize():
             return Mask(array_from(message.mask))
+        case "score_mask":
+            return Mask(array_from(message.score_mask), on_scores=True)
+        case "polygon":
+            return Polygon([(corner.x, corner.y) for corner in message.polygon.corners])
+        case "region_rank":
+            return Region(message.region_rank)
         case "anchor_index":
             return Box(message.anchor_index)
         case "anchor_rank":

@@ -22,6 +22,8 @@ def asked_of(options: dict[str, Any], *, with_regions: bool) -> dict[str, Any]:
         contrast=Target.parse(options["contrast"]) if options["contrast"] is not None else None,
         negative=options["negative"],
         mask=options["mask"],
+        polygons=options["polygon"],
+        regions=options["region"],
         anchor=options["anchor"],
         objects=options["objects"],
         at=options["at"],

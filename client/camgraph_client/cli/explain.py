@@ -63,8 +63,22 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--mask",
     type=_READABLE,
-    help="Segmentation: picture of the region to explain, as large as the photo; black is outside. "
-    "Default: where the class wins.",
+    help="Segmentation: picture or .npy file of the pixels to explain, as large as the photo or the score map; "
+    "black or zero is outside. Default: where the class wins.",
+)
+@click.option(
+    "--polygon",
+    multiple=True,
+    metavar="'X,Y X,Y ...'",
+    help="Segmentation: polygon to explain, by its corners in pixels of the photo; repeatable.",
+)
+@click.option(
+    "--region",
+    multiple=True,
+    type=click.IntRange(min=1),
+    metavar="R",
+    help="Segmentation: connected region of the prediction to explain, by its rank by area, or with --target among "
+    "those of that class; repeatable.",
 )
 @click.option(
     "--anchor",
@@ -81,7 +95,12 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Detection: object to explain by its rank in the table, or with --target among those of that class; "
     "repeatable.",
 )
-@click.option("--at", metavar="X,Y", help="Detection: object to explain by a pixel of the photo that its box holds.")
+@click.option(
+    "--at",
+    metavar="X,Y",
+    help="Object (detection) or connected region of the prediction (segmentation) to explain, by a pixel of the photo "
+    "that it holds.",
+)
 @click.option(
     "--score-threshold",
     type=click.FloatRange(0, 1),

@@ -153,7 +153,7 @@ class Tensor(_message.Message):
     def __init__(self, dtype: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class Target(_message.Message):
-    __slots__ = ("class_index", "label", "rank", "contrast", "negative", "mask", "anchor_index", "anchor_rank", "cotangent", "object_rank", "point", "references")
+    __slots__ = ("class_index", "label", "rank", "contrast", "negative", "mask", "anchor_index", "anchor_rank", "cotangent", "object_rank", "point", "polygon", "region_rank", "score_mask", "references")
     CLASS_INDEX_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
@@ -165,6 +165,9 @@ class Target(_message.Message):
     COTANGENT_FIELD_NUMBER: _ClassVar[int]
     OBJECT_RANK_FIELD_NUMBER: _ClassVar[int]
     POINT_FIELD_NUMBER: _ClassVar[int]
+    POLYGON_FIELD_NUMBER: _ClassVar[int]
+    REGION_RANK_FIELD_NUMBER: _ClassVar[int]
+    SCORE_MASK_FIELD_NUMBER: _ClassVar[int]
     REFERENCES_FIELD_NUMBER: _ClassVar[int]
     class_index: int
     label: str
@@ -177,8 +180,17 @@ class Target(_message.Message):
     cotangent: Tensor
     object_rank: int
     point: Point
+    polygon: Polygon
+    region_rank: int
+    score_mask: Tensor
     references: References
-    def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., rank: _Optional[int] = ..., contrast: _Optional[_Union[Target, _Mapping]] = ..., negative: bool = ..., mask: _Optional[_Union[Tensor, _Mapping]] = ..., anchor_index: _Optional[int] = ..., anchor_rank: _Optional[int] = ..., cotangent: _Optional[_Union[Tensor, _Mapping]] = ..., object_rank: _Optional[int] = ..., point: _Optional[_Union[Point, _Mapping]] = ..., references: _Optional[_Union[References, _Mapping]] = ...) -> None: ...
+    def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., rank: _Optional[int] = ..., contrast: _Optional[_Union[Target, _Mapping]] = ..., negative: bool = ..., mask: _Optional[_Union[Tensor, _Mapping]] = ..., anchor_index: _Optional[int] = ..., anchor_rank: _Optional[int] = ..., cotangent: _Optional[_Union[Tensor, _Mapping]] = ..., object_rank: _Optional[int] = ..., point: _Optional[_Union[Point, _Mapping]] = ..., polygon: _Optional[_Union[Polygon, _Mapping]] = ..., region_rank: _Optional[int] = ..., score_mask: _Optional[_Union[Tensor, _Mapping]] = ..., references: _Optional[_Union[References, _Mapping]] = ...) -> None: ...
+
+class Polygon(_message.Message):
+    __slots__ = ("corners",)
+    CORNERS_FIELD_NUMBER: _ClassVar[int]
+    corners: _containers.RepeatedCompositeFieldContainer[Point]
+    def __init__(self, corners: _Optional[_Iterable[_Union[Point, _Mapping]]] = ...) -> None: ...
 
 class References(_message.Message):
     __slots__ = ("embeddings", "names", "mode")
@@ -339,7 +351,7 @@ class ClassScore(_message.Message):
     def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., score: _Optional[float] = ..., probability: _Optional[float] = ..., anchor_index: _Optional[int] = ..., area: _Optional[float] = ..., value: _Optional[float] = ..., box: _Optional[_Union[Rectangle, _Mapping]] = ...) -> None: ...
 
 class Explanation(_message.Message):
-    __slots__ = ("target", "contrast", "statistics", "outputs", "layers", "method", "negative", "in_input_frame")
+    __slots__ = ("target", "contrast", "statistics", "outputs", "layers", "method", "negative", "in_input_frame", "marked")
     TARGET_FIELD_NUMBER: _ClassVar[int]
     CONTRAST_FIELD_NUMBER: _ClassVar[int]
     STATISTICS_FIELD_NUMBER: _ClassVar[int]
@@ -348,6 +360,7 @@ class Explanation(_message.Message):
     METHOD_FIELD_NUMBER: _ClassVar[int]
     NEGATIVE_FIELD_NUMBER: _ClassVar[int]
     IN_INPUT_FRAME_FIELD_NUMBER: _ClassVar[int]
+    MARKED_FIELD_NUMBER: _ClassVar[int]
     target: ClassScore
     contrast: ClassScore
     statistics: MapStatistics
@@ -356,7 +369,20 @@ class Explanation(_message.Message):
     method: str
     negative: bool
     in_input_frame: bool
-    def __init__(self, target: _Optional[_Union[ClassScore, _Mapping]] = ..., contrast: _Optional[_Union[ClassScore, _Mapping]] = ..., statistics: _Optional[_Union[MapStatistics, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., layers: _Optional[_Iterable[str]] = ..., method: _Optional[str] = ..., negative: bool = ..., in_input_frame: bool = ...) -> None: ...
+    marked: MarkedCells
+    def __init__(self, target: _Optional[_Union[ClassScore, _Mapping]] = ..., contrast: _Optional[_Union[ClassScore, _Mapping]] = ..., statistics: _Optional[_Union[MapStatistics, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., layers: _Optional[_Iterable[str]] = ..., method: _Optional[str] = ..., negative: bool = ..., in_input_frame: bool = ..., marked: _Optional[_Union[MarkedCells, _Mapping]] = ...) -> None: ...
+
+class MarkedCells(_message.Message):
+    __slots__ = ("rows", "columns", "bits", "frame")
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    BITS_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    rows: int
+    columns: int
+    bits: bytes
+    frame: Frame
+    def __init__(self, rows: _Optional[int] = ..., columns: _Optional[int] = ..., bits: _Optional[bytes] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ...) -> None: ...
 
 class MapStatistics(_message.Message):
     __slots__ = ("minimum", "maximum", "mean", "positive_share", "all_nonpositive", "constant", "nonfinite", "no_gradient")

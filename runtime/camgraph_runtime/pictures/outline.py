@@ -1,11 +1,12 @@
-"""Outlines of boxes on a picture: white between two dark lines, so that they show on every photo."""
+"""Outlines of boxes and regions on a picture: white between two dark lines, so that they show on every photo."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from camgraph_core.rectangle import Rectangle
-from camgraph_core.types import ByteArray
+from camgraph_core.tiles import TiledMap, tiles
+from camgraph_core.types import AnyArray, ByteArray
 
 _INK = (28, 32, 38)
 _PAPER = (255, 255, 255)
@@ -23,11 +24,67 @@ def outlined(picture: ByteArray, box: Rectangle) -> ByteArray:
         The same array.
 
     """
-    line = max(1, round(max(picture.shape[:2]) / _PIXELS_PER_LINE))
-    dark = max(1, line // 2)
-    _draw(picture, box, line + 2 * dark, _INK)
+    line, both = _widths(picture)
+    _draw(picture, box, both, _INK)
     _draw(picture, box, line, _PAPER)
     return picture
+
+
+def traced(picture: ByteArray, region: TiledMap) -> ByteArray:
+    """The picture with the outline of a region, as wide as `outlined` draws it.
+
+    Where the region ends with the picture there is no line.
+
+    Args:
+        picture: uint8 [H, W, 3], RGB; it is drawn on.
+        region: [H, W]; a pixel is inside from 0.5 on.
+
+    Returns:
+        The same array.
+
+    """
+    line, dark = ((width + 1) // 2 for width in _widths(picture))
+    height, width = picture.shape[:2]
+    for rows, columns in tiles(height, width):
+        window = _grown(rows, dark, height), _grown(columns, dark, width)
+        inside = region[window] >= np.float32(0.5)
+        if inside.all() or not inside.any():
+            continue
+        tile = _within(rows, window[0]), _within(columns, window[1])
+        part = picture[rows, columns]
+        part[_edge(inside, dark)[tile]] = _INK
+        part[_edge(inside, line)[tile]] = _PAPER
+    return picture
+
+
+def _widths(picture: ByteArray) -> tuple[int, int]:
+    """Width in pixels of the white line, and with the dark ones on both sides."""
+    line = max(1, round(max(picture.shape[:2]) / _PIXELS_PER_LINE))
+    return line, line + 2 * max(1, line // 2)
+
+
+def _grown(part: slice, by: int, length: int) -> slice:
+    return slice(max(part.start - by, 0), min(part.stop + by, length))
+
+
+def _within(part: slice, window: slice) -> slice:
+    return slice(part.start - window.start, part.stop - window.start)
+
+
+def _edge(inside: AnyArray, reach: int) -> AnyArray:
+    """Where both an inner and an outer pixel are no more than ``reach`` rows and columns away, bool [h, w]."""
+    some, every = inside, inside
+    for axis in (0, 1):
+        some, every = _counted(some, axis, reach)[0] > 0, np.equal(*_counted(every, axis, reach))
+    return some & ~every
+
+
+def _counted(cells: AnyArray, axis: int, reach: int) -> tuple[AnyArray, AnyArray]:
+    """How many of the cells around each along an axis are true, and how many there are."""
+    sums = np.insert(np.cumsum(cells, axis=axis, dtype=np.int32), 0, 0, axis=axis)
+    places = np.arange(cells.shape[axis])
+    first, last = np.maximum(places - reach, 0), np.minimum(places + reach + 1, cells.shape[axis])
+    return sums.take(last, axis) - sums.take(first, axis), np.expand_dims(last - first, 1 - axis)
 
 
 def framed(picture: ByteArray, box: Rectangle) -> ByteArray:

@@ -6,7 +6,7 @@ from camgraph_core.request import Window
 from camgraph_core.types import ByteArray
 from camgraph_runtime.limits import Limits
 from camgraph_runtime.pictures.jpeg import encode_jpeg
-from camgraph_runtime.pictures.outline import framed, outlined
+from camgraph_runtime.pictures.outline import framed, outlined, traced
 from camgraph_runtime.pictures.overlay import heatmap_to_gray, overlay
 from camgraph_runtime.pictures.panel import result_panel
 from camgraph_runtime.pictures.shrink import shrunk
@@ -22,6 +22,7 @@ __all__ = [
     "read_photo",
     "result_panel",
     "shrunk",
+    "traced",
     "with_unseen",
 ]
 

@@ -8,16 +8,16 @@ from functools import cache
 from typing import cast
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from camgraph_core.errors import AbsentOutputError
 from camgraph_core.explanation import Explanation
+from camgraph_core.marked import Marked
 from camgraph_core.rectangle import Rectangle
 from camgraph_core.result import Result
 from camgraph_core.types import ByteArray
-from camgraph_runtime.pictures.outline import framed, outlined
+from camgraph_runtime.pictures.outline import framed, outlined, traced
 from camgraph_runtime.pictures.overlay import colorize
-from camgraph_runtime.pictures.shrink import shrunk_mask
 
 Color = tuple[int, int, int]
 
@@ -38,7 +38,6 @@ _TITLE_HEIGHT = 56  # the two lines above a tile
 _BAR_WIDTH = 12
 _BAR_SPACE = 64  # the bar, its gap and its numbers
 _MAX_COLUMNS = 4
-_LINE = 3  # the outline of a mask; odd, as the filters want it
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +48,7 @@ class Tile:
         picture: uint8 [H, W, 3], RGB.
         title: The title line.
         note: The line below.
-        mask: A region to outline, [H, W], non-zero is inside; one of another size is left out.
+        marked: The pixels to outline; None for none.
         boxes: Boxes to outline, in pixels of the picture.
         view: What the network sees of it, framed thinly; None where it sees all.
 
@@ -58,7 +57,7 @@ class Tile:
     picture: ByteArray
     title: str
     note: str = ""
-    mask: ByteArray | None = None
+    marked: Marked | None = None
     boxes: Sequence[Rectangle] = ()
     view: Rectangle | None = None
 
@@ -94,14 +93,13 @@ def result_panel(result: Result, *, name: str = "photo", opacity: str = "heat", 
         peak = 1.0 if peaks is None else peaks[number]
         picture = explanation.overlay(max_side=_LARGEST, outline=False, opacity=opacity, peak=peak)
         box = explanation.box_within(picture.shape[:2])
-        mask = None if explanation.mask is None else shrunk_mask(explanation.mask, picture.shape[:2])
         boxes = [] if box is None else [box]
         largest = f"largest {explanation.statistics.maximum:.3g}"
         note = f"{explanation.note}  ·  {largest}" if explanation.note else largest
-        tiles.append(Tile(picture, explanation.title, note, mask, boxes, view))
+        tiles.append(Tile(picture, explanation.title, note, explanation.marked, boxes, view))
         if hasattr(explanation, "guided"):
             drawn = explanation.guided_picture(max_side=_LARGEST)
-            tiles.append(Tile(drawn, explanation.title, GUIDED_TITLE, mask, boxes))
+            tiles.append(Tile(drawn, explanation.title, GUIDED_TITLE, explanation.marked, boxes))
     return panel(tiles, colormap=canvas.style.colormap)
 
 
@@ -161,11 +159,11 @@ def _draw_tile(canvas: Image.Image, tile: Tile, left: int, top: int, width: int)
     draw.text((left, top), shorten(tile.title, title, width), font=title, fill=_INK)
     draw.text((left, top + _TITLE_SIZE + 8), shorten(tile.note, note, width), font=note, fill=_FAINT)
     picture = _fit(tile.picture, width)
-    if tile.mask is not None and tile.mask.shape == tile.picture.shape[:2]:
-        picture = _outlined(picture, tile.mask)
     across, down = picture.width / tile.picture.shape[1], picture.height / tile.picture.shape[0]
     if tile.view is not None:
         picture = Image.fromarray(framed(np.array(picture), tile.view.scaled(across, down)))
+    if tile.marked is not None:
+        picture = Image.fromarray(traced(np.array(picture), tile.marked.within((picture.height, picture.width))))
     for box in tile.boxes:
         picture = Image.fromarray(outlined(np.array(picture), box.scaled(across, down)))
     canvas.paste(
@@ -180,17 +178,6 @@ def _fit(picture: ByteArray, width: int) -> Image.Image:
     factor = min(width / image.width, _TILE_HEIGHT / image.height)
     size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
     return image.resize(size, Image.Resampling.LANCZOS)
-
-
-def _outlined(picture: Image.Image, mask: ByteArray) -> Image.Image:
-    """The picture with a white line, dark on both sides, around the mask."""
-    region = Image.fromarray(np.asarray(mask != 0, np.uint8) * 255).resize(picture.size, Image.Resampling.BOX)
-    inside = region.point(lambda value: 255 if value >= 128 else 0)
-    for width, ink in ((_LINE + 4, _INK), (_LINE, _PAPER)):
-        grown = np.asarray(inside.filter(ImageFilter.MaxFilter(width)))
-        shrunk = np.asarray(inside.filter(ImageFilter.MinFilter(width)))
-        picture = Image.composite(Image.new("RGB", picture.size, ink), picture, Image.fromarray(grown - shrunk))
-    return picture
 
 
 def _draw_bar(canvas: Image.Image, colormap: str, left: int, top: int) -> None:

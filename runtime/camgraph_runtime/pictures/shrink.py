@@ -43,14 +43,6 @@ def shrunk(photo: ByteArray, size: Size, area: Area | None = None) -> ByteArray:
     return small.reshape(*size, channels)
 
 
-def shrunk_mask(mask: ByteArray, size: Size) -> ByteArray:
-    """A mask [H, W] at a smaller size, uint8: 255 where at least half of the area that a pixel covers is inside."""
-    if mask.shape == size:
-        return mask
-    share = shrunk(np.where(mask != 0, np.uint8(255), np.uint8(0))[:, :, None], size)[:, :, 0]
-    return np.where(share >= 128, 255, 0).astype(np.uint8)
-
-
 def _covered(have: int, want: int, span: Span) -> tuple[AnyArray, FloatArray]:
     """The pixels of an axis that those of a shorter one cover, [k, m], and their share of each, float32 [k, m]."""
     length = span.length / want

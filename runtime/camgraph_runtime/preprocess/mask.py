@@ -1,4 +1,4 @@
-"""Masks that come as pictures."""
+"""Masks that come as pictures or NumPy files."""
 
 from __future__ import annotations
 
@@ -10,24 +10,29 @@ from PIL import Image
 from camgraph_core.errors import InvalidInputError
 from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.preprocess.camera import upright
-from camgraph_runtime.preprocess.opening import open_picture, reason
+from camgraph_runtime.preprocess.opening import Stored, open_image, reason
 from camgraph_runtime.preprocess.pixels import TRANSPARENT
 
 
 def decode_mask(source: bytes | str | Path, *, max_pixels: int) -> ByteArray:
-    """Decodes a picture of a mask: zeros and ones, uint8 [H, W].
+    """Decodes a picture or a NumPy file of a mask: zeros and ones, uint8 [H, W].
 
-    A pixel is inside unless it is black, transparent, or of the palette's first colour. EXIF rotation is applied.
+    A pixel is inside unless it is black, transparent, or of the palette's first colour; in a NumPy file, unless it is
+    zero. EXIF rotation is applied.
 
     Args:
         source: Encoded bytes, or the path of a file.
         max_pixels: Largest number of pixels, checked on the header before anything is decoded.
 
     Raises:
-        InvalidInputError: Not an image, a damaged one, or one with too many pixels.
+        InvalidInputError: Not an image or array [H, W], a damaged one, or one with too many pixels.
 
     """
-    found = open_picture(source, max_pixels=max_pixels)
+    found = open_image(source, max_pixels=max_pixels)
+    if isinstance(found, Stored):
+        if found.array.ndim != 2:
+            raise InvalidInputError(f"A mask is an array [H, W], but this one is {list(found.array.shape)}.")
+        return np.asarray(np.nan_to_num(found.array) != 0, np.uint8)
     try:
         pixels = _channels(found.image)
     except Exception as error:  # a decoder may raise anything on hostile bytes

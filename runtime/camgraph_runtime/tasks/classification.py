@@ -30,7 +30,7 @@ class Classification(Task):
         return ClassPredictions(self, outputs)
 
 
-class ClassPredictions:
+class ClassPredictions(Predictions):
     """Scores of the classes of an image; of a model that gives only the index of the best class, those of targets."""
 
     def __init__(self, task: Task, outputs: Outputs) -> None:

@@ -102,7 +102,7 @@ class Detection(Task):
         return BoxPredictions(self, outputs, view)
 
 
-class BoxPredictions:
+class BoxPredictions(Predictions):
     """Class scores of the boxes of an image."""
 
     def __init__(self, task: Detection, outputs: Outputs, view: View) -> None:

@@ -101,7 +101,7 @@ class Embedding(Task):
         return DirectionPredictions(slots, outputs[self.manifest.target.target_score_output])
 
 
-class DirectionPredictions:
+class DirectionPredictions(Predictions):
     """Scores of the asked directions and references."""
 
     def __init__(self, slots: Sequence[TargetSlot], scores: FloatArray) -> None:

@@ -40,7 +40,7 @@ class Regression(Task):
         return ValuePredictions(self, outputs)
 
 
-class ValuePredictions:
+class ValuePredictions(Predictions):
     """The numbers of an image. Targets of a single one are "more" and "less" of it, else they are the numbers."""
 
     def __init__(self, task: Task, outputs: Outputs) -> None:

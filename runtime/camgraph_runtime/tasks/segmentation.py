@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.errors import UnsupportedError
 from camgraph_core.frame import Frame
-from camgraph_core.place import Mask
+from camgraph_core.marked import Marked
+from camgraph_core.place import Mask, Point, Polygon, Region
 from camgraph_core.result import ClassScore
 from camgraph_core.target import Target
-from camgraph_core.types import AnyArray, ByteArray, FloatArray
-from camgraph_runtime.maps.placement import Placement, mask_size
-from camgraph_runtime.tasks.head_scores import log_odds, shown_probabilities, shows_scores
+from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.tasks.labels import target_code
-from camgraph_runtime.tasks.laid_mask import lay_mask
+from camgraph_runtime.tasks.marking import ScoreMap, fitted
+from camgraph_runtime.tasks.pixel_values import read_pixels
+from camgraph_runtime.tasks.predicted_regions import PredictedRegions
 from camgraph_runtime.tasks.slots import CLASS_INPUT, TargetInput, TargetSlot
 from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, View, register
 
@@ -36,15 +37,15 @@ class Segmentation(Task):
     """Classes of the pixels of an image."""
 
     kinds = (pb.TASK_SEGMENTATION,)
-    takes = (*CLASS, Mask)
+    takes = (*CLASS, Mask, Polygon, Region, Point)
     inputs = (CLASS_INPUT, TargetInput("mask_input", np.uint8, _mask_of))
 
     def checked_slot(self, target: Target) -> TargetSlot:
-        """The class and its mask; an empty one is none, which means where the class wins.
+        """The class and its place; an empty mask is none, which means where the class wins.
 
         Of a single mask the object is explained where no class is named: the background often has the larger area.
         """
-        place = target.place if target.mask is not None and target.mask.any() else None
+        place = None if isinstance(target.place, Mask) and not target.place.array.any() else target.place
         if target.selector is None and self.manifest.head.single_logit:
             return TargetSlot(_OBJECT, place)
         return TargetSlot(target_code(target, self.manifest), place)
@@ -60,26 +61,42 @@ class Segmentation(Task):
 
     def fit(self, slots: Sequence[TargetSlot], frame: Frame) -> Sequence[TargetSlot]:
         """The slots with their masks on the score map; all zero instead of none."""
-        names, network_size = self.manifest.target, frame.network_size
-        size = mask_size(self.manifest, network_size)
-        stated = names.mask_placement if names.HasField("mask_placement") else None
-        place = Placement.of_manifest(stated, network_size, size)
-        masks = [
-            lay_mask(slot.place.array, frame, place) if isinstance(slot.place, Mask) else np.zeros(size, np.uint8)
-            for slot in slots
-        ]
-        return [replace(slot, place=Mask(mask)) for slot, mask in zip(slots, masks, strict=True)]
+        score_map = ScoreMap.of(self.manifest, frame)
+        return [fitted(slot, score_map) for slot in slots]
 
-    def predictions(self, slots: Sequence[TargetSlot], outputs: Outputs, _view: View) -> Predictions:
+    def must_look(self, target: Target) -> bool:
+        """Whether a target names a region of the prediction, which only a run can tell."""
+        places = (target.place, None if target.contrast is None else target.contrast.place)
+        return any(isinstance(place, Region | Point) for place in places)
+
+    def looked(self, target: Target, outputs: Outputs, view: View) -> Target:
+        """The target with the mask of its region."""
+        if not self.must_look(target):
+            return target
+        contrast = None if target.contrast is None else self.looked(target.contrast, outputs, view)
+        target = replace(target, contrast=contrast)
+        if not isinstance(target.place, Region | Point):
+            return target
+        score_map = ScoreMap.of(self.manifest, view.frame)
+        values = read_pixels(self.head_output(outputs), self.manifest, score_map.size)
+        if values is None:
+            raise UnsupportedError(
+                "The target names a region of the prediction, but the graph does not show which class each pixel is. "
+                "Name a mask or a polygon."
+            )
+        return PredictedRegions(self, values.winner, score_map).meant(target)
+
+    def predictions(self, slots: Sequence[TargetSlot], outputs: Outputs, view: View) -> Predictions:
         """Areas, mean probabilities and summed scores of the classes."""
-        return PixelPredictions(self, [_mask_of(slot) for slot in slots], outputs)
+        return PixelPredictions(self, [_mask_of(slot) for slot in slots], outputs, view)
 
 
-class PixelPredictions:
+class PixelPredictions(Predictions):
     """Areas, mean probabilities and summed scores of the classes of an image."""
 
-    def __init__(self, task: Task, masks: Sequence[ByteArray], outputs: Outputs) -> None:
+    def __init__(self, task: Task, masks: Sequence[ByteArray], outputs: Outputs, view: View) -> None:
         self._task, self._masks = task, masks
+        self._score_map = ScoreMap.of(task.manifest, view.frame)
         manifest = task.manifest
         self._indices = outputs[manifest.target.target_index_output]
         self._scores = outputs[manifest.target.target_score_output]
@@ -101,6 +118,11 @@ class PixelPredictions:
         """The class of a slot: under its mask, or where it wins."""
         index, mask = int(self._indices[number]), self._masks[number] != 0
         return self._class_score(index, self._counted(index, mask), float(self._scores[number]))
+
+    def marked(self, number: int) -> Marked | None:
+        """The pixels under a slot's mask, or where its class wins."""
+        cells = self._counted(int(self._indices[number]), self._masks[number] != 0)
+        return None if cells is None else Marked(*self._score_map.upright(cells))
 
     def _winner(self, index: int) -> ClassScore:
         """A class where it wins; its score is exact if a slot asked for just that."""
@@ -125,68 +147,3 @@ class PixelPredictions:
             probability = float(probabilities[index][counted].mean(dtype=np.float64))
         area = None if counted is None else float(counted.mean())
         return ClassScore(index, self._task.label_of(index), score, probability, area=area)
-
-
-@dataclass(frozen=True, eq=False)
-class PixelValues:
-    """Of all classes and pixels of one image.
-
-    Attributes:
-        winner: The class that wins each pixel, int64 [h, w]; of equal ones the lower index, as in ONNX's ArgMax.
-        scores: y before softmax or sigmoid, float32 [C, h, w]; None where the output hides it.
-        probabilities: float32 [C, h, w]; None where the output is a map of winners.
-
-    """
-
-    winner: NDArray[np.int64]
-    scores: FloatArray | None
-    probabilities: FloatArray | None
-
-
-def read_pixels(output: AnyArray, manifest: pb.Manifest, size: tuple[int, int]) -> PixelValues | None:
-    """Winners, scores and probabilities from one image's output of a segmentation model.
-
-    The output may have its classes first or last, or be a map of class indices; None if it is neither.
-    """
-    head = manifest.head
-    if output.dtype.kind in "iu" and output.squeeze().shape == size:
-        return PixelValues(output.reshape(size).astype(np.int64), None, None)
-    last = manifest.input.layout == pb.LAYOUT_NHWC
-    values = _classes_first(output, (head.num_classes, *size), channels_last=last)
-    if values is None and head.single_logit:
-        values = _classes_first(output, (1, *size), channels_last=last)
-    if values is None:
-        return None
-    if shows_scores(head):
-        return _from_scores(values, head)
-    probabilities = shown_probabilities(values, head)
-    scores = log_odds(probabilities) if head.kind == pb.HEAD_KIND_SIGMOID else None
-    if len(values) == 1:
-        probabilities = np.concatenate([1 - probabilities, probabilities])
-        scores = None if scores is None else np.concatenate([-scores, scores])
-    return PixelValues(probabilities.argmax(axis=0), scores, probabilities)
-
-
-def _classes_first(output: AnyArray, shape: tuple[int, ...], *, channels_last: bool) -> FloatArray | None:
-    """The output as float32 [C, h, w]. Where both orders fit, the input's decides."""
-    if output.dtype.kind != "f" or output.size != np.prod(shape):
-        return None
-    first, last = shape, (*shape[1:], shape[0])
-    fits = [order for order in (first, last) if _without_ones(order) == _without_ones(output.shape)]
-    if not fits:
-        return None
-    if fits[-1] == last and (channels_last or len(fits) == 1):
-        output = np.moveaxis(output.reshape(last), 2, 0)
-    return output.reshape(shape).astype(np.float32)
-
-
-def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(length for length in shape if length > 1)
-
-
-def _from_scores(values: FloatArray, head: pb.Head) -> PixelValues:
-    scores = np.concatenate([-values, values]) if head.single_logit else values
-    if head.single_logit or head.kind == pb.HEAD_KIND_SIGMOID:
-        return PixelValues(scores.argmax(axis=0), scores, np.exp(-np.logaddexp(np.float32(0), -scores)))
-    powers = np.exp(scores - scores.max(axis=0))
-    return PixelValues(scores.argmax(axis=0), scores, powers / powers.sum(axis=0))

@@ -19,13 +19,15 @@ class TargetSlot:
 
     Attributes:
         code: ``c >= 0`` is class c, ``-r`` the class of rank r; not used by a task without classes.
-        place: Mask, box or direction; None is the task's default. A mask is as the user gave it in a plan, and on the
-            score map in a plan that was fitted to an image.
+        place: Mask, polygon, box or direction; None is the task's default. Masks and polygons are as the user gave them
+            in a plan, and masks on the score map in a plan that was fitted to an image.
+        remark: What the user should know of it after it was fitted to an image.
 
     """
 
     code: int = 0
     place: Place | None = None
+    remark: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import TargetError, UnsupportedError
 from camgraph_core.frame import Frame
-from camgraph_core.place import Box, DetectedObject, Direction, Mask, Point, References
+from camgraph_core.marked import Marked
+from camgraph_core.place import Box, DetectedObject, Direction, Mask, Point, Polygon, References, Region
 from camgraph_core.result import ClassScore
 from camgraph_core.target import Rank, Target
 from camgraph_core.types import AnyArray, FloatArray
@@ -25,7 +26,8 @@ CLASS = (int, str, Rank)
 """A class, named by its index, label or rank."""
 
 _WORDS = {**dict.fromkeys(CLASS, "a class"), Mask: "a mask", Box: "an anchor", Direction: "a cotangent"}
-_WORDS |= {DetectedObject: "an object", Point: "a point", References: "a reference"}
+_WORDS |= {Polygon: "a polygon", Region: "a region", DetectedObject: "an object", Point: "a point"}
+_WORDS |= {References: "a reference"}
 
 
 @dataclass(frozen=True)
@@ -44,18 +46,27 @@ class View:
     iou_threshold: float
 
 
-class Predictions(Protocol):
-    """What a run says about one image."""
+class Predictions(ABC):
+    """What a run says about one image.
 
-    @property
-    def warnings(self) -> Sequence[str]:
-        """What kept classes from being listed, one sentence each."""
+    Attributes:
+        warnings: What kept classes from being listed, one sentence each.
 
+    """
+
+    warnings: Sequence[str]
+
+    @abstractmethod
     def best(self, count: int) -> list[ClassScore]:
         """The best classes, best first; what "best" means is the task's."""
 
+    @abstractmethod
     def of_slot(self, number: int) -> ClassScore:
         """The class of a target slot, with the score that was differentiated."""
+
+    def marked(self, _: int) -> Marked | None:
+        """The pixels that a slot's score was taken over; None where the task has none, or the graph hides them."""
+        return None
 
 
 class Task(ABC):
@@ -64,7 +75,7 @@ class Task(ABC):
     Attributes:
         kinds: The manifest's values for it.
         name: The task in words.
-        takes: What a target may name: `CLASS`, `Mask`, `Box`, `DetectedObject`, `Point`, `Direction`, `References`.
+        takes: What a target may name: `CLASS`, and the kinds of places.
         targets_noun: What `top_k` counts.
         inputs: The inputs that carry targets.
         outputs: Fields of the manifest's `TargetTensors` with the outputs that predictions need.
@@ -115,10 +126,10 @@ class Task(ABC):
         """
         for kind in (type(target.selector), type(target.place)):
             if kind not in (*self.takes, type(None)):
-                wanted = next(task for task in TASKS.values() if kind in task.takes)
+                *others, last = dict.fromkeys(task.name for task in TASKS.values() if kind in task.takes)
+                wanted = f"{', '.join(others)} or {last}" if others else last
                 raise UnsupportedError(
-                    f"The target names {_WORDS[kind]}, which takes a graph for {wanted.name}; "
-                    f"this graph is for {self.name}."
+                    f"The target names {_WORDS[kind]}, which takes a graph for {wanted}; this graph is for {self.name}."
                 )
         return self.checked_slot(target)
 
