@@ -83,11 +83,6 @@ class Asked:
             top_k=self.top_k,
             contrast=None if self.contrast is None else Target.parse(self.contrast),
             negative=self.negative,
-            mask=None,
-            anchor=None,
-            objects=(),
-            at=None,
-            cotangent=None,
         )
         return {
             "targets": targets,

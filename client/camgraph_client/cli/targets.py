@@ -22,13 +22,13 @@ def targets_of(
     top_k: int,
     contrast: Target | None,
     negative: bool,
-    mask: Path | None,
-    polygons: Sequence[str],
-    regions: Sequence[int],
-    anchor: str | None,
-    objects: Sequence[int],
-    at: str | None,
-    cotangent: Path | None,
+    mask: Path | None = None,
+    polygons: Sequence[str] = (),
+    regions: Sequence[int] = (),
+    anchor: str | None = None,
+    objects: Sequence[int] = (),
+    at: str | None = None,
+    cotangent: Path | None = None,
 ) -> tuple[tuple[Target, ...], int]:
     """The targets of a run, and how many best classes come after them.
 
