@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+import queue
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+import tritonclient.grpc as blocking
 import tritonclient.grpc.aio as triton
 from google.protobuf import descriptor_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -25,8 +26,6 @@ from camgraph_server.lifecycle import Server
 from support.open_inference import TARGETS, TENSOR, given, image_input, tensor_inputs, wanted
 from support.serving import PATIENCE, png, running_server, server_process, server_thread
 from support.tiny_graph import TinyGraph
-
-PAGE = Path(__file__).resolve().parents[2] / "docs/kserve.md"
 
 
 @pytest.fixture
@@ -316,19 +315,19 @@ async def test_reflection_knows_the_protocol_in_a_process_without_another_copy(r
     assert answers[-1].error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
-@pytest.mark.parametrize("word", ["heatmap", "start_stream"])
-def test_the_programs_of_the_page_run_as_written(word, repository, tmp_path):
-    programs = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    [program] = [text for text in programs if word in text]
-    begins = {"heatmap": "(2, 30, 40)\n", "start_stream": "image 0\nimage 1\nimage 2\n"}
-    (tmp_path / "cat.jpg").write_bytes(png())
-    with server_thread(repository) as server:
-        here = program.replace("localhost:8500", server.address).replace('"efficientnet_lite0"', '"tiny"')
-        command = [sys.executable, "-W", "ignore", "-c", here]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(begins[word])
-    assert (tmp_path / "overlay.jpg").exists() == ("overlay-jpeg" in program)
+def test_the_blocking_client_gets_the_same_as_the_other_also_in_the_background(repository, explainer):
+    answers: queue.Queue[tuple[Any, Any]] = queue.Queue()
+    with server_thread(repository) as server, blocking.InferenceServerClient(server.address) as client:
+        assert client.is_model_ready("tiny.tensors")
+        assert client.get_model_config("tiny.tensors", as_json=True)["config"]["platform"] == "onnxruntime_onnx"
+        answer = client.infer("tiny.tensors", tensor_inputs(), compression_algorithm="gzip")
+        client.async_infer("tiny", [image_input()], lambda result, error: answers.put((result, error)))
+        explained, error = answers.get(timeout=PATIENCE)
+    assert error is None
+    expected = explainer.engine.run({"image": TENSOR, "target": TARGETS}, None)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(answer.as_numpy(name), array)
+    np.testing.assert_array_equal(explained.as_numpy("heatmap")[0], explainer.explain(png()).explanations[0].heatmap)
 
 
 def test_a_process_may_hold_both_files_of_the_protocol():
