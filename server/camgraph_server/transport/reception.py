@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from traceback import clear_frames
 from typing import Any
 
 import grpc
@@ -20,7 +19,7 @@ from camgraph_server.observe.observers import Observers
 from camgraph_server.scheduling.gate import Gate
 from camgraph_server.transport.handler import Handler
 from camgraph_server.transport.receiving import Context
-from camgraph_server.transport.refusal import Refusal
+from camgraph_server.transport.refusal import Refusal, let_go
 from camgraph_server.transport.rules import Rule, rule_of
 from camgraph_server.transport.security import Security
 from camgraph_server.transport.standard import StandardServices
@@ -80,7 +79,7 @@ class Reception(grpc.aio.ServerInterceptor):
                     call.status = grpc.StatusCode.OK.name
                 except Exception as error:  # whatever happened, the caller gets a status and the server lives on
                     refusal = Refusal.of(error)
-                    clear_frames(error.__traceback__)  # they hold the request, until the garbage collector comes
+                    let_go(error)
                     call.status, call.reason = refusal.status.name, refusal.text
                     await context.abort(refusal.status, refusal.text, refusal.trailers)
 

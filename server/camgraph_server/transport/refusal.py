@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from dataclasses import dataclass
+from traceback import clear_frames
 from urllib.parse import quote
 
 from grpc import StatusCode
@@ -61,6 +62,21 @@ class Refusal:
         if self.retry_after is not None:
             trailers += ((PUSHBACK_KEY, str(round(self.retry_after * 1e3))),)
         return trailers
+
+
+def let_go(error: BaseException) -> None:
+    """Empties the frames of an error and of those that led to it.
+
+    They hold the request. gRPC keeps the error in a cycle, so they would be kept until the garbage collector comes.
+    """
+    errors = [error]
+    seen = set()
+    while errors:
+        current = errors.pop()
+        seen.add(id(current))
+        clear_frames(current.__traceback__)
+        led = (current.__cause__, current.__context__)
+        errors += [each for each in led if each is not None and id(each) not in seen]
 
 
 def shortened(text: str) -> str:

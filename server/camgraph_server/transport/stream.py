@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from traceback import clear_frames
 from typing import Any
 
 from google.protobuf.message import Message
@@ -21,7 +20,7 @@ from camgraph_server.observe.observers import Observers
 from camgraph_server.scheduling.gate import Gate
 from camgraph_server.transport.messages import COPIES_WRITTEN, Messages, Rpc
 from camgraph_server.transport.receiving import Context, receive
-from camgraph_server.transport.refusal import Refusal
+from camgraph_server.transport.refusal import Refusal, let_go
 from camgraph_server.transport.stream_places import StreamPlaces
 from camgraph_wire.items import MAX_ITEM_KEY, Item
 
@@ -188,7 +187,7 @@ class _Stream:
                 del item, value
         except Exception as error:  # whatever happened, the caller hears of it and the stream goes on
             refusal = Refusal.of(error)
-            clear_frames(error.__traceback__)  # they hold the request, until the garbage collector comes
+            let_go(error)
             call.status, call.reason = refusal.status.name, refusal.text
             encoded = self._refused(call.item or "", refusal).SerializeToString()
         call.answer.shrink_to(COPIES_WRITTEN * len(encoded))
