@@ -26,6 +26,7 @@ SOURCES = {
     "camgraph_runtime": ROOT / "runtime",
     "camgraph_load": ROOT / "load",
     "camgraph_server": ROOT / "server",
+    "camgraph_triton": ROOT / "runtime",
     "camgraph_wire": ROOT / "wire",
 }
 

@@ -29,15 +29,15 @@ from camgraph_server.transport.refusal import Refusal
 from camgraph_server.transport.screening import Screen
 from camgraph_server.transport.stream import Streaming, Streams
 from camgraph_wire.items import Item
-from camgraph_wire.open_inference import explanations, streams
+from camgraph_wire.open_inference import streams
 from camgraph_wire.open_inference.explanations import AskedExplanation, Subject, asked_from, outputs_of
 from camgraph_wire.open_inference.messages import SERVICE, message_class
 from camgraph_wire.open_inference.models import (
-    EXPLANATION_PLATFORM,
     TENSOR_PLATFORM,
     TENSORS,
     Description,
     config_message,
+    explanation_description,
     index_message,
     metadata_message,
     names_of,
@@ -229,10 +229,7 @@ def _answer_message(value: Result | TensorResult, asked: AskedExplanation | Tens
 def _description(name: str, model: Model) -> Description:
     model.check_ready()
     if not split_name(name)[1]:
-        optional = explanations.INPUTS.keys() - {"image"}
-        return Description(
-            name, model.version, EXPLANATION_PLATFORM, explanations.INPUTS, explanations.OUTPUTS, optional
-        )
+        return explanation_description(name, model.version)
     assert model.explainer is not None, "the model is ready"
     engine, switch = model.explainer.engine, model.explainer.manifest.explain_switch
     inputs, outputs = (

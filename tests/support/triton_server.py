@@ -1,0 +1,127 @@
+"""A Triton Inference Server on loopback, from the peer `triton`; its Python backend runs the code of this checkout."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import tritonclient.grpc as triton
+from tritonclient.utils import InferenceServerException
+
+from support.peers import Peer
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+_SOURCES = ("proto", "core", "wire", "runtime")
+_PATIENCE = 120.0
+
+
+@dataclass(frozen=True)
+class TritonServer:
+    """One that runs.
+
+    Attributes:
+        grpc: Its address for gRPC.
+        http: Its address for HTTP.
+        log: The file that it writes to.
+    """
+
+    grpc: str
+    http: str
+    log: Path
+
+
+@contextlib.contextmanager
+def triton_server(peer: Peer, repository: Path, folder: Path, *options: str) -> Iterator[TritonServer]:
+    """Runs a Triton until the block ends.
+
+    Args:
+        peer: The peer `triton`.
+        repository: The model repository.
+        folder: For its log, and what it needs beside it.
+        options: More of its options.
+    """
+    backends = _backends(peer, folder)
+    ports = _free_ports()
+    log = folder / "triton.log"
+    listening = [f"--{name}-port={port}" for name, port in zip(("grpc", "http", "metrics"), ports, strict=True)]
+    listening += ["--grpc-address=127.0.0.1", "--http-address=127.0.0.1", "--metrics-address=127.0.0.1"]
+    command = [
+        peer.packages / "pytriton" / "tritonserver" / "bin" / "tritonserver",
+        f"--model-repository={repository}",
+        f"--backend-directory={backends}",
+        f"--backend-config=python,shm-region-prefix-name=camgraph-{os.getpid()}-{ports[0]}-",
+        "--disable-auto-complete-config",
+        "--exit-timeout-secs=5",
+        *listening,
+        *options,
+    ]
+    environment = _environment(peer, folder)
+    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, env=environment) as process:
+        try:
+            server = TritonServer(f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}", log)
+            _wait(server, process)
+            yield server
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _backends(peer: Peer, folder: Path) -> Path:
+    """A folder of backends in which the Python backend has the stub of the peer's Python."""
+    home = peer.packages / "pytriton" / "tritonserver"
+    version = peer.packages.parent.name.removeprefix("python")
+    backend = folder / "backends" / "python"
+    backend.mkdir(parents=True)
+    stub = home / "python_backend_stubs" / version / "triton_python_backend_stub"
+    for file in (*(home / "backends" / "python").glob("*triton_python*"), stub):
+        (backend / file.name).symlink_to(file)
+    return backend.parent
+
+
+def python_environment(peer: Peer, folder: Path) -> Path:
+    """An environment with the packages of the peer and camgraph of this checkout.
+
+    The Python of Triton's backend looks at no PYTHONPATH: it has the packages of the environment whose python is found.
+    """
+    subprocess.run([peer.python, "-m", "venv", "--without-pip", folder], check=True)
+    paths = [*(str(_ROOT / source) for source in _SOURCES), str(peer.packages)]
+    packages = folder / "lib" / peer.packages.parent.name / "site-packages"
+    (packages / "camgraph.pth").write_text("\n".join(paths), encoding="utf-8")
+    return folder
+
+
+def _environment(peer: Peer, folder: Path) -> dict[str, str]:
+    ask = "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))"
+    library = subprocess.run([peer.python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
+    path = f"{python_environment(peer, folder / 'python') / 'bin'}:{os.defpath}"
+    return {"PATH": path, "LD_LIBRARY_PATH": f"{peer.packages / 'nvidia_pytriton.libs'}:{library}"}
+
+
+def _free_ports() -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _wait(server: TritonServer, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + _PATIENCE
+    with triton.InferenceServerClient(server.grpc) as client:
+        while time.monotonic() < end:
+            if process.poll() is not None:
+                break
+            with contextlib.suppress(InferenceServerException):
+                if client.is_server_ready():
+                    return
+            time.sleep(0.2)
+    raise AssertionError(f"Triton did not become ready: {server.log.read_text(errors='replace')[-4000:]}")

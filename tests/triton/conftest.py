@@ -1,0 +1,43 @@
+"""A real Triton and this server, both with the same graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from camgraph_triton.options import TritonOptions
+from camgraph_triton.repository import write_repository
+from support.peers import Peer
+from support.serving import server_process, write_model
+from support.tiny_graph import TinyGraph
+from support.triton_server import TritonServer, triton_server
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository of `camgraph serve`."""
+    folder = tmp_path_factory.mktemp("models")
+    write_model(folder)
+    write_model(folder, "switched", graph=TinyGraph(explain_switch=True))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def triton(
+    peer: Callable[[str], Peer], models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TritonServer]:
+    """A Triton that serves them. It has no onnxruntime backend, so its Python runs the graphs."""
+    program = peer("triton")
+    folder = tmp_path_factory.mktemp("triton")
+    write_repository([models], folder / "repository", TritonOptions(graph_backend="python", graph_threads=1))
+    with triton_server(program, folder / "repository", folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def camgraph(models: Path) -> Iterator[str]:
+    """Address of a server of camgraph with them, in a process of its own."""
+    with server_process(models) as server:
+        yield server.address

@@ -1,0 +1,121 @@
+"""A real Triton with the repository that camgraph writes gives what this server gives, to one client without change."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import tritonclient.grpc as client
+from tritonclient.utils import InferenceServerException
+
+from support.serving import png
+from support.triton_server import TritonServer
+
+TENSOR = np.random.default_rng(3).random((2, 3, 16, 16), np.float32)
+TARGETS = np.array([[0, -1], [4, -2]], np.int64)
+PICTURES = ("heatmap-png", "overlay-png", "overlay-jpeg")
+MAPS = ("heatmap", "input-heatmap")
+TEXTS = ("statistics", "predictions")
+
+
+def given(name: str, array: np.ndarray) -> client.InferInput:
+    datatype = {"float32": "FP32", "int64": "INT64", "object": "BYTES", "bool": "BOOL"}[array.dtype.name]
+    put = client.InferInput(name, list(array.shape), datatype)
+    put.set_data_from_numpy(array)
+    return put
+
+
+def asked(address: str, model: str, inputs: list[client.InferInput], *outputs: str, **more: Any) -> client.InferResult:
+    wanted = [client.InferRequestedOutput(name) for name in outputs] or None
+    with client.InferenceServerClient(address) as opened:
+        return opened.infer(model, inputs, outputs=wanted, client_timeout=60, **more)
+
+
+EXPLAINED = {
+    "the predicted class": ([], {}),
+    "classes by index, label and rank": (
+        [
+            given("target_index", np.array([3, 0])),
+            given("target_label", np.array([b"Bird"], object)),
+            given("target_rank", np.array([2])),
+        ],
+        {},
+    ),
+    "another method, layer and size": (
+        [],
+        {"method": "grad-cam++", "layer": "conv", "max_side": 20, "colormap": "viridis", "opacity": "heat"},
+    ),
+    "the best three": ([], {"top_k": 3, "num_predictions": 4, "nobody_knows": 5}),
+}
+
+
+@pytest.mark.parametrize("case", EXPLAINED)
+@pytest.mark.parametrize("model", ["tiny", "switched"])
+def test_explanations_are_those_of_this_server(model: str, case: str, triton: TritonServer, camgraph: str) -> None:
+    targets, parameters = EXPLAINED[case]
+    inputs = [given("image", np.array([png(seed=5)], object)), *targets]
+    wanted = (*MAPS, *PICTURES, *TEXTS)
+    ours, theirs = (
+        asked(address, model, inputs, *wanted, parameters=parameters, request_id="mine")
+        for address in (camgraph, triton.grpc)
+    )
+    for name in MAPS:
+        np.testing.assert_allclose(theirs.as_numpy(name), ours.as_numpy(name), rtol=0, atol=1e-5)
+    for name in PICTURES:  # the same code draws them
+        assert list(theirs.as_numpy(name)) == list(ours.as_numpy(name))
+    for name in TEXTS:
+        for one, other in zip(theirs.as_numpy(name), ours.as_numpy(name), strict=True):
+            _same_text(json.loads(one), json.loads(other))
+    assert theirs.get_response().id == ours.get_response().id == "mine"
+
+
+def _same_text(one: Any, other: Any) -> None:
+    assert one.keys() == other.keys()
+    for key, value in one.items():
+        if isinstance(value, dict):
+            _same_text(value, other[key])
+        else:
+            assert value == (pytest.approx(other[key], abs=1e-5) if isinstance(value, float) else other[key])
+
+
+@pytest.mark.parametrize("outputs", [(), ("target_score", "weights")])
+def test_tensors_are_those_of_this_server(outputs: tuple[str, ...], triton: TritonServer, camgraph: str) -> None:
+    inputs = [given("image", TENSOR), given("target", TARGETS)]
+    ours, theirs = (asked(address, "tiny.tensors", inputs, *outputs) for address in (camgraph, triton.grpc))
+    names = [output.name for output in ours.get_response().outputs]
+    assert {output.name for output in theirs.get_response().outputs} == set(names)
+    assert len(names) == (len(outputs) or 10)
+    for name in names:
+        assert theirs.as_numpy(name).dtype == ours.as_numpy(name).dtype
+        np.testing.assert_allclose(theirs.as_numpy(name), ours.as_numpy(name), rtol=1e-5, atol=1e-6)
+
+
+def test_the_switch_for_gradients_is_on_unless_it_is_sent(triton: TritonServer) -> None:
+    inputs = [given("image", TENSOR), given("target", TARGETS)]
+    assert np.any(asked(triton.grpc, "switched.tensors", inputs).as_numpy("weights"))
+    off = given("explain", np.array([False]))
+    assert not np.any(asked(triton.grpc, "switched.tensors", [*inputs, off]).as_numpy("weights"))
+
+
+def test_labels_of_classes_are_known_to_triton(triton: TritonServer) -> None:
+    inputs = [given("image", TENSOR[:1]), given("target", TARGETS[:1])]
+    with client.InferenceServerClient(triton.grpc) as opened:
+        wanted = [client.InferRequestedOutput("scores", class_count=1)]
+        answer = opened.infer("tiny.tensors", inputs, outputs=wanted)
+    [text] = answer.as_numpy("scores").ravel()
+    assert text.split(b":")[2] in {b"cat", b"dog", b"bird", b"fish", b"horse"}
+
+
+def test_one_bad_image_does_not_disturb_the_model(triton: TritonServer) -> None:
+    for data in (b"text", b"", png()[:200]):
+        with pytest.raises(InferenceServerException) as caught:
+            asked(triton.grpc, "tiny", [given("image", np.array([data], object))])
+        assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
+        assert "Traceback" not in caught.value.message()
+    assert asked(triton.grpc, "tiny", [given("image", np.array([png()], object))]).as_numpy("heatmap").shape == (
+        1,
+        30,
+        40,
+    )
