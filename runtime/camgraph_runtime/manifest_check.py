@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_core.errors import InvalidGraphError
+from camgraph_core.errors import InvalidGraphError, UnsupportedError
 from camgraph_runtime.manifest import Manifest
 from camgraph_runtime.run.engine import Engine
 from camgraph_runtime.tasks.task import Task
@@ -30,6 +30,10 @@ def check_graph(task: Task, engine: Engine) -> None:
     if not all(_can_be_laid(axis) for place in _placements(manifest) for axis in (place.rows, place.columns)):
         raise InvalidGraphError(
             f"The manifest of {engine.name} lays a map on the image with cells of no size. Export the model again."
+        )
+    if manifest.input.HasField("clip"):
+        raise UnsupportedError(
+            f"{engine.name} explains clips or volumes, which this version runs with onnxruntime only (docs/video.md)."
         )
     missing = sorted((_inputs(manifest) - engine.inputs.keys()) | (_outputs(manifest) - engine.outputs.keys()))
     if missing:

@@ -158,17 +158,3 @@ def test_a_layout_of_one_kind_of_cpu_is_named(tmp_path: Path) -> None:
     said = complaint(camgraph("export", tmp_path / "source.onnx", "-o", tmp_path / "cam.onnx"), exit_code=1)
     assert "not standard: 'node/map' (Conv of com.microsoft.nchwc), 'node/mean' (GlobalAveragePool of" in said
     assert "save it at the level ORT_ENABLE_EXTENDED or lower" in said
-
-
-@pytest.mark.parametrize("shape", [("N", 1, 16, 16, 16), (1, 4, 3, 16, 16)])
-def test_a_volume_and_a_video_are_told_by_their_axes(shape: tuple[int | str, ...], tmp_path: Path) -> None:
-    net = Net()
-    features = int(shape[1])
-    kernel = net.random(8, features, 3, 3, 3)
-    x = net.node("Relu", net.node("Conv", net.image(shape), kernel, pads=[1] * 6), name="layer")
-    model = net.model(net.pooled_head(x, 8), shapes={"logits": (shape[0], CLASSES)})
-    onnx.save(model, tmp_path / "source.onnx")
-    for layer in ("auto", "layer"):
-        outcome = camgraph("export", tmp_path / "source.onnx", "-o", tmp_path / "cam.onnx", "--layer", layer)
-        said = complaint(outcome, exit_code=1)
-        assert f"The input 'image' has 5 axes, [{', '.join(map(str, shape))}], as a volume or a video has." in said

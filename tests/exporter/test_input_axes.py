@@ -119,10 +119,14 @@ def _volume(second: Shape) -> onnx.ModelProto:
     return net.model(net.pooled_head(x, 8))
 
 
-@pytest.mark.parametrize("second", [(1,), ("N", 1, 1, 1, 1)])
-def test_a_volume_with_a_second_input(second: Shape, tmp_path: Path) -> None:
-    """A number for the second input would not help, so none is asked for."""
-    with pytest.raises(ModelFileError, match=r"has 5 axes, \[N, 1, 8, 8, 8\], as a volume .*one image input") as caught:
-        in_memory(_volume(second), tmp_path)
-    assert "--set" not in str(caught.value)
-    assert "other" in str(caught.value)
+def test_a_volume_with_a_number_beside_it_asks_for_the_number(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"one image input and no other.*--set NAME=NUMBERS"):
+        in_memory(_volume((1,)), tmp_path)
+
+
+def test_an_input_of_six_axes_is_told_what_images_have(tmp_path: Path) -> None:
+    net = Net()
+    x = net.node("Reshape", net.image(("N", 1, 2, 4, 8, 8)), net.ints(-1, 1, 8, 8, 8))
+    x = net.node("Relu", net.node("Conv", x, net.random(8, 1, 3, 3, 3)))
+    with pytest.raises(ModelFileError, match=r"has 6 axes, \[N, 1, 2, 4, 8, 8\].*volumes, which have frames"):
+        in_memory(net.model(net.pooled_head(x, 8)), tmp_path)

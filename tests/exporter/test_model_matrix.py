@@ -27,7 +27,7 @@ from camgraph_exporter.prepare.prepare import lifted, prepare
 from camgraph_exporter.vjp.driver import opset_of
 from camgraph_runtime.run.engine import Engine
 from exporter.matrix.architectures import ARCHITECTURES, Architecture, build
-from exporter.matrix.compare import Autograd, channels_first, distance, draw_feeds, explain_all, trace
+from exporter.matrix.compare import Autograd, as_map, distance, draw_feeds, explain_all, trace
 
 # Gates near zero may flip between float32 and float64, and deep random networks magnify rounding.
 _FLOAT32_TOLERANCE = 1e-2
@@ -86,12 +86,12 @@ def test_every_candidate_layer_agrees_with_autograd(subject: Subject) -> None:
         assert matches, f"PyTorch computes nothing equal to layer {layer.name} {layer.value.shape}"
         found, activations = subject.exact[tensors.gradients_tensor], subject.exact[tensors.activations_tensor]
         size = activations.shape[-2:]
-        gradients = [channels_first(layer, subject.autograd.gradient(tensor), size) for tensor in matches]
+        gradients = [as_map(layer, subject.autograd.gradient(tensor), size, by_target=True) for tensor in matches]
         expected = min(gradients, key=lambda gradient: distance(found, gradient))
         errors[layer.name] = max(
             distance(found, expected),
-            distance(subject.exact[tensors.weights_tensor], expected.mean((-2, -1))),
-            distance(activations, channels_first(layer, subject.exact[layer.name], size)),
+            distance(subject.exact[tensors.weights_tensor], expected.mean(tuple(range(3, expected.ndim)))),
+            distance(activations, as_map(layer, subject.exact[layer.name], size)),
         )
         assert np.abs(expected).max() > 0, f"the gradient at {layer.name} is zero, which proves nothing"
     wrong = {name: error for name, error in errors.items() if not error <= subject.architecture.tolerance}

@@ -243,16 +243,17 @@ def test_patches_lie_on_the_cells_that_they_name(transposed: bool) -> None:
     assert len(patches) == 8
     assert set(corners(placement, 0.2)) < set(patches)
     for patch in patches:
-        cell = placement.rectangle(round(patch.row), round(patch.column))
-        assert patch.top - 1 <= cell.top < cell.bottom <= patch.bottom + 1
-        assert patch.left - 1 <= cell.left < cell.right <= patch.right + 1
+        (top, bottom), (left, right) = patch.spans
+        cell = placement.rectangle(round(patch.place[0]), round(patch.place[1]))
+        assert top - 1 <= cell.top < cell.bottom <= bottom + 1
+        assert left - 1 <= cell.left < cell.right <= right + 1
 
 
 def test_cells_beside_the_image_get_no_patch() -> None:
     """A map of 12 x 12 cells whose outer two on each side lie in the padding around an image of 32 x 32."""
     cells = CellAxis(12, -8, 4)
     placement = Placement(cells, cells, False, (32, 32), covers_input=False)
-    assert {round(patch.row) for patch in ring(placement, 0.0)} == {2, 6, 9}
+    assert {round(patch.place[0]) for patch in ring(placement, 0.0)} == {2, 6, 9}
 
 
 def test_the_centre_is_where_a_cell_moves_more_than_usual() -> None:

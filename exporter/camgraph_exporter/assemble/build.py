@@ -100,6 +100,8 @@ def build(
     check_rules(path, layer=layers[0].name, score=score.name)
     image_path = GradientPath(graph, [prepared.image], [score.value])
     if options.guided:
+        if any(layer.frames for layer in layers):
+            raise GradientError("Guided Grad-CAM is for models of single images. Leave --guided out.")
         _check_reaches_image(image_path, score)
         check_rules(image_path, layer=str(prepared.image.name), score=score.name)
         check_guided(image_path)

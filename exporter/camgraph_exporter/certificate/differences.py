@@ -48,14 +48,16 @@ def _worst_slope(layer: pb.Layer, part: LayerToScore, rng: np.random.Generator) 
     base, weights = part.base, part.exact[layer.weights_tensor]
     places = float(np.prod(base.shape[2:]))
     errors = []
+    cells = [1] * (base.ndim - 2)
     for mixture in _channel_directions(rng, weights):
-        direction = np.broadcast_to(mixture[None, :, None, None], base.shape)
+        direction = np.broadcast_to(mixture.reshape(1, -1, *cells), base.shape)
         typical = np.linalg.norm(weights, axis=2) * places * np.linalg.norm(mixture)
         errors.append(_slope_error(part, direction, weights @ mixture * places, typical))
     if layer.gradients_tensor:
         full = part.exact[layer.gradients_tensor]
         direction = rng.standard_normal(base.shape)
-        got, typical = (full * direction[:, None]).sum(axis=(2, 3, 4)), np.sqrt((full**2).sum(axis=(2, 3, 4)))
+        rest = tuple(range(2, full.ndim))
+        got, typical = (full * direction[:, None]).sum(axis=rest), np.sqrt((full**2).sum(axis=rest))
         errors.append(_slope_error(part, direction, got, typical))
     return max(errors)
 

@@ -9,13 +9,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Movement:
-    """For each of P patches the shares [P, h, w] of all movement that fall on each cell; all zero if nothing moves."""
+    """For each of P patches the shares [P, *cells] of all movement that fall on each cell; zeros if nothing moves."""
 
     shares: np.ndarray
 
     @classmethod
     def between(cls, before: np.ndarray, after: np.ndarray, *, rounding: float) -> Movement:
-        """Compare activations [P, K, h, w] of changed images with those of the image itself, [1, K, h, w].
+        """Compare activations [P, K, *cells] of changed images with those of the image itself, [1, K, *cells].
 
         A cell's movement is the Euclidean length of its change. What is below `rounding` times the root mean square of
         a cell's own length does not count.
@@ -31,7 +31,7 @@ class Movement:
     @property
     def moves(self) -> np.ndarray:
         """Whether a patch moves any cell, bool [P]."""
-        return np.asarray(self.shares.any(axis=(1, 2)))
+        return np.asarray(self.shares.any(axis=tuple(range(1, self.shares.ndim))))
 
     @property
     def association(self) -> float:
@@ -44,7 +44,7 @@ class Movement:
         return float(np.sum(excess**2 / _nonzero(usual)) / patches / (patches - 1)) if patches > 1 else 0.0
 
     def centres(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return for each patch the centre of its movement and its spread (root mean square), each [P, 2] in cells.
+        """Return for each patch the centre of its movement and its spread (root mean square), each [P, axes] in cells.
 
         Squeeze-and-excitation, attention and large receptive fields move every cell a little, and some cells move
         however the image changes. So a cell counts by what it moves more than it usually does: by its part of the
@@ -53,9 +53,9 @@ class Movement:
         usual, excess = self._usual_and_excess()
         weights = _normalised(np.maximum(excess, 0) ** 2 / _nonzero(usual))
         centres, spreads = [], []
-        for axis in (1, 2):
+        for axis in range(1, weights.ndim):
             places = np.arange(weights.shape[axis])
-            along = weights.sum(axis=3 - axis)
+            along = weights.sum(axis=tuple(other for other in range(1, weights.ndim) if other != axis))
             centre = along @ places
             centres.append(centre)
             spreads.append(np.sqrt(np.sum(along * (places - centre[:, None]) ** 2, axis=1)))
@@ -65,12 +65,17 @@ class Movement:
         """Return the mean share of each cell over the patches that move any, and what each patch adds to it."""
         moves = self.moves
         usual = self.shares[moves].sum(axis=0) / max(int(moves.sum()), 1)
-        return usual, np.where(moves[:, None, None], self.shares - usual, 0.0)
+        return usual, np.where(_wide(moves, self.shares), self.shares - usual, 0.0)
 
 
 def _normalised(values: np.ndarray) -> np.ndarray:
-    """Divide [P, h, w] by the sum for each patch, where there is one."""
-    return np.asarray(values / _nonzero(values.sum(axis=(1, 2), keepdims=True)))
+    """Divide [P, *cells] by the sum for each patch, where there is one."""
+    return np.asarray(values / _wide(_nonzero(values.reshape(len(values), -1).sum(axis=1)), values))
+
+
+def _wide(rows: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Give one number per patch, [P], as many axes as `like` has."""
+    return np.asarray(rows.reshape(-1, *[1] * (like.ndim - 1)))
 
 
 def _nonzero(values: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +14,8 @@ from camgraph_exporter.certificate.outcome import make_check
 from camgraph_exporter.certificate.patches import Patch, corners, ring
 from camgraph_exporter.certificate.samples import Samples
 from camgraph_exporter.certificate.subject import Subject
-from camgraph_runtime.maps.placement import Placement
-from camgraph_runtime.preprocess.layout import spatial_axes
+from camgraph_runtime.maps.placement import FrameCells, Placement
+from camgraph_runtime.preprocess.layout import frame_axis, spatial_axes
 
 NAME = "registration"
 _TOLERANCE = 1.5
@@ -67,20 +67,23 @@ def _locate(subject: Subject, samples: Samples, layer: pb.Layer) -> _Finding:
     """Change patches of random images until the movement tells where the layer's cells lie."""
     movements: dict[tuple[Patch, ...], Movement] = {}
     finding = _Finding(0.0)
-    axes = spatial_axes(subject.manifest.input.layout)
+    layout = subject.manifest.input.layout
+    axes = [*spatial_axes(layout), *([] if (frame := frame_axis(layout)) is None else [frame])]
     choose, share = corners, _RING
     for _ in range(_IMAGES):
         pixels = samples.pixels(1)
         before = _activations(subject, samples, layer, samples.tensor(pixels))
-        height, width = (pixels.shape[axis] for axis in axes)
+        height, width, *length = (pixels.shape[axis] for axis in axes)
         placement = Placement.of_layer(layer, (height, width), (before.shape[2], before.shape[3]))
-        patches = tuple(choose(placement, share))
+        frames = FrameCells.of_layer(layer, length[0]) if length else None
+        patches = tuple(choose(placement, share, frames))
         if not patches:
             return _Finding(math.inf)
         changed = [_inverted(pixels, patch, axes) for patch in patches]
         after = _activations(subject, samples, layer, samples.tensor(np.concatenate(changed)))
         # Cells in a padding are not shown, and a reflection moves them with pixels from elsewhere.
-        after = np.where(placement.on_input(), after, before)
+        shown = placement.on_input()
+        after = np.where(shown if frames is None else np.multiply.outer(shown, frames.on_input()), after, before)
         if not np.isfinite(after).all() or not np.isfinite(before).all():
             return _Finding(math.inf)
         movement = Movement.between(before, after, rounding=_ROUNDING)
@@ -92,17 +95,21 @@ def _locate(subject: Subject, samples: Samples, layer: pb.Layer) -> _Finding:
     return finding
 
 
-def _inverted(pixels: np.ndarray, patch: Patch, axes: tuple[int, int]) -> np.ndarray:
+def _inverted(pixels: np.ndarray, patch: Patch, axes: Sequence[int]) -> np.ndarray:
     """Return a copy of an image whose pixels below a patch are black where they were light, and white elsewhere."""
     changed = pixels.copy()
     part: list[slice] = [slice(None)] * pixels.ndim
-    part[axes[0]], part[axes[1]] = slice(patch.top, patch.bottom), slice(patch.left, patch.right)
+    for axis, span in zip(axes, patch.spans, strict=True):
+        part[axis] = slice(*span)
     changed[tuple(part)] = np.where(changed[tuple(part)] > _MIDDLE, 0.0, 2 * _MIDDLE)
     return changed
 
 
 def _activations(subject: Subject, samples: Samples, layer: pb.Layer, images: np.ndarray) -> np.ndarray:
-    """Return the layer's activations [N, K, h, w] of any number of images, in portions that the graph takes."""
+    """Return the layer's activations [N, K, h, w] of any number of images, in portions that the graph takes.
+
+    Those of clips are [N, K, h, w, t].
+    """
     portion = _PORTION if subject.batch_is_symbolic and not subject.rounds_by_batch else subject.smallest_batch
     switch = subject.manifest.explain_switch
     off = {switch: np.array(False)} if switch else {}
@@ -112,7 +119,8 @@ def _activations(subject: Subject, samples: Samples, layer: pb.Layer, images: np
     for start in range(0, len(filled), portion):
         feeds = samples.feeds_of(filled[start : start + portion], 1) | off
         found += subject.engine.run(feeds, [layer.activations_tensor]).values()
-    return np.concatenate(found)[: len(images)]
+    whole = np.concatenate(found)[: len(images)]
+    return np.moveaxis(whole, 2, -1) if layer.frames else whole
 
 
 def _compare(name: str, movements: Mapping[tuple[Patch, ...], Movement]) -> _Finding:
@@ -122,7 +130,7 @@ def _compare(name: str, movements: Mapping[tuple[Patch, ...], Movement]) -> _Fin
     cut, padded, turned or shuffled is so everywhere. The plane is also taken at patches that move nothing, as those
     outside a cut do.
     """
-    expected = np.array([(patch.row, patch.column) for patches in movements for patch in patches])
+    expected = np.array([patch.place for patches in movements for patch in patches])
     moves = np.concatenate([movement.moves for movement in movements.values()])
     varied = np.ptp(expected, axis=0) > 0
     plane = np.column_stack([np.ones(len(expected)), expected[:, varied]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -12,6 +12,7 @@ import onnx
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.certificate.own_layout import in_own_layout
 from camgraph_exporter.certificate.samples import Samples
 from camgraph_exporter.certificate.unguarded import without_switch
 from camgraph_exporter.float64 import Float64Evaluator
@@ -171,22 +172,12 @@ class Subject:
         return fill_up(single, None if self.batch_is_symbolic else self.batch)
 
     def at_layer(self, layer: pb.Layer, feeds: Arrays) -> Callable[[np.ndarray], np.ndarray]:
-        """Return a function from activations [N, K, h, w] to the layer's tensor, in the layer's own layout.
+        """Return a function from activations [N, K, h, w] or [N, K, t, h, w] to the layer's tensor, in its own layout.
 
         Tokens that belong to no cell of the map keep the values that they have for `feeds`.
         """
-        if layer.layout == pb.LAYER_LAYOUT_CHANNELS_LAST:
-            return lambda activations: activations.transpose(0, 2, 3, 1)
-        if layer.layout != pb.LAYER_LAYOUT_TOKENS:
-            return lambda activations: activations
-        whole = self.evaluator.run([layer.name], feeds)[0]
-
-        def as_tokens(activations: np.ndarray) -> np.ndarray:
-            cells = activations.reshape(*activations.shape[:2], -1).transpose(0, 2, 1)
-            begin, end = layer.prefix_tokens, layer.prefix_tokens + cells.shape[1]
-            return np.concatenate([whole[:, :begin], cells, whole[:, end:]], axis=1)
-
-        return as_tokens
+        whole = self.evaluator.run([layer.name], feeds)[0] if layer.layout == pb.LAYER_LAYOUT_TOKENS else None
+        return partial(in_own_layout, layer, whole)
 
 
 def loader_of(model: ir.Model, *, exact_int8: bool = True) -> LoadSource:

@@ -14,6 +14,7 @@ from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.frontends.onnx_file import LoadedModel
 from camgraph_exporter.graph.constants import add_constant
 from camgraph_exporter.image.options import Input
+from camgraph_runtime.preprocess.layout import channel_axis, rank_of
 
 _NAME = "camgraph/prepared/pixels"
 _LOWEST_OPSET = 7  # before it, a constant per channel needs an attribute of the node
@@ -111,7 +112,8 @@ def _per_channel(numbers: np.ndarray, layout: pb.Layout) -> np.ndarray:
     values = numbers.astype(np.float32)
     if (values == values[0]).all():
         return np.array(values[0])
-    return values.reshape(-1, 1, 1) if layout == pb.LAYOUT_NCHW else values
+    axis = channel_axis(layout) or 0
+    return values.reshape(-1, *[1] * (rank_of(layout) - axis - 1))
 
 
 def _formula(spec: pb.InputSpec) -> str:

@@ -12,13 +12,15 @@ from camgraph_core.errors import UsageError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.tensor_spec import tensor_spec
 from camgraph_exporter.image.bands import names_for, range_for
-from camgraph_exporter.image.layout import channel_axis
+from camgraph_exporter.image.clip import clip_of, notes_on_clip
+from camgraph_exporter.image.layout import channel_axis, frame_axis
 from camgraph_exporter.image.options import CHANNEL_ORDERS, FILTERS, PRESETS, Input, Preset
 from camgraph_exporter.image.values import Expected, expected_values
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_runtime.preprocess.tensor import normalised
 
 _LAYOUTS = {1: pb.LAYOUT_NCHW, 3: pb.LAYOUT_NHWC, None: pb.LAYOUT_NHW}
+_CLIP_LAYOUTS = {1: pb.LAYOUT_NCTHW, 2: pb.LAYOUT_NTCHW, 4: pb.LAYOUT_NTHWC}
 _FEWEST_LEVELS = 16  # of the 256 of a pixel, that the values of an input of whole numbers must keep apart
 
 
@@ -68,11 +70,12 @@ def make_input(
     told = None if expected is None else _told(expected, count, options, as_stored=order == "stored")
     is_told = told is not None and (not options.stated or _asks_for_shifted_pixels(options, expected))
     values = told if told is not None and is_told else _stated(options, preset, count)
-    height, width = _network_size([dim for i, dim in enumerate(dims) if i not in (0, axis)], size, open_size)
     value_low, value_high = range_for(options.value_range, count)
+    frames = frame_axis(image)
+    height, width = _network_size([dim for i, dim in enumerate(dims) if i not in (0, axis, frames)], size, open_size)
     spec = pb.InputSpec(
         tensor=tensor_spec(image),
-        layout=_LAYOUTS[axis],
+        layout=_LAYOUTS[axis] if frames is None else _CLIP_LAYOUTS[axis or 1],
         channel_order=CHANNEL_ORDERS[order],
         divisor=values.divisor,
         mean=values.mean,
@@ -83,9 +86,11 @@ def make_input(
         band_names=names_for(options.bands, count),
         value_low=value_low,
         value_high=value_high,
+        clip=None if frames is None else clip_of(int(dims[frames]), count, options),
     )
     _check_levels(spec)
     notes = [] if is_told else _note_on_part(options, base)
+    notes += notes_on_clip(spec, options)
     if options.guesses_geometry:
         notes.append(_note_on_geometry(preset, height, width))
     if expected is not None and (values == told or expected.normalises):
@@ -123,7 +128,7 @@ def _guess(axis: int | None, channels: int, expected: Expected | None, options: 
     """
     if expected is not None or options.value_range is not None:
         return "raw"
-    return "imagenet" if axis == 1 and channels in (1, 3) else "zero-one"
+    return "imagenet" if axis in (1, 2) and channels in (1, 3) else "zero-one"
 
 
 def _stated_order(options: Input) -> str | None:

@@ -27,7 +27,14 @@ def candidate_table(title: str, inspection: Inspection) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("")
     table.add_column("layer", overflow="fold", min_width=24)
-    for name in ("K x h x w", "stride", "sees", "weights after", "cost" if measured else "cost (est.)"):
+    of_clips = any(candidate.layer.frames for candidate in inspection.candidates)
+    for name in (
+        "K x t x h x w" if of_clips else "K x h x w",
+        "stride",
+        "sees",
+        "weights after",
+        "cost" if measured else "cost (est.)",
+    ):
         table.add_column(name, justify="right", no_wrap=True)
     if branched:
         table.add_column("branch", justify="right")
@@ -47,8 +54,9 @@ def candidate_table(title: str, inspection: Inspection) -> Table:
 
 
 def cells(layer: Candidate | object) -> str:
-    """Return `K x h x w` of a layer; a question mark where a size depends on the image."""
-    sizes = (getattr(layer, name) for name in ("channels", "height", "width"))
+    """Return `K x h x w` of a layer, of a clip `K x t x h x w`; a question mark where a size is open."""
+    frames = ["frames"] if getattr(layer, "frames", 0) else []
+    sizes = (getattr(layer, name) for name in ("channels", *frames, "height", "width"))
     return " x ".join(str(size or "?") for size in sizes)
 
 
@@ -73,6 +81,7 @@ def _candidate_json(candidate: Candidate) -> dict[str, object]:
         "channels": layer.channels,
         "height": layer.height,
         "width": layer.width,
+        "frames": layer.frames,
         "stride": layer.stride,
         "receptive_field": None if math.isinf(field) else field,
         "weights_after": candidate.weights_after,
@@ -105,7 +114,8 @@ def describe_input(spec: pb.InputSpec) -> str:
     layout = pb.Layout.Name(spec.layout).removeprefix("LAYOUT_")
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (spec.mean, spec.std))
     steps = ", ".join(map(_describe_step, spec.steps)) or "no resize"
-    return f"{order} {layout}{_describe_bands(spec)}, (x / {spec.divisor:g} - [{mean}]) / [{std}], {steps}"
+    clip = f", {_describe_clip(spec.clip)}" if spec.HasField("clip") else ""
+    return f"{order} {layout}{_describe_bands(spec)}, (x / {spec.divisor:g} - [{mean}]) / [{std}], {steps}{clip}"
 
 
 def _describe_bands(spec: pb.InputSpec) -> str:
@@ -113,6 +123,12 @@ def _describe_bands(spec: pb.InputSpec) -> str:
     names = f", bands {' '.join(spec.band_names)}" if spec.band_names else ""
     ends = [f"{low:g}..{high:g}" for low, high in zip(spec.value_low, spec.value_high, strict=True)]
     return f"{names}, values {ends[0] if len(set(ends)) == 1 else ' '.join(ends)}" if ends else names
+
+
+def _describe_clip(clip: pb.Clip) -> str:
+    """Return which frames the network gets: "16 frames, one of every 2"."""
+    what = "slices" if clip.is_volume else "frames"
+    return f"{clip.frames} {what}, " + (f"one of every {clip.step}" if clip.step else "spread evenly")
 
 
 def _describe_step(step: pb.GeometryStep) -> str:

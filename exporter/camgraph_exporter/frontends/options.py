@@ -9,6 +9,9 @@ from typing import Annotated, Any
 from camgraph_core.settings import Setting
 from camgraph_exporter.frontends.input_values import Values, read_named_values
 
+# Frames of a clip where nobody says how many, as most models of clips take.
+DEFAULT_FRAMES = 16
+
 
 def read_size(text: str) -> tuple[int, int]:
     """Read height and width, or one number for both.
@@ -31,6 +34,10 @@ class SourceOptions:
         tuple[int, int] | None,
         Setting("Size of the input where the model leaves it open.", read=read_size, metavar="HxW"),
     ] = None
+    frames: Annotated[
+        int | None,
+        Setting("Number of frames of a clip, or slices of a volume, where the model leaves it open.", at_least=1),
+    ] = None
     fixed: Annotated[
         Mapping[str, Values],
         Setting(
@@ -47,10 +54,10 @@ class SourceOptions:
     example_input: Annotated[
         Any,
         Setting(
-            "For a PyTorch module a tensor [N, C, H, W], of which shape, element type and device matter. For several "
-            "inputs a tuple of them, or a dict by argument: the first tensor of three axes or more is the image, the "
-            "others are fixed at the given values. Default: what the module brings itself, or zeros that fit its first "
-            "convolution.",
+            "For a PyTorch module a tensor [N, C, H, W], or one of a clip, of which shape, element type and device "
+            "matter. For several inputs a tuple of them, or a dict by argument: the first tensor of three axes or more "
+            "is the image, the others are fixed at the given values. Default: what the module brings itself, or zeros "
+            "that fit its first convolution.",
             of_python=True,
         ),
     ] = None

@@ -16,6 +16,7 @@ Origins = tuple[int | None, ...]
 
 _MOST_CONSTANTS = 64  # of a constant per channel; more are one per pixel
 _USUAL_COUNTS = (3, 1, 4, 2)
+_CLIP_CHANNELS = (1, 2, 4)  # axes that a clip of five axes may have its channels at
 _SAME_AXES = (
     Trait.ELEMENTWISE | Trait.QUANTISES | Trait.CUTS | Trait.JOINS | Trait.REPEATS | Trait.PADS | Trait.RESAMPLES
 )
@@ -24,14 +25,23 @@ _SAME_AXES = (
 def channel_axis(image: ir.Value) -> int | None:
     """Return the axis of the channels of an image [N, ?, ?, ?]; None for [N, H, W], whose one channel has no axis."""
     dims = dims_of(image)
-    if len(dims) != 4:
+    if len(dims) not in (4, 5):
         return None
     told = [axis for axis, _ in _tellers(image)]
-    return told[0] if told else 3 if _looks_channels_last(dims) else 1
+    if told:
+        return told[0]
+    if len(dims) == 5:
+        return _looks_like_channels_of_clips(dims)
+    return 3 if _looks_channels_last(dims) else 1
+
+
+def frame_axis(image: ir.Value) -> int | None:
+    """Return the axis of the frames of a clip, or of the slices of a volume; None for single images."""
+    return {1: 2, 2: 1, 4: 1}[channel_axis(image) or 1] if len(dims_of(image)) == 5 else None
 
 
 def possible_shapes(image: ir.Value) -> list[Dims]:
-    """Return the shapes that an image [N, ?, ?, ?] whose channels are open may have, the likeliest first.
+    """Return the shapes that an image [N, ?, ?, ?] or a clip whose channels are open may have, the likeliest first.
 
     Of an image whose channels are known that is its own shape.
     """
@@ -41,7 +51,7 @@ def possible_shapes(image: ir.Value) -> list[Dims]:
         return [dims]
     told = list(dict.fromkeys(_tellers(image)))
     counts = [count for _, count in told if count is not None]
-    axes = [axis] if told else [axis, 4 - axis]
+    axes = [axis] if told else [axis, 4 - axis] if len(dims) == 4 else [axis]
     return [
         (*dims[:axis], count, *dims[axis + 1 :])
         for axis in axes
@@ -60,6 +70,13 @@ def _looks_channels_last(dims: Sequence[int | str]) -> bool:
     )
 
 
+def _looks_like_channels_of_clips(dims: Sequence[int | str]) -> int:
+    """Return the axis of the channels of [N, ?, ?, ?, ?] by names and sizes: clips have more frames than colours."""
+    named = [axis for axis in _CLIP_CHANNELS if _names_channels(dims[axis])]
+    few = [axis for axis in _CLIP_CHANNELS if dims[axis] in (1, 3)]
+    return next(iter([*named, *few, *(axis for axis in _CLIP_CHANNELS if dims[axis] in (2, 4))]), 1)
+
+
 def axes_of_first_layer(image: ir.Value) -> Origins | None:
     """Return for each axis of what the first convolution or pooling takes the axis of the image that it comes from.
 
@@ -72,10 +89,15 @@ def _tellers(image: ir.Value) -> Iterator[tuple[int, int | None]]:
     """Yield the channels' axis of the image, and their number, as the operators after it tell them; nearest first."""
     for node, index, origins in _readers(image):
         if _is_spatial(node, index):
-            if len(origins) == 4 and origins[1] in (1, 3) and origins[0] == 0:
+            if len(origins) > 3 and origins[0] == 0 and origins[1] in _channel_axes(image):
                 yield origins[1], _count(node)
         elif has(node, Trait.AFFINE) and has(node, Trait.ARITHMETIC):
-            yield from _told_by_constant(node, index, origins)
+            yield from _told_by_constant(node, index, origins, _channel_axes(image))
+
+
+def _channel_axes(image: ir.Value) -> tuple[int, ...]:
+    """Return the axes that may be the channels'."""
+    return _CLIP_CHANNELS if len(dims_of(image)) == 5 else (1, 3)
 
 
 def _is_spatial(node: ir.Node, index: int) -> bool:
@@ -100,7 +122,9 @@ def _readers(image: ir.Value) -> Iterator[tuple[ir.Node, int, Origins]]:
                     queue.append((output, after))
 
 
-def _told_by_constant(node: ir.Node, index: int, origins: Origins) -> Iterator[tuple[int, int]]:
+def _told_by_constant(
+    node: ir.Node, index: int, origins: Origins, possible: Sequence[int]
+) -> Iterator[tuple[int, int]]:
     """Yield what a constant per channel tells, such as a mean of shape [3, 1, 1]."""
     others = [x for i, x in enumerate(node.inputs) if i != index]
     if len(others) != 1 or others[0] is None or others[0].const_value is None:
@@ -110,7 +134,7 @@ def _told_by_constant(node: ir.Node, index: int, origins: Origins) -> Iterator[t
     if len(wide) != 1 or len(shape) > len(origins):
         return
     origin, count = origins[wide[0] - len(shape)], shape[wide[0]]
-    if origin in (1, 3) and isinstance(count, int) and count <= _MOST_CONSTANTS:
+    if origin is not None and origin in possible and isinstance(count, int) and count <= _MOST_CONSTANTS:
         yield origin, count
 
 
@@ -163,14 +187,18 @@ def _after(node: ir.Node, index: int, origins: Origins) -> Origins | None:
 
 
 def _after_reshape(node: ir.Node, origins: Origins) -> Origins | None:
-    """Return where the axes come from where a reshape only adds axes of one element."""
-    source, sizes = node.inputs[0], elements_of(node.inputs[1])
-    if source is None or source.shape is None or sizes is None:
+    """Return where the axes come from where a reshape adds axes of one element, or counts frames in with the batch."""
+    source, sizes, result = node.inputs[0], elements_of(node.inputs[1]), node.outputs[0]
+    if source is None or source.shape is None or (sizes is None and result.shape is None):
         return None
-    rest = list(zip(dims_of(source), origins, strict=True))
+    have = dims_of(source)
+    want: Sequence[int | str] = dims_of(result) if sizes is None else sizes.reshape(-1).tolist()
+    if len(have) == 5 and len(want) == 4 and all(a in (b, -1, 0) for a, b in zip(want[1:], have[2:], strict=True)):
+        return (origins[0], *origins[2:])
+    rest = list(zip(have, origins, strict=True))
     after: list[int | None] = []
-    for size in sizes.reshape(-1).tolist():
-        if rest and (size == rest[0][0] or (size < 1 and isinstance(rest[0][0], str))):
+    for size in [] if sizes is None else want:
+        if rest and (size == rest[0][0] or (size in (0, -1) and isinstance(rest[0][0], str))):
             after.append(rest.pop(0)[1])
         elif size == 1:
             after.append(None)

@@ -10,6 +10,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import UsageError
 from camgraph_core.settings import Setting, check_settings
 from camgraph_exporter.image.bands import check_names, check_range
+from camgraph_exporter.image.clip import ClipInput
 
 FILTERS = {
     "nearest": pb.FILTER_NEAREST,
@@ -80,7 +81,7 @@ def names(text: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Input:
+class Input(ClipInput):
     """How photos were prepared in training; None leaves it to the preset, the graph, or a marked guess.
 
     The tensor is (pixel / divisor - mean) / std, from pixels 0 to 255. `Input.preset("imagenet")` states everything;

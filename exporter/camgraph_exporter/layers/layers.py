@@ -14,11 +14,11 @@ from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.layers.cost import macs
 from camgraph_exporter.prepare.prepare import PreparedModel
-from camgraph_exporter.quantised.forms import maker, quantised_twin
+from camgraph_exporter.quantised.forms import maker, quantised_twin, shown
 from camgraph_exporter.reading.axes import axes_on
 from camgraph_exporter.reading.axis import TokenGrid
 from camgraph_exporter.reading.image_path import image_path
-from camgraph_exporter.reading.layouts import MapLayout, image_seen, layout_from, seen
+from camgraph_exporter.reading.layouts import MapLayout, clip_length, image_seen, layout_from, seen
 from camgraph_exporter.reading.pixels import front_of, is_constant, pixels_of
 from camgraph_exporter.reading.placement.law import PlaceError
 from camgraph_exporter.reading.placement.places import Places
@@ -42,6 +42,8 @@ class TargetLayer:
     passes here. `is_junction`: branches fork or join here. `has_effect` is false where the score provably does not
     depend on the map's cells, as after the last attention of a transformer that pools its class token. `note` is a
     remark for the user on why this layer was chosen, `alias` the name that the user gave, where it is not the tensor's.
+    `frames`: length of the map of a clip or a volume, 1 if it has no axis of frames; 0 for single images. `frame_axis`:
+    where the tensor has them. `frames_stride`: frames of the input per cell.
     `placement`: where the map lies on the image, None if it covers the whole of it. `place_unknown`: a clause that says
     why its place is not known.
     """
@@ -62,6 +64,9 @@ class TargetLayer:
     alias: str = ""
     placement: pb.Placement | None = None
     place_unknown: str = ""
+    frames: int = 0
+    frame_axis: pb.LayerFrames = pb.LAYER_FRAMES_UNSPECIFIED
+    frames_stride: float = 0.0
 
     @property
     def name(self) -> str:
@@ -78,7 +83,7 @@ def ends_of_blocks(prepared: PreparedModel, layers: Sequence[TargetLayer]) -> li
         if layer.has_effect
         and not layer.place_unknown
         and not _continues(layer.value, names, prepared)
-        and not is_moved(layer)
+        and not _is_listed_before(layer, names)
     ]
 
 
@@ -112,8 +117,6 @@ def spatial_layers(prepared: PreparedModel, score: ir.Value) -> list[TargetLayer
                 and value.dtype is not None
                 and value.dtype.is_floating_point()
                 and value.shape is not None
-                # Windows and patches are often counted in with the images, one map each.
-                and dims_of(value)[:1] == dims_of(prepared.image)[:1]
             ):
                 layout = layout_from(value, axes.get(value, ()))
                 layer = _layer(value, layout, prepared)
@@ -133,7 +136,11 @@ def spatial_layers(prepared: PreparedModel, score: ir.Value) -> list[TargetLayer
 def _layer(value: ir.Value, layout: MapLayout | None, prepared: PreparedModel) -> TargetLayer | None:
     if layout is None:
         return None
+    # Windows and patches are often counted in with the images, one map each. Only frames of a clip belong to one map.
+    if layout.frame_axis != pb.LAYER_FRAMES_IN_BATCH and dims_of(value)[:1] != dims_of(prepared.image)[:1]:
+        return None
     channels, height, width = layout.sizes(value)
+    frames = clip_length(prepared)
     if not isinstance(channels, int) or (height == 1 and width == 1) or 0 in (channels, height, width):
         return None
     image, cells = image_seen(prepared), seen(prepared, height, width)
@@ -148,6 +155,9 @@ def _layer(value: ir.Value, layout: MapLayout | None, prepared: PreparedModel) -
         extra_cost=math.nan,
         is_cut=False,
         grid=layout.grid,
+        frames=(layout.frames or 1) if frames else 0,
+        frame_axis=layout.frame_axis,
+        frames_stride=frames / (layout.frames or 1),
     )
 
 
@@ -159,20 +169,22 @@ def _placed(layer: TargetLayer, layout: MapLayout, places: Places) -> TargetLaye
     if placement is None or placement.rows.stride_share or placement.columns.stride_share:
         return replace(layer, placement=placement)
     stride = (abs(placement.rows.stride), abs(placement.columns.stride))
-    return replace(layer, placement=placement, stride=stride)
+    frames_stride = abs(placement.frames.stride) if placement.HasField("frames") else layer.frames_stride
+    return replace(layer, placement=placement, stride=stride, frames_stride=frames_stride)
 
 
 def cuts_of(path: GradientPath) -> set[ir.Value]:
     """Return the values through which every path from image to score goes."""
     position = {node: i for i, node in enumerate(path.nodes)}
+    # A value of which only the shape goes on, if anything, carries no evidence.
     last_use = {
-        value: max((position[use.node] for use in value.uses() if use.node in position), default=len(path.nodes))
+        value: max((position[use.node] for use in value.uses() if use.node in position), default=-1)
         for value in path.values
     }
     cuts: set[ir.Value] = set()
     alive_until = max((last_use[value] for value in path.values if value.producer() not in position), default=-1)
     for i, node in enumerate(path.nodes):
-        outputs = [value for value in node.outputs if value in path.values]
+        outputs = [value for value in node.outputs if value in path.values and last_use[value] >= 0]
         if alive_until <= i and len(outputs) == 1:
             cuts.add(outputs[0])
         alive_until = max([alive_until, *(last_use[value] for value in outputs)])
@@ -204,6 +216,13 @@ def is_moved(layer: TargetLayer) -> bool:
     if producer is None:
         return False
     return has(producer, _SAME_MAP) or (layer.grid is not None and producer.op_type == "Slice")
+
+
+def _is_listed_before(layer: TargetLayer, names: set[str]) -> bool:
+    """Tell whether a map is moved, and is a map already where it was."""
+    node = maker(layer.value)
+    source = shown(node.inputs[0]) if is_moved(layer) and node is not None and node.inputs[0] is not None else None
+    return source is not None and str(source.name) in names
 
 
 def _macs_after(path: GradientPath) -> dict[ir.Value, float]:

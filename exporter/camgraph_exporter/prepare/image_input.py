@@ -10,8 +10,11 @@ from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.graph.dims import Dims, dims_of
 from camgraph_exporter.image.layout import axes_of_first_layer
 
-_LEAST_AXES, _MOST_AXES = 3, 4
-_OURS = "camgraph explains images, whose inputs have the axes [N, C, H, W], [N, H, W, C] or [N, H, W]."
+_LEAST_AXES, _IMAGE_AXES, _MOST_AXES = 3, 4, 5
+_OURS = (
+    "camgraph explains images, whose inputs have the axes [N, C, H, W], [N, H, W, C] or [N, H, W], and clips and "
+    "volumes, which have frames or slices T beside them: [N, C, T, H, W], [N, T, C, H, W] or [N, T, H, W, C]."
+)
 
 
 def image_input(model: ir.Model) -> ir.Value:
@@ -41,10 +44,7 @@ def _problems(image: ir.Value) -> Iterator[str]:
             "Export the model again with the size of its images."
         )
     if len(dims) > _MOST_AXES:
-        yield (
-            f"The input {image.name!r} has {len(dims)} axes, {_text(dims)}, as a volume or a video has. camgraph "
-            "explains images, whose inputs have four at most: the batch, the channels, the height and the width."
-        )
+        yield (f"The input {image.name!r} has {len(dims)} axes, {_text(dims)}. {_OURS}")
     if len(dims) == _LEAST_AXES:
         yield from _problems_of_three_axes(image, dims)
 
@@ -59,7 +59,7 @@ def _problems_of_three_axes(image: ir.Value, dims: Dims) -> Iterator[str]:
             f"The input {image.name!r} has the axes {_text(dims)}, and the model's first layer slides along one of "
             f"them only, as over a signal [N, C, L]. {_OURS}"
         )
-    elif len(first) == _MOST_AXES and first[0] is None and dims[0] != 1:
+    elif len(first) == _IMAGE_AXES and first[0] is None and dims[0] != 1:
         order = ["channels" if axis == first[1] else "height" if axis == first[2] else "width" for axis in range(3)]
         yield (
             f"The input {image.name!r} has the axes {_text(dims)}, which are {order[0]}, {order[1]} and {order[2]}, "

@@ -7,22 +7,24 @@ attention are maps again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
 from camgraph_exporter.graph.constants import Constants
-from camgraph_exporter.graph.dims import Dim, Dims, dims_of
+from camgraph_exporter.graph.dims import Dim, Dims, dims_of, static
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.traits import Trait, names
-from camgraph_exporter.image.layout import channel_axis
+from camgraph_exporter.image.layout import channel_axis, frame_axis
 from camgraph_exporter.reading.axes_reshape import reshaped_axes
 from camgraph_exporter.reading.axis import (
     BATCH,
     CHANNELS,
     CHANNELS_FIRST,
     CHANNELS_LAST,
+    FRAMES,
     HEIGHT,
     WIDTH,
     Axes,
@@ -39,6 +41,10 @@ _BLOCKED = "com.microsoft.nchwc"
 def image_axes(image: ir.Value) -> Axes:
     """Return the axes of the image input."""
     dims = dims_of(image)
+    frames = frame_axis(image)
+    if frames is not None:
+        one = CHANNELS_LAST if channel_axis(image) == 4 else CHANNELS_FIRST
+        return (*one[:frames], FRAMES, *one[frames:])
     if len(dims) == 4:
         return CHANNELS_LAST if channel_axis(image) == 3 else CHANNELS_FIRST
     return (BATCH, HEIGHT, WIDTH) if len(dims) == 3 else (BATCH,) + (None,) * (len(dims) - 1)
@@ -48,7 +54,7 @@ def axes_on(path: GradientPath, image: ir.Value, constants: Constants) -> dict[i
     """Return the axes of every value on a path that starts at the image."""
     known = {image: image_axes(image)}
     for node in path.nodes:
-        reading = _AxesReading(node, constants, known)
+        reading = _AxesReading(node, constants, known, dims_of(image))
         read = _foreign if node.domain else _READERS.get(node.op_type, _broadcast)
         for index, value in enumerate(node.outputs):
             if value.shape is not None:
@@ -61,6 +67,12 @@ class _AxesReading(NodeReading):
     """One node with the axes of the values before it."""
 
     known: Mapping[ir.Value, Axes]
+    image: Dims
+
+    @property
+    def of_clips(self) -> bool:
+        """Whether the model takes clips or volumes."""
+        return len(self.image) == 5
 
     @property
     def x(self) -> Axes:
@@ -81,10 +93,25 @@ class _AxesReading(NodeReading):
 
 def _spatial(reading: _AxesReading, index: int) -> Axes:
     out = reading.out(index)
+    if reading.of_clips:
+        return _spatial_of_clips(reading, out)
     if len(out) == 4:
         return CHANNELS_FIRST
     # A convolution over a row of tokens.
     return _broadcast(reading, index) if len(out) == 3 else (None,) * len(out)
+
+
+def _spatial_of_clips(reading: _AxesReading, out: Dims) -> Axes:
+    """Keep what the axes mean over which a window slides: rows, columns, frames, or a whole map laid out in a row."""
+    x = reading.x
+    if len(x) != len(out):
+        return (None,) * len(out)
+    batch = x[0] if is_role(x[0], Role.MERGED) else BATCH if out[0] == reading.image[0] else None
+    kept = [
+        axis if not is_role(axis, Role.TOKENS) or size == before else None
+        for axis, size, before in zip(x[2:], out[2:], reading.dims(0)[2:], strict=True)
+    ]
+    return (batch, CHANNELS, *kept)
 
 
 def _broadcast(reading: _AxesReading, index: int) -> Axes:
@@ -133,7 +160,7 @@ def _concat(reading: _AxesReading, index: int) -> Axes:
     before: list[Dim] = []
     for i in range(len(reading.node.inputs)):
         joined = (reading.axes(i) or (None,) * (axis + 1))[axis]
-        if is_role(joined, Role.CHANNELS):
+        if is_role(joined, Role.CHANNELS, Role.FRAMES):
             result[axis] = joined
         elif is_role(joined, Role.TOKENS):
             # Two rows of tokens in one have no single map.
@@ -161,10 +188,9 @@ def _cut(axis: Axis | None, start: int | None, size: Dim) -> Axis | None:
         return None
     if isinstance(size, int) and start + size <= axis.grid.prefix:
         return Axis(Role.PREFIX)
-    cells = (axis.grid.height, axis.grid.width)
-    numbers = [dim for dim in cells if isinstance(dim, int)]
-    if len(numbers) == 2:
-        end = axis.grid.prefix + numbers[0] * numbers[1]
+    sizes = static(axis.grid.sizes)
+    if sizes is not None:
+        end = axis.grid.prefix + math.prod(sizes)
         if start >= end:
             # Tokens after the map, such as a detector's queries, belong to no cell either.
             return Axis(Role.PREFIX)
@@ -211,7 +237,7 @@ def _gather(reading: _AxesReading, index: int) -> Axes:
     rank = len(indices.shape)
     # All tokens in another order still are the cells of a map; where they lie, `reading.placement` follows.
     same = rank == 1 and (
-        is_role(x[axis], Role.CHANNELS)
+        is_role(x[axis], Role.CHANNELS, Role.FRAMES)
         or (is_role(x[axis], Role.TOKENS) and reading.out(index)[axis] == reading.dims(0)[axis])
     )
     picked: Axes = (x[axis],) if same else (None,) * rank

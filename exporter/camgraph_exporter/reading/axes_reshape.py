@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import Dim, Dims, dims_of, matching_axes
-from camgraph_exporter.reading.axis import HEIGHT, WIDTH, Axes, Axis, Role, TokenGrid, is_role, is_spatial_pair
+from camgraph_exporter.reading.axis import (
+    FRAMES,
+    HEIGHT,
+    WIDTH,
+    Axes,
+    Axis,
+    Role,
+    TokenGrid,
+    is_role,
+    is_spatial_pair,
+)
 
 Group = tuple[Sequence[int], Sequence[int]]
 
@@ -46,13 +57,44 @@ def _ends_and_middle(y: Dims, x: Dims) -> list[Group]:
 def _merged(x: ir.Value, axes: Axes, old: Sequence[int]) -> Axis | None:
     if len(old) == 1:
         return axes[old[0]]
-    if len(old) == 2 and is_spatial_pair(axes[old[0]], axes[old[1]]):
-        dims = dims_of(x)
-        grid = TokenGrid(0, dims[old[0]], dims[old[1]], x, (old[0], old[1]))
-        return Axis(Role.TOKENS, grid)
-    if is_role(axes[old[0]], Role.HEIGHT, Role.WIDTH) and all(axes[i] is None for i in old[1:]):
-        return axes[old[0]]  # cells and the pixels of a cell, as after a split
+    first, *rest = (axes[i] for i in old)
+    dims = dims_of(x)
+    if len(rest) == 1 and is_spatial_pair(first, rest[0]):
+        return Axis(Role.TOKENS, TokenGrid(0, dims[old[0]], dims[old[1]], x, (old[0], old[1])))
+    if is_role(first, Role.FRAMES):
+        return _merged_frames(x, old, rest)
+    if is_role(first, Role.BATCH, Role.MERGED) and None not in rest and _knows_frames(axes):
+        return _merged_batch(axes, dims, old)
+    if is_role(first, Role.HEIGHT, Role.WIDTH) and all(axis is None for axis in rest):
+        return first  # cells and the pixels of a cell, as after a split
     return None
+
+
+def _merged_frames(x: ir.Value, old: Sequence[int], rest: Sequence[Axis | None]) -> Axis | None:
+    """Return the tokens of all frames of a clip, one frame after the other."""
+    frames, inner = dims_of(x)[old[0]], rest[0]
+    if not isinstance(frames, int):
+        return None
+    if len(rest) == 2 and is_spatial_pair(*rest):
+        height, width = dims_of(x)[old[1]], dims_of(x)[old[2]]
+        return Axis(Role.TOKENS, TokenGrid(0, height, width, x, (old[1], old[2]), frames))
+    if len(rest) == 1 and is_role(inner, Role.TOKENS) and inner is not None and inner.grid is not None:
+        single = inner.grid.prefix == 0 and not inner.grid.frames
+        return Axis(Role.TOKENS, replace(inner.grid, frames=frames)) if single else None
+    return None
+
+
+def _knows_frames(axes: Axes) -> bool:
+    return any(is_role(axis, Role.FRAMES, Role.MERGED) for axis in axes)
+
+
+def _merged_batch(axes: Axes, dims: Dims, old: Sequence[int]) -> Axis:
+    """Return the batch together with what is counted in with it."""
+    parts: list[tuple[Axis | None, Dim]] = []
+    for i in old:
+        axis = axes[i]
+        parts += axis.parts if axis is not None and axis.parts else [(axis, dims[i])]
+    return Axis(Role.MERGED, parts=tuple(parts))
 
 
 def _split(axis: Axis | None, sizes: Sequence[Dim]) -> list[Axis | None]:
@@ -60,7 +102,30 @@ def _split(axis: Axis | None, sizes: Sequence[Dim]) -> list[Axis | None]:
     rest: list[Axis | None] = [None] * (len(sizes) - 1)
     if axis is None:
         return [None, *rest]
-    if axis.role == Role.TOKENS and axis.grid is not None:
-        whole = axis.grid.prefix == 0 and list(sizes) == [axis.grid.height, axis.grid.width]
-        return [HEIGHT, WIDTH] if whole else [None, *rest]
+    if axis.grid is not None:
+        return _split_tokens(axis.grid, sizes)
+    if axis.parts:
+        return _split_batch(axis, sizes)
     return [axis if axis.role in (Role.HEIGHT, Role.WIDTH) else None, *rest]
+
+
+def _split_tokens(grid: TokenGrid, sizes: Sequence[Dim]) -> list[Axis | None]:
+    if grid.prefix:
+        return [None] * len(sizes)
+    if list(sizes) == list(grid.sizes):
+        return [*([FRAMES] if grid.frames else []), HEIGHT, WIDTH]
+    if grid.frames and len(sizes) == 2 and sizes[0] == grid.frames:
+        return [FRAMES, Axis(Role.TOKENS, replace(grid, frames=0))]
+    return [None] * len(sizes)
+
+
+def _split_batch(axis: Axis, sizes: Sequence[Dim]) -> list[Axis | None]:
+    """Take the batch and what was counted in with it apart again, wholly or in part."""
+    parts = [(part, size) for part, size in axis.parts if size != 1]
+    if [size for _, size in parts] == list(sizes):
+        return [part for part, _ in parts]
+    # The first axes stay together where only the last ones are taken out: [N * t * h, w] of [N * t * h * w].
+    kept = len(parts) - len(sizes) + 1
+    if kept > 1 and [size for _, size in parts[kept:]] == list(sizes[1:]):
+        return [Axis(Role.MERGED, parts=tuple(parts[:kept])), *(part for part, _ in parts[kept:])]
+    return [None] * len(sizes)

@@ -18,15 +18,18 @@ class Role(Enum):
     CHANNELS = auto()
     HEIGHT = auto()
     WIDTH = auto()
+    FRAMES = auto()  # of a clip, or slices of a volume
     TOKENS = auto()  # the cells of a map in rows, with tokens before and after them that belong to no cell
     PREFIX = auto()  # only tokens that belong to no cell
+    MERGED = auto()  # the batch and what was counted in with it, such as the frames of each clip
 
 
 @dataclass(frozen=True)
 class TokenGrid:
     """The map that a row of tokens holds: `prefix` tokens that belong to no cell, then height x width cells by rows.
 
-    `source` is a map of these sizes, whose `axes` tell height and width at run time where they are dynamic.
+    `source` is a map of these sizes, whose `axes` tell height and width at run time where they are dynamic. `frames`
+    of a clip have such a map each, one after the other; 0 for a single map.
     """
 
     prefix: int
@@ -34,20 +37,29 @@ class TokenGrid:
     width: Dim
     source: ir.Value
     axes: tuple[int, int]
+    frames: int = 0
+
+    @property
+    def sizes(self) -> tuple[Dim, ...]:
+        """The frames, if there are any, height and width."""
+        return (self.frames, self.height, self.width) if self.frames else (self.height, self.width)
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: its role, and for tokens the map that they hold."""
+    """One axis: its role; for tokens the map that they hold, for merged axes each of them with its size."""
 
     role: Role
     grid: TokenGrid | None = None
+    parts: tuple[tuple[Axis | None, Dim], ...] = ()
 
 
 # One entry a dimension; None where the meaning is lost.
 Axes = tuple[Axis | None, ...]
 
-BATCH, CHANNELS, HEIGHT, WIDTH = (Axis(role) for role in (Role.BATCH, Role.CHANNELS, Role.HEIGHT, Role.WIDTH))
+BATCH, CHANNELS, HEIGHT, WIDTH, FRAMES = (
+    Axis(role) for role in (Role.BATCH, Role.CHANNELS, Role.HEIGHT, Role.WIDTH, Role.FRAMES)
+)
 CHANNELS_FIRST: Axes = (BATCH, CHANNELS, HEIGHT, WIDTH)
 CHANNELS_LAST: Axes = (BATCH, HEIGHT, WIDTH, CHANNELS)
 
@@ -60,6 +72,11 @@ def is_role(axis: Axis | None, *roles: Role) -> bool:
 def is_spatial_pair(one: Axis | None, other: Axis | None) -> bool:
     """Tell whether two axes are rows and columns of a map: height and width, or a transposed map's width and height."""
     return one is not None and other is not None and {one.role, other.role} == {Role.HEIGHT, Role.WIDTH}
+
+
+def is_images_of_clips(axis: Axis | None) -> bool:
+    """Tell whether an axis holds the frames of all clips of a batch, one clip after the other."""
+    return axis is not None and [part.role for part, _ in axis.parts if part] == [Role.BATCH, Role.FRAMES]
 
 
 def tokens_axis(axes: Sequence[Axis | None]) -> int | None:

@@ -6,13 +6,14 @@ gradient, and the last map that can be explained is the one before that block's 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 import onnx_ir as ir
 
 from camgraph_exporter.graph.constants import elements_of
-from camgraph_exporter.graph.dims import dims_of, is_static
+from camgraph_exporter.graph.dims import dims_of, static
 from camgraph_exporter.graph.emitter import Emitter
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.traits import Trait, has
@@ -26,17 +27,19 @@ _TOKENWISE = (
 
 
 def to_map(op: Emitter, x: ir.Value, grid: TokenGrid) -> ir.Value:
-    """Turn tokens [..., S, K] into a map [..., K, h, w], or [..., K, 1, 1] where they are constant along the tokens."""
+    """Turn tokens [..., S, K] into a map [..., K, h, w], or [..., K, t, h, w] if they are of several frames.
+
+    Where they are constant along the tokens, these sizes are 1.
+    """
     rank, dims = len(dims_of(x)), dims_of(x)
-    height, width = (_size(op, grid, i) for i in (0, 1))
-    cells: tuple[int | str, ...] = (1, 1)
+    cells: tuple[int | str, ...] = (1,) * len(grid.sizes)
+    sizes = [op.ints(1)] * len(cells)
     if dims[rank - 2] != 1:
         x = _cells_only(op, x, grid, rank - 2)
-        cells = (grid.height, grid.width)
-    else:
-        height = width = op.ints(1)
+        cells = grid.sizes
+        sizes = [*([op.ints(grid.frames)] if grid.frames else []), *(_size(op, grid, i) for i in (0, 1))]
     columns = op.Transpose(x, perm=[*range(rank - 2), rank - 1, rank - 2])
-    result = op.Reshape(columns, op.Concat(op.ints(*[0] * (rank - 1)), height, width, axis=0))
+    result = op.Reshape(columns, op.Concat(op.ints(*[0] * (rank - 1)), *sizes, axis=0))
     result.shape = ir.Shape([*dims[: rank - 2], dims[rank - 1], *cells])
     return result
 
@@ -50,9 +53,11 @@ def _size(op: Emitter, grid: TokenGrid, index: int) -> ir.Value:
 
 def _cells_only(op: Emitter, x: ir.Value, grid: TokenGrid, axis: int) -> ir.Value:
     count = dims_of(x)[axis]
-    if is_static((count, grid.height, grid.width)) and int(grid.height) * int(grid.width) == count:
+    sizes = static(grid.sizes)
+    if sizes is not None and math.prod(sizes) == count:
         return x
-    stop = op.Add(op.ints(grid.prefix), op.Mul(_size(op, grid, 0), _size(op, grid, 1)))
+    cells = op.Mul(op.Mul(_size(op, grid, 0), _size(op, grid, 1)), op.ints(max(grid.frames, 1)))
+    stop = op.Add(op.ints(grid.prefix), cells)
     return op.Slice(x, op.ints(grid.prefix), stop, op.ints(axis))
 
 

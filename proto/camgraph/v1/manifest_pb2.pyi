@@ -34,6 +34,9 @@ class Layout(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LAYOUT_NCHW: _ClassVar[Layout]
     LAYOUT_NHWC: _ClassVar[Layout]
     LAYOUT_NHW: _ClassVar[Layout]
+    LAYOUT_NCTHW: _ClassVar[Layout]
+    LAYOUT_NTCHW: _ClassVar[Layout]
+    LAYOUT_NTHWC: _ClassVar[Layout]
 
 class ChannelOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -61,6 +64,13 @@ class HeadKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     HEAD_KIND_SIGMOID: _ClassVar[HeadKind]
     HEAD_KIND_PROBABILITY: _ClassVar[HeadKind]
 
+class LayerFrames(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LAYER_FRAMES_UNSPECIFIED: _ClassVar[LayerFrames]
+    LAYER_FRAMES_BEFORE_ROWS: _ClassVar[LayerFrames]
+    LAYER_FRAMES_BEFORE_CHANNELS: _ClassVar[LayerFrames]
+    LAYER_FRAMES_IN_BATCH: _ClassVar[LayerFrames]
+
 class LayerLayout(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     LAYER_LAYOUT_UNSPECIFIED: _ClassVar[LayerLayout]
@@ -83,6 +93,9 @@ LAYOUT_UNSPECIFIED: Layout
 LAYOUT_NCHW: Layout
 LAYOUT_NHWC: Layout
 LAYOUT_NHW: Layout
+LAYOUT_NCTHW: Layout
+LAYOUT_NTCHW: Layout
+LAYOUT_NTHWC: Layout
 CHANNEL_ORDER_UNSPECIFIED: ChannelOrder
 CHANNEL_ORDER_RGB: ChannelOrder
 CHANNEL_ORDER_BGR: ChannelOrder
@@ -100,6 +113,10 @@ HEAD_KIND_SOFTMAX: HeadKind
 HEAD_KIND_LOG_SOFTMAX: HeadKind
 HEAD_KIND_SIGMOID: HeadKind
 HEAD_KIND_PROBABILITY: HeadKind
+LAYER_FRAMES_UNSPECIFIED: LayerFrames
+LAYER_FRAMES_BEFORE_ROWS: LayerFrames
+LAYER_FRAMES_BEFORE_CHANNELS: LayerFrames
+LAYER_FRAMES_IN_BATCH: LayerFrames
 LAYER_LAYOUT_UNSPECIFIED: LayerLayout
 LAYER_LAYOUT_CHANNELS_FIRST: LayerLayout
 LAYER_LAYOUT_CHANNELS_LAST: LayerLayout
@@ -213,7 +230,7 @@ class TensorSpec(_message.Message):
     def __init__(self, name: _Optional[str] = ..., dtype: _Optional[str] = ..., shape: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class InputSpec(_message.Message):
-    __slots__ = ("tensor", "layout", "channel_order", "divisor", "mean", "std", "steps", "stated", "told_by_graph", "band_names", "value_low", "value_high")
+    __slots__ = ("tensor", "layout", "channel_order", "divisor", "mean", "std", "steps", "stated", "told_by_graph", "band_names", "value_low", "value_high", "clip")
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     LAYOUT_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_ORDER_FIELD_NUMBER: _ClassVar[int]
@@ -226,6 +243,7 @@ class InputSpec(_message.Message):
     BAND_NAMES_FIELD_NUMBER: _ClassVar[int]
     VALUE_LOW_FIELD_NUMBER: _ClassVar[int]
     VALUE_HIGH_FIELD_NUMBER: _ClassVar[int]
+    CLIP_FIELD_NUMBER: _ClassVar[int]
     tensor: TensorSpec
     layout: Layout
     channel_order: ChannelOrder
@@ -238,7 +256,18 @@ class InputSpec(_message.Message):
     band_names: _containers.RepeatedScalarFieldContainer[str]
     value_low: _containers.RepeatedScalarFieldContainer[float]
     value_high: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, tensor: _Optional[_Union[TensorSpec, _Mapping]] = ..., layout: _Optional[_Union[Layout, str]] = ..., channel_order: _Optional[_Union[ChannelOrder, str]] = ..., divisor: _Optional[float] = ..., mean: _Optional[_Iterable[float]] = ..., std: _Optional[_Iterable[float]] = ..., steps: _Optional[_Iterable[_Union[GeometryStep, _Mapping]]] = ..., stated: bool = ..., told_by_graph: bool = ..., band_names: _Optional[_Iterable[str]] = ..., value_low: _Optional[_Iterable[float]] = ..., value_high: _Optional[_Iterable[float]] = ...) -> None: ...
+    clip: Clip
+    def __init__(self, tensor: _Optional[_Union[TensorSpec, _Mapping]] = ..., layout: _Optional[_Union[Layout, str]] = ..., channel_order: _Optional[_Union[ChannelOrder, str]] = ..., divisor: _Optional[float] = ..., mean: _Optional[_Iterable[float]] = ..., std: _Optional[_Iterable[float]] = ..., steps: _Optional[_Iterable[_Union[GeometryStep, _Mapping]]] = ..., stated: bool = ..., told_by_graph: bool = ..., band_names: _Optional[_Iterable[str]] = ..., value_low: _Optional[_Iterable[float]] = ..., value_high: _Optional[_Iterable[float]] = ..., clip: _Optional[_Union[Clip, _Mapping]] = ...) -> None: ...
+
+class Clip(_message.Message):
+    __slots__ = ("frames", "step", "is_volume")
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    IS_VOLUME_FIELD_NUMBER: _ClassVar[int]
+    frames: int
+    step: int
+    is_volume: bool
+    def __init__(self, frames: _Optional[int] = ..., step: _Optional[int] = ..., is_volume: bool = ...) -> None: ...
 
 class GeometryStep(_message.Message):
     __slots__ = ("resize_shorter_side", "resize_to", "center_crop", "center_square", "letterbox")
@@ -343,7 +372,7 @@ class ClassSlice(_message.Message):
     def __init__(self, axis: _Optional[int] = ..., start: _Optional[int] = ...) -> None: ...
 
 class Layer(_message.Message):
-    __slots__ = ("name", "channels", "height", "width", "stride_height", "stride_width", "activations_tensor", "weights_tensor", "gradients_tensor", "layout", "prefix_tokens", "alias", "placement")
+    __slots__ = ("name", "channels", "height", "width", "stride_height", "stride_width", "activations_tensor", "weights_tensor", "gradients_tensor", "layout", "prefix_tokens", "alias", "placement", "frames", "stride_frames", "frame_axis")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -357,6 +386,9 @@ class Layer(_message.Message):
     PREFIX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     ALIAS_FIELD_NUMBER: _ClassVar[int]
     PLACEMENT_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    STRIDE_FRAMES_FIELD_NUMBER: _ClassVar[int]
+    FRAME_AXIS_FIELD_NUMBER: _ClassVar[int]
     name: str
     channels: int
     height: int
@@ -370,17 +402,22 @@ class Layer(_message.Message):
     prefix_tokens: int
     alias: str
     placement: Placement
-    def __init__(self, name: _Optional[str] = ..., channels: _Optional[int] = ..., height: _Optional[int] = ..., width: _Optional[int] = ..., stride_height: _Optional[float] = ..., stride_width: _Optional[float] = ..., activations_tensor: _Optional[str] = ..., weights_tensor: _Optional[str] = ..., gradients_tensor: _Optional[str] = ..., layout: _Optional[_Union[LayerLayout, str]] = ..., prefix_tokens: _Optional[int] = ..., alias: _Optional[str] = ..., placement: _Optional[_Union[Placement, _Mapping]] = ...) -> None: ...
+    frames: int
+    stride_frames: float
+    frame_axis: LayerFrames
+    def __init__(self, name: _Optional[str] = ..., channels: _Optional[int] = ..., height: _Optional[int] = ..., width: _Optional[int] = ..., stride_height: _Optional[float] = ..., stride_width: _Optional[float] = ..., activations_tensor: _Optional[str] = ..., weights_tensor: _Optional[str] = ..., gradients_tensor: _Optional[str] = ..., layout: _Optional[_Union[LayerLayout, str]] = ..., prefix_tokens: _Optional[int] = ..., alias: _Optional[str] = ..., placement: _Optional[_Union[Placement, _Mapping]] = ..., frames: _Optional[int] = ..., stride_frames: _Optional[float] = ..., frame_axis: _Optional[_Union[LayerFrames, str]] = ...) -> None: ...
 
 class Placement(_message.Message):
-    __slots__ = ("rows", "columns", "transposed")
+    __slots__ = ("rows", "columns", "transposed", "frames")
     ROWS_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     TRANSPOSED_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
     rows: AxisPlacement
     columns: AxisPlacement
     transposed: bool
-    def __init__(self, rows: _Optional[_Union[AxisPlacement, _Mapping]] = ..., columns: _Optional[_Union[AxisPlacement, _Mapping]] = ..., transposed: bool = ...) -> None: ...
+    frames: AxisPlacement
+    def __init__(self, rows: _Optional[_Union[AxisPlacement, _Mapping]] = ..., columns: _Optional[_Union[AxisPlacement, _Mapping]] = ..., transposed: bool = ..., frames: _Optional[_Union[AxisPlacement, _Mapping]] = ...) -> None: ...
 
 class AxisPlacement(_message.Message):
     __slots__ = ("start", "stride", "start_share", "stride_share")

@@ -102,6 +102,26 @@ class CellAxis:
 
 
 @dataclass(frozen=True)
+class FrameCells:
+    """Where the cells along t of a map [t, h, w] lie on the `length` frames of the network's input."""
+
+    cells: CellAxis
+    length: int
+
+    @classmethod
+    def of_layer(cls, layer: pb.Layer, length: int) -> FrameCells:
+        """Those of a layer's map, for a clip of `length` frames."""
+        if layer.HasField("placement") and layer.placement.HasField("frames"):
+            return cls(CellAxis.of_manifest(layer.placement.frames, layer.frames, length), length)
+        return cls(CellAxis.over(layer.frames, length), length)
+
+    def on_input(self) -> NDArray[np.bool_]:
+        """Whether the middle of each cell lies within the clip, bool [t]."""
+        centres = self.cells.centres()
+        return np.asarray((centres >= 0) & (centres < self.length))
+
+
+@dataclass(frozen=True)
 class Placement:
     """Where a map [h, w] lies on the network's input.
 

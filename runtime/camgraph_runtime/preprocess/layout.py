@@ -5,15 +5,40 @@ from __future__ import annotations
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.types import AnyArray
 
+_AXES = {
+    pb.LAYOUT_NHWC: "NHWC",
+    pb.LAYOUT_NHW: "NHW",
+    pb.LAYOUT_NCTHW: "NCTHW",
+    pb.LAYOUT_NTCHW: "NTCHW",
+    pb.LAYOUT_NTHWC: "NTHWC",
+}
+
+
+def _axis(layout: pb.Layout, name: str) -> int | None:
+    place = _AXES.get(layout, "NCHW").find(name)
+    return None if place < 0 else place
+
+
+def rank_of(layout: pb.Layout) -> int:
+    """The number of axes, the batch counted."""
+    return len(_AXES.get(layout, "NCHW"))
+
 
 def channel_axis(layout: pb.Layout) -> int | None:
     """The axis of the channels, the batch counted; None where one channel has no axis."""
-    return {pb.LAYOUT_NHWC: 3, pb.LAYOUT_NHW: None}.get(layout, 1)
+    return _axis(layout, "C")
+
+
+def frame_axis(layout: pb.Layout) -> int | None:
+    """The axis of the frames of a clip or the slices of a volume, the batch counted; None for single images."""
+    return _axis(layout, "T")
 
 
 def spatial_axes(layout: pb.Layout) -> tuple[int, int]:
     """The axes of height and width, the batch counted."""
-    return (2, 3) if channel_axis(layout) == 1 else (1, 2)
+    rows = _axis(layout, "H")
+    assert rows is not None
+    return rows, rows + 1
 
 
 def spatial_size(tensor: AnyArray, layout: pb.Layout) -> tuple[int, int]:

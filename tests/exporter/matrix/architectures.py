@@ -9,6 +9,20 @@ import torch
 from torch import nn
 
 from exporter.matrix.bands import BandGroups, BandResidual, BandSegmenter
+from exporter.matrix.clips import (
+    DividedAttention,
+    Factorised,
+    FactorisedByReshapes,
+    FramesLast,
+    Inception3d,
+    MeanOfFrames,
+    Residual3d,
+    ShiftedFrames,
+    SlowFast,
+    Tubelets,
+    TwoStreams,
+    Volume,
+)
 from exporter.matrix.convolutional import (
     Dense,
     FullyConvolutional,
@@ -29,14 +43,15 @@ _ROUNDED_CONSTANTS = 1e-6
 class Architecture:
     """One row.
 
-    `shape`: of an image [C, H, W]. `auto`: the module whose output is the layer that `auto` must choose; empty for the
-    last candidate. `prefix`: tokens in front of the map there. `tolerance`: relative L2 distance from autograd, both in
-    float64. `scores`: the task. `reads_class_token`: the score depends on no other token after the last attention.
+    `shape`: of an image [C, H, W], or of a clip in the order that the network takes. `auto`: the module whose
+    output is the layer that `auto` must choose; empty for the last candidate. `prefix`: tokens in front of the map
+    there. `tolerance`: relative L2 distance from autograd, both in float64. `scores`: the task. `reads_class_token`:
+    the score depends on no other token after the last attention.
     """
 
     id: str
     build: Callable[[], nn.Module]
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     auto: str
     prefix: int = 0
     scores: str = "classification"
@@ -114,6 +129,18 @@ ARCHITECTURES = [
         if bands > 4 or name != "groups"
     ),
     Architecture("fully-convolutional", FullyConvolutional, (3, 32, 40), auto="", dynamic_size=True),
+    Architecture("clip-residual", Residual3d, (3, 8, 32, 24), auto="blocks.1", tolerance=_ROUNDED_CONSTANTS),
+    Architecture("clip-factorised", Factorised, (3, 8, 24, 32), auto="blocks.1", tolerance=_ROUNDED_CONSTANTS),
+    Architecture("clip-factorised-by-reshapes", FactorisedByReshapes, (3, 6, 16, 24), auto=""),
+    Architecture("clip-inception", Inception3d, (3, 9, 32, 28), auto="", tolerance=_ROUNDED_CONSTANTS),
+    Architecture("clip-slow-fast", SlowFast, (3, 16, 24, 16), auto="", tolerance=_ROUNDED_CONSTANTS),
+    Architecture("clip-mean-of-frames", MeanOfFrames, (5, 3, 32, 24), auto="", tolerance=_ROUNDED_CONSTANTS),
+    Architecture("clip-shifted-frames", ShiftedFrames, (6, 3, 24, 24), auto=""),
+    Architecture("clip-frames-last", FramesLast, (6, 24, 16, 3), auto=""),
+    Architecture("clip-tubelets", Tubelets, (3, 8, 16, 24), auto="norm", tolerance=_ROUNDED_CONSTANTS),
+    Architecture("clip-divided-attention", DividedAttention, (3, 4, 16, 24), auto="", tolerance=_ROUNDED_CONSTANTS),
+    Architecture("clip-two-streams", TwoStreams, (5, 6, 24, 16), auto="colour", tolerance=_ROUNDED_CONSTANTS),
+    Architecture("volume", Volume, (1, 9, 20, 24), auto="", tolerance=_ROUNDED_CONSTANTS),
 ]
 
 
@@ -128,7 +155,7 @@ def build(architecture: Architecture) -> nn.Module:
             shift = 1.0 if parameter.ndim == 1 and float(parameter.mean()) > 0.5 else 0.0
             parameter.copy_(shift + spread * torch.randn_like(parameter))
         for part in module.modules():
-            if isinstance(part, nn.BatchNorm2d):
+            if isinstance(part, nn.BatchNorm2d | nn.BatchNorm3d):
                 part.running_mean.normal_(0.0, 0.2)
                 part.running_var.uniform_(0.5, 1.5)
     return module

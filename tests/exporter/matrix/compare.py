@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -132,10 +133,29 @@ def channels_first(layer: TargetLayer, array: np.ndarray, size: tuple[int, int] 
         return np.moveaxis(array, -1, -3)
     if layer.layout == pb.LAYER_LAYOUT_TOKENS:
         assert layer.grid is not None
-        height, width = size or (layer.height or 0, layer.width or 0)
-        cells = array[..., layer.grid.prefix : layer.grid.prefix + height * width, :]
-        return np.moveaxis(cells.reshape(*cells.shape[:-2], height, width, -1), -1, -3)
+        cells = [layer.grid.frames] if layer.grid.frames else []
+        cells += size or (layer.height or 0, layer.width or 0)
+        tokens = array[..., layer.grid.prefix : layer.grid.prefix + math.prod(cells), :]
+        return np.moveaxis(tokens.reshape(*tokens.shape[:-2], *cells, tokens.shape[-1]), -1, -1 - len(cells))
     return array
+
+
+def as_map(layer: TargetLayer, array: np.ndarray, size: tuple[int, int], *, by_target: bool = False) -> np.ndarray:
+    """Turn a layer's tensor [N, ...], or its gradient [N, T, ...], into [N, (T,) K, h, w]; of a clip t is before h.
+
+    Of frames that are counted in with the batch, the gradient is [N * t, T, ...].
+    """
+    where = layer.frame_axis if layer.frames else None
+    if where is None or (where == pb.LAYER_FRAMES_BEFORE_ROWS and layer.layout != pb.LAYER_LAYOUT_CHANNELS_LAST):
+        return channels_first(layer, array, size)
+    if where == pb.LAYER_FRAMES_BEFORE_ROWS:
+        return np.moveaxis(array, -1, -4)
+    if where == pb.LAYER_FRAMES_UNSPECIFIED:
+        return np.expand_dims(channels_first(layer, array, size), -3)
+    if where == pb.LAYER_FRAMES_IN_BATCH:
+        array = array.reshape(-1, layer.frames, *array.shape[1:])
+        array = array.swapaxes(1, 2) if by_target else array
+    return np.moveaxis(channels_first(layer, array, size), -4, -3)
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:

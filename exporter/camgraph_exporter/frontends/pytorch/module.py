@@ -17,6 +17,7 @@ import torch
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import LayerError, closest
 from camgraph_exporter.frontends.onnx_file import AUTO, LoadedModel
+from camgraph_exporter.frontends.options import DEFAULT_FRAMES
 from camgraph_exporter.frontends.pytorch.backward import backward_notes
 from camgraph_exporter.frontends.pytorch.exporters import EXPORTERS, TorchExport, quiet
 from camgraph_exporter.frontends.pytorch.inputs import Inputs, inputs_of
@@ -81,15 +82,19 @@ def load_module(
     return LoadedModel(model, source, aliases=aliases, notes=tuple(filter(None, (exported.note, *notes))))
 
 
-def default_example(module: torch.nn.Module, size: tuple[int, int] | None) -> torch.Tensor:
-    """Return an input [2, C, H, W] that fits the module's first convolution: 224 x 224 unless `size` says else."""
+def default_example(module: torch.nn.Module, size: tuple[int, int] | None, frames: int | None) -> torch.Tensor:
+    """Return an input [2, C, H, W] that fits the module's first convolution: 224 x 224 unless `size` says else.
+
+    Where that slides over frames, or their number is stated, it is a clip [2, C, T, H, W] of 16 frames or so many.
+    """
     config = getattr(module, "pretrained_cfg", None) or {}
     stated = config.get("input_size") if isinstance(config, dict) else None
-    first = next((m for m in module.modules() if isinstance(m, torch.nn.Conv2d)), None)
+    first = next((m for m in module.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Conv3d)), None)
     channels = int(stated[0]) if stated else first.in_channels if first is not None else 3
     height, width = size or (stated[1:] if stated else (224, 224))
     like = next(module.parameters(), torch.zeros(()))
-    return torch.zeros(2, channels, int(height), int(width), dtype=like.dtype, device=like.device)
+    length = [frames or DEFAULT_FRAMES] if isinstance(first, torch.nn.Conv3d) or frames else []
+    return torch.zeros(2, channels, *length, int(height), int(width), dtype=like.dtype, device=like.device)
 
 
 def _evaluate(module: torch.nn.Module) -> None:

@@ -30,7 +30,7 @@ def load_source(source: Any, options: SourceOptions, layers: Sequence[Any]) -> L
     size = options.input_size or (stated.size if stated is not None else None)
     example = options.example_input if options.example_input is not None else kinds.example_of(source)
     if example is None:
-        example = default_example(module, size)
+        example = default_example(module, size, options.frames)
     names = tuple(kinds.layer_name(module, layer) for layer in layers)
     loaded = load_module(module, example, layers=names, name=options.name, dynamic_size=options.dynamic_size)
     return replace(loaded, layers=names, size=options.input_size, stated=stated)

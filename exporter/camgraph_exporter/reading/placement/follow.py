@@ -11,11 +11,11 @@ from camgraph_exporter.graph.constants import Constants
 from camgraph_exporter.graph.traits import Trait, has, names
 from camgraph_exporter.reading.axis import Axes, Role, is_role
 from camgraph_exporter.reading.placement import moves, pointwise, products, reshapes, resizing, windows
-from camgraph_exporter.reading.placement.elements import LocatedAxis, fixed, line
+from camgraph_exporter.reading.placement.elements import WAYS, LocatedAxis, fixed, line
 from camgraph_exporter.reading.placement.located import Located, coarsened, located
 from camgraph_exporter.reading.placement.step import MAY_MOVE, Reader, Step, shape_of
 
-_STEPS = {Role.HEIGHT: (1.0, 0.0), Role.WIDTH: (0.0, 1.0)}
+_STEPS = {Role.HEIGHT: (1.0, 0.0, 0.0), Role.WIDTH: (0.0, 1.0, 0.0), Role.FRAMES: (0.0, 0.0, 1.0)}
 
 
 def _lost(step: Step, index: int) -> Located:
@@ -73,10 +73,10 @@ def follow(
 
 
 def _image(axes: Axes, shape: Sequence[int]) -> Located:
-    """Return the image: element (y, x) is the pixel whose middle is (y + 0.5, x + 0.5)."""
+    """Return the image: element (y, x) is the pixel whose middle is (y + 0.5, x + 0.5), in frame t + 0.5."""
     spatial = [axis is not None and is_role(axis, *_STEPS) for axis in axes]
     lines: list[LocatedAxis] = [
         line(size, _STEPS[axis.role]) if leads and axis is not None else fixed(size)
         for axis, leads, size in zip(axes, spatial, shape, strict=True)
     ]
-    return located(np.full(2, 0.5), lines)
+    return located(np.full(WAYS, 0.5), lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,11 +10,13 @@ import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.reading.axis import TokenGrid
-from camgraph_exporter.reading.placement.elements import Array, Elements, LocatedAxis, Lost, split
+from camgraph_exporter.reading.placement.elements import FRAMES, Array, Elements, LocatedAxis, Lost, split
 from camgraph_exporter.reading.placement.located import Located
+from camgraph_exporter.reading.placement.windows import apart
 
 _NO_GRID = "its cells are in an order that is not a grid of the image"
 _ASKEW = "its rows and columns do not run along the image's height and width"
+_MIXED_FRAMES = "its frames do not run along those of the clip"
 # Of a cell: what rounding of sizes may move a map from one size of image to another.
 _ROUNDING = 0.5
 
@@ -45,47 +48,58 @@ class CellLine:
 
 @dataclass(frozen=True)
 class MapPlace:
-    """Where a map lies in one run; `is_transposed` if its rows lie along the image's width."""
+    """Where a map lies in one run; `is_transposed` if its rows lie along the image's width.
+
+    `frames`: where its frames lie along those of a clip; None for single images, and for maps of all frames together.
+    """
 
     rows: CellLine
     columns: CellLine
     is_transposed: bool
+    frames: CellLine | None = None
 
     def is_stretch(self) -> bool:
         """Tell whether a stretch over the whole image lays every cell less than a cell away from its place."""
-        return not self.is_transposed and self.rows.is_stretch() and self.columns.is_stretch()
+        lines = [self.rows, self.columns, *([self.frames] if self.frames is not None else [])]
+        return not self.is_transposed and all(line.is_stretch() for line in lines)
 
 
-def place_of_map(value: Located, axes: tuple[int, int], image: tuple[int, int]) -> MapPlace:
-    """Return where a map lies whose rows and columns are two of its axes.
+def place_of_map(value: Located, axes: Sequence[int], image: Sequence[int]) -> MapPlace:
+    """Return where a map lies.
+
+    Args:
+        value: where the tensor lies that holds it.
+        axes: those of its frames, if it has any, rows and columns.
+        image: the image's height and width, and for a clip how many frames it has.
 
     Raises:
         PlaceError: it is not known, or not a grid along the image's axes.
 
     """
-    rows, columns = value.axes[axes[0]], value.axes[axes[1]]
     others = [axis for i, axis in enumerate(value.axes) if i not in axes]
-    return _grid(value, _origin(value, others), rows, columns, image)
+    return _grid(value, _origin(value, others), [value.axes[i] for i in axes], image)
 
 
 def place_of_tokens(
-    value: Located, axis: int, grid: TokenGrid, cells: tuple[int, int], image: tuple[int, int]
+    value: Located, axes: Sequence[int], grid: TokenGrid, cells: Sequence[int], image: Sequence[int]
 ) -> MapPlace:
-    """Return where the map lies that one axis of tokens holds.
+    """Return where the map lies that the last of some axes, of tokens, holds, `cells` of them along each way.
+
+    `axes` and `image` are as for `place_of_map`; frames are an axis of their own, or laid out in the tokens too.
 
     Raises:
         PlaceError: it is not known, or not a grid along the image's axes.
 
     """
-    others = [other for i, other in enumerate(value.axes) if i != axis]
-    row = value.axes[axis]
+    others = [other for i, other in enumerate(value.axes) if i not in axes]
+    row, count = value.axes[axes[-1]], math.prod(cells)
     if isinstance(row, Lost):
         raise PlaceError(row.reason)
-    kept = Elements(row.offsets[grid.prefix : grid.prefix + cells[0] * cells[1]], row.cell)
-    parts = split(kept, cells) if len(kept) == cells[0] * cells[1] else None
+    kept = Elements(row.offsets[grid.prefix : grid.prefix + count], row.cell)
+    parts = split(kept, cells) if len(kept) == count else None
     if parts is None:
         raise PlaceError(_NO_GRID)
-    return _grid(value, _origin(value, others), parts[0], parts[1], image)
+    return _grid(value, _origin(value, others), [*(value.axes[i] for i in axes[:-1]), *parts], image)
 
 
 def _origin(value: Located, others: Sequence[LocatedAxis]) -> Array:
@@ -94,20 +108,22 @@ def _origin(value: Located, others: Sequence[LocatedAxis]) -> Array:
     for axis in others:
         if isinstance(axis, Lost):
             raise PlaceError(axis.reason)
-        if (axis.spread > value.cell + 1e-6).any():
+        if (axis.spread > apart(value) + 1e-6).any():
             raise PlaceError("its channels, or the images of its batch, show different places of the image")
         origin = origin + np.nan_to_num(axis.mean)
     return np.asarray(origin)
 
 
-def _grid(value: Located, origin: Array, rows: LocatedAxis, columns: LocatedAxis, image: tuple[int, int]) -> MapPlace:
-    down, across = (_line(origin, axis, image, value.coarsest) for axis in (rows, columns))
+def _grid(value: Located, origin: Array, axes: Sequence[LocatedAxis], image: Sequence[int]) -> MapPlace:
+    *frames, down, across = (_line(origin, axis, image, value.coarsest) for axis in axes)
     if {down[0], across[0]} != {0, 1}:
         raise PlaceError(_ASKEW)
-    return MapPlace(down[1], across[1], is_transposed=down[0] == 1)
+    if any(along != FRAMES for along, _ in frames):
+        raise PlaceError(_MIXED_FRAMES)
+    return MapPlace(down[1], across[1], down[0] == 1, frames[0][1] if frames else None)
 
 
-def _line(origin: Array, axis: LocatedAxis, image: tuple[int, int], coarsest: Array) -> tuple[int, CellLine]:
+def _line(origin: Array, axis: LocatedAxis, image: Sequence[int], coarsest: Array) -> tuple[int, CellLine]:
     """Return the image's axis along which an axis of a map leads, and its cells there."""
     if isinstance(axis, Lost):
         raise PlaceError(axis.reason)
@@ -131,10 +147,12 @@ def law_of(places: Sequence[MapPlace]) -> pb.Placement:
     """
     if len({place.is_transposed for place in places}) > 1:
         raise PlaceError("it turns with the size of the image")
+    frames = [place.frames for place in places if place.frames is not None]
     return pb.Placement(
         rows=_axis_law([place.rows for place in places]),
         columns=_axis_law([place.columns for place in places]),
         transposed=places[0].is_transposed,
+        frames=_axis_law(frames) if frames else None,
     )
 
 

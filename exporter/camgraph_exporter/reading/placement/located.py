@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from camgraph_exporter.graph.dims import matching_axes
-from camgraph_exporter.reading.placement.elements import Array, Elements, LocatedAxis, Lost, fixed, merged, split
+from camgraph_exporter.reading.placement.elements import WAYS, Array, Elements, LocatedAxis, Lost, fixed, merged, split
 
 _FEWEST_CELLS = 4
 
@@ -17,20 +17,20 @@ _FEWEST_CELLS = 4
 class Located:
     """A tensor on the image: element [i, j, ...] lies at origin + axes[0].offsets[i] + axes[1].offsets[j] + ...
 
-    `origin`: float64 [2], input pixels down and across, of a centre. Made by `located`, which lets every axis begin at
-    zero, so that equal places have equal numbers. `coarsest`: the largest cells, [2], of the maps on the way here, by
-    which paddings may have moved it.
+    `origin`: float64 [3], input pixels down and across, and frames on, of a centre. Made by `located`, which lets every
+    axis begin at zero, so that equal places have equal numbers. `coarsest`: the largest cells, [3], of the
+    maps on the way here, by which paddings may have moved it.
     """
 
     origin: Array
     axes: tuple[LocatedAxis, ...]
-    coarsest: Array = field(default_factory=lambda: np.zeros(2))
+    coarsest: Array = field(default_factory=lambda: np.zeros(WAYS))
 
     @property
     def cell(self) -> Array:
-        """Return the pixels that one element covers, down and across, [2]."""
+        """Return the pixels that one element covers, down and across, and the frames, [3]."""
         cells = [axis.cell for axis in self.axes if isinstance(axis, Elements)]
-        return np.asarray(np.max(cells, axis=0)) if cells else np.zeros(2)
+        return np.asarray(np.max(cells, axis=0)) if cells else np.zeros(WAYS)
 
     def with_axis(self, index: int, axis: LocatedAxis) -> Located:
         """Return the same with one axis replaced."""
@@ -48,7 +48,7 @@ def coarsened(result: Located, sources: Sequence[Located]) -> Located:
     """
     cells = [axis.cell for axis in result.axes if isinstance(axis, Elements) and len(axis) >= _FEWEST_CELLS]
     mains = [source.coarsest for source in sources if _directions(source) >= _directions(result)]
-    return replace(result, coarsest=np.max([np.zeros(2), *cells, *mains], axis=0))
+    return replace(result, coarsest=np.max([np.zeros(WAYS), *cells, *mains], axis=0))
 
 
 def _directions(place: Located) -> int:
@@ -70,7 +70,7 @@ def located(origin: Array, axes: Sequence[LocatedAxis]) -> Located:
 
 
 def same_axis(one: LocatedAxis, other: LocatedAxis, within: Array) -> bool:
-    """Tell whether two axes lie in the same places, within a distance [2]."""
+    """Tell whether two axes lie in the same places, within a distance [3]."""
     if isinstance(one, Lost) or isinstance(other, Lost) or len(one) != len(other):
         return False
     off = np.abs(one.offsets - other.offsets)

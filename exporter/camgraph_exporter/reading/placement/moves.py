@@ -7,7 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from camgraph_exporter.graph.traits import Trait, has
-from camgraph_exporter.reading.placement.elements import Array, Elements, LocatedAxis, Lost, fixed, split, unplaced
+from camgraph_exporter.reading.placement.elements import (
+    WAYS,
+    Array,
+    Elements,
+    LocatedAxis,
+    Lost,
+    fixed,
+    split,
+    unplaced,
+)
 from camgraph_exporter.reading.placement.located import Located, located, same_axis
 from camgraph_exporter.reading.placement.pointwise import JOINS, allowance
 from camgraph_exporter.reading.placement.step import MAY_MOVE, Step, moved
@@ -240,15 +249,15 @@ def _joined_elements(inputs: Sequence[tuple[Located | None, int]], axis: int, fi
         return lost
     known = [part for part, _ in own if isinstance(part, Elements)]
     parts = [
-        np.full((count, 2), np.nan) if isinstance(part, Lost) else part.offsets + _from(first, place)
+        np.full((count, WAYS), np.nan) if isinstance(part, Lost) else part.offsets + _from(first, place)
         for (part, place), (_, count) in zip(own, inputs, strict=True)
     ]
-    return _continued(Elements(np.concatenate(parts), np.max([np.zeros(2), *(part.cell for part in known)], axis=0)))
+    return _continued(Elements(np.concatenate(parts), np.max([np.zeros(WAYS), *(part.cell for part in known)], axis=0)))
 
 
 def _from(first: Located, place: Located | None) -> Array:
     """Return the way from where one tensor begins to where another does."""
-    return np.zeros(2) if place is None or place.lost() is not None else np.asarray(place.origin - first.origin)
+    return np.zeros(WAYS) if place is None or place.lost() is not None else np.asarray(place.origin - first.origin)
 
 
 def _continued(axis: Elements) -> Elements:
@@ -281,7 +290,7 @@ def reduce_(step: Step, index: int) -> Located:
             axes.append(axis)
         elif isinstance(axis, Elements):
             origin = origin + np.nan_to_num(axis.mean)
-            axes += [Elements(np.zeros((1, 2)), axis.cell * len(axis))] if len(out) == rank else []
+            axes += [Elements(np.zeros((1, WAYS)), axis.cell * len(axis))] if len(out) == rank else []
         elif len(out) == rank:
             axes.append(fixed(1))
     return located(origin, axes)

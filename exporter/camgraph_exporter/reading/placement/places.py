@@ -14,7 +14,7 @@ from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.reading.axes import image_axes
 from camgraph_exporter.reading.axis import Role
 from camgraph_exporter.reading.layouts import MapLayout
-from camgraph_exporter.reading.placement.elements import Elements
+from camgraph_exporter.reading.placement.elements import Elements, Lost, split
 from camgraph_exporter.reading.placement.follow import follow
 from camgraph_exporter.reading.placement.law import MapPlace, PlaceError, law_of, place_of_map, place_of_tokens
 from camgraph_exporter.reading.placement.located import Located
@@ -60,17 +60,33 @@ class _Run:
         shape = [dim if isinstance(dim, int) else sighting.sizes[dim] for dim in dims]
         self._places = follow(nodes, prepared.image, axes, shape, sighting.sizes, sighting.constants)
         lengths = {axis.role: size for axis, size in zip(axes, shape, strict=True) if axis is not None}
-        self._image = (lengths.get(Role.HEIGHT, 1), lengths.get(Role.WIDTH, 1))
+        ways = (Role.HEIGHT, Role.WIDTH, Role.FRAMES)
+        self._image = tuple(lengths.get(role, 1) for role in ways)
+        self._ways = [i for i, role in enumerate(ways) if role in lengths]
 
     def place(self, value: ir.Value, layout: MapLayout) -> MapPlace:
         place = self._places.get(value)
         if place is None:
             raise PlaceError(_NOT_FOLLOWED)
-        if layout.grid is not None:
-            cells = (self._size(layout.grid.height), self._size(layout.grid.width))
-            return place_of_tokens(place, 1, layout.grid, cells, self._image)
-        last = layout.kind == pb.LAYER_LAYOUT_CHANNELS_LAST
-        return place_of_map(place, (1, 2) if last else (2, 3), self._image)
+        place, frames = self._with_frames(place, layout)
+        axes = [*frames, *layout.map_axes(len(place.axes))]
+        if layout.grid is None:
+            return place_of_map(place, axes, self._image)
+        return place_of_tokens(place, axes, layout.grid, [self._size(dim) for dim in layout.grid.sizes], self._image)
+
+    def _with_frames(self, place: Located, layout: MapLayout) -> tuple[Located, Sequence[int]]:
+        """Return a place with the frames on an axis of their own, and that axis; none where there are no frames."""
+        if layout.frame_axis == pb.LAYER_FRAMES_BEFORE_CHANNELS:
+            return place, [1]
+        if layout.frame_axis == pb.LAYER_FRAMES_IN_BATCH:
+            rows = place.axes[0]
+            if isinstance(rows, Lost):
+                raise PlaceError(rows.reason)
+            parts = split(rows, (len(rows) // layout.frames, layout.frames))
+            if parts is None:
+                raise PlaceError("the order of its frames could not be followed")
+            return Located(place.origin, (*parts, *place.axes[1:]), place.coarsest), [1]
+        return place, []
 
     def _size(self, dim: Dim) -> int:
         size = dim if isinstance(dim, int) else self._sizes.get(dim)
@@ -85,11 +101,12 @@ class _Run:
             return True
         first, last, cell = (np.stack(part) for part in zip(*boxes, strict=True))
         within = cell.max(axis=0) + 1e-6
-        return bool((first.min(axis=0) <= within).all() and (last.max(axis=0) >= np.array(self._image) - within).all())
+        begins, ends = first.min(axis=0) <= within, last.max(axis=0) >= np.array(self._image) - within
+        return bool((begins & ends)[self._ways].all())
 
 
 def _box(place: Located) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the first and the last edge, [2] each, of what a tensor shows, and its cell."""
+    """Return the first and the last edge, [3] each, of what a tensor shows, and its cell."""
     axes = [axis for axis in place.axes if isinstance(axis, Elements) and np.isfinite(axis.offsets).any()]
     first = place.origin + sum(np.nanmin(axis.offsets, axis=0) for axis in axes) - place.cell / 2
     last = place.origin + sum(np.nanmax(axis.offsets, axis=0) for axis in axes) + place.cell / 2

@@ -14,7 +14,7 @@ JOINS = "joins maps that lie in different places"
 
 
 def allowance(place: Located) -> Array:
-    """Return how far from each other, [2], maps may lie that share a place: paddings and strides shift by a cell."""
+    """Return how far from each other, [3], maps may lie that share a place: paddings and strides shift by a cell."""
     return np.asarray(np.maximum(place.cell, place.coarsest) + 1e-6)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from camgraph_exporter.reading.placement.elements import Elements, LocatedAxis, Lost, fixed
+from camgraph_exporter.reading.placement.elements import WAYS, Elements, LocatedAxis, Lost, fixed
 from camgraph_exporter.reading.placement.located import Located, located
 from camgraph_exporter.reading.placement.pointwise import stretched_axis
 from camgraph_exporter.reading.placement.step import MAY_MOVE, Step
@@ -121,7 +121,7 @@ def einsum(step: Step, index: int) -> Located:
     summed = {letter: axis for letter, axis in found.items() if letter not in result}
     cell = np.max(
         [axis.cell for letter, axis in found.items() if letter in result and isinstance(axis, Elements)]
-        or [np.zeros(2)],
+        or [np.zeros(WAYS)],
         axis=0,
     )
     mixes = any(isinstance(axis, Elements) and (axis.spread > cell + 1e-6).any() for axis in summed.values())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from camgraph_exporter.reading.placement.elements import Array, Elements, LocatedAxis, Lost, split
+from camgraph_exporter.reading.placement.elements import WAYS, Array, Elements, LocatedAxis, Lost, split
 from camgraph_exporter.reading.placement.located import Located, located
 from camgraph_exporter.reading.placement.step import MAY_MOVE, Step, moved
 
@@ -136,7 +136,7 @@ def grid_sample(step: Step, index: int) -> Located:
     across = _on_line(x.axes[3], _in_elements(grid[0, ..., 0], shape[3], step))
     if down is None or across is None:
         return Located(x.origin, (*x.axes[:2], step.lost(MAY_MOVE), step.lost(MAY_MOVE)))
-    places = Elements((down + across).reshape(-1, 2), x.cell)
+    places = Elements((down + across).reshape(-1, WAYS), x.cell)
     parts = split(places, out[2:])
     axes: list[LocatedAxis] = list(parts) if parts is not None else [step.lost("bends the map")] * 2
     return located(x.origin, [*x.axes[:2], *axes])
@@ -149,6 +149,6 @@ def _in_elements(grid: NDArray[np.floating], size: int, step: Step) -> Array:
 
 
 def _on_line(axis: LocatedAxis, positions: Array) -> Array | None:
-    """Return the offsets [..., 2] of positions between the elements of a line."""
+    """Return the offsets [..., 3] of positions between the elements of a line."""
     step = axis.step() if isinstance(axis, Elements) else None
     return None if step is None else positions[..., None] * step

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.reading.node_reading import NodeReading
-from camgraph_exporter.reading.placement.elements import Array, Elements, LocatedAxis, Lost
+from camgraph_exporter.reading.placement.elements import WAYS, Array, Elements, LocatedAxis, Lost
 from camgraph_exporter.reading.placement.located import Located
 
 Shape = tuple[int, ...]
@@ -57,7 +57,7 @@ class Step(NodeReading):
 
     def all_lost(self, index: int, what: str, origin: Array | None = None) -> Located:
         """Return an output of which no axis can be followed."""
-        return Located(np.zeros(2) if origin is None else origin, (self.lost(what),) * len(self.out(index)))
+        return Located(np.zeros(WAYS) if origin is None else origin, (self.lost(what),) * len(self.out(index)))
 
 
 def shape_of(value: ir.Value, sizes: Mapping[str, int]) -> Shape | None:

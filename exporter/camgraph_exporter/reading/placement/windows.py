@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from camgraph_exporter.graph.traits import Trait, has
-from camgraph_exporter.reading.placement.elements import Elements, LocatedAxis, Lost, fixed
+from camgraph_exporter.reading.placement.elements import FRAMES, WAYS, Array, Elements, LocatedAxis, Lost, fixed
 from camgraph_exporter.reading.placement.located import Located, located
 from camgraph_exporter.reading.placement.step import MAY_MOVE, Step, moved
 from camgraph_exporter.reading.window_reading import leading_pads, sliding_window
@@ -66,14 +68,21 @@ def middle(axis: LocatedAxis) -> LocatedAxis:
 def with_mixed(step: Step, place: Located, index: int, count: int) -> Located:
     """Return a place after every element along an axis was mixed with every other, into `count` of them.
 
-    Mixing is harmless where they lie within a cell of the map, as those do that were taken apart from one cell.
+    Mixing is harmless where they lie within a cell of the map, as those do that were taken apart from one cell. So is
+    that of all frames where the map has none any more.
     """
     axis = place.axes[index]
     if isinstance(axis, Lost):
         return place
     rest = Located(place.origin, (*place.axes[:index], *place.axes[index + 1 :]))
-    if (axis.spread > rest.cell + 1e-6).any():
+    if (axis.spread > apart(rest) + 1e-6).any():
         return place.with_axis(index, step.lost(MIXES))
     middle_of = axis.mean
     origin = place.origin + middle_of if len(axis) else place.origin
     return Located(origin, place.axes).with_axis(index, fixed(count))
+
+
+def apart(place: Located) -> Array:
+    """Return how far what is one cell may lie apart, [3]: as far as the cell reaches, and over all frames of a map."""
+    cell = place.cell
+    return np.where((np.arange(WAYS) == FRAMES) & (cell == 0), np.inf, cell)
