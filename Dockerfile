@@ -15,12 +15,12 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 FROM python:3.12.11-slim-bookworm AS environment-cpu
 COPY --from=wheel /wheels /wheels
 RUN python -m venv /opt/camgraph \
-    && /opt/camgraph/bin/pip install --no-cache-dir "$(echo /wheels/camgraph-*.whl)[cpu,serve]"
+    && /opt/camgraph/bin/pip install --no-cache-dir "$(echo /wheels/camgraph-*.whl)[cpu,serve,http]"
 
 FROM python:3.12.11-slim-bookworm AS environment-cuda
 COPY --from=wheel /wheels /wheels
 RUN python -m venv /opt/camgraph \
-    && /opt/camgraph/bin/pip install --no-cache-dir "$(echo /wheels/camgraph-*.whl)[gpu,serve]"
+    && /opt/camgraph/bin/pip install --no-cache-dir "$(echo /wheels/camgraph-*.whl)[gpu,serve,http]"
 
 FROM python:3.12.11-slim-bookworm AS base
 ENV PATH=/opt/camgraph/bin:$PATH \

@@ -25,7 +25,7 @@ sed -n 's/^!//p' "$root/.dockerignore" | tar -C "$root" --exclude=__pycache__ -T
 (cd "$work/source" && "$work/builder/bin/pip" wheel --quiet --no-cache-dir --no-deps --wheel-dir "$work/wheels" .)
 
 "$python" -m venv "$work/camgraph"
-"$work/camgraph/bin/pip" install --quiet --no-cache-dir "$(echo "$work"/wheels/camgraph-*.whl)[cpu,serve]"
+"$work/camgraph/bin/pip" install --quiet --no-cache-dir "$(echo "$work"/wheels/camgraph-*.whl)[cpu,serve,http]"
 
 export PATH="$work/camgraph/bin:$PATH"
 export CAMGRAPH_SERVE_MODEL_REPOSITORY="$repository" CAMGRAPH_SERVE_LISTEN=127.0.0.1:0

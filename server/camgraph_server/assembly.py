@@ -8,10 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry
 
 from camgraph_core.errors import UnavailableError, UsageError
 from camgraph_runtime import Explainer
@@ -41,13 +43,16 @@ from camgraph_server.service.service import Service
 from camgraph_server.transport import explanation, model_control, open_inference, pools
 from camgraph_server.transport.endpoint import channel_options
 from camgraph_server.transport.health import HealthServicer
-from camgraph_server.transport.messages import Limits, Messages
+from camgraph_server.transport.messages import Limits, Messages, Rpc
 from camgraph_server.transport.reception import Reception
 from camgraph_server.transport.security import Security
-from camgraph_server.transport.sending import Sending
+from camgraph_server.transport.sending import Reading, Sending
 from camgraph_server.transport.stream import Streaming
 from camgraph_server.transport.stream_places import StreamPlaces
 from camgraph_wire.open_inference.messages import POOL
+
+if TYPE_CHECKING:
+    from camgraph_server.transport.http.port import HttpPort
 
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
@@ -73,7 +78,7 @@ class Assembly:
 
     Raises:
         RepositoryError: The model repository does not exist or cannot be read.
-        UsageError: Signatures are asked for, and the package for them is not installed.
+        UsageError: Signatures, traces or HTTP are asked for, and their packages are not installed.
     """
 
     def __init__(self, config: ServerConfig, loader: Loader | None = None) -> None:
@@ -99,6 +104,8 @@ class Assembly:
         self.security = Security(config)
         self._audit = None if config.audit_log is None else AuditLog(config.audit_log)
         self._counts = InferenceCounts()
+        self._registry = CollectorRegistry()
+        self._make_http_port = None if config.http is None else _http_port()
         self.observers = Observers(self._observers())
 
     def grpc_server(self) -> grpc.aio.Server:
@@ -106,14 +113,11 @@ class Assembly:
         config = self._config
         reception = Reception(self.gate, self.budgets["answers"], self.observers, self.security)
         server = grpc.aio.server(options=channel_options(config), interceptors=(reception,))
-        service, messages = self._service(), self._messages()
+        service, messages, control = self._service(), self._messages(), self._control()
         streaming = self._streaming(messages)
-        control = ModelControl(self.repository, self.keeper) if config.model_control else None
         handlers = [
             explanation.explanation_service(service, messages, streaming, config.max_targets),
-            open_inference.open_inference_service(
-                service, messages, streaming, control, self.health, self._counts, config.max_targets
-            ),
+            open_inference.open_inference_service(messages, streaming, self._rpcs(service), config.max_targets),
         ]
         names = [explanation.NAME, open_inference.NAME, _HEALTH, reflection.SERVICE_NAME]
         if control is not None:
@@ -125,6 +129,24 @@ class Assembly:
             reflection.enable_server_reflection(names, server, pools.default_and(POOL))
         return server
 
+    def http_port(self) -> HttpPort | None:
+        """The same over HTTP, on a port that has not been bound; None where HTTP is not asked for."""
+        if self._make_http_port is None:
+            return None
+        service = self._service()
+        return self._make_http_port(
+            self._config,
+            service,
+            self._rpcs(service),
+            self._limits(),
+            self.budgets["requests"],
+            self.budgets["answers"],
+            self.gate,
+            self.observers,
+            self.security,
+            self._registry,
+        )
+
     def stop_loading(self) -> None:
         """Loads nothing more. It blocks."""
         self.repository.stop_loading()
@@ -133,8 +155,8 @@ class Assembly:
     def _observers(self) -> list[Observer]:
         """Who is told of calls. A further one is a further line here."""
         observers: list[Observer] = [CallLog(), self._counts]
-        if self._config.metrics is not None:
-            observers += metrics(self._config.metrics, self._state(), self._counts)
+        if self._config.metrics is not None or self._config.http is not None:
+            observers += metrics(self._config.metrics, self._state(), self._counts, self._registry)
         if self._config.traces is not None:
             observers.append(_traces(self._config.traces, self._config.trace_share))
         if self._audit is not None:
@@ -168,10 +190,20 @@ class Assembly:
             with suppress(UnavailableError):  # the server stops
                 self.keeper.ask(partial(self.repository.give_up, model))
 
+    def _control(self) -> ModelControl | None:
+        return ModelControl(self.repository, self.keeper) if self._config.model_control else None
+
+    def _rpcs(self, service: Service) -> list[Rpc]:
+        return open_inference.open_inference_rpcs(
+            service, self._control(), self.health, self._counts, self._config.max_targets
+        )
+
+    def _limits(self) -> Limits:
+        return Limits(self._config.max_request_mib * MIB, self._max_answer, self._config.receive_timeout)
+
     def _messages(self) -> Messages:
-        limits = Limits(self._config.max_request_mib * MIB, self._max_answer, self._config.receive_timeout)
-        sending = Sending(self._config.write_timeout, self.budgets["answers"])
-        return Messages(limits, self.budgets["requests"], sending)
+        sending = Sending(Reading(self._config.write_timeout, self.budgets["answers"]))
+        return Messages(self._limits(), self.budgets["requests"], sending)
 
     def _streaming(self, messages: Messages) -> Streaming:
         return Streaming(
@@ -190,6 +222,14 @@ class Assembly:
     @property
     def _max_answer(self) -> int:
         return min(self._config.max_response_mib * MIB, self._memory // 4 // COPIES)
+
+
+def _http_port() -> Callable[..., HttpPort]:
+    try:
+        from camgraph_server.transport.http.together import http_port  # noqa: PLC0415 - an extra of its own
+    except ImportError as error:
+        raise UsageError("HTTP needs Starlette and uvicorn; install camgraph[http].") from error
+    return http_port
 
 
 def _traces(url: str, share: float) -> Observer:

@@ -24,7 +24,7 @@ becomes a tensor, the graph runs, maps and pictures are made, the answer's messa
 UNKNOWN = "unknown"
 """Name of service and method of a call for a method that there is not: callers invent names, which must not be kept."""
 
-_EXPLAINS = ("Explain", "ModelInfer", "ModelStreamInfer")  # methods that run a model begin so
+_EXPLAINS = ("Explain", "Predict", "ModelInfer", "ModelStreamInfer")  # methods that run a model begin so
 _TRACE_ID = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -57,8 +57,8 @@ class Call:
         received: Bytes of the request.
         sent: Bytes of the answer.
         reason: The sentence that the caller got in place of an answer.
-        item: Of one request of a stream: the id that its caller gave it; None for a call.
-        items: Of a stream: how many requests it had.
+        item: Of one request of several: the id that its caller gave it, or its number; None for a call.
+        items: Of a stream, or a call with several images: how many requests it had.
     """
 
     service: str
@@ -100,8 +100,9 @@ class Call:
 
     @property
     def explains(self) -> bool:
-        """Whether it asks for the explanation of an image: alone, or as one request of a stream."""
-        return self.rpc.startswith(_EXPLAINS) and (self.kind == "unary" or self.item is not None)
+        """Whether it asks for the explanation of one image: alone, or as one request of several."""
+        is_alone = self.kind == "unary" and self.items is None
+        return self.rpc.startswith(_EXPLAINS) and (is_alone or self.item is not None)
 
     @property
     def trace_id(self) -> str | None:

@@ -35,8 +35,9 @@ def _print_schema(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 def serve(config: ServerConfig, print_config: bool) -> None:
     """Serve explainable graphs over gRPC until SIGTERM or SIGINT.
 
-    Prints "listening on ADDRESS" on stdout once every model is loaded. All settings may stand in a TOML file, which
-    --config names; variables of the environment stand above it, options above both.
+    Prints "listening on ADDRESS" on stdout once every model is loaded, and with --http a line for that address, too.
+    All settings may stand in a TOML file, which --config names; variables of the environment stand above it, options
+    above both.
     """
     if print_config:
         click.echo(toml_table("serve", config))
@@ -45,7 +46,7 @@ def serve(config: ServerConfig, print_config: bool) -> None:
         # The supervisor of several processes needs neither gRPC nor onnxruntime.
         from camgraph_server.serving import serve_here  # noqa: PLC0415 - see above
 
-        serve_here(config, lambda server: _announce(server.address))
+        serve_here(config, lambda server: _announce(server.address, server.http_address))
     else:
         configure_logging(config.log_format, config.log_level)
         log_settings(config)
@@ -54,8 +55,11 @@ def serve(config: ServerConfig, print_config: bool) -> None:
 
 
 async def _supervise(config: ServerConfig) -> bool:
-    return await Supervisor(config).run(_announce)
+    supervisor = Supervisor(config)
+    return await supervisor.run(lambda address: _announce(address, supervisor.http_address))
 
 
-def _announce(address: str) -> None:
+def _announce(address: str, http_address: str | None) -> None:
     click.echo(f"listening on {address}")
+    if http_address is not None:
+        click.echo(f"listening for HTTP on {http_address}")

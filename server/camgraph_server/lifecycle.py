@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -21,6 +22,9 @@ from camgraph_server.observe.metrics.port import MetricsPort
 from camgraph_server.transport import explanation
 from camgraph_server.transport.connections import Endpoint
 from camgraph_server.transport.endpoint import bind
+
+if TYPE_CHECKING:
+    from camgraph_server.transport.http.port import HttpPort
 
 _log = logging.getLogger("camgraph.lifecycle")
 
@@ -46,6 +50,7 @@ class Server:
         self.address = ""
         self.parts = Assembly(config, loader)
         self._server: grpc.aio.Server | None = None
+        self._http: HttpPort | None = None
         self.is_stuck = False
         """After a stop: a thread still runs, and would hold up the end of the process."""
 
@@ -53,6 +58,11 @@ class Server:
     def metrics_address(self) -> str | None:
         """Where it tells its metrics; None if it does not."""
         return next((each.address for each in self.parts.observers if isinstance(each, MetricsPort)), None)
+
+    @property
+    def http_address(self) -> str | None:
+        """Where it answers HTTP; None if it does not, or not yet."""
+        return None if self._http is None else self._http.address
 
     async def start(self) -> None:
         """Binds, answers health checks with NOT_SERVING, loads the models, then reports what is SERVING.
@@ -92,10 +102,11 @@ class Server:
         if not drained:
             log_event(_log, logging.WARNING, "grace is over, calls are cut off", calls=self.parts.gate.in_flight)
         if self._server is not None:
+            patience = 0.0
             if drained and self.address:
                 await asyncio.sleep(_LAST_WORDS)
-                left = self.config.grace - (time.monotonic() - began)
-                await Endpoint(self.address).close(max(_LAST_WORDS, left))
+                patience = max(_LAST_WORDS, self.config.grace - (time.monotonic() - began))
+            await self._close_ports(patience)
             await self._server.stop(0)
         await asyncio.to_thread(self._close)
         await self.parts.observers.stop()
@@ -138,6 +149,16 @@ class Server:
         self.address = bind(self._server, self.config, self.parts.security.certificate)
         await self.parts.health.set(self._statuses())
         await self._server.start()
+        self._http = self.parts.http_port()
+        if self._http is not None:
+            await self._http.start()
+
+    async def _close_ports(self, patience: float) -> None:
+        """Closes connections when what was written has been sent, which may take some seconds."""
+        closing = [Endpoint(self.address).close(patience)] if patience else []
+        if self._http is not None:
+            closing.append(self._http.stop(patience))
+        await asyncio.gather(*closing)
 
     def _close(self) -> None:
         workers_ended = self.parts.scheduler.close(_HARD_END)

@@ -154,6 +154,9 @@ class ServerProcess:
         if not line.startswith("listening on "):
             raise AssertionError(f"the server did not start: {line} {self.process.communicate()[1]}")
         self.address = line.removeprefix("listening on ").strip()
+        self.http_address = ""
+        if "--http" in options:
+            self.http_address = self.process.stdout.readline().removeprefix("listening for HTTP on ").strip()
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

@@ -71,5 +71,5 @@ def test_the_standard_library_of_grpc_reads_the_reason(reason: Reason) -> None:
 
 def test_the_page_of_the_protocol_lists_all_reasons() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^\| `([A-Z_]+)` \| `([A-Z_]+)` \| `(\w+Error)` \|$", page, re.MULTILINE)
-    assert sorted(listed) == sorted((reason.name, reason.status, reason.error.__name__) for reason in REASONS)
+    listed = re.findall(r"^\| `([A-Z_]+)` \| `([A-Z_]+)` \| (\d+) \| `(\w+Error)` \|$", page, re.MULTILINE)
+    assert sorted(listed) == sorted((item.name, item.status, str(item.http), item.error.__name__) for item in REASONS)

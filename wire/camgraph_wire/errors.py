@@ -1,4 +1,4 @@
-"""Errors on the wire: a stable reason, the exception of camgraph, and the status of gRPC stand in one table.
+"""Errors on the wire: a stable reason, the exception of camgraph, and the statuses of gRPC and HTTP stand in one table.
 
 An error travels as `google.rpc.Status` with one `google.rpc.ErrorInfo`, as Google's APIs do: in the trailing metadata
 under `DETAILS_KEY`. Its domain is `DOMAIN`. The status's message is the sentence for the user.
@@ -40,30 +40,32 @@ class Reason:
         name: The reason of the `ErrorInfo`. It never changes.
         error: The exception.
         status: Name of gRPC's status code.
+        http: HTTP's status code.
 
     """
 
     name: str
     error: type[CamgraphError]
     status: str
+    http: int
 
 
 REASONS = (
-    Reason("INVALID_TARGET", TargetError, "INVALID_ARGUMENT"),
-    Reason("TOO_LARGE", TooLargeError, "RESOURCE_EXHAUSTED"),
-    Reason("INVALID_INPUT", InvalidInputError, "INVALID_ARGUMENT"),
-    Reason("UNKNOWN_LAYER", UnknownLayerError, "NOT_FOUND"),
-    Reason("UNKNOWN_MODEL", NotFoundError, "NOT_FOUND"),
-    Reason("INVALID_OPTION", UsageError, "INVALID_ARGUMENT"),
-    Reason("MODEL_NOT_READY", NotReadyError, "FAILED_PRECONDITION"),
-    Reason("UNSUPPORTED_BY_GRAPH", UnsupportedError, "FAILED_PRECONDITION"),
-    Reason("UNAVAILABLE", UnavailableError, "UNAVAILABLE"),
-    Reason("OVER_CLIENT_LIMIT", OverLimitError, "RESOURCE_EXHAUSTED"),
-    Reason("UNAUTHENTICATED", UnauthenticatedError, "UNAUTHENTICATED"),
-    Reason("FORBIDDEN", ForbiddenError, "PERMISSION_DENIED"),
-    Reason("UNKNOWN_METHOD", UnknownMethodError, "UNIMPLEMENTED"),
-    Reason("EXPIRED_IN_QUEUE", ExpiredError, "DEADLINE_EXCEEDED"),
-    Reason("DEADLINE_EXCEEDED", DeadlineError, "DEADLINE_EXCEEDED"),
+    Reason("INVALID_TARGET", TargetError, "INVALID_ARGUMENT", 400),
+    Reason("TOO_LARGE", TooLargeError, "RESOURCE_EXHAUSTED", 413),
+    Reason("INVALID_INPUT", InvalidInputError, "INVALID_ARGUMENT", 400),
+    Reason("UNKNOWN_LAYER", UnknownLayerError, "NOT_FOUND", 404),
+    Reason("UNKNOWN_MODEL", NotFoundError, "NOT_FOUND", 404),
+    Reason("INVALID_OPTION", UsageError, "INVALID_ARGUMENT", 400),
+    Reason("MODEL_NOT_READY", NotReadyError, "FAILED_PRECONDITION", 503),
+    Reason("UNSUPPORTED_BY_GRAPH", UnsupportedError, "FAILED_PRECONDITION", 400),
+    Reason("UNAVAILABLE", UnavailableError, "UNAVAILABLE", 503),
+    Reason("OVER_CLIENT_LIMIT", OverLimitError, "RESOURCE_EXHAUSTED", 429),
+    Reason("UNAUTHENTICATED", UnauthenticatedError, "UNAUTHENTICATED", 401),
+    Reason("FORBIDDEN", ForbiddenError, "PERMISSION_DENIED", 403),
+    Reason("UNKNOWN_METHOD", UnknownMethodError, "UNIMPLEMENTED", 404),
+    Reason("EXPIRED_IN_QUEUE", ExpiredError, "DEADLINE_EXCEEDED", 504),
+    Reason("DEADLINE_EXCEEDED", DeadlineError, "DEADLINE_EXCEEDED", 504),
 )
 """The first that fits holds: a class stands before those that it is derived from."""
 

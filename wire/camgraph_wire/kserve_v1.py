@@ -36,13 +36,14 @@ _FIELDS = ("instances", "parameters", "outputs", "signature_name")  # the last i
 _DEFAULT = ("heatmap-png", "statistics", "predictions")
 
 
-def asked_from_v1(model: str, body: Any, most_targets: int) -> list[AskedExplanation]:
+def asked_from_v1(model: str, body: Any, max_targets: int, request_id: str = "") -> list[AskedExplanation]:
     """What is asked of each instance.
 
     Args:
         model: Name of the model.
         body: The value of the request's JSON.
-        most_targets: Largest number of targets of an instance.
+        max_targets: Largest number of targets of an instance.
+        request_id: The caller's name of the request.
 
     Raises:
         InvalidInputError: A field is missing, not known or of the wrong type.
@@ -57,8 +58,8 @@ def asked_from_v1(model: str, body: Any, most_targets: int) -> list[AskedExplana
         raise TooLargeError(f"The request has {len(body['instances'])} instances; the limit is {MOST_INSTANCES}.")
     parameters = known_parameters(body)
     outputs = _texts(body.get("outputs", list(_DEFAULT)))
-    subject = Subject(model)
-    return [asked_from(subject, outputs, _arrays(instance), parameters, most_targets) for instance in body["instances"]]
+    subject = Subject(model, request_id=request_id)
+    return [asked_from(subject, outputs, _arrays(instance), parameters, max_targets) for instance in body["instances"]]
 
 
 def predictions_text(results: list[Result]) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from camgraph_core.errors import UsageError
 from camgraph_core.settings import Setting
 from camgraph_server.address import Address
 
@@ -17,6 +18,14 @@ class NetworkSettings:
     """Where the server listens, and how it treats connections."""
 
     listen: Annotated[str, Setting("Address HOST:PORT or unix:PATH. Port 0 means a free port.")] = "127.0.0.1:8500"
+    http: Annotated[
+        str | None,
+        Setting(
+            "Address HOST:PORT for HTTP beside gRPC: KServe's protocols v1 and v2, health and metrics. Needs the extra "
+            "http.",
+            metavar="HOST:PORT",
+        ),
+    ] = None
     port_file: Annotated[Path | None, Setting("File that gets the bound port when the server is ready.")] = None
     receive_timeout: Annotated[
         float, Setting("Seconds that the body of a request may take to arrive.", above=0, at_most=_MOST_SECONDS)
@@ -48,5 +57,7 @@ class NetworkSettings:
     ] = 0.0
 
     def check_network(self) -> None:
-        """Raises `UsageError` if the address cannot be one."""
+        """Raises `UsageError` if an address cannot be one."""
         Address.parse(self.listen)
+        if self.http is not None and Address.parse(self.http).is_socket:
+            raise UsageError(f"HTTP needs an address HOST:PORT, not {self.http}.")

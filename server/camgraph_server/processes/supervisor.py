@@ -40,13 +40,19 @@ class Supervisor:
         self._config = config
         self._port = HeldPort(Address.parse(config.listen))
         self.address = self._port.address
+        self._http = None if config.http is None else HeldPort(Address.parse(config.http))
         self._metrics = None if config.metrics is None else ProcessMetrics(config.metrics, self._metrics_addresses)
         metrics = None if config.metrics is None else _ANY_LOCAL_PORT
-        self._of_worker = replace(config, listen=self.address, port_file=None, metrics=metrics)
+        self._of_worker = replace(config, listen=self.address, http=self.http_address, port_file=None, metrics=metrics)
         self._workers: list[WorkerLife | None] = [None] * config.processes
         self._stop_asked = asyncio.Event()
         self._is_complete = asyncio.Event()
         self._drained = True
+
+    @property
+    def http_address(self) -> str | None:
+        """Where its workers answer HTTP; None if they do not."""
+        return None if self._http is None else self._http.address
 
     async def run(self, on_ready: Callable[[str], None]) -> bool:
         """Serves until SIGTERM or SIGINT; a second one ends all processes at once. SIGHUP goes to every worker.
@@ -79,6 +85,8 @@ class Supervisor:
             announcing.cancel()
             self._tell_all(signal.SIGKILL)
             self._port.close()
+            if self._http is not None:
+                self._http.close()
             if self._metrics is not None:
                 await self._metrics.stop()
         return self._drained

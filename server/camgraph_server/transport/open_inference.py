@@ -5,7 +5,7 @@ Each graph is two models, see `camgraph_wire.open_inference.models`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -54,20 +54,37 @@ _NUMBERS = ("bool", "int", "int64", "uint", "uint64", "fp32", "fp64")
 
 
 def open_inference_service(
-    service: Service,
-    messages: Messages,
-    streaming: Streaming,
-    control: ModelControl | None,
-    health: HealthServicer,
-    counts: InferenceCounts,
-    max_targets: int,
+    messages: Messages, streaming: Streaming, rpcs: Sequence[Rpc], max_targets: int
 ) -> grpc.GenericRpcHandler:
     """The handlers of all its methods.
 
     Args:
-        service: What answers.
         messages: How messages are received and encoded.
         streaming: What streams take.
+        rpcs: The methods with one request and one answer, see `open_inference_rpcs`.
+        max_targets: Largest number of targets of one request.
+    """
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+        rpc.name: Handler(partial(answer_once, messages, rpc)) for rpc in rpcs
+    }
+    [infer] = [rpc for rpc in rpcs if rpc.name == "ModelInfer"]
+    item = replace(
+        infer,
+        name="ModelStreamInfer",
+        decode=partial(_item, max_targets),
+        encode=lambda value, item: streams.answer_message(_answer_message(value, item.asked)),
+    )
+    handlers[item.name] = Handler(Streams(messages, item, _refused, streaming).answer, "bidi_stream")
+    return grpc.method_handlers_generic_handler(NAME, handlers)
+
+
+def open_inference_rpcs(
+    service: Service, control: ModelControl | None, health: HealthServicer, counts: InferenceCounts, max_targets: int
+) -> list[Rpc]:
+    """The methods with one request and one answer, which are offered over HTTP, too.
+
+    Args:
+        service: What answers.
         control: What loads and unloads models; None where that is not offered.
         health: Knows whether the server is ready.
         counts: Know how often graphs ran.
@@ -75,21 +92,6 @@ def open_inference_service(
     """
     methods = _Methods(service, health, counts, control is not None)
     limits = {f"{kind}_contents": _MOST_NUMBERS for kind in _NUMBERS} | {"bytes_contents": max_targets}
-    infer = Rpc(
-        "ModelInfer",
-        message_class("ModelInferRequest"),
-        Screen(message_class("ModelInferRequest").DESCRIPTOR, limits),
-        admit=service.admit,
-        decode=partial(_asked, max_targets),
-        answer=methods.infer,
-        encode=_answer_message,
-    )
-    item = replace(
-        infer,
-        name="ModelStreamInfer",
-        decode=partial(_item, max_targets),
-        encode=lambda value, item: streams.answer_message(_answer_message(value, item.asked)),
-    )
     rpcs = [
         _rpc("ServerLive", answer=methods.live),
         _rpc("ServerReady", answer=methods.ready),
@@ -99,18 +101,22 @@ def open_inference_service(
         _rpc("ModelConfig", answer=methods.model_config),
         _rpc("ModelStatistics", answer=methods.statistics),
         _rpc("RepositoryIndex", answer=methods.index),
-        infer,
+        Rpc(
+            "ModelInfer",
+            message_class("ModelInferRequest"),
+            Screen(message_class("ModelInferRequest").DESCRIPTOR, limits),
+            admit=service.admit,
+            decode=partial(_asked, max_targets),
+            answer=methods.infer,
+            encode=_answer_message,
+        ),
     ]
     if control is not None:
         rpcs += [
             replace(_rpc("RepositoryModelLoad", answer=partial(_changed, control.load)), admit=_admit_control),
             replace(_rpc("RepositoryModelUnload", answer=partial(_changed, control.unload)), admit=_admit_control),
         ]
-    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
-        rpc.name: Handler(partial(answer_once, messages, rpc)) for rpc in rpcs
-    }
-    handlers[item.name] = Handler(Streams(messages, item, _refused, streaming).answer, "bidi_stream")
-    return grpc.method_handlers_generic_handler(NAME, handlers)
+    return rpcs
 
 
 def _rpc(name: str, answer: Any) -> Rpc:

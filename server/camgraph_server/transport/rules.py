@@ -1,4 +1,4 @@
-"""Methods whose calls are treated unlike others: the whole list.
+"""Methods whose calls are treated unlike others: the whole list for gRPC. Addresses of HTTP name their rule themselves.
 
 Every method that is not named here belongs to a caller that is known, is refused during a stop, and is waited for.
 """
@@ -30,9 +30,14 @@ class Rule:
 
 DEFAULT = Rule()
 
+PROBE = Rule(is_open=True, is_counted=False, is_quiet=True)
+"""Probes have no token, and must learn that the server stops."""
+
+SCRAPE = Rule(is_counted=False, is_quiet=True)
+"""Metrics are asked for during a stop, too."""
+
 EXCEPTIONS: Mapping[str, Rule] = {
-    # Probes have no token, and must learn that the server stops.
-    "/grpc.health.v1.Health/Check": Rule(is_open=True, is_counted=False, is_quiet=True),
+    "/grpc.health.v1.Health/Check": PROBE,
     # A client holds one per connection for as long as it lives: a stop tells it, and does not wait for it.
     "/grpc.health.v1.Health/Watch": Rule(is_open=True, is_counted=False, is_quiet=True, most=1000, most_of_one=100),
     # A stream that costs its caller nothing to keep open.

@@ -62,10 +62,11 @@ class Security:
 
     def _checked(self, clients: Clients, path: Path) -> Clients:
         config = self._config
-        is_safe = config.tls_cert is not None or Address.parse(config.listen).is_local
+        remote = [each for each in (config.listen, config.http) if each and not Address.parse(each).is_local]
+        is_safe = config.tls_cert is not None or not remote
         if clients.has_tokens and not (is_safe or config.allow_plaintext_tokens):
             raise UsageError(
-                f"The clients file {path} has tokens, and what is sent to {config.listen} is not encrypted. Set "
+                f"The clients file {path} has tokens, and what is sent to {remote[0]} is not encrypted. Set "
                 "tls-cert and tls-key, or allow-plaintext-tokens where nobody else can read the network."
             )
         if clients.has_certificates and config.tls_client_ca is None:

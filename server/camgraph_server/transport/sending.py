@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 from grpc import StatusCode
@@ -20,14 +21,11 @@ _PORTION = 16 * 1024 * 1024
 _PATIENCE_IN_NEED = 5.0  # seconds for the first portion while others are refused as there is no memory
 
 
-class Sending:
-    """Writes answers.
-
-    An answer that is not read cannot be taken back from gRPC, which holds its bytes until the connection ends. So the
-    connection is closed.
+class Reading:
+    """How long callers may take to read their answers.
 
     Args:
-        patience: Seconds that a caller may take to read an answer, and once more for each portion of it.
+        patience: Seconds for an answer, and once more for each portion of it.
         memory: Memory of answers.
     """
 
@@ -35,20 +33,38 @@ class Sending:
         self._patience = patience
         self._memory = memory
 
-    async def write(self, context: Context, call: Call, data: bytes) -> None:
-        """Waits until gRPC has written an answer.
-
-        Raises:
-            CancelledError: Its caller has gone, or did not read it in time: then the connection is closed.
-        """
-        portions = 1 + len(data) / _PORTION
+    def check_of(self, size: int) -> Callable[[float], None]:
+        """A check of the seconds that an answer of so many bytes has taken; it raises `DeadlineError`."""
+        portions = 1 + size / _PORTION
 
         def check(waited: float) -> None:
             in_need = self._memory.is_wanted and waited > portions * _PATIENCE_IN_NEED
             if in_need or waited > portions * self._patience:
                 raise DeadlineError(f"The answer was not read within {waited:.0f} s.")
 
-        with Looks(check, partial(hang_up, context.peer())) as looks:
+        return check
+
+
+class Sending:
+    """Writes answers.
+
+    An answer that is not read cannot be taken back from gRPC, which holds its bytes until the connection ends. So the
+    connection is closed.
+
+    Args:
+        reading: How long callers may take.
+    """
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    async def write(self, context: Context, call: Call, data: bytes) -> None:
+        """Waits until gRPC has written an answer.
+
+        Raises:
+            CancelledError: Its caller has gone, or did not read it in time: then the connection is closed.
+        """
+        with Looks(self._reading.check_of(len(data)), partial(hang_up, context.peer())) as looks:
             try:
                 await context.write(data)
             except (Exception, asyncio.CancelledError):

@@ -30,12 +30,14 @@ class Certificate:
         key: Its private key, PEM.
         client_ca: The authorities of clients' certificates, PEM; None where clients need none.
         expires: When the first of the chain to expire does so.
+        context: The same for Python's own TLS.
     """
 
     chain: bytes
     key: bytes
     client_ca: bytes | None
     expires: datetime
+    context: ssl.SSLContext
 
     @property
     def left(self) -> timedelta:
@@ -58,17 +60,21 @@ def read_certificate(certificate: Path, key: Path, client_ca: Path | None = None
     Raises:
         BindError: They are not a pair of certificate and unencrypted key, a file has no certificate, or it has expired.
     """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["http/1.1"])
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+        context.load_cert_chain(certificate, key, password="")
         chain, secret = _content(certificate), _content(key)
     except OSError as error:
         raise BindError(
             f"The TLS files {certificate} and {key} are not a pair of certificate and unencrypted key "
             f"({error.strerror or error})."
         ) from error
-    found = Certificate(
-        chain, secret, None if client_ca is None else _authorities(client_ca), _expiry(chain, certificate)
-    )
+    authorities = None if client_ca is None else _authorities(client_ca)
+    if authorities is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cadata=authorities.decode("ascii", "replace"))
+    found = Certificate(chain, secret, authorities, _expiry(chain, certificate), context)
     if found.left <= timedelta():
         raise BindError(f"The certificate {certificate} expired on {found.expires:%Y-%m-%d %H:%M} UTC; renew it.")
     if key.stat().st_mode & _READABLE_BY_OTHERS:

@@ -15,20 +15,24 @@ from camgraph_server.observe.metrics.state import State, StateMetrics
 from camgraph_server.observe.observers import Observer
 
 
-def metrics(address: str, state: State, counts: InferenceCounts) -> list[Observer]:
+def metrics(
+    address: str | None, state: State, counts: InferenceCounts, registry: CollectorRegistry | None = None
+) -> list[Observer]:
     """The observers that count calls, and the port that tells the numbers.
 
     Args:
-        address: HOST:PORT of the port.
+        address: HOST:PORT of the port; None without one.
         state: Where to look up what is not counted.
         counts: What is told of inference.
+        registry: Gets the metrics; by default one of its own.
     """
     disable_created_metrics()  # type: ignore[no-untyped-call]  # each would double the number of series, and nobody reads them
-    registry = CollectorRegistry()
+    registry = registry or CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     StateMetrics(registry, state)
     InferenceMetrics(registry, counts)
     loop = LoopWatch(registry)
     counting = [CallMetrics(registry), LiveCalls(registry), Drift(registry, state.models)]
-    return [*counting, loop, MetricsPort(address, registry, loop.stall)]
+    port = [] if address is None else [MetricsPort(address, registry, loop.stall)]
+    return [*counting, loop, *port]

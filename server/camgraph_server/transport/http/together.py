@@ -1,0 +1,67 @@
+"""All that HTTP offers, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry
+
+from camgraph_server.budget import Budget
+from camgraph_server.config import ServerConfig
+from camgraph_server.observe.observers import Observers
+from camgraph_server.scheduling.gate import Gate
+from camgraph_server.service.service import Service
+from camgraph_server.transport.http import metrics, v1, v2
+from camgraph_server.transport.http.instances import Instances
+from camgraph_server.transport.http.port import HttpPort
+from camgraph_server.transport.http.receiving import Bodies
+from camgraph_server.transport.http.reception import HttpReception
+from camgraph_server.transport.http.writing import Writing
+from camgraph_server.transport.messages import Limits, Rpc
+from camgraph_server.transport.security import Security
+from camgraph_server.transport.sending import Reading
+
+
+def http_port(
+    config: ServerConfig,
+    service: Service,
+    rpcs: Sequence[Rpc],
+    limits: Limits,
+    requests: Budget,
+    answers: Budget,
+    gate: Gate,
+    observers: Observers,
+    security: Security,
+    registry: CollectorRegistry,
+) -> HttpPort:
+    """The port of HTTP, which has not been bound.
+
+    Args:
+        config: The settings.
+        service: What answers.
+        rpcs: The methods of the Open Inference Protocol.
+        limits: What a request and an answer may take.
+        requests: Memory of requests.
+        answers: Memory of answers.
+        gate: Counts the calls.
+        observers: Are told of every call.
+        security: Tells who calls, and holds clients to their limits.
+        registry: The metrics.
+    """
+    instances = Instances(service, observers, security.limits, config.max_stream_items)
+    routes = [
+        *v2.routes(service, rpcs, limits.max_response),
+        *v1.routes(service, instances, config.max_targets, limits.max_response),
+        *metrics.routes(registry, config.processes),
+    ]
+    reception = HttpReception(
+        routes,
+        gate,
+        answers,
+        observers,
+        security,
+        Bodies(limits, requests),
+        Writing(Reading(config.write_timeout, answers)),
+        config.max_connection_age,
+    )
+    return HttpPort(reception, config, security.certificate)
