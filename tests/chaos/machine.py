@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import resource
 import signal
@@ -26,6 +27,21 @@ async def no_descriptors(server: Target, size: float) -> None:
         await asyncio.sleep(2 * size + 0.3)
     for writer in writers:
         writer.transport.abort()
+
+
+async def a_full_disk(server: Target, size: float) -> None:
+    """No file may grow for a while: the audit log is cut in the middle of a line, and goes on with whole ones."""
+    with server.limited(resource.RLIMIT_FSIZE, server.audit.stat().st_size + 100):
+        await asyncio.sleep(4 * size + 0.5)
+    lines = len(_whole_lines(server.audit))
+    async with asyncio.timeout(20):
+        while len(_whole_lines(server.audit)) <= lines:
+            await asyncio.sleep(0.1)
+
+
+def _whole_lines(audit: Path) -> list[object]:
+    """The entries of an audit log, without the line that was cut."""
+    return [json.loads(line) for line in audit.read_bytes().split(b"\n") if line.endswith(b"}")]
 
 
 async def changing_files(server: Target, size: float) -> None:

@@ -24,6 +24,7 @@ ATTACKS: dict[str, Attack] = {
         connections.watches,
         connections.connections_that_stay,
         machine.no_descriptors,
+        machine.a_full_disk,
         machine.changing_files,
     )
 }

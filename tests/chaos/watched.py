@@ -33,11 +33,13 @@ class Target:
         address: Where it listens.
         pid: Its process.
         repository: Its models.
+        audit: Its audit log.
     """
 
     address: str
     pid: int
     repository: Path
+    audit: Path
 
     def peak_mib(self) -> float:
         """Most memory since the last `forget_peak`."""
@@ -104,9 +106,10 @@ class Report:
 @contextlib.asynccontextmanager
 async def target(folder: Path) -> AsyncIterator[Target]:
     """A server process with the limit on its memory, whose log nobody reads."""
-    write_model(folder)
-    with server_process(folder, *_OPTIONS) as process:
-        found = Target(process.address, process.process.pid, folder)
+    repository, audit = folder / "models", folder / "audit.jsonl"
+    write_model(repository)
+    with server_process(repository, *_OPTIONS, "--audit-log", str(audit)) as process:
+        found = Target(process.address, process.process.pid, repository, audit)
         with found.limited(resource.RLIMIT_DATA, LIMIT_MIB * MIB):
             yield found
         if process.process.poll() is not None:
