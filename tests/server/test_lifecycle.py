@@ -43,9 +43,9 @@ def small() -> pb.ExplainRequest:
 
 
 def slow() -> pb.ExplainRequest:
-    """A small message that takes about a second of decoding, blending and encoding."""
+    """A small message that takes seconds of decoding, blending and encoding."""
     kinds = [pb.OUTPUT_KIND_OVERLAY_PNG, pb.OUTPUT_KIND_HEATMAP_PNG]
-    return pb.ExplainRequest(image=pb.EncodedImage(data=blank_png(2500, 2000)), outputs=kinds)
+    return pb.ExplainRequest(image=pb.EncodedImage(data=blank_png(4000, 3000)), outputs=kinds)
 
 
 async def check(health, name: str = "") -> int:
