@@ -15,6 +15,7 @@ from camgraph_core.errors import InvalidInputError
 from camgraph_core.painter import ImageSource, Painter
 from camgraph_core.png import encode_png
 from camgraph_core.request import Addressed, Window
+from camgraph_core.shown import Shown
 from camgraph_core.types import AnyArray, ByteArray
 
 if TYPE_CHECKING:
@@ -51,10 +52,23 @@ def result_of(
     message: pb.ExplainResponse, sent: Addressed, apart: Mapping[tuple[int, int], bytes | bytearray] | None = None
 ) -> Result:
     """The result of an answer; its photo is read from what was sent, when it is needed."""
-    from camgraph_wire.results import result_from  # noqa: PLC0415 - while the answer was awaited, nobody needed it
+    # While the answer was awaited, nobody needed them.
+    from camgraph_wire.results import result_from  # noqa: PLC0415
+    from camgraph_wire.shown import shown_from  # noqa: PLC0415
 
-    read_photo = None if sent.image is None else partial(_read_photo, sent.image, sent.request.window)
-    return result_from(message, sent.request, read_photo=read_photo, load_painter=_load_painter, apart=apart)
+    shown, read_photo, read_missing = shown_from(message), None, None
+    if shown is not None:
+        read_photo, read_missing = partial(_bands_photo, sent, shown), partial(_bands_missing, sent, shown)
+    elif sent.image is not None:
+        read_photo = partial(_read_photo, sent.image, sent.request.window)
+    return result_from(
+        message,
+        sent.request,
+        read_photo=read_photo,
+        load_painter=_load_painter,
+        read_missing=read_missing,
+        apart=apart,
+    )
 
 
 def result_of_pieces(pieces: Assembled, sent: Addressed) -> Result:
@@ -68,6 +82,19 @@ def result_of_pieces(pieces: Assembled, sent: Addressed) -> Result:
 
 def _read_photo(image: bytes, window: Window | None) -> ByteArray:
     return _load_painter().read_photo(image, window)
+
+
+def _bands_photo(sent: Addressed, shown: Shown) -> ByteArray:
+    """What was sent as pictures show it."""
+    if sent.image is not None:
+        return _load_painter().read_bands(sent.image, shown, sent.request.window)[0]
+    assert sent.tensor is not None
+    return shown.picture(sent.tensor)
+
+
+def _bands_missing(sent: Addressed, shown: Shown) -> AnyArray | None:
+    """Where the image that was sent has no data; of a tensor that is nowhere."""
+    return None if sent.image is None else _load_painter().read_bands(sent.image, shown, sent.request.window)[1]
 
 
 def _load_painter() -> Painter:

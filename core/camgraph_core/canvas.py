@@ -12,8 +12,9 @@ from camgraph_core.outputs import NO_PHOTO
 from camgraph_core.painter import Painter
 from camgraph_core.rectangle import Rectangle
 from camgraph_core.scaled import ScaledPhoto
+from camgraph_core.shown import Shown
 from camgraph_core.style import Style
-from camgraph_core.types import ByteArray
+from camgraph_core.types import AnyArray, ByteArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,8 @@ class Canvas:
         read_photo: Gives the upright photo, uint8 [H, W, 3], RGB; None where a tensor was given.
         load_painter: Gives what draws; called when something is drawn.
         scaled: The photo at a fraction of its size, of which small pictures are drawn, where it was decoded so.
+        shown: How an image of bands is shown; None of grey and colour.
+        read_missing: Gives where the photo has no data, bool [H, W], or None if that is nowhere.
 
     """
 
@@ -34,6 +37,8 @@ class Canvas:
     read_photo: Callable[[], ByteArray] | None
     load_painter: Callable[[], Painter]
     scaled: ScaledPhoto | None = None
+    shown: Shown | None = None
+    read_missing: Callable[[], AnyArray | None] | None = None
     _last: list[ByteArray] = field(default_factory=list, init=False, repr=False)
 
     def __getstate__(self) -> dict[str, object]:
@@ -50,6 +55,11 @@ class Canvas:
     def photo(self) -> ByteArray | None:
         """The upright photo, uint8 [H, W, 3], RGB; None where a tensor was given."""
         return None if self.read_photo is None else self.read_photo()
+
+    @cached_property
+    def missing(self) -> AnyArray | None:
+        """Where the photo has no data, bool [H, W]; None if that is nowhere."""
+        return None if self.read_missing is None else self.read_missing()
 
     def size(self, max_side: int | None) -> Size:
         """Height and width of pictures whose longer side is at most ``max_side``."""

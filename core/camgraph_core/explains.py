@@ -27,6 +27,7 @@ class Explains(ABC, Generic[R]):
         *,
         tensor: AnyArray | None = None,
         window: Window | None = None,
+        nodata: float | None = None,
         scaled_decoding: bool = False,
         targets: Sequence[Target] = (),
         top_k: int = 0,
@@ -44,6 +45,8 @@ class Explains(ABC, Generic[R]):
         png_level: int | None = _STYLE.png_level,
         max_side: int | None = _STYLE.max_side,
         hot_from: float = _STYLE.hot_from,
+        display_bands: Sequence[str] = (),
+        stretch: tuple[float, float] | None = None,
         request_id: str = "",
     ) -> R:
         """Classifies one image and explains classes of it; of an embedding model gives the embedding.
@@ -53,6 +56,8 @@ class Explains(ABC, Generic[R]):
             tensor: Instead of an image, a ready input tensor of shape [1, ...], as the manifest's input says.
             window: The values of the image that become 0 and 255, where it is not of 8 bits; see docs/inputs.md for
                 what is done without.
+            nodata: The value of an image of stored channels that stands for no data, beside NaN and what a TIFF itself
+                names so. Such pixels are filled with the mean of their band, and left unpainted.
             scaled_decoding: Decodes a large JPEG at 1/2, 1/4 or 1/8 of its size, as far as the network's input and
                 ``max_side`` of the pictures allow: cheaper, and scores and maps move a little, see docs/inputs.md.
             targets: What to explain. Of an embedding model nothing is explained without any, and the result has the
@@ -79,6 +84,11 @@ class Explains(ABC, Generic[R]):
             max_side: Longest side in pixels of pictures and of the heatmap. The photo is shrunk first, and nothing
                 larger is computed; by default the size of the photo.
             hot_from: The heat from which on a cell of the heatmap belongs to a hot region, above 0 and up to 1.
+            display_bands: Of an image of bands those that pictures show, one as grey or three as red, green and blue,
+                each by its name or its number from 1; by default those that are called so, or the first ones. With
+                them, a ready tensor has pictures too.
+            stretch: Percentiles of these bands that are black and white, such as (2, 98); by default these, and pixels
+                of 8 bits stay as they are.
             request_id: Comes back in the result, and is written to a server's log.
 
         Raises:
@@ -108,12 +118,15 @@ class Explains(ABC, Generic[R]):
                 png_level=png_level,
                 max_side=max_side,
                 hot_from=hot_from,
+                display_bands=display_bands,
+                stretch=stretch,
             ),
             window=window,
+            nodata=nodata,
             scaled_decoding=scaled_decoding,
             request_id=request_id,
         )
-        check_subject(image, tensor, window)
+        check_subject(image, tensor, window, nodata)
         return self._explain(image, tensor, request)
 
     @abstractmethod
@@ -121,15 +134,19 @@ class Explains(ABC, Generic[R]):
         """Answers a request about an image or a tensor; one of them is None."""
 
 
-def check_subject(image: ImageSource | None, tensor: AnyArray | None, window: Window | None) -> None:
+def check_subject(
+    image: ImageSource | None, tensor: AnyArray | None, window: Window | None, nodata: float | None = None
+) -> None:
     """Checks that a request is about one thing.
 
     Raises:
         InvalidInputError: There is neither an image nor a tensor, or both.
-        UsageError: A tensor has a window.
+        UsageError: A tensor has a window, or a value for no data.
 
     """
     if (image is None) == (tensor is None):
         raise InvalidInputError("Give either an image or a tensor to explain.")
     if window is not None and image is None:
         raise UsageError("A window is for the values of an image; a tensor goes in as it is.")
+    if nodata is not None and image is None:
+        raise UsageError("A value for no data is one of an image; a tensor goes in as it is.")

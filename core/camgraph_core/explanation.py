@@ -13,7 +13,7 @@ from camgraph_core.canvas import Canvas
 from camgraph_core.errors import AbsentOutputError, InvalidInputError, UsageError
 from camgraph_core.frame import Frame, Size
 from camgraph_core.guided_picture import guided_picture
-from camgraph_core.laid import LaidMap
+from camgraph_core.laid import LaidMap, nearest
 from camgraph_core.marked import Marked
 from camgraph_core.outputs import OUTPUTS, SIGNED, Outputs, absent
 from camgraph_core.png import encode_png
@@ -129,7 +129,7 @@ class Explanation(Outputs):
         size = size or self.canvas.size(self.canvas.style.max_side)
         if "input-heatmap" in self.given:
             cells = self.input_heatmap
-            return LaidMap(cells, self.canvas.frame_of(size)) if self.in_input_frame else cells
+            return LaidMap(cells, self.canvas.frame_of(size), self.canvas.missing) if self.in_input_frame else cells
         heatmap = self.heatmap
         if self.in_input_frame and heatmap.shape != size:
             raise AbsentOutputError("The heatmap came in another size; name 'input-heatmap' in outputs=.")
@@ -182,7 +182,8 @@ class Explanation(Outputs):
             image_weight=style.image_weight,
             opacity=style.opacity,
         )
-        drawn = painter.with_unseen(drawn, photo, seen)
+        missing = None if self.canvas.missing is None else nearest(self.canvas.missing, size)
+        drawn = painter.with_unseen(drawn, photo, seen, missing)
         if not outline:
             return drawn
         box, view = self.box_within(size), self.canvas.view_within(size)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from camgraph_core.frame import Frame
+from camgraph_core.frame import Frame, Size
 from camgraph_core.tiles import Tile, tiles
 from camgraph_core.types import AnyArray, FloatArray
 
@@ -18,11 +18,12 @@ _Taps = tuple[AnyArray, ...]
 class LaidMap:
     """A map laid onto the photo: ``laid[rows, columns]`` is that part of it, bilinear between cells.
 
-    Photo pixels that the network did not see are 0.
+    Photo pixels that the network did not see are 0, and so are those without data.
 
     Attributes:
         cells: float32 [h_in, w_in], in the frame of the network's input.
         frame: Where the photo lies in the network's input.
+        missing: Where the photo has no data, bool [H, W], of the photo's own size or of another.
 
     Raises:
         ValueError: The map has not the size of the network's input.
@@ -31,6 +32,7 @@ class LaidMap:
 
     cells: FloatArray
     frame: Frame
+    missing: AnyArray | None = None
 
     def __post_init__(self) -> None:
         if self.cells.shape != self.frame.network_size:
@@ -53,6 +55,8 @@ class LaidMap:
         wide[:, ~seen_columns] = 0
         laid = _between(wide[top - first], wide[bottom - first], down[:, None])
         laid[~seen_rows] = 0
+        if self.missing is not None:
+            laid[nearest(self.missing, self.shape, tile)] = 0
         return laid
 
     def whole(self) -> FloatArray:
@@ -69,6 +73,19 @@ class LaidMap:
     @cached_property
     def _across(self) -> _Taps:
         return self.frame.horizontal.taps()
+
+
+def nearest(mask: AnyArray, size: Size, tile: Tile | None = None) -> AnyArray:
+    """A mask [H, W] at another size, or a tile of it: each pixel takes the nearest one."""
+    rows, columns = tile or (slice(None), slice(None))
+    if mask.shape == size:
+        return mask[rows, columns]
+    down, across = (
+        ((np.arange(want)[part] + 0.5) * have / want).astype(np.intp)
+        for have, want, part in zip(mask.shape, size, (rows, columns), strict=True)
+    )
+    taken: AnyArray = mask[down[:, None], across]
+    return taken
 
 
 def _between(first: FloatArray, second: FloatArray, weight: FloatArray) -> FloatArray:

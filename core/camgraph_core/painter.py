@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from camgraph_core.request import Window
     from camgraph_core.result import Result
     from camgraph_core.scaled import Area
+    from camgraph_core.shown import Shown
     from camgraph_core.tiles import TiledMap
     from camgraph_core.types import ByteArray
 
@@ -38,6 +39,11 @@ class Painter(Protocol):
     def read_photo(self, source: bytes, window: Window | None = None, /) -> ByteArray:
         """The pixels of an encoded image for people: upright, uint8 [H, W, 3], RGB."""
 
+    def read_bands(
+        self, source: bytes, shown: Shown, window: Window | None = None, /
+    ) -> tuple[ByteArray, AnyArray | None]:
+        """An encoded image of bands as it is shown, uint8 [H, W, 3], and where it has no data, bool [H, W] or None."""
+
     def shrunk(self, photo: ByteArray, size: Size, area: Area | None = None, /) -> ByteArray:
         """The photo, or an area of these pixels, at a smaller size."""
 
@@ -46,8 +52,10 @@ class Painter(Protocol):
     ) -> ByteArray:
         """The heatmap's colours mixed into the photo, uint8 [H, W, 3], RGB."""
 
-    def with_unseen(self, picture: ByteArray, photo: ByteArray, seen: tuple[slice, slice], /) -> ByteArray:
-        """The picture with the photo itself beside the rows and columns that the network sees; it is drawn on."""
+    def with_unseen(
+        self, picture: ByteArray, photo: ByteArray, seen: tuple[slice, slice], missing: AnyArray | None = None, /
+    ) -> ByteArray:
+        """The picture with the photo itself where the network does not see it or it has no data; it is drawn on."""
 
     def framed(self, picture: ByteArray, box: Rectangle, /) -> ByteArray:
         """The picture with a thin line around a rectangle; it is drawn on."""

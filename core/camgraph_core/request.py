@@ -37,6 +37,8 @@ class Request:
             any, the heatmap.
         style: How pictures are drawn.
         window: The values of the image that become 0 and 255, where it is not of 8 bits.
+        nodata: The value of an image of stored channels that stands for no data, beside what is not a finite number and
+            what the file itself names so.
         scaled_decoding: A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, as far as the network's input and the
             pictures that are asked for allow.
         request_id: Comes back in the result, and is written to a server's log.
@@ -57,6 +59,7 @@ class Request:
     outputs: Sequence[str] = ()
     style: Style = field(default_factory=Style)
     window: Window | None = None
+    nodata: float | None = None
     scaled_decoding: bool = False
     request_id: str = ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from camgraph_core.errors import UsageError
@@ -26,6 +27,10 @@ class Style:
         max_side: Longest side in pixels of every output in the frame of the photo. The photo is shrunk first, and
             nothing larger is computed; nothing is enlarged. None means the size of the photo.
         hot_from: The heat from which on a cell of the heatmap belongs to a hot region, above 0 and up to 1.
+        display_bands: Of an image of bands those that people see, one as grey or three as red, green and blue, each by
+            its name or its number from 1. A ready tensor has pictures only where they are named.
+        stretch: Percentiles of these bands that are black and white; None leaves pixels of 8 bits as they are, and
+            takes 2 and 98 of others.
 
     Raises:
         UsageError: The colour map does not exist, or a number is out of its range.
@@ -39,8 +44,18 @@ class Style:
     png_level: int | None = None
     max_side: int | None = None
     hot_from: float = 0.5
+    display_bands: Sequence[str] = ()
+    stretch: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "display_bands", tuple(self.display_bands))
+        if len(self.display_bands) not in (0, 1, 3):
+            raise UsageError(f"Pictures show one band or three, but {len(self.display_bands)} were named.")
+        if self.stretch is not None and not 0 <= self.stretch[0] < self.stretch[1] <= 100:
+            raise UsageError(
+                f"A stretch goes from a low to a higher percentile in 0..100, but this is {self.stretch[0]:g} to "
+                f"{self.stretch[1]:g}."
+            )
         if self.colormap not in COLORMAPS:
             raise unknown_name("colour map", self.colormap, COLORMAPS)
         if not 0 <= self.image_weight <= 1:

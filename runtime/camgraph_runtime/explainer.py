@@ -16,6 +16,7 @@ from camgraph_core.explains import Explains, check_subject
 from camgraph_core.painter import ImageSource
 from camgraph_core.request import Request, Window
 from camgraph_core.result import Result, Timings
+from camgraph_core.style import Style
 from camgraph_core.types import AnyArray
 from camgraph_runtime.explanations import explanations_of
 from camgraph_runtime.limits import Limits
@@ -26,6 +27,7 @@ from camgraph_runtime.plan import Plan, make_plan, make_prediction_plan, replan
 from camgraph_runtime.preprocess import Frame, Preprocessor
 from camgraph_runtime.preprocess.layout import spatial_size
 from camgraph_runtime.preprocess.scaling import smallest_photo
+from camgraph_runtime.preprocess.shown_tensor import shown_tensor
 from camgraph_runtime.preprocess.tensor import one_image
 from camgraph_runtime.remarks import warnings_of
 from camgraph_runtime.run.batch import Batching, fill_up, portions
@@ -151,6 +153,7 @@ class Explainer(Explains[Result]):
             has_photo: Whether it is about an image; False for a ready tensor.
 
         """
+        has_photo = has_photo or bool(request.style.display_bands)
         return make_plan(self.task, request, max_targets=self.limits.max_targets, has_photo=has_photo)
 
     def prepare(self, image: ImageSource, request: Request | None = None) -> NetworkInput:
@@ -158,7 +161,7 @@ class Explainer(Explains[Result]):
 
         Args:
             image: As for `explain`.
-            request: What is asked; its window and `Request.scaled_decoding` say how the image is read.
+            request: What is asked; it says how the image is read and shown.
 
         Raises:
             InvalidInputError: The image cannot be used.
@@ -169,22 +172,28 @@ class Explainer(Explains[Result]):
         started = time.perf_counter()
         request = request or Request()
         smallest = partial(smallest_photo, request) if request.scaled_decoding else None
-        picture = self._preprocessor.read(cast("Any", image), request.window, smallest)  # it knows images of Pillow
+        picture = self._preprocessor.read(cast("Any", image), request, smallest)  # it knows images of Pillow
         decoded = time.perf_counter()
         prepared = self._preprocessor.prepare(picture)
         done = time.perf_counter()
         return NetworkInput(prepared.tensor, prepared.frame, prepared, _ms(decoded - started), _ms(done - decoded))
 
-    def accept(self, tensor: AnyArray | None) -> NetworkInput:
+    def accept(self, tensor: AnyArray | None, request: Request | None = None) -> NetworkInput:
         """Takes a ready input tensor [1, ...]; its frame is that of the network's input.
+
+        Args:
+            tensor: The tensor.
+            request: What is asked; it has pictures where the request names the bands that they show.
 
         Raises:
             InvalidInputError: The tensor is not one image with the axes of the input.
+            UsageError: There is no such band.
 
         """
-        layout = self.manifest.input.layout
-        array = one_image(tensor, layout)
-        return NetworkInput(array, Frame.identity(*spatial_size(array, layout)))
+        spec, style = self.manifest.input, Style() if request is None else request.style
+        array = one_image(tensor, spec.layout)
+        frame = Frame.identity(*spatial_size(array, spec.layout))
+        return NetworkInput(array, frame, shown_tensor(array, frame, spec, style) if style.display_bands else None)
 
     def fit(self, plan: Plan, network_input: NetworkInput, stop: Stop | None = None) -> Plan:
         """The plan for one image: masks are laid onto the score map, and objects are found by a run of their own.
@@ -285,7 +294,7 @@ class Explainer(Explains[Result]):
 
     def _run(self, plan: Plan, image: ImageSource | None, tensor: AnyArray | None) -> Result:
         started = time.perf_counter()
-        network_input = self.accept(tensor) if image is None else self.prepare(image, plan.request)
+        network_input = self.accept(tensor, plan.request) if image is None else self.prepare(image, plan.request)
         plan = self.fit(plan, network_input)
         [inference] = self.infer([network_input], [plan])
         result = self.finish(plan, network_input, inference)

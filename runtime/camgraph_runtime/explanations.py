@@ -12,6 +12,7 @@ from camgraph.v1.manifest_pb2 import Manifest
 from camgraph_core.canvas import Canvas
 from camgraph_core.explanation import Explanation
 from camgraph_core.frame import Frame
+from camgraph_core.laid import nearest
 from camgraph_core.statistics import MapStatistics
 from camgraph_core.target import Target
 from camgraph_core.types import AnyArray, FloatArray
@@ -49,7 +50,7 @@ def explanations_of(
         ]
         raw_maps = tuple(plan.method(*parts) for parts in zip(activations, weights, gradients, strict=True))
         slot, against = pair
-        heatmap = cache(partial(_heatmap, plan, raw_maps, canvas.frame))
+        heatmap = cache(partial(_heatmap, plan, raw_maps, canvas))
         given: dict[str, Any] = {"raw-map": raw_maps, "weights": weights, "activations": activations}
         if image_gradients is not None:
             given["guided"] = guided_grad_cam(image_gradients[slot], heatmap(), manifest.input)
@@ -113,8 +114,18 @@ def _derivative(of_slots: AnyArray, target: Target, pair: SlotPair) -> FloatArra
     return np.negative(value) if target.negative else value
 
 
-def _heatmap(plan: Plan, raw_maps: tuple[FloatArray, ...], frame: Frame) -> FloatArray:
-    size = frame.network_size
+def _heatmap(plan: Plan, raw_maps: tuple[FloatArray, ...], canvas: Canvas) -> FloatArray:
+    size = canvas.frame.network_size
     places = [Placement.of_layer(layer, size, raw.shape) for layer, raw in zip(plan.layers, raw_maps, strict=True)]
     cells, places = add_up(raw_maps, places) if plan.adds_up else (raw_maps, places)
-    return plan.profile(cells, size, places)
+    heatmap = plan.profile(cells, size, places)
+    if canvas.missing is None or not plan.profile.in_input_frame:
+        return heatmap
+    return np.where(_on_input(canvas.missing, canvas.frame), np.float32(0), heatmap)
+
+
+def _on_input(missing: AnyArray, frame: Frame) -> AnyArray:
+    """Where the network's input has no data, bool [h, w], from where the photo has none."""
+    down, across = (np.arange(length) + 0.5 for length in frame.network_size)
+    whole = nearest(missing, frame.photo_size)
+    return np.asarray(frame.nearest(whole.astype(np.uint8), down, across) != 0)

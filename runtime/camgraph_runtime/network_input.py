@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from camgraph_core.canvas import Canvas
 from camgraph_core.scaled import ScaledPhoto
 from camgraph_core.style import Style
-from camgraph_core.types import AnyArray, ByteArray
+from camgraph_core.types import AnyArray
 from camgraph_runtime.painter import load_painter
 from camgraph_runtime.preprocess import Frame, PreparedPhoto
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,20 @@ class NetworkInput:
 
     def canvas(self, style: Style) -> Canvas:
         """What pictures of it are drawn on and with."""
-        if self.prepared is None:
+        prepared = self.prepared
+        if prepared is None:
             return Canvas(self.frame, style, None, load_painter)
-        photo, original = self.prepared.photo, self.prepared.original
-        if original is None:
-            return Canvas(self.frame, style, partial(_as_it_is, photo), load_painter)
-        scaled = ScaledPhoto(photo, original.area)
-        return Canvas(self.frame, style, original.read_photo, load_painter, scaled)
+        original = prepared.original
+        return Canvas(
+            self.frame,
+            style,
+            partial(_as_it_is, prepared.photo) if original is None else original.read_photo,
+            load_painter,
+            None if original is None else ScaledPhoto(prepared.photo, original.area),
+            shown=prepared.shown,
+            read_missing=None if prepared.missing is None else partial(_as_it_is, prepared.missing),
+        )
 
 
-def _as_it_is(photo: ByteArray) -> ByteArray:
-    return photo
+def _as_it_is(value: T) -> T:
+    return value

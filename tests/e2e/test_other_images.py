@@ -104,7 +104,7 @@ def test_five_bands_are_explained_everywhere(bands: Path, tmp_path: Path) -> Non
     here = explainer.explain(bands)
     expected = explainer.explain(tensor=(array / 255).transpose(2, 0, 1)[None].astype(np.float32))
     np.testing.assert_array_equal(here.explanations[0].heatmap, expected.explanations[0].heatmap)
-    assert here.warnings == ["Pictures show the first three of the 5 channels.", *expected.warnings]
+    assert here.warnings == ["Pictures show bands 1, 2 and 3 of 5 as red, green and blue.", *expected.warnings]
     folder = tmp_path / "models"
     folder.mkdir()
     shutil.copy(tmp_path / "cam.onnx", folder / "bands.onnx")
@@ -116,6 +116,6 @@ def test_five_bands_are_explained_everywhere(bands: Path, tmp_path: Path) -> Non
         for source in (["--graph", tmp_path / "cam.onnx"], ["--server", server.address]):
             done = camgraph("explain", bands, *source, "-o", tmp_path / "out")
             assert done.exit_code == 0, done.output
-            assert "Pictures show the first three of the 5 channels." in done.stdout
+            assert "Pictures show bands 1, 2 and 3 of 5 as red, green and blue." in done.stdout
             with Image.open(tmp_path / "out" / "bands.panel.png") as panel:
                 assert panel.width > 200

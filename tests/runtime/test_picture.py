@@ -14,6 +14,7 @@ from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidGraphError, InvalidInputError, UsageError
+from camgraph_core.request import Request
 from camgraph_runtime.preprocess import Picture, Preprocessor, decode
 
 LIMIT = 100_000
@@ -48,7 +49,7 @@ GREY, RGB = spec(1, pb.CHANNEL_ORDER_GRAY), spec(3, pb.CHANNEL_ORDER_RGB)
 
 
 def read(source: object, wanted: pb.InputSpec = GREY, window: tuple[float, float] | None = None) -> Picture:
-    return Preprocessor(wanted, max_pixels=LIMIT).read(source, window)
+    return Preprocessor(wanted, max_pixels=LIMIT).read(source, Request(window=window))
 
 
 TWELVE_BITS = {
@@ -187,8 +188,9 @@ def test_stored_channels_go_in_as_they_are(channels: int, dtype: type) -> None:
             prepared.tensor[0], ((image / 2.0 - means) / stds).transpose(2, 0, 1), rtol=1e-6, atol=1e-6
         )
         assert prepared.photo.shape == prepared.network_image.shape == (32, 48, 3)
-        shown = "first three" if channels > 3 else "first"
-        assert prepared.remarks == (f"Pictures show the {shown} of the {channels} channels.",)
+        shown = "bands 1, 2 and 3" if channels > 3 else "band 1"
+        colours = " as red, green and blue" if channels > 3 else ""
+        assert prepared.remarks == (f"Pictures show {shown} of {channels}{colours}.",)
     if dtype == np.uint8 and channels > 3:
         np.testing.assert_array_equal(prepared.photo, image[:, :, :3])
 

@@ -70,6 +70,7 @@ def request_from(message: pb.ExplainRequest) -> Addressed:
         outputs=[OUTPUTS.name(kind, "heatmap") for kind in message.outputs],
         style=_style_from(message),
         window=(window.low, window.high) if message.image.HasField("window") else None,
+        nodata=message.image.nodata if message.image.HasField("nodata") else None,
         scaled_decoding=message.image.scaled_decoding,
         request_id=message.request_id,
     )
@@ -84,7 +85,7 @@ def request_from(message: pb.ExplainRequest) -> Addressed:
 
 def _image_message(data: bytes, request: Request) -> pb.EncodedImage:
     window = None if request.window is None else pb.Window(low=request.window[0], high=request.window[1])
-    return pb.EncodedImage(data=data, window=window, scaled_decoding=request.scaled_decoding)
+    return pb.EncodedImage(data=data, window=window, scaled_decoding=request.scaled_decoding, nodata=request.nodata)
 
 
 def _style_message(style: Style) -> pb.OverlayOptions:
@@ -95,6 +96,8 @@ def _style_message(style: Style) -> pb.OverlayOptions:
         png_level=style.png_level,
         hot_from=style.hot_from,
         opacity=OPACITIES.value(style.opacity),
+        display_bands=style.display_bands,
+        stretch=None if style.stretch is None else pb.Stretch(low=style.stretch[0], high=style.stretch[1]),
     )
 
 
@@ -108,6 +111,8 @@ def _style_from(message: pb.ExplainRequest) -> Style:
         max_side=_given(message, "max_side", _STYLE.max_side),
         hot_from=overlay.hot_from or _STYLE.hot_from,
         opacity=OPACITIES.name(overlay.opacity, _STYLE.opacity),
+        display_bands=overlay.display_bands,
+        stretch=(overlay.stretch.low, overlay.stretch.high) if overlay.HasField("stretch") else None,
     )
 
 

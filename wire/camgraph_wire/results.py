@@ -12,7 +12,7 @@ from camgraph_core.outputs import DEFAULT_OUTPUTS, OUTPUTS
 from camgraph_core.painter import Painter
 from camgraph_core.request import Request
 from camgraph_core.result import Result
-from camgraph_core.types import ByteArray
+from camgraph_core.types import AnyArray, ByteArray
 from camgraph_wire import enums
 from camgraph_wire.arrays import array_from, tensor_message, tensor_parts
 from camgraph_wire.frames import frame_from, frame_message, marked_from, marked_message
@@ -25,6 +25,7 @@ from camgraph_wire.scores import (
     timings_from,
     timings_message,
 )
+from camgraph_wire.shown import shown_from, shown_message
 
 Place: TypeAlias = tuple[int, int]
 """Where an output stands in a response: index of the explanation, index of the output in it."""
@@ -60,6 +61,7 @@ def response_message(result: Result, request: Request, apart: dict[Place, Data] 
         image_width=width,
         image_height=height,
         frame=frame_message(result.canvas.frame),
+        shown=None if result.canvas.shown is None else shown_message(result.canvas.shown),
         embedding=None if result.embedding is None else tensor_message(result.embedding),
     )
 
@@ -70,6 +72,7 @@ def result_from(
     *,
     read_photo: Callable[[], ByteArray] | None,
     load_painter: Callable[[], Painter],
+    read_missing: Callable[[], AnyArray | None] | None = None,
     apart: Mapping[Place, bytes | bytearray] | None = None,
 ) -> Result:
     """The result of a message.
@@ -79,10 +82,18 @@ def result_from(
         request: What it was asked.
         read_photo: Gives the photo that was sent; None where a tensor was.
         load_painter: Gives what draws.
+        read_missing: Gives where the photo has no data, of an image of bands.
         apart: The data of its outputs, where they came apart from it.
 
     """
-    canvas = Canvas(frame_from(message.frame), request.style, read_photo, load_painter)
+    canvas = Canvas(
+        frame_from(message.frame),
+        request.style,
+        read_photo,
+        load_painter,
+        shown=shown_from(message),
+        read_missing=read_missing,
+    )
     return Result(
         predictions=[score_from(score) for score in message.predictions],
         explanations=[

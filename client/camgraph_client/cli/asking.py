@@ -6,7 +6,6 @@ from typing import Any
 
 from camgraph_client.cli.targets import targets_of
 from camgraph_core.errors import UsageError
-from camgraph_core.request import Window
 from camgraph_core.style import Style
 from camgraph_core.target import Target
 
@@ -49,16 +48,19 @@ def asked_of(options: dict[str, Any], *, with_regions: bool) -> dict[str, Any]:
         "num_predictions": options["predictions"],
         "score_threshold": options["score_threshold"],
         "iou_threshold": options["iou_threshold"],
-        "window": _window(options["window"]),
+        "window": _two_numbers("--window", options["window"], "0,4095"),
         "scaled_decoding": options["scaled_decoding"],
+        "nodata": options["nodata"],
+        "display_bands": options["display_bands"].split(",") if options["display_bands"] is not None else (),
+        "stretch": _two_numbers("--stretch", options["stretch"], "2,98"),
     }
 
 
-def _window(text: str | None) -> Window | None:
+def _two_numbers(option: str, text: str | None, example: str) -> tuple[float, float] | None:
     if text is None:
         return None
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError as error:
-        raise UsageError(f"--window is two numbers LOW,HIGH, such as 0,4095, not {text!r}.") from error
+        raise UsageError(f"{option} is two numbers LOW,HIGH, such as {example}, not {text!r}.") from error
     return low, high

@@ -24,6 +24,7 @@ from camgraph_core.errors import CamgraphError, UsageError
 from camgraph_core.style import OPACITIES
 from camgraph_runtime.maps.cam import METHODS
 from camgraph_runtime.pictures.colormaps import COLORMAPS
+from camgraph_runtime.preprocess.shown import usual_bands
 
 _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -131,6 +132,29 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Values that are black and white in a picture of more than 8 bits, such as 0,4095. Default: its whole range.",
 )
 @click.option(
+    "--tensor",
+    "as_tensor",
+    is_flag=True,
+    help="Each IMAGE is a .npy or .npz file with a ready input tensor [1, ...], which goes in as it is.",
+)
+@click.option(
+    "--nodata",
+    type=float,
+    metavar="VALUE",
+    help="Value that stands for no data in an image of bands, beside NaN and what a TIFF itself names so.",
+)
+@click.option(
+    "--display-bands",
+    metavar="NAME[,NAME,NAME]",
+    help="Bands that pictures show, one as grey or three as red, green and blue, by name or by number from 1. Default: "
+    "those that are called so, or the first ones.",
+)
+@click.option(
+    "--stretch",
+    metavar="LOW,HIGH",
+    help="Percentiles of these bands that are black and white. Default: 2,98, and pixels of 8 bits as they are.",
+)
+@click.option(
     "--scaled-decoding",
     is_flag=True,
     help="Decode a large JPEG at 1/2, 1/4 or 1/8 of its size, as far as the network and --max-side allow: faster, and "
@@ -209,10 +233,13 @@ def explain(
     asked = asked_of(options, with_regions=options["hot_regions"] or kept.needs_rows)
     if kept.truth is not None and (asked["targets"] or asked["top_k"] or compared.reference):
         raise UsageError("--truth chooses what is explained; leave out the options that name targets.")
-    photos, references = photos_of(images, output), compared.photos(output)
+    photos = photos_of(images, output, are_tensors=options["as_tensor"])
+    references = compared.photos(output)
     wanted = Wanted(output, options["opacity"], not options["own_scale"], options["hot_regions"], kept.maps)
     said = _said(options, kept, where) | {"references": [stamp(photo.path) for group in references for photo in group]}
     with closing(open_source(where, options)) as source:
+        if options["as_tensor"] and not asked["display_bands"]:
+            asked["display_bands"] = usual_bands(source.manifest.input)
         if compared.reference:
             asked["targets"] = compared.targets(source, references, asked, negative=options["negative"])
         problems = Run(source, asked, wanted, kept, said | {"compared": asdict(compared)}).over(photos)

@@ -7,9 +7,12 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from camgraph_client.cli.pictures import unique_names
 from camgraph_core.errors import UsageError
+from camgraph_runtime.limits import Limits
+from camgraph_runtime.preprocess.arrays import read_tensor
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".tif", ".tiff", ".webp"})
 """Of the files in a folder, those that are taken."""
@@ -23,12 +26,25 @@ class Photo:
         path: Its file.
         name: Start of the names of the files that are written of it; no other image of the run has it.
         truth: Index of its true class; None if that is not known.
+        is_tensor: Whether the file holds a ready input tensor.
 
     """
 
     path: Path
     name: str
     truth: int | None = None
+    is_tensor: bool = False
+
+    def subject(self) -> dict[str, Any]:
+        """What is explained, as a keyword of `Explains.explain`.
+
+        Raises:
+            InvalidInputError: The file should have a tensor, and does not.
+
+        """
+        if self.is_tensor:
+            return {"tensor": read_tensor(self.path, max_pixels=Limits().max_pixels)}
+        return {"image": self.path}
 
     @property
     def shown(self) -> str:
@@ -36,7 +52,7 @@ class Photo:
         return os.fsencode(self.path).decode(errors="replace")
 
 
-def photos_of(arguments: Sequence[Path], output: Path) -> list[Photo]:
+def photos_of(arguments: Sequence[Path], output: Path, *, are_tensors: bool = False) -> list[Photo]:
     """The images that are named on the command line, in that order; those of a folder or a pattern by name.
 
     A folder stands for the pictures in it and in its folders, without hidden ones. A pattern such as
@@ -48,7 +64,7 @@ def photos_of(arguments: Sequence[Path], output: Path) -> list[Photo]:
 
     """
     paths = [path for argument in arguments for path in _paths(argument, output)]
-    return [Photo(path, name) for path, name in zip(paths, unique_names(paths), strict=True)]
+    return [Photo(path, name, is_tensor=are_tensors) for path, name in zip(paths, unique_names(paths), strict=True)]
 
 
 def _paths(argument: Path, output: Path) -> list[Path]:

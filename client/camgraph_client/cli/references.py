@@ -104,7 +104,7 @@ class Compared:
                 "--task embedding; with --score TENSOR an inner tensor [N, D] of a classifier is the embedding."
             )
         references, contrasts = photos
-        reading = {name: asked[name] for name in ("window", "scaled_decoding")}
+        reading = {name: asked[name] for name in ("window", "nodata", "scaled_decoding")}
         contrast = _target(contrasts, source, reading, "mean") if contrasts else None
         if self.reference_mode != "each":
             return (_target(references, source, reading, self.reference_mode, contrast, negative=negative),)

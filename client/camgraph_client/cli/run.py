@@ -93,11 +93,14 @@ class Run:
         for _, group in groupby(sorted(photos, key=_class), key=_class):
             alike = list(group)
             asked, paths = self._asked_of(alike[0]), [photo.path for photo in alike]
-            if isinstance(explains, Explainer) or len(alike) == 1:
-                yield from ((photo, partial(explains.explain, photo.path, **asked)) for photo in alike)
+            if isinstance(explains, Explainer) or len(alike) == 1 or alike[0].is_tensor:
+                yield from ((photo, partial(self._explained, photo, **asked)) for photo in alike)
                 continue
             for photo, outcome in zip(alike, explains.explain_many(paths, **asked), strict=True):
                 yield photo, partial(getattr, outcome, "result")
+
+    def _explained(self, photo: Photo, **asked: Any) -> Result:
+        return self.source.explains.explain(**photo.subject(), **asked)
 
     def _asked_of(self, photo: Photo) -> dict[str, Any]:
         if photo.truth is None:
@@ -112,7 +115,7 @@ class Run:
             if result.embedding is not None and not result.explanations and not self.kept.needs_rows:
                 raise UsageError(_NOTHING_ASKED)
             if photo.truth is not None:
-                result = judged(result, partial(self.source.explains.explain, photo.path, **self._without_targets))
+                result = judged(result, partial(self._explained, photo, **self._without_targets))
             maps = write_maps(result, photo.name, wanted)
             files = [*write_pictures(result, photo.name, Path(photo.shown).name, wanted), *maps]
             row = row_of(photo, labels, result, maps, files) if self.kept.needs_rows else _short_row(files)

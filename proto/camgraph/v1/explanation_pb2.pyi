@@ -125,14 +125,16 @@ class ExplainRequest(_message.Message):
     def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., image: _Optional[_Union[EncodedImage, _Mapping]] = ..., tensor: _Optional[_Union[Tensor, _Mapping]] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., top_k: _Optional[int] = ..., method: _Optional[str] = ..., layers: _Optional[_Iterable[str]] = ..., profile: _Optional[_Union[Profile, str]] = ..., outputs: _Optional[_Iterable[_Union[OutputKind, str]]] = ..., overlay: _Optional[_Union[OverlayOptions, _Mapping]] = ..., num_predictions: _Optional[int] = ..., request_id: _Optional[str] = ..., max_side: _Optional[int] = ..., score_threshold: _Optional[float] = ..., iou_threshold: _Optional[float] = ...) -> None: ...
 
 class EncodedImage(_message.Message):
-    __slots__ = ("data", "window", "scaled_decoding")
+    __slots__ = ("data", "window", "scaled_decoding", "nodata")
     DATA_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     SCALED_DECODING_FIELD_NUMBER: _ClassVar[int]
+    NODATA_FIELD_NUMBER: _ClassVar[int]
     data: bytes
     window: Window
     scaled_decoding: bool
-    def __init__(self, data: _Optional[bytes] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., scaled_decoding: bool = ...) -> None: ...
+    nodata: float
+    def __init__(self, data: _Optional[bytes] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., scaled_decoding: bool = ..., nodata: _Optional[float] = ...) -> None: ...
 
 class Window(_message.Message):
     __slots__ = ("low", "high")
@@ -211,23 +213,49 @@ class Point(_message.Message):
     def __init__(self, x: _Optional[float] = ..., y: _Optional[float] = ...) -> None: ...
 
 class OverlayOptions(_message.Message):
-    __slots__ = ("colormap", "image_weight", "jpeg_quality", "png_level", "hot_from", "opacity")
+    __slots__ = ("colormap", "image_weight", "jpeg_quality", "png_level", "hot_from", "opacity", "display_bands", "stretch")
     COLORMAP_FIELD_NUMBER: _ClassVar[int]
     IMAGE_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     JPEG_QUALITY_FIELD_NUMBER: _ClassVar[int]
     PNG_LEVEL_FIELD_NUMBER: _ClassVar[int]
     HOT_FROM_FIELD_NUMBER: _ClassVar[int]
     OPACITY_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_BANDS_FIELD_NUMBER: _ClassVar[int]
+    STRETCH_FIELD_NUMBER: _ClassVar[int]
     colormap: Colormap
     image_weight: float
     jpeg_quality: int
     png_level: int
     hot_from: float
     opacity: Opacity
-    def __init__(self, colormap: _Optional[_Union[Colormap, str]] = ..., image_weight: _Optional[float] = ..., jpeg_quality: _Optional[int] = ..., png_level: _Optional[int] = ..., hot_from: _Optional[float] = ..., opacity: _Optional[_Union[Opacity, str]] = ...) -> None: ...
+    display_bands: _containers.RepeatedScalarFieldContainer[str]
+    stretch: Stretch
+    def __init__(self, colormap: _Optional[_Union[Colormap, str]] = ..., image_weight: _Optional[float] = ..., jpeg_quality: _Optional[int] = ..., png_level: _Optional[int] = ..., hot_from: _Optional[float] = ..., opacity: _Optional[_Union[Opacity, str]] = ..., display_bands: _Optional[_Iterable[str]] = ..., stretch: _Optional[_Union[Stretch, _Mapping]] = ...) -> None: ...
+
+class Stretch(_message.Message):
+    __slots__ = ("low", "high")
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    low: float
+    high: float
+    def __init__(self, low: _Optional[float] = ..., high: _Optional[float] = ...) -> None: ...
+
+class ShownBands(_message.Message):
+    __slots__ = ("bands", "low", "high", "nodata", "channel_axis")
+    BANDS_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    NODATA_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_AXIS_FIELD_NUMBER: _ClassVar[int]
+    bands: _containers.RepeatedScalarFieldContainer[int]
+    low: _containers.RepeatedScalarFieldContainer[float]
+    high: _containers.RepeatedScalarFieldContainer[float]
+    nodata: float
+    channel_axis: int
+    def __init__(self, bands: _Optional[_Iterable[int]] = ..., low: _Optional[_Iterable[float]] = ..., high: _Optional[_Iterable[float]] = ..., nodata: _Optional[float] = ..., channel_axis: _Optional[int] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("model_name", "model_version", "predictions", "explanations", "timings", "request_id", "warnings", "image_width", "image_height", "frame", "embedding")
+    __slots__ = ("model_name", "model_version", "predictions", "explanations", "timings", "request_id", "warnings", "image_width", "image_height", "frame", "embedding", "shown")
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
@@ -239,6 +267,7 @@ class ExplainResponse(_message.Message):
     IMAGE_HEIGHT_FIELD_NUMBER: _ClassVar[int]
     FRAME_FIELD_NUMBER: _ClassVar[int]
     EMBEDDING_FIELD_NUMBER: _ClassVar[int]
+    SHOWN_FIELD_NUMBER: _ClassVar[int]
     model_name: str
     model_version: str
     predictions: _containers.RepeatedCompositeFieldContainer[ClassScore]
@@ -250,7 +279,8 @@ class ExplainResponse(_message.Message):
     image_height: int
     frame: Frame
     embedding: Tensor
-    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., predictions: _Optional[_Iterable[_Union[ClassScore, _Mapping]]] = ..., explanations: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., request_id: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., image_width: _Optional[int] = ..., image_height: _Optional[int] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., embedding: _Optional[_Union[Tensor, _Mapping]] = ...) -> None: ...
+    shown: ShownBands
+    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., predictions: _Optional[_Iterable[_Union[ClassScore, _Mapping]]] = ..., explanations: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., request_id: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., image_width: _Optional[int] = ..., image_height: _Optional[int] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., embedding: _Optional[_Union[Tensor, _Mapping]] = ..., shown: _Optional[_Union[ShownBands, _Mapping]] = ...) -> None: ...
 
 class ExplainStreamRequest(_message.Message):
     __slots__ = ("id", "request", "timeout_ms")

@@ -12,7 +12,8 @@ import numpy as np
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError, UnsupportedError
 from camgraph_core.frame import Frame, Size
-from camgraph_core.request import Window
+from camgraph_core.request import Request, Window
+from camgraph_core.shown import Shown
 from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.preprocess.decode import decode
 from camgraph_runtime.preprocess.geometry import Geometry, plan_geometry
@@ -38,6 +39,8 @@ class PreparedPhoto:
         photo: The upright photo, uint8 [H, W, 3], RGB; where it was decoded at a fraction of its size, that.
         remarks: What the user should know of the photo's values, one sentence each.
         original: What ``photo`` is a fraction of; None if it is the whole photo.
+        shown: How an image of bands is shown; None of grey and colour.
+        missing: Where the photo has no data, bool [H, W]; None if that is nowhere.
 
     """
 
@@ -47,6 +50,8 @@ class PreparedPhoto:
     photo: ByteArray
     remarks: tuple[str, ...] = ()
     original: Original | None = None
+    shown: Shown | None = None
+    missing: AnyArray | None = None
 
 
 class Preprocessor:
@@ -73,7 +78,7 @@ class Preprocessor:
         self._max_pixels = max_pixels
 
     def read(
-        self, image: ImageSource, window: Window | None = None, smallest: Callable[[Size], Size] | None = None
+        self, image: ImageSource, request: Request | None = None, smallest: Callable[[Size], Size] | None = None
     ) -> Picture:
         """Decodes an image to the values that the network's channels take.
 
@@ -81,21 +86,21 @@ class Preprocessor:
 
         Args:
             image: The image.
-            window: The values of the image that become 0 and 255.
+            request: Its window, its value for no data and its style say how the image is read and shown.
             smallest: Says for the photo's size at which size it is needed beside the network; a JPEG is then decoded at
                 a fraction of its size, if that is enough. By default every photo is decoded as large as it is.
 
         Raises:
             InvalidInputError: The image cannot be read or used, or has another number of channels.
-            UsageError: The window cannot be used.
+            UsageError: The window cannot be used, or there is no such band.
 
         """
         opened = open_image(image, max_pixels=self._max_pixels)
         if isinstance(opened, Encoded):
             self._check_sizes(opened.possible_sizes)
             if smallest is not None and opened.data is not None and is_plain_jpeg(opened.image):
-                return self._read_fraction(opened, opened.data, window, smallest)
-        return read_picture(opened, self._spec, window)
+                return self._read_fraction(opened, opened.data, request, smallest)
+        return read_picture(opened, self._spec, request)
 
     def prepare(self, picture: Picture | ByteArray) -> PreparedPhoto:
         """Input tensor, picture and frame of an upright picture, or of an RGB photo uint8 [H, W, 3].
@@ -109,21 +114,28 @@ class Preprocessor:
         geometry = self._geometry(picture.size)
         pixels = geometry.apply(picture.pixels, picture.original.area if picture.original else None)
         tensor = to_tensor(pixels, self._spec)
-        network_image = replace(picture, pixels=pixels).photo
+        network_image = replace(picture, pixels=pixels, missing=None).photo
         return PreparedPhoto(
-            tensor, network_image, geometry.frame, picture.photo, picture.remarks, original=picture.original
+            tensor,
+            network_image,
+            geometry.frame,
+            picture.photo,
+            picture.remarks,
+            original=picture.original,
+            shown=picture.shown,
+            missing=picture.missing,
         )
 
     def _read_fraction(
-        self, opened: Encoded, data: bytes, window: Window | None, smallest: Callable[[Size], Size]
+        self, opened: Encoded, data: bytes, request: Request | None, smallest: Callable[[Size], Size]
     ) -> Picture:
         """A JPEG, at a fraction of its size where that is enough."""
         [size] = opened.possible_sizes
         fraction = fraction_of(size, self._geometry(size).needed, smallest(size))
-        picture = read_picture(opened, self._spec, window, fraction)
+        picture = read_picture(opened, self._spec, request, fraction)
         if picture.size == size:
             return picture
-        again = partial(_read_photo, data, self._spec, window, self._max_pixels)
+        again = partial(_read_photo, data, self._spec, request, self._max_pixels)
         return replace(picture, original=Original(size, area_of(size, opened.orientation, fraction), again))
 
     def _geometry(self, size: Size) -> Geometry:
@@ -152,5 +164,5 @@ class Preprocessor:
             )
 
 
-def _read_photo(data: bytes, spec: pb.InputSpec, window: Window | None, max_pixels: int) -> ByteArray:
-    return read_picture(open_image(data, max_pixels=max_pixels), spec, window).photo
+def _read_photo(data: bytes, spec: pb.InputSpec, request: Request | None, max_pixels: int) -> ByteArray:
+    return read_picture(open_image(data, max_pixels=max_pixels), spec, request).photo

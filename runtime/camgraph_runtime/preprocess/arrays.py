@@ -9,6 +9,8 @@ import io
 import math
 import zipfile
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import numpy as np
@@ -41,7 +43,24 @@ def read_numpy(data: bytes, name: str, *, max_pixels: int) -> AnyArray:
         InvalidInputError: The file is damaged or holds no image, or one with too many pixels.
 
     """
-    return _from_file(data, name, lambda file: _read(file, name, max_pixels))
+    return _from_file(data, name, lambda file: _read(file, name, partial(check_array, max_pixels=max_pixels)))
+
+
+def read_tensor(path: Path, *, max_pixels: int) -> AnyArray:
+    """The ready input tensor in a .npy or .npz file, of any shape.
+
+    Raises:
+        InvalidInputError: The file cannot be read or is damaged, or holds no numbers, or too many of them.
+
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if not is_numpy_file(data):
+        raise InvalidInputError(f"{path} is not a NumPy file. A ready input tensor comes as .npy or .npz.")
+    check = partial(_check_numbers, max_pixels=max_pixels)
+    return _from_file(data, str(path), lambda file: _read(file, str(path), check))
 
 
 def numpy_bytes(data: bytes, name: str, *, max_pixels: int) -> int:
@@ -53,7 +72,8 @@ def numpy_bytes(data: bytes, name: str, *, max_pixels: int) -> int:
     """
 
     def count(file: IO[bytes]) -> int:
-        shape, _, dtype = _read_header(file, name, max_pixels)
+        shape, _, dtype = _read_header(file, name)
+        check_array(shape, dtype, max_pixels=max_pixels)
         return math.prod(shape) * dtype.itemsize
 
     return _from_file(data, name, count)
@@ -82,18 +102,24 @@ def check_array(shape: Sequence[int], dtype: np.dtype[Any], *, max_pixels: int) 
     if len(shape) not in (2, 3):
         raise InvalidInputError(
             f"An image array has the shape [H, W] or [H, W, C], but this is {str(dtype)[:60]} {list(shape)}. "
-            "A ready input tensor goes in by `tensor=`."
+            "A ready input tensor goes in by `tensor=`, or on the command line with --tensor."
         )
-    if dtype.hasobject or dtype.kind not in "buif":
-        raise InvalidInputError(f"An image has numbers, but the elements of this array are {str(dtype)[:60]}.")
     height, width = shape[:2]
-    pixels, size = height * width, math.prod(shape) * dtype.itemsize
+    pixels = height * width
     if min(shape) < 1:
         raise InvalidInputError(f"The image has no pixels: its shape is {list(shape)}.")
     if pixels > max_pixels:
         raise InvalidInputError(
             f"The image has {width} x {height} = {pixels} pixels, but the limit is {max_pixels}. Send a smaller image."
         )
+    _check_numbers(shape, dtype, max_pixels=max_pixels)
+
+
+def _check_numbers(shape: Sequence[int], dtype: np.dtype[Any], *, max_pixels: int) -> None:
+    """Checks that an array has numbers, and not more bytes of them than an image may have."""
+    if dtype.hasobject or dtype.kind not in "buif":
+        raise InvalidInputError(f"An image has numbers, but the elements of this array are {str(dtype)[:60]}.")
+    size = math.prod(shape) * dtype.itemsize
     if size > _BYTES_PER_PIXEL * max_pixels:
         raise InvalidInputError(
             f"The image has {size} bytes of values, but the limit is {_BYTES_PER_PIXEL * max_pixels}. "
@@ -110,18 +136,18 @@ def _member(names: Sequence[str], name: str) -> str:
     return found[0]
 
 
-def _read_header(file: IO[bytes], name: str, max_pixels: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _read_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, whether columns come first, and element type."""
     version = np.lib.format.read_magic(file)
     if version not in _HEADERS:
         raise InvalidInputError(f"{name} has version {version} of NumPy's format, which is not one for images.")
     shape, by_columns, dtype = _HEADERS[version](file)
-    check_array(shape, dtype, max_pixels=max_pixels)
     return shape, by_columns, dtype
 
 
-def _read(file: IO[bytes], name: str, max_pixels: int) -> AnyArray:
-    shape, by_columns, dtype = _read_header(file, name, max_pixels)
+def _read(file: IO[bytes], name: str, check: Callable[[Sequence[int], np.dtype[Any]], None]) -> AnyArray:
+    shape, by_columns, dtype = _read_header(file, name)
+    check(shape, dtype)
     size = math.prod(shape) * dtype.itemsize
     data = file.read(size)
     if len(data) != size:

@@ -10,8 +10,8 @@ from PIL import Image
 from camgraph_core.errors import InvalidInputError
 from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.preprocess.camera import upright
-from camgraph_runtime.preprocess.opening import Stored, open_image, reason
-from camgraph_runtime.preprocess.pixels import TRANSPARENT
+from camgraph_runtime.preprocess.opening import Encoded, open_image, reason
+from camgraph_runtime.preprocess.pixels import TRANSPARENT, array_of
 
 
 def decode_mask(source: bytes | str | Path, *, max_pixels: int) -> ByteArray:
@@ -29,10 +29,11 @@ def decode_mask(source: bytes | str | Path, *, max_pixels: int) -> ByteArray:
 
     """
     found = open_image(source, max_pixels=max_pixels)
-    if isinstance(found, Stored):
-        if found.array.ndim != 2:
-            raise InvalidInputError(f"A mask is an array [H, W], but this one is {list(found.array.shape)}.")
-        return np.asarray(np.nan_to_num(found.array) != 0, np.uint8)
+    if not isinstance(found, Encoded):
+        array = array_of(found)
+        if array.ndim != 2:
+            raise InvalidInputError(f"A mask is an array [H, W], but this one is {list(array.shape)}.")
+        return np.asarray(np.nan_to_num(array) != 0, np.uint8)
     try:
         pixels = _channels(found.image)
     except Exception as error:  # a decoder may raise anything on hostile bytes

@@ -6,7 +6,8 @@ from PIL import Image
 
 from camgraph_runtime.preprocess.arrays import is_numpy_file, numpy_bytes
 from camgraph_runtime.preprocess.deep import is_deep
-from camgraph_runtime.preprocess.opening import open_picture
+from camgraph_runtime.preprocess.opening import Encoded, open_image
+from camgraph_runtime.preprocess.raster import Raster
 
 # Bytes of memory per pixel at the peak of `Explainer.prepare`, each a little above what
 # `benchmarks/reading_memory.py` measures: 7 with 8 bits (9 of a progressive JPEG), 14 with 16 bits of grey, 46 with 16
@@ -28,7 +29,11 @@ def reading_bytes(data: bytes, *, max_pixels: int) -> int:
     """
     if is_numpy_file(data):
         return _NUMPY * numpy_bytes(data, "The image", max_pixels=max_pixels)
-    image = open_picture(data, max_pixels=max_pixels).image
+    opened = open_image(data, max_pixels=max_pixels)
+    if isinstance(opened, Raster):
+        return _NUMPY * opened.nbytes
+    assert isinstance(opened, Encoded), "NumPy files were sorted out."
+    image = opened.image
     return image.width * image.height * _bytes_per_pixel(image)
 
 

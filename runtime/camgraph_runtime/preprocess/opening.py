@@ -6,7 +6,7 @@ import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -18,6 +18,7 @@ from camgraph_runtime.preprocess.arrays import check_array, is_numpy_file, read_
 from camgraph_runtime.preprocess.camera import orientation_of, upright_size
 from camgraph_runtime.preprocess.containers import check_container
 from camgraph_runtime.preprocess.containers.limits import LARGEST_SIDE
+from camgraph_runtime.preprocess.raster import TIFF, Raster, nodata_from, open_raster
 
 ImageSource: TypeAlias = bytes | str | Path | AnyArray | Image.Image
 
@@ -29,7 +30,7 @@ _PILLOW_LIMIT = 2 * (Image.MAX_IMAGE_PIXELS or sys.maxsize)
 
 _SIDEWAYS = 6  # any orientation in which width and height change places
 
-_TIFF = (b"II*\0", b"MM\0*")
+_SAMPLES, _NODATA = 277, 42113  # tags of a TIFF: channels of a pixel, and GDAL's value for no data
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class Encoded:
         return (upright_size(stored, self.orientation),)
 
     @property
+    def nodata(self) -> float | None:
+        """The value that stands for no data, as a TIFF says it."""
+        return nodata_from(_tag(self.image, _NODATA))
+
+    @property
     def orientation(self) -> int:
         """How the camera was turned, 1 to 8; a PNG may have to be decoded for it.
 
@@ -76,9 +82,10 @@ class Stored:
     """An array of values, [H, W] or [H, W, C]."""
 
     array: AnyArray
+    nodata: float | None = None
 
 
-Opened: TypeAlias = Encoded | Stored
+Opened: TypeAlias = Encoded | Stored | Raster
 
 
 def open_image(source: ImageSource, *, max_pixels: int) -> Opened:
@@ -105,11 +112,6 @@ def open_image(source: ImageSource, *, max_pixels: int) -> Opened:
     return _open(data, name, max_pixels)
 
 
-def open_picture(source: bytes | str | Path, *, max_pixels: int) -> Encoded:
-    """Opens a picture, which is not a NumPy file, with the arguments and errors of `open_image`."""
-    return _open(*_bytes(source), max_pixels)
-
-
 def reason(error: Exception) -> str:
     """What a decoder says, to stand inside a sentence."""
     return str(error).strip().rstrip(".") or type(error).__name__
@@ -124,7 +126,7 @@ def _bytes(source: bytes | str | Path) -> tuple[bytes, str]:
     return data, name
 
 
-def _open(data: bytes, name: str, max_pixels: int) -> Encoded:
+def _open(data: bytes, name: str, max_pixels: int) -> Encoded | Raster:
     check_container(data, max_pixels=max_pixels)
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -132,13 +134,28 @@ def _open(data: bytes, name: str, max_pixels: int) -> Encoded:
         limit = min(max_pixels, _PILLOW_LIMIT)
         raise InvalidInputError(f"{name} has too many pixels: the limit is {limit}. Send a smaller image.") from error
     except Exception as error:  # as above
-        is_tiff = data.startswith(_TIFF)
-        kind = "damaged, or a TIFF of a kind that cannot be read" if is_tiff else "not an image that can be read"
+        if data.startswith(TIFF):
+            return _open_raster(data, max_pixels)
         raise InvalidInputError(
-            f"{name} is {kind}. Send one of {', '.join(FORMATS)}, or a NumPy file with an array [H, W, C]."
+            f"{name} is not an image that can be read. Send one of {', '.join(FORMATS)}, or a NumPy file with an array "
+            "[H, W, C]."
         ) from error
+    if image.format == "TIFF" and len(image.getbands()) < (_tag(image, _SAMPLES) or 1):
+        return _open_raster(data, max_pixels)  # of which Pillow leaves out channels
     _check_size(image.size, max_pixels)
     return Encoded(image, data)
+
+
+def _open_raster(data: bytes, max_pixels: int) -> Raster:
+    raster = open_raster(data)
+    check_array((*raster.size, raster.bands), raster.dtype, max_pixels=max_pixels)
+    _check_size(raster.size[::-1], max_pixels)
+    return raster
+
+
+def _tag(image: Image.Image, number: int) -> Any:
+    """A tag of a TIFF; None where there is none."""
+    return getattr(image, "tag_v2", {}).get(number)
 
 
 def _read(path: Path) -> bytes:

@@ -10,13 +10,16 @@ import numpy as np
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError
 from camgraph_core.frame import Size
-from camgraph_core.request import Window
+from camgraph_core.request import Request, Window
 from camgraph_core.scaled import Area
+from camgraph_core.shown import Shown
 from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.preprocess.decode import for_people, white_of
 from camgraph_runtime.preprocess.layout import channel_count
+from camgraph_runtime.preprocess.nodata import fill
 from camgraph_runtime.preprocess.opening import Opened
 from camgraph_runtime.preprocess.pixels import read_colour, read_stored
+from camgraph_runtime.preprocess.shown import choose_shown, remark_on
 from camgraph_runtime.preprocess.window import check_window, spread
 
 _GUESSED_DIVISOR = 255
@@ -48,6 +51,8 @@ class Picture:
         remarks: What the user should know, one sentence each.
         white: The value that people see as white, see `white_of`.
         original: What the pixels are a fraction of; None if they are the picture's own.
+        shown: How stored channels are shown; None of grey and colour.
+        missing: Where no stored channel has data, bool [H, W]; None if that is nowhere.
 
     """
 
@@ -55,6 +60,8 @@ class Picture:
     remarks: tuple[str, ...] = ()
     white: float = 255.0
     original: Original | None = None
+    shown: Shown | None = None
+    missing: AnyArray | None = None
 
     @property
     def size(self) -> Size:
@@ -63,28 +70,35 @@ class Picture:
 
     @property
     def photo(self) -> ByteArray:
-        """The picture for people, see `for_people`."""
-        return for_people(self.pixels, self.white)
+        """The picture for people: of stored channels those that are shown, else see `for_people`."""
+        if self.shown is None:
+            return for_people(self.pixels, self.white)
+        drawn = self.shown.picture(self.pixels)
+        if self.missing is not None and self.missing.shape == drawn.shape[:2]:
+            drawn[self.missing] = 0
+        return drawn
 
 
-def read_picture(opened: Opened, spec: pb.InputSpec, window: Window | None = None, fraction: int = 1) -> Picture:
+def read_picture(opened: Opened, spec: pb.InputSpec, request: Request | None = None, fraction: int = 1) -> Picture:
     """Reads an image for a network's input.
 
     Args:
         opened: The image.
         spec: The input: grey, colour, or the stored channels of the image.
-        window: The values of the image that become 0 and 255.
+        request: Its window, its value for no data and its style say how the image is read and shown.
         fraction: What the sides are divided by when a JPEG is decoded: 1, 2, 4 or 8.
 
     Raises:
         InvalidInputError: The image cannot be read, or has another number of channels than the input.
-        UsageError: The window cannot be used.
+        UsageError: The window cannot be used, or there is no such band.
 
     """
-    check_window(window)
+    request = request or Request()
+    check_window(request.window)
     if spec.channel_order == pb.CHANNEL_ORDER_STORED:
-        return _stored(read_stored(opened, fraction), spec, window)
-    return _colour(read_colour(opened, fraction), window)
+        nodata = opened.nodata if request.nodata is None else request.nodata
+        return _stored(read_stored(opened, fraction), spec, request, nodata)
+    return _colour(read_colour(opened, fraction), request.window)
 
 
 def _colour(pixels: AnyArray, window: Window | None) -> Picture:
@@ -101,25 +115,31 @@ def _colour(pixels: AnyArray, window: Window | None) -> Picture:
     return Picture(values, (found.remark,) if found.remark else (), white_of(pixels, window))
 
 
-def _stored(pixels: AnyArray, spec: pb.InputSpec, window: Window | None) -> Picture:
+def _stored(pixels: AnyArray, spec: pb.InputSpec, request: Request, nodata: float | None) -> Picture:
     channels, wanted = pixels.shape[2], channel_count(spec)
     if wanted and channels != wanted:
         raise InvalidInputError(
             f"The image has {channels} channel{'' if channels == 1 else 's'}, but the network takes {wanted}. "
             f"Send a picture that has them, or a NumPy file with an array [H, W, {wanted}]."
         )
-    values = spread(pixels, window).values if window is not None else pixels
+    filled = fill(pixels, spec, nodata)
+    values = spread(filled.pixels, request.window).values if request.window is not None else filled.pixels
+    shown = choose_shown(
+        values if filled.missing is None else _without(values, filled.missing), spec, request.style, nodata
+    )
     if values.dtype != np.uint8:
         values = values.astype(np.float32)
-    return Picture(values, tuple(_remarks(values, spec)))
+    remarks = [remark_on(shown, spec, channels), filled.remark, *_remarks(values, spec)]
+    return Picture(values, tuple(filter(None, remarks)), shown=shown, missing=filled.missing)
+
+
+def _without(values: AnyArray, missing: AnyArray) -> AnyArray:
+    """The values with NaN where data is missing, so that what was filled does not count."""
+    return np.where(missing[:, :, None], np.float32(np.nan), values)
 
 
 def _remarks(values: AnyArray, spec: pb.InputSpec) -> list[str]:
     remarks = []
-    channels = values.shape[2]
-    if channels not in (1, 3):
-        shown = "first three" if channels > 3 else "first"
-        remarks.append(f"Pictures show the {shown} of the {channels} channels.")
     low, high = values.min().item(), values.max().item()
     is_foreign = high > 255 or (values.dtype != np.uint8 and high <= 1)
     if spec.divisor == _GUESSED_DIVISOR and not spec.stated and is_foreign:
@@ -127,4 +147,12 @@ def _remarks(values: AnyArray, spec: pb.InputSpec) -> list[str]:
             f"The values of the image go from {low:g} to {high:g}, but the graph was exported for 0..255, as a guess. "
             "Export it again with --divisor, --mean and --std, or give a window."
         )
+    if spec.value_low:
+        lowest, highest = min(spec.value_low), max(spec.value_high)
+        width = highest - lowest
+        if low < lowest - width or high > highest + width or high - lowest < width / 100:
+            remarks.append(
+                f"The values of the image go from {low:g} to {high:g}, but the graph was exported for {lowest:g}.."
+                f"{highest:g}. Scale the image as those of training were."
+            )
     return remarks

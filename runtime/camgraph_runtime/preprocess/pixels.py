@@ -8,12 +8,13 @@ import numpy as np
 from PIL import Image
 
 from camgraph_core.errors import InvalidInputError
+from camgraph_core.shown import LARGEST
 from camgraph_core.types import AnyArray
 from camgraph_runtime.preprocess.camera import upright
 from camgraph_runtime.preprocess.deep import is_deep, read_deep, read_deep_on_white
 from camgraph_runtime.preprocess.jpeg import decode_jpeg, is_plain_jpeg
 from camgraph_runtime.preprocess.opening import Encoded, Opened, Stored, reason
-from camgraph_runtime.preprocess.window import LARGEST
+from camgraph_runtime.preprocess.raster import Raster
 
 TRANSPARENT = ("RGBA", "LA", "PA", "La", "RGBa")
 """Modes of Pillow that have an alpha channel."""
@@ -24,19 +25,20 @@ _PIXELS_PER_BAND = 1 << 17
 def read_stored(opened: Opened, fraction: int = 1) -> AnyArray:
     """The pixels of an image as the file has them, upright: [H, W, C] of its own element type.
 
-    EXIF rotation is applied, and a palette looked up. The array may be a view that is not contiguous.
+    EXIF rotation is applied, and a palette looked up. The array may be a view that is not contiguous, and have values
+    that are not finite, where data is missing.
 
     Args:
         opened: The image.
         fraction: A JPEG is decoded with sides divided by this, rounded up, where its decoder can: 1, 2, 4 or 8.
 
     Raises:
-        InvalidInputError: The image is damaged, or has values that are not finite.
+        InvalidInputError: The image is damaged.
 
     """
-    if isinstance(opened, Stored):
-        return _checked(opened.array)
-    return _checked(_decoded(opened, fraction, _bands, read_deep, keeps_grey=True))
+    if isinstance(opened, Encoded):
+        return _with_channels(_decoded(opened, fraction, _bands, read_deep, keeps_grey=True))
+    return _with_channels(array_of(opened))
 
 
 def read_colour(opened: Opened, fraction: int = 1) -> AnyArray:
@@ -44,9 +46,13 @@ def read_colour(opened: Opened, fraction: int = 1) -> AnyArray:
 
     As `read_stored`, but pictures of 8 bits become RGB, uint8 [H, W, 3]: grey and palette are converted, transparency
     is laid on white, CMYK is converted. Transparency of 16 bits is laid on white as well: uint16 [H, W, 3].
+
+    Raises:
+        InvalidInputError: The image is damaged, or has values that are not finite.
+
     """
-    if isinstance(opened, Stored):
-        array = opened.array
+    if not isinstance(opened, Encoded):
+        array = array_of(opened)
         if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 4:
             return _checked(array)
         opened = Encoded(Image.fromarray(np.ascontiguousarray(array), "RGBA"))
@@ -113,12 +119,31 @@ def _colours(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _checked(pixels: AnyArray) -> AnyArray:
-    """The pixels with an axis of channels, if their values are numbers."""
+def array_of(opened: Stored | Raster) -> AnyArray:
+    """The values of an array or raster, upright: [H, W] or [H, W, C], a raster of one band [H, W].
+
+    Raises:
+        InvalidInputError: The file is damaged.
+
+    """
+    if isinstance(opened, Stored):
+        return opened.array
+    pixels = upright(opened.read(), opened.orientation)
+    return pixels[:, :, 0] if opened.bands == 1 else pixels
+
+
+def _with_channels(pixels: AnyArray) -> AnyArray:
+    """The pixels with an axis of channels."""
     if pixels.dtype == np.float16:
         pixels = pixels.astype(np.float32)
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+
+def _checked(pixels: AnyArray) -> AnyArray:
+    """The pixels with an axis of channels, if their values are numbers."""
+    pixels = _with_channels(pixels)
     if pixels.dtype.kind == "f":
         wrong = int(np.count_nonzero(~(np.abs(pixels) <= LARGEST)))  # NaN compares to nothing
         if wrong:
             raise InvalidInputError(f"The image has {wrong} values that are not finite numbers. Replace them.")
-    return pixels[:, :, None] if pixels.ndim == 2 else pixels
+    return pixels

@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from camgraph_core.errors import UsageError
 from camgraph_core.request import Window
+from camgraph_core.shown import LARGEST
 from camgraph_core.types import AnyArray
-
-LARGEST = 1e30
-"""The largest value of a picture, so that differences and quotients stay finite in float32."""
 
 _NARROWEST = 1e-30
 _ADVICE = "Say what is black and what is white with a window (--window LOW,HIGH)"

@@ -63,7 +63,7 @@ def _result(explainer: Explainer, addressed: Addressed) -> Result:
     if addressed.image is not None:
         network_input = explainer.prepare(addressed.image, addressed.request)
     else:
-        network_input = explainer.accept(addressed.tensor)
+        network_input = explainer.accept(addressed.tensor, addressed.request)
     plan = explainer.fit(plan, network_input)
     [inference] = explainer.infer([network_input], [plan])
     result = explainer.finish(plan, network_input, inference)

@@ -119,7 +119,7 @@ def _network_input(explainer: Explainer, addressed: Addressed) -> NetworkInput:
         return explainer.prepare(addressed.image, addressed.request)
     if addressed.tensor is None:
         raise InvalidInputError("The request has neither an image nor a tensor; set one of them.")
-    return explainer.accept(addressed.tensor)
+    return explainer.accept(addressed.tensor, addressed.request)
 
 
 class _Drawing:
