@@ -18,6 +18,7 @@ from camgraph_client.errors import error_from
 from camgraph_client.many_aio import AsyncMany
 from camgraph_client.opening import open_aio_channel
 from camgraph_client.sending import encoded, result_of, result_of_pieces
+from camgraph_client.tries import Tries
 from camgraph_core.explains import Explains
 from camgraph_core.painter import ImageSource
 from camgraph_core.request import Addressed, Request
@@ -69,10 +70,13 @@ class AsyncClient(Calls):
 
     async def send(self, rpc: str, request: Message, value: Callable[[Any], V]) -> V:
         """Calls the service by the name of a call, and makes a value of the answer."""
-        try:
-            return value(await getattr(self._stub, rpc)(request, timeout=self.connection.timeout))
-        except grpc.aio.AioRpcError as error:
-            raise error_from(error, self.connection.address, self.connection.timeout) from error
+        tries = Tries(self.connection, rpc)
+        while True:
+            try:
+                return value(await getattr(self._stub, rpc)(request, timeout=tries.seconds))
+            except grpc.aio.AioRpcError as error:
+                if not tries.again(error):
+                    raise error_from(error, self.connection.address, self.connection.timeout) from error
 
     def stream(self, asking: Asking, ahead: int) -> AsyncMany:
         """Explains many images; see `AsyncRemoteModel.explain_many`."""
@@ -80,13 +84,17 @@ class AsyncClient(Calls):
 
     async def gather(self, request: Message, value: Callable[[Assembled], V]) -> V:
         """Calls `ExplainChunked`, and makes a value of the pieces of its answer."""
-        assembled = Assembled()
-        try:
-            async for piece in self._stub.ExplainChunked(request, timeout=self.connection.timeout):
-                assembled.add(piece)
-        except grpc.aio.AioRpcError as error:
-            raise error_from(error, self.connection.address, self.connection.timeout) from error
-        return value(assembled)
+        tries = Tries(self.connection, "ExplainChunked")
+        while True:
+            assembled = Assembled()
+            try:
+                async for piece in self._stub.ExplainChunked(request, timeout=tries.seconds):
+                    assembled.add(piece)
+            except grpc.aio.AioRpcError as error:
+                if not tries.again(error):
+                    raise error_from(error, self.connection.address, self.connection.timeout) from error
+            else:
+                return value(assembled)
 
     async def close(self) -> None:
         """Closes the connection; calls in flight are cancelled."""

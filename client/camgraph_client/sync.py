@@ -16,6 +16,7 @@ from camgraph_client.errors import error_from
 from camgraph_client.many import Many
 from camgraph_client.opening import open_channel
 from camgraph_client.sending import encoded, result_of, result_of_pieces
+from camgraph_client.tries import Tries
 from camgraph_core.explains import Explains
 from camgraph_core.painter import ImageSource
 from camgraph_core.request import Addressed, Request
@@ -67,10 +68,13 @@ class Client(Calls):
 
     def send(self, rpc: str, request: Message, value: Callable[[Any], V]) -> V:
         """Calls the service by the name of a call, and makes a value of the answer."""
-        try:
-            return value(getattr(self._stub, rpc)(request, timeout=self.connection.timeout))
-        except grpc.RpcError as error:
-            raise error_from(error, self.connection.address, self.connection.timeout) from error
+        tries = Tries(self.connection, rpc)
+        while True:
+            try:
+                return value(getattr(self._stub, rpc)(request, timeout=tries.seconds))
+            except grpc.RpcError as error:
+                if not tries.again(error):
+                    raise error_from(error, self.connection.address, self.connection.timeout) from error
 
     def stream(self, asking: Asking, ahead: int) -> Many:
         """Explains many images; see `RemoteModel.explain_many`."""
@@ -78,13 +82,17 @@ class Client(Calls):
 
     def gather(self, request: Message, value: Callable[[Assembled], V]) -> V:
         """Calls `ExplainChunked`, and makes a value of the pieces of its answer."""
-        assembled = Assembled()
-        try:
-            for piece in self._stub.ExplainChunked(request, timeout=self.connection.timeout):
-                assembled.add(piece)
-        except grpc.RpcError as error:
-            raise error_from(error, self.connection.address, self.connection.timeout) from error
-        return value(assembled)
+        tries = Tries(self.connection, "ExplainChunked")
+        while True:
+            assembled = Assembled()
+            try:
+                for piece in self._stub.ExplainChunked(request, timeout=tries.seconds):
+                    assembled.add(piece)
+            except grpc.RpcError as error:
+                if not tries.again(error):
+                    raise error_from(error, self.connection.address, self.connection.timeout) from error
+            else:
+                return value(assembled)
 
     def close(self) -> None:
         """Closes the connection; calls in flight are cancelled."""
