@@ -36,9 +36,10 @@ class ClassScore:
         probability: By the head's softmax or sigmoid, 0..1; of a segmentation the mean over the pixels that
             were counted. Not a number without such a head.
         anchor: Detection: index of the box.
-        area: Segmentation: share of the score map that was counted, 0..1: under the mask, or where the class
-            wins.
-        value: Regression: the number that the model gives.
+        area: Segmentation and dense regression: share of the score map that was counted, 0..1: under the mask, or where
+            the class wins.
+        value: Regression: the number that the model gives; of a dense regression its mean over the pixels that were
+            counted.
         box: Detection: where the box lies in the photo (in the input where a tensor was given), cut to it; None if the
             graph does not say.
 
@@ -65,6 +66,8 @@ class ClassScore:
     @property
     def note(self) -> str:
         """Area, probability and score in words, as far as they are known: "38.6%  ·  score 7.25"; or the value."""
+        if self.value is not None and self.area is not None:
+            return f"mean {_number(self.value)}  ·  {self.area:.1%} of the area"
         if self.value is not None:
             return f"value {_number(self.value)}"
         parts = [f"{self.area:.1%} of the area"] if self.area is not None else []

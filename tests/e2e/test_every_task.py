@@ -17,7 +17,7 @@ from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_client import Client
 from camgraph_core.errors import InvalidInputError, UnsupportedError
-from camgraph_core.place import Box, Mask
+from camgraph_core.place import Box, Mask, Point, Polygon
 from camgraph_core.png import encode_png
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.maps.cam import METHODS
@@ -51,6 +51,11 @@ WISHES: dict[str, Sequence[Target]] = {
         Target.similar_to(ONE, contrast=Target.similar_to(TWO), negative=True),
     ),
     "regression": (Target(), Target.of_label("less"), Target.index(1, negative=True)),
+    "dense-regression": (
+        Target(),
+        Target.of_label("less", place=Polygon([(2, 2), (20, 4), (9, 17)])),
+        Target(place=Point(11, 8), negative=True),
+    ),
 }
 
 
@@ -92,7 +97,7 @@ def test_the_server_answers_like_the_runtime(client: Client, explainers: dict[st
     options: dict[str, Any] = {"targets": WISHES[task], "layers": TASKS[task].layers, "num_predictions": 4}
     remote = client.model(task).explain(PHOTO, outputs=OUTPUTS, **options)
     assert_same(remote, explainers[task].explain(PHOTO, **options), OUTPUTS)
-    assert len(remote.predictions) == {"segmentation": 3, "detection": 4, "embedding": 0, "regression": 1}[task]
+    assert len(remote.predictions) == {"segmentation": 3, "detection": 4, "embedding": 0}.get(task, 1)
     assert any(explanation.heatmap.any() for explanation in remote.explanations if explanation.heatmap is not None)
 
 
@@ -229,6 +234,7 @@ COMMANDS: list[tuple[str, list[str], list[str]]] = [
     ("embedding", ["--reference", "others/*.png", "--contrast-reference", "other.png"], ["1-2_references_not_other"]),
     ("regression", ["--negative"], ["1-against_more"]),
     ("regression", ["--target", "more", "--target", "0"], ["1-more", "2-less"]),
+    ("dense-regression", ["--at", "9,9", "--mask", "mask.png"], ["1-more", "2-more"]),
 ]
 
 
@@ -243,7 +249,7 @@ def test_command_line_with_graph_and_server(
         result = run_camgraph("explain", inputs["photo.png"], *place, *words, "-o", str(out))
         assert result.returncode == 0, result.stderr
         pictures.append({path.name: path.read_bytes() for path in out.iterdir()})
-        table = {"segmentation": "area", "detection": "box", "embedding": "", "regression": "value"}[model]
+        table = {"segmentation": "area", "detection": "box", "embedding": ""}.get(model, "value")
         assert table in result.stdout
         assert ("rank" in result.stdout) == (model in ("segmentation", "detection"))
         assert model != "regression" or not {"class", "probability", "score"} & set(result.stdout.split())
@@ -267,7 +273,12 @@ def test_command_line_with_graph_and_server(
         ("embedding", ["--contrast-reference", "other.png"], 2, "goes with --reference"),
         ("detection", ["--reference", "other.png"], 1, "--reference needs a graph for embeddings"),
         ("detection", ["--anchor", "first"], 2, "The anchor 'first' is not a box"),
-        ("detection", ["--mask", "mask.png"], 1, "names a mask, which takes a graph for segmentation"),
+        (
+            "detection",
+            ["--mask", "mask.png"],
+            1,
+            "takes a graph for dense-regression or segmentation",
+        ),
         ("segmentation", ["--mask", "text.npy"], 1, "is not an image that can be read"),
     ],
 )

@@ -41,7 +41,7 @@ def test_a_task_is_named_in_its_own_file_alone(kind: pb.Task, package: str) -> N
     name = pb.Task.Name(kind)
     files = (ROOT / package).rglob("*.py")
     naming = [file for file in files if re.search(rf"\b{name}\b", file.read_text(encoding="utf-8"))]
-    assert [file.stem for file in naming] == [task_of(pb.Manifest(task=kind)).name]
+    assert [file.stem for file in naming] == [task_of(pb.Manifest(task=kind)).name.replace("-", "_")]
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,9 @@ def test_a_task_is_named_in_its_own_file_alone(kind: pb.Task, package: str) -> N
         (("N", 1), QUANTITY, None, "regression", "a quantity"),
         (("N", 3, 8, 8), None, None, "segmentation", ""),
         (("N", 1, "H", "W"), None, None, "segmentation", ""),
+        (("N", "H", "W"), QUANTITY, None, "dense-regression", "a quantity"),
+        (("N", 1, 8, 8), QUANTITY, None, "dense-regression", "a quantity"),
+        (("N", 1, 8, 8), LOGIT, None, "segmentation", "a logit"),
         (("N", 64, 3), None, None, "detection", ""),
         (("N", 64, 1), None, "boxes", "detection", ""),
         (("N", 64, 3), None, "classes", "classification", ""),
@@ -67,5 +70,6 @@ def test_a_task_claims_what_its_scores_look_like(
     note: str,
 ) -> None:
     shown = OutputHead(ir.Value(name="scores"), sorted_from=sorted_from)
-    task, said = task_claiming(Evidence(shown, dims, number))
+    evidence = Evidence(shown, dims, number) if len(dims) == 2 else Evidence(shown, dims, per_pixel=number)
+    task, said = task_claiming(evidence)
     assert (task.name, said) == (expected, note)

@@ -48,6 +48,10 @@ TARGETS: dict[str, tuple[tuple[dict[str, Any], Score], tuple[dict[str, Any], Sco
         ({"selector": "more"}, lambda y: float(y[0])),
         ({"selector": 0}, lambda y: -float(y[0])),
     ),
+    "dense-regression": (
+        ({"selector": "more", "place": Mask(MASK)}, lambda y: float(y[MASK == 1].sum())),
+        ({"selector": 0}, lambda y: -float(y[MASK == 1].sum())),
+    ),
 }
 
 

@@ -51,13 +51,15 @@ def explainer(task: str, task_graphs: dict[str, Explainer]) -> Explainer:
         ("regression", "mask"),
         ("regression", "anchor"),
         ("regression", "cotangent"),
+        ("dense-regression", "anchor"),
+        ("dense-regression", "cotangent"),
     ],
 )
 def test_what_a_task_does_not_take_is_refused(task: str, explainer: Explainer, wrong: str) -> None:
     targets = {"mask": Target(place=Mask(MASK)), "anchor": Target(place=Box(3)), "cotangent": Target.direction(ONE)}
     targets["class"] = Target.index(1)
     with pytest.raises(
-        UnsupportedError, match=rf"names an? {wrong}, which takes a graph for [\w, ]+; this graph is for {task}"
+        UnsupportedError, match=rf"names an? {wrong}, which takes a graph for [\w, -]+; this graph is for {task}"
     ):
         explainer.explain(tensor=IMAGE, targets=[targets[wrong]])
 

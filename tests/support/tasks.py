@@ -104,6 +104,17 @@ def regressor() -> onnx.ModelProto:
     return net.model(years, shapes={years: ("N",)})
 
 
+def depth_estimator() -> onnx.ModelProto:
+    """An encoder and a decoder, whose numbers cannot be negative: image [N, 3, 32, 32] to `depth` [N, 32, 32]."""
+    net = Net(seed=11)
+    enc = net.node("Relu", net.conv(net.image(("N", 3, SIDE, SIDE)), (3, 8), strides=[2, 2]), name="enc")
+    mid = net.node("Relu", net.conv(enc, (8, 16), strides=[2, 2]), name="mid")
+    up = net.node("ConvTranspose", mid, net.random(16, 8, 4, 4), kernel_shape=[4, 4], strides=[4, 4])
+    metres = net.node("Softplus", net.conv(net.node("Relu", up), (8, 1)), name="metres")
+    depth = net.node("Squeeze", metres, net.ints(1), name="depth")
+    return net.model(depth, shapes={depth: ("N", SIDE, SIDE)})
+
+
 TASKS = {
     "segmentation": Task(segmenter, "logits", ("mid", "enc"), labels=SEGMENT_LABELS),
     "detection": Task(
@@ -111,6 +122,7 @@ TASKS = {
     ),
     "embedding": Task(embedder, "embedding", ("last", "first"), ("--task", "embedding")),
     "regression": Task(regressor, "age", ("last", "first")),
+    "dense-regression": Task(depth_estimator, "depth", ("mid", "enc")),
 }
 
 

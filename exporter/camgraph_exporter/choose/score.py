@@ -13,10 +13,11 @@ from camgraph_core.settings import Setting, check_settings
 from camgraph_exporter.boxes.options import BoxOptions
 from camgraph_exporter.choose.output import choose_output
 from camgraph_exporter.errors import ScoreError, UnknownTensorError, closest
-from camgraph_exporter.graph.dims import Dims, dims_of
+from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.prepare import PreparedModel
-from camgraph_exporter.score.one_number import one_number
+from camgraph_exporter.score.one_number import number_per_pixel, one_number
 from camgraph_exporter.score.output_head import OutputHead, no_head
+from camgraph_exporter.score.per_pixel import has_one_per_pixel, is_rectified
 from camgraph_exporter.score.ranking import ranked_scores
 from camgraph_exporter.score.recognise import head_of
 from camgraph_exporter.score.score_shape import score_dims
@@ -143,19 +144,23 @@ def _interpret(prepared: PreparedModel, shown: OutputHead, output: ir.Value, sea
     value = shown.value
     if search.options.head is not None:
         shown = replace(shown, kind=HEADS[search.options.head])
-    task, note = _task(shown, output, score_dims(prepared, value), search)
+    task, note = _task(prepared, shown, output, search)
     if not task.has_head:
         shown = OutputHead(value)
     shape = task.read(prepared, value, search.options.class_axis or shown.class_axis)
     return Score(value, output, task, shown, shape, " ".join(filter(None, (shown.note, note))), shown.ranked_by)
 
 
-def _task(shown: OutputHead, output: ir.Value, dims: Dims, search: _Search) -> tuple[Task, str]:
+def _task(prepared: PreparedModel, shown: OutputHead, output: ir.Value, search: _Search) -> tuple[Task, str]:
     """Return the task, and a note where it had to be assumed."""
+    dims = score_dims(prepared, shown.value)
     if search.options.task is not None:
         return task_named(search.options.task), ""
     is_bare = shown.kind == pb.HEAD_KIND_NONE and search.options.head is None and shown.sorted_from is None
-    number = None
+    names = str(output.name), str(shown.value.name)
+    number = per_pixel = None
     if is_bare and all(dim == 1 for dim in dims[1:]):
-        number = one_number(str(output.name), str(shown.value.name), search.num_labels)
-    return task_claiming(Evidence(shown, dims, number))
+        number = one_number(*names, search.num_labels)
+    elif is_bare and has_one_per_pixel(prepared, shown.value):
+        per_pixel = number_per_pixel(*names, is_rectified=is_rectified(shown.value))
+    return task_claiming(Evidence(shown, dims, number, per_pixel))

@@ -2,6 +2,9 @@
 
 The graphs look alike. A name that speaks of logits or classes, or two labels, say that it is a classifier. Otherwise
 the number counts as a quantity: that claims less, and its map of "more" is the same as that of class 1.
+
+One number per pixel counts as the logit of a mask, as most are, unless its name speaks of a quantity such as depth, or
+it cannot be negative.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ from dataclasses import dataclass
 
 _OF_A_CLASSIFIER = {"logit", "prob", "class", "cls", "sigmoid", "softmax", "label", "binary", "positive"}
 _OF_A_QUANTITY = {"regress", "age", "value", "count", "depth", "distance", "angle", "quantity", "price", "rating"}
+_OF_A_MASK = _OF_A_CLASSIFIER | {"mask", "segment", "seg"}
+_OF_A_QUANTITY_PER_PIXEL = _OF_A_QUANTITY | {"disp", "disparity", "density", "elevation", "height", "flow"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,29 @@ def one_number(output: str, tensor: str, num_labels: int) -> OneNumber:
     advice = "--task classification" if is_quantity else "--task regression"
     note = (
         f"Output {output!r} is one number without a sigmoid. It was taken as {assumed}, as {reason}. "
+        f"If it is {other}, state {advice}."
+    )
+    return OneNumber(is_quantity, note)
+
+
+def number_per_pixel(output: str, tensor: str, *, is_rectified: bool) -> OneNumber:
+    """Take the only number of each pixel as a quantity or as the logit of a mask.
+
+    `output`, `tensor`: as for `one_number`. `is_rectified`: it cannot be negative, and has no upper bound.
+    """
+    words = {word for name in (output, tensor) for word in words_of(name)}
+    masking, measuring = _hit(words, _OF_A_MASK), _hit(words, _OF_A_QUANTITY_PER_PIXEL)
+    is_quantity = bool(measuring) or is_rectified
+    reason = "nothing says that it is a quantity"
+    if is_quantity:
+        reason = f"its name speaks of {measuring!r}" if measuring else "it cannot be negative"
+    elif masking:
+        reason = f"its name speaks of {masking!r}"
+    assumed = "a quantity (dense regression)" if is_quantity else "the logit of a mask (segmentation)"
+    other = "the logit of a mask" if is_quantity else "a quantity such as depth"
+    advice = "--task segmentation" if is_quantity else "--task dense-regression"
+    note = (
+        f"Output {output!r} is one number per pixel without a sigmoid. It was taken as {assumed}, as {reason}. "
         f"If it is {other}, state {advice}."
     )
     return OneNumber(is_quantity, note)

@@ -44,6 +44,16 @@ def resolve_ranks(op: Backward, scores: ir.Value, target: ir.Value, size: int | 
     return op.Max(by_rank, target)
 
 
+def in_own_order(op: Backward, target: ir.Value, *, single: bool) -> ir.Value:
+    """Turn -r into the r-th of several numbers, which are not ranked; of a single one -1 is 1 (more), and -2 is 0."""
+    by_order = op.Add(op.Neg(target), scalar(op, -1))
+    if single:
+        by_order = op.Sub(scalar(op, 1), by_order)
+    index = op.Where(op.Less(target, scalar(op, 0)), by_order, target)
+    index.shape = target.shape
+    return index
+
+
 def _highest(op: Backward, rank: ir.Value) -> ir.Value:
     """Return the highest of the ranks [N, T] as int64 [1], at least 1: there may be no target, or none by rank."""
     padded = op.Pad(op.Reshape(rank, op.ints(-1)), op.ints(0, 1), scalar(op, 1))

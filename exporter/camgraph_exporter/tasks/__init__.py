@@ -5,6 +5,7 @@ from __future__ import annotations
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import UnsupportedError
 from camgraph_exporter.tasks.classification import Classification
+from camgraph_exporter.tasks.dense_regression import DenseRegression
 from camgraph_exporter.tasks.detection import Detection
 from camgraph_exporter.tasks.embedding import Embedding
 from camgraph_exporter.tasks.regression import Regression
@@ -14,7 +15,7 @@ from camgraph_exporter.tasks.task import Evidence, Score, Task
 __all__ = ["TASKS", "Evidence", "Score", "Task", "task_claiming", "task_named", "task_of"]
 
 # The last one claims a score first: the first one takes whatever no other task claims.
-TASKS: tuple[Task, ...] = (Classification(), Segmentation(), Detection(), Embedding(), Regression())
+TASKS: tuple[Task, ...] = (Classification(), Segmentation(), Detection(), Embedding(), Regression(), DenseRegression())
 
 
 def task_named(name: str) -> Task:

@@ -15,8 +15,8 @@ from camgraph_exporter.targets.classes import (
     add_target_input,
     both_classes,
     class_cotangent,
+    in_own_order,
     pick,
-    scalar,
     targets_first,
 )
 from camgraph_exporter.targets.interface import AttachedTargets, Interface
@@ -57,11 +57,7 @@ class Regression(Task):
         dims, dtype = dims_of(score.value), dtype_of(score.value)
         numbers = op.Reshape(score.value, op.ints(-1, score.shape.logits))
         scores = both_classes(op, numbers, axis=1) if score.single_logit else numbers
-        by_order = op.Add(op.Neg(target), scalar(op, -1))
-        if score.single_logit:
-            by_order = op.Sub(scalar(op, 1), by_order)
-        index = op.Where(op.Less(target, scalar(op, 0)), by_order, target)
-        index.shape = target.shape
+        index = in_own_order(op, target, single=score.single_logit)
         seed = class_cotangent(op, targets_first(op, index), score.shape, dtype)
         tensors = add_class_outputs(op, interface, target, index, pick(op, scores, index))
         return AttachedTargets(op.Reshape(seed, op.ints(0, 0, *(int(dim) for dim in dims[1:]))), tensors)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
@@ -12,12 +11,7 @@ from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.layers.auto import deepest_map
 from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.prepare.prepare import PreparedModel
-from camgraph_exporter.reading.image_path import image_path
-from camgraph_exporter.reading.layouts import MapLayout, layout_of
-from camgraph_exporter.reading.map_size import map_size
-from camgraph_exporter.reading.pixels import front_of, pixels_of
-from camgraph_exporter.reading.placement.law import PlaceError
-from camgraph_exporter.reading.placement.places import Places
+from camgraph_exporter.reading.layouts import layout_of
 from camgraph_exporter.score.score_shape import ScoreShape, count_of, misfit
 from camgraph_exporter.targets.classes import (
     add_class_outputs,
@@ -30,10 +24,9 @@ from camgraph_exporter.targets.classes import (
 )
 from camgraph_exporter.targets.draw import Arrays, Draw
 from camgraph_exporter.targets.interface import AttachedTargets, Interface
+from camgraph_exporter.targets.masks import add_mask_input, channels_first, draw_masks, place_of_scores
 from camgraph_exporter.tasks.task import Evidence, Score, Task
-from camgraph_exporter.vjp.backward import TARGETS, Backward, dtype_of
-from camgraph_runtime.maps.placement import mask_size
-from camgraph_runtime.preprocess.layout import spatial_size
+from camgraph_exporter.vjp.backward import Backward, dtype_of
 
 
 class Segmentation(Task):
@@ -43,9 +36,11 @@ class Segmentation(Task):
     is_dense = True
 
     def claim(self, evidence: Evidence) -> str | None:
-        """Claim maps of more than one row or column of scores."""
+        """Claim maps of more than one row or column of scores; of one number per pixel those that are no quantity."""
         is_map = len(evidence.dims) == 4 and evidence.num_wide > 1
-        return "" if is_map and evidence.shown.sorted_from is None else None
+        if not is_map or evidence.shown.sorted_from is not None:
+            return None
+        return "" if evidence.per_pixel is None else evidence.per_pixel.note
 
     def read(self, prepared: PreparedModel, value: ir.Value, class_axis: int | None) -> ScoreShape:
         """Read one score for each class and pixel."""
@@ -69,11 +64,11 @@ class Segmentation(Task):
         dims, dtype = dims_of(score.value), dtype_of(score.value)
         last = score.class_axis == 3
         height, width = (dims[1], dims[2]) if last else (dims[2], dims[3])
-        mask = interface.add_input("mask", ir.DataType.UINT8, [interface.batch, TARGETS, height, width])
-        logits = _channels_first(op, score.value, last=last)
+        mask, asked, any_asked = add_mask_input(op, interface, (height, width))
+        logits = channels_first(op, score.value, last=last)
         ranked_by, are_probabilities = logits, score.ranked_by is not None
         if score.ranked_by is not None:
-            ranked_by = _channels_first(op, score.ranked_by, last=last)
+            ranked_by = channels_first(op, score.ranked_by, last=last)
         if score.single_logit:
             ranked_by = both_classes(op, ranked_by, axis=1, are_probabilities=are_probabilities)
 
@@ -82,9 +77,6 @@ class Segmentation(Task):
         index = resolve_ranks(op, area, target, score.num_classes)
 
         wins = op.Equal(op.Unsqueeze(winner, op.ints(1)), op.Unsqueeze(index, op.ints(2, 3)))
-        pixels = op.Cast(mask, to=int(ir.DataType.INT32))
-        asked = op.Greater(pixels, 0)
-        any_asked = op.Greater(op.reduce("ReduceMax", pixels, [2, 3], keepdims=True), 0)
         chosen = op.cast(op.Or(asked, op.And(wins, op.Not(any_asked))), dtype)
 
         by_target = targets_first(op, index)
@@ -97,34 +89,13 @@ class Segmentation(Task):
         sums = op.sum(op.Mul(seed, logits), [2, 3, 4])
         seed = op.Transpose(seed, perm=[0, 1, 3, 4, 2]) if last else seed
         tensors = add_class_outputs(op, interface, target, index, targets_first(op, sums))
-        tensors.mask_input = str(mask.name)
+        tensors.mask_input = mask
         return AttachedTargets(seed, tensors)
 
     def place(self, prepared: PreparedModel, score: Score) -> tuple[pb.TargetTensors, str]:
         """Return where the score map lies that a mask marks, and how large it is."""
-        path = image_path(prepared, score.value)
-        places = Places(prepared, score.value, front_of(path, pixels_of(prepared)))
-        last = score.class_axis == 3
-        layout = MapLayout(pb.LAYER_LAYOUT_CHANNELS_LAST if last else pb.LAYER_LAYOUT_CHANNELS_FIRST)
-        place, note = None, ""
-        try:
-            place = places.placement(score.value, layout)
-        except PlaceError as error:
-            note = (
-                f"Where the scores of {score.name!r} lie on the image is not known: {error}. "
-                "A mask is laid on them as if they covered the whole image."
-            )
-        transposed = place is not None and place.transposed
-        size = map_size(prepared, score.value, (1, 2) if last else (2, 3), transposed=transposed)
-        return pb.TargetTensors(mask_placement=place, mask_size=size), note
+        return place_of_scores(prepared, score.value, last=score.class_axis == 3)
 
     def draw(self, draw: Draw) -> Arrays:
         """Draw classes, and masks on the score map."""
-        classes = super().draw(draw)
-        size = mask_size(draw.manifest, spatial_size(draw.images, draw.manifest.input.layout))
-        masks = draw.rng.integers(0, 2, (*draw.shape, *size))
-        return classes | {draw.names.mask_input: masks.astype(np.uint8)}
-
-
-def _channels_first(op: Backward, value: ir.Value, *, last: bool) -> ir.Value:
-    return op.Transpose(value, perm=[0, 3, 1, 2]) if last else value
+        return super().draw(draw) | draw_masks(draw)

@@ -98,12 +98,14 @@ class Evidence:
     """What tells the task of a tensor of scores.
 
     `shown`: how an output shows it. `dims`: its dimensions, the batch first. `one_number`: what its only element per
-    image is taken for; None where it has more, or where the head tells.
+    image is taken for; None where it has more, or where the head tells. `per_pixel`: the same of the only element per
+    pixel.
     """
 
     shown: OutputHead
     dims: Dims
     one_number: OneNumber | None = None
+    per_pixel: OneNumber | None = None
 
     @property
     def num_wide(self) -> int:

@@ -21,6 +21,7 @@ class Task(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_DETECTION: _ClassVar[Task]
     TASK_EMBEDDING: _ClassVar[Task]
     TASK_REGRESSION: _ClassVar[Task]
+    TASK_DENSE_REGRESSION: _ClassVar[Task]
 
 class GradientRule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -86,6 +87,7 @@ TASK_SEGMENTATION: Task
 TASK_DETECTION: Task
 TASK_EMBEDDING: Task
 TASK_REGRESSION: Task
+TASK_DENSE_REGRESSION: Task
 GRADIENT_RULE_UNSPECIFIED: GradientRule
 GRADIENT_RULE_EXACT: GradientRule
 GRADIENT_RULE_STRAIGHT_THROUGH: GradientRule
@@ -432,7 +434,7 @@ class AxisPlacement(_message.Message):
     def __init__(self, start: _Optional[float] = ..., stride: _Optional[float] = ..., start_share: _Optional[float] = ..., stride_share: _Optional[float] = ...) -> None: ...
 
 class TargetTensors(_message.Message):
-    __slots__ = ("target_input", "target_index_output", "target_score_output", "mask_input", "anchor_input", "cotangent_input", "anchor_index_output", "mask_placement", "mask_size", "embedding_output")
+    __slots__ = ("target_input", "target_index_output", "target_score_output", "mask_input", "anchor_input", "cotangent_input", "anchor_index_output", "mask_placement", "mask_size", "mask_off_image", "embedding_output")
     TARGET_INPUT_FIELD_NUMBER: _ClassVar[int]
     TARGET_INDEX_OUTPUT_FIELD_NUMBER: _ClassVar[int]
     TARGET_SCORE_OUTPUT_FIELD_NUMBER: _ClassVar[int]
@@ -442,6 +444,7 @@ class TargetTensors(_message.Message):
     ANCHOR_INDEX_OUTPUT_FIELD_NUMBER: _ClassVar[int]
     MASK_PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     MASK_SIZE_FIELD_NUMBER: _ClassVar[int]
+    MASK_OFF_IMAGE_FIELD_NUMBER: _ClassVar[int]
     EMBEDDING_OUTPUT_FIELD_NUMBER: _ClassVar[int]
     target_input: str
     target_index_output: str
@@ -452,8 +455,9 @@ class TargetTensors(_message.Message):
     anchor_index_output: str
     mask_placement: Placement
     mask_size: MapSize
+    mask_off_image: bool
     embedding_output: str
-    def __init__(self, target_input: _Optional[str] = ..., target_index_output: _Optional[str] = ..., target_score_output: _Optional[str] = ..., mask_input: _Optional[str] = ..., anchor_input: _Optional[str] = ..., cotangent_input: _Optional[str] = ..., anchor_index_output: _Optional[str] = ..., mask_placement: _Optional[_Union[Placement, _Mapping]] = ..., mask_size: _Optional[_Union[MapSize, _Mapping]] = ..., embedding_output: _Optional[str] = ...) -> None: ...
+    def __init__(self, target_input: _Optional[str] = ..., target_index_output: _Optional[str] = ..., target_score_output: _Optional[str] = ..., mask_input: _Optional[str] = ..., anchor_input: _Optional[str] = ..., cotangent_input: _Optional[str] = ..., anchor_index_output: _Optional[str] = ..., mask_placement: _Optional[_Union[Placement, _Mapping]] = ..., mask_size: _Optional[_Union[MapSize, _Mapping]] = ..., mask_off_image: bool = ..., embedding_output: _Optional[str] = ...) -> None: ...
 
 class MapSize(_message.Message):
     __slots__ = ("rows", "columns")

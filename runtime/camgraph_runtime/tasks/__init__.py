@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import UnsupportedError
-from camgraph_runtime.tasks import classification, detection, embedding, regression, segmentation
+from camgraph_runtime.tasks import classification, dense_regression, detection, embedding, regression, segmentation
 from camgraph_runtime.tasks.task import TASKS, Task
 
-__all__ = ["classification", "detection", "embedding", "regression", "segmentation", "task_of"]
+__all__ = ["classification", "dense_regression", "detection", "embedding", "regression", "segmentation", "task_of"]
 
 
 def task_of(manifest: pb.Manifest, graph: str) -> Task:

@@ -34,6 +34,23 @@ def target_code(target: Target, manifest: Manifest) -> int:
     return -rank
 
 
+def number_code(target: Target, manifest: Manifest) -> int:
+    """The graph's value for one of several numbers, or for which way of a single one; they are named as classes are.
+
+    Raises:
+        TargetError: As `target_code`.
+
+    """
+    head, index = manifest.head, target.selector
+    if isinstance(index, int) and index >= head.num_classes:
+        wanted = (
+            "1 for more of it, or 0 for less" if head.single_logit else f"an index from 0 to {head.num_classes - 1}"
+        )
+        count = "one number" if head.single_logit else f"{head.num_classes} numbers"
+        raise TargetError(f"There is no target {index}: the model gives {count}; give {wanted}.")
+    return target_code(target, manifest)
+
+
 def find_label(label: str, labels: Sequence[str]) -> int:
     """Index of the class with a label.
 

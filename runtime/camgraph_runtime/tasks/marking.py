@@ -7,16 +7,28 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_core.errors import InvalidInputError
+from camgraph_core.errors import InvalidInputError, UnsupportedError
 from camgraph_core.frame import Frame
-from camgraph_core.place import Mask, Point, Polygon
+from camgraph_core.marked import Marked
+from camgraph_core.place import Mask, Place, Point, Polygon, Region
 from camgraph_core.rectangle import Rectangle
+from camgraph_core.target import Target
 from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.maps.placement import Placement, mask_size
-from camgraph_runtime.tasks.slots import TargetSlot
+from camgraph_runtime.tasks.slots import TargetInput, TargetSlot
 
 _STEPS = 256  # across a polygon, to tell how much of it is seen
 _WORTH_SAYING = 0.01  # of a mask or polygon that is not seen
+
+
+def mask_of(slot: TargetSlot) -> ByteArray:
+    """The cells that a fitted slot marks, uint8 [h, w]."""
+    if not isinstance(slot.place, Mask):
+        raise ValueError("a mask lies on the score map in a plan that was fitted: fit the plan first")
+    return slot.place.array
+
+
+MASK_INPUT = TargetInput("mask_input", np.uint8, mask_of)
 
 
 @dataclass(frozen=True)
@@ -26,11 +38,13 @@ class ScoreMap:
     Attributes:
         frame: Where the photo lies in the network's input.
         placement: Where the score map lies there.
+        off_image: It is no map of the image, and lies nowhere.
 
     """
 
     frame: Frame
     placement: Placement
+    off_image: bool = False
 
     @classmethod
     def of(cls, manifest: pb.Manifest, frame: Frame) -> ScoreMap:
@@ -42,20 +56,16 @@ class ScoreMap:
         """
         names, size = manifest.target, mask_size(manifest, frame.network_size)
         stated = names.mask_placement if names.HasField("mask_placement") else None
-        return cls(frame, Placement.of_manifest(stated, frame.network_size, size))
+        return cls(frame, Placement.of_manifest(stated, frame.network_size, size), names.mask_off_image)
 
     @property
     def size(self) -> tuple[int, int]:
         """Rows and columns."""
         return self.placement.rows.cells, self.placement.columns.cells
 
-    def upright(self, cells: AnyArray) -> tuple[AnyArray, Frame]:
-        """Cells [h, w] with their rows along the photo's height, and where the photo lies on them."""
-        place, (height, width) = self.placement, self.frame.network_size
-        down, across = (place.columns, place.rows) if place.transposed else (place.rows, place.columns)
-        vertical = self.frame.vertical.then(down.on(height))
-        horizontal = self.frame.horizontal.then(across.on(width))
-        return (cells.T if place.transposed else cells), Frame(vertical, horizontal)
+    def marked(self, cells: AnyArray) -> Marked | None:
+        """Cells [h, w] on the photo; None where they lie nowhere on it."""
+        return None if self.off_image else Marked(*self._upright(cells))
 
     def on_photo(self) -> AnyArray:
         """Whether the network sees the photo in the middle of each cell, bool [h, w]."""
@@ -70,14 +80,15 @@ class ScoreMap:
 
         """
         array = mask.array
-        if array.shape == self.size and (mask.on_scores or array.shape != self.frame.photo_size):
+        of_cells = mask.on_scores or self.off_image
+        if array.shape == self.size and (of_cells or array.shape != self.frame.photo_size):
             return array
-        if mask.on_scores or array.shape != self.frame.photo_size:
+        if of_cells or array.shape != self.frame.photo_size:
             sizes = f"the score map {_text(self.size)}"
-            sizes = sizes if mask.on_scores else f"the image is {_text(self.frame.photo_size)} and {sizes}"
+            sizes = sizes if of_cells else f"the image is {_text(self.frame.photo_size)} and {sizes}"
             raise InvalidInputError(
                 f"The mask is {_text(array.shape)}, but {sizes} (width x height); give the mask "
-                f"{'this size' if mask.on_scores else 'one of these sizes'}."
+                f"{'this size' if of_cells else 'one of these sizes'}."
             )
         rows, columns = self._centres()
         laid = self._of_upright(self.frame.nearest(array, rows, columns))
@@ -101,7 +112,7 @@ class ScoreMap:
             InvalidInputError: The network does not see it.
 
         """
-        _, frame = self.upright(np.zeros(self.size))
+        _, frame = self._upright(np.zeros(self.size))
         rows, columns = self.frame.seen
         x = frame.horizontal.scale * point.x + frame.horizontal.offset
         y = frame.vertical.scale * point.y + frame.vertical.offset
@@ -118,7 +129,7 @@ class ScoreMap:
         """Share of a mask's or a polygon's area that the network does not see, 0..1; 0 for a mask of the map itself."""
         rows, columns = self.frame.seen
         if isinstance(place, Mask):
-            if place.on_scores or place.array.shape != self.frame.photo_size:
+            if place.on_scores or self.off_image or place.array.shape != self.frame.photo_size:
                 return 0.0
             return _missing(place.array[rows, columns], place.array)
         x, y = np.array(place.corners).T
@@ -126,6 +137,14 @@ class ScoreMap:
         inside = _inside(place, down, across)
         in_view = np.logical_and.outer(_lies_in(down, rows), _lies_in(across, columns))
         return _missing(inside & in_view, inside)
+
+    def _upright(self, cells: AnyArray) -> tuple[AnyArray, Frame]:
+        """Cells with their rows along the photo's height, and where the photo lies on them."""
+        place, (height, width) = self.placement, self.frame.network_size
+        down, across = (place.columns, place.rows) if place.transposed else (place.rows, place.columns)
+        vertical = self.frame.vertical.then(down.on(height))
+        horizontal = self.frame.horizontal.then(across.on(width))
+        return (cells.T if place.transposed else cells), Frame(vertical, horizontal)
 
     def _centres(self) -> tuple[AnyArray, AnyArray]:
         """Middles of the cells along the height and the width of the network's input."""
@@ -141,8 +160,28 @@ class ScoreMap:
         return np.ascontiguousarray(cells.T if self.placement.transposed else cells)
 
 
+def checked_place(target: Target, manifest: pb.Manifest) -> Place | None:
+    """The place of a target as it goes into a slot; an empty mask is none.
+
+    Raises:
+        UnsupportedError: It is a place of the photo, where the scores lie nowhere on the image.
+
+    """
+    place = target.place
+    if manifest.target.mask_off_image and isinstance(place, Polygon | Point | Region):
+        size = manifest.target.mask_size
+        raise UnsupportedError(
+            f"The scores of {manifest.head.score_tensor!r} are no map of the image, so a "
+            f"{type(place).__name__.lower()} names none of them. Name a class, and cells by a mask of "
+            f"{size.columns.margin} x {size.rows.margin} (width x height)."
+        )
+    return None if isinstance(place, Mask) and not place.array.any() else place
+
+
 def fitted(slot: TargetSlot, score_map: ScoreMap) -> TargetSlot:
     """A slot with the cells that it marks as its mask, all zero without a place; its remark says what is not seen.
+
+    Of a point it is the cell under it.
 
     Raises:
         InvalidInputError: The mask has another size, or no cell is marked.
@@ -150,7 +189,10 @@ def fitted(slot: TargetSlot, score_map: ScoreMap) -> TargetSlot:
     """
     place = slot.place
     if not isinstance(place, Mask | Polygon):
-        return replace(slot, place=Mask(np.zeros(score_map.size, np.uint8), on_scores=True))
+        cells = np.zeros(score_map.size, np.uint8)
+        if isinstance(place, Point):
+            cells[score_map.cell_of(place)] = 1
+        return replace(slot, place=Mask(cells, on_scores=True))
     cells = score_map.of_mask(place) if isinstance(place, Mask) else score_map.of_polygon(place)
     unseen = score_map.unseen_share(place)
     remark = ""

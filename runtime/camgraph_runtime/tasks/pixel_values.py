@@ -37,9 +37,9 @@ def read_pixels(output: AnyArray, manifest: pb.Manifest, size: tuple[int, int]) 
     if output.dtype.kind in "iu" and output.squeeze().shape == size:
         return PixelValues(output.reshape(size).astype(np.int64), None, None)
     last = manifest.input.layout == pb.LAYOUT_NHWC
-    values = _classes_first(output, (head.num_classes, *size), channels_last=last)
+    values = channels_first(output, (head.num_classes, *size), channels_last=last)
     if values is None and head.single_logit:
-        values = _classes_first(output, (1, *size), channels_last=last)
+        values = channels_first(output, (1, *size), channels_last=last)
     if values is None:
         return None
     if shows_scores(head):
@@ -52,7 +52,7 @@ def read_pixels(output: AnyArray, manifest: pb.Manifest, size: tuple[int, int]) 
     return PixelValues(probabilities.argmax(axis=0), scores, probabilities)
 
 
-def _classes_first(output: AnyArray, shape: tuple[int, ...], *, channels_last: bool) -> FloatArray | None:
+def channels_first(output: AnyArray, shape: tuple[int, ...], *, channels_last: bool) -> FloatArray | None:
     """The output as float32 [C, h, w]. Where both orders fit, the input's decides."""
     if output.dtype.kind != "f" or output.size != np.prod(shape):
         return None

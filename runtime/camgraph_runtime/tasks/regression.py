@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_core.errors import TargetError
 from camgraph_core.result import NO_CLASS, ClassScore
 from camgraph_core.target import Target
-from camgraph_runtime.tasks.labels import target_code
+from camgraph_runtime.tasks.labels import number_code
 from camgraph_runtime.tasks.slots import TargetSlot
 from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, View, register
 
@@ -26,14 +25,7 @@ class Regression(Task):
 
     def checked_slot(self, target: Target) -> TargetSlot:
         """The number, or which way of the only one."""
-        head, index = self.manifest.head, target.selector
-        if isinstance(index, int) and index >= head.num_classes:
-            wanted = (
-                "1 for more of it, or 0 for less" if head.single_logit else f"an index from 0 to {head.num_classes - 1}"
-            )
-            count = "one number" if head.single_logit else f"{head.num_classes} numbers"
-            raise TargetError(f"There is no target {index}: the model gives {count}; give {wanted}.")
-        return TargetSlot(target_code(target, self.manifest))
+        return TargetSlot(number_code(target, self.manifest))
 
     def predictions(self, _: Sequence[TargetSlot], outputs: Outputs, _view: View) -> Predictions:
         """The numbers."""

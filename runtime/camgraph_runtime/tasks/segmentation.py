@@ -17,19 +17,13 @@ from camgraph_core.result import ClassScore
 from camgraph_core.target import Target
 from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.tasks.labels import target_code
-from camgraph_runtime.tasks.marking import ScoreMap, fitted
+from camgraph_runtime.tasks.marking import MASK_INPUT, ScoreMap, checked_place, fitted, mask_of
 from camgraph_runtime.tasks.pixel_values import read_pixels
 from camgraph_runtime.tasks.predicted_regions import PredictedRegions
-from camgraph_runtime.tasks.slots import CLASS_INPUT, TargetInput, TargetSlot
+from camgraph_runtime.tasks.slots import CLASS_INPUT, TargetSlot
 from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, View, register
 
 _OBJECT = 1  # of a single mask; 0 is the background
-
-
-def _mask_of(slot: TargetSlot) -> ByteArray:
-    if not isinstance(slot.place, Mask):
-        raise ValueError("a segmentation runs with masks on the score map: fit the plan first")
-    return slot.place.array
 
 
 @register
@@ -38,14 +32,14 @@ class Segmentation(Task):
 
     kinds = (pb.TASK_SEGMENTATION,)
     takes = (*CLASS, Mask, Polygon, Region, Point)
-    inputs = (CLASS_INPUT, TargetInput("mask_input", np.uint8, _mask_of))
+    inputs = (CLASS_INPUT, MASK_INPUT)
 
     def checked_slot(self, target: Target) -> TargetSlot:
         """The class and its place; an empty mask is none, which means where the class wins.
 
         Of a single mask the object is explained where no class is named: the background often has the larger area.
         """
-        place = None if isinstance(target.place, Mask) and not target.place.array.any() else target.place
+        place = checked_place(target, self.manifest)
         if target.selector is None and self.manifest.head.single_logit:
             return TargetSlot(_OBJECT, place)
         return TargetSlot(target_code(target, self.manifest), place)
@@ -88,7 +82,7 @@ class Segmentation(Task):
 
     def predictions(self, slots: Sequence[TargetSlot], outputs: Outputs, view: View) -> Predictions:
         """Areas, mean probabilities and summed scores of the classes."""
-        return PixelPredictions(self, [_mask_of(slot) for slot in slots], outputs, view)
+        return PixelPredictions(self, [mask_of(slot) for slot in slots], outputs, view)
 
 
 class PixelPredictions(Predictions):
@@ -122,7 +116,7 @@ class PixelPredictions(Predictions):
     def marked(self, number: int) -> Marked | None:
         """The pixels under a slot's mask, or where its class wins."""
         cells = self._counted(int(self._indices[number]), self._masks[number] != 0)
-        return None if cells is None else Marked(*self._score_map.upright(cells))
+        return None if cells is None else self._score_map.marked(cells)
 
     def _winner(self, index: int) -> ClassScore:
         """A class where it wins; its score is exact if a slot asked for just that."""

@@ -231,8 +231,8 @@ TASKS: dict[pb.Task, type[Task]] = {}
 
 
 def task_name(kind: pb.Task) -> str:
-    """A task in words, which is its name in the manifest's enum: "segmentation"."""
-    return pb.Task.Name(kind).removeprefix("TASK_").lower()
+    """A task in words, which is its name in the manifest's enum: "segmentation", "dense-regression"."""
+    return pb.Task.Name(kind).removeprefix("TASK_").lower().replace("_", "-")
 
 
 def register(task: type[Task]) -> type[Task]:
