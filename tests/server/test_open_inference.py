@@ -284,6 +284,21 @@ async def test_models_are_loaded_and_unloaded_where_that_is_offered(repository):
             assert await client.is_model_ready("tiny.tensors")
 
 
+@pytest.mark.parametrize("asked", [{"config": "{}"}, {"config": "{}", "files": {"file:1/model.onnx": b"x"}}])
+async def test_a_load_that_would_change_the_model_is_refused(asked, repository):
+    async with running_server(repository, model_control=True) as server:  # noqa: SIM117 - it needs the address
+        async with triton.InferenceServerClient(server.address) as client:
+            with pytest.raises(InferenceServerException, match="leave config") as caught:
+                await client.load_model("tiny", **asked)
+            assert caught.value.status() == "StatusCode.UNIMPLEMENTED"
+
+
+async def test_that_there_is_no_such_model_is_said_before_what_else_is_wrong(raw_stub):
+    request = service_pb2.ModelInferRequest(model_name="nothing", raw_input_contents=[b"more", b"than inputs"])
+    call = raw_stub.ModelInfer(request, timeout=PATIENCE)
+    assert await call.code() is grpc.StatusCode.NOT_FOUND
+
+
 async def test_a_switch_for_gradients_is_on_unless_it_is_set(repository):
     (repository / "tiny" / "1" / "model.onnx").write_bytes(TinyGraph(explain_switch=True).serialize())
     async with running_server(repository) as server, triton.InferenceServerClient(server.address) as client:

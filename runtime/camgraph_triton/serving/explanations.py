@@ -36,7 +36,7 @@ class TritonPythonModel:
     def _answer(self, asked: Asked) -> Answer:
         outputs = [name for name in OUTPUTS if name in asked.outputs]
         subject = Subject("", request_id=asked.request_id)
-        wanted = asked_from(subject, outputs, asked.inputs, asked.parameters)
+        wanted = asked_from(subject, outputs, asked.inputs, asked.parameters, self._limits.max_targets)
         explainer, request, image = self._explainer, wanted.addressed.request, wanted.addressed.image
         assert image is not None
         plan = explainer.plan(request)

@@ -6,14 +6,14 @@ Each graph is two models, see `camgraph_wire.open_inference.models`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
-from camgraph_core.errors import CamgraphError, NotFoundError
+from camgraph_core.errors import CamgraphError, InvalidInputError, NotFoundError, UnknownMethodError
 from camgraph_core.result import Result
 from camgraph_server.call import Call
 from camgraph_server.models.model import Model, ModelState
@@ -163,6 +163,7 @@ class _Methods:
         return config_message(await self._described(asked, call))
 
     async def index(self, asked: Any, call: Call) -> Any:
+        _check_plain(asked)
         return index_message(await self._service.list_models(None, call), ready=asked.ready)
 
     async def statistics(self, asked: Any, call: Call) -> Any:
@@ -178,7 +179,10 @@ class _Methods:
             (name, key[1], self._counts.of_model.get(key, {}), self._counts.failed(key)) for name, key in keys
         )
 
-    async def infer(self, asked: AskedExplanation | TensorRequest, call: Call) -> Result | TensorResult:
+    async def infer(self, asked: _Asked, call: Call) -> Result | TensorResult:
+        if isinstance(asked, _Unusable):
+            await self._model(asked, call)
+            raise asked.error
         if isinstance(asked, TensorRequest):
             return await self._service.run_tensors(asked, call)
         return await self._service.explain(asked.addressed, call)
@@ -188,10 +192,24 @@ class _Methods:
         return _description(asked.name or model.name, model)
 
     async def _model(self, asked: Any, call: Call) -> Model:
+        _check_version(asked.version)
         return await self._service.get_model((split_name(asked.name)[0], asked.version), call)
 
 
+@dataclass(frozen=True)
+class _Unusable:
+    """A request for inference that cannot be answered; that there is no such model is said first."""
+
+    name: str
+    version: str
+    error: CamgraphError
+
+
+_Asked: TypeAlias = AskedExplanation | TensorRequest | _Unusable
+
+
 async def _changed(change: Any, asked: Any, call: Call) -> dict[str, Any]:
+    _check_plain(asked, "unload_dependents")  # which a client sends always; no model depends on another
     await change((split_name(asked.model_name)[0], ""), call)
     return {}
 
@@ -200,7 +218,28 @@ def _admit_control(call: Call) -> None:
     call.client.check_control()
 
 
-def _asked(max_targets: int, message: Any) -> AskedExplanation | TensorRequest:
+def _check_plain(asked: Any, *known: str) -> None:
+    """Refuses what would choose or change models otherwise than a caller may: it would not be done."""
+    unknown = sorted(set(getattr(asked, "parameters", ())) - set(known))
+    if asked.repository_name or unknown:
+        named = ", ".join([*(["repository_name"] if asked.repository_name else []), *unknown])
+        raise UnknownMethodError(f"This server has one repository and its own settings; leave {named} out.")
+
+
+def _check_version(version: str) -> None:
+    if version and not (version.isascii() and version.isdecimal()):
+        raise InvalidInputError(f"The version {version!r} is not a number; versions are numbers such as 1.")
+
+
+def _asked(max_targets: int, message: Any) -> _Asked:
+    try:
+        return _usable(max_targets, message)
+    except CamgraphError as error:
+        return _Unusable(message.model_name, message.model_version, error)
+
+
+def _usable(max_targets: int, message: Any) -> AskedExplanation | TensorRequest:
+    _check_version(message.model_version)
     arrays = arrays_from(message, max_targets)
     name, is_tensors = split_name(message.model_name)
     outputs = dict.fromkeys(output.name for output in message.outputs)
@@ -210,7 +249,7 @@ def _asked(max_targets: int, message: Any) -> AskedExplanation | TensorRequest:
     return TensorRequest(name, message.model_version, arrays, tuple(outputs), message.id)
 
 
-def _item(max_targets: int, message: Any) -> Item[AskedExplanation | TensorRequest]:
+def _item(max_targets: int, message: Any) -> Item[_Asked]:
     """The item of a request; of one that asks for what cannot be, the error, as its id is still needed."""
     try:
         return Item(message.id, _asked(max_targets, message), streams.timeout_of(parameters_of(message.parameters)))
@@ -222,7 +261,7 @@ def _refused(item: str, refusal: Refusal) -> Any:
     return streams.error_message(item, refusal.text)
 
 
-def _answer_message(value: Result | TensorResult, asked: AskedExplanation | TensorRequest) -> Any:
+def _answer_message(value: Result | TensorResult, asked: _Asked) -> Any:
     if isinstance(value, TensorResult):
         assert isinstance(asked, TensorRequest)
         return response_message((f"{asked.model}{TENSORS}", value.version), asked.request_id, value.outputs, {})
