@@ -11,11 +11,16 @@ class BindError(CamgraphError):
     """An address that the server cannot listen on."""
 
     @classmethod
-    def of(cls, address: str) -> Self:
-        """The usual reasons, of which the system does not always tell which it is."""
+    def of(cls, address: str, option: str = "--listen") -> Self:
+        """The usual reasons, of which the system does not always tell which it is.
+
+        Args:
+            address: The address.
+            option: What sets it.
+        """
         return cls(
             f"Cannot listen on {address}: the address is in use, not allowed, or not an address of this host. "
-            "Choose another one with --listen HOST:PORT."
+            f"Choose another one with {option} HOST:PORT."
         )
 
 

@@ -16,6 +16,7 @@ class HeldPort:
 
     Args:
         address: Host and port; port 0 means a free one.
+        option: What sets it, for an error.
 
     Attributes:
         address: As workers and clients use it, with the port that was found.
@@ -24,7 +25,7 @@ class HeldPort:
         BindError: It is taken, not allowed, or not an address of this host.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, option: str = "--listen") -> None:
         host, _, port = address.text.rpartition(":")
         number = int(port)
         self._sockets: list[socket.socket] = []
@@ -35,7 +36,7 @@ class HeldPort:
                 number = held.getsockname()[1]
         except OSError as error:
             self.close()
-            raise BindError.of(address.text) from error
+            raise BindError.of(address.text, option) from error
         self.address = address.with_port(number)
 
     def close(self) -> None:

@@ -40,7 +40,7 @@ class Supervisor:
         self._config = config
         self._port = HeldPort(Address.parse(config.listen))
         self.address = self._port.address
-        self._http = None if config.http is None else HeldPort(Address.parse(config.http))
+        self._http = None if config.http is None else HeldPort(Address.parse(config.http), "--http")
         self._metrics = None if config.metrics is None else ProcessMetrics(config.metrics, self._metrics_addresses)
         metrics = None if config.metrics is None else _ANY_LOCAL_PORT
         self._of_worker = replace(config, listen=self.address, http=self.http_address, port_file=None, metrics=metrics)

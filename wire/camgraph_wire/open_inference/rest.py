@@ -156,7 +156,11 @@ def _strings(array: AnyArray) -> tuple[list[str], bool]:
 
 def _raw(tensor: Any, given: Mapping[str, Any], parameters: Mapping[str, Any]) -> bytes:
     """The raw contents of an input whose values stand in the JSON, nested or not."""
-    values = _flat(given.get("data"), tensor.name)
+    values, count = _flat(given.get("data"), tensor.name), math.prod(tensor.shape)
+    if len(values) != count:
+        raise InvalidInputError(
+            f"The input {tensor.name!r} has {len(values)} values, but the shape {list(tensor.shape)} takes {count}."
+        )
     kinds = set(map(type, values))
     dtype = dtype_of(tensor)
     if dtype.kind == "O":

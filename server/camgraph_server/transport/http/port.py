@@ -130,7 +130,5 @@ def _bound(address: str, *, shares: bool) -> socket.socket:
             bound.bind(where)
             on_error.pop_all()
     except OSError as error:
-        raise BindError(
-            f"Cannot serve HTTP on {address}: {error.strerror or error}. Choose another address with --http HOST:PORT."
-        ) from error
+        raise BindError.of(address, "--http") from error
     return bound
