@@ -46,6 +46,7 @@ class Explanation(Outputs):
         complete: What the run did not give is drawn from it; False for what came over the wire.
         marked: The pixels that the target's score was taken over: under its mask, polygon or region, or where its class
             wins; None where the task has none, or the graph does not show them.
+        has_own_scale: The heat says by itself how much there is; it is not spread to the map's largest value.
 
     """
 
@@ -60,6 +61,7 @@ class Explanation(Outputs):
     given: Mapping[str, Any] = field(repr=False)
     complete: bool
     marked: Marked | None = field(default=None, repr=False)
+    has_own_scale: bool = False
 
     @property
     def mask(self) -> ByteArray | None:

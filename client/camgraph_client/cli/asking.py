@@ -39,6 +39,7 @@ def asked_of(options: dict[str, Any], *, with_regions: bool) -> dict[str, Any]:
             "input-heatmap",
             *(["guided"] if method == GUIDED else []),
             *(["hot-regions"] if with_regions else []),
+            *(["activations"] if options["bank"] is not None else []),
         ],
         "hot_from": options["hot_from"],
         "colormap": options["colormap"],
@@ -48,12 +49,22 @@ def asked_of(options: dict[str, Any], *, with_regions: bool) -> dict[str, Any]:
         "num_predictions": options["predictions"],
         "score_threshold": options["score_threshold"],
         "iou_threshold": options["iou_threshold"],
-        "window": _two_numbers("--window", options["window"], "0,4095"),
+        "window": window_of(options["window"]),
         "scaled_decoding": options["scaled_decoding"],
         "nodata": options["nodata"],
         "display_bands": options["display_bands"].split(",") if options["display_bands"] is not None else (),
         "stretch": _two_numbers("--stretch", options["stretch"], "2,98"),
     }
+
+
+def window_of(text: str | None) -> Window | None:
+    """The window of an option.
+
+    Raises:
+        UsageError: The text is not one.
+
+    """
+    return _two_numbers("--window", text, "0,4095")
 
 
 def _two_numbers(option: str, text: str | None, example: str) -> tuple[float, float] | None:

@@ -12,6 +12,7 @@ import click
 
 from camgraph_cli.options import Text, options_of
 from camgraph_client.cli.asking import asked_of
+from camgraph_client.cli.banks import Measure
 from camgraph_client.cli.connection import ServerOptions
 from camgraph_client.cli.photos import photos_of
 from camgraph_client.cli.pictures import Wanted
@@ -22,6 +23,7 @@ from camgraph_client.cli.run import Run, summary_of
 from camgraph_client.cli.source import open_source
 from camgraph_core.errors import CamgraphError, UsageError
 from camgraph_core.style import OPACITIES
+from camgraph_runtime.bank.memory_bank import MemoryBank
 from camgraph_runtime.maps.cam import METHODS
 from camgraph_runtime.pictures.colormaps import COLORMAPS
 from camgraph_runtime.preprocess.shown import usual_bands
@@ -118,6 +120,11 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--cotangent",
     type=_READABLE,
     help="Embedding: .npy file with a direction [D], or several [T, D], in place of targets.",
+)
+@click.option(
+    "--bank",
+    type=_READABLE,
+    help="Memory bank (camgraph build-bank): also show how far each part of an IMAGE is from good images.",
 )
 @click.option("--method", type=click.Choice(list(METHODS)), help="How the map is made; default: as the graph says.")
 @click.option(
@@ -242,13 +249,14 @@ def explain(
             asked["display_bands"] = usual_bands(source.manifest.input)
         if compared.reference:
             asked["targets"] = compared.targets(source, references, asked, negative=options["negative"])
-        problems = Run(source, asked, wanted, kept, said | {"compared": asdict(compared)}).over(photos)
+        measure = Measure(MemoryBank.load(options["bank"]), source, asked) if options["bank"] is not None else None
+        problems = Run(source, asked, wanted, kept, said | {"compared": asdict(compared)}, measure).over(photos)
     if problems:
         raise CamgraphError(summary_of(problems, len(photos)))
 
 
 def _said(options: dict[str, Any], kept: Kept, where: ServerOptions) -> dict[str, Any]:
     """What decides what a run writes of an image, in plain values."""
-    files = {name: stamp(options[name]) for name in ("mask", "cotangent") if options[name] is not None}
+    files = {name: stamp(options[name]) for name in ("mask", "cotangent", "bank") if options[name] is not None}
     has = {"rows": kept.needs_rows, "page": kept.report is not None, "maps": kept.maps}
     return {**options, "server": where.server, "files": files, "kept": has, "version": version("camgraph")}

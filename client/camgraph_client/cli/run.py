@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import track
 
+from camgraph_client.cli.banks import Measure
 from camgraph_client.cli.photos import Photo
 from camgraph_client.cli.pictures import Wanted, write_maps, write_pictures
 from camgraph_client.cli.report.journal import Journal
@@ -54,6 +55,7 @@ class Run:
         kept: What is written of all of them.
         said: All of this as the command line says it, in plain values; a run that was broken off goes on if the next
             one says the same.
+        measure: Adds the distances to a memory bank; None without one.
 
     """
 
@@ -62,6 +64,7 @@ class Run:
     wanted: Wanted
     kept: Kept
     said: dict[str, Any]
+    measure: Measure | None = None
 
     def over(self, photos: Sequence[Photo]) -> list[str]:
         """Explains image by image; the problems of those that failed."""
@@ -112,6 +115,8 @@ class Run:
         labels = self.source.manifest.class_labels if photo.truth is not None else ()
         try:
             result = answer()
+            if self.measure is not None:
+                result = self.measure.added(result, photo.path)
             if result.embedding is not None and not result.explanations and not self.kept.needs_rows:
                 raise UsageError(_NOTHING_ASKED)
             if photo.truth is not None:

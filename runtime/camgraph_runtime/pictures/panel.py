@@ -107,13 +107,14 @@ def shared_peaks(explanations: Sequence[Explanation]) -> list[float] | None:
     """How hot each map's hottest place is beside that of all maps, 0..1; None where they cannot be compared.
 
     A heatmap is ReLU(map) less its smallest value, divided by its largest. Maps that are fused of several layers have
-    no values of their own.
+    no values of their own. One with a scale of its own stays as it is.
     """
-    if any(len(explanation.layers) > 1 or explanation.statistics.nonfinite for explanation in explanations):
+    compared = [item for item in explanations if not item.has_own_scale]
+    if any(len(explanation.layers) > 1 or explanation.statistics.nonfinite for explanation in compared):
         return None
-    ranges = [max(item.statistics.maximum, 0.0) - max(item.statistics.minimum, 0.0) for item in explanations]
-    largest = max(ranges, default=0.0)
-    return [extent / largest for extent in ranges] if largest > 0 else None
+    ranges = {id(item): max(item.statistics.maximum, 0.0) - max(item.statistics.minimum, 0.0) for item in compared}
+    largest = max(ranges.values(), default=0.0)
+    return [ranges[id(item)] / largest if id(item) in ranges else 1.0 for item in explanations] if largest > 0 else None
 
 
 def panel(tiles: Sequence[Tile], *, colormap: str = "jet") -> ByteArray:
