@@ -6,6 +6,7 @@ from typing import Any
 
 from camgraph_client.cli.targets import targets_of
 from camgraph_core.errors import UsageError
+from camgraph_core.request import Window
 from camgraph_core.style import Style
 from camgraph_core.target import Target
 
