@@ -37,7 +37,9 @@ class TritonServer:
 
 
 @contextlib.contextmanager
-def triton_server(peer: Peer, repository: Path, folder: Path, *options: str) -> Iterator[TritonServer]:
+def triton_server(
+    peer: Peer, repository: Path, folder: Path, *options: str, python: Path | None = None
+) -> Iterator[TritonServer]:
     """Runs a Triton until the block ends.
 
     Args:
@@ -45,6 +47,7 @@ def triton_server(peer: Peer, repository: Path, folder: Path, *options: str) -> 
         repository: The model repository.
         folder: For its log, and what it needs beside it.
         options: More of its options.
+        python: The environment of its Python; by default one with camgraph of this checkout.
     """
     backends = _backends(peer, folder)
     ports = _free_ports()
@@ -61,7 +64,7 @@ def triton_server(peer: Peer, repository: Path, folder: Path, *options: str) -> 
         *listening,
         *options,
     ]
-    environment = _environment(peer, folder)
+    environment = _environment(peer, python or python_environment(peer, folder / "python"))
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, env=environment) as process:
         try:
             server = TritonServer(f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}", log)
@@ -99,11 +102,13 @@ def python_environment(peer: Peer, folder: Path) -> Path:
     return folder
 
 
-def _environment(peer: Peer, folder: Path) -> dict[str, str]:
+def _environment(peer: Peer, python: Path) -> dict[str, str]:
     ask = "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))"
     library = subprocess.run([peer.python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
-    path = f"{python_environment(peer, folder / 'python') / 'bin'}:{os.defpath}"
-    return {"PATH": path, "LD_LIBRARY_PATH": f"{peer.packages / 'nvidia_pytriton.libs'}:{library}"}
+    return {
+        "PATH": f"{python / 'bin'}:{os.defpath}",
+        "LD_LIBRARY_PATH": f"{peer.packages / 'nvidia_pytriton.libs'}:{library}",
+    }
 
 
 def _free_ports() -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,16 +12,22 @@ from camgraph_triton.options import TritonOptions
 from camgraph_triton.repository import write_repository
 from support.peers import Peer
 from support.serving import server_process, write_model
+from support.tasks import TASKS, export_task
 from support.tiny_graph import TinyGraph
 from support.triton_server import TritonServer, triton_server
+
+OPTIONS = TritonOptions(graph_backend="python", graph_threads=1, instances=1)
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository of `camgraph serve`."""
+    """A repository of `camgraph serve` with graphs of every task."""
     folder = tmp_path_factory.mktemp("models")
     write_model(folder)
     write_model(folder, "switched", graph=TinyGraph(explain_switch=True))
+    exported = tmp_path_factory.mktemp("exported")
+    for task in TASKS:
+        shutil.copyfile(export_task(task, exported), folder / f"{task}.onnx")
     return folder
 
 
@@ -31,7 +38,7 @@ def triton(
     """A Triton that serves them. It has no onnxruntime backend, so its Python runs the graphs."""
     program = peer("triton")
     folder = tmp_path_factory.mktemp("triton")
-    write_repository([models], folder / "repository", TritonOptions(graph_backend="python", graph_threads=1))
+    write_repository([models], folder / "repository", OPTIONS)
     with triton_server(program, folder / "repository", folder) as server:
         yield server
 

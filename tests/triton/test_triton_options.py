@@ -1,0 +1,99 @@
+"""What the command's options write is what a real Triton takes: batches, versions, an environment of Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tritonclient.grpc as client
+from tritonclient.utils import InferenceServerException
+
+from camgraph_runtime import Explainer
+from camgraph_triton.options import TritonOptions
+from camgraph_triton.repository import write_repository
+from support.peers import Peer
+from support.serving import png, write_model
+from support.tiny_graph import TinyGraph
+from support.triton_server import TritonServer, python_environment, triton_server
+
+BATCH = 4
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("graphs")
+    write_model(folder)
+    write_model(folder, version=2, graph=TinyGraph(seed=8))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(
+    peer: Callable[[str], Peer], graphs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TritonServer]:
+    """A Triton whose own Python has no camgraph, with the configuration for the onnxruntime backend.
+
+    This Triton has no such backend: in place of it stands the Python backend, and all else is as it was written.
+    """
+    program = peer("triton")
+    folder = tmp_path_factory.mktemp("triton")
+    environment = python_environment(program, folder / "environment")
+    options = TritonOptions(max_batch_size=BATCH, max_queue_delay=0.01, instances=1, environment=str(environment))
+    write_repository([graphs], folder / "repository", options)
+    _run_by_python(folder / "repository", environment)
+    with triton_server(program, folder / "repository", folder, python=program.folder) as running:
+        yield running
+
+
+def _run_by_python(repository: Path, environment: Path) -> None:
+    file = repository / "tiny.tensors" / "config.pbtxt"
+    text = re.sub(r'backend: "onnxruntime"|platform: .*', "", file.read_text(encoding="utf-8"))
+    parameters = {"threads": "1", "device": "cpu", "EXECUTION_ENV_PATH": str(environment)}
+    text += 'backend: "python"\n'
+    text += "".join(f'parameters {{ key: "{k}" value {{ string_value: "{v}" }} }}\n' for k, v in parameters.items())
+    file.write_text(text, encoding="utf-8")
+    code = "from camgraph_triton.serving.tensors import TritonPythonModel\n"
+    for version in ("1", "2"):
+        (repository / "tiny.tensors" / version / "model.py").write_text(code, encoding="utf-8")
+
+
+def explained(address: str, version: str) -> np.ndarray:
+    image = client.InferInput("image", [1], "BYTES")
+    image.set_data_from_numpy(np.array([png()], object))
+    with client.InferenceServerClient(address) as opened:
+        answer = opened.infer("tiny", [image], version, outputs=[client.InferRequestedOutput("heatmap")])
+    heatmaps = answer.as_numpy("heatmap")
+    assert heatmaps is not None
+    return heatmaps
+
+
+@pytest.mark.parametrize(("version", "served"), [("1", "1"), ("2", "2"), ("", "2")])
+def test_each_version_explains_with_its_own_graph(
+    version: str, served: str, server: TritonServer, graphs: Path
+) -> None:
+    with Explainer(graphs / "tiny" / served / "model.onnx") as explainer:
+        [expected] = explainer.explain(png()).explanations
+    np.testing.assert_allclose(explained(server.grpc, version), [expected.heatmap], rtol=0, atol=1e-5)
+
+
+def test_a_batch_may_have_as_many_images_as_was_said(server: TritonServer) -> None:
+    with client.InferenceServerClient(server.grpc) as opened:
+        config = opened.get_model_config("tiny.tensors").config
+        assert (config.max_batch_size, config.dynamic_batching.max_queue_delay_microseconds) == (BATCH, 10_000)
+        metadata = opened.get_model_metadata("tiny.tensors")
+        assert {item.name: list(item.shape) for item in metadata.inputs}["image"] == [-1, 3, 16, 16]
+        scores = opened.infer("tiny.tensors", tensors(BATCH)).as_numpy("target_score")
+        assert scores is not None
+        assert scores.shape == (BATCH, 2)
+        with pytest.raises(InferenceServerException, match="batch-size must be <= 4"):
+            opened.infer("tiny.tensors", tensors(BATCH + 1))
+
+
+def tensors(images: int) -> list[client.InferInput]:
+    put = [client.InferInput("image", [images, 3, 16, 16], "FP32"), client.InferInput("target", [images, 2], "INT64")]
+    put[0].set_data_from_numpy(np.zeros((images, 3, 16, 16), np.float32))
+    put[1].set_data_from_numpy(np.zeros((images, 2), np.int64))
+    return put
