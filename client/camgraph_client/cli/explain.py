@@ -21,6 +21,8 @@ from camgraph_client.cli.report.journal import stamp
 from camgraph_client.cli.report.kept import Kept
 from camgraph_client.cli.run import Run, summary_of
 from camgraph_client.cli.source import open_source
+from camgraph_client.cli.video.options import VideoOptions
+from camgraph_client.cli.video.run import VideoRun
 from camgraph_core.errors import CamgraphError, UsageError
 from camgraph_core.style import OPACITIES
 from camgraph_runtime.bank.memory_bank import MemoryBank
@@ -38,7 +40,7 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Explainable graph to run in this process.",
 )
-@options_of(where=ServerOptions, kept=Kept, compared=Compared)
+@options_of(where=ServerOptions, kept=Kept, compared=Compared, video=VideoOptions)
 @click.option(
     "--model",
     default="",
@@ -222,24 +224,39 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     default=Path("explanations"),
-    help="Directory for overlays and panels.",
+    help="Directory for overlays and panels; of a video also the file to write.",
 )
 def explain(
-    images: tuple[Path, ...], where: ServerOptions, kept: Kept, compared: Compared, output: Path, **options: Any
+    images: tuple[Path, ...],
+    where: ServerOptions,
+    kept: Kept,
+    compared: Compared,
+    video: VideoOptions,
+    output: Path,
+    **options: Any,
 ) -> None:
     """Show where a model looked in each IMAGE, for the classes asked.
 
     An IMAGE is a file, a folder, which stands for all pictures in it, or a quoted pattern such as "photos/**/*.jpg".
-    Prints the best classes and writes one overlay for each target (with guided-grad-cam a second picture), and one
-    side-by-side panel for each image. A run that was broken off goes on where it ended when it is started again.
+    A video is explained frame by frame, and becomes a video with a contact sheet. Prints the best classes and writes
+    one overlay for each target (with guided-grad-cam a second picture), and one side-by-side panel for each image. A
+    run that was broken off goes on where it ended when it is started again.
     Give either --graph, or --server with --model.
     """
     compared.check(options)
     asked = asked_of(options, with_regions=options["hot_regions"] or kept.needs_rows)
     if kept.truth is not None and (asked["targets"] or asked["top_k"] or compared.reference):
         raise UsageError("--truth chooses what is explained; leave out the options that name targets.")
+    if (path := video.video_among(images)) is not None:
+        if kept != Kept() or compared.reference:
+            raise UsageError("Tables, maps, reports and references are for images, not for a video; leave them out.")
+        with closing(open_source(where, options)) as source:
+            VideoRun(source, asked, video, output).over(path)
+        return
+    if output.is_file():
+        raise UsageError(f"{output} is a file; for images -o names a folder.")
     photos = photos_of(images, output, are_tensors=options["as_tensor"])
     references = compared.photos(output)
     wanted = Wanted(output, options["opacity"], not options["own_scale"], options["hot_regions"], kept.maps)

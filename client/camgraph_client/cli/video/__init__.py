@@ -1,0 +1,1 @@
+"""`camgraph explain` of a video: frame by frame, as a video again."""

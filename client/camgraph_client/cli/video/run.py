@@ -1,0 +1,129 @@
+"""The run of `camgraph explain` over the frames of a video."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import click
+from rich.console import Console
+from rich.progress import track
+
+from camgraph_client.cli.source import Source
+from camgraph_client.cli.video.follow import Follower
+from camgraph_client.cli.video.options import VideoOptions
+from camgraph_client.cli.video.sheet import ContactSheet
+from camgraph_client.cli.video.story import Story
+from camgraph_client.cli.video.strip import Strip
+from camgraph_core.errors import InvalidInputError, TargetError
+from camgraph_core.result import Result
+from camgraph_core.types import ByteArray
+from camgraph_runtime import Explainer
+from camgraph_runtime.video.reading import VideoFrame, VideoReader
+from camgraph_runtime.video.writing import VideoWriter
+
+Answer: TypeAlias = Callable[[], Result]
+_AHEAD = 4  # frames that are with a server at a time
+
+
+@dataclass(frozen=True)
+class VideoRun:
+    """A run over a video.
+
+    Attributes:
+        source: What explains.
+        asked: The keywords of `Explains.explain` for each frame.
+        options: Which frames are explained, and what is followed.
+        output: The video that is written; where it is a folder, one of the same name in it.
+
+    """
+
+    source: Source
+    asked: dict[str, Any]
+    options: VideoOptions
+    output: Path
+
+    def over(self, path: Path) -> None:
+        """Explains frame by frame, and writes a video with the overlays and a contact sheet.
+
+        Of a video that is damaged somewhere they show what comes before that.
+
+        Raises:
+            InvalidInputError: The file is no video, is damaged, or has no frame in the part that is asked for.
+            TargetError: What is asked for is in no frame.
+            UsageError: The output cannot be written.
+
+        """
+        options, story, sheet, strip = self.options, Story(), ContactSheet(), Strip(self.asked["max_side"])
+        written = self.output if self.output.suffix else self.output / f"{path.stem}.mp4"
+        problem: InvalidInputError | None = None
+        with VideoReader(path) as video, VideoWriter(written, video.rate / options.every) as writer:
+            frames = video.frames(every=options.every, start=options.start, end=options.end)
+            first: float | None = None
+            try:
+                for frame, answer in self._with_progress(self._answers(frames), video):
+                    picture, title = _drawn(frame, answer, story, strip)
+                    first = frame.seconds if first is None else first
+                    writer.add(picture, frame.seconds - first)
+                    sheet.add(picture, frame.seconds, title)
+            except InvalidInputError as error:
+                problem = error
+            story.check(path, problem)
+        sheet.save(written.with_suffix(".sheet.png"), self.asked["colormap"])
+        story.print()
+        for file in (written, written.with_suffix(".sheet.png")):
+            click.echo(f"wrote {file}")
+        if problem is not None:
+            raise problem
+
+    def _answers(self, frames: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, Answer]]:
+        """For each frame what gives its result, or raises. A server has the next frames while one is drawn here."""
+        if self.options.follow:
+            follower = Follower(self.source, self.asked)
+            yield from ((frame, partial(follower.explain, frame.pixels)) for frame in frames)
+            return
+        explains = self.source.explains
+        if isinstance(explains, Explainer):
+            yield from ((frame, partial(explains.explain, frame.pixels, **self.asked)) for frame in frames)
+            return
+        sent: deque[VideoFrame] = deque()
+
+        def pixels() -> Iterator[ByteArray]:
+            for frame in frames:
+                sent.append(frame)
+                yield frame.pixels
+
+        for outcome in explains.explain_many(pixels(), ahead=_AHEAD, **self.asked):
+            yield sent.popleft(), partial(getattr, outcome, "result")
+
+    def _with_progress(
+        self, answers: Iterator[tuple[VideoFrame, Answer]], video: VideoReader
+    ) -> Iterator[tuple[VideoFrame, Answer]]:
+        """The frames, with a progress bar on stderr if somebody looks on."""
+        console = Console(stderr=True)
+        if not console.is_terminal:
+            return answers
+        length = self.options.end or video.seconds
+        count = None if length is None else max(1, round((length - self.options.start) * float(video.rate)))
+        total = None if count is None else -(-count // self.options.every)
+        return iter(track(answers, description="explaining", total=total, console=console, transient=True))
+
+
+def _drawn(frame: VideoFrame, answer: Answer, story: Story, strip: Strip) -> tuple[ByteArray, str]:
+    """The overlays of a frame side by side, and what it shows; the frame as it is where nothing was found."""
+    try:
+        result = answer()
+    except TargetError as error:
+        story.add_without(frame, error)
+        return strip.of(frame.pixels, []), "not in this frame"
+    if not result.explanations:
+        story.add_without(frame, TargetError("Nothing was found in any frame."))
+        return strip.of(frame.pixels, []), "nothing found"
+    story.add(frame, result)
+    first = result.explanations[0]
+    title = f"{first.title}  ·  {first.note}" if first.note else first.title
+    return strip.of(frame.pixels, [explanation.overlay() for explanation in result.explanations]), title

@@ -1,0 +1,178 @@
+"""Reads a video file frame by frame, upright, within bounds: no frame is decoded before its size is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.types import ByteArray
+from camgraph_runtime.limits import Limits
+from camgraph_runtime.video.library import pyav
+
+VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"})
+"""Ends of the names of files that are taken for videos."""
+
+# Containers of videos alone. FFmpeg's others include playlists, which name further files and addresses.
+_CONTAINERS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,asf,flv,ogg,mpegvideo,h264,hevc"
+_USUAL_RATE = Fraction(25)
+_FASTEST = 1000  # frames per second that a file may claim
+_UPRIGHT = 90
+
+
+@dataclass(frozen=True, eq=False)
+class VideoFrame:
+    """A frame of a video.
+
+    Attributes:
+        number: Its number in the video, from 0, or in the part that is read.
+        seconds: When it is shown, from the start of the video.
+        pixels: uint8 [H, W, 3], RGB, upright.
+
+    """
+
+    number: int
+    seconds: float
+    pixels: ByteArray
+
+
+class VideoReader:
+    """A video file that is open; to be closed, or used with ``with``.
+
+    Frames are decoded one after the other, so that memory does not grow with the length of the file.
+
+    Args:
+        path: The file.
+        max_pixels: Largest frame that is decoded.
+
+    Raises:
+        InvalidInputError: It is no video, or its frames are too large.
+        UsageError: PyAV is not installed.
+
+    """
+
+    def __init__(self, path: str | Path, *, max_pixels: int = Limits().max_pixels) -> None:
+        self._av, self.path, self._max_pixels = pyav(), Path(path), max_pixels
+        if not self.path.is_file():
+            raise InvalidInputError(f"There is no file {self.path}.")
+        options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+        try:
+            self._container = self._av.open(str(self.path.resolve()), options=options, metadata_errors="replace")
+        except (self._av.FFmpegError, ValueError) as error:
+            raise InvalidInputError(
+                f"{self.path} cannot be read as a video: {_reason(error)}. Convert it to MP4 or Matroska."
+            ) from error
+        streams = self._container.streams.video
+        if not streams:
+            self.close()
+            raise InvalidInputError(f"{self.path} has no pictures, only sound or text.")
+        self._stream = streams[0]
+        # Frames of one picture are decoded on several threads; several frames at once would all be held in memory.
+        self._stream.thread_type = "SLICE"
+        with suppress(AttributeError):  # of a codec that this FFmpeg lacks
+            self._stream.codec_context.options = {"max_pixels": str(max_pixels)}
+        self._check_size(self._stream.width, self._stream.height)
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second, as the file says; 25 where it says nothing that can be."""
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        return Fraction(rate) if rate is not None and 0 < rate <= _FASTEST else _USUAL_RATE
+
+    @property
+    def seconds(self) -> float | None:
+        """The length of the video, as far as the file says it."""
+        if self._stream.duration is not None and self._stream.time_base is not None:
+            return float(self._stream.duration * self._stream.time_base)
+        duration: int | None = self._container.duration
+        return None if duration is None else duration / self._av.time_base
+
+    def frames(self, *, every: int = 1, start: float = 0.0, end: float | None = None) -> Iterator[VideoFrame]:
+        """Decodes frame after frame.
+
+        Args:
+            every: Gives one frame of so many.
+            start: Seconds from which on frames are given.
+            end: Seconds up to which they are.
+
+        Raises:
+            InvalidInputError: The video is damaged; the frames before that were given.
+
+        """
+        shown = -1
+        for frame in self._decoded(start):
+            seconds = self._seconds_of(frame, shown + 1)
+            if end is not None and seconds > end:
+                return
+            if seconds < start:
+                continue
+            shown += 1
+            if shown % every == 0:
+                yield VideoFrame(shown, seconds, self._upright(frame))
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._container.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _decoded(self, start: float) -> Iterator[Any]:
+        stream, last = self._stream, 0.0
+        try:
+            if start > 0 and stream.time_base:
+                self._container.seek(int(start / stream.time_base), stream=stream)
+            for frame in self._container.decode(stream):
+                last = frame.time if frame.time is not None else last
+                self._check_size(frame.width, frame.height)
+                yield frame
+        except self._av.FFmpegError as error:
+            raise InvalidInputError(
+                f"{self.path} is damaged, or its frames are too large, after {last:.1f} seconds: {_reason(error)}."
+            ) from error
+
+    def _seconds_of(self, frame: Any, number: int) -> float:
+        """When a frame is shown; without a time of its own by its number."""
+        if frame.time is None:
+            return number / float(self.rate)
+        first = self._stream.start_time
+        begins = float(first * self._stream.time_base) if first is not None and self._stream.time_base else 0.0
+        return float(frame.time) - begins
+
+    def _upright(self, frame: Any) -> ByteArray:
+        """The pixels, turned as the camera's orientation says."""
+        pixels = frame.to_ndarray(format="rgb24")
+        return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / _UPRIGHT)))
+
+    def _check_size(self, width: int, height: int) -> None:
+        if width * height > self._max_pixels:
+            self.close()
+            raise InvalidInputError(
+                f"{self.path} has frames of {width} x {height} pixels, but the limit is {self._max_pixels} pixels."
+            )
+
+
+def check_segment(every: int, start: float, end: float | None) -> None:
+    """Checks which frames are asked for.
+
+    Raises:
+        UsageError: They are none.
+
+    """
+    if every < 1 or start < 0 or (end is not None and end <= start):
+        raise UsageError("A part of a video begins at 0 seconds or later and ends after it begins.")
+
+
+def _reason(error: Exception) -> str:
+    """What FFmpeg says, without its code and the path."""
+    text = getattr(error, "strerror", None) or str(error)
+    return str(text).rstrip(".").lower()
