@@ -40,6 +40,7 @@ class Call:
         deadline: Time on the clock of `time.monotonic` after which the caller does not wait any more.
         answer: Memory that its answer takes, from when it is drawn until it is written.
         kind: Which side sends a stream.
+        protocol: How it came.
         is_quiet: Whether the log leaves it out if it succeeds.
         trace: The caller's place in a trace: its headers ``traceparent`` and ``tracestate``.
         started: When it came, on the clock of `time.monotonic`.
@@ -68,6 +69,7 @@ class Call:
     deadline: float | None
     answer: Share
     kind: Kind = "unary"
+    protocol: Literal["grpc", "http"] = "grpc"
     is_quiet: bool = False
     trace: Mapping[str, str] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)

@@ -21,6 +21,7 @@ class CallLog(Observer):
             logging.DEBUG if call.is_quiet and call.status == "OK" else logging.INFO,
             "call" if call.item is None else "item",
             rpc=call.rpc,
+            protocol=call.protocol if call.protocol != "grpc" else None,
             status=call.status,
             ms=call.elapsed_ms,
             stage=call.stage if call.status != "OK" else None,

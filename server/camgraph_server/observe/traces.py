@@ -120,7 +120,7 @@ def exported_traces(url: str, share: float) -> Traces:
 def _attributes(call: Call) -> dict[str, AttributeValue]:
     """What the conventions ask of span and histogram."""
     attributes: dict[str, AttributeValue] = {
-        "rpc.system.name": "grpc",
+        "rpc.system.name": call.protocol,
         "rpc.method": "_OTHER" if call.rpc == UNKNOWN else f"{call.service}/{call.rpc}",
         "rpc.response.status_code": call.status,
     }

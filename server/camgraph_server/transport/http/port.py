@@ -35,11 +35,13 @@ class HttpPort:
         certificate: The server's certificate; None for plain HTTP.
 
     Attributes:
+        app: The application.
         address: With the port that was bound.
     """
 
     def __init__(self, app: HttpReception, config: ServerConfig, certificate: Followed[Certificate] | None) -> None:
         assert config.http is not None, "HTTP is asked for"
+        self.app = app
         self.address = config.http
         self._shares = config.processes > 1
         self._server = uvicorn.Server(

@@ -47,6 +47,9 @@ class HttpReception:
         bodies: Receives bodies.
         writing: Writes answers.
         max_age: Seconds after which a connection is closed when it has been answered; 0 means never.
+
+    Attributes:
+        routes: The addresses.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class HttpReception:
         writing: Writing,
         max_age: float,
     ) -> None:
-        self._routes = routes
+        self.routes = routes
         self._gate = gate
         self._answers = answers
         self._observers = observers
@@ -90,7 +93,7 @@ class HttpReception:
     def _found(self, exchange: Exchange, scope: Scope) -> Endpoint:
         """The endpoint of a request's address and method, or one that refuses it."""
         allowed: set[str] = set()
-        for route in self._routes:
+        for route in self.routes:
             match, child = route.matches(scope)
             if match is Match.FULL:
                 exchange.variables = child["path_params"]
@@ -104,9 +107,16 @@ class HttpReception:
         peer = exchange.connection.peer
         visitor = self._security.door.visitor(peer)
         trace = {name: exchange.headers[name] for name in _TRACE_HEADERS if name in exchange.headers}
-        quiet = endpoint.rule.is_quiet
         return Call(
-            endpoint.service, endpoint.name, peer, visitor, _deadline(exchange), share, is_quiet=quiet, trace=trace
+            endpoint.service,
+            endpoint.name,
+            peer,
+            visitor,
+            _deadline(exchange),
+            share,
+            protocol="http",
+            is_quiet=endpoint.rule.is_quiet,
+            trace=trace,
         )
 
     async def _answer(self, endpoint: Endpoint, exchange: Exchange, call: Call, held: contextlib.ExitStack) -> Answer:
