@@ -45,6 +45,7 @@ def load(
     connection = where.connection(attempts=_ATTEMPTS if plan.retries else 1)
     mix = plan.mix(images)
     settings = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
+    settings["graph"] = plan.graph and str(plan.graph)
     settings |= {"server": where.server, "deadline": where.timeout, "images": [path.name for path in images]}
     names = [call.name for call in mix.calls]
     runs: list[Recorded] = []

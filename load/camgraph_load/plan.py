@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
@@ -65,6 +65,7 @@ class LoadPlan:
     warm_up: Annotated[float, Setting("Seconds of calls before the run that are not counted.", at_least=0)] = 2.0
     processes: Annotated[int, Setting("Processes that send.", at_least=1, at_most=256)] = 1
     connections: Annotated[int, Setting("Connections of each process.", at_least=1, at_most=1000)] = 4
+    stream: Annotated[bool, Setting("Send the calls of each connection on one stream, ExplainStream.")] = False
     retries: Annotated[bool, Setting("Send a call again where the server is UNAVAILABLE, as clients do.")] = False
     unchecked: Annotated[bool, Setting("Do not read answers. The client is faster then.")] = False
     model: Annotated[
@@ -105,6 +106,8 @@ class LoadPlan:
         check_settings(self)
         if self.rate is None and self.callers is None:
             raise UsageError("Give --rate for an open loop, or --callers for a closed one.")
+        if self.stream and self.retries:
+            raise UsageError("--retries does not go with --stream: there a server itself tries again.")
         if self.metrics_url is not None and not self.metrics_url.startswith(("http://", "https://")):
             url = without_credentials(self.metrics_url)
             raise UsageError(f"The metrics need a URL such as http://localhost:9464/metrics, not {url}.")
@@ -154,24 +157,26 @@ class LoadPlan:
 
     def steps(self, mix: Mix, connection: Connection) -> Iterator[tuple[str, Task]]:
         """Each run in words, with its task."""
+        streams = ", streams" if self.stream else ""
         if self.rate is None:
             assert self.callers is not None, "checked above"
-            yield f"closed loop, {self.callers} callers", self._task(mix, connection, None, self.callers)
+            yield f"closed loop, {self.callers} callers{streams}", self._task(mix, connection, None, self.callers)
             return
         for rate in self.rate:
             most = self.callers or max(64, int(rate * connection.timeout))
-            yield f"open loop, {rate:g} calls/s", self._task(mix, connection, rate, most)
+            yield f"open loop, {rate:g} calls/s{streams}", self._task(mix, connection, rate, most)
 
     def warm_up_task(self, task: Task) -> Task | None:
         """The calls before a run: one caller per connection."""
         if not self.warm_up:
             return None
         callers = self.processes * self.connections
-        return Task(task.connection, task.connections, task.mix, 0, self.warm_up, None, callers, checks=False)
+        return replace(task, duration=self.warm_up, due=None, callers=callers, checks=False)
 
     def _task(self, mix: Mix, connection: Connection, rate: float | None, callers: int) -> Task:
         due = None if rate is None else due_times(self.arrivals, rate, self.duration, self.seed)
-        return Task(connection, self.connections, mix, 0, self.duration, due, callers, checks=not self.unchecked)
+        checks = not self.unchecked
+        return Task(connection, self.connections, mix, 0, self.duration, due, callers, checks, self.stream)
 
 
 def _outputs_of(request: Request) -> int | None:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import grpc
 import grpc.aio
 import numpy as np
 
 from camgraph_client.channel import Connection
 from camgraph_client.opening import open_aio_channel
 from camgraph_core.errors import UsageError
-from camgraph_load.mix import Call, Mix, judge
+from camgraph_load.mix import Mix, judge
 from camgraph_load.records import NO_STAGES, OK, RECORD, Records, Seconds
+from camgraph_load.ways import Calls, StatusError, Stream, Way
 
-_METHOD = "/camgraph.v1.ExplanationService/Explain"
 _PATIENCE = 10.0  # seconds to connect, at most
 _PULSE = 0.01  # seconds between looks at the event loop's own lag
-
-Stub = Callable[[bytes, float], Awaitable[bytes]]
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,8 @@ class Task:
         due: The schedule of an open loop; None for a closed loop.
         callers: Of a closed loop: number of callers. Of an open one: most calls in flight; further ones wait, and
             count from when they were due.
-        checks: Whether answers are read and judged.
+        checks: Whether answers are judged.
+        stream: Whether the calls of a connection go on one stream.
 
     """
 
@@ -49,6 +47,7 @@ class Task:
     due: Seconds | None
     callers: int
     checks: bool
+    stream: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,10 +80,12 @@ async def send(task: Task, begin: Callable[[], float], count: Callable[[], None]
 
     """
     channels = [_channel(task.connection) for _ in range(task.connections)]
+    ways: list[Way] = []
     try:
         await _connected(task.connection, channels)
         start = await asyncio.to_thread(begin)
-        sender = _Sender(task, start, [_stub(channel) for channel in channels], count)
+        ways += [Stream(channel) if task.stream else Calls(channel) for channel in channels]
+        sender = _Sender(task, start, ways, count)
         await asyncio.sleep(max(0.0, -sender.now()))
         busy, pulse = time.process_time(), asyncio.create_task(_pulse())
         await (sender.closed_loop() if task.due is None else sender.open_loop(task.due))
@@ -92,6 +93,7 @@ async def send(task: Task, begin: Callable[[], float], count: Callable[[], None]
         pulse.cancel()
         (lag,) = await asyncio.gather(pulse)
     finally:
+        await asyncio.gather(*(way.close() for way in ways))
         await asyncio.gather(*(channel.close() for channel in channels))
     return Sent(np.array(sender.rows, RECORD), lag, cpu)
 
@@ -99,9 +101,9 @@ async def send(task: Task, begin: Callable[[], float], count: Callable[[], None]
 class _Sender:
     """Sends calls and notes what became of them."""
 
-    def __init__(self, task: Task, start: float, stubs: Sequence[Stub], count: Callable[[], None]) -> None:
+    def __init__(self, task: Task, start: float, ways: Sequence[Way], count: Callable[[], None]) -> None:
         self.rows: list[tuple[object, ...]] = []
-        self._task, self._start, self._stubs, self._count = task, start, stubs, count
+        self._task, self._start, self._ways, self._count = task, start, ways, count
         self._number = 0
         length = len(task.due) if task.due is not None else 100_000
         self._order = task.mix.order(max(1, length), task.process)
@@ -135,10 +137,15 @@ class _Sender:
         task, number = self._task, self._number
         self._number += 1
         index = self._order[number % len(self._order)]
-        call, stub = task.mix.calls[index], self._stubs[number % len(self._stubs)]
+        call, way = task.mix.calls[index], self._ways[number % len(self._ways)]
         sent = self.now()
-        code, answer = await _answer(stub, call, task.connection.timeout)
-        done = self.now()
+        code, answer = OK, b""
+        try:
+            data = await way.send(call.request, task.connection.timeout)
+            done = self.now()
+            code, answer = way.read(data)
+        except StatusError as error:
+            done, code = self.now(), error.code.value[0]
         wrong, stages = False, NO_STAGES
         if task.checks and code == OK:
             verdict = judge(call, answer)
@@ -157,14 +164,6 @@ async def _connected(connection: Connection, channels: Sequence[grpc.aio.Channel
         raise UsageError(text) from None
 
 
-async def _answer(stub: Stub, call: Call, deadline: float) -> tuple[int, bytes]:
-    try:
-        return OK, await stub(call.request, deadline)
-    except grpc.aio.AioRpcError as error:
-        code: int = error.code().value[0]
-        return code, b""
-
-
 async def _pulse() -> Seconds:
     """How late the event loop wakes up, until it is cancelled: late means that the client is what is measured."""
     lag: list[float] = []
@@ -180,13 +179,3 @@ async def _pulse() -> Seconds:
 def _channel(connection: Connection) -> grpc.aio.Channel:
     # Channels with equal arguments would share one connection.
     return open_aio_channel(connection, [("grpc.use_local_subchannel_pool", 1)])
-
-
-def _stub(channel: grpc.aio.Channel) -> Stub:
-    """The method on bytes: an answer is read after it was timed."""
-    method: Callable[..., Awaitable[bytes]] = channel.unary_unary(_METHOD)
-
-    async def call(request: bytes, deadline: float) -> bytes:
-        return await method(request, timeout=deadline)
-
-    return call

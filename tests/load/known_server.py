@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import grpc
@@ -36,24 +36,54 @@ class KnownServer:
     def __init__(self, service: Callable[[int], float], answer: Callable[[int], pb.ExplainResponse]) -> None:
         self.address = ""
         self.received: list[bytes] = []
+        self.streams = 0
         self._service, self._answer = service, answer
         self._free = 0.0
 
     async def explain(self, request: bytes, context: Any) -> bytes:
-        now, number = asyncio.get_running_loop().time(), len(self.received)
-        self.received.append(request)
-        self._free = max(self._free, now) + self._service(number)
-        await asyncio.sleep(self._free - now)
         try:
-            return self._answer(number).SerializeToString()
+            return (await self._served(request)).SerializeToString()
         except grpc.RpcError as error:
             await context.abort(error.args[0], "as told")
             raise
 
+    async def stream(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        """Takes what comes at once, and answers it in order; it ends where it is told so."""
+        self.streams += 1
+        items: asyncio.Queue[asyncio.Task[pb.ExplainStreamResponse]] = asyncio.Queue()
+
+        async def take() -> None:
+            async for data in requests:
+                items.put_nowait(asyncio.create_task(self._item(pb.ExplainStreamRequest.FromString(data))))
+            items.put_nowait(asyncio.create_task(asyncio.sleep(0)))
+
+        taking = asyncio.create_task(take())
+        while (answer := await (await items.get())) is not None:
+            if answer.error.status == "ABORTED":
+                await context.abort(grpc.StatusCode.ABORTED, "as told")
+            yield answer.SerializeToString()
+        await taking
+
+    async def _item(self, item: pb.ExplainStreamRequest) -> pb.ExplainStreamResponse:
+        try:
+            return pb.ExplainStreamResponse(response=await self._served(item.request.SerializeToString()))
+        except grpc.RpcError as error:
+            return pb.ExplainStreamResponse(error=pb.ItemError(status=error.args[0].name))
+
+    async def _served(self, request: bytes) -> pb.ExplainResponse:
+        now, number = asyncio.get_running_loop().time(), len(self.received)
+        self.received.append(request)
+        self._free = max(self._free, now) + self._service(number)
+        await asyncio.sleep(self._free - now)
+        return self._answer(number)
+
     async def serve(self, ready: threading.Event, stop: threading.Event) -> None:
         server = grpc.aio.server()
-        handler = grpc.unary_unary_rpc_method_handler(self.explain)
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(METHOD, {"Explain": handler}),))
+        handlers: dict[str, Any] = {
+            "Explain": grpc.unary_unary_rpc_method_handler(self.explain),
+            "ExplainStream": grpc.stream_stream_rpc_method_handler(self.stream),
+        }
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(METHOD, handlers),))
         self.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
         await server.start()
         ready.set()

@@ -80,6 +80,11 @@ def test_a_plan_needs_a_loop() -> None:
         LoadPlan()
 
 
+def test_a_plan_does_not_repeat_what_goes_on_streams() -> None:
+    with pytest.raises(UsageError, match="does not go with --stream"):
+        LoadPlan(callers=1, stream=True, retries=True)
+
+
 @pytest.mark.parametrize(
     ("outputs", "number"),
     [((), 1), (("heatmap", "overlay-png"), 2), (("heatmap", "heatmap"), 1), (("heatmap", "weights"), None)],

@@ -26,10 +26,11 @@ def sent_to(server: KnownServer, due: np.ndarray | None, duration: float, **sett
     return run(Task(connection=connection, due=due, duration=duration, **given), processes)
 
 
-def test_percentiles_are_those_of_a_known_queue_within_two_percent() -> None:
+@pytest.mark.parametrize("stream", [False, True])
+def test_percentiles_are_those_of_a_known_queue_within_two_percent(stream: bool) -> None:
     due, duration, service = due_times("poisson", 1.7, 9.0, seed=4), 9.0, 0.5
     with known_server(lambda _: service) as server:
-        outcome = sent_to(server, due, duration)
+        outcome = sent_to(server, due, duration, stream=stream)
     known = np.percentile(latencies(due, lambda _: service), PERCENTILES, method="inverted_cdf") * 1e3
     found = list(summarise(outcome, duration).latency.percentiles.values())
     assert max(known) > 1.5 * service * 1e3, "the schedule makes calls wait"
@@ -52,11 +53,12 @@ def test_a_stall_cannot_hide_behind_calls_that_were_not_sent() -> None:
     np.testing.assert_allclose(list(summary.latency.percentiles.values())[1:], known[1:], rtol=0.1)
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_every_call_of_a_schedule_is_sent_and_counted_once(processes: int) -> None:
+@pytest.mark.parametrize(("processes", "streams"), [(1, 0), (2, 0), (1, 2), (2, 4)])
+def test_every_call_of_a_schedule_is_sent_and_counted_once(processes: int, streams: int) -> None:
     due = due_times("constant", 100.0, 1.0, seed=0)
     with known_server() as server:
-        outcome = sent_to(server, due, 1.0, processes=processes)
+        outcome = sent_to(server, due, 1.0, processes=processes, stream=streams > 0)
+    assert server.streams == streams, "one for each connection of each process"
     assert len(server.received) == len(due) == len(outcome.records)
     np.testing.assert_array_equal(outcome.records["due"], due)
     assert (outcome.records["sent"] >= outcome.records["due"]).all()
@@ -90,9 +92,10 @@ def test_a_closed_loop_waits_for_each_answer() -> None:
     ],
     ids=["whole", "empty", "no output", "empty picture", "short tensor"],
 )
-def test_every_answer_is_looked_at(answer: pb.ExplainResponse, right: bool) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+def test_every_answer_is_looked_at(stream: bool, answer: pb.ExplainResponse, right: bool) -> None:
     with known_server(answer=lambda _: answer) as server:
-        summary = summarise(sent_to(server, due_times("constant", 20.0, 0.5, seed=0), 0.5), 0.5)
+        summary = summarise(sent_to(server, due_times("constant", 20.0, 0.5, seed=0), 0.5, stream=stream), 0.5)
     assert summary.codes == {"OK": 10}
     assert summary.wrong == (0 if right else 10)
     assert (summary.good > 0) == right
@@ -106,7 +109,8 @@ def test_answers_may_be_held_to_the_bit() -> None:
     assert summary.wrong == 1
 
 
-def test_refusals_and_late_answers_are_counted_by_code_and_are_not_latency() -> None:
+@pytest.mark.parametrize("stream", [False, True])
+def test_refusals_and_late_answers_are_counted_by_code_and_are_not_latency(stream: bool) -> None:
     def answer(number: int) -> pb.ExplainResponse:
         if number % 2:
             raise grpc.RpcError(grpc.StatusCode.UNAVAILABLE)
@@ -116,9 +120,24 @@ def test_refusals_and_late_answers_are_counted_by_code_and_are_not_latency() -> 
         return 5.0 if number == 9 else 0.0
 
     with known_server(service, answer) as server:
-        summary = summarise(sent_to(server, due_times("constant", 10.0, 1.0, seed=0), 1.0, timeout=1.0), 1.0)
+        due = due_times("constant", 10.0, 1.0, seed=0)
+        summary = summarise(sent_to(server, due, 1.0, timeout=1.0, stream=stream), 1.0)
     assert summary.codes == {"OK": 5, "UNAVAILABLE": 4, "DEADLINE_EXCEEDED": 1}
     assert summary.latency.largest < 1000
+
+
+def test_a_stream_that_breaks_fails_what_waits_on_it_and_the_next_call_opens_another() -> None:
+    def answer(number: int) -> pb.ExplainResponse:
+        if number == 2:
+            raise grpc.RpcError(grpc.StatusCode.ABORTED)
+        return ANSWER
+
+    with known_server(lambda _: 0.05, answer) as server:
+        due = np.array([0.0, 0.01, 0.02, 0.03, 1.0, 1.01])
+        outcome = sent_to(server, due, 1.5, stream=True, connections=1)
+    assert summarise(outcome, 1.5).codes == {"OK": 4, "ABORTED": 2}
+    assert outcome.records["code"].tolist() == [0, 0, 10, 10, 0, 0]
+    assert server.streams == 2
 
 
 def test_stages_come_from_the_answers() -> None:

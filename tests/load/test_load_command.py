@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 from pathlib import Path
 
@@ -23,6 +24,25 @@ def photo(tmp_path: Path) -> Path:
 def repository(tmp_path: Path) -> Path:
     write_model(tmp_path / "models")
     return tmp_path / "models"
+
+
+def test_calls_on_streams_have_the_answers_of_this_process(tmp_path: Path, photo: Path, repository: Path) -> None:
+    record, graph = tmp_path / "run.json", repository / "tiny" / "1" / "model.onnx"
+    with server_process(repository, "--log-format", "json") as server:
+        done = run_camgraph(
+            *("load", str(photo), "--server", server.address, "--callers", "4", "--duration", "1", "--warm-up", "0"),
+            *("--stream", "--connections", "2", "--graph", str(graph), "--json", str(record)),
+        )
+        server.signal(signal.SIGTERM)
+        _, log = server.wait()
+    assert done.returncode == 0, done.stderr
+    assert "4 callers, streams" in done.stdout
+    [run] = json.loads(record.read_text())["runs"]
+    assert run["summary"]["wrong"] == 0
+    lines = [json.loads(line) for line in log.splitlines()]
+    calls = [line for line in lines if line["message"] == "call"]
+    assert [(line["rpc"], line["status"]) for line in calls] == [("ExplainStream", "OK")] * 2
+    assert sum(line["items"] for line in calls) == run["summary"]["codes"]["OK"]
 
 
 def test_a_ramp_gives_figures_a_record_and_a_report(tmp_path: Path, photo: Path, repository: Path) -> None:
