@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from camgraph_runtime.run.batch import Batching
     from camgraph_runtime.run.engine import Engine, TensorInfo
     from camgraph_runtime.run.threads import Threads
+    from camgraph_runtime.scene.explainer import SceneExplainer
 
 _MODULE_OF = {
     "FORMAT_VERSION": "manifest",
@@ -68,6 +69,7 @@ _MODULE_OF = {
     "References": "camgraph_core.place",
     "Region": "camgraph_core.place",
     "Result": "camgraph_core.result",
+    "SceneExplainer": "scene.explainer",
     "Target": "camgraph_core.target",
     "TargetError": "camgraph_core.errors",
     "TensorInfo": "run.engine",
@@ -109,6 +111,7 @@ __all__ = [
     "References",
     "Region",
     "Result",
+    "SceneExplainer",
     "Target",
     "TargetError",
     "TensorInfo",

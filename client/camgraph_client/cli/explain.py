@@ -164,6 +164,20 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Percentiles of these bands that are black and white. Default: 2,98, and pixels of 8 bits as they are.",
 )
 @click.option(
+    "--tile",
+    type=click.IntRange(min=1),
+    metavar="PIXELS",
+    help="Explain a scene that is larger than what the network sees window by window, each of so many pixels to a "
+    "side, as one map. A TIFF or .npy file is never read as a whole.",
+)
+@click.option(
+    "--overlap",
+    type=click.IntRange(min=0),
+    metavar="PIXELS",
+    show_default=False,
+    help="With --tile: pixels that neighbouring windows share, over which they are blended. Default: an eighth.",
+)
+@click.option(
     "--scaled-decoding",
     is_flag=True,
     help="Decode a large JPEG at 1/2, 1/4 or 1/8 of its size, as far as the network and --max-side allow: faster, and "

@@ -33,7 +33,7 @@ from camgraph_core.errors import (
     UsageError,
 )
 from camgraph_core.result import Result
-from camgraph_runtime import Explainer
+from camgraph_runtime import Explainer, SceneExplainer
 
 _NOTHING_ASKED = (
     "The model gives an embedding and has no classes. Name images to hold it against (--reference) or directions "
@@ -96,7 +96,7 @@ class Run:
         for _, group in groupby(sorted(photos, key=_class), key=_class):
             alike = list(group)
             asked, paths = self._asked_of(alike[0]), [photo.path for photo in alike]
-            if isinstance(explains, Explainer) or len(alike) == 1 or alike[0].is_tensor:
+            if isinstance(explains, Explainer | SceneExplainer) or len(alike) == 1 or alike[0].is_tensor:
                 yield from ((photo, partial(self._explained, photo, **asked)) for photo in alike)
                 continue
             for photo, outcome in zip(alike, explains.explain_many(paths, **asked), strict=True):

@@ -11,9 +11,10 @@ import click
 
 from camgraph.v1.manifest_pb2 import Manifest
 from camgraph_client.cli.connection import ServerOptions
+from camgraph_client.cli.progress import window_progress
 from camgraph_client.cli.report.model import facts_of_file, facts_of_served
 from camgraph_core.errors import UsageError
-from camgraph_runtime import Explainer
+from camgraph_runtime import Explainer, SceneExplainer
 from camgraph_runtime.run.blas import limit_blas_threads
 
 if TYPE_CHECKING:
@@ -26,12 +27,12 @@ class Source:
     """What explains.
 
     Attributes:
-        explains: The graph, or the model of a server.
+        explains: The graph, as it is or window by window, or the model of a server.
         graph: The graph's file, if it is one.
 
     """
 
-    explains: Explainer | RemoteModel
+    explains: Explainer | SceneExplainer | RemoteModel
     graph: Path | None
 
     def close(self) -> None:
@@ -41,12 +42,12 @@ class Source:
     @cached_property
     def _details(self) -> ModelDetails | None:
         """What the server says of its model; None of a graph."""
-        return None if isinstance(self.explains, Explainer) else self.explains.details()
+        return None if isinstance(self.explains, Explainer | SceneExplainer) else self.explains.details()
 
     @property
     def manifest(self) -> Manifest:
         """The model's manifest; a server is asked for it once."""
-        if isinstance(self.explains, Explainer):
+        if isinstance(self.explains, Explainer | SceneExplainer):
             return self.explains.manifest
         assert self._details is not None
         return self._details.manifest
@@ -66,6 +67,12 @@ class Source:
         return facts_of_served(info.name, info.version, self.manifest)
 
 
+def _by_windows(explainer: Explainer, options: dict[str, Any]) -> SceneExplainer:
+    tile, overlap = options["tile"], options["overlap"]
+    overlap = tile // 8 if overlap is None else overlap
+    return SceneExplainer(explainer, tile=tile, overlap=overlap, progress=window_progress())
+
+
 def open_source(where: ServerOptions, options: dict[str, Any]) -> Source:
     """What explains, to be closed after the run.
 
@@ -76,6 +83,8 @@ def open_source(where: ServerOptions, options: dict[str, Any]) -> Source:
     graph = options["graph"]
     if (graph is None) == (where.server is None):
         raise UsageError("Say where to explain: either --graph FILE, or --server HOST:PORT with --model NAME.")
+    if options["overlap"] is not None and options["tile"] is None:
+        raise UsageError("--overlap says how windows overlap; give their side with --tile.")
     if graph is not None:
         if options["model"] or options["model_version"]:
             raise UsageError("--model and --model-version name a model on a server; leave them out with --graph.")
@@ -83,7 +92,9 @@ def open_source(where: ServerOptions, options: dict[str, Any]) -> Source:
         explainer = Explainer(graph, device=options["device"], exact_int8=not options["fast_int8"])
         for note in explainer.engine.notes:
             click.echo(f"Note: {note}", err=True)
-        return Source(explainer, graph)
+        return Source(explainer if options["tile"] is None else _by_windows(explainer, options), graph)
+    if options["tile"] is not None:
+        raise UsageError("--tile goes with --graph: a scene is explained window by window in this process.")
     if options["fast_int8"]:
         raise UsageError("--fast-int8 goes with --graph; a server is told by its own option at its start.")
     return Source(where.open().model(options["model"], options["model_version"]), None)

@@ -63,6 +63,21 @@ def read_tensor(path: Path, *, max_pixels: int) -> AnyArray:
     return _from_file(data, str(path), lambda file: _read(file, str(path), check))
 
 
+def map_numpy(path: Path) -> AnyArray:
+    """The image in a .npy file, mapped into memory: nothing of it is read yet, and it may be larger than memory.
+
+    Raises:
+        InvalidInputError: The file is damaged, or holds no image.
+
+    """
+    try:
+        array: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # NumPy's reader of headers raises anything on hostile bytes
+        raise InvalidInputError(f"{path} is not a NumPy file that can be read, or it is damaged.") from error
+    check_array(array.shape, array.dtype, max_pixels=max(1, array.size))
+    return array
+
+
 def numpy_bytes(data: bytes, name: str, *, max_pixels: int) -> int:
     """Bytes of the values of the image in a .npy or .npz file, from its header.
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
 import numpy as np
 
@@ -131,8 +131,8 @@ class Raster:
         window[(*into, bands)] = data[0, : shape[1], : shape[2]][of]
 
 
-def open_raster(source: bytes | Path) -> Raster:
-    """Reads the header of a TIFF file, whose directory was checked.
+def open_raster(source: bytes | mmap.mmap) -> Raster:
+    """Reads the header of a TIFF file, whose directory was checked; of one that is `mapped` no more than that.
 
     Raises:
         UnsupportedError: tifffile is not installed.
@@ -143,7 +143,8 @@ def open_raster(source: bytes | Path) -> Raster:
         from tifffile import TiffFile  # noqa: PLC0415 - an extra, needed by such files alone
     except ImportError as error:
         raise UnsupportedError(_MISSING) from error
-    file = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+    # What is mapped is read and sought as a file is.
+    file = io.BytesIO(source) if isinstance(source, bytes) else cast("IO[bytes]", source)
 
     def read() -> Raster:
         opened = TiffFile(file)
@@ -151,11 +152,7 @@ def open_raster(source: bytes | Path) -> Raster:
         _check(raster)
         return raster
 
-    try:
-        return _guarded(read)
-    except BaseException:
-        file.close()
-        raise
+    return _guarded(read)
 
 
 def mapped(path: Path) -> bytes | mmap.mmap:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
+from typing import TypeAlias
+
 import numpy as np
 
 from camgraph_core.errors import InvalidInputError
@@ -17,8 +20,11 @@ _PLAIN_BYTES = (1, 2, 7)  # kept as they are; the values of other types become n
 _PROFILE = 34_675
 _SLACK = 1 << 16
 
+Block: TypeAlias = bytes | mmap.mmap
+"""A file in memory, or mapped into it."""
 
-def check_tiff(data: bytes, _: int) -> None:
+
+def check_tiff(data: Block, _: int) -> None:
     """Checks the first directory of a TIFF file.
 
     Raises:
@@ -28,7 +34,7 @@ def check_tiff(data: bytes, _: int) -> None:
     check_directory(data)
 
 
-def check_directory(block: bytes) -> None:
+def check_directory(block: Block) -> None:
     """Checks the first directory of a TIFF file or of a block of EXIF, which has the same form.
 
     Raises:
@@ -60,7 +66,7 @@ def check_directory(block: bytes) -> None:
         check_metadata("ICC profile", int(profile.max()), LARGEST_PROFILE)
 
 
-def _entries(block: bytes) -> np.ndarray | None:
+def _entries(block: Block) -> np.ndarray | None:
     """Tag, type, count and value of each entry; None where there is no directory."""
     order = {b"II": "<", b"MM": ">"}.get(block[:2])
     if order is None:
@@ -77,5 +83,5 @@ def _entries(block: bytes) -> np.ndarray | None:
     return np.frombuffer(block, entry, fitting, first) if fitting > 0 else None
 
 
-def _number(block: bytes, start: int, dtype: np.dtype) -> int | None:
+def _number(block: Block, start: int, dtype: np.dtype) -> int | None:
     return int(np.frombuffer(block, dtype, 1, start)[0]) if 0 <= start <= len(block) - dtype.itemsize else None

@@ -1,0 +1,134 @@
+"""One scene on its way through the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Self, TypeAlias
+
+import numpy as np
+
+from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.request import Request
+from camgraph_core.result import Result
+from camgraph_core.shown import Shown
+from camgraph_core.target import Target
+from camgraph_core.tiles import Tile
+from camgraph_core.types import AnyArray, ByteArray
+from camgraph_runtime.explainer import Explainer
+from camgraph_runtime.plan import find_layer, make_prediction_plan
+from camgraph_runtime.preprocess.shown import choose_shown
+from camgraph_runtime.scene.mosaic import Mosaic
+from camgraph_runtime.scene.source import Scene
+
+_SAMPLES = 16  # windows that tell how bands are shown
+_SAMPLED = 1 << 20  # values of them
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how many windows are done, and of how many."""
+
+
+@dataclass(frozen=True)
+class SceneRun:
+    """One scene on its way.
+
+    Attributes:
+        explainer: Explains the windows.
+        scene: The pixels.
+        windows: The windows over them.
+        mosaic: Takes what the windows give.
+        request: What is asked of the scene; its value for no data is settled.
+        shown: How bands are shown; None of grey and colour.
+        progress: Is told of each window.
+
+    """
+
+    explainer: Explainer
+    scene: Scene
+    windows: Sequence[Tile]
+    mosaic: Mosaic
+    request: Request
+    shown: Shown | None
+    progress: Progress | None
+
+    @classmethod
+    def over(
+        cls,
+        explainer: Explainer,
+        scene: Scene,
+        windows: Sequence[Tile],
+        mosaic: Mosaic,
+        request: Request,
+        progress: Progress | None,
+    ) -> Self:
+        """A run over a scene, of which some windows tell how its bands are shown.
+
+        Raises:
+            UsageError: There is no such band, or colours are numbers of no known range.
+
+        """
+        spec = explainer.manifest.input
+        parts = [scene.read(*window) for window in windows[:: max(1, len(windows) // _SAMPLES)]]
+        shown = None
+        if spec.channel_order == pb.CHANNEL_ORDER_STORED:
+            thin = max(1, round((sum(part.size for part in parts) / _SAMPLED) ** 0.5))
+            sample = np.concatenate([part[::thin, ::thin].reshape(-1, 1, part.shape[2]) for part in parts])
+            shown = choose_shown(sample, spec, request.style, request.nodata)
+        elif parts[0].dtype not in (np.uint8, np.uint16) and request.window is None:
+            raise UsageError(
+                f"The scene's colours are {parts[0].dtype}, and each window would be spread by itself. Say what is "
+                "black and what is white with a window (--window LOW,HIGH)."
+            )
+        return cls(explainer, scene, windows, mosaic, request, shown, progress)
+
+    def results(self, targets: Sequence[Target]) -> Iterator[tuple[Tile, Result]]:
+        """Each window that has data with its result; without targets its predictions alone.
+
+        With targets, the mosaic takes maps and pictures.
+
+        Raises:
+            InvalidInputError: There is no data.
+
+        """
+        has_data = False
+        for number, window in enumerate(self.windows, start=1):
+            pixels = self.scene.read(*window)
+            missing = None if self.shown is None else self.shown.missing(pixels)
+            photo = None if self.shown is None else self.shown.picture(pixels)
+            if missing is None or not missing.all():
+                has_data = True
+                result, seen = self._answer(window, pixels, targets)
+                photo = seen if photo is None else photo
+                yield window, result
+            if targets and photo is not None:
+                self.mosaic.look(window, photo, missing)
+            if self.progress is not None:
+                self.progress(number, len(self.windows))
+        if not has_data:
+            raise InvalidInputError("The scene has no data: every pixel is NaN, or has the value that stands for none.")
+
+    def _answer(self, window: Tile, pixels: AnyArray, targets: Sequence[Target]) -> tuple[Result, ByteArray]:
+        """The result of a window, and its photo."""
+        explainer = self.explainer
+        style = replace(self.request.style, max_side=None, display_bands=(), stretch=None)
+        request = replace(
+            self.request,
+            targets=targets,
+            top_k=0,
+            num_predictions=max(1, explainer.num_classes),
+            outputs=(),
+            style=style,
+            scaled_decoding=False,
+        )
+        plan = explainer.plan(request) if targets else make_prediction_plan(explainer.task, request)
+        network_input = explainer.prepare(pixels, request)
+        assert network_input.prepared is not None
+        plan = explainer.fit(plan, network_input)
+        [inference] = explainer.infer([network_input], [plan])
+        result = explainer.finish(plan, network_input, inference)
+        if targets:
+            layers = [find_layer(explainer.manifest, name) for name in result.explanations[0].layers]
+            maps = [explanation.raw_maps for explanation in result.explanations]
+            self.mosaic.add(window, maps, layers, result.canvas.frame)
+        return result, network_input.prepared.photo
