@@ -22,7 +22,7 @@ from camgraph_client.cli.video.strip import Strip
 from camgraph_core.errors import InvalidInputError, TargetError
 from camgraph_core.result import Result
 from camgraph_core.types import ByteArray
-from camgraph_runtime import Explainer
+from camgraph_runtime import Explainer, SceneExplainer
 from camgraph_runtime.video.reading import VideoFrame, VideoReader
 from camgraph_runtime.video.writing import VideoWriter
 
@@ -87,7 +87,7 @@ class VideoRun:
             yield from ((frame, partial(follower.explain, frame.pixels)) for frame in frames)
             return
         explains = self.source.explains
-        if isinstance(explains, Explainer):
+        if isinstance(explains, Explainer | SceneExplainer):
             yield from ((frame, partial(explains.explain, frame.pixels, **self.asked)) for frame in frames)
             return
         sent: deque[VideoFrame] = deque()
