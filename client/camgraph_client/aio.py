@@ -75,8 +75,10 @@ class AsyncClient(Calls):
             try:
                 return value(await getattr(self._stub, rpc)(request, timeout=tries.seconds))
             except grpc.aio.AioRpcError as error:
-                if not tries.again(error):
+                pause = tries.again(error)
+                if pause is None:
                     raise error_from(error, self.connection.address, self.connection.timeout) from error
+            await asyncio.sleep(pause)
 
     def stream(self, asking: Asking, ahead: int) -> AsyncMany:
         """Explains many images; see `AsyncRemoteModel.explain_many`."""
@@ -91,10 +93,12 @@ class AsyncClient(Calls):
                 async for piece in self._stub.ExplainChunked(request, timeout=tries.seconds):
                     assembled.add(piece)
             except grpc.aio.AioRpcError as error:
-                if not tries.again(error):
+                pause = tries.again(error)
+                if pause is None:
                     raise error_from(error, self.connection.address, self.connection.timeout) from error
             else:
                 return value(assembled)
+            await asyncio.sleep(pause)
 
     async def close(self) -> None:
         """Closes the connection; calls in flight are cancelled."""

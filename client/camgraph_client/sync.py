@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -73,8 +74,10 @@ class Client(Calls):
             try:
                 return value(getattr(self._stub, rpc)(request, timeout=tries.seconds))
             except grpc.RpcError as error:
-                if not tries.again(error):
+                pause = tries.again(error)
+                if pause is None:
                     raise error_from(error, self.connection.address, self.connection.timeout) from error
+            time.sleep(pause)
 
     def stream(self, asking: Asking, ahead: int) -> Many:
         """Explains many images; see `RemoteModel.explain_many`."""
@@ -89,10 +92,12 @@ class Client(Calls):
                 for piece in self._stub.ExplainChunked(request, timeout=tries.seconds):
                     assembled.add(piece)
             except grpc.RpcError as error:
-                if not tries.again(error):
+                pause = tries.again(error)
+                if pause is None:
                     raise error_from(error, self.connection.address, self.connection.timeout) from error
             else:
                 return value(assembled)
+            time.sleep(pause)
 
     def close(self) -> None:
         """Closes the connection; calls in flight are cancelled."""

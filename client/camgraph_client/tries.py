@@ -1,7 +1,7 @@
-"""How often a call is sent again where gRPC's own policy does not: when its answer had begun, and the connection ended.
+"""How often a call is sent again where gRPC's own policy does not: when it was ended without a status of the server.
 
-gRPC sends nothing again of which it has read a first header. The calls of `ExplanationService` change nothing, so they
-can be sent again at any time.
+gRPC sends nothing again of which it has read a first header, and takes the 500 of a proxy for a status. The calls of
+`ExplanationService` change nothing, so they can be sent again at any time.
 """
 
 from __future__ import annotations
@@ -13,8 +13,14 @@ from camgraph.v1 import explanation_pb2 as pb
 from camgraph_client.channel import Connection
 
 _REPEATABLE = frozenset(pb.DESCRIPTOR.services_by_name["ExplanationService"].methods_by_name)
-_CODES = ("CANCELLED", "UNAVAILABLE")
-_CUT_OFF = "Stream removed"  # so gRPC's text begins when a connection, or a proxy, ends a call without a status
+_CUT_OFF = {
+    "CANCELLED": "Stream removed",
+    "UNAVAILABLE": "Stream removed",
+    "UNKNOWN": "Received http2 header with status: 5",
+}
+"""By the status that gRPC gives such a call, how its text begins."""
+
+_PAUSE = 0.1  # seconds before the next try, and twice as long each time
 
 
 class Tries:
@@ -28,20 +34,23 @@ class Tries:
 
     def __init__(self, connection: Connection, rpc: str) -> None:
         self._until = time.monotonic() + connection.timeout
-        self._left = connection.attempts if rpc in _REPEATABLE else 1
+        self._most = connection.attempts if rpc in _REPEATABLE else 1
+        self._made = 0
 
     @property
     def seconds(self) -> float:
         """What is left of the timeout."""
         return max(0.0, self._until - time.monotonic())
 
-    def again(self, error: Any) -> bool:
-        """Whether the call is sent once more after it failed.
+    def again(self, error: Any) -> float | None:
+        """After how many seconds the call is sent once more; None if it is not.
 
         Args:
             error: A `grpc.RpcError` of either face of grpc, which has `code` and `details`.
 
         """
-        self._left -= 1
-        is_cut_off = error.code().name in _CODES and (error.details() or "").startswith(_CUT_OFF)
-        return is_cut_off and self._left > 0 and self.seconds > 0
+        self._made += 1
+        begin = _CUT_OFF.get(error.code().name)
+        is_cut_off = begin is not None and (error.details() or "").startswith(begin)
+        pause = _PAUSE * 2 ** (self._made - 1)
+        return pause if is_cut_off and self._made < self._most and pause < self.seconds else None

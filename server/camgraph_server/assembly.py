@@ -113,7 +113,7 @@ class Assembly:
         config = self._config
         reception = Reception(self.gate, self.budgets["answers"], self.observers, self.security)
         server = grpc.aio.server(options=channel_options(config), interceptors=(reception,))
-        service, messages, control = self._service(), self._messages(), self._control()
+        service, messages, control = self.service(), self._messages(), self._control()
         streaming = self._streaming(messages)
         handlers = [
             explanation.explanation_service(service, messages, streaming, config.max_targets),
@@ -133,7 +133,7 @@ class Assembly:
         """The same over HTTP, on a port that has not been bound; None where HTTP is not asked for."""
         if self._make_http_port is None:
             return None
-        service = self._service()
+        service = self.service()
         return self._make_http_port(
             self._config,
             service,
@@ -173,7 +173,8 @@ class Assembly:
             audit_lines_lost=lambda: None if self._audit is None else self._audit.lost,
         )
 
-    def _service(self) -> Service:
+    def service(self) -> Service:
+        """What it does for callers, in any protocol."""
         room = Room(
             self.budgets["images"],
             self._max_answer,

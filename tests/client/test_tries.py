@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from camgraph_client import AsyncClient, Client, Connection
+from camgraph_client.tries import Tries
 from camgraph_core.errors import UnavailableError
 from support.serving import PATIENCE, png, server_process, write_model
 
@@ -80,3 +82,42 @@ def test_not_without_retries_and_not_where_a_call_changes_something(tmp_path: Pa
         with pytest.raises(UnavailableError, match="Stream removed"):
             call(client)
         assert [model.state for model in client.list_models()] == ["ready"]
+
+
+class Failed:
+    """A call that failed, as gRPC tells of it."""
+
+    def __init__(self, code: str, details: str) -> None:
+        self._code, self._details = grpc.StatusCode[code], details
+
+    def code(self) -> grpc.StatusCode:
+        return self._code
+
+    def details(self) -> str:
+        return self._details
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "again"),
+    [
+        ("UNAVAILABLE", "Stream removed (Socket closed)", True),
+        ("CANCELLED", "Stream removed (RST_STREAM (Received RST_STREAM with error code 8))", True),
+        ("UNKNOWN", "Received http2 header with status: 500", True),
+        ("UNKNOWN", "Received http2 header with status: 404", False),
+        ("UNKNOWN", "Exception calling application", False),
+        ("UNAVAILABLE", "failed to connect to all addresses", False),
+        ("CANCELLED", "Locally cancelled by application!", False),
+        ("INVALID_ARGUMENT", "Stream removed", False),
+    ],
+)
+def test_only_what_ended_without_a_status_is_sent_again(code: str, details: str, again: bool) -> None:
+    tries = Tries(Connection("x", timeout=PATIENCE), "Explain")
+    assert (tries.again(Failed(code, details)) is not None) is again
+
+
+def test_there_are_as_many_tries_as_the_connection_says_within_its_timeout() -> None:
+    error = Failed("UNAVAILABLE", "Stream removed")
+    tries = Tries(Connection("x", timeout=PATIENCE, attempts=4), "Explain")
+    assert [tries.again(error) for _ in range(4)] == [0.1, 0.2, 0.4, None]
+    assert Tries(Connection("x", timeout=0.05, attempts=4), "Explain").again(error) is None
+    assert Tries(Connection("x", timeout=PATIENCE, attempts=4), "UnloadModel").again(error) is None

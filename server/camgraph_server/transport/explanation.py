@@ -63,7 +63,7 @@ def explanation_service(
             Screen(pb.GetModelRequest.DESCRIPTOR, {}),
             decode=lambda message: (message.name, message.version),
             answer=service.get_model,
-            encode=lambda model, _: _details_message(model),
+            encode=lambda model, _: details_of(model),
         ),
     )
     item = Rpc(
@@ -96,6 +96,7 @@ def _refused(item: str, refusal: Refusal) -> pb.ExplainStreamResponse:
     return error_message(item, refusal.status.name, refusal.reason, refusal.text, refusal.retry_after)
 
 
-def _details_message(model: Model) -> pb.GetModelResponse:
+def details_of(model: Model) -> pb.GetModelResponse:
+    """The message of a model, with its manifest if it is loaded."""
     manifest = model.explainer.manifest if model.explainer is not None else Manifest()
     return details_message(ModelDetails(model.info, manifest))
