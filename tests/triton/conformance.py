@@ -5,7 +5,7 @@ Where they answer otherwise, the reason stands beside the request. `docs/triton.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,15 +105,15 @@ def with_parameters(request: pb.ModelInferRequest, **parameters: Any) -> pb.Mode
 
 
 _ALONE = "A server of camgraph with one model takes requests without a name; one with several asks for a name."
-_CONSISTENT = "Triton's other calls say NOT_FOUND, too."
-_RETRIED = "Clients send a call again that is UNAVAILABLE, but it stays off."
+CONSISTENT = "Triton's other calls say NOT_FOUND, too."
+RETRIED = "Clients send a call again that is UNAVAILABLE, but it stays off."
 _LEFT_OVER = "What belongs to no input is a mistake of the client."
 _NO_NAME = {"ours": "INVALID_ARGUMENT", "why": _ALONE}
 
 
 def _about(method: str, word: str, unknown: str) -> list[Case]:
     """What is asked about models, and about models that are not there."""
-    of_statistics = {"triton": "INVALID_ARGUMENT", "why": _CONSISTENT} if method == "ModelStatistics" else {}
+    of_statistics = {"triton": "INVALID_ARGUMENT", "why": CONSISTENT} if method == "ModelStatistics" else {}
     asked: list[tuple[str, str, str, dict[str, Any]]] = [
         ("a model", "tiny", "", {}),
         ("a model of tensors", "tiny.tensors", "", {}),
@@ -153,7 +153,7 @@ ABOUT = [
             getattr(pb, f"RepositoryModel{word.capitalize()}Request")(model_name="tiny"),
             "UNIMPLEMENTED",
             "UNAVAILABLE",
-            _RETRIED,
+            RETRIED,
         )
         for word in ("load", "unload")
     ],
@@ -258,20 +258,23 @@ class Difference:
 
 
 _SWITCH = "The switch for gradients is not listed by this server. Triton knows no inputs that are not listed."
-_RUNS = "Each names what runs its models. Triton's names depend on the backend."
+RUNS = "Each names what runs its models. Triton's names depend on the backend."
+LABELS = "Triton has files with labels."
+HOW_IT_RUNS = ("default_model_filename", "instance_group", "optimization", "parameters", "version_policy")
+OWN_SETTINGS = "How Triton runs a model. This server has its own settings for that."
 
 DIFFERENCES = [
     Difference("ServerMetadata", ("name", "version"), "They are two programs."),
     Difference("ServerMetadata", ("extensions",), "Each lists those that it has."),
-    Difference("ModelMetadata", ("platform",), _RUNS),
+    Difference("ModelMetadata", ("platform",), RUNS),
     Difference("ModelMetadata", ("inputs",), _SWITCH, "with a switch"),
-    Difference("ModelConfig", ("platform", "backend"), _RUNS),
+    Difference("ModelConfig", ("platform", "backend"), RUNS),
     Difference("ModelConfig", ("input",), _SWITCH, "with a switch"),
-    Difference("ModelConfig", ("output",), "Triton has files with labels.", "of a model"),
+    Difference("ModelConfig", ("output",), LABELS, "of a model"),
     Difference(
         "ModelConfig",
-        ("default_model_filename", "instance_group", "optimization", "parameters", "version_policy"),
-        "How Triton runs a model. This server has its own settings for that.",
+        HOW_IT_RUNS,
+        OWN_SETTINGS,
     ),
     Difference(
         "ModelInfer",
@@ -282,14 +285,20 @@ DIFFERENCES = [
 ]
 
 
-def page_section() -> str:
-    """The differences as `docs/triton.md` has them."""
+def table_of(rows: Iterable[tuple[object, ...]], differences: Iterable[Difference]) -> str:
+    """Two tables of a page: requests with both statuses and why they differ, and fields of answers that differ."""
     lines = ["| request | this server | Triton | why |", "| -- | -- | -- | -- |"]
-    lines += [
-        f"| `{case.method}`: {case.what} | `{case.ours}` | `{case.triton}` | {case.why} |" for case in CASES if case.why
-    ]
+    lines += ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     lines += ["", "| answer | fields that differ | why |", "| -- | -- | -- |"]
     lines += [
-        f"| `{item.method}` | {', '.join(f'`{field}`' for field in item.fields)} | {item.why} |" for item in DIFFERENCES
+        f"| `{item.method}` | {', '.join(f'`{field}`' for field in item.fields)} | {item.why} |" for item in differences
     ]
     return "\n".join(lines)
+
+
+def page_section() -> str:
+    """The differences as `docs/triton.md` has them."""
+    rows = [
+        (f"`{case.method}`: {case.what}", f"`{case.ours}`", f"`{case.triton}`", case.why) for case in CASES if case.why
+    ]
+    return table_of(rows, DIFFERENCES)

@@ -11,7 +11,7 @@ import pytest
 from camgraph_triton.options import TritonOptions
 from camgraph_triton.repository import write_repository
 from support.peers import Peer
-from support.serving import server_process, write_model
+from support.serving import ServerProcess, server_process, write_model
 from support.tasks import TASKS, export_task
 from support.tiny_graph import TinyGraph
 from support.triton_server import TritonServer, triton_server
@@ -44,7 +44,13 @@ def triton(
 
 
 @pytest.fixture(scope="session")
-def camgraph(models: Path) -> Iterator[str]:
-    """Address of a server of camgraph with them, in a process of its own."""
-    with server_process(models) as server:
-        yield server.address
+def server(models: Path) -> Iterator[ServerProcess]:
+    """A server of camgraph with them, in a process of its own."""
+    with server_process(models, "--http", "127.0.0.1:0") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def camgraph(server: ServerProcess) -> str:
+    """Its address for gRPC."""
+    return server.address

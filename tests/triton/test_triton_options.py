@@ -31,7 +31,7 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(
+def batching(
     peer: Callable[[str], Peer], graphs: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TritonServer]:
     """A Triton whose own Python has no camgraph, with the configuration for the onnxruntime backend.
@@ -72,15 +72,15 @@ def explained(address: str, version: str) -> np.ndarray:
 
 @pytest.mark.parametrize(("version", "served"), [("1", "1"), ("2", "2"), ("", "2")])
 def test_each_version_explains_with_its_own_graph(
-    version: str, served: str, server: TritonServer, graphs: Path
+    version: str, served: str, batching: TritonServer, graphs: Path
 ) -> None:
     with Explainer(graphs / "tiny" / served / "model.onnx") as explainer:
         [expected] = explainer.explain(png()).explanations
-    np.testing.assert_allclose(explained(server.grpc, version), [expected.heatmap], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(explained(batching.grpc, version), [expected.heatmap], rtol=0, atol=1e-5)
 
 
-def test_a_batch_may_have_as_many_images_as_was_said(server: TritonServer) -> None:
-    with client.InferenceServerClient(server.grpc) as opened:
+def test_a_batch_may_have_as_many_images_as_was_said(batching: TritonServer) -> None:
+    with client.InferenceServerClient(batching.grpc) as opened:
         config = opened.get_model_config("tiny.tensors").config
         assert (config.max_batch_size, config.dynamic_batching.max_queue_delay_microseconds) == (BATCH, 10_000)
         metadata = opened.get_model_metadata("tiny.tensors")

@@ -118,8 +118,16 @@ def response_parts(request: RestRequest, response: Any) -> tuple[list[bytes], li
 
 
 def plain(message: Any) -> Any:
-    """A message as values for JSON: numbers stay numbers, enums become names, and what is not set has its default."""
-    return {field.name: _plain_field(message, field) for field in message.DESCRIPTOR.fields}
+    """A message as values for JSON: numbers stay numbers, enums become names, and what is not set has its default.
+
+    An inner message that is not set is left out: clients ask whether a configuration has `dynamic_batching`.
+    """
+    fields = message.DESCRIPTOR.fields
+    return {field.name: _plain_field(message, field) for field in fields if _is_there(message, field)}
+
+
+def _is_there(message: Any, field: Any) -> bool:
+    return field.message_type is None or field.is_repeated or message.HasField(field.name)
 
 
 def _plain_field(message: Any, field: Any) -> Any:
