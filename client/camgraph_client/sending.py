@@ -14,7 +14,7 @@ from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.errors import InvalidInputError
 from camgraph_core.painter import ImageSource, Painter
 from camgraph_core.png import encode_png
-from camgraph_core.request import Addressed, Window
+from camgraph_core.request import Addressed, Request
 from camgraph_core.shown import Shown
 from camgraph_core.types import AnyArray, ByteArray
 
@@ -60,7 +60,7 @@ def result_of(
     if shown is not None:
         read_photo, read_missing = partial(_bands_photo, sent, shown), partial(_bands_missing, sent, shown)
     elif sent.image is not None:
-        read_photo = partial(_read_photo, sent.image, sent.request.window)
+        read_photo = partial(_read_photo, sent.image, sent.request)
     return result_from(
         message,
         sent.request,
@@ -80,21 +80,23 @@ def result_of_pieces(pieces: Assembled, sent: Addressed) -> Result:
     return result_of(pieces.finished(), sent, pieces.apart)
 
 
-def _read_photo(image: bytes, window: Window | None) -> ByteArray:
-    return _load_painter().read_photo(image, window)
+def _read_photo(image: bytes, request: Request) -> ByteArray:
+    return _load_painter().read_photo(image, request.window, request.frame)
 
 
 def _bands_photo(sent: Addressed, shown: Shown) -> ByteArray:
     """What was sent as pictures show it."""
     if sent.image is not None:
-        return _load_painter().read_bands(sent.image, shown, sent.request.window)[0]
+        return _load_painter().read_bands(sent.image, shown, sent.request.window, sent.request.frame)[0]
     assert sent.tensor is not None
     return shown.picture(sent.tensor)
 
 
 def _bands_missing(sent: Addressed, shown: Shown) -> AnyArray | None:
     """Where the image that was sent has no data; of a tensor that is nowhere."""
-    return None if sent.image is None else _load_painter().read_bands(sent.image, shown, sent.request.window)[1]
+    if sent.image is None:
+        return None
+    return _load_painter().read_bands(sent.image, shown, sent.request.window, sent.request.frame)[1]
 
 
 def _load_painter() -> Painter:

@@ -8,10 +8,11 @@ from typing import Generic, TypeVar
 
 from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_core.painter import ImageSource
-from camgraph_core.request import DEFAULT_PROFILE, Request, Window
+from camgraph_core.request import DEFAULT_PROFILE, Request
 from camgraph_core.style import Style
 from camgraph_core.target import Target
 from camgraph_core.types import AnyArray
+from camgraph_core.windows import Window, window_from
 
 _STYLE, _REQUEST = Style(), Request()
 
@@ -26,7 +27,8 @@ class Explains(ABC, Generic[R]):
         image: ImageSource | None = None,
         *,
         tensor: AnyArray | None = None,
-        window: Window | None = None,
+        window: Window | str | None = None,
+        frame: int | None = None,
         nodata: float | None = None,
         scaled_decoding: bool = False,
         targets: Sequence[Target] = (),
@@ -54,8 +56,9 @@ class Explains(ABC, Generic[R]):
         Args:
             image: Bytes or path of a picture or a NumPy file, an array [H, W] or [H, W, C], or a Pillow image.
             tensor: Instead of an image, a ready input tensor of shape [1, ...], as the manifest's input says.
-            window: The values of the image that become 0 and 255, where it is not of 8 bits; see docs/inputs.md for
-                what is done without.
+            window: The values of the image that become 0 and 255, where it is not of 8 bits, or their name, such as
+                "lung"; see docs/inputs.md for the names, and for what is done without.
+            frame: Number of the frame of a DICOM file, from 1; may be left out if there is one.
             nodata: The value of an image of stored channels that stands for no data, beside NaN and what a TIFF itself
                 names so. Such pixels are filled with the mean of their band, and left unpainted.
             scaled_decoding: Decodes a large JPEG at 1/2, 1/4 or 1/8 of its size, as far as the network's input and
@@ -121,12 +124,13 @@ class Explains(ABC, Generic[R]):
                 display_bands=display_bands,
                 stretch=stretch,
             ),
-            window=window,
+            window=window_from(window) if isinstance(window, str) else window,
+            frame=frame,
             nodata=nodata,
             scaled_decoding=scaled_decoding,
             request_id=request_id,
         )
-        check_subject(image, tensor, window, nodata)
+        check_subject(image, tensor, request)
         return self._explain(image, tensor, request)
 
     @abstractmethod
@@ -134,19 +138,17 @@ class Explains(ABC, Generic[R]):
         """Answers a request about an image or a tensor; one of them is None."""
 
 
-def check_subject(
-    image: ImageSource | None, tensor: AnyArray | None, window: Window | None, nodata: float | None = None
-) -> None:
+def check_subject(image: ImageSource | None, tensor: AnyArray | None, request: Request) -> None:
     """Checks that a request is about one thing.
 
     Raises:
         InvalidInputError: There is neither an image nor a tensor, or both.
-        UsageError: A tensor has a window, or a value for no data.
+        UsageError: A tensor has a window, a frame, or a value for no data.
 
     """
     if (image is None) == (tensor is None):
         raise InvalidInputError("Give either an image or a tensor to explain.")
-    if window is not None and image is None:
-        raise UsageError("A window is for the values of an image; a tensor goes in as it is.")
-    if nodata is not None and image is None:
-        raise UsageError("A value for no data is one of an image; a tensor goes in as it is.")
+    of_image = {"A window": request.window, "A frame": request.frame, "A value for no data": request.nodata}
+    for name, value in of_image.items():
+        if value is not None and image is None:
+            raise UsageError(f"{name} is for an image; a tensor goes in as it is.")

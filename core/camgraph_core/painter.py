@@ -10,12 +10,12 @@ from camgraph_core.types import AnyArray
 if TYPE_CHECKING:
     from camgraph_core.frame import Size
     from camgraph_core.rectangle import Rectangle
-    from camgraph_core.request import Window
     from camgraph_core.result import Result
     from camgraph_core.scaled import Area
     from camgraph_core.shown import Shown
     from camgraph_core.tiles import TiledMap
     from camgraph_core.types import ByteArray
+    from camgraph_core.windows import Window
 
 
 class PillowImage(Protocol):
@@ -36,11 +36,11 @@ ImageSource: TypeAlias = bytes | str | Path | AnyArray | PillowImage
 class Painter(Protocol):
     """Draws with libraries that are loaded when something is drawn; `camgraph_runtime.pictures.paint` is one."""
 
-    def read_photo(self, source: bytes, window: Window | None = None, /) -> ByteArray:
+    def read_photo(self, source: bytes, window: Window | None = None, frame: int | None = None, /) -> ByteArray:
         """The pixels of an encoded image for people: upright, uint8 [H, W, 3], RGB."""
 
     def read_bands(
-        self, source: bytes, shown: Shown, window: Window | None = None, /
+        self, source: bytes, shown: Shown, window: Window | None = None, frame: int | None = None, /
     ) -> tuple[ByteArray, AnyArray | None]:
         """An encoded image of bands as it is shown, uint8 [H, W, 3], and where it has no data, bool [H, W] or None."""
 

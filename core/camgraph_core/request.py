@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from camgraph_core.errors import UsageError
 from camgraph_core.outputs import check_outputs
 from camgraph_core.style import Style
 from camgraph_core.target import Target
 from camgraph_core.types import AnyArray
-
-Window: TypeAlias = tuple[float, float]
-"""The values of a picture that become 0 and 255."""
+from camgraph_core.windows import Window
 
 DEFAULT_PROFILE = "pytorch-grad-cam"
 
@@ -37,6 +34,7 @@ class Request:
             any, the heatmap.
         style: How pictures are drawn.
         window: The values of the image that become 0 and 255, where it is not of 8 bits.
+        frame: Number of the frame of a DICOM file, from 1; may be left out if there is one.
         nodata: The value of an image of stored channels that stands for no data, beside what is not a finite number and
             what the file itself names so.
         scaled_decoding: A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, as far as the network's input and the
@@ -44,7 +42,8 @@ class Request:
         request_id: Comes back in the result, and is written to a server's log.
 
     Raises:
-        UsageError: An output does not exist, the number of predictions is negative, or a threshold is not in 0..1.
+        UsageError: An output does not exist, the number of predictions is negative, a threshold is not in 0..1, or a
+            frame is smaller than 1.
 
     """
 
@@ -59,6 +58,7 @@ class Request:
     outputs: Sequence[str] = ()
     style: Style = field(default_factory=Style)
     window: Window | None = None
+    frame: int | None = None
     nodata: float | None = None
     scaled_decoding: bool = False
     request_id: str = ""
@@ -70,6 +70,8 @@ class Request:
         check_outputs(self.outputs)
         if self.num_predictions < 0:
             raise UsageError(f"The number of predictions is {self.num_predictions}; it cannot be negative.")
+        if self.frame is not None and self.frame < 1:
+            raise UsageError(f"Frames start at 1, but {self.frame} was asked for.")
         for name in ("score_threshold", "iou_threshold"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"The {name.replace('_', ' ')} is {getattr(self, name)}; it must lie in 0..1.")

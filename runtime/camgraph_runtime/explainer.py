@@ -14,10 +14,11 @@ import numpy as np
 from camgraph_core.errors import InvalidInputError, TargetError
 from camgraph_core.explains import Explains, check_subject
 from camgraph_core.painter import ImageSource
-from camgraph_core.request import Request, Window
+from camgraph_core.request import Request
 from camgraph_core.result import Result, Timings
 from camgraph_core.style import Style
 from camgraph_core.types import AnyArray
+from camgraph_core.windows import Window, window_from
 from camgraph_runtime.explanations import explanations_of
 from camgraph_runtime.limits import Limits
 from camgraph_runtime.manifest import manifest_from_metadata
@@ -123,7 +124,8 @@ class Explainer(Explains[Result]):
         image: ImageSource | None = None,
         *,
         tensor: AnyArray | None = None,
-        window: Window | None = None,
+        window: Window | str | None = None,
+        frame: int | None = None,
         num_predictions: int = 5,
     ) -> Result:
         """Classifies one image and explains nothing; a skippable graph leaves its gradients out.
@@ -132,6 +134,7 @@ class Explainer(Explains[Result]):
             image: As for `explain`.
             tensor: As for `explain`.
             window: As for `explain`.
+            frame: As for `explain`.
             num_predictions: Number of best classes (of a detection, boxes) to list.
 
         Raises:
@@ -141,8 +144,12 @@ class Explainer(Explains[Result]):
             InferenceError: onnxruntime failed.
 
         """
-        check_subject(image, tensor, window)
-        request = Request(num_predictions=num_predictions, window=window)
+        request = Request(
+            num_predictions=num_predictions,
+            window=window_from(window) if isinstance(window, str) else window,
+            frame=frame,
+        )
+        check_subject(image, tensor, request)
         return self._run(make_prediction_plan(self.task, request), image, tensor)
 
     def plan(self, request: Request, *, has_photo: bool = True) -> Plan:

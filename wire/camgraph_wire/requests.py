@@ -70,6 +70,7 @@ def request_from(message: pb.ExplainRequest) -> Addressed:
         outputs=[OUTPUTS.name(kind, "heatmap") for kind in message.outputs],
         style=_style_from(message),
         window=(window.low, window.high) if message.image.HasField("window") else None,
+        frame=message.image.frame if message.image.HasField("frame") else None,
         nodata=message.image.nodata if message.image.HasField("nodata") else None,
         scaled_decoding=message.image.scaled_decoding,
         request_id=message.request_id,
@@ -85,7 +86,13 @@ def request_from(message: pb.ExplainRequest) -> Addressed:
 
 def _image_message(data: bytes, request: Request) -> pb.EncodedImage:
     window = None if request.window is None else pb.Window(low=request.window[0], high=request.window[1])
-    return pb.EncodedImage(data=data, window=window, scaled_decoding=request.scaled_decoding, nodata=request.nodata)
+    return pb.EncodedImage(
+        data=data,
+        window=window,
+        scaled_decoding=request.scaled_decoding,
+        nodata=request.nodata,
+        frame=request.frame,
+    )
 
 
 def _style_message(style: Style) -> pb.OverlayOptions:

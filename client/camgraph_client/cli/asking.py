@@ -6,9 +6,9 @@ from typing import Any
 
 from camgraph_client.cli.targets import targets_of
 from camgraph_core.errors import UsageError
-from camgraph_core.request import Window
 from camgraph_core.style import Style
 from camgraph_core.target import Target
+from camgraph_core.windows import window_from
 
 GUIDED = "guided-grad-cam"
 """The method that also gives the image's gradient."""
@@ -50,22 +50,13 @@ def asked_of(options: dict[str, Any], *, with_regions: bool) -> dict[str, Any]:
         "num_predictions": options["predictions"],
         "score_threshold": options["score_threshold"],
         "iou_threshold": options["iou_threshold"],
-        "window": window_of(options["window"]),
+        "window": None if options["window"] is None else window_from(options["window"]),
+        "frame": options["frame"],
         "scaled_decoding": options["scaled_decoding"],
         "nodata": options["nodata"],
         "display_bands": options["display_bands"].split(",") if options["display_bands"] is not None else (),
         "stretch": _two_numbers("--stretch", options["stretch"], "2,98"),
     }
-
-
-def window_of(text: str | None) -> Window | None:
-    """The window of an option.
-
-    Raises:
-        UsageError: The text is not one.
-
-    """
-    return _two_numbers("--window", text, "0,4095")
 
 
 def _two_numbers(option: str, text: str | None, example: str) -> tuple[float, float] | None:

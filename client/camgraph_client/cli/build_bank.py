@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from camgraph_cli.options import Text
-from camgraph_client.cli.asking import window_of
 from camgraph_client.cli.photos import photos_of
 from camgraph_core.request import Request
+from camgraph_core.windows import window_from
 from camgraph_runtime import Explainer
 from camgraph_runtime.bank.build import PATCHES, REACH
 from camgraph_runtime.bank.build import build_bank as build
@@ -50,7 +50,7 @@ from camgraph_runtime.run.blas import limit_blas_threads
     default=REACH,
     help="Neighbours in each direction that a cell is averaged with: 1 for 3 x 3 cells.",
 )
-@click.option("--window", metavar="LOW,HIGH", help="As for explain, which must then be given the same.")
+@click.option("--window", metavar="LOW,HIGH|NAME", help="As for explain, which must then be given the same.")
 @click.option("--device", metavar="DEVICE", default="cpu", help="As for explain.")
 def build_bank(images: tuple[Path, ...], graph: Path, output: Path, **options: Any) -> None:
     """Build a memory bank of good images, which `camgraph explain --bank` holds others against.
@@ -59,7 +59,7 @@ def build_bank(images: tuple[Path, ...], graph: Path, output: Path, **options: A
     """
     photos = photos_of(images, output)
     limit_blas_threads()
-    request = Request(window=window_of(options["window"]))
+    request = Request(window=None if options["window"] is None else window_from(options["window"]))
     with Explainer(graph, device=options["device"]) as explainer:
         bank = build(
             explainer,

@@ -25,6 +25,7 @@ from camgraph_client.cli.video.options import VideoOptions
 from camgraph_client.cli.video.run import VideoRun
 from camgraph_core.errors import CamgraphError, UsageError
 from camgraph_core.style import OPACITIES
+from camgraph_core.windows import WINDOWS
 from camgraph_runtime.bank.memory_bank import MemoryBank
 from camgraph_runtime.maps.cam import METHODS
 from camgraph_runtime.pictures.colormaps import COLORMAPS
@@ -137,9 +138,11 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option(
     "--window",
-    metavar="LOW,HIGH",
-    help="Values that are black and white in a picture of more than 8 bits, such as 0,4095. Default: its whole range.",
+    metavar="LOW,HIGH|NAME",
+    help="Values that are black and white in a picture of more than 8 bits, such as 0,4095, or their name: "
+    f"{', '.join(WINDOWS)}. Default: its whole range, or what a DICOM file says.",
 )
+@click.option("--frame", type=click.IntRange(min=1), help="Frame of a DICOM file that has several.")
 @click.option(
     "--tensor",
     "as_tensor",

@@ -14,7 +14,7 @@ from camgraph_core.errors import UsageError
 from camgraph_runtime.limits import Limits
 from camgraph_runtime.preprocess.arrays import read_tensor
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset({".bmp", ".dcm", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".tif", ".tiff", ".webp"})
 """Of the files in a folder, those that are taken."""
 
 

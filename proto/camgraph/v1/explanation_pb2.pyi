@@ -125,16 +125,18 @@ class ExplainRequest(_message.Message):
     def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., image: _Optional[_Union[EncodedImage, _Mapping]] = ..., tensor: _Optional[_Union[Tensor, _Mapping]] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., top_k: _Optional[int] = ..., method: _Optional[str] = ..., layers: _Optional[_Iterable[str]] = ..., profile: _Optional[_Union[Profile, str]] = ..., outputs: _Optional[_Iterable[_Union[OutputKind, str]]] = ..., overlay: _Optional[_Union[OverlayOptions, _Mapping]] = ..., num_predictions: _Optional[int] = ..., request_id: _Optional[str] = ..., max_side: _Optional[int] = ..., score_threshold: _Optional[float] = ..., iou_threshold: _Optional[float] = ...) -> None: ...
 
 class EncodedImage(_message.Message):
-    __slots__ = ("data", "window", "scaled_decoding", "nodata")
+    __slots__ = ("data", "window", "scaled_decoding", "nodata", "frame")
     DATA_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     SCALED_DECODING_FIELD_NUMBER: _ClassVar[int]
     NODATA_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
     data: bytes
     window: Window
     scaled_decoding: bool
     nodata: float
-    def __init__(self, data: _Optional[bytes] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., scaled_decoding: bool = ..., nodata: _Optional[float] = ...) -> None: ...
+    frame: int
+    def __init__(self, data: _Optional[bytes] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., scaled_decoding: bool = ..., nodata: _Optional[float] = ..., frame: _Optional[int] = ...) -> None: ...
 
 class Window(_message.Message):
     __slots__ = ("low", "high")

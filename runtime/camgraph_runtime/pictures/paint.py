@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from camgraph_core.errors import InvalidInputError
-from camgraph_core.request import Window
 from camgraph_core.shown import Shown
 from camgraph_core.types import AnyArray, ByteArray
+from camgraph_core.windows import Window
 from camgraph_runtime.limits import Limits
 from camgraph_runtime.pictures.jpeg import encode_jpeg
 from camgraph_runtime.pictures.outline import framed, outlined, traced
@@ -14,6 +14,7 @@ from camgraph_runtime.pictures.panel import result_panel
 from camgraph_runtime.pictures.shrink import shrunk
 from camgraph_runtime.pictures.unseen import with_unseen
 from camgraph_runtime.preprocess import decode
+from camgraph_runtime.preprocess.decode import in_order, scale_of
 from camgraph_runtime.preprocess.opening import open_image
 from camgraph_runtime.preprocess.pixels import read_stored
 from camgraph_runtime.preprocess.window import spread
@@ -33,20 +34,23 @@ __all__ = [
 ]
 
 
-def read_photo(source: bytes, window: Window | None = None) -> ByteArray:
+def read_photo(source: bytes, window: Window | None = None, frame: int | None = None) -> ByteArray:
     """The pixels of an encoded image for people, see `decode`."""
-    return decode(source, max_pixels=Limits().max_pixels, window=window)
+    return decode(source, max_pixels=Limits().max_pixels, window=window, frame=frame)
 
 
-def read_bands(source: bytes, shown: Shown, window: Window | None = None) -> tuple[ByteArray, AnyArray | None]:
+def read_bands(
+    source: bytes, shown: Shown, window: Window | None = None, frame: int | None = None
+) -> tuple[ByteArray, AnyArray | None]:
     """An encoded image of bands as it is shown, and where it has no data.
 
     Raises:
         InvalidInputError: It cannot be read, or has not these bands.
 
     """
-    pixels = read_stored(open_image(source, max_pixels=Limits().max_pixels))
+    opened = open_image(source, max_pixels=Limits().max_pixels, frame=frame)
+    pixels = read_stored(opened)
     if max(shown.bands) >= pixels.shape[2]:
         raise InvalidInputError(f"The image has {pixels.shape[2]} channels, and no band {max(shown.bands) + 1}.")
-    values = pixels if window is None else spread(pixels, window).values
+    values = in_order(opened, pixels) if window is None else spread(pixels, scale_of(opened, window)).values
     return shown.picture(values), shown.missing(pixels)

@@ -12,9 +12,10 @@ import numpy as np
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError, UnsupportedError
 from camgraph_core.frame import Frame, Size
-from camgraph_core.request import Request, Window
+from camgraph_core.request import Request
 from camgraph_core.shown import Shown
 from camgraph_core.types import AnyArray, ByteArray
+from camgraph_core.windows import Window
 from camgraph_runtime.preprocess.decode import decode
 from camgraph_runtime.preprocess.geometry import Geometry, plan_geometry
 from camgraph_runtime.preprocess.jpeg import is_plain_jpeg
@@ -95,7 +96,8 @@ class Preprocessor:
             UsageError: The window cannot be used, or there is no such band.
 
         """
-        opened = open_image(image, max_pixels=self._max_pixels)
+        frame = request.frame if request is not None else None
+        opened = open_image(image, max_pixels=self._max_pixels, frame=frame)
         if isinstance(opened, Encoded):
             self._check_sizes(opened.possible_sizes)
             if smallest is not None and opened.data is not None and is_plain_jpeg(opened.image):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from camgraph_core.request import Window
 from camgraph_core.types import AnyArray, ByteArray
-from camgraph_runtime.preprocess.opening import ImageSource, open_image
+from camgraph_core.windows import Window
+from camgraph_runtime.preprocess.dicom import Dicom
+from camgraph_runtime.preprocess.grade import Grade
+from camgraph_runtime.preprocess.opening import ImageSource, Opened, open_image
 from camgraph_runtime.preprocess.pixels import read_colour
 from camgraph_runtime.preprocess.window import check_window, has_sixteen_bits, spread, used_white
 
 
-def decode(source: ImageSource, *, max_pixels: int, window: Window | None = None) -> ByteArray:
+def decode(
+    source: ImageSource, *, max_pixels: int, window: Window | None = None, frame: int | None = None
+) -> ByteArray:
     """Decodes an image for people: upright, uint8 [H, W, 3], RGB.
 
     It is what an `Explainer` for grey or colour photos shows. Grey and palette become RGB, transparency is laid on
@@ -24,6 +28,7 @@ def decode(source: ImageSource, *, max_pixels: int, window: Window | None = None
             a Pillow image.
         max_pixels: Largest number of pixels, checked on the header before anything is decoded.
         window: The values of the image that become 0 and 255.
+        frame: Number of the frame of a DICOM file.
 
     Raises:
         InvalidInputError: Not an image, a damaged one, or one with too many pixels.
@@ -31,11 +36,24 @@ def decode(source: ImageSource, *, max_pixels: int, window: Window | None = None
 
     """
     check_window(window)
-    pixels = _shown(read_colour(open_image(source, max_pixels=max_pixels)))
-    return for_people(spread(pixels, window).values, white_of(pixels, window))
+    opened = open_image(source, max_pixels=max_pixels, frame=frame)
+    pixels, scale = _shown(read_colour(opened)), scale_of(opened, window)
+    return for_people(spread(pixels, scale).values, white_of(pixels, scale))
 
 
-def white_of(pixels: AnyArray, window: Window | None) -> float:
+def scale_of(opened: Opened, window: Window | None) -> Window | Grade | None:
+    """What makes the values of an image 0..255: the user's window, or the file's own grey scale; None for neither."""
+    grade = opened.grade if isinstance(opened, Dicom) else None
+    return window if grade is None else grade.within(window)
+
+
+def in_order(opened: Opened, pixels: AnyArray) -> AnyArray:
+    """Values of an image that grow from black to white: of a file in which low ones are white, turned round."""
+    grade = opened.grade if isinstance(opened, Dicom) else None
+    return pixels if grade is None else grade.mirrored(pixels)
+
+
+def white_of(pixels: AnyArray, window: Window | Grade | None) -> float:
     """The value that people see as white, on the scale of 0..255 that pixels are spread over.
 
     It is below 255 for 16 bits of which the upper ones are not used, which would look black.

@@ -11,13 +11,15 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image
 
-from camgraph_core.errors import InvalidInputError
+from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_core.frame import Size
 from camgraph_core.types import AnyArray
 from camgraph_runtime.preprocess.arrays import check_array, is_numpy_file, read_numpy
 from camgraph_runtime.preprocess.camera import orientation_of, upright_size
 from camgraph_runtime.preprocess.containers import check_container
+from camgraph_runtime.preprocess.containers.dicom import is_dicom
 from camgraph_runtime.preprocess.containers.limits import LARGEST_SIDE
+from camgraph_runtime.preprocess.dicom import Dicom, open_dicom
 from camgraph_runtime.preprocess.raster import TIFF, Raster, nodata_from, open_raster
 
 ImageSource: TypeAlias = bytes | str | Path | AnyArray | Image.Image
@@ -85,21 +87,31 @@ class Stored:
     nodata: float | None = None
 
 
-Opened: TypeAlias = Encoded | Stored | Raster
+Opened: TypeAlias = Encoded | Stored | Raster | Dicom
 
 
-def open_image(source: ImageSource, *, max_pixels: int) -> Opened:
+def open_image(source: ImageSource, *, max_pixels: int, frame: int | None = None) -> Opened:
     """Opens an image and checks its size; of an animation the first frame.
 
     Args:
         source: Encoded bytes (of a picture, or of a NumPy file), the path of a file, an array [H, W] or [H, W, C], or
             a Pillow image.
         max_pixels: Largest number of pixels.
+        frame: Number of the frame of a DICOM file, from 1; may be left out if there is one.
 
     Raises:
         InvalidInputError: Not an image, a damaged one, one with too many pixels, or one that costs more than they do.
+        UnsupportedError: It is a DICOM file, and pydicom is not installed.
+        UsageError: The frame is not named or does not exist.
 
     """
+    opened = _opened(source, max_pixels, frame)
+    if frame is not None and not isinstance(opened, Dicom):
+        raise UsageError("A frame is one of a DICOM file; this image is none. Leave the frame out.")
+    return opened
+
+
+def _opened(source: ImageSource, max_pixels: int, frame: int | None) -> Opened:
     if isinstance(source, Image.Image):
         _check_size(source.size, max_pixels)
         return Encoded(source)
@@ -109,6 +121,8 @@ def open_image(source: ImageSource, *, max_pixels: int) -> Opened:
     data, name = _bytes(source)
     if is_numpy_file(data):
         return Stored(read_numpy(data, name, max_pixels=max_pixels))
+    if is_dicom(data):
+        return open_dicom(data, name, max_pixels=max_pixels, frame=frame)
     return _open(data, name, max_pixels)
 
 

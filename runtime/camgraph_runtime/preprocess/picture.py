@@ -10,11 +10,13 @@ import numpy as np
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError
 from camgraph_core.frame import Size
-from camgraph_core.request import Request, Window
+from camgraph_core.request import Request
 from camgraph_core.scaled import Area
 from camgraph_core.shown import Shown
 from camgraph_core.types import AnyArray, ByteArray
-from camgraph_runtime.preprocess.decode import for_people, white_of
+from camgraph_core.windows import Window
+from camgraph_runtime.preprocess.decode import for_people, in_order, scale_of, white_of
+from camgraph_runtime.preprocess.grade import Grade
 from camgraph_runtime.preprocess.layout import channel_count
 from camgraph_runtime.preprocess.nodata import fill
 from camgraph_runtime.preprocess.opening import Opened
@@ -97,25 +99,25 @@ def read_picture(opened: Opened, spec: pb.InputSpec, request: Request | None = N
     check_window(request.window)
     if spec.channel_order == pb.CHANNEL_ORDER_STORED:
         nodata = opened.nodata if request.nodata is None else request.nodata
-        return _stored(read_stored(opened, fraction), spec, request, nodata)
-    return _colour(read_colour(opened, fraction), request.window)
+        return _stored(opened, read_stored(opened, fraction), spec, request, nodata)
+    return _colour(read_colour(opened, fraction), scale_of(opened, request.window))
 
 
-def _colour(pixels: AnyArray, window: Window | None) -> Picture:
+def _colour(pixels: AnyArray, scale: Window | Grade | None) -> Picture:
     channels = pixels.shape[2]
     if channels not in (1, 3):
         raise InvalidInputError(
             f"The image has {channels} channels, but the network takes a grey or colour photo. "
             "An array is [H, W] or [H, W, 3]."
         )
-    found = spread(pixels, window)
+    found = spread(pixels, scale)
     values = found.values
     if values.dtype == np.uint8 and channels == 1:
         values = np.repeat(values, 3, axis=2)
-    return Picture(values, (found.remark,) if found.remark else (), white_of(pixels, window))
+    return Picture(values, (found.remark,) if found.remark else (), white_of(pixels, scale))
 
 
-def _stored(pixels: AnyArray, spec: pb.InputSpec, request: Request, nodata: float | None) -> Picture:
+def _stored(opened: Opened, pixels: AnyArray, spec: pb.InputSpec, request: Request, nodata: float | None) -> Picture:
     channels, wanted = pixels.shape[2], channel_count(spec)
     if wanted and channels != wanted:
         raise InvalidInputError(
@@ -123,7 +125,10 @@ def _stored(pixels: AnyArray, spec: pb.InputSpec, request: Request, nodata: floa
             f"Send a picture that has them, or a NumPy file with an array [H, W, {wanted}]."
         )
     filled = fill(pixels, spec, nodata)
-    values = spread(filled.pixels, request.window).values if request.window is not None else filled.pixels
+    if request.window is None:
+        values = in_order(opened, filled.pixels)
+    else:
+        values = spread(filled.pixels, scale_of(opened, request.window)).values
     shown = choose_shown(
         values if filled.missing is None else _without(values, filled.missing), spec, request.style, nodata
     )

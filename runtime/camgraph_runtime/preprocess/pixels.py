@@ -12,6 +12,7 @@ from camgraph_core.shown import LARGEST
 from camgraph_core.types import AnyArray
 from camgraph_runtime.preprocess.camera import upright
 from camgraph_runtime.preprocess.deep import is_deep, read_deep, read_deep_on_white
+from camgraph_runtime.preprocess.dicom import Dicom
 from camgraph_runtime.preprocess.jpeg import decode_jpeg, is_plain_jpeg
 from camgraph_runtime.preprocess.opening import Encoded, Opened, Stored, reason
 from camgraph_runtime.preprocess.raster import Raster
@@ -119,14 +120,14 @@ def _colours(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def array_of(opened: Stored | Raster) -> AnyArray:
+def array_of(opened: Stored | Raster | Dicom) -> AnyArray:
     """The values of an array or raster, upright: [H, W] or [H, W, C], a raster of one band [H, W].
 
     Raises:
         InvalidInputError: The file is damaged.
 
     """
-    if isinstance(opened, Stored):
+    if isinstance(opened, Stored | Dicom):
         return opened.array
     pixels = upright(opened.read(), opened.orientation)
     return pixels[:, :, 0] if opened.bands == 1 else pixels

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camgraph_core.errors import UsageError
-from camgraph_core.request import Window
 from camgraph_core.shown import LARGEST
 from camgraph_core.types import AnyArray
+from camgraph_core.windows import Window
+from camgraph_runtime.preprocess.grade import Grade
 
 _NARROWEST = 1e-30
-_ADVICE = "Say what is black and what is white with a window (--window LOW,HIGH)"
+_ADVICE = "Say what is black and what is white with a window (--window LOW,HIGH, or a name such as 12bit)"
 _SIXTEEN_BITS = 65535
 
 
@@ -40,7 +41,7 @@ def check_window(window: Window | None) -> None:
         raise UsageError(f"A window goes from a low to a higher number, but this is {low:g} to {high:g}.")
 
 
-def spread(values: AnyArray, window: Window | None = None) -> Spread:
+def spread(values: AnyArray, window: Window | Grade | None = None) -> Spread:
     """The values of a picture on the scale 0..255.
 
     Without a window: 8 bits stay, of 16 bits 65535 becomes 255; numbers in 0..1 or 0..255 are taken as such, and others
@@ -48,9 +49,11 @@ def spread(values: AnyArray, window: Window | None = None) -> Spread:
 
     Args:
         values: The picture, [H, W, C], of any element type of numbers; finite.
-        window: The values that become 0 and 255; what lies outside is cut off.
+        window: The values that become 0 and 255; what lies outside is cut off. Or the grey scale of a file.
 
     """
+    if isinstance(window, Grade):
+        return Spread(window(values), window.remark)
     if window is not None:
         return Spread(_scaled(values, *window))
     if values.dtype == np.uint8:

@@ -1,0 +1,281 @@
+"""DICOM files: one frame, its values in the unit of the modality, and how the file shows them.
+
+Only elements that describe pixels are read: neither names nor dates of a patient come into an object, a message or a
+log. What pydicom says is not passed on, as it may repeat what the file holds.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from camgraph_core.errors import InvalidInputError, UnsupportedError, UsageError
+from camgraph_core.types import AnyArray
+from camgraph_runtime.preprocess.arrays import check_array
+from camgraph_runtime.preprocess.compressed_frame import check_frame
+from camgraph_runtime.preprocess.containers.dicom import check_dicom
+from camgraph_runtime.preprocess.grade import Grade
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+T = TypeVar("T")
+
+_TAGS = (
+    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelData",
+    "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence",
+    "WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "RedPaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData",
+    "GreenPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableData",
+    "BluePaletteColorLookupTableDescriptor", "BluePaletteColorLookupTableData",
+)  # fmt: skip  # what belongs together in a row
+_GREY = ("MONOCHROME1", "MONOCHROME2")
+_GROUP_OF = {
+    "RescaleSlope": "PixelValueTransformationSequence",
+    "RescaleIntercept": "PixelValueTransformationSequence",
+    "WindowCenter": "FrameVOILUTSequence",
+    "WindowWidth": "FrameVOILUTSequence",
+    "VOILUTFunction": "FrameVOILUTSequence",
+}
+_BITS = (1, 8, 16, 32)
+_INSTALL = "Install the extra dicom (pip install camgraph[dicom])"
+
+
+@dataclass(frozen=True)
+class Dicom:
+    """A DICOM file whose header was read and checked; no pixel is decoded yet.
+
+    Attributes:
+        dataset: What describes the pixels.
+        frame: Index of the frame, from 0.
+        nodata: The value that stands for no data; there is none.
+
+    """
+
+    dataset: Dataset
+    frame: int
+
+    nodata: float | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the frame, [H, W] or [H, W, C]."""
+        dataset = self.dataset
+        size = int(dataset.Rows), int(dataset.Columns)
+        return size if _channels(dataset) == 1 else (*size, 3)
+
+    @property
+    def values_bytes(self) -> int:
+        """Bytes of the frame's values as the file has them."""
+        return math.prod(self.shape) * max(1, int(self.dataset.BitsAllocated) // 8)
+
+    @property
+    def array(self) -> AnyArray:
+        """The values of the frame in the unit of the modality, [H, W] or [H, W, C].
+
+        Raises:
+            InvalidInputError: The pixels are damaged, or need a decoder that is not there.
+
+        """
+        return self._read[0]
+
+    @property
+    def grade(self) -> Grade | None:
+        """How they are shown, with the errors of `array`; None for colour of 8 bits."""
+        return self._read[1]
+
+    @cached_property
+    def _read(self) -> tuple[AnyArray, Grade | None]:
+        from pydicom.pixels.processing import apply_color_lut  # noqa: PLC0415 - an extra
+
+        dataset = self.dataset
+        check_frame(dataset, self.frame)
+        array = _guarded(lambda: _decoded(dataset, self.frame))
+        if array.shape != self.shape and dataset.PhotometricInterpretation != "PALETTE COLOR":
+            raise _damaged()
+        if dataset.PhotometricInterpretation == "PALETTE COLOR":
+            array = _guarded(lambda: apply_color_lut(array, dataset))
+            return array, None if array.dtype == np.uint8 else Grade(0, 65535)
+        if array.ndim == 3:
+            return array, None if array.dtype == np.uint8 else Grade(0, 2 ** int(dataset.BitsStored) - 1)
+        values, unit = self._in_unit(array)
+        return values, self._grade(values, unit)
+
+    def _in_unit(self, stored: AnyArray) -> tuple[AnyArray, Callable[[float], float]]:
+        """Values in the unit of the modality, such as Hounsfield units, and what makes a stored value one."""
+        from pydicom.pixels.processing import apply_modality_lut  # noqa: PLC0415 - an extra
+
+        if "ModalityLUTSequence" in self.dataset:
+            return _guarded(lambda: apply_modality_lut(stored, self.dataset)), float
+        slope, intercept = (
+            _number(self._value(name), default) for name, default in (("RescaleSlope", 1), ("RescaleIntercept", 0))
+        )
+        if not (math.isfinite(slope) and math.isfinite(intercept) and slope != 0):
+            raise InvalidInputError("The DICOM file rescales its values by numbers that cannot be used. Mend the file.")
+        if (slope, intercept) == (1, 0):
+            return stored, float
+        values: AnyArray = stored.astype(np.float32 if stored.dtype.itemsize <= 2 else np.float64)
+        values *= slope
+        values += intercept
+        return values, lambda value: value * slope + intercept
+
+    def _grade(self, values: AnyArray, unit: Callable[[float], float]) -> Grade:
+        inverted = self.dataset.PhotometricInterpretation == "MONOCHROME1"
+        if "VOILUTSequence" in self.dataset:
+            return _table(self.dataset.VOILUTSequence[0], inverted=inverted)
+        centre, width = (self._value(name) for name in ("WindowCenter", "WindowWidth"))
+        if centre is not None and width is not None:
+            return _window(_number(centre), _number(width), str(self._value("VOILUTFunction") or "LINEAR"), inverted)
+        bits, is_signed = int(self.dataset.BitsStored), int(self.dataset.PixelRepresentation) == 1
+        low, high = values.min().item(), values.max().item()
+        if "ModalityLUTSequence" not in self.dataset and not (is_signed and bits >= 16) and bits <= 16:
+            least, most = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if is_signed else (0, 2**bits - 1)
+            black, white = sorted((unit(least), unit(most)))
+            found = f"The DICOM file names no window: its values {low:g} to {high:g} were read on the scale of its "
+            remark = f"{found}{bits} bits, {black:g} to {white:g}. {_ADVICE}." if bits > 8 else ""
+            return Grade(black, white, inverted=inverted, remark=remark)
+        remark = f"The DICOM file names no window: its values were spread from {low:g} to {high:g}. {_ADVICE}."
+        return Grade(low, high if high > low else low + 1, inverted=inverted, remark=remark)
+
+    def _value(self, keyword: str) -> Any:
+        """What is said of the frame, by the file or, in files of many frames, by a functional group."""
+        return _guarded(lambda: self._said(keyword))
+
+    def _said(self, keyword: str) -> Any:
+        dataset = self.dataset
+        if keyword in dataset:
+            return dataset[keyword].value
+        for group, number in (("PerFrameFunctionalGroupsSequence", self.frame), ("SharedFunctionalGroupsSequence", 0)):
+            items = dataset.get(group) or []
+            inner = items[number].get(_GROUP_OF[keyword]) if number < len(items) else None
+            if inner and keyword in inner[0]:
+                return inner[0][keyword].value
+        return None
+
+
+_ADVICE = "Say what is black and what is white with a window (--window LOW,HIGH, or a name such as lung)"
+
+
+def open_dicom(data: bytes, name: str, *, max_pixels: int, frame: int | None = None) -> Dicom:
+    """Reads what describes the pixels of a DICOM file, and checks it.
+
+    Args:
+        data: The file.
+        name: Its name in messages.
+        max_pixels: Largest number of pixels of a frame.
+        frame: Number of the frame, from 1; may be left out if there is one.
+
+    Raises:
+        InvalidInputError: The file is damaged, has no picture, or costs more than its pixels do.
+        UnsupportedError: pydicom is not installed.
+        UsageError: The frame is not named or does not exist.
+
+    """
+    try:
+        from pydicom import dcmread  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise UnsupportedError(f"{name} is a DICOM file, which needs the package pydicom. {_INSTALL}.") from error
+    check_dicom(data)
+    dataset = _guarded(lambda: dcmread(io.BytesIO(data), specific_tags=list(_TAGS)))
+    if "PixelData" not in dataset:
+        raise InvalidInputError(f"{name} is a DICOM file without a picture. Send one that has pixels.")
+    frames = _guarded(lambda: _check(dataset, max_pixels))
+    if frame is None and frames > 1:
+        raise UsageError(f"{name} has {frames} frames. Say which one with frame (--frame 1 to {frames}).")
+    if frame is not None and not 1 <= frame <= frames:
+        raise UsageError(f"{name} has {frames} frame{'s' * (frames > 1)}, but frame {frame} was asked for.")
+    return Dicom(dataset, (frame or 1) - 1)
+
+
+def _check(dataset: Dataset, max_pixels: int) -> int:
+    """Checks what the header states; the number of frames."""
+    if not dataset.file_meta.TransferSyntaxUID:
+        raise _damaged()
+    photometric, bits = str(dataset.PhotometricInterpretation), int(dataset.BitsAllocated)
+    stored, samples = int(dataset.BitsStored), int(dataset.SamplesPerPixel)
+    is_known = photometric in (*_GREY, "PALETTE COLOR", "RGB") or photometric.startswith("YBR_")
+    if not is_known or bits not in _BITS or not 1 <= stored <= bits or samples not in (1, 3):
+        raise InvalidInputError("The DICOM file has pixels of a kind that cannot be read. Send grey or colour.")
+    if (samples == 1) != (photometric in (*_GREY, "PALETTE COLOR")) or int(dataset.PixelRepresentation) not in (0, 1):
+        raise _damaged()
+    shape = int(dataset.Rows), int(dataset.Columns), _channels(dataset)
+    check_array(shape, np.dtype(f"u{max(1, bits // 8)}"), max_pixels=max_pixels)
+    return max(1, int(dataset.get("NumberOfFrames") or 1))
+
+
+def _channels(dataset: Dataset) -> int:
+    return 1 if dataset.PhotometricInterpretation in _GREY else 3
+
+
+def _decoded(dataset: Dataset, frame: int) -> AnyArray:
+    """A frame's values; where they are not compressed, without bits beside those that are stored, such as overlays."""
+    from pydicom.pixels.utils import pixel_array  # noqa: PLC0415 - an extra
+
+    allocated, stored, high = (int(dataset[name].value) for name in ("BitsAllocated", "BitsStored", "HighBit"))
+    is_plain = not dataset.file_meta.TransferSyntaxUID.is_encapsulated and stored < allocated
+    if not is_plain or not stored <= high + 1 <= allocated or allocated < 8:
+        return np.asarray(pixel_array(dataset, index=frame))
+    dataset.BitsStored, dataset.HighBit = allocated, allocated - 1  # pydicom takes the lowest bits, wherever they are
+    array = np.asarray(pixel_array(dataset, index=frame))
+    dataset.BitsStored, dataset.HighBit = stored, high
+    values: AnyArray = np.right_shift(np.left_shift(array, allocated - high - 1), allocated - stored)
+    return values
+
+
+def _window(centre: float, width: float, function: str, inverted: bool) -> Grade:
+    """The window of a file, by DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3."""
+    exact = function != "LINEAR"
+    middle, half = (centre, width / 2) if exact else (centre - 0.5, (width - 1) / 2)
+    if not (math.isfinite(middle) and math.isfinite(half) and width >= (0 if exact else 1)):
+        raise InvalidInputError("The DICOM file names a window that cannot be used. Give one with --window LOW,HIGH.")
+    low, high = middle - half, middle + max(half, 1e-6)
+    remark = f"The window of the DICOM file was used, {low:g} to {high:g}."
+    return Grade(low, high, sigmoid=function == "SIGMOID", inverted=inverted, remark=remark)
+
+
+def _table(item: Dataset, *, inverted: bool) -> Grade:
+    """The table of a file, by DICOM PS3.3 C.11.2.1.1."""
+
+    def made() -> Grade:
+        count, first, bits = (int(number) for number in item.LUTDescriptor)
+        entries = item.LUTData
+        levels = np.frombuffer(entries, "<u2") if isinstance(entries, bytes) else np.array(entries)
+        levels = levels[: count or 65536].astype(np.float32) * np.float32(255 / (2**bits - 1))
+        if not len(levels) or not 8 <= bits <= 16:
+            raise _damaged()
+        remark = "The grey scale of the DICOM file was used (VOI LUT)."
+        return Grade(first, first + len(levels) - 1, table=levels, inverted=inverted, remark=remark)
+
+    return _guarded(made)
+
+
+def _number(value: Any, default: float = math.nan) -> float:
+    """A number of the file; of several the first."""
+    if value is None:
+        return default
+    try:
+        return float(value[0] if isinstance(value, Sequence) and not isinstance(value, str) else value)
+    except (TypeError, ValueError, IndexError):
+        return math.nan
+
+
+def _guarded(read: Callable[[], T]) -> T:
+    """What is read; errors of the reader say what the file holds, and are not passed on."""
+    try:
+        return read()
+    except InvalidInputError:
+        raise
+    except Exception:  # pydicom and decoders raise anything on hostile bytes
+        raise _damaged() from None
+
+
+def _damaged() -> InvalidInputError:
+    return InvalidInputError("The DICOM file is damaged or incomplete. Send the whole file.")
