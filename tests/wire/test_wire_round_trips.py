@@ -62,11 +62,19 @@ def test_targets(target: Target) -> None:
 
 
 @settings(max_examples=200)
-@given(REQUESTS, st.none() | st.tuples(NUMBER, NUMBER), st.booleans(), st.binary(), TEXT, TEXT)
+@given(
+    REQUESTS,
+    st.none() | st.tuples(NUMBER, NUMBER),
+    st.none() | st.integers(1, 2**32 - 1),
+    st.booleans(),
+    st.binary(),
+    TEXT,
+    TEXT,
+)
 def test_requests_about_an_image(
-    request: Request, window: Any, scaled: bool, image: bytes, model: str, version: str
+    request: Request, window: Any, frame: int | None, scaled: bool, image: bytes, model: str, version: str
 ) -> None:
-    request = replace(request, window=window, scaled_decoding=scaled)
+    request = replace(request, window=window, frame=frame, scaled_decoding=scaled)
     sent = Addressed(request=request, image=image, model=model, version=version)
     assert request_from(over_the_wire(request_message(sent))) == sent
 
