@@ -15,7 +15,7 @@ from camgraph_core.windows import Window
 from camgraph_runtime.preprocess.grade import Grade
 
 _NARROWEST = 1e-30
-_ADVICE = "Say what is black and what is white with a window (--window LOW,HIGH, or a name such as 12bit)"
+_ADVICE = "Say what is black and what is white with a window (--window LOW,HIGH)"
 _SIXTEEN_BITS = 65535
 
 
