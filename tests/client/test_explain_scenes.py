@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from camgraph_exporter import Input
 from camgraph_runtime import Explainer, SceneExplainer
 from support.exporting import camgraph, complaint, exported
 from support.image_models import SIDE, classifier
-from support.rasters import tiff
+from support.rasters import GEO_TAGS, tiff
 
 
 @pytest.fixture
@@ -70,3 +71,32 @@ def test_what_does_not_go_with_windows_is_said(
 def test_windows_are_for_this_process(scene: Path, tmp_path: Path) -> None:
     result = camgraph("explain", scene, "--server", "127.0.0.1:1", "-o", tmp_path / "out", "--tile", 32)
     assert "--tile goes with --graph" in complaint(result, exit_code=2)
+
+
+@pytest.mark.parametrize("tile", [(), ("--tile", 32)])
+def test_overlays_and_maps_lie_where_the_scene_lies(tile: tuple[object, ...], graph: Path, tmp_path: Path) -> None:
+    image = np.random.default_rng(0).random((60, 90, 4)).astype(np.float32)
+    image[:10] = np.nan
+    (tmp_path / "scene.tif").write_bytes(tiff(image, tags=GEO_TAGS))
+    out = tmp_path / "out"
+    done = camgraph("explain", tmp_path / "scene.tif", "--graph", graph, "-o", out, "--maps", "tif", *tile)
+    assert done.exit_code == 0, done.output
+    [overlay], [world] = out.glob("scene.1-*[0-9].png"), out.glob("*.pgw")
+    assert world == overlay.with_suffix(".pgw")
+    assert world.read_text(encoding="ascii").split() == ["10", "0", "0", "-10", "600005", "5699995"]
+    [path] = out.glob("*.map.tif")
+    with tifffile.TiffFile(path) as file:
+        assert file.geotiff_metadata is not None
+        assert file.geotiff_metadata["ModelTiepoint"] == [0.0, 0.0, 0.0, 600_000.0, 5_700_000.0, 0.0]
+        assert file.geotiff_metadata["ProjectedCSTypeGeoKey"] == 32632
+        values = file.asarray()
+    assert np.isnan(values[:10]).all()
+    assert np.isfinite(values[10:]).all()
+
+
+def test_a_smaller_overlay_has_larger_pixels(graph: Path, scene: Path, tmp_path: Path) -> None:
+    scene.with_suffix(".tfw").write_text("10\n0\n0\n-10\n600005\n5699995\n", encoding="ascii")
+    done = camgraph("explain", scene, "--graph", graph, "-o", tmp_path / "out", "--max-side", 45)
+    assert done.exit_code == 0, done.output
+    [world] = (tmp_path / "out").glob("*.pgw")
+    assert world.read_text(encoding="ascii").split() == ["20", "0", "0", "-20", "600010", "5699990"]

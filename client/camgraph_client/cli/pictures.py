@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camgraph_client.cli.maps import MapKind, write_map
+from camgraph_core.laid import nearest
 from camgraph_core.result import Result
+from camgraph_runtime.preprocess.georeference import Georeference
 
 _LONGEST_SLUG = 40
 _LONGEST_STEM = 80  # bytes
@@ -65,15 +67,33 @@ def write_pictures(result: Result, name: str, title: str, wanted: Wanted) -> lis
     return files
 
 
-def write_maps(result: Result, name: str, wanted: Wanted) -> list[Path]:
+def write_maps(result: Result, name: str, wanted: Wanted, place: Georeference | None = None) -> list[Path]:
     """Writes the heatmap of each target as numbers, if that is wanted; the files, one for each target."""
     if wanted.maps is None:
         return []
     wanted.folder.mkdir(parents=True, exist_ok=True)
+    canvas = result.canvas
+    size = canvas.size(canvas.style.max_side)
+    place = None if place is None else place.scaled(canvas.frame.photo_size, size)
+    missing = None if canvas.missing is None else nearest(canvas.missing, size)
     return [
-        write_map(explanation.heatmap_within(explanation.canvas.style.max_side), wanted.folder / stem, wanted.maps)
+        write_map(explanation.heatmap_within(max(size)), wanted.folder / stem, wanted.maps, place, missing)
         for explanation, stem in zip(result.explanations, _stems(result, name), strict=True)
     ]
+
+
+def write_world_files(result: Result, files: Sequence[Path], place: Georeference | None) -> list[Path]:
+    """Writes a world file beside each picture that lies as the image does: all but panels; these files."""
+    if place is None:
+        return []
+    canvas = result.canvas
+    text = place.scaled(canvas.frame.photo_size, canvas.size(canvas.style.max_side)).world_file()
+    written = [
+        path.with_suffix(".pgw") for path in files if path.suffix == ".png" and path.suffixes[-2:-1] != [".panel"]
+    ]
+    for path in written:
+        path.write_text(text, encoding="ascii")
+    return written
 
 
 def _stems(result: Result, name: str) -> list[str]:

@@ -15,7 +15,7 @@ from rich.progress import track
 
 from camgraph_client.cli.banks import Measure
 from camgraph_client.cli.photos import Photo
-from camgraph_client.cli.pictures import Wanted, write_maps, write_pictures
+from camgraph_client.cli.pictures import Wanted, write_maps, write_pictures, write_world_files
 from camgraph_client.cli.report.journal import Journal
 from camgraph_client.cli.report.kept import Kept
 from camgraph_client.cli.report.page import thumbnails, write_page
@@ -34,6 +34,7 @@ from camgraph_core.errors import (
 )
 from camgraph_core.result import Result
 from camgraph_runtime import Explainer, SceneExplainer
+from camgraph_runtime.preprocess.georeference import read_georeference
 
 _NOTHING_ASKED = (
     "The model gives an embedding and has no classes. Name images to hold it against (--reference) or directions "
@@ -121,8 +122,10 @@ class Run:
                 raise UsageError(_NOTHING_ASKED)
             if photo.truth is not None:
                 result = judged(result, partial(self._explained, photo, **self._without_targets))
-            maps = write_maps(result, photo.name, wanted)
+            place = None if photo.is_tensor else read_georeference(photo.path)
+            maps = write_maps(result, photo.name, wanted, place)
             files = [*write_pictures(result, photo.name, Path(photo.shown).name, wanted), *maps]
+            files += write_world_files(result, files, place)
             row = row_of(photo, labels, result, maps, files) if self.kept.needs_rows else _short_row(files)
             shown = thumbnails(result, wanted) if self.kept.report is not None else []
         except _FATAL:

@@ -39,7 +39,7 @@ class Kept:
         MapKind | None,
         Setting(
             "Write each heatmap as numbers beside its overlay: npy has float32 in 0..1, png16 grey of 16 bits where "
-            "65535 is 1."
+            "65535 is 1, tif is a GeoTIFF of float32 that lies where the image lies."
         ),
     ] = None
     truth: Annotated[

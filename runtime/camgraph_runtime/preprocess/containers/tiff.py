@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Collection
 from typing import TypeAlias
 
 import numpy as np
@@ -19,6 +20,7 @@ _ELEMENT[16:19] = 8
 _PLAIN_BYTES = (1, 2, 7)  # kept as they are; the values of other types become numbers of Python
 _PROFILE = 34_675
 _SLACK = 1 << 16
+_KINDS = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 7: "u1", 11: "f4", 12: "f8"}  # types whose values are read here
 
 Block: TypeAlias = bytes | mmap.mmap
 """A file in memory, or mapped into it."""
@@ -64,6 +66,29 @@ def check_directory(block: Block) -> None:
     profile = sizes[entries["tag"] == _PROFILE]
     if profile.size:
         check_metadata("ICC profile", int(profile.max()), LARGEST_PROFILE)
+
+
+def tag_values(block: Block, tags: Collection[int]) -> dict[int, np.ndarray]:
+    """The values of some tags of the first directory, of texts and bytes as uint8; those that are damaged are left out.
+
+    Raises:
+        InvalidInputError: As `check_directory`, which bounds what is read.
+
+    """
+    check_directory(block)
+    entries = _entries(block)
+    found: dict[int, np.ndarray] = {}
+    for entry in entries[np.isin(entries["tag"], list(tags))] if entries is not None else ():
+        kind = _KINDS.get(int(entry["type"]))
+        if kind is None:
+            continue
+        dtype = np.dtype(kind).newbyteorder(entries.dtype["tag"].byteorder)  # type: ignore[union-attr]
+        size, inline = int(entry["count"]) * dtype.itemsize, entry["value"].tobytes()
+        start = int(entry["value"])
+        data = inline[:size] if size <= len(inline) else block[start : start + size]
+        if len(data) == size:
+            found[int(entry["tag"])] = np.frombuffer(data, dtype)
+    return found
 
 
 def _entries(block: Block) -> np.ndarray | None:
