@@ -12,7 +12,7 @@ from camgraph_runtime.preprocess.containers.tiff import tag_values
 from camgraph_runtime.preprocess.raster import TIFF, mapped
 
 Transform = tuple[float, float, float, float, float, float]
-"""a, b, c, d, e and f of x = a * column + b * row + c and y = d * column + e * row + f, from the corner of the image."""
+"""a to f of x = a * column + b * row + c and y = d * column + e * row + f, counted from the corner of the image."""
 
 _SCALE, _TIEPOINTS, _MATRIX, _KEYS, _NUMBERS, _TEXTS = 33550, 33922, 34264, 34735, 34736, 34737
 _RASTER_TYPE, _POINT, _AREA = 1025, 2, 1
