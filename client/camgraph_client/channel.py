@@ -46,7 +46,8 @@ class Connection:
     """Where the server is and how to talk to it.
 
     Attributes:
-        address: `HOST:PORT`, or whatever gRPC takes as a target, such as `dns:///camgraph:8500`.
+        address: `HOST:PORT`, or whatever gRPC takes as a target, such as `dns:///camgraph:8500`. Where it stands for
+            several servers, calls go to them in turn.
         tls: For an encrypted channel; None means plain text.
         timeout: Seconds that a call may take, retries included.
         attempts: How often a call is sent if the server is UNAVAILABLE, at most 5; 1 means no retry.
@@ -98,13 +99,10 @@ class Connection:
             ("grpc.max_receive_message_length", limit),
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 10_000),
+            ("grpc.service_config", json.dumps(_service_config(self.attempts))),
+            # A request above this is sent only once; the default is 256 KiB, less than many photos.
+            ("grpc.per_rpc_retry_buffer_size", limit),
         ]
-        if self.attempts > 1:
-            options += [
-                ("grpc.service_config", json.dumps(_service_config(self.attempts))),
-                # A request above this is sent only once; the default is 256 KiB, less than many photos.
-                ("grpc.per_rpc_retry_buffer_size", limit),
-            ]
         if self.tls is not None and self.tls.server_name is not None:
             options.append(("grpc.ssl_target_name_override", self.tls.server_name))
         return options
@@ -118,7 +116,13 @@ def _content(file: Path | None) -> bytes | None:
 
 
 def _service_config(attempts: int) -> dict[str, Any]:
-    """Calls have no side effects, so whatever is UNAVAILABLE may be sent again; nothing else is worth it."""
+    """Calls go in turn to all servers that an address stands for, such as the name of a headless service.
+
+    Calls have no side effects, so whatever is UNAVAILABLE may be sent again; nothing else is worth it.
+    """
+    config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
+    if attempts == 1:
+        return config
     policy = {
         "maxAttempts": attempts,
         "initialBackoff": "0.2s",
@@ -126,9 +130,8 @@ def _service_config(attempts: int) -> dict[str, Any]:
         "backoffMultiplier": 2,
         "retryableStatusCodes": ["UNAVAILABLE"],
     }
-    return {
-        "methodConfig": [
-            {"name": [{"service": _SERVICE}], "retryPolicy": policy},
-            {"name": [{"service": _SERVICE, "method": "ExplainStream"}]},  # opened again by whoever knows what is open
-        ]
-    }
+    config["methodConfig"] = [
+        {"name": [{"service": _SERVICE}], "retryPolicy": policy},
+        {"name": [{"service": _SERVICE, "method": "ExplainStream"}]},  # opened again by whoever knows what is open
+    ]
+    return config

@@ -42,9 +42,8 @@ class Replica:
         await self._parts.security.start()
         await self._parts.observers.start()
         await asyncio.wrap_future(self._parts.keeper.ask(self._parts.repository.load))
-        models = [model.info for model in self._parts.repository.models]
-        if all(model.state != "ready" for model in models):
-            raise NotReadyError(f"No model of {config.model_repository} can be served: {models}.")
+        if not any(model.loaded for model in self._parts.repository.models):
+            raise NotReadyError(f"No model of {config.model_repository} can be served; the log says why.")
 
     async def Explain(self, request: pb.ExplainRequest, grpc_context: Any) -> pb.ExplainResponse:
         with self._call("Explain", grpc_context, request.ByteSize()) as call:

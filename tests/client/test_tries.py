@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 
 from camgraph_client import AsyncClient, Client, Connection
 from camgraph_client.tries import Tries
-from camgraph_core.errors import UnavailableError
+from camgraph_core.errors import NotFoundError, UnavailableError
 from support.serving import PATIENCE, png, server_process, write_model
 
 ENDS_IN_THE_MIDDLE = """
@@ -39,49 +40,76 @@ server.wait_for_termination()
 
 
 @contextmanager
-def dying() -> Iterator[str]:
-    """The address of a server that is killed by its first call, when it has answered half."""
+def dying() -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A server that is killed by its first call, when it has answered half: its address, and its process."""
     process = subprocess.Popen([sys.executable, "-c", ENDS_IN_THE_MIDDLE], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        yield f"127.0.0.1:{process.stdout.readline().strip()}"
+        yield f"127.0.0.1:{process.stdout.readline().strip()}", process
     finally:
         process.kill()
         process.communicate(timeout=PATIENCE)
 
 
+@contextmanager
+def two(folder: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """An address of a server that dies and of one that does not, and the process of the first. Calls go in turn."""
+    write_model(folder)
+    with dying() as (first, process), server_process(folder, "--allow-uncertified", *options) as second:
+        yield f"ipv4:{first},{second.address}", process
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_call_is_sent_again_to_another_server(tmp_path: Path, chunked: bool) -> None:
-    write_model(tmp_path)
-    with (
-        dying() as first,
-        server_process(tmp_path, "--allow-uncertified") as second,
-        Client(Connection(f"ipv4:{first},{second.address}", timeout=PATIENCE)) as client,
-    ):
-        assert client.model(chunked=chunked).explain(png()).predictions[0].label == "cat"
+    with two(tmp_path) as (address, first), Client(Connection(address, timeout=PATIENCE)) as client:
+        while first.poll() is None:
+            assert client.model(chunked=chunked).explain(png()).predictions[0].label == "cat"
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_so_does_the_asynchronous_client(tmp_path: Path, chunked: bool) -> None:
-    write_model(tmp_path)
-    with dying() as first, server_process(tmp_path, "--allow-uncertified") as second:
-        async with AsyncClient(Connection(f"ipv4:{first},{second.address}", timeout=PATIENCE)) as client:
-            assert (await client.model(chunked=chunked).explain(png())).predictions[0].label == "cat"
+    with two(tmp_path) as (address, first):
+        async with AsyncClient(Connection(address, timeout=PATIENCE)) as client:
+            while first.poll() is None:
+                assert (await client.model(chunked=chunked).explain(png())).predictions[0].label == "cat"
 
 
 @pytest.mark.parametrize(
-    ("attempts", "call"), [(1, lambda client: client.list_models()), (4, lambda client: client.unload_model("tiny"))]
+    ("attempts", "call"), [(1, lambda client: client.list_models()), (4, lambda client: client.unload_model("gone"))]
 )
 def test_not_without_retries_and_not_where_a_call_changes_something(tmp_path: Path, attempts: int, call: Any) -> None:
+    with (
+        two(tmp_path, "--model-control") as (address, first),
+        Client(Connection(address, timeout=PATIENCE, attempts=attempts)) as client,
+    ):
+        failed = []
+        while first.poll() is None:
+            try:
+                call(client)
+            except NotFoundError:  # by the other server
+                continue
+            except UnavailableError as error:
+                failed.append(str(error))
+                first.wait(PATIENCE)
+        assert len(failed) == 1
+        assert "Stream removed" in failed[0]
+
+
+def test_calls_go_in_turn_to_all_servers_of_an_address(tmp_path: Path) -> None:
     write_model(tmp_path)
     with (
-        dying() as first,
-        server_process(tmp_path, "--allow-uncertified", "--model-control") as second,
-        Client(Connection(f"ipv4:{first},{second.address}", timeout=PATIENCE, attempts=attempts)) as client,
+        server_process(tmp_path, "--allow-uncertified") as first,
+        server_process(tmp_path, "--allow-uncertified") as second,
     ):
-        with pytest.raises(UnavailableError, match="Stream removed"):
-            call(client)
-        assert [model.state for model in client.list_models()] == ["ready"]
+        servers = (first, second)
+        with Client(Connection(f"ipv4:{first.address},{second.address}", timeout=PATIENCE, attempts=1)) as client:
+            for _ in range(40):
+                client.list_models()
+        for server in servers:
+            server.signal(signal.SIGTERM)
+        counts = [server.wait()[1].count("rpc=ListModels") for server in servers]
+    assert sum(counts) == 40
+    assert min(counts) >= 10, counts  # until both are connected, one has them all
 
 
 class Failed:

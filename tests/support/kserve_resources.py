@@ -2,7 +2,8 @@
 
     python kserve_resources.py FILE...
 
-Prints a line for each thing that does not fit; these classes are made from the schemas of KServe's resources.
+Prints a line for each thing that does not fit; these classes are made from the schemas of KServe's and Kubernetes'
+resources.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ def main(paths: list[str]) -> None:
     for path in paths:
         for resource in yaml.safe_load_all(Path(path).read_text(encoding="utf-8")):
             version = resource["apiVersion"].rpartition("/")[2].capitalize()
-            kind = getattr(kserve.models, f"{version}{resource['kind']}", None)
+            name = f"{version}{resource['kind']}"
+            kind = getattr(kserve.models, name, None) or getattr(kubernetes.client.models, name, None)
             if kind is None:
                 print(f"{path}: there is no {resource['apiVersion']} {resource['kind']}")
                 continue
