@@ -115,6 +115,13 @@ async def test_v1_takes_several_images_and_answers_in_their_order(client, explai
     assert scores == [explainer.explain(image).predictions[0].score for image in images]
 
 
+async def test_many_images_do_not_fill_the_queue_against_themselves(repository):
+    async with http_server(repository, workers=1, queue_capacity=0) as server, client_of(server) as client:
+        answer = await client.post("/v1/models/tiny:predict", json=body(*[instance()] * 10))
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["predictions"]) == 10
+
+
 async def test_v1_gives_a_picture_statistics_and_predictions_by_default(client):
     [found] = (await client.post(EXPLAIN, json=body())).json()["explanations"]
     assert list(found) == ["heatmap-png", "statistics", "predictions"]

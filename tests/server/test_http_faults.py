@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -206,16 +208,13 @@ async def test_an_answer_beyond_the_limit_is_refused(repository):
         assert (answer.status_code, answer.json()["reason"]) == (413, "TOO_LARGE")
 
 
-@pytest.mark.parametrize("module", ["starlette.routing", "uvicorn"])
-def test_a_missing_extra_is_named(module, repository, monkeypatch):
-    import sys  # noqa: PLC0415
-
-    for name in [name for name in sys.modules if name.startswith("camgraph_server.transport.http")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(UsageError, match=r"install camgraph\[http\]"):
-        Server(ServerConfig(model_repository=repository, http="127.0.0.1:0"))
-    Server(ServerConfig(model_repository=repository))
+@pytest.mark.parametrize("module", ["starlette", "uvicorn"])
+def test_a_missing_extra_is_named(module, repository):
+    program = f"import sys; sys.modules[{module!r}] = None; from camgraph_cli.main import main; main()"
+    command = [sys.executable, "-c", program, "serve", "--model-repository", str(repository), "--http", "127.0.0.1:0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "Error: HTTP needs Starlette and uvicorn; install camgraph[http]."
 
 
 async def test_an_address_that_is_taken_is_named(repository, server):

@@ -44,6 +44,7 @@ class HttpPort:
         self.app = app
         self.address = config.http
         self._shares = config.processes > 1
+        self._certificate = certificate
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -59,7 +60,6 @@ class HttpPort:
                 backlog=_BACKLOG,
                 timeout_keep_alive=math.ceil(NEXT_REQUEST),
                 h11_max_incomplete_event_size=_HEADER_BYTES,
-                ssl_context_factory=None if certificate is None else lambda *_: _FollowingContext.of(certificate),
             )
         )
         self._socket: socket.socket | None = None
@@ -75,6 +75,7 @@ class HttpPort:
         self._socket = _bound(self.address, shares=self._shares)
         self.address = Address.parse(self.address).with_port(self._socket.getsockname()[1])
         server.config.load()
+        server.config.ssl = None if self._certificate is None else _FollowingContext.of(self._certificate)
         server.lifespan = server.config.lifespan_class(server.config)
         await server.startup([self._socket])
         self._ticking = asyncio.create_task(server.main_loop())

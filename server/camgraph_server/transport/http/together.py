@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from camgraph_server.budget import Budget
 from camgraph_server.config import ServerConfig
+from camgraph_server.models.batching import worker_count
 from camgraph_server.observe.observers import Observers
 from camgraph_server.scheduling.gate import Gate
 from camgraph_server.service.service import Service
@@ -48,7 +49,8 @@ def http_port(
         security: Tells who calls, and holds clients to their limits.
         registry: The metrics.
     """
-    instances = Instances(service, observers, security.limits, config.max_stream_items)
+    # No more at once than there are workers: they would fill the queue, and be refused for it.
+    instances = Instances(service, observers, security.limits, min(config.max_stream_items, worker_count(config)))
     routes = [
         *v2.routes(service, rpcs, limits.max_response),
         *v1.routes(service, instances, config.max_targets, limits.max_response),
