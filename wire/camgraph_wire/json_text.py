@@ -17,11 +17,8 @@ import numpy as np
 from camgraph_core.errors import InvalidInputError, TooLargeError
 from camgraph_core.types import AnyArray
 
-MOST_NUMBERS = 512 * 1024
-"""Numbers of one text, read or written: a tensor of three channels and 384 x 384 pixels has fewer."""
-
-NUMBER_BYTES = 24
-"""A number takes as many at most, with its comma."""
+MOST_NUMBERS = 300_000
+"""Numbers of one text, read or written: a tensor of three channels and 299 x 299 pixels has fewer."""
 
 _MOST_PARTS = MOST_NUMBERS * 3 // 2  # commas and brackets: the pixels of a nested list have brackets, too
 _MOST_KEYS = 50_000
