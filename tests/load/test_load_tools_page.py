@@ -32,9 +32,16 @@ ANSWERED = {"perf_analyzer": 100, "k6": 100, "h2load": 100}
 
 
 def test_the_page_has_the_files_that_its_commands_name():
-    assert set(FILES) == {"make_requests.py", "explain.js"}
+    assert set(FILES) == {"make_requests.py", "explain.js", "explain_http.js"}
     assert MAKE == "python make_requests.py"
-    assert [command.split()[0] for command in SENDS] == ["perf_analyzer"] * 3 + ["k6", "h2load"]
+    assert [command.split()[0] for command in SENDS] == ["perf_analyzer"] * 4 + ["k6"] * 2 + ["h2load"] * 2
+
+
+def put(text: str, places: dict[str, str]) -> str:
+    """The text with the addresses and the shape that they are here."""
+    for shown, here in places.items():
+        text = text.replace(shown, here)
+    return text
 
 
 @pytest.mark.parametrize("command", SENDS)
@@ -44,11 +51,16 @@ def test_a_command_of_the_page_runs_as_written(command: str, peer: Callable[[str
     write_model(tmp_path / "models", "efficientnet_lite0")
     (tmp_path / "cat.jpg").write_bytes(png())
     (tmp_path / "proto").symlink_to(ROOT / "proto")
-    with server_process(tmp_path / "models", "--log-format", "json") as server:
+    with server_process(tmp_path / "models", "--log-format", "json", "--http", "127.0.0.1:0") as server:
+        places = {
+            "127.0.0.1:8500": server.address,
+            "127.0.0.1:8080": server.http_address,
+            "input:1,3,224,224": "image:1,3,16,16",
+        }
         for name, text in FILES.items():
-            (tmp_path / name).write_text(text.replace("127.0.0.1:8500", server.address), encoding="utf-8")
+            (tmp_path / name).write_text(put(text, places), encoding="utf-8")
         subprocess.run([sys.executable, "make_requests.py"], cwd=tmp_path, timeout=60, check=True)
-        here = command.replace("127.0.0.1:8500", server.address).replace("input:1,3,224,224", "image:1,3,16,16")
+        here = put(command, places)
         done = subprocess.run(
             here, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False
         )
