@@ -96,6 +96,7 @@ def write_repository(
             _write(group, Path(folder), options, steps)
         for group in groups:
             _move(group[0].source.name, Path(folder), output)
+    steps.enter("Done")
     return [_written(group, options) for group in groups]
 
 
@@ -116,6 +117,7 @@ def _read(source: Source, problems: list[str], steps: _Steps) -> _Read | None:
         with Explainer(source.path) as explainer:
             signature, manifest = Signature.of(explainer.engine), explainer.manifest
         check_digest(source.path, manifest.digest)
+        _weights(source.path)
         unknown = config.unknown_datatypes(signature)
         if unknown:
             raise InvalidGraphError(f"Triton has no datatype for {', '.join(unknown)}.")
@@ -180,13 +182,25 @@ def _write(group: Sequence[_Read], folder: Path, options: TritonOptions, steps: 
 def _copy(path: Path, folder: Path) -> None:
     """Copies a graph and the files with its weights."""
     folder.mkdir()
-    with path.open("rb") as file:
-        weights = external_locations(file, os.fstat(file.fileno()).st_size)
-    for name in weights:
+    for name in _weights(path):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path.parent / name, target)
     shutil.copyfile(path, folder / GRAPH)
+
+
+def _weights(path: Path) -> set[str]:
+    """The files with a graph's weights, by their names in its folder.
+
+    Raises:
+        InvalidGraphError: One lies elsewhere: it would be copied to a place that nobody chose.
+    """
+    with path.open("rb") as file:
+        names = external_locations(file, os.fstat(file.fileno()).st_size)
+    for name in names:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise InvalidGraphError(f"It has weights in {name!r}, which is not in its folder.")
+    return names
 
 
 def _put(path: Path, text: str) -> None:

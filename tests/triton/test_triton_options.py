@@ -13,6 +13,7 @@ from tritonclient.utils import InferenceServerException
 
 from camgraph_runtime import Explainer
 from camgraph_triton.options import TritonOptions
+from camgraph_triton.parameters import RequestLimits
 from camgraph_triton.repository import write_repository
 from support.peers import Peer
 from support.serving import png, write_model
@@ -20,6 +21,7 @@ from support.tiny_graph import TinyGraph
 from support.triton_server import TritonServer, python_environment, triton_server
 
 BATCH = 4
+LIMITS = RequestLimits(max_targets=3, max_megapixels=0.05, max_response_mib=1, max_output_megapixels=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,9 @@ def batching(
     program = peer("triton")
     folder = tmp_path_factory.mktemp("triton")
     environment = python_environment(program, folder / "environment")
-    options = TritonOptions(max_batch_size=BATCH, max_queue_delay=0.01, instances=1, environment=str(environment))
+    options = TritonOptions(
+        max_batch_size=BATCH, max_queue_delay=0.01, instances=1, environment=str(environment), limits=LIMITS
+    )
     write_repository([graphs], folder / "repository", options)
     _run_by_python(folder / "repository", environment)
     with triton_server(program, folder / "repository", folder, python=program.folder) as running:
@@ -60,9 +64,14 @@ def _run_by_python(repository: Path, environment: Path) -> None:
         (repository / "tiny.tensors" / version / "model.py").write_text(code, encoding="utf-8")
 
 
+def image_of(data: bytes) -> client.InferInput:
+    put = client.InferInput("image", [1], "BYTES")
+    put.set_data_from_numpy(np.array([data], object))
+    return put
+
+
 def explained(address: str, version: str) -> np.ndarray:
-    image = client.InferInput("image", [1], "BYTES")
-    image.set_data_from_numpy(np.array([png()], object))
+    image = image_of(png())
     with client.InferenceServerClient(address) as opened:
         answer = opened.infer("tiny", [image], version, outputs=[client.InferRequestedOutput("heatmap")])
     heatmaps = answer.as_numpy("heatmap")
@@ -77,6 +86,23 @@ def test_each_version_explains_with_its_own_graph(
     with Explainer(graphs / "tiny" / served / "model.onnx") as explainer:
         [expected] = explainer.explain(png()).explanations
     np.testing.assert_allclose(explained(batching.grpc, version), [expected.heatmap], rtol=0, atol=1e-5)
+
+
+BEYOND = {
+    "a photo": ((300, 200), 1, "heatmap", "pixels"),
+    "targets": ((40, 30), 4, "heatmap", "the limit is 3"),
+    "pixels drawn": ((200, 150), 2, "overlay-png", "million pixels to draw"),
+}
+
+
+@pytest.mark.parametrize("case", BEYOND)
+def test_what_one_request_takes_has_limits(case: str, batching: TritonServer) -> None:
+    size, top_k, output, words = BEYOND[case]
+    with client.InferenceServerClient(batching.grpc) as opened:
+        wanted = [client.InferRequestedOutput(output)]
+        with pytest.raises(InferenceServerException, match=words) as caught:
+            opened.infer("tiny", [image_of(png(*size))], outputs=wanted, parameters={"top_k": top_k})
+    assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
 
 
 def test_a_batch_may_have_as_many_images_as_was_said(batching: TritonServer) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import onnx
@@ -18,6 +20,8 @@ from camgraph_triton.repository import write_repository
 from camgraph_triton.signature import Signature
 from support.serving import run_camgraph, write_model
 from support.tiny_graph import TinyGraph
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "triton.md"
 
 
 @pytest.fixture
@@ -145,6 +149,31 @@ def test_weights_beside_a_graph_are_copied_with_it(models, output):
     Explainer(output / "large.tensors/1/model.onnx").close()
 
 
+@pytest.mark.parametrize("location", ["../outside.bin", "/tmp/outside.bin", "inner/../../outside.bin"])
+def test_weights_elsewhere_are_not_copied(location, models, output):
+    """A file of metadata alone names them, so that onnxruntime does not look for them."""
+    path = models / "tiny" / "1" / "model.onnx"
+    model = onnx.load(path)
+    unused = model.graph.initializer.add(name="unused", data_type=onnx.TensorProto.FLOAT, dims=[1])
+    unused.data_location = onnx.TensorProto.EXTERNAL
+    unused.external_data.add(key="location", value=location)
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(CamgraphError, match="not in its folder"):
+        write_repository([models], output)
+    assert not output.exists()
+
+
+def test_the_commands_of_the_page_run_as_written(models, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    commands = [line for block in blocks for line in block.splitlines() if line.startswith("camgraph ")]
+    assert len(commands) == 2
+    for command in commands:
+        done = run_camgraph(*command.split()[1:])
+        assert done.returncode == 0, done.stderr
+        shutil.rmtree(tmp_path / "triton-models")
+
+
 def test_all_that_is_wrong_is_said_at_once_and_nothing_is_written(models, output, tmp_path):
     (models / "text.onnx").write_text("not a graph")
     plain = TinyGraph().model()
@@ -194,9 +223,9 @@ def test_progress_goes_to_the_end(models, output):
     write_model(models, "more")
     told: list[tuple[str, int, int]] = []
     write_repository([models], output, progress=lambda *state: told.append(state))
-    assert [(done, total) for _, done, total in told] == [(number, 4) for number in range(4)]
+    assert [(done, total) for _, done, total in told] == [(number, 4) for number in range(5)]
     assert told[0][0] == "Reading model.onnx"
-    assert told[-1][0] == "Writing tiny"
+    assert told[-2][0] == "Writing tiny"
 
 
 def test_the_command_says_what_it_wrote_and_how_to_serve_it(models, output):
