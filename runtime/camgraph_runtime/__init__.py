@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from camgraph_core.result import ClassScore, Result, Timings
     from camgraph_core.statistics import MapStatistics
     from camgraph_core.target import Rank, Target
+    from camgraph_runtime.clips.explainer import ClipExplainer
     from camgraph_runtime.explainer import Explainer
     from camgraph_runtime.limits import Limits
     from camgraph_runtime.manifest import (
@@ -48,6 +49,7 @@ _MODULE_OF = {
     "Box": "camgraph_core.place",
     "CamgraphError": "camgraph_core.errors",
     "ClassScore": "camgraph_core.result",
+    "ClipExplainer": "clips.explainer",
     "DetectedObject": "camgraph_core.place",
     "DeviceError": "camgraph_core.errors",
     "Direction": "camgraph_core.place",
@@ -90,6 +92,7 @@ __all__ = [
     "Box",
     "CamgraphError",
     "ClassScore",
+    "ClipExplainer",
     "DetectedObject",
     "DeviceError",
     "Direction",

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeAlias, cast
 
 import numpy as np
 
-from camgraph_core.errors import InvalidInputError, TargetError
+from camgraph_core.errors import InvalidInputError, TargetError, UnsupportedError
 from camgraph_core.explains import Explains, check_subject
 from camgraph_core.painter import ImageSource
 from camgraph_core.request import Request
@@ -68,10 +68,12 @@ class Explainer(Explains[Result]):
 
     Raises:
         InvalidGraphError: The file is missing, damaged, or not an explainable graph.
-        UnsupportedError: The graph's task is not known.
+        UnsupportedError: The graph's task is not known, or it explains clips.
         DeviceError: The device is not available.
 
     """
+
+    _takes_clips = False
 
     def __init__(
         self,
@@ -87,6 +89,13 @@ class Explainer(Explains[Result]):
             graph if isinstance(graph, Engine) else Engine(graph, device=device, threads=threads, exact_int8=exact_int8)
         )
         self.manifest = manifest_from_metadata(self.engine.metadata, self.engine.name)
+        if self.manifest.input.HasField("clip") != self._takes_clips:
+            raise UnsupportedError(
+                f"{self.engine.name} explains clips or volumes; use ClipExplainer, or `camgraph explain --graph`. "
+                "A server does not serve it."
+                if not self._takes_clips
+                else f"{self.engine.name} explains single images; use Explainer."
+            )
         self.limits = limits or Limits()
         self.task = task_of(self.manifest, self.engine.name)
         check_graph(self.task, self.engine)

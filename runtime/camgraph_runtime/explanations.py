@@ -43,9 +43,9 @@ def explanations_of(
     )
     for target, pair in zip(plan.targets, plan.pairs, strict=True):
         activations = tuple(outputs[layer.activations_tensor] for layer in plan.layers)
-        weights = tuple(_derivative(outputs[layer.weights_tensor], target, pair) for layer in plan.layers)
+        weights = tuple(derivative(outputs[layer.weights_tensor], target, pair) for layer in plan.layers)
         gradients = [
-            _derivative(outputs[layer.gradients_tensor], target, pair) if plan.method.needs_gradients else None
+            derivative(outputs[layer.gradients_tensor], target, pair) if plan.method.needs_gradients else None
             for layer in plan.layers
         ]
         raw_maps = tuple(plan.method(*parts) for parts in zip(activations, weights, gradients, strict=True))
@@ -104,7 +104,7 @@ def _no_gradient(plan: Plan, weights: Sequence[FloatArray], gradients: Sequence[
     return not any((mean if full is None else full).any() for mean, full in pairs)
 
 
-def _derivative(of_slots: AnyArray, target: Target, pair: SlotPair) -> FloatArray:
+def derivative(of_slots: AnyArray, target: Target, pair: SlotPair) -> FloatArray:
     """A derivative of one target's score: of y_a, or y_a - y_b with a contrast; negated if the target is negative.
 
     Differentiation is linear, so the difference of two scores needs no run of its own.

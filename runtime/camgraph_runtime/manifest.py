@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from google.protobuf import json_format
 
 from camgraph.v1.manifest_pb2 import Manifest
 from camgraph_core.errors import InvalidGraphError
+from camgraph_runtime.onnx_file import metadata_of
 
 __all__ = [
     "FORMAT_VERSION",
@@ -13,6 +16,7 @@ __all__ = [
     "Manifest",
     "manifest_from_json",
     "manifest_from_metadata",
+    "manifest_of_file",
     "manifest_to_json",
 ]
 
@@ -62,6 +66,21 @@ def manifest_from_metadata(metadata: dict[str, str], graph: str = "the graph") -
             "Make one with `camgraph export`."
         )
     return manifest_from_json(text)
+
+
+def manifest_of_file(path: Path) -> Manifest:
+    """Manifest of an explainable graph's file, of which nothing else is read.
+
+    Raises:
+        InvalidGraphError: The file cannot be read, or has no manifest that can.
+
+    """
+    try:
+        with path.open("rb") as file:
+            text = metadata_of(file, path.stat().st_size, METADATA_KEY)
+    except OSError as error:
+        raise InvalidGraphError(f"{path} cannot be read: {error.strerror}.") from error
+    return manifest_from_metadata({} if text is None else {METADATA_KEY: text}, path.name)
 
 
 def _first_line(error: Exception) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_core.errors import InvalidGraphError, UnsupportedError
+from camgraph_core.errors import InvalidGraphError
 from camgraph_runtime.manifest import Manifest
 from camgraph_runtime.run.engine import Engine
 from camgraph_runtime.tasks.task import Task
@@ -27,14 +27,12 @@ def check_graph(task: Task, engine: Engine) -> None:
             f"The manifest of {engine.name} says a graph for {task.name}, but leaves out what such a graph "
             "has. Export the model again."
         )
-    if not all(_can_be_laid(axis) for place in _placements(manifest) for axis in (place.rows, place.columns)):
+    if not all(_can_be_laid(axis) for place in _placements(manifest) for axis in _axes(place)):
         raise InvalidGraphError(
             f"The manifest of {engine.name} lays a map on the image with cells of no size. Export the model again."
         )
-    if manifest.input.HasField("clip"):
-        raise UnsupportedError(
-            f"{engine.name} explains clips or volumes, which this version runs with onnxruntime only (docs/video.md)."
-        )
+    if manifest.input.HasField("clip") and not all(layer.frames for layer in manifest.layers):
+        raise InvalidGraphError(f"The manifest of {engine.name} has layers of a clip without frames. Export again.")
     missing = sorted((_inputs(manifest) - engine.inputs.keys()) | (_outputs(manifest) - engine.outputs.keys()))
     if missing:
         raise InvalidGraphError(
@@ -47,6 +45,12 @@ def _placements(manifest: Manifest) -> Iterator[pb.Placement]:
     yield from (layer.placement for layer in manifest.layers if layer.HasField("placement"))
     if manifest.target.HasField("mask_placement"):
         yield manifest.target.mask_placement
+
+
+def _axes(place: pb.Placement) -> Iterator[pb.AxisPlacement]:
+    yield from (place.rows, place.columns)
+    if place.HasField("frames"):
+        yield place.frames
 
 
 def _can_be_laid(axis: pb.AxisPlacement) -> bool:

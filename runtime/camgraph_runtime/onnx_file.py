@@ -87,6 +87,19 @@ def is_entry(file: BinaryIO, field: Field, key: str) -> bool:
     )
 
 
+def metadata_of(file: BinaryIO, size: int, key: str) -> str | None:
+    """The metadata of a model with this key; None without it.
+
+    Raises:
+        InvalidGraphError: The bytes are no model.
+    """
+    for field in fields_of(file, 0, size):
+        if is_entry(file, field, key):
+            values = [inner for inner in fields_of(file, field.value, field.end) if inner.number == _VALUE]
+            return _read(file, values[-1]).decode(errors="replace") if values else None
+    return None
+
+
 def external_locations(file: BinaryIO, size: int) -> set[str]:
     """The names of the files that a model's tensors lie in, wherever a tensor may stand.
 

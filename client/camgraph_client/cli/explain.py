@@ -21,6 +21,7 @@ from camgraph_client.cli.report.journal import stamp
 from camgraph_client.cli.report.kept import Kept
 from camgraph_client.cli.run import Run, summary_of
 from camgraph_client.cli.source import open_source
+from camgraph_client.cli.video.clips import explain_clip, takes_clips
 from camgraph_client.cli.video.options import VideoOptions
 from camgraph_client.cli.video.run import VideoRun
 from camgraph_core.errors import CamgraphError, UsageError
@@ -266,9 +267,13 @@ def explain(
     asked = asked_of(options, with_regions=options["hot_regions"] or kept.needs_rows)
     if kept.truth is not None and (asked["targets"] or asked["top_k"] or compared.reference):
         raise UsageError("--truth chooses what is explained; leave out the options that name targets.")
-    if (path := video.video_among(images)) is not None:
-        if kept != Kept() or compared.reference:
-            raise UsageError("Tables, maps, reports and references are for images, not for a video; leave them out.")
+    path = video.video_among(images) if not (of_clips := takes_clips(options["graph"])) else None
+    if (of_clips or path is not None) and (kept != Kept() or compared.reference):
+        raise UsageError("Tables, maps, reports and references are for images, not for a video; leave them out.")
+    if of_clips:
+        explain_clip(images, video, asked, options, output)
+        return
+    if path is not None:
         with closing(open_source(where, options)) as source:
             VideoRun(source, asked, video, output).over(path)
         return

@@ -12,10 +12,11 @@ from PIL import Image
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidGraphError, InvalidInputError
 from camgraph_core.types import AnyArray
-from camgraph_runtime.preprocess.layout import channel_axis, channel_count
+from camgraph_runtime.preprocess.layout import channel_count, rank_of
 
 _RGB_CHANNELS = 3
 _MOST_STEPS = 16
+_WORDS = {3: "three", 4: "four", 5: "five"}
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -46,12 +47,12 @@ def one_image(tensor: object, layout: pb.Layout) -> AnyArray:
         InvalidInputError: It is not an array of one image with the axes of the layout.
 
     """
-    axes, words = (3, "three") if channel_axis(layout) is None else (4, "four")
+    axes = rank_of(layout)
     if isinstance(tensor, np.ndarray) and tensor.ndim == axes and tensor.shape[0] == 1:
         return tensor
     shape = list(tensor.shape) if isinstance(tensor, np.ndarray) else type(tensor).__name__
     raise InvalidInputError(
-        f"An input tensor is an array of one image with {words} axes, [1, ...], but this is {shape}."
+        f"An input tensor is an array of one image with {_WORDS[axes]} axes, [1, ...], but this is {shape}."
     )
 
 

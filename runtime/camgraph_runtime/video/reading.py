@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -105,16 +105,33 @@ class VideoReader:
             InvalidInputError: The video is damaged; the frames before that were given.
 
         """
-        shown = -1
+        for number, seconds, frame in self._shown(start, end):
+            if number % every == 0:
+                yield VideoFrame(number, seconds, self._upright(frame))
+
+    def pick(self, numbers: Collection[int], *, start: float = 0.0, end: float | None = None) -> Iterator[VideoFrame]:
+        """Decodes the frames with some numbers, counted from `start` on; the errors are those of `frames`."""
+        last = max(numbers, default=-1)
+        for number, seconds, frame in self._shown(start, end):
+            if number in numbers:
+                yield VideoFrame(number, seconds, self._upright(frame))
+            if number >= last:
+                return
+
+    def count(self, *, start: float = 0.0, end: float | None = None) -> int:
+        """How many frames there are in a part; they are decoded for it, as files do not say it for sure."""
+        return sum(1 for _ in self._shown(start, end))
+
+    def _shown(self, start: float, end: float | None) -> Iterator[tuple[int, float, Any]]:
+        """Number, seconds and frame of what lies in a part."""
+        number = 0
         for frame in self._decoded(start):
-            seconds = self._seconds_of(frame, shown + 1)
+            seconds = self._seconds_of(frame, number)
             if end is not None and seconds > end:
                 return
-            if seconds < start:
-                continue
-            shown += 1
-            if shown % every == 0:
-                yield VideoFrame(shown, seconds, self._upright(frame))
+            if seconds >= start:
+                yield number, seconds, frame
+                number += 1
 
     def close(self) -> None:
         """Closes the file."""

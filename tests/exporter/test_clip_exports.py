@@ -9,10 +9,9 @@ import onnx
 import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_core.errors import CamgraphError, UnsupportedError, UsageError
+from camgraph_core.errors import CamgraphError, UsageError
 from camgraph_exporter import Input, export, inspect
 from camgraph_exporter.errors import GradientError, ScoreError
-from camgraph_runtime import Explainer
 from support.nets import Net
 
 Shape = tuple[int | str, ...]
@@ -128,9 +127,3 @@ def test_scores_of_every_voxel_are_refused() -> None:
 def test_inspect_lists_frames() -> None:
     candidate = inspect(clip_net()).candidates[0]
     assert (candidate.layer.frames, candidate.layer.frames_stride, candidate.receptive_field) == (4, 2.0, 3)
-
-
-def test_the_runtime_says_that_it_takes_images(tmp_path: Path) -> None:
-    export(clip_net(), tmp_path / "cam.onnx")
-    with pytest.raises(UnsupportedError, match="explains clips or volumes"):
-        Explainer(tmp_path / "cam.onnx")

@@ -1,0 +1,1 @@
+"""Clips and volumes: several frames or slices in, maps over space and time out."""
