@@ -11,11 +11,12 @@ import numpy as np
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError
 from camgraph_core.explanation import Explanation
-from camgraph_core.request import Request, Window
+from camgraph_core.request import Request
 from camgraph_core.statistics import MapStatistics
 from camgraph_core.style import Style
 from camgraph_core.target import Target
 from camgraph_core.types import AnyArray
+from camgraph_core.windows import Window
 from camgraph_runtime.clips.maps import heat_of, raw_map
 from camgraph_runtime.clips.result import ClipExplanation, ClipResult, played_at
 from camgraph_runtime.clips.source import Chosen, ClipSource, choose_frames
