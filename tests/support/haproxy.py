@@ -30,7 +30,7 @@ def haproxy(peer: Peer, first: str, second: str) -> Iterator[str]:
         text=True,
     )
     try:
-        _wait_until_it_listens(address, process)
+        wait_until_it_listens(address, process)
         yield address
     finally:
         process.kill()
@@ -44,7 +44,8 @@ def free_port() -> int:
     return port
 
 
-def _wait_until_it_listens(address: str, process: subprocess.Popen[str]) -> None:
+def wait_until_it_listens(address: str, process: subprocess.Popen[str]) -> None:
+    """Waits until somebody takes connections at an address; the process must not have ended."""
     host, _, port = address.rpartition(":")
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:
