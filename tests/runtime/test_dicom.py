@@ -290,6 +290,25 @@ def test_a_nest_of_sequences_is_counted_too(monkeypatch: pytest.MonkeyPatch) -> 
         opened(data + nest)
 
 
+@pytest.mark.parametrize("keyword", ["PerFrameFunctionalGroupsSequence", "VOILUTSequence"])
+def test_sequences_that_are_looked_into_are_counted_too(monkeypatch: pytest.MonkeyPatch, keyword: str) -> None:
+    monkeypatch.setattr(limits, "MOST_PARTS", 100)
+    groups = item()
+    groups[:] = [item(WindowCenter=1)[0] for _ in range(200)]
+    with pytest.raises(InvalidInputError, match="parts"):
+        opened(dicom(SLICE[:2, :2], **{keyword: groups}))
+
+
+def test_numbers_of_a_picture_may_not_go_on_for_ever() -> None:
+    dataset = dcmread(open_bytes(dicom(SLICE[:2, :2])))
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    dataset.add_new("WindowCenter", "LO", "\\".join(["1"] * 150_000))
+    buffer = open_bytes(b"")
+    dataset.save_as(buffer, implicit_vr=True, little_endian=True)
+    with pytest.raises(InvalidInputError, match="at too great length"):
+        opened(buffer.getvalue())
+
+
 def test_mutated_files_end_in_a_sentence() -> None:
     sources = [dicom(SLICE[:8, :8], bits=12, WindowCenter=5, WindowWidth=9)]
     sources += [of_pydicom(name).read_bytes() for name in ("MR_small_RLE.dcm", "SC_rgb_jpeg_dcmtk.dcm")]

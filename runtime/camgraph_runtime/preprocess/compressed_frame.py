@@ -52,7 +52,7 @@ def _check_runs(data: bytes, dataset: Dataset) -> None:
     """Checks that run lengths give no more than the pixels: a run of two bytes may state 128."""
     count = int.from_bytes(data[:4], "little")
     plane = int(dataset.Rows) * int(dataset.Columns)
-    if not 1 <= count <= 15:
+    if not 1 <= count <= 15 or len(data) > 64 + 2 * count * (plane + 1):
         raise _damaged()
     starts = [int.from_bytes(data[4 * number : 4 * number + 4], "little") for number in range(1, count + 1)]
     for start, end in zip(starts, [*starts[1:], len(data)], strict=True):

@@ -14,6 +14,14 @@ _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC"
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ENDS = (0xFFFE, 0xE000), ((0xFFFE, 0xE00D), (0xFFFE, 0xE0DD))
 _TRANSFER_SYNTAX, _PIXEL_DATA = (0x0002, 0x0010), (0x7FE0, 0x0010)
+_READ = frozenset(
+    {(0x0028, 0x3000), (0x0028, 0x3010), (0x0028, 0x9132), (0x0028, 0x9145), (0x5200, 0x9229), (0x5200, 0x9230)}
+)
+"""The sequences that are looked into: tables of values, and groups of frames with their rescaling and window."""
+
+_PIXEL_GROUP, _LONGEST = 0x0028, 1 << 18
+"""The longest value of an element that describes pixels: twice the largest table. Lists of numbers become objects."""
+
 _IMPLICIT, _BIG_ENDIAN, _DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 
 
@@ -26,7 +34,7 @@ def check_dicom(data: bytes) -> None:
     """Checks the elements of a DICOM file, without a look at what they hold.
 
     Raises:
-        InvalidInputError: It has too many for its size, or is compressed as a whole.
+        InvalidInputError: It has too many for its size, one that is too long, or is compressed as a whole.
 
     """
     walk = _Walk(data)
@@ -59,7 +67,9 @@ class _Walk:
         while self._position + 8 <= len(self._data):
             tag, start, length = self._element(implicit=implicit, order=order)
             in_pixels = in_pixels or (tag == _PIXEL_DATA and length == _UNDEFINED)
-            is_opened = length == _UNDEFINED or tag in _ENDS or (tag == _ITEM and not in_pixels)
+            if tag[0] == _PIXEL_GROUP and tag not in _READ and _LONGEST < length < _UNDEFINED:
+                raise InvalidInputError("The DICOM file describes its pixels at too great length. Save it again.")
+            is_opened = length == _UNDEFINED or tag in _ENDS or tag in _READ or (tag == _ITEM and not in_pixels)
             self._position = start if is_opened else start + length
 
     def _element(self, *, implicit: bool, order: Literal["little", "big"]) -> tuple[tuple[int, int], int, int]:
