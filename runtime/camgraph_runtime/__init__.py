@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from camgraph_core.result import ClassScore, Result, Timings
     from camgraph_core.statistics import MapStatistics
     from camgraph_core.target import Rank, Target
+    from camgraph_runtime.bank.build import build_bank
+    from camgraph_runtime.bank.memory_bank import MemoryBank
     from camgraph_runtime.clips.explainer import ClipExplainer
     from camgraph_runtime.explainer import Explainer
     from camgraph_runtime.limits import Limits
@@ -63,6 +65,7 @@ _MODULE_OF = {
     "Limits": "limits",
     "Mask": "camgraph_core.place",
     "Manifest": "manifest",
+    "MemoryBank": "bank.memory_bank",
     "MapStatistics": "camgraph_core.statistics",
     "Point": "camgraph_core.place",
     "Polygon": "camgraph_core.place",
@@ -80,6 +83,7 @@ _MODULE_OF = {
     "UnknownLayerError": "camgraph_core.errors",
     "UnsupportedError": "camgraph_core.errors",
     "UsageError": "camgraph_core.errors",
+    "build_bank": "bank.build",
     "manifest_from_json": "manifest",
     "manifest_from_metadata": "manifest",
     "manifest_to_json": "manifest",
@@ -107,6 +111,7 @@ __all__ = [
     "Manifest",
     "MapStatistics",
     "Mask",
+    "MemoryBank",
     "Point",
     "Polygon",
     "Rank",
@@ -123,6 +128,7 @@ __all__ = [
     "UnknownLayerError",
     "UnsupportedError",
     "UsageError",
+    "build_bank",
     "manifest_from_json",
     "manifest_from_metadata",
     "manifest_to_json",

@@ -23,6 +23,7 @@ from tritonclient.utils import InferenceServerException
 from camgraph_core.target import Target
 from camgraph_runtime import Explainer
 from camgraph_server.lifecycle import Server
+from support.dicoms import dicom
 from support.open_inference import TARGETS, TENSOR, given, image_input, tensor_inputs, wanted
 from support.serving import PATIENCE, png, running_server, server_process, server_thread
 from support.tiny_graph import TinyGraph
@@ -112,6 +113,14 @@ async def test_without_targets_and_outputs_the_predicted_class_is_explained(clie
     np.testing.assert_array_equal(answer.as_numpy("heatmap"), [expected.heatmap])
 
 
+async def test_a_frame_and_a_window_of_a_scan(client, explainer):
+    frames = np.random.default_rng(3).integers(0, 4096, (2, 20, 24)).astype(np.uint16)
+    data = dicom(frames, bits=12, frames=2)
+    answer = await client.infer("tiny", [image_input(data)], parameters={"frame": 2, "window": "0,2000"})
+    [expected] = explainer.explain(data, frame=2, window=(0, 2000)).explanations
+    np.testing.assert_array_equal(answer.as_numpy("heatmap"), [expected.heatmap])
+
+
 @pytest.mark.parametrize("outputs", [(), ("target_score", "weights")])
 async def test_the_tensor_model_gives_what_the_graph_gives(outputs, client, explainer):
     inputs = tensor_inputs()
@@ -160,6 +169,13 @@ REFUSED = {
         {"parameters": {"max_side": "large"}},
         "INVALID_ARGUMENT",
         "max_side has the wrong type",
+    ),
+    "an unknown window": (
+        "tiny",
+        [image_input()],
+        {"parameters": {"window": "lungs"}},
+        "INVALID_ARGUMENT",
+        "Did you mean lung?",
     ),
     "an unknown label": (
         "tiny",

@@ -18,6 +18,7 @@ from camgraph_core.result import Result
 from camgraph_core.style import Style
 from camgraph_core.target import Rank, Selector, Target
 from camgraph_core.types import AnyArray
+from camgraph_core.windows import window_from
 
 INPUTS: Mapping[str, tuple[str, list[int]]] = {
     "image": ("BYTES", [1]),
@@ -58,7 +59,7 @@ _SELECTORS: Mapping[str, Callable[[Any], Selector]] = {
     "target_label": _text,
     "target_rank": lambda rank: Rank(int(rank)),
 }
-_OF_REQUEST = {"method": str, "profile": str, "top_k": int, "num_predictions": int}
+_OF_REQUEST = {"method": str, "profile": str, "top_k": int, "num_predictions": int, "frame": int}
 _OF_STYLE = {"colormap": str, "opacity": str, "max_side": int}
 _CHOICES = {str: "string_param", int: "int64_param"}  # the protocol's names of the types
 
@@ -126,6 +127,7 @@ def asked_from(
         style=replace(Style(), **_given(parameters, _OF_STYLE)),
         request_id=subject.request_id,
         **_given(parameters, _OF_REQUEST),
+        **{name: window_from(text) for name, text in _given(parameters, {"window": str}).items()},
     )
     addressed = Addressed(request=request, image=image, model=subject.model, version=subject.version)
     return AskedExplanation(addressed, wanted)
