@@ -120,14 +120,15 @@ def asked_from(
     _check_inputs(arrays, max_targets)
     [image] = arrays["image"].ravel()
     layers = _given(parameters, {"layer": str}).values()
+    window = [*_given(parameters, {"window": str}).values()]
     request = Request(
         targets=_targets(arrays),
         layers=tuple(layers),
         outputs=[output for output in wanted if output not in _TEXTS] or [_CHEAPEST],
         style=replace(Style(), **_given(parameters, _OF_STYLE)),
+        window=window_from(window[0]) if window else None,
         request_id=subject.request_id,
         **_given(parameters, _OF_REQUEST),
-        **{name: window_from(text) for name, text in _given(parameters, {"window": str}).items()},
     )
     addressed = Addressed(request=request, image=image, model=subject.model, version=subject.version)
     return AskedExplanation(addressed, wanted)
