@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from chaos import connections, machine, requests
+from chaos import connections, http, machine, requests
 from chaos.watched import Attack, Report, target, watched
 
 ATTACKS: dict[str, Attack] = {
@@ -23,6 +23,11 @@ ATTACKS: dict[str, Attack] = {
         connections.cancelled_calls,
         connections.watches,
         connections.connections_that_stay,
+        http.dear_json,
+        http.http_bodies_without_an_end,
+        http.http_unread_answers,
+        http.http_connections_that_stay,
+        http.http_callers_that_leave,
         machine.no_descriptors,
         machine.a_full_disk,
         machine.changing_files,

@@ -20,7 +20,16 @@ MIB = 1024 * 1024
 LIMIT_MIB = 2048
 """Memory that the server may take, as in its container."""
 
-_OPTIONS = ("--max-memory-mib", str(LIMIT_MIB // 2), "--reload-interval", "0.2", "--workers", "2")
+_OPTIONS = (
+    "--max-memory-mib",
+    str(LIMIT_MIB // 2),
+    "--reload-interval",
+    "0.2",
+    "--workers",
+    "2",
+    "--http",
+    "127.0.0.1:0",
+)
 _LONGEST = 120.0  # seconds that an attack may take
 _AFTER = 0.3  # seconds that are watched when an attack is over
 
@@ -31,12 +40,14 @@ class Target:
 
     Attributes:
         address: Where it listens.
+        http_address: Where it listens for HTTP.
         pid: Its process.
         repository: Its models.
         audit: Its audit log.
     """
 
     address: str
+    http_address: str
     pid: int
     repository: Path
     audit: Path
@@ -109,7 +120,7 @@ async def target(folder: Path) -> AsyncIterator[Target]:
     repository, audit = folder / "models", folder / "audit.jsonl"
     write_model(repository)
     with server_process(repository, *_OPTIONS, "--audit-log", str(audit)) as process:
-        found = Target(process.address, process.process.pid, repository, audit)
+        found = Target(process.address, process.http_address, process.process.pid, repository, audit)
         with found.limited(resource.RLIMIT_DATA, LIMIT_MIB * MIB):
             yield found
         if process.process.poll() is not None:
