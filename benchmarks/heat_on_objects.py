@@ -129,7 +129,7 @@ class Detector(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         boxes, logits = self.raw(image)
-        return torch.cat([boxes, torch.sigmoid(logits)], 1).flatten(2).transpose(1, 2)
+        return torch.cat([boxes.flatten(2), torch.sigmoid(logits.flatten(2))], 1).transpose(1, 2)
 
     def loss(self, image: torch.Tensor, scenes: list[Scene]) -> torch.Tensor:
         boxes, logits = self.raw(image)

@@ -11,6 +11,7 @@ import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import UnsupportedError
+from camgraph_exporter.score.class_part import ClassPart
 from camgraph_exporter.score.one_number import OneNumber
 from camgraph_exporter.score.output_head import OutputHead
 from camgraph_exporter.tasks import TASKS, Evidence, task_claiming, task_named, task_of
@@ -73,3 +74,10 @@ def test_a_task_claims_what_its_scores_look_like(
     evidence = Evidence(shown, dims, number) if len(dims) == 2 else Evidence(shown, dims, per_pixel=number)
     task, said = task_claiming(evidence)
     assert (task.name, said) == (expected, note)
+
+
+def test_one_class_beside_boxes_is_a_detection() -> None:
+    value = ir.Value(name="scores")
+    for dims in (("N", 1, 64), ("N", 64, 1)):
+        task, note = task_claiming(Evidence(OutputHead(value, part=ClassPart(value, 2, 4)), dims))
+        assert (task.name, note) == ("detection", "")

@@ -39,7 +39,9 @@ class Detection(Task):
         """Claim what the model sorts as boxes, and tensors with two wide axes after the batch."""
         if evidence.shown.sorted_from is not None:
             return "" if evidence.shown.sorted_from == "boxes" else None
-        return "" if len(evidence.dims) == 3 and evidence.num_wide == 2 else None
+        # Beside boxes in one output even a single score for each is one of a box.
+        least = 1 if evidence.shown.part is not None else 2
+        return "" if len(evidence.dims) == 3 and least <= evidence.num_wide <= 2 else None
 
     def read(self, prepared: PreparedModel, value: ir.Value, class_axis: int | None) -> ScoreShape:
         """Read one score for each box and class; there are more boxes than classes where nothing else tells."""

@@ -73,18 +73,20 @@ def _within(part: slice, window: slice) -> slice:
 
 def _edge(inside: AnyArray, reach: int) -> AnyArray:
     """Where both an inner and an outer pixel are no more than ``reach`` rows and columns away, bool [h, w]."""
-    some, every = inside, inside
-    for axis in (0, 1):
-        some, every = _counted(some, axis, reach)[0] > 0, np.equal(*_counted(every, axis, reach))
-    return some & ~every
+    edge: AnyArray = _near(inside, reach) & _near(~inside, reach)
+    return edge
 
 
-def _counted(cells: AnyArray, axis: int, reach: int) -> tuple[AnyArray, AnyArray]:
-    """How many of the cells around each along an axis are true, and how many there are."""
-    sums = np.insert(np.cumsum(cells, axis=axis, dtype=np.int32), 0, 0, axis=axis)
-    places = np.arange(cells.shape[axis])
-    first, last = np.maximum(places - reach, 0), np.minimum(places + reach + 1, cells.shape[axis])
-    return sums.take(last, axis) - sums.take(first, axis), np.expand_dims(last - first, 1 - axis)
+def _near(cells: AnyArray, reach: int) -> AnyArray:
+    """Where a cell that is true is no more than ``reach`` rows and columns away, bool [h, w]."""
+    near = np.pad(cells, reach)
+    for _ in range(2):
+        near, span = near.T, 1
+        while span < 2 * reach + 1:  # each column says what is true in `span` columns from it on
+            step = min(span, 2 * reach + 1 - span)
+            near = near[:, :-step] | near[:, step:]
+            span += step
+    return near
 
 
 def framed(picture: ByteArray, box: Rectangle) -> ByteArray:
