@@ -20,7 +20,7 @@ from torch import nn
 HERE = Path(__file__).resolve().parent
 CHANNELS, STEPS, BATCH = (8, 16, 32), 400, 16
 CELL = 8  # pixels of the detector's cells
-PHOTO_SCALE, PHOTO_SEEDS = 4, {"road": 35, "land": 15, "clinic": 2026}
+PHOTO_SCALE, PHOTO_SEEDS = 4, {"road": 35, "land": 15, "clinic": 9}
 
 
 def block(before: int, after: int, stride: int) -> nn.Sequential:

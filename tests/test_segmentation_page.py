@@ -15,6 +15,7 @@ PAGE = (ROOT / "docs/segmentation.md").read_text(encoding="utf-8")
 TITLES = [
     ["road"], ["car", "car"], ["car"], ["road"],
     ["field", "forest", "water"], ["field_not_forest"],
+    ["lesion", "lesion"], ["against_lesion"],
 ]  # fmt: skip  # a row for each model
 """What each command explains, in the order of the page; an export explains nothing."""
 
@@ -37,7 +38,7 @@ def test_the_commands_and_the_program_of_the_page(folder: Path, capsys: pytest.C
             if " explain " in line:
                 said.append(re.findall(r"\w+\.\d-(\w+)\.png", written))
     assert said == TITLES
-    assert {path.name for path in folder.glob("*.onnx")} == {"road.cam.onnx", "land.cam.onnx"}
+    assert {path.name for path in folder.glob("*.onnx")} == {"road.cam.onnx", "land.cam.onnx", "clinic.cam.onnx"}
     capsys.readouterr()
     [program] = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     exec(program, {})

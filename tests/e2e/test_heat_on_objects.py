@@ -39,7 +39,7 @@ def _scenes() -> ModuleType:
 
 
 KINDS = _scenes().KINDS
-OF = {"road": "road", "land": "land", "cars": "road"}
+OF = {"road": "road", "land": "land", "clinic": "clinic", "cars": "road"}
 """By model the kind of its scenes."""
 THING = {"road": "car", "clinic": "lesion", "cars": "car"}
 LABELS = {name: KINDS[name].classes for name in KINDS} | {"cars": ("car",)}
