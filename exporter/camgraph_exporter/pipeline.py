@@ -32,6 +32,7 @@ from camgraph_exporter.options import ExportOptions
 from camgraph_exporter.own_graph import explainable_graph, load_trained
 from camgraph_exporter.prepare.fixed_inputs import fix_inputs
 from camgraph_exporter.prepare.frames import settle_frames
+from camgraph_exporter.prepare.joined_inputs import join_inputs
 from camgraph_exporter.prepare.prepare import PreparedModel, lifted
 from camgraph_exporter.running.engine import load_engine
 from camgraph_exporter.storage import check_model, weights_folder, write
@@ -80,9 +81,10 @@ class ReadModel:
 
 
 def load_fixed(source: Source, options: SourceOptions, layers: Sequence[Any] = ()) -> LoadedModel:
-    """Load a model of any kind, as `frontends.source.load` does, and fix the inputs that the options name."""
+    """Load a model of any kind, as `frontends.source.load` does, and fix or join the inputs that the options name."""
     loaded = load(source, options, layers)
-    return settle_frames(fix_inputs(loaded, options.fixed, sizes=loaded.open_size), options.frames)
+    fixed = fix_inputs(loaded, options.fixed, sizes=loaded.open_size)
+    return settle_frames(join_inputs(fixed, options.join), options.frames)
 
 
 def read(loaded: LoadedModel, options: ScoreOptions, *, labels: Sequence[str] = ()) -> ReadModel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -50,6 +50,16 @@ class SourceOptions:
             metavar="NAME=VALUES",
         ),
     ] = field(default_factory=dict)
+    join: Annotated[
+        Sequence[str],
+        Setting(
+            "Image inputs of one size, such as colours and flow, that become one: the channels of all, in this order.",
+            option_help="Image input that becomes one with others, such as colours and flow: the channels of all, in "
+            "this order. To be given for each of them.",
+            repeated=True,
+            metavar="NAME",
+        ),
+    ] = ()
     dynamic_size: Annotated[bool, Setting("Leave height and width of a PyTorch module's input open.")] = False
     example_input: Annotated[
         Any,

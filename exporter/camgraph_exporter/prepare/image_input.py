@@ -71,10 +71,17 @@ def _problems_of_three_axes(image: ir.Value, dims: Dims) -> Iterator[str]:
 def _other_inputs(inputs: Sequence[ir.Value], *, advise: bool) -> str:
     listed = ", ".join(f"{value.name} {list(_dims(value)) if value.shape is not None else '[?]'}" for value in inputs)
     advice = " Give the others numbers with --set NAME=NUMBERS. Arrays go in with --set NAME=FILE.npy."
+    images = [value for value in inputs if len(_dims(value)) in (_IMAGE_AXES, _MOST_AXES)]
+    if len(images) > 1:
+        advice += f" Images of one size, such as colours and flow, become one input with {_joins(images)}."
     return (
         f"The model must have one image input and no other, but its inputs are: {listed or 'none'}."
         f"{advice if advise else ''}"
     )
+
+
+def _joins(images: Sequence[ir.Value]) -> str:
+    return " ".join(f"--join {value.name}" for value in images)
 
 
 def _dims(value: ir.Value) -> Dims:
