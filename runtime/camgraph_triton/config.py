@@ -41,6 +41,8 @@ def explanation_config(name: str, options: TritonOptions) -> str:
     _use_python(config, options)
     config.instance_group.add(count=options.instances, kind="KIND_CPU")
     _add_parameters(config, options.limits.to_parameters())
+    if options.graph_backend == "python":
+        _add_parameters(config, _of_engine(options))
     return _text(config)
 
 
@@ -63,7 +65,7 @@ def tensor_config(name: str, signature: Signature, manifest: Manifest, options: 
     if runs_in_python:
         _use_python(config, options)
         _add_parameters(config, options.limits.to_parameters())
-        _add_parameters(config, {"threads": str(options.graph_threads), "device": _DEVICES[options.device]})
+        _add_parameters(config, _of_engine(options))
     else:
         config.backend = "onnxruntime"
         if options.graph_threads:
@@ -116,6 +118,11 @@ def _use_python(config: Any, options: TritonOptions) -> None:
 def _add_parameters(config: Any, texts: Mapping[str, str]) -> None:
     for name, text in texts.items():
         config.parameters[name].string_value = text
+
+
+def _of_engine(options: TritonOptions) -> dict[str, str]:
+    """How a graph runs in the process of a model of the Python backend."""
+    return {"threads": str(options.graph_threads), "device": _DEVICES[options.device]}
 
 
 def _batch(config: Any, options: TritonOptions) -> None:

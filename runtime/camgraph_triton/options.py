@@ -36,7 +36,8 @@ class TritonOptions:
     instances: Annotated[
         int,
         Setting(
-            "Instances of each model that reads and draws images. Each is a process, and works on one image at a time.",
+            "Instances of each model that reads and draws images. Each is a process, and works on one image at a time. "
+            "With --graph-backend python each loads the graph.",
             at_least=1,
             at_most=1000,
         ),

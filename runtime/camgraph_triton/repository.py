@@ -171,12 +171,15 @@ def _write(group: Sequence[_Read], folder: Path, options: TritonOptions, steps: 
     for graph in group:
         steps.enter(f"Writing {name}")
         version = str(graph.source.version)
-        (explanations / version).mkdir()
-        _put(explanations / version / "model.py", _MODEL_CODE.format("explanations"))
-        (explanations / version / FILE).write_bytes(graph.signature.to_json())
         _copy(graph.source.path, tensors / version)
         if options.graph_backend == "python":
             _put(tensors / version / "model.py", _MODEL_CODE.format("tensors"))
+            # Each model has its own: of a repository in an object store, Triton fetches one model at a time.
+            _copy(graph.source.path, explanations / version)
+        else:
+            (explanations / version).mkdir()
+            (explanations / version / FILE).write_bytes(graph.signature.to_json())
+        _put(explanations / version / "model.py", _MODEL_CODE.format("explanations"))
 
 
 def _copy(path: Path, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from camgraph_triton.parameters import RequestLimits
 from camgraph_triton.repository import write_repository
 from support.peers import Peer
 from support.serving import png, write_model
+from support.tasks import export_task
 from support.tiny_graph import TinyGraph
 from support.triton_server import TritonServer, python_environment, triton_server
 
@@ -29,6 +31,7 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("graphs")
     write_model(folder)
     write_model(folder, version=2, graph=TinyGraph(seed=8))
+    shutil.copyfile(export_task("detection", tmp_path_factory.mktemp("exported")), folder / "detection.onnx")
     return folder
 
 
@@ -53,15 +56,15 @@ def batching(
 
 
 def _run_by_python(repository: Path, environment: Path) -> None:
-    file = repository / "tiny.tensors" / "config.pbtxt"
-    text = re.sub(r'backend: "onnxruntime"|platform: .*', "", file.read_text(encoding="utf-8"))
     parameters = {"threads": "1", "device": "cpu", "EXECUTION_ENV_PATH": str(environment)}
-    text += 'backend: "python"\n'
-    text += "".join(f'parameters {{ key: "{k}" value {{ string_value: "{v}" }} }}\n' for k, v in parameters.items())
-    file.write_text(text, encoding="utf-8")
+    for file in repository.glob("*.tensors/config.pbtxt"):
+        text = re.sub(r'backend: "onnxruntime"|platform: .*', "", file.read_text(encoding="utf-8"))
+        text += 'backend: "python"\n'
+        text += "".join(f'parameters {{ key: "{k}" value {{ string_value: "{v}" }} }}\n' for k, v in parameters.items())
+        file.write_text(text, encoding="utf-8")
     code = "from camgraph_triton.serving.tensors import TritonPythonModel\n"
-    for version in ("1", "2"):
-        (repository / "tiny.tensors" / version / "model.py").write_text(code, encoding="utf-8")
+    for graph in repository.glob("*.tensors/*/model.onnx"):
+        graph.with_name("model.py").write_text(code, encoding="utf-8")
 
 
 def image_of(data: bytes) -> client.InferInput:
@@ -86,6 +89,16 @@ def test_each_version_explains_with_its_own_graph(
     with Explainer(graphs / "tiny" / served / "model.onnx") as explainer:
         [expected] = explainer.explain(png()).explanations
     np.testing.assert_allclose(explained(batching.grpc, version), [expected.heatmap], rtol=0, atol=1e-5)
+
+
+def test_the_best_objects_of_a_detector_are_found_by_a_call_of_their_own(batching: TritonServer, graphs: Path) -> None:
+    with Explainer(graphs / "detection.onnx") as explainer:
+        expected = explainer.explain(png(), top_k=2).explanations
+    with client.InferenceServerClient(batching.grpc) as opened:
+        wanted = [client.InferRequestedOutput("heatmap")]
+        answer = opened.infer("detection", [image_of(png())], outputs=wanted, parameters={"top_k": 2})
+    heatmaps = [item.heatmap for item in expected]
+    np.testing.assert_allclose(answer.as_numpy("heatmap"), heatmaps, rtol=0, atol=1e-5)
 
 
 BEYOND = {

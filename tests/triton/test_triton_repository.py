@@ -122,6 +122,10 @@ def test_where_triton_has_no_onnxruntime_backend_its_python_runs_the_graph(model
     config = config_of(output / "tiny.tensors")
     assert (config.backend, config.parameters["device"].string_value) == ("python", "cuda")
     assert config.parameters["threads"].string_value == "2"
+    assert config_of(output / "tiny").parameters["device"].string_value == "cuda"
+    graphs = [(output / model / "1/model.onnx").read_bytes() for model in ("tiny", "tiny.tensors")]
+    assert graphs == [(models / "tiny/1/model.onnx").read_bytes()] * 2
+    assert "tiny/1/signature.json" not in files_of(output)
     assert "camgraph_triton.serving.tensors" in (output / "tiny.tensors/1/model.py").read_text()
     assert {item.name: item.optional for item in config_of(output / "switched.tensors").input}["explain"]
     with pytest.raises(UsageError, match="runs no batches"):

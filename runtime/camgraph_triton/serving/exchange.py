@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 # Triton's Python backend brings this module; it is not installed from anywhere.
@@ -13,6 +14,7 @@ import triton_python_backend_utils as pb_utils
 
 from camgraph_core.errors import InvalidInputError
 from camgraph_core.types import AnyArray
+from camgraph_runtime import Engine, Threads
 from camgraph_wire.errors import reason_of
 
 _CODES = {
@@ -70,6 +72,16 @@ def answered(requests: Sequence[Any], answer: Callable[[Asked], Answer]) -> list
 def parameters_of(config: Mapping[str, Any]) -> dict[str, str]:
     """The parameters of a model's configuration."""
     return {name: entry["string_value"] for name, entry in config.get("parameters", {}).items()}
+
+
+def engine_of(path: Path, parameters: Mapping[str, str]) -> Engine:
+    """A graph that runs in this process, as the configuration says.
+
+    Raises:
+        CamgraphError: It cannot be loaded.
+    """
+    threads = int(parameters["threads"]) or None
+    return Engine(path, device=parameters["device"], threads=Threads.latency(threads))
 
 
 def _response(request: Any, answer: Callable[[Asked], Answer]) -> Any:

@@ -1,4 +1,7 @@
-"""The model `NAME`: an image in, explanations out. `NAME.tensors` of the same Triton runs the graph."""
+"""The model `NAME`: an image in, explanations out.
+
+Where Triton has an onnxruntime backend, `NAME.tensors` runs the graph. Else it runs in the process of this model.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from typing import Any
 from camgraph_runtime import Engine, Explainer, Threads
 from camgraph_runtime.answer_size import check_answer_size
 from camgraph_triton.parameters import MIB, RequestLimits
-from camgraph_triton.serving.exchange import Answer, Asked, answered, parameters_of
+from camgraph_triton.serving.exchange import Answer, Asked, answered, engine_of, parameters_of
 from camgraph_triton.serving.graph_elsewhere import GraphElsewhere
-from camgraph_triton.signature import FILE
+from camgraph_triton.signature import FILE, GRAPH
 from camgraph_wire.open_inference.explanations import OUTPUTS, Subject, asked_from, outputs_of
 from camgraph_wire.open_inference.models import TENSORS
 
@@ -21,12 +24,17 @@ class TritonPythonModel:
     """What Triton's Python backend loads; the names of class and methods are its own."""
 
     def initialize(self, args: Mapping[str, str]) -> None:
-        """Reads what the graph takes and gives; the graph itself is not loaded here."""
+        """Loads the graph, or reads what the one elsewhere takes and gives."""
         version = args["model_version"]
-        signature = Path(args["model_repository"], version, FILE).read_bytes()
-        graph = GraphElsewhere(args["model_name"] + TENSORS, int(version))
-        self._limits = RequestLimits.from_parameters(parameters_of(json.loads(args["model_config"])))
-        engine = Engine(signature, threads=Threads(1), backend=graph)  # type: ignore[arg-type]  # no GPU from here
+        folder = Path(args["model_repository"], version)
+        parameters = parameters_of(json.loads(args["model_config"]))
+        self._limits = RequestLimits.from_parameters(parameters)
+        if (folder / GRAPH).exists():
+            engine = engine_of(folder / GRAPH, parameters)
+        else:
+            graph = GraphElsewhere(args["model_name"] + TENSORS, int(version))
+            signature = (folder / FILE).read_bytes()
+            engine = Engine(signature, threads=Threads(1), backend=graph)  # type: ignore[arg-type]  # no GPU from here
         self._explainer = Explainer(engine, limits=self._limits.of_runtime)
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from camgraph_core.types import AnyArray
-from camgraph_runtime import Explainer, Threads
+from camgraph_runtime import Explainer
 from camgraph_runtime.tensors import run_feeds, tensor_feeds
 from camgraph_triton.parameters import RequestLimits
-from camgraph_triton.serving.exchange import Answer, Asked, answered, parameters_of
+from camgraph_triton.serving.exchange import Answer, Asked, answered, engine_of, parameters_of
 from camgraph_triton.signature import GRAPH
 
 
@@ -21,13 +21,8 @@ class TritonPythonModel:
     def initialize(self, args: Mapping[str, str]) -> None:
         """Loads the graph."""
         parameters = parameters_of(json.loads(args["model_config"]))
-        threads = int(parameters["threads"])
-        self._explainer = Explainer(
-            Path(args["model_repository"], args["model_version"], GRAPH),
-            device=parameters["device"],
-            threads=Threads.latency(threads or None),
-            limits=RequestLimits.from_parameters(parameters).of_runtime,
-        )
+        engine = engine_of(Path(args["model_repository"], args["model_version"], GRAPH), parameters)
+        self._explainer = Explainer(engine, limits=RequestLimits.from_parameters(parameters).of_runtime)
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Runs the graph for each request."""
