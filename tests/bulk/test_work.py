@@ -73,6 +73,17 @@ def test_what_cannot_be_read_or_is_too_large_is_a_row_with_its_error(work: Work,
     assert "no-such-store" in rows[2]["error"]
 
 
+def test_an_image_that_makes_the_program_fail_is_a_row_too(
+    work: Work, model: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise TypeError("an axis too many")
+
+    monkeypatch.setattr(Explainer, "finish", fails)
+    rows = rows_of(work, model, images_of([str(photos / "0")], "path", None))
+    assert [row["error"] for row in rows] == ["It could not be explained (TypeError: an axis too many)."] * 2
+
+
 @pytest.mark.parametrize(
     ("kind", "numbers", "number"), [("signed", "8bit", pa.int8()), ("heatmap", "float16", pa.float16())]
 )

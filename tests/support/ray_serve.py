@@ -17,7 +17,7 @@ from ray.serve.schema import ServeDeploySchema
 
 def main(config: str) -> None:
     read = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
-    ray.init(num_cpus=1, include_dashboard=False, object_store_memory=100 << 20, log_to_driver=False)
+    ray.init("local", num_cpus=1, include_dashboard=False, object_store_memory=100 << 20, log_to_driver=False)
     client = serve_start(
         http_options=read["http_options"], proxy_location=read["proxy_location"], grpc_options=read["grpc_options"]
     )

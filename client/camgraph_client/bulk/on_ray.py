@@ -60,7 +60,7 @@ def connected(where: Cluster) -> Iterator[None]:
         import ray  # noqa: PLC0415 - an extra, which takes seconds to import
     except ImportError as error:
         raise UsageError("This needs Ray; install camgraph[bulk].") from error
-    local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": where.object_store_mib * _MIB}
+    local = {"address": "local", "include_dashboard": False, "object_store_memory": where.object_store_mib * _MIB}
     if where.workers:
         local["num_cpus"] = where.workers * where.cpus_per_worker
     try:

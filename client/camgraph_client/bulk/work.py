@@ -124,6 +124,8 @@ class Worker:
             maps = [map_of(each, work.kind, work.numbers, work.max_side) for each in result.explanations]
         except CamgraphError as error:
             return row | {"error": str(error)}
+        except Exception as error:  # a run of days does not end with one image, whatever is wrong with it
+            return row | {"error": f"It could not be explained ({type(error).__name__}: {error})."}
         return row | row_of(result, maps)
 
 
