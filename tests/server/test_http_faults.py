@@ -84,6 +84,7 @@ REFUSED = {
     "too many targets": ("POST", EXPLAIN, body(instance(target_rank=[1] * 101)), 400, "INVALID_INPUT", "101 targets"),
     "an unknown output": ("POST", EXPLAIN, body(outputs=["x"]), 400, "INVALID_OPTION", "output 'x'"),
     "an unknown layer": ("POST", EXPLAIN, body(parameters={"layer": "x"}), 404, "UNKNOWN_LAYER", "'x'"),
+    "a misspelled parameter": ("POST", EXPLAIN, body(parameters={"max_sides": 9}), 400, "INVALID_INPUT", "'max_sides'"),
     "a parameter of a wrong type": ("POST", EXPLAIN, body(parameters={"top_k": "1"}), 400, "INVALID_INPUT", "top_k"),
     "the second of two instances": (
         "POST",

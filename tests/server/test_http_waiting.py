@@ -224,6 +224,18 @@ async def test_a_stop_finishes_what_runs_and_refuses_what_comes(repository, load
     assert (ready.status_code, live.status_code) == (503, 200)
 
 
+async def test_a_stop_whose_grace_is_over_cuts_off_what_runs(repository, loader):
+    async with http_server(repository, loader, workers=1, grace=0.2) as server, client_of(server) as client:
+        running = await busy(server, loader, client)
+        drained = await server.stop()
+        with pytest.raises(httpx.TransportError):
+            await running
+        with pytest.raises(httpx.ConnectError):
+            await client.get("/")
+        loader.loaded.release.set()
+    assert not drained
+
+
 async def test_sigterm_drains_http_as_it_does_grpc(repository: Path):
     slow = json.dumps(body(instance(blank_png(2500, 2000)), outputs=["overlay-png", "heatmap-png"])).encode()
     with server_process(repository, "--http", "127.0.0.1:0", "--workers", "1") as process:

@@ -20,6 +20,7 @@ from camgraph_wire.json_text import bytes_from, number_texts
 from camgraph_wire.open_inference.explanations import (
     INPUTS,
     OUTPUTS,
+    PARAMETERS,
     AskedExplanation,
     Subject,
     asked_from,
@@ -57,6 +58,7 @@ def asked_from_v1(model: str, body: Any, max_targets: int, request_id: str = "")
     if len(body["instances"]) > MOST_INSTANCES:
         raise TooLargeError(f"The request has {len(body['instances'])} instances; the limit is {MOST_INSTANCES}.")
     parameters = known_parameters(body)
+    _check_keys("The field parameters", body.get("parameters", {}), tuple(sorted(PARAMETERS)))
     outputs = _texts(body.get("outputs", list(_DEFAULT)))
     subject = Subject(model, request_id=request_id)
     return [asked_from(subject, outputs, _arrays(instance), parameters, max_targets) for instance in body["instances"]]

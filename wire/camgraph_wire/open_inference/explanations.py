@@ -61,6 +61,9 @@ _SELECTORS: Mapping[str, Callable[[Any], Selector]] = {
 }
 _OF_REQUEST = {"method": str, "profile": str, "top_k": int, "num_predictions": int, "frame": int}
 _OF_STYLE = {"colormap": str, "opacity": str, "max_side": int}
+PARAMETERS = frozenset({"layer", *_OF_REQUEST, *_OF_STYLE})
+"""Names of the parameters that are known."""
+
 _CHOICES = {str: "string_param", int: "int64_param"}  # the protocol's names of the types
 
 

@@ -23,6 +23,7 @@ from camgraph_server.transport.tls import Certificate
 
 _HEADER_BYTES = 16_384  # of the headers of a request
 _BACKLOG = 128
+_LEAST_PATIENCE = 0.2  # seconds; uvicorn looks twice in this time
 _log = logging.getLogger("camgraph.http")
 
 
@@ -92,9 +93,8 @@ class HttpPort:
         server = self._server
         server.should_exit = True
         await self._ticking
-        server.config.timeout_graceful_shutdown = math.ceil(patience)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(server.shutdown([self._socket]), patience)
+            await asyncio.wait_for(server.shutdown([self._socket]), max(patience, _LEAST_PATIENCE))
         for connection in list(server.server_state.connections):
             connection.transport.abort()
 
