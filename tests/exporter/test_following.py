@@ -10,7 +10,7 @@ import onnx_ir as ir
 import pytest
 
 from camgraph_exporter.reading.axis import HEIGHT, WIDTH, Axes
-from camgraph_exporter.reading.placement.elements import Elements
+from camgraph_exporter.reading.placement.elements import WAYS, Elements
 from camgraph_exporter.reading.placement.follow import follow
 from camgraph_exporter.reading.placement.located import Located
 from exporter.op_cases import ALL_CASES
@@ -52,7 +52,7 @@ def test_every_operator_is_followed_or_said_to_be_lost(case: OpCase) -> None:
         assert place is not None
         assert len(place.axes) == output.ndim
         for axis, size in zip(place.axes, output.shape, strict=True):
-            assert not isinstance(axis, Elements) or axis.offsets.shape == (size, 2)
+            assert not isinstance(axis, Elements) or axis.offsets.shape == (size, WAYS)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.op_type in _MOVERS], ids=lambda case: case.id)

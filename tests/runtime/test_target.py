@@ -73,7 +73,7 @@ def test_texts_that_name_nothing(text: str) -> None:
         (lambda: Target.index(-1), "not negative"),
         (lambda: Target.of_rank(0), "Ranks start at 1"),
         (lambda: Target(1.5), "not by 1.5"),
-        (lambda: Target(1, np.ones((2, 2))), "DetectedObject, Point or Direction, not of the type ndarray"),
+        (lambda: Target(1, np.ones((2, 2))), "Direction or References, not of the type ndarray"),
         (lambda: Target(1, Direction(np.ones(3))), "A direction takes the place of a class"),
         (lambda: Target(contrast=Target(contrast=Target())), "no contrast"),
         (lambda: Target(contrast=Target(negative=True)), "no contrast or sign"),
