@@ -113,7 +113,7 @@ def test_a_tensor_has_pictures_of_the_bands_that_are_named(graph: Path, there: A
     far = there[0].explain(tensor=tensor, outputs=["input-heatmap", "overlay-png"], **asked)
     np.testing.assert_array_equal(opened(far), opened(here))
     assert far.explanations[0].overlay_png == here.explanations[0].overlay_png
-    with pytest.raises(UsageError, match="A value for no data is one of an image"):
+    with pytest.raises(UsageError, match="A value for no data is for an image"):
         explainer.explain(tensor=tensor, nodata=0)
 
 

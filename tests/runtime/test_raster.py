@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import sys
 import tracemalloc
@@ -12,7 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError, UnsupportedError
+from camgraph_core.request import Request
+from camgraph_runtime.preprocess import Preprocessor
 from camgraph_runtime.preprocess.memory import reading_bytes
 from camgraph_runtime.preprocess.opening import open_image
 from camgraph_runtime.preprocess.pixels import read_stored
@@ -89,9 +93,34 @@ def test_what_the_file_says_of_missing_data_and_of_its_camera() -> None:
     np.testing.assert_array_equal(read_stored(turned), np.rot90(image, -1))
 
 
-def test_what_reading_takes_is_told_from_the_header() -> None:
-    image = drawn("uint16")
-    assert reading_bytes(tiff(image), max_pixels=LIMIT) >= 2 * image.nbytes
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
+@pytest.mark.parametrize("bands", [3, 4, 13])
+@pytest.mark.parametrize("form", ["npy", "tiff"])
+def test_reading_takes_no_more_than_the_header_tells(form: str, bands: int, dtype: str) -> None:
+    """Also where half of the data is missing, which is filled in a copy."""
+    image = (RNG.random((400, 500, bands)) * 200 + 1).astype(dtype)
+    image[:200] = 0
+    buffer = io.BytesIO()
+    np.save(buffer, image)
+    data = buffer.getvalue() if form == "npy" else tiff(image, tile=(128, 128), compression="deflate")
+    means = [1.0] * bands
+    wanted = pb.InputSpec(
+        tensor=pb.TensorSpec(name="image", dtype="float32", shape=["N", str(bands), "32", "32"]),
+        layout=pb.LAYOUT_NCHW,
+        channel_order=pb.CHANNEL_ORDER_STORED,
+        divisor=1,
+        mean=means,
+        steps=[pb.GeometryStep(resize_to=pb.ResizeTo(height=32, width=32))],
+    )
+    preprocessor, request = Preprocessor(wanted), Request(nodata=0)
+    preprocessor.prepare(preprocessor.read(data, request))
+    tracemalloc.start()
+    try:
+        preprocessor.prepare(preprocessor.read(data, request))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert image.nbytes < peak <= reading_bytes(data, max_pixels=10 * LIMIT, nodata=0)
 
 
 def patched(data: bytes, tag: int, value: int, *, count: int | None = None) -> bytes:

@@ -78,18 +78,18 @@ def map_numpy(path: Path) -> AnyArray:
     return array
 
 
-def numpy_bytes(data: bytes, name: str, *, max_pixels: int) -> int:
-    """Bytes of the values of the image in a .npy or .npz file, from its header.
+def numpy_size(data: bytes, name: str, *, max_pixels: int) -> tuple[int, int]:
+    """Number of values of the image in a .npy or .npz file, and of their bytes, from its header.
 
     Raises:
         InvalidInputError: As `read_numpy`.
 
     """
 
-    def count(file: IO[bytes]) -> int:
+    def count(file: IO[bytes]) -> tuple[int, int]:
         shape, _, dtype = _read_header(file, name)
         check_array(shape, dtype, max_pixels=max_pixels)
-        return math.prod(shape) * dtype.itemsize
+        return math.prod(shape), math.prod(shape) * dtype.itemsize
 
     return _from_file(data, name, count)
 

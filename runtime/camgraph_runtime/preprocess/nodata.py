@@ -49,7 +49,7 @@ def fill(pixels: AnyArray, spec: pb.InputSpec, nodata: float | None) -> Filled:
     missing = np.asarray(holes.all(axis=2))
     if missing.all():
         raise InvalidInputError("The image has no data: every pixel is NaN, or has the value that stands for no data.")
-    filled = np.where(holes, np.float32(0), pixels).astype(np.float32)
+    filled = pixels.astype(np.float32)
     has_mean = any(spec.mean)
     for band in np.flatnonzero(holes.any(axis=(0, 1))):
         here = holes[:, :, band]
@@ -57,7 +57,7 @@ def fill(pixels: AnyArray, spec: pb.InputSpec, nodata: float | None) -> Filled:
             raise InvalidInputError(
                 f"{_name(spec, int(band))} has no data, and the graph states no mean to fill it with."
             )
-        mean = _stated_mean(spec, int(band)) if has_mean else filled[:, :, band].mean(where=~here, dtype=np.float64)
+        mean = _stated_mean(spec, int(band)) if has_mean else filled[:, :, band][~here].mean(dtype=np.float64)
         filled[here, band] = mean
     return Filled(filled, missing if missing.any() else None, _remark(holes, missing, has_mean=has_mean))
 

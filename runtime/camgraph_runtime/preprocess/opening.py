@@ -19,6 +19,7 @@ from camgraph_runtime.preprocess.camera import orientation_of, upright_size
 from camgraph_runtime.preprocess.containers import check_container
 from camgraph_runtime.preprocess.containers.dicom import is_dicom
 from camgraph_runtime.preprocess.containers.limits import LARGEST_SIDE
+from camgraph_runtime.preprocess.containers.tiff import tag_values
 from camgraph_runtime.preprocess.dicom import Dicom, open_dicom
 from camgraph_runtime.preprocess.raster import TIFF, Raster, nodata_from, open_raster
 
@@ -32,6 +33,7 @@ _PILLOW_LIMIT = 2 * (Image.MAX_IMAGE_PIXELS or sys.maxsize)
 
 _SIDEWAYS = 6  # any orientation in which width and height change places
 
+_MOST_OF_PILLOW = 4  # channels of a pixel
 _SAMPLES, _NODATA = 277, 42113  # tags of a TIFF: channels of a pixel, and GDAL's value for no data
 
 
@@ -142,6 +144,11 @@ def _bytes(source: bytes | str | Path) -> tuple[bytes, str]:
 
 def _open(data: bytes, name: str, max_pixels: int) -> Encoded | Raster:
     check_container(data, max_pixels=max_pixels)
+    if (
+        data.startswith(TIFF)
+        and tag_values(data, (_SAMPLES,)).get(_SAMPLES, np.ones(1)).max(initial=1) > _MOST_OF_PILLOW
+    ):
+        return _open_raster(data, max_pixels)  # Pillow would say so on stderr before it refuses them
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

@@ -129,18 +129,11 @@ def _stored(opened: Opened, pixels: AnyArray, spec: pb.InputSpec, request: Reque
         values = in_order(opened, filled.pixels)
     else:
         values = spread(filled.pixels, scale_of(opened, request.window)).values
-    shown = choose_shown(
-        values if filled.missing is None else _without(values, filled.missing), spec, request.style, nodata
-    )
+    shown = choose_shown(values, spec, request.style, nodata, missing=filled.missing)
     if values.dtype != np.uint8:
-        values = values.astype(np.float32)
+        values = values.astype(np.float32, copy=False)
     remarks = [remark_on(shown, spec, channels), filled.remark, *_remarks(values, spec)]
     return Picture(values, tuple(filter(None, remarks)), shown=shown, missing=filled.missing)
-
-
-def _without(values: AnyArray, missing: AnyArray) -> AnyArray:
-    """The values with NaN where data is missing, so that what was filled does not count."""
-    return np.where(missing[:, :, None], np.float32(np.nan), values)
 
 
 def _remarks(values: AnyArray, spec: pb.InputSpec) -> list[str]:

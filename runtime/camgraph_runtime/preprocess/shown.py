@@ -21,7 +21,12 @@ _USUAL_STRETCH = (2.0, 98.0)
 
 
 def choose_shown(
-    pixels: AnyArray, spec: pb.InputSpec, style: Style, nodata: float | None, channel_axis: int | None = None
+    pixels: AnyArray,
+    spec: pb.InputSpec,
+    style: Style,
+    nodata: float | None,
+    channel_axis: int | None = None,
+    missing: AnyArray | None = None,
 ) -> Shown:
     """How an image of bands is shown.
 
@@ -33,6 +38,7 @@ def choose_shown(
             98th percentile.
         nodata: The value that stands for no data.
         channel_axis: Of a ready tensor, see `Shown`.
+        missing: Where data is missing and was filled, bool [H, W].
 
     Raises:
         UsageError: There is no such band.
@@ -40,7 +46,10 @@ def choose_shown(
     """
     bands = tuple(_index(name, spec, pixels.shape[2]) for name in style.display_bands) or _usual(spec, pixels.shape[2])
     stretch = style.stretch or (None if pixels.dtype == np.uint8 else _USUAL_STRETCH)
-    ends = [(0.0, 255.0) if stretch is None else _percentiles(pixels[:, :, band], nodata, stretch) for band in bands]
+    ends = [
+        (0.0, 255.0) if stretch is None else _percentiles(pixels[:, :, band], nodata, missing, stretch)
+        for band in bands
+    ]
     return Shown(bands, tuple(low for low, _ in ends), tuple(high for _, high in ends), nodata, channel_axis)
 
 
@@ -80,11 +89,14 @@ def _usual(spec: pb.InputSpec, channels: int) -> tuple[int, ...]:
     return (0, 1, 2) if channels >= 3 else (0,)
 
 
-def _percentiles(band: AnyArray, nodata: float | None, stretch: Sequence[float]) -> tuple[float, float]:
+def _percentiles(
+    band: AnyArray, nodata: float | None, missing: AnyArray | None, stretch: Sequence[float]
+) -> tuple[float, float]:
     """Two percentiles of the values that there are, of at most a million of them."""
     step = max(1, int(np.ceil(np.sqrt(band.size / _MOST_SAMPLES))))
     values = band[::step, ::step]
-    values = values[~lacking(values, nodata)]
+    holes = lacking(values, nodata)
+    values = values[~holes] if missing is None else values[~(holes | missing[::step, ::step])]
     if not values.size:
         return 0.0, 1.0
     low, high = np.percentile(values.astype(np.float64), stretch)

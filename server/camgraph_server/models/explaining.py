@@ -105,7 +105,8 @@ def _memory(explainer: Explainer, addressed: Addressed, room: Room) -> int:
     """Bytes that the image takes while it is worked on."""
     if addressed.image is None:
         return 0 if addressed.tensor is None else addressed.tensor.nbytes
-    needed = reading_bytes(addressed.image, max_pixels=explainer.limits.max_pixels, frame=addressed.request.frame)
+    limit, request = explainer.limits.max_pixels, addressed.request
+    needed = reading_bytes(addressed.image, max_pixels=limit, frame=request.frame, nodata=request.nodata)
     if needed > room.pictures.size:
         raise TooLargeError(
             f"Reading the image takes {needed / MIB:.0f} MiB of memory, more than the {room.pictures.size / MIB:.0f} "
