@@ -52,7 +52,8 @@ class Http2:
         with contextlib.suppress(OSError):
             await self.writer.wait_closed()
 
-    async def _send(self, data: bytes, *, ends: bool) -> None:
+    async def _send(self, message: bytes, *, ends: bool) -> None:
+        data = memoryview(message)  # whose parts are no copies
         while data:
             room = min(*self._windows.values(), self._LARGEST_FRAME)
             if room <= 0:
@@ -60,7 +61,7 @@ class Http2:
                 continue
             part, data = data[:room], data[room:]
             self._windows = {key: window - len(part) for key, window in self._windows.items()}
-            self.writer.write(self.frame(0, int(ends and not data), 1, part))
+            self.writer.write(self.frame(0, int(ends and not data), 1, bytes(part)))
             await self.writer.drain()
 
     async def _hear(self) -> None:
