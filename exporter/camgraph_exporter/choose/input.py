@@ -210,7 +210,7 @@ def _check_levels(spec: pb.InputSpec) -> None:
     fewest = min(len(np.unique(column)) for column in values.T)
     if fewest < _FEWEST_LEVELS:
         raise UsageError(
-            f"The input is {dtype.name}: of 256 values of a pixel, what was stated leaves {fewest} whole numbers. "
+            f"The input is {dtype.name}: of the 256 values of a pixel, what was stated leaves {fewest} whole numbers. "
             "State --preset raw, or nothing."
         )
 
