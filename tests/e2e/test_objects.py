@@ -103,8 +103,8 @@ def test_the_outline_is_drawn_around_the_object(explainer: Explainer) -> None:
 
 def test_what_is_not_there_is_refused(explainer: Explainer) -> None:
     for place, said in (
-        (DetectedObject(3), "There is no object 3: 2 have a score of 0.25 or more."),
-        (Point(2, 2), "No object lies at 2, 2: 2 have a score of 0.25 or more, and none of their boxes holds"),
+        (DetectedObject(3), "There is no object 3: 2 have a probability of 0.25 or more."),
+        (Point(2, 2), "No object lies at 2, 2: 2 have a probability of 0.25 or more, and none of their boxes holds"),
     ):
         with pytest.raises(TargetError, match=said):
             explainer.explain(photo(), targets=[Target(place=place)])
@@ -149,7 +149,7 @@ def test_command_line(repository: Path, address: str, tmp_path: Path, options: l
     ("options", "code", "said"),
     [
         (["--at", "here"], 2, "The point 'here' is not two numbers X,Y"),
-        (["--object", "7"], 2, "There is no object 7: 2 have a score of 0.25 or more."),
+        (["--object", "7"], 2, "There is no object 7: 2 have a probability of 0.25 or more."),
         (["--object", "1", "--mask", "photo.png"], 2, "--mask is for a segmentation"),
     ],
 )

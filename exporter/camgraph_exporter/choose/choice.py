@@ -12,6 +12,7 @@ from camgraph_exporter.choose.layers import choose_layers
 from camgraph_exporter.errors import Problems
 from camgraph_exporter.frontends.onnx_file import AUTO, LoadedModel
 from camgraph_exporter.frontends.preprocessing import merged
+from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.image.options import Input
 from camgraph_exporter.labels import labels_in_maps, labels_in_metadata
@@ -74,7 +75,17 @@ def choose_input(loaded: LoadedModel, prepared: PreparedModel, stated: Input) ->
     """
     completed, origin = merged(stated, loaded.stated)
     made = make_input(prepared, completed, loaded.size, loaded.open_size)
-    return MadeInput(made.spec, (*([origin] if origin else []), *made.notes))
+    notes = [note for note in (origin, _note_on_size(loaded, prepared)) if note]
+    return MadeInput(made.spec, (*notes, *made.notes))
+
+
+def _note_on_size(loaded: LoadedModel, prepared: PreparedModel) -> str:
+    """Say where the size of the input is from if it is the one in the file's metadata."""
+    sides = dims_of(prepared.image)[1:]
+    if loaded.trained_size is None or loaded.open_size != loaded.trained_size or all(isinstance(x, int) for x in sides):
+        return ""
+    height, width = loaded.trained_size
+    return f"The size of the input, {width} x {height} pixels, is that of the file's own metadata ('imgsz')."
 
 
 def known_labels(loaded: LoadedModel, labels: Sequence[str]) -> int:

@@ -72,7 +72,8 @@ def make_input(
     values = told if told is not None and is_told else _stated(options, preset, count)
     value_low, value_high = range_for(options.value_range, count)
     frames = frame_axis(image)
-    height, width = _network_size([dim for i, dim in enumerate(dims) if i not in (0, axis, frames)], size, open_size)
+    sides = [dim for i, dim in enumerate(dims) if i not in (0, axis, frames)]
+    height, width = _network_size(sides, size, open_size)
     spec = pb.InputSpec(
         tensor=tensor_spec(image),
         layout=_LAYOUTS[axis] if frames is None else _CLIP_LAYOUTS[axis or 1],
@@ -91,6 +92,8 @@ def make_input(
     _check_levels(spec)
     notes = [] if is_told else _note_on_part(options, base)
     notes += notes_on_clip(spec, options)
+    if spec.steps and not (size or open_size) and any(isinstance(side, str) for side in sides):
+        notes.append(_note_on_size(height, width))
     if options.guesses_geometry:
         notes.append(_note_on_geometry(preset, height, width))
     if expected is not None and (values == told or expected.normalises):
@@ -107,6 +110,13 @@ def _note_on_part(options: Input, guess: str) -> list[str]:
     were, them = ("was", "it") if len(missing) == 1 else ("were", "them")
     left = f"{' and '.join(missing)} {were} guessed as in the preset {guess!r}"
     return [f"Only a part of the input was stated: {left}. State {them} as well."]
+
+
+def _note_on_size(height: int, width: int) -> str:
+    return (
+        "The model takes images of several sizes, and does not say which one it was trained with: photos are brought "
+        f"to {width} x {height} pixels. State its own size with --input-size HxW, as small objects may be lost at another."
+    )
 
 
 def _note_on_geometry(preset: Preset, height: int, width: int) -> str:

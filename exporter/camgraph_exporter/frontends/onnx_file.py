@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from camgraph_exporter.storage import embed_weights
 
 # The name that stands for the layer which camgraph chooses.
 AUTO = "auto"
+# A size of training beyond this, in pixels to a side, is not believed: trying the model at it would cost gigabytes.
+_LARGEST_TRAINED = 2048
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,14 @@ class LoadedModel:
     @property
     def open_size(self) -> tuple[int, int] | None:
         """Height and width in pixels where the model leaves them open, as far as anybody says them."""
-        return self.size or (self.stated.size if self.stated is not None else None)
+        return self.size or (self.stated.size if self.stated is not None else None) or self.trained_size
+
+    @property
+    def trained_size(self) -> tuple[int, int] | None:
+        """Height and width of training in pixels, as Ultralytics' export writes them into the metadata."""
+        found = re.fullmatch(r"\[(\d{2,4}), ?(\d{2,4})\]", self.model.metadata_props.get("imgsz", ""))
+        sides = tuple(map(int, found.groups())) if found else (0, 0)
+        return (sides[0], sides[1]) if min(sides) >= 32 and max(sides) <= _LARGEST_TRAINED else None
 
 
 def load_onnx(path: str | Path) -> LoadedModel:

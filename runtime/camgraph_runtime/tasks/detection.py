@@ -157,7 +157,7 @@ class BoxPredictions(Predictions):
         if target.place.rank <= len(objects):
             return objects[target.place.rank - 1]
         raise TargetError(
-            f"There is no object {target.place.rank}{of_class}: {len(objects)} have a score of "
+            f"There is no object {target.place.rank}{of_class}: {len(objects)} have a probability of "
             f"{self._view.score_threshold:g} or more. Lower the score threshold, or name a candidate box as an anchor."
         )
 
@@ -166,7 +166,7 @@ class BoxPredictions(Predictions):
         if around:
             return min(around, key=lambda found: self._rectangle(found.anchor).area)
         raise TargetError(
-            f"No object{of_class} lies at {point.x:g}, {point.y:g}: {len(objects)} have a score of "
+            f"No object{of_class} lies at {point.x:g}, {point.y:g}: {len(objects)} have a probability of "
             f"{self._view.score_threshold:g} or more, and none of their boxes holds that point."
         )
 
