@@ -1,4 +1,4 @@
-"""Which size photos are brought to where a model takes images of any size: as stated, as in the metadata, or guessed."""
+"""Which size photos are brought to where a model takes images of any size: stated, in the metadata, or guessed."""
 
 from __future__ import annotations
 

@@ -115,7 +115,8 @@ def _note_on_part(options: Input, guess: str) -> list[str]:
 def _note_on_size(height: int, width: int) -> str:
     return (
         "The model takes images of several sizes, and does not say which one it was trained with: photos are brought "
-        f"to {width} x {height} pixels. State its own size with --input-size HxW, as small objects may be lost at another."
+        f"to {width} x {height} pixels. State its own size with --input-size HxW, as small objects may be lost at "
+        "another."
     )
 
 
