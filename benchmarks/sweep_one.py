@@ -158,16 +158,16 @@ def _wake(module: nn.Module) -> nn.Module:
 
 def _example(module: nn.Module, library: str, name: str) -> torch.Tensor:
     """Return a small image, or one of the model's own size where it takes no other."""
-    small = default_example(module, (_SMALL, _SMALL))
+    small = default_example(module, (_SMALL, _SMALL), None)
     fixed = module.pretrained_cfg.get("fixed_input_size") if library == "timm" else name.startswith(_FIXED_SIZE)
-    if not fixed and default_example(module, None).shape[-1] > _SMALL:
+    if not fixed and default_example(module, None, None).shape[-1] > _SMALL:
         try:
             with torch.no_grad():
                 module(small)
         except (RuntimeError, AssertionError, ValueError):
-            return default_example(module, None)
+            return default_example(module, None, None)
         return small
-    return default_example(module, None)
+    return default_example(module, None, None)
 
 
 def _explain(model: ir.Model) -> Built:

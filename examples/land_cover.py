@@ -90,7 +90,7 @@ def scene(cover: np.ndarray) -> np.ndarray:
     texture = np.kron(rng.normal(1, 0.12, (HEIGHT // 4, WIDTH // 4)), np.ones((4, 4)))
     reflectance = spectra[cover] * texture[:, :, None] + rng.normal(0, 0.004, (*cover.shape, 6))
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
-    values = np.clip(10_000 * reflectance, 1, 65_535).astype(np.uint16)
+    values: np.ndarray = np.clip(10_000 * reflectance, 1, 65_535).astype(np.uint16)
     values[columns + rows // 4 > WIDTH + 20] = 0
     return values
 

@@ -35,7 +35,8 @@ def plate(rng: np.random.Generator, holes: int = 3) -> Image.Image:
     picture.paste(metal, mask=shape)
     angle, shift = rng.uniform(-2, 2), rng.uniform(-3, 3, 2) * FINE
     picture = picture.rotate(angle, Image.Resampling.BICUBIC, translate=(int(shift[0]), int(shift[1])), fillcolor=40)
-    light = np.linspace(*rng.uniform(0.85, 1.1, 2), size)[None, :]
+    left, right = rng.uniform(0.85, 1.1, 2)
+    light = np.linspace(left, right, size)[None, :]
     lit = Image.fromarray((np.asarray(picture) * light).clip(0, 255).astype(np.uint8))
     return lit.resize((SIDE, SIDE), Image.Resampling.BOX)
 

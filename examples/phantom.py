@@ -44,7 +44,7 @@ def chest(level: float = 0.0) -> np.ndarray:
 
 def stored(units: np.ndarray) -> np.ndarray:
     """Hounsfield units as a scanner stores them: 12 bits, with 1024 added."""
-    return np.clip(np.rint(units + 1024), 0, 4095).astype(np.uint16)
+    return np.asarray(np.clip(np.rint(units + 1024), 0, 4095), np.uint16)
 
 
 def dataset(pixels: np.ndarray, *, frames: int = 1, low_is_white: bool = False) -> Dataset:

@@ -28,7 +28,7 @@ def block(before: int, after: int, stride: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(before, after, 3, stride, 1), nn.BatchNorm2d(after), nn.ReLU())
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module):  # type: ignore[misc]  # PyTorch is not looked at, see pyproject.toml
     """Maps of 1/2, 1/4 and 1/8 of the image's size."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Encoder(nn.Module):
         return maps
 
 
-class Segmenter(nn.Module):
+class Segmenter(nn.Module):  # type: ignore[misc]  # PyTorch is not looked at, see pyproject.toml
     """An encoder and a decoder with side paths: [N, C, H, W], probabilities unless it is trained."""
 
     def __init__(self, weights: tuple[float, ...]) -> None:
@@ -70,7 +70,7 @@ class Segmenter(nn.Module):
         return nn.functional.cross_entropy(self(image), torch.from_numpy(truth), self.weights)
 
 
-class Detector(nn.Module):
+class Detector(nn.Module):  # type: ignore[misc]  # PyTorch is not looked at, see pyproject.toml
     """From each cell of 8 x 8 pixels a box, centre and size in pixels, and how likely it is a thing: [N, cells, 5]."""
 
     def __init__(self, height: int, width: int) -> None:

@@ -42,8 +42,8 @@ def install(requirements: Path, folder: Path) -> bool:
             return True
         print(f"Installing {folder.name} ...", flush=True)
         venv.create(folder, with_pip=True, clear=True)
-        pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        if subprocess.run([*pip, "--requirement", requirements], check=False).returncode:
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        if subprocess.run([*pip, "--requirement", str(requirements)], check=False).returncode:
             return False
         stamp.write_text(digest)
         return True
