@@ -38,7 +38,7 @@ def window_from(text: str) -> Window:
     """
     if text in WINDOWS:
         return WINDOWS[text]
-    if "," not in text:
+    if text[:1].isalpha() and "," not in text:
         raise unknown_name("window", text, WINDOWS)
     try:
         low, high = (float(part) for part in text.split(","))

@@ -62,6 +62,12 @@ TWELVE_BITS = {
 }
 
 
+@pytest.mark.parametrize(("largest", "white"), [(200, 255), (700, 1023), (1770, 4095), (9000, 16383), (20000, 32767)])
+def test_the_window_that_a_remark_names_is_one_that_devices_have(largest: int, white: int) -> None:
+    [remark] = read(np.array([[0, largest]], np.uint16)).remarks
+    assert remark.endswith(f"such as 0,{white}.")
+
+
 @pytest.mark.parametrize("source", TWELVE_BITS.values(), ids=TWELVE_BITS)
 def test_twelve_bits_in_sixteen_are_said_and_can_be_windowed(source: object) -> None:
     plain = read(source)

@@ -77,6 +77,9 @@ def has_sixteen_bits(values: AnyArray) -> bool:
 _WAS_SPREAD = f", which were spread from black to white. {_ADVICE}."
 
 
+_COMMON_WHITES = (255, 1023, 4095, 16383, 32767)  # of 8, 10, 12 and 14 bits, and of signed 16
+
+
 def used_white(values: AnyArray) -> int:
     """The largest value that the used bits of 16-bit values can hold: 4095 for those of a 12-bit detector.
 
@@ -87,9 +90,11 @@ def used_white(values: AnyArray) -> int:
 
 def _remark_on_bits(values: AnyArray) -> str:
     """What to say of 16-bit values of which the upper bits are not used, as of 12-bit cameras and detectors."""
-    largest, likely = values.max().item(), used_white(values)
-    if likely == _SIXTEEN_BITS:
+    largest = values.max().item()
+    if used_white(values) == _SIXTEEN_BITS:
         return ""
+    # A slice of a device of 12 bits need not reach the highest of them.
+    likely = next(white for white in _COMMON_WHITES if largest <= white)
     return (
         f"The picture has 16 bits, but its largest value is {largest} of {_SIXTEEN_BITS}: it was read as a dark one. "
         f"{_ADVICE}, such as 0,{likely}."
