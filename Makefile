@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 CHAOS ?=
 PEERS ?=
 # Programs around packages without types, of which it depends on the machine whether they are installed.
-UNTYPED := architectures.py heat_on_objects.py operator_forms.py peer_programs.py peers.py serving_kserve.py
+UNTYPED := architectures.py heat_on_objects.py operator_forms.py peer_programs.py peers.py serving_kserve.py serving_ray.py
 
 .PHONY: demo test floors lint proto pages bench chaos peers clean help
 .DEFAULT_GOAL := help

@@ -1,13 +1,13 @@
 """Servers beside a bare loop over the session: one graph, its own tensors in and out, by the Open Inference Protocol.
 
-    make peers PEERS="triton kserve perf_analyzer"
+    make peers PEERS="triton kserve ray perf_analyzer"
     python benchmarks/serving.py --rounds 5
 
 In a round each server and the bare loop do the same calls, one after the other, in an order that changes. A share is
 the calls per second of a server over those of the bare loop in the same round. All have as many threads as there are
 cores, and one thread per run. The client is one process of its own for all: it sends a message that is made once, and
 counts the bytes of the answers. perf_analyzer measures those that it can; it asks for the protocol's ModelConfig,
-which KServe's SDK does not answer. Client and server share the machine.
+which KServe's SDK and the program on Ray do not answer. Client and server share the machine.
 """
 
 from __future__ import annotations
@@ -112,7 +112,37 @@ def kserves(graph: Path, folder: Path) -> Iterator[Server]:
             process.terminate()
 
 
-SERVERS: tuple[Callable[[Path, Path], contextlib.AbstractContextManager[Server]], ...] = (ours, tritons, kserves)
+@contextlib.contextmanager
+def rays(graph: Path, folder: Path) -> Iterator[Server]:
+    """Ray Serve with direct ingress: HAProxy in front of one replica per thread (serving_ray.py)."""
+    peer, port = _peer("ray"), _free_port()
+    variables = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "benchmarks"),
+        "SERVING_GRAPH": str(graph),
+        "SERVING_PACKAGES": str(Path(onnxruntime.__file__).parent.parent),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(_free_port()),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(_free_port()),
+    }
+    command = [peer.python, ROOT / "benchmarks" / "serving_ray.py", THREADS, _free_port(), port]
+    with (
+        (folder / "ray.log").open("wb") as log,
+        subprocess.Popen(
+            list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=variables
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            if not any(line == b"serving\n" for line in process.stdout):
+                raise click.ClickException(f"Ray did not start: {(folder / 'ray.log').read_text()[-2000:]}")
+            yield Server("Ray Serve, direct ingress", f"127.0.0.1:{port}", has_config=False)
+        finally:
+            process.communicate(timeout=60)
+
+
+SERVERS: tuple[Callable[[Path, Path], contextlib.AbstractContextManager[Server]], ...] = (ours, tritons, kserves, rays)
 
 
 class Bare:
@@ -252,8 +282,9 @@ def measure(
 @click.command(help=__doc__.partition("\n")[0])
 @click.option("--callers", multiple=True, type=click.IntRange(1), default=(1, 4, 16), show_default=True)
 @click.option("--seconds", type=click.FloatRange(0.5), default=3.0, show_default=True, help="Of each measurement.")
+@click.option("--server", "names", multiple=True, help="Only these: ours, tritons, kserves or rays.")
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
-def main(callers: tuple[int, ...], seconds: float, rounds: int) -> None:
+def main(callers: tuple[int, ...], seconds: float, names: tuple[str, ...], rounds: int) -> None:
     """Prints a Markdown table."""
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
@@ -263,7 +294,9 @@ def main(callers: tuple[int, ...], seconds: float, rounds: int) -> None:
         feeds = feeds_of(graph)
         message = folder / "message"
         message.write_bytes(message_of(model, feeds))
-        servers = [stack.enter_context(start(graph, folder)) for start in SERVERS]
+        servers = [
+            stack.enter_context(start(graph, folder)) for start in SERVERS if not names or start.__name__ in names
+        ]
         for server in servers:
             _wait(server, model)
         bare = Bare(graph, feeds)
