@@ -69,6 +69,13 @@ def test_ties_go_to_the_lower_index() -> None:
     assert values.best(10) == [1, 2, 0, 3]
 
 
+def test_of_classes_whose_probability_was_rounded_to_one_the_graph_knows_the_best():
+    output = np.array([1.0, 0.2, 1.0], np.float32)
+    head = pb.Head(kind=pb.HEAD_KIND_SIGMOID, output_name="p", score_tensor="y", num_classes=3)
+    assert read_head(output, head, {2: 277.0}, winner=2).best(3) == [2, 0, 1]
+    assert read_head(output, head, {2: 277.0}).best(3) == [0, 2, 1]  # nobody asked which is the best
+
+
 def test_another_number_of_classes_is_the_graphs_fault() -> None:
     with pytest.raises(InvalidGraphError, match="4 values per image, but the manifest says 7"):
         read_head(SCORES, head(pb.HEAD_KIND_NONE, num_classes=7), {0: 1.0})

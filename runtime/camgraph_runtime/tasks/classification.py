@@ -13,6 +13,8 @@ from camgraph_runtime.tasks.labels import target_code
 from camgraph_runtime.tasks.slots import TargetSlot
 from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, View, register
 
+_BEST = -1  # the code of rank 1
+
 
 @register
 class Classification(Task):
@@ -25,24 +27,25 @@ class Classification(Task):
         """The class."""
         return TargetSlot(target_code(target, self.manifest))
 
-    def predictions(self, _: Sequence[TargetSlot], outputs: Outputs, _view: View) -> Predictions:
+    def predictions(self, slots: Sequence[TargetSlot], outputs: Outputs, _view: View) -> Predictions:
         """Scores and probabilities of the classes."""
-        return ClassPredictions(self, outputs)
+        return ClassPredictions(self, slots, outputs)
 
 
 class ClassPredictions(Predictions):
     """Scores of the classes of an image; of a model that gives only the index of the best class, those of targets."""
 
-    def __init__(self, task: Task, outputs: Outputs) -> None:
+    def __init__(self, task: Task, slots: Sequence[TargetSlot], outputs: Outputs) -> None:
         self._task, manifest = task, task.manifest
         self._indices = outputs[manifest.target.target_index_output]
+        best = next((int(index) for slot, index in zip(slots, self._indices, strict=False) if slot.code == _BEST), None)
         scores = outputs[manifest.target.target_score_output]
         self._known = {int(index): float(score) for index, score in zip(self._indices, scores, strict=False)}
         output, head = task.head_output(outputs), manifest.head
         only_winner = not head.output_is_ranked and output.size == 1 < head.num_classes and not head.single_logit
         self._winner = int(output.item()) if only_winner else None
         unreadable = self._winner is not None or head.output_is_ranked
-        self._values = None if unreadable else read_head(output, head, self._known)
+        self._values = None if unreadable else read_head(output, head, self._known, best)
         self.warnings = [] if self._values else [task.unlisted(output, f"{head.num_classes} classes")]
 
     def best(self, count: int) -> list[ClassScore]:

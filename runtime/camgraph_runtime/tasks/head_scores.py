@@ -19,14 +19,19 @@ _WIDTH = 1e-3  # how far from 0..1 probabilities may be: float16, and roundings 
 
 @dataclass(frozen=True)
 class ClassValues:
-    """Of all classes of one image: scores y before softmax or sigmoid, and probabilities, float64 [C]."""
+    """Of all classes of one image: scores y before softmax or sigmoid, and probabilities, float64 [C].
+
+    `winner` is the best class, if the graph was asked for it.
+    """
 
     scores: Float64Array
     probabilities: Float64Array
+    winner: int | None = None
 
     def best(self, count: int) -> list[int]:
         """Indices of the best classes, best first; of equal ones the lower index first, as in ONNX's TopK."""
-        order = np.lexsort((-self.scores, -self.probabilities))
+        others = np.arange(self.scores.size) != self.winner  # the graph tells apart what was rounded to one probability
+        order = np.lexsort((-self.scores, others, -self.probabilities))
         return [int(index) for index in order[:count]]
 
 
@@ -61,7 +66,7 @@ def log_odds(probabilities: AnyArray) -> AnyArray:
     return odds
 
 
-def read_head(output: AnyArray, head: pb.Head, known: dict[int, float]) -> ClassValues:
+def read_head(output: AnyArray, head: pb.Head, known: dict[int, float], winner: int | None = None) -> ClassValues:
     """Scores and probabilities from one image's output of the trained model.
 
     An output that is the score itself is read as softmax, or as sigmoid if the head says so or has a single
@@ -76,6 +81,7 @@ def read_head(output: AnyArray, head: pb.Head, known: dict[int, float]) -> Class
             alone, or both classes.
         head: The manifest's head.
         known: Class index to score y, as the graph gave them for its targets; at least one.
+        winner: The best class, if the graph was asked for it.
 
     Raises:
         InvalidGraphError: The output has another number of classes than the manifest says.
@@ -92,7 +98,8 @@ def read_head(output: AnyArray, head: pb.Head, known: dict[int, float]) -> Class
     probabilities = shown_probabilities(values, head)
     if values.size == 1:
         probabilities = np.concatenate([1 - probabilities, probabilities])
-    return ClassValues(_with_known(_scores_shown_by(values, probabilities, head, known), known), probabilities)
+    scores = _with_known(_scores_shown_by(values, probabilities, head, known), known)
+    return ClassValues(scores, probabilities, winner)
 
 
 def _is_logarithmic(head: pb.Head) -> bool:
