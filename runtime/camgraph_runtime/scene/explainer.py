@@ -6,7 +6,6 @@ import time
 from dataclasses import replace
 from typing import Any, cast
 
-from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import UnsupportedError, UsageError
 from camgraph_core.explains import Explains
 from camgraph_core.painter import ImageSource
@@ -25,8 +24,6 @@ from camgraph_runtime.scene.windows import check_windows, windows_over
 
 LONGEST_SIDE = 4096
 """Cells to the longer side of what is kept of a scene, where the request does not say ``max_side``."""
-
-_TASKS = {pb.TASK_UNSPECIFIED, pb.TASK_CLASSIFICATION, pb.TASK_SEGMENTATION, pb.TASK_REGRESSION}
 
 
 class SceneExplainer(Explains[Result]):
@@ -52,7 +49,7 @@ class SceneExplainer(Explains[Result]):
         self, explainer: Explainer, *, tile: int = 512, overlap: int = 64, progress: Progress | None = None
     ) -> None:
         check_windows(tile, overlap)
-        if explainer.manifest.task not in _TASKS:
+        if not explainer.task.suits_scenes:
             raise UnsupportedError(
                 "A scene is explained window by window for classification, segmentation and regression. Boxes and "
                 "embeddings belong to one window: crop the scene."
@@ -96,7 +93,7 @@ class SceneExplainer(Explains[Result]):
         """What is explained in every window: classes, after a look at the scene where they are named by rank."""
         task, request = self.explainer.task, run.request
         wanted = (*request.targets, *task.best_targets(request.top_k)) or tuple(task.default_targets())
-        if self.manifest.task == pb.TASK_REGRESSION or not any(map(is_ranked, wanted)):
+        if not task.is_ranked or not any(map(is_ranked, wanted)):
             return wanted
         looked = Tally()
         for window, result in run.results(()):

@@ -22,6 +22,7 @@ class Classification(Task):
 
     kinds = (pb.TASK_CLASSIFICATION, pb.TASK_UNSPECIFIED)
     takes = CLASS
+    suits_scenes = True
 
     def checked_slot(self, target: Target) -> TargetSlot:
         """The class."""

@@ -21,6 +21,8 @@ class Regression(Task):
 
     kinds = (pb.TASK_REGRESSION,)
     takes = CLASS
+    is_ranked = False
+    suits_scenes = True
     targets_noun = "targets"
 
     def checked_slot(self, target: Target) -> TargetSlot:

@@ -32,6 +32,7 @@ class Segmentation(Task):
 
     kinds = (pb.TASK_SEGMENTATION,)
     takes = (*CLASS, Mask, Polygon, Region, Point)
+    suits_scenes = True
     inputs = (CLASS_INPUT, MASK_INPUT)
 
     def checked_slot(self, target: Target) -> TargetSlot:

@@ -77,6 +77,8 @@ class Task(ABC):
         name: The task in words.
         takes: What a target may name: `CLASS`, and the kinds of places.
         targets_noun: What `top_k` counts.
+        is_ranked: Whether a rank may be another class on another image.
+        suits_scenes: Whether a target is the same one in every window of a scene.
         inputs: The inputs that carry targets.
         outputs: Fields of the manifest's `TargetTensors` with the outputs that predictions need.
 
@@ -86,6 +88,8 @@ class Task(ABC):
     name: ClassVar[str]
     takes: ClassVar[tuple[type, ...]]
     targets_noun: ClassVar[str] = "classes"
+    is_ranked: ClassVar[bool] = True
+    suits_scenes: ClassVar[bool] = False
     inputs: ClassVar[tuple[TargetInput, ...]] = (CLASS_INPUT,)
     outputs: ClassVar[tuple[str, ...]] = ("target_index_output", "target_score_output")
 
