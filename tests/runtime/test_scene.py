@@ -19,6 +19,7 @@ from camgraph_runtime.maps.profiles import on_input
 from camgraph_runtime.scene.mosaic import Grid
 from camgraph_runtime.scene.source import open_scene
 from camgraph_runtime.scene.windows import weights_of, windows_over
+from camgraph_runtime.tasks.detection import Detection
 from support.nets import Net
 from support.rasters import tiff
 
@@ -233,13 +234,10 @@ def test_what_a_scene_cannot_be_asked_is_said(
         SceneExplainer(segmenter, **options).explain(image, **asked)
 
 
-def test_a_scene_of_a_detector_is_refused(segmenter: Explainer) -> None:
-    segmenter.manifest.task += 1  # type: ignore[assignment]  # detection comes after segmentation
-    try:
-        with pytest.raises(UnsupportedError, match="crop the scene"):
-            SceneExplainer(segmenter)
-    finally:
-        segmenter.manifest.task -= 1  # type: ignore[assignment]
+def test_a_scene_of_a_detector_is_refused(segmenter: Explainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segmenter, "task", Detection(segmenter.manifest))
+    with pytest.raises(UnsupportedError, match="crop the scene"):
+        SceneExplainer(segmenter)
 
 
 @pytest.mark.parametrize("content", [b"", b"II*\0", b"\x93NUMPY\1\0", b"II*\0" + b"\xff" * 400, b"no image"])
