@@ -11,7 +11,7 @@ from typing import Any, Self, TypeAlias, cast
 
 import numpy as np
 
-from camgraph_core.errors import InvalidInputError, TargetError, UnsupportedError
+from camgraph_core.errors import InvalidInputError, TargetError
 from camgraph_core.explains import Explains, check_subject
 from camgraph_core.painter import ImageSource
 from camgraph_core.request import Request
@@ -22,7 +22,7 @@ from camgraph_core.windows import Window, window_from
 from camgraph_runtime.explanations import explanations_of
 from camgraph_runtime.limits import Limits
 from camgraph_runtime.manifest import manifest_from_metadata
-from camgraph_runtime.manifest_check import check_graph
+from camgraph_runtime.manifest_check import check_graph, check_subjects
 from camgraph_runtime.network_input import NetworkInput
 from camgraph_runtime.plan import Plan, make_plan, make_prediction_plan, replan
 from camgraph_runtime.preprocess import Frame, Preprocessor
@@ -89,13 +89,7 @@ class Explainer(Explains[Result]):
             graph if isinstance(graph, Engine) else Engine(graph, device=device, threads=threads, exact_int8=exact_int8)
         )
         self.manifest = manifest_from_metadata(self.engine.metadata, self.engine.name)
-        if self.manifest.input.HasField("clip") != self._takes_clips:
-            raise UnsupportedError(
-                f"{self.engine.name} explains clips or volumes; use ClipExplainer, or `camgraph explain --graph`. "
-                "A server does not serve it."
-                if not self._takes_clips
-                else f"{self.engine.name} explains single images; use Explainer."
-            )
+        check_subjects(self.manifest, self.engine.name, clips=self._takes_clips)
         self.limits = limits or Limits()
         self.task = task_of(self.manifest, self.engine.name)
         check_graph(self.task, self.engine)
@@ -230,7 +224,7 @@ class Explainer(Explains[Result]):
         first = make_prediction_plan(self.task, plan.request)
         first = replace(first, slots=tuple(self.task.fit(first.slots, network_input.frame)))
         [inference] = self.infer([network_input], [first], stop)
-        view = _view(plan.request, network_input)
+        view = View.of(plan.request, network_input.frame)
         targets = []
         for number, target in enumerate(plan.targets):
             try:
@@ -268,7 +262,7 @@ class Explainer(Explains[Result]):
         started = time.perf_counter()
         outputs = inference.outputs
         canvas = network_input.canvas(plan.request.style)
-        predictions = self.task.predictions(plan.slots, outputs, _view(plan.request, network_input))
+        predictions = self.task.predictions(plan.slots, outputs, View.of(plan.request, network_input.frame))
         explanations = explanations_of(self.manifest, plan, outputs, canvas, predictions)
         timings = Timings(
             decode_ms=network_input.decode_ms,
@@ -355,10 +349,6 @@ def _kind(network_input: NetworkInput, plan: Plan) -> Hashable:
     """What images must have in common to run together, so that none makes the run of another dearer."""
     tensor = network_input.tensor
     return tensor.shape, tensor.dtype, plan.outputs, len(plan.slots), bool(plan.targets)
-
-
-def _view(request: Request, network_input: NetworkInput) -> View:
-    return View(network_input.frame, request.score_threshold, request.iou_threshold)
 
 
 def _ms(seconds: float) -> float:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_core.errors import InvalidGraphError
+from camgraph_core.errors import InvalidGraphError, UnsupportedError
 from camgraph_runtime.manifest import Manifest
 from camgraph_runtime.run.engine import Engine
 from camgraph_runtime.tasks.task import Task
@@ -39,6 +39,23 @@ def check_graph(task: Task, engine: Engine) -> None:
             f"The manifest of {engine.name} names {', '.join(map(repr, missing))}, "
             "which the graph does not have. Export the model again."
         )
+
+
+def check_subjects(manifest: Manifest, name: str, *, clips: bool) -> None:
+    """Checks that a graph explains what its explainer takes: clips and volumes, or single images.
+
+    Raises:
+        UnsupportedError: It explains the other.
+
+    """
+    if manifest.input.HasField("clip") == clips:
+        return
+    if clips:
+        raise UnsupportedError(f"{name} explains single images; use Explainer.")
+    raise UnsupportedError(
+        f"{name} explains clips or volumes; use ClipExplainer, or `camgraph explain --graph`. "
+        "A server does not serve it."
+    )
 
 
 def _placements(manifest: Manifest) -> Iterator[pb.Placement]:

@@ -134,7 +134,7 @@ class ClipExplainer:
         network_input = NetworkInput(_in_layout(photos, spec.layout), photos[0].frame)
         plan = self._graph.fit(plan, network_input)
         [inference] = self._graph.infer([network_input], [plan])
-        view = View(network_input.frame, asked.score_threshold, asked.iou_threshold)
+        view = View.of(asked, network_input.frame)
         predictions = self._graph.task.predictions(plan.slots, inference.outputs, view)
         explanations = self._explanations((plan, inference, predictions), photos, chosen)
         first = [explanation.frames[0] for explanation in explanations]

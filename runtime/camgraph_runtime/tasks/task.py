@@ -14,6 +14,7 @@ from camgraph_core.errors import TargetError, UnsupportedError
 from camgraph_core.frame import Frame
 from camgraph_core.marked import Marked
 from camgraph_core.place import Box, DetectedObject, Direction, Mask, Point, Polygon, References, Region
+from camgraph_core.request import Request
 from camgraph_core.result import ClassScore
 from camgraph_core.target import Rank, Target
 from camgraph_core.types import AnyArray, FloatArray
@@ -44,6 +45,11 @@ class View:
     frame: Frame
     score_threshold: float
     iou_threshold: float
+
+    @classmethod
+    def of(cls, request: Request, frame: Frame) -> View:
+        """How a request asks to look at an image."""
+        return cls(frame, request.score_threshold, request.iou_threshold)
 
 
 class Predictions(ABC):
