@@ -32,7 +32,7 @@ import click
 import grpc.aio
 import numpy as np
 import onnxruntime
-import tritonclient.grpc as triton  # type: ignore[import-untyped]
+import tritonclient.grpc as triton  # type: ignore[import-untyped]  # it has no types
 from paired import EXAMPLE_MODEL, ROOT, camgraph, environment
 from throughput import serving
 from tritonclient.grpc import service_pb2 as pb

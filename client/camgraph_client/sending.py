@@ -53,8 +53,8 @@ def result_of(
 ) -> Result:
     """The result of an answer; its photo is read from what was sent, when it is needed."""
     # While the answer was awaited, nobody needed them.
-    from camgraph_wire.results import result_from  # noqa: PLC0415
-    from camgraph_wire.shown import shown_from  # noqa: PLC0415
+    from camgraph_wire.results import result_from  # noqa: PLC0415 - as said above
+    from camgraph_wire.shown import shown_from  # noqa: PLC0415 - as said above
 
     shown, read_photo, read_missing = shown_from(message), None, None
     if shown is not None:

@@ -24,6 +24,7 @@ def manifest_of(
     model = net.model(logits)
     if imgsz:
         model.metadata_props.add(key="imgsz", value=imgsz)
+    # The options come from tables, in which a checker sees no types.
     return export(model, folder / "out.onnx", **{"input": STRETCH, **options}).manifest  # type: ignore[arg-type]
 
 
@@ -52,7 +53,7 @@ def test_a_guessed_size_is_said(imgsz: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [{"input_size": (32, 48)}, {"sides": (32, 48)}], ids=["stated", "fixed"])
 def test_a_known_size_is_not_talked_about(options: dict[str, object], tmp_path: Path) -> None:
-    manifest = manifest_of(tmp_path, "[64, 96]", **options)  # type: ignore[arg-type]
+    manifest = manifest_of(tmp_path, "[64, 96]", **options)  # type: ignore[arg-type]  # as above
     assert size_of(manifest) == (32, 48)
     assert notes_on_size(manifest) == []
 

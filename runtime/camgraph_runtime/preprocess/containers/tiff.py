@@ -82,6 +82,7 @@ def tag_values(block: Block, tags: Collection[int]) -> dict[int, np.ndarray]:
         kind = _KINDS.get(int(entry["type"]))
         if kind is None:
             continue
+        # It has fields, so a field has a type.
         dtype = np.dtype(kind).newbyteorder(entries.dtype["tag"].byteorder)  # type: ignore[union-attr]
         size, inline = int(entry["count"]) * dtype.itemsize, entry["value"].tobytes()
         start = int(entry["value"])
