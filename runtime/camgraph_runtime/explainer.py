@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Self, TypeAlias, cast
+from typing import Any, Self, cast
 
-import numpy as np
-
-from camgraph_core.errors import InvalidInputError, TargetError
+from camgraph_core.errors import TargetError
 from camgraph_core.explains import Explains, check_subject
 from camgraph_core.painter import ImageSource
 from camgraph_core.request import Request
@@ -20,6 +18,7 @@ from camgraph_core.style import Style
 from camgraph_core.types import AnyArray
 from camgraph_core.windows import Window, window_from
 from camgraph_runtime.explanations import explanations_of
+from camgraph_runtime.inference import GraphRunner, Inference
 from camgraph_runtime.limits import Limits
 from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.manifest_check import check_graph, check_subjects
@@ -31,22 +30,11 @@ from camgraph_runtime.preprocess.scaling import smallest_photo
 from camgraph_runtime.preprocess.shown_tensor import shown_tensor
 from camgraph_runtime.preprocess.tensor import one_image
 from camgraph_runtime.remarks import warnings_of
-from camgraph_runtime.run.batch import Batching, fill_up, portions
-from camgraph_runtime.run.batcher import Batcher
+from camgraph_runtime.run.batch import Batching
 from camgraph_runtime.run.engine import Device, Engine, Threads
 from camgraph_runtime.run.stop import Stop
 from camgraph_runtime.tasks import task_of
-from camgraph_runtime.tasks.feeds import switch_feed, target_feeds
 from camgraph_runtime.tasks.task import View
-
-
-@dataclass(frozen=True)
-class Inference:
-    """One image's share of a run: outputs without the batch axis, the time of the whole run, and its images."""
-
-    outputs: dict[str, AnyArray]
-    inference_ms: float
-    batch_size: int
 
 
 class Explainer(Explains[Result]):
@@ -93,13 +81,7 @@ class Explainer(Explains[Result]):
         self.limits = limits or Limits()
         self.task = task_of(self.manifest, self.engine.name)
         check_graph(self.task, self.engine)
-        self.batch_sizes = self._sizes(batching)
-        """The sizes of batches that the graph is run with; empty if there is no need to keep to some."""
-        self._batcher = (
-            None
-            if batching is None or self.batch_sizes[-1] == 1
-            else Batcher(self._infer_items, self.batch_sizes[-1], batching.max_queue_delay)
-        )
+        self._runner = GraphRunner(self.engine, self.manifest, self.task, batching)
 
     @property
     def labels(self) -> list[str]:
@@ -119,8 +101,12 @@ class Explainer(Explains[Result]):
     @property
     def batch_size(self) -> int | None:
         """The one batch size that the graph takes, or None if it takes any. Smaller batches are filled up."""
-        axis = self.engine.inputs[self.manifest.input.tensor.name].shape[0]
-        return axis if isinstance(axis, int) else None
+        return self._runner.batch_size
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """The sizes of batches that the graph is run with; empty if there is no need to keep to some."""
+        return self._runner.batch_sizes
 
     def predict(
         self,
@@ -250,12 +236,7 @@ class Explainer(Explains[Result]):
             StoppedError: ``stop`` ended the run.
 
         """
-        if len({network_input.tensor.shape for network_input in network_inputs}) > 1:
-            raise InvalidInputError("The images of a batch have different sizes; run them one by one.")
-        items = list(zip(network_inputs, plans, strict=True))
-        if self._batcher is not None and len(items) == 1:
-            return [self._batcher.answer(_kind(*items[0]), items[0], stop)]
-        return self._infer_items(items, stop)
+        return self._runner.infer(network_inputs, plans, stop)
 
     def finish(self, plan: Plan, network_input: NetworkInput, inference: Inference) -> Result:
         """Turns one image's outputs into predictions and heatmaps."""
@@ -310,45 +291,9 @@ class Explainer(Explains[Result]):
         result = self.finish(plan, network_input, inference)
         return replace(result, timings=replace(result.timings, total_ms=_ms(time.perf_counter() - started)))
 
-    def _infer_items(self, items: Sequence[_Item], stop: Stop | None) -> list[Inference]:
-        most = self.batch_sizes[-1] if self.batch_sizes else None
-        return [one for part in portions(len(items), most) for one in self._infer_batch(items[part], stop)]
-
-    def _infer_batch(self, items: Sequence[_Item], stop: Stop | None) -> list[Inference]:
-        """Runs the graph once, for no more images than it takes."""
-        tensors, plans = [network_input.tensor for network_input, _ in items], [plan for _, plan in items]
-        feeds = {
-            self.manifest.input.tensor.name: tensors[0] if len(items) == 1 else np.concatenate(tensors),
-            **target_feeds(self.task, [plan.slots for plan in plans]),
-            **switch_feed(self.manifest, explain=any(plan.targets for plan in plans)),
-        }
-        wanted = dict.fromkeys(name for plan in plans for name in plan.outputs)
-        size = next((size for size in self.batch_sizes if size >= len(items)), None)
-        started = time.perf_counter()
-        outputs = self.engine.run(fill_up(feeds, size), list(wanted), stop)
-        elapsed = _ms(time.perf_counter() - started)
-        return [
-            Inference({name: outputs[name][row] for name in plan.outputs}, elapsed, len(plans))
-            for row, plan in enumerate(plans)
-        ]
-
-    def _sizes(self, batching: Batching | None) -> tuple[int, ...]:
-        if self.batch_size is not None:
-            return (self.batch_size,)
-        return () if batching is None else batching.sizes
-
     @cached_property
     def _preprocessor(self) -> Preprocessor:
         return Preprocessor(self.manifest.input, max_pixels=self.limits.max_pixels)
-
-
-_Item: TypeAlias = tuple[NetworkInput, Plan]
-
-
-def _kind(network_input: NetworkInput, plan: Plan) -> Hashable:
-    """What images must have in common to run together, so that none makes the run of another dearer."""
-    tensor = network_input.tensor
-    return tensor.shape, tensor.dtype, plan.outputs, len(plan.slots), bool(plan.targets)
 
 
 def _ms(seconds: float) -> float:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from camgraph_runtime.preprocess.dicom import Dicom, open_dicom
+
+MANY = 1_000_000
+"""More pixels than any file of these tests has."""
+
+SLICE = np.sort(np.random.default_rng(0).integers(0, 4096, (40, 48)).astype(np.uint16), axis=1)
+"""A slice of 12 bits."""
+
+FRAMES = np.stack([SLICE, SLICE // 2, SLICE // 4])
 
 SECRET = "Nobody^Anna"
 """The patient's name in every file, which must never come out."""
@@ -71,3 +83,12 @@ def item(**tags: Any) -> Sequence:
     for keyword, value in tags.items():
         setattr(dataset, keyword, value)
     return Sequence([dataset])
+
+
+def opened(data: bytes, **options: Any) -> Dicom:
+    return open_dicom(data, "scan.dcm", max_pixels=MANY, **options)
+
+
+def of_pydicom(name: str) -> Path:
+    """A file that pydicom has for its own tests."""
+    return Path(str(get_testdata_file(name, download=False)))

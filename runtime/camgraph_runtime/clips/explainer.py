@@ -20,8 +20,9 @@ from camgraph_core.windows import Window
 from camgraph_runtime.clips.maps import heat_of, raw_map
 from camgraph_runtime.clips.result import ClipExplanation, ClipResult, played_at
 from camgraph_runtime.clips.source import Chosen, ClipSource, choose_frames
-from camgraph_runtime.explainer import Explainer, Inference
+from camgraph_runtime.explainer import Explainer
 from camgraph_runtime.explanations import derivative
+from camgraph_runtime.inference import Inference
 from camgraph_runtime.limits import Limits
 from camgraph_runtime.network_input import NetworkInput
 from camgraph_runtime.plan import Plan
