@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -62,7 +63,7 @@ def _check_targets(explainer: Explainer, inputs: Mapping[str, AnyArray]) -> None
     names = {getattr(explainer.manifest.target, item.field) for item in explainer.task.inputs}
     most = explainer.limits.max_targets
     for name in names & inputs.keys():
-        count = int(np.prod(inputs[name].shape[:2], dtype=np.int64))
+        count = math.prod(inputs[name].shape[:2])
         if count > most:
             raise InvalidInputError(
                 f"The input {name!r} has {count} targets, images times targets of each; the limit is {most}."

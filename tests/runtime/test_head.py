@@ -7,7 +7,7 @@ import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidGraphError
-from camgraph_runtime.tasks.head_scores import read_head
+from camgraph_runtime.tasks.head_scores import ClassValues, read_head
 
 SCORES = np.array([1.0, 3.0, -2.0, 0.5])
 SOFTMAX = np.exp(SCORES) / np.exp(SCORES).sum()
@@ -35,6 +35,22 @@ def test_scores_and_probabilities(kind: pb.HeadKind, output: np.ndarray, name: s
     np.testing.assert_allclose(values.scores, SCORES, rtol=1e-5)
     np.testing.assert_allclose(values.probabilities, probabilities, rtol=1e-6)
     assert values.best(3) == [1, 0, 3]
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_the_best_are_those_of_a_full_sort(is_broken: bool) -> None:
+    """Of values that are often equal, and with some that are not a number, whose order does not matter."""
+    rng = np.random.default_rng()
+    for _ in range(200):
+        size = int(rng.integers(1, 30))
+        scores, probabilities = rng.integers(0, 4, size) * 1.0, rng.integers(0, 4, size) / 4
+        if is_broken:
+            probabilities[rng.integers(0, size, 2)] = np.nan
+        winner = int(rng.integers(size))
+        numbers = [at for at in range(size) if not np.isnan(probabilities[at])]
+        order = sorted(numbers, key=lambda at: (-probabilities[at], at != winner, -scores[at], at))
+        count = int(rng.integers(0, len(order) + 1))
+        assert ClassValues(scores, probabilities, winner).best(count) == order[:count]
 
 
 def test_a_single_logit_speaks_for_two_classes() -> None:

@@ -15,6 +15,7 @@ from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_core.errors import InvalidInputError
 from camgraph_server.transport.screening import MalformedError, Screen
+from camgraph_wire.open_inference.messages import message_class
 from support.http2 import CALL, Http2, field
 from support.serving import PATIENCE, blank_png, png, running_server, server_process
 
@@ -53,6 +54,27 @@ async def test_a_hostile_message_is_refused_while_it_costs_nothing(case, connect
         assert text in caught.value.details()
         request = pb.ExplainRequest(image=pb.EncodedImage(data=png()))
         assert (await ExplanationServiceStub(channel).Explain(request, timeout=PATIENCE)).predictions
+
+
+@pytest.mark.parametrize(
+    ("message", "is_light"),
+    [
+        (pb.ExplainRequest(image=pb.EncodedImage(data=bytes(MIB)), targets=[pb.Target(rank=1)] * 3), True),
+        (pb.ExplainRequest(targets=[pb.Target(polygon=pb.Polygon(corners=[pb.Point(x=1, y=2)] * 90))]), False),
+        (pb.ExplainRequest(tensor=pb.Tensor(dtype="uint8", shape=[2] * 100)), True),
+    ],
+)
+def test_a_message_of_few_fields_is_light_however_large(message, is_light):
+    assert SCREEN.finds_light(message.SerializeToString()) == is_light
+    SCREEN.check(message.SerializeToString())
+
+
+def test_numbers_in_a_packed_list_are_not_light():
+    numbers = message_class("ModelInferRequest")()
+    numbers.inputs.add(name="input").contents.fp32_contents.extend([0.5] * 1000)
+    screen = Screen(numbers.DESCRIPTOR, {"fp32_contents": 8000})
+    assert not screen.finds_light(numbers.SerializeToString())
+    screen.check(numbers.SerializeToString())
 
 
 @pytest.mark.parametrize("case", HOSTILE)

@@ -30,9 +30,18 @@ class ClassValues:
 
     def best(self, count: int) -> list[int]:
         """Indices of the best classes, best first; of equal ones the lower index first, as in ONNX's TopK."""
-        others = np.arange(self.scores.size) != self.winner  # the graph tells apart what was rounded to one probability
-        order = np.lexsort((-self.scores, others, -self.probabilities))
-        return [int(index) for index in order[:count]]
+        first = _may_be_best(self.probabilities, count)
+        others = first != self.winner  # the graph tells apart what was rounded to one probability
+        order = np.lexsort((-self.scores[first], others, -self.probabilities[first]))
+        return [int(index) for index in first[order[:count]]]
+
+
+def _may_be_best(probabilities: Float64Array, count: int) -> NDArray[np.intp]:
+    """Indices of those that are not less than the last of the best: all of a thousand take long to sort."""
+    if not 0 < count < probabilities.size or np.isnan(probabilities).any():
+        return np.arange(probabilities.size)
+    least = np.partition(probabilities, -count)[-count]
+    return np.flatnonzero(probabilities >= least)
 
 
 def shows_scores(head: pb.Head) -> bool:

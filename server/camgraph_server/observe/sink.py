@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import threading
 import time
+from collections import deque
 
 _MOST_LINES = 10_000
 """Lines that may wait. At 200 bytes a line that is 2 MB, and minutes of a busy server's log."""
 
 _STDERR = 2
+_MOMENT = 0.02  # seconds that a line may wait for others
 _FAREWELL = 2.0
 """Seconds that the last lines get to leave when the process ends; a stalled reader takes none."""
 
@@ -19,7 +20,8 @@ _FAREWELL = 2.0
 class LogSink(logging.Handler):
     """Hands records to a thread that writes them; when too many wait, it drops new ones and counts them.
 
-    The count is written as a line of its own as soon as lines are written again.
+    The count is written as a line of its own as soon as lines are written again. The thread wakes up once for the lines
+    of a moment: to wake it for each line costs its call more than the line does.
 
     Args:
         descriptor: Where the lines go. It is written to directly: a buffer in between has a lock, which the end of
@@ -34,7 +36,12 @@ class LogSink(logging.Handler):
     def __init__(self, descriptor: int = _STDERR, capacity: int = _MOST_LINES) -> None:
         super().__init__()
         self.descriptor = descriptor
-        self._waiting: queue.Queue[logging.LogRecord] = queue.Queue(capacity)
+        self._capacity = capacity
+        self._waiting: deque[logging.LogRecord] = deque()
+        self._has_some = threading.Event()
+        self._is_closing = threading.Event()
+        self._is_idle = threading.Event()
+        self._is_idle.set()
         self._dropped = 0
         self.dropped = 0
         self._count_lock = threading.Lock()
@@ -42,30 +49,40 @@ class LogSink(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Takes a record without waiting. The handler's own lock is left out: no writer ever holds it."""
-        try:
-            self._waiting.put_nowait(record)
-        except queue.Full:
+        if len(self._waiting) < self._capacity:
+            self._waiting.append(record)
+        else:
             with self._count_lock:
                 self._dropped += 1
                 self.dropped += 1
+        if not self._has_some.is_set():
+            self._has_some.set()
         return True
 
     def close(self) -> None:
         """Waits until the last lines have left, but not for a reader that has stalled."""
+        self._is_closing.set()
         end = time.monotonic() + _FAREWELL
-        while self._waiting.unfinished_tasks and time.monotonic() < end:
+        while (self._waiting or not self._is_idle.is_set()) and time.monotonic() < end:
             time.sleep(0.005)
         super().close()
 
     def _write_all(self) -> None:
         while True:
-            record = self._waiting.get()
-            self._write(record)
+            self._has_some.wait()
+            self._is_closing.wait(_MOMENT)
+            self._is_idle.clear()
+            self._has_some.clear()  # before the lines are taken: one that comes in between wakes it again
+            self._write_waiting()
+            self._is_idle.set()
+
+    def _write_waiting(self) -> None:
+        while self._waiting:
+            self._write(self._waiting.popleft())
             with self._count_lock:
                 dropped, self._dropped = self._dropped, 0
             if dropped:
                 self._write(_notice(dropped))
-            self._waiting.task_done()
 
     def _write(self, record: logging.LogRecord) -> None:
         line = f"{self.format(record)}\n".encode(errors="backslashreplace")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from camgraph_core.errors import UnavailableError
 
@@ -33,8 +35,9 @@ class Gate:
             return False
         return True
 
-    def enter(self) -> None:
-        """Counts a call.
+    @contextmanager
+    def passed(self) -> Iterator[None]:
+        """Counts a call until the context is left.
 
         Raises:
             UnavailableError: The gate is closed.
@@ -43,9 +46,9 @@ class Gate:
             raise UnavailableError("The server is stopping; send the request again.")
         self.in_flight += 1
         self._idle.clear()
-
-    def leave(self, _: object) -> None:
-        """Counts a call that is over; gRPC gives it as argument."""
-        self.in_flight -= 1
-        if self.in_flight == 0:
-            self._idle.set()
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+            if self.in_flight == 0:
+                self._idle.set()

@@ -14,6 +14,7 @@ from camgraph_server.followed import Followed
 from camgraph_server.transport.tls import Certificate, credentials
 
 _MOST_STREAMS = 1000  # calls at once on one connection; further ones wait in the client
+_FRAME_BYTES = MIB  # a body in 37 frames of HTTP's 16 KiB costs more to take in than in one
 _METADATA_BYTES = 8192  # of the headers of a call; a few more are let through by chance, and twice as many never
 
 
@@ -23,6 +24,7 @@ def channel_options(config: ServerConfig) -> list[tuple[str, Any]]:
         ("grpc.max_receive_message_length", config.max_request_mib * MIB),
         ("grpc.max_send_message_length", config.max_response_mib * MIB),
         ("grpc.max_concurrent_streams", _MOST_STREAMS),
+        ("grpc.http2.max_frame_size", _FRAME_BYTES),
         # With it, gRPC takes in megabytes of every body that nobody has asked for yet, outside of all limits.
         ("grpc.http2.bdp_probe", 0),
         ("grpc.max_allowed_incoming_connections", config.max_connections),

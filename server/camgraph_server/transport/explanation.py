@@ -13,6 +13,7 @@ from camgraph_server.models.model import Model
 from camgraph_server.service.service import Service
 from camgraph_server.transport.chunks import answer_in_chunks
 from camgraph_server.transport.handler import Handler
+from camgraph_server.transport.light import is_light
 from camgraph_server.transport.messages import Messages, Rpc
 from camgraph_server.transport.once import answer_once
 from camgraph_server.transport.refusal import Refusal
@@ -48,6 +49,7 @@ def explanation_service(
             decode=request_from,
             answer=service.explain,
             encode=lambda result, addressed: response_message(result, addressed.request),
+            is_light=is_light,
         ),
         Rpc(
             "ListModels",
@@ -74,6 +76,7 @@ def explanation_service(
         decode=item_from,
         answer=service.explain,
         encode=lambda result, item: answer_message(item.id, response_message(result, item.asked.request)),
+        is_light=is_light,
     )
     chunked = Rpc(
         "ExplainChunked",

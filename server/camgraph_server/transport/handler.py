@@ -10,8 +10,9 @@ import grpc
 from camgraph_server.call import Call, Kind
 from camgraph_server.transport.receiving import Context
 
-Way: TypeAlias = Callable[[Context, Call], Awaitable[None]]
-"""Reads the messages of a call from its context, and writes its answers. What it raises becomes the call's status."""
+Way: TypeAlias = Callable[[Context, Call], Awaitable[bytes | None]]
+"""Reads the messages of a call from its context. A stream's writes its answers, any other's returns the only one: it
+leaves together with its status, so that a caller has both or neither. What it raises becomes the call's status."""
 
 
 class Handler(grpc.RpcMethodHandler):  # type: ignore[type-arg]  # it takes no types when it runs

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from camgraph_core.errors import InvalidInputError, TooLargeError
 from camgraph_server.budget import Budget, Share
 from camgraph_server.call import Call
+from camgraph_server.models.explaining import COPIES
 from camgraph_server.transport.receiving import Context, Patience, receive
 from camgraph_server.transport.screening import MalformedError, Screen
 from camgraph_server.transport.sending import Sending
@@ -22,6 +23,7 @@ COPIES_WRITTEN = 2
 """Of an answer while it is written: ours, and gRPC's."""
 
 _MIB = 1024 * 1024
+_LIGHT = _MIB  # bytes; to read or make such a message takes less than to hand it to a thread, if its fields are few
 _PATIENCE_IN_NEED = 5.0  # seconds that a request may take to arrive while others wait for its memory
 
 
@@ -33,11 +35,13 @@ class Rpc:
         name: Name of the method.
         request: The message that it takes.
         screen: What that message may hold.
-        decode: From the message to what is asked; runs on a thread.
+        decode: From the message to what is asked; runs on a thread, or on the event loop where the message is light.
         answer: From what is asked to the value of the answer.
         encode: From that value, and what was asked, to the message of the answer, or to an iterator of several; runs on
-            a thread.
+            a thread, or on the event loop where the message is light.
         admit: Refuses a call by its headers alone, before the request is received.
+        is_light: Whether the message of a value has few fields, so that it is encoded on the event loop if it is not
+            large: a thread takes longer.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Rpc:
     answer: Callable[[Any, Call], Awaitable[Any]]
     encode: Callable[[Any, Any], Any]
     admit: Callable[[Call], None] = lambda _: None
+    is_light: Callable[[Any], bool] = lambda _: False
 
 
 @dataclass(frozen=True)
@@ -111,15 +116,25 @@ class Messages:
         Raises:
             CamgraphError: The bytes are not such a message, or ask for what cannot be.
         """
-        return await self._on_codec(_decode, rpc, data)
+        try:
+            if len(data) <= _LIGHT and rpc.screen.finds_light(data):
+                return _parsed(rpc, data)
+            return await self._on_codec(_decode, rpc, data)
+        except (MalformedError, DecodeError) as error:
+            raise InvalidInputError(
+                f"The request of {rpc.name} cannot be parsed; send {rpc.request.DESCRIPTOR.full_name}."
+            ) from error
 
-    async def encoded(self, rpc: Rpc, value: Any, request: Any) -> bytes:
+    async def encoded(self, rpc: Rpc, value: Any, request: Any, call: Call) -> bytes:
         """The bytes of an answer.
 
         Raises:
             TooLargeError: There are more of them than allowed.
         """
-        data: bytes = await self._on_codec(_encode, rpc, value, request, self._limits.max_response)
+        encode = partial(_encode, rpc, value, request, self._limits.max_response)
+        if call.answer.size <= COPIES * _LIGHT and rpc.is_light(value):
+            return encode()
+        data: bytes = await self._on_codec(encode)
         return data
 
     async def next_encoded(self, messages: Iterator[Message]) -> bytes | None:
@@ -132,14 +147,13 @@ class Messages:
 
 
 def _decode(rpc: Rpc, data: bytes) -> Any:
+    rpc.screen.check(data)
+    return _parsed(rpc, data)
+
+
+def _parsed(rpc: Rpc, data: bytes) -> Any:
     message = rpc.request()
-    try:
-        rpc.screen.check(data)
-        message.ParseFromString(data)
-    except (MalformedError, DecodeError) as error:
-        raise InvalidInputError(
-            f"The request of {rpc.name} cannot be parsed; send {rpc.request.DESCRIPTOR.full_name}."
-        ) from error
+    message.ParseFromString(data)
     return rpc.decode(message)
 
 

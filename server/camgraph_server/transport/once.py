@@ -7,8 +7,8 @@ from camgraph_server.transport.messages import COPIES_WRITTEN, Messages, Rpc
 from camgraph_server.transport.receiving import Context
 
 
-async def answer_once(messages: Messages, rpc: Rpc, context: Context, call: Call) -> None:
-    """Answers one request with one message.
+async def answer_once(messages: Messages, rpc: Rpc, context: Context, call: Call) -> bytes:
+    """The bytes of the one message that answers one request; gRPC writes them when they are returned.
 
     Raises:
         CamgraphError: The request is refused, or cannot be answered.
@@ -24,9 +24,10 @@ async def answer_once(messages: Messages, rpc: Rpc, context: Context, call: Call
         del data
         value = await rpc.answer(request, call)
         call.enter("encode")
-        encoded = await messages.encoded(rpc, value, request)
+        encoded = await messages.encoded(rpc, value, request, call)
         del request, value
     call.enter("write")
     call.sent = len(encoded)
     call.answer.shrink_to(COPIES_WRITTEN * len(encoded))
-    await messages.sending.write(context, call, encoded)
+    messages.sending.watch(context, call, encoded)
+    return encoded

@@ -23,6 +23,7 @@ from camgraph_server.service.control import ModelControl
 from camgraph_server.service.service import Service
 from camgraph_server.transport.handler import Handler
 from camgraph_server.transport.health import HealthServicer
+from camgraph_server.transport.light import is_light
 from camgraph_server.transport.messages import Messages, Rpc
 from camgraph_server.transport.once import answer_once
 from camgraph_server.transport.refusal import Refusal
@@ -109,6 +110,7 @@ def open_inference_rpcs(
             decode=partial(_asked, max_targets),
             answer=methods.infer,
             encode=_answer_message,
+            is_light=is_light,
         ),
     ]
     if control is not None:

@@ -31,8 +31,7 @@ _TRACE_HEADERS = ("traceparent", "tracestate")  # of W3C Trace Context
 class Reception(grpc.aio.ServerInterceptor):
     """Stands before every method of the server, whoever registered it.
 
-    Every method is a stream for gRPC: so a call is ours before its body has arrived, and we learn when its answer has
-    been written. Callers see no difference.
+    Every method takes a stream for gRPC: so a call is ours before its body has arrived. Callers see no difference.
 
     Args:
         gate: Counts the calls.
@@ -68,21 +67,28 @@ class Reception(grpc.aio.ServerInterceptor):
     def _received(self, method: str, handler: Handler) -> grpc.RpcMethodHandler[Any, Any]:
         rule = rule_of(method)
 
-        async def serve(_: object, context: Context) -> None:
-            with (
-                Share(self._answers) as share,
-                self._observers.watching(self._call(method, handler.kind, rule, context, share)) as call,
-            ):
-                try:
-                    with self._admitted(method, rule, call, context):
-                        await handler.way(context, call)
-                    call.status = grpc.StatusCode.OK.name
-                except Exception as error:  # whatever happened, the caller gets a status and the server lives on
-                    refusal = Refusal.of(error)
-                    let_go(error)
-                    call.status, call.reason = refusal.status.name, refusal.text
-                    await context.abort(refusal.status, refusal.text, refusal.trailers)
+        async def serve(_: object, context: Context) -> bytes | None:
+            held = contextlib.ExitStack()
 
+            def end(_: object) -> None:  # when its answer and its status have been written, too
+                held.close()
+
+            context.add_done_callback(end)  # type: ignore[arg-type]  # the stubs ask for a class of their own
+            share = held.enter_context(Share(self._answers))
+            call = held.enter_context(self._observers.watching(self._call(method, handler.kind, rule, context, share)))
+            try:
+                self._admit(method, rule, call, context, held)
+                answer = await handler.way(context, call)
+                call.status = grpc.StatusCode.OK.name
+                return answer
+            except Exception as error:  # whatever happened, the caller gets a status and the server lives on
+                refusal = Refusal.of(error)
+                let_go(error)
+                call.status, call.reason = refusal.status.name, refusal.text
+                await context.abort(refusal.status, refusal.text, refusal.trailers)
+
+        if handler.kind == "unary":
+            return grpc.stream_unary_rpc_method_handler(serve)
         return grpc.stream_stream_rpc_method_handler(serve)
 
     def _call(self, method: str, kind: Kind, rule: Rule, context: Context, share: Share) -> Call:
@@ -95,8 +101,7 @@ class Reception(grpc.aio.ServerInterceptor):
             service, name, peer, visitor, _deadline(context), share, kind=kind, is_quiet=rule.is_quiet, trace=trace
         )
 
-    @contextlib.contextmanager
-    def _admitted(self, method: str, rule: Rule, call: Call, context: Context) -> Iterator[None]:
+    def _admit(self, method: str, rule: Rule, call: Call, context: Context, held: contextlib.ExitStack) -> None:
         """Finds out who calls, and counts the call until it is over.
 
         Raises:
@@ -107,22 +112,13 @@ class Reception(grpc.aio.ServerInterceptor):
         call.client = self._client(rule, context) or call.client
         CALLER.set(call.client)
         if rule.is_counted:
-            self._gate.enter()
-            # When its status has been written, too.
-            context.add_done_callback(self._gate.leave)  # type: ignore[arg-type]  # the stubs ask for a class of their own
-        with self._counted(method, rule, call), self._limited(rule, call):
-            yield
-
-    @contextlib.contextmanager
-    def _limited(self, rule: Rule, call: Call) -> Iterator[None]:
-        if rule.is_open:
-            yield
-            return
-        limits = self._security.limits
-        with limits.in_flight(call.client):
+            held.enter_context(self._gate.passed())
+        if rule.most is not None:
+            held.enter_context(self._counted(method, rule.most, rule.most_of_one, call))
+        if not rule.is_open:
+            held.enter_context(self._security.limits.in_flight(call.client))
             if call.kind != "bidi_stream":  # of which each request counts
-                limits.take(call.client)
-            yield
+                self._security.limits.take(call.client)
 
     def _client(self, rule: Rule, context: Context) -> Client | None:
         metadata = context.invocation_metadata() or ()
@@ -141,15 +137,12 @@ class Reception(grpc.aio.ServerInterceptor):
         return [name.decode(errors="replace") for key in _CERTIFICATE_NAMES for name in shown.get(key, ())]
 
     @contextlib.contextmanager
-    def _counted(self, method: str, rule: Rule, call: Call) -> Iterator[None]:
-        if rule.most is None:
-            yield
-            return
+    def _counted(self, method: str, most: int, most_of_one: int, call: Call) -> Iterator[None]:
         of_all, of_one = (method,), (method, call.client.name)
-        if self._open[of_all] >= rule.most:
-            raise UnavailableError(f"The server has {rule.most} calls of {call.rpc}, which is its limit; try later.")
-        if self._open[of_one] >= rule.most_of_one:
-            raise OverLimitError(f"You have {rule.most_of_one} calls of {call.rpc}, which is the limit; end one first.")
+        if self._open[of_all] >= most:
+            raise UnavailableError(f"The server has {most} calls of {call.rpc}, which is its limit; try later.")
+        if self._open[of_one] >= most_of_one:
+            raise OverLimitError(f"You have {most_of_one} calls of {call.rpc}, which is the limit; end one first.")
         self._open.update((of_all, of_one))
         try:
             yield

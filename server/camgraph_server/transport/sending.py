@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 
 from grpc import StatusCode
 
-from camgraph_core.errors import DeadlineError
+from camgraph_core.errors import CamgraphError, DeadlineError
 from camgraph_server.budget import Budget
 from camgraph_server.call import Call
 from camgraph_server.transport.connections import hang_up
@@ -58,18 +57,35 @@ class Sending:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
 
+    def watch(self, context: Context, call: Call, data: bytes) -> None:
+        """Looks after an answer that gRPC writes when the way of this call, whose task this is, has ended."""
+        task = asyncio.current_task()
+        assert task is not None, "it runs in a task"
+        looks = self._looks(context, call, data, task.cancel)
+        looks.start()
+        context.add_done_callback(looks.stop)  # type: ignore[arg-type]  # the stubs ask for a class of their own
+
     async def write(self, context: Context, call: Call, data: bytes) -> None:
         """Waits until gRPC has written an answer.
 
         Raises:
             CancelledError: Its caller has gone, or did not read it in time: then the connection is closed.
         """
-        with Looks(self._reading.check_of(len(data)), partial(hang_up, context.peer())) as looks:
+        with self._looks(context, call, data) as looks:
             try:
                 await context.write(data)
             except (Exception, asyncio.CancelledError):
                 if looks.refusal is None:
                     raise
-                # Nobody can be told any more, but the log.
-                call.status, call.reason = StatusCode.DEADLINE_EXCEEDED.name, str(looks.refusal)
-                raise asyncio.CancelledError from None
+                raise asyncio.CancelledError from None  # nobody can be told any more, but the log
+
+    def _looks(self, context: Context, call: Call, data: bytes, *further: Callable[[], object]) -> Looks:
+        peer = context.peer()
+
+        def give_up(refusal: CamgraphError) -> None:
+            call.status, call.reason = StatusCode.DEADLINE_EXCEEDED.name, str(refusal)
+            for end in further:
+                end()
+            hang_up(peer)
+
+        return Looks(self._reading.check_of(len(data)), give_up)

@@ -36,7 +36,7 @@ class StandardServices:
         decode: Any = handler.request_deserializer or bytes
         encode: Any = handler.response_serializer or bytes
 
-        async def answer(context: Context, _: Call) -> None:
+        async def answer(context: Context, _: Call) -> bytes | None:
             requests = self._requests(decode, context)
             asked = requests if handler.request_streaming else await anext(requests, None)
             if asked is None:
@@ -44,8 +44,9 @@ class StandardServices:
             if handler.response_streaming:
                 async for response in function(asked, context):
                     await context.write(encode(response))
-            else:
-                await context.write(encode(await function(asked, context)))
+                return None
+            answered: bytes = encode(await function(asked, context))
+            return answered
 
         if handler.request_streaming:
             return Handler(answer, "bidi_stream")

@@ -183,7 +183,7 @@ class _Stream:
                 call.deadline = _earlier(call.deadline, item.timeout)
                 value = await self._value(item, call, before)
                 call.enter("encode")
-                encoded = await self._messages.encoded(self._rpc, value, item)
+                encoded = await self._messages.encoded(self._rpc, value, item, call)
                 del item, value
         except Exception as error:  # whatever happened, the caller hears of it and the stream goes on
             refusal = Refusal.of(error)

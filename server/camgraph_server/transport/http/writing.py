@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from camgraph_core.errors import CamgraphError
 from camgraph_server.call import Call
 from camgraph_server.transport.http.endpoint import Answer
 from camgraph_server.transport.http.exchange import Exchange
@@ -27,9 +28,10 @@ class Writing:
         Raises:
             CancelledError: Its caller has gone, or did not read it in time: then the connection is closed.
         """
-        with Looks(self._reading.check_of(answer.size), exchange.connection.abort) as looks:
-            try:
-                await exchange.write(answer, headers)
-            finally:
-                if looks.refusal is not None:
-                    call.status, call.reason = "DEADLINE_EXCEEDED", str(looks.refusal)
+
+        def give_up(refusal: CamgraphError) -> None:
+            call.status, call.reason = "DEADLINE_EXCEEDED", str(refusal)
+            exchange.connection.abort()
+
+        with Looks(self._reading.check_of(answer.size), give_up):
+            await exchange.write(answer, headers)
