@@ -10,9 +10,11 @@ from camgraph_core.lazy import lazy_names
 if TYPE_CHECKING:
     from camgraph_client.aio import AsyncClient, AsyncRemoteModel
     from camgraph_client.channel import Connection, Tls
+    from camgraph_client.clips import AsyncRemoteClipModel, RemoteClipModel
     from camgraph_client.course import Outcome
     from camgraph_client.credentials import Token
     from camgraph_client.sync import Client, RemoteModel
+    from camgraph_core.clips import ClipExplanation, ClipResult
     from camgraph_core.errors import (
         AbsentOutputError,
         DeadlineError,
@@ -31,8 +33,11 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "AbsentOutputError": "camgraph_core.errors",
     "AsyncClient": "aio",
+    "AsyncRemoteClipModel": "clips",
     "AsyncRemoteModel": "aio",
     "Client": "sync",
+    "ClipExplanation": "camgraph_core.clips",
+    "ClipResult": "camgraph_core.clips",
     "Connection": "channel",
     "DeadlineError": "camgraph_core.errors",
     "Explanation": "camgraph_core.explanation",
@@ -42,6 +47,7 @@ _MODULE_OF = {
     "Outcome": "course",
     "OverLimitError": "camgraph_core.errors",
     "RemoteError": "camgraph_core.errors",
+    "RemoteClipModel": "clips",
     "RemoteModel": "sync",
     "Result": "camgraph_core.result",
     "Target": "camgraph_core.target",
@@ -54,8 +60,11 @@ _MODULE_OF = {
 __all__ = [
     "AbsentOutputError",
     "AsyncClient",
+    "AsyncRemoteClipModel",
     "AsyncRemoteModel",
     "Client",
+    "ClipExplanation",
+    "ClipResult",
     "Connection",
     "DeadlineError",
     "Explanation",
@@ -64,6 +73,7 @@ __all__ = [
     "ModelInfo",
     "Outcome",
     "OverLimitError",
+    "RemoteClipModel",
     "RemoteError",
     "RemoteModel",
     "Result",

@@ -21,6 +21,7 @@ from camgraph_core.types import AnyArray, ByteArray
 if TYPE_CHECKING:
     from camgraph_core.result import Result
     from camgraph_wire.chunks import Assembled
+    from camgraph_wire.results import Photo
 
 _MODES_OF_PNG = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}
 
@@ -56,19 +57,8 @@ def result_of(
     from camgraph_wire.results import result_from  # noqa: PLC0415 - as said above
     from camgraph_wire.shown import shown_from  # noqa: PLC0415 - as said above
 
-    shown, read_photo, read_missing = shown_from(message), None, None
-    if shown is not None:
-        read_photo, read_missing = partial(_bands_photo, sent, shown), partial(_bands_missing, sent, shown)
-    elif sent.image is not None:
-        read_photo = partial(_read_photo, sent.image, sent.request)
-    return result_from(
-        message,
-        sent.request,
-        read_photo=read_photo,
-        load_painter=_load_painter,
-        read_missing=read_missing,
-        apart=apart,
-    )
+    photo = photo_of(sent, shown_from(message.shown))
+    return result_from(message, sent.request, photo=photo, load_painter=load_painter, apart=apart)
 
 
 def result_of_pieces(pieces: Assembled, sent: Addressed) -> Result:
@@ -80,14 +70,29 @@ def result_of_pieces(pieces: Assembled, sent: Addressed) -> Result:
     return result_of(pieces.finished(), sent, pieces.apart)
 
 
+def photo_of(sent: Addressed, shown: Shown | None) -> Photo:
+    """What reads the image that was sent, or the tensor as it is shown.
+
+    Args:
+        sent: What was sent; of a clip one of its frames as the image.
+        shown: How bands are shown, as the server says; None of grey and colour.
+
+    """
+    from camgraph_wire.results import Photo  # noqa: PLC0415 - as above
+
+    if shown is not None:
+        return Photo(partial(_bands_photo, sent, shown), shown, partial(_bands_missing, sent, shown))
+    return Photo() if sent.image is None else Photo(partial(_read_photo, sent.image, sent.request))
+
+
 def _read_photo(image: bytes, request: Request) -> ByteArray:
-    return _load_painter().read_photo(image, request.window, request.frame)
+    return load_painter().read_photo(image, request.window, request.frame)
 
 
 def _bands_photo(sent: Addressed, shown: Shown) -> ByteArray:
     """What was sent as pictures show it."""
     if sent.image is not None:
-        return _load_painter().read_bands(sent.image, shown, sent.request.window, sent.request.frame)[0]
+        return load_painter().read_bands(sent.image, shown, sent.request.window, sent.request.frame)[0]
     assert sent.tensor is not None
     return shown.picture(sent.tensor)
 
@@ -96,13 +101,14 @@ def _bands_missing(sent: Addressed, shown: Shown) -> AnyArray | None:
     """Where the image that was sent has no data; of a tensor that is nowhere."""
     if sent.image is None:
         return None
-    return _load_painter().read_bands(sent.image, shown, sent.request.window, sent.request.frame)[1]
+    return load_painter().read_bands(sent.image, shown, sent.request.window, sent.request.frame)[1]
 
 
-def _load_painter() -> Painter:
-    from camgraph_runtime.painter import load_painter  # noqa: PLC0415 - Pillow, where something is drawn
+def load_painter() -> Painter:
+    """What draws; see `camgraph_runtime.painter`."""
+    from camgraph_runtime import painter  # noqa: PLC0415 - Pillow, where something is drawn
 
-    return load_painter()
+    return painter.load_painter()
 
 
 def _encoded_pixels(pixels: AnyArray) -> bytes:

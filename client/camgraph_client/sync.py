@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_client.calls import Calls, Stub
 from camgraph_client.channel import Connection
+from camgraph_client.clips import RemoteClipModel
 from camgraph_client.course import AHEAD, Asking, Outcome
 from camgraph_client.errors import error_from
 from camgraph_client.many import Many
@@ -66,6 +67,19 @@ class Client(Calls):
 
         """
         return RemoteModel(self, name, version, chunked=chunked)
+
+    def clip_model(self, name: str = "", version: str = "", *, chunked: bool = False) -> RemoteClipModel:
+        """A model of the server that takes clips or volumes, which explains as a `ClipExplainer` does.
+
+        Nothing is sent yet. For each clip it asks the server which frames the model takes, and sends these alone.
+
+        Args:
+            name: Its name; may be left out if the server has exactly one.
+            version: Its version; the newest by default.
+            chunked: Whether answers come in pieces, for arrays beyond the size of a message.
+
+        """
+        return RemoteClipModel(self, name, version, chunked=chunked)
 
     def send(self, rpc: str, request: Message, value: Callable[[Any], V]) -> V:
         """Calls the service by the name of a call, and makes a value of the answer."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from camgraph_core.types import AnyArray
 
 if TYPE_CHECKING:
+    from camgraph_core.clips import ClipExplanation
     from camgraph_core.frame import Size
     from camgraph_core.rectangle import Rectangle
     from camgraph_core.result import Result
@@ -74,3 +75,9 @@ class Painter(Protocol):
 
     def result_panel(self, result: Result, *, name: str, opacity: str, shared_scale: bool) -> ByteArray:
         """The photo and all overlays side by side, uint8 [H, W, 3], RGB."""
+
+    def clip_sheet(self, clip: ClipExplanation, /) -> ByteArray:
+        """A contact sheet of a clip, uint8 [H, W, 3], RGB."""
+
+    def play_clip(self, clip: ClipExplanation, path: Path, /) -> None:
+        """Writes an animated picture or a video of a clip."""

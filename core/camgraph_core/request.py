@@ -85,6 +85,7 @@ class Addressed:
         request: What to explain.
         image: An encoded picture or NumPy file.
         tensor: A ready input tensor [1, ...], in place of an image.
+        frames: In place of an image the frames of a clip that the network takes, each an encoded picture or NumPy file.
         model: Name of the model; may be empty if the server has exactly one.
         version: Version of the model; empty means the newest.
 
@@ -93,5 +94,11 @@ class Addressed:
     request: Request
     image: bytes | None = None
     tensor: AnyArray | None = None
+    frames: tuple[bytes, ...] | None = None
     model: str = ""
     version: str = ""
+
+    @property
+    def has_photo(self) -> bool:
+        """Whether it is about an image or the frames of a clip, so that there are pictures."""
+        return self.image is not None or self.frames is not None

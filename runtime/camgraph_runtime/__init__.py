@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from camgraph_core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from camgraph_core.clips import ClipExplanation, ClipResult
     from camgraph_core.errors import (
         CamgraphError,
         DeviceError,
@@ -52,6 +53,8 @@ _MODULE_OF = {
     "CamgraphError": "camgraph_core.errors",
     "ClassScore": "camgraph_core.result",
     "ClipExplainer": "clips.explainer",
+    "ClipExplanation": "camgraph_core.clips",
+    "ClipResult": "camgraph_core.clips",
     "DetectedObject": "camgraph_core.place",
     "DeviceError": "camgraph_core.errors",
     "Direction": "camgraph_core.place",
@@ -97,6 +100,8 @@ __all__ = [
     "CamgraphError",
     "ClassScore",
     "ClipExplainer",
+    "ClipExplanation",
+    "ClipResult",
     "DetectedObject",
     "DeviceError",
     "Direction",

@@ -16,7 +16,7 @@ def check_answer_size(network_input: NetworkInput, plan: Plan, *, max_bytes: int
     """Refuses what would fill the memory, or take minutes: each target is drawn in the size that is asked for.
 
     Args:
-        network_input: The image.
+        network_input: The image, or the clip.
         plan: What is asked of it.
         max_bytes: Most bytes of all heatmaps.
         max_drawn: Most pixels of all pictures.
@@ -26,17 +26,22 @@ def check_answer_size(network_input: NetworkInput, plan: Plan, *, max_bytes: int
     """
     height, width = fitted(network_input.frame.photo_size, plan.request.style.max_side)
     outputs = plan.request.outputs or DEFAULT_OUTPUTS
-    needed = len(plan.targets) * height * width * _HEATMAP_CELL_BYTES
+    targets, frames = len(plan.targets), network_input.frames
+    needed = targets * frames * height * width * _HEATMAP_CELL_BYTES
     if "heatmap" in outputs and needed > max_bytes:
         raise TooLargeError(
-            f"{len(plan.targets)} heatmaps of {width} x {height} pixels take {needed / _MIB:.0f} MiB, more "
+            f"{targets * frames} heatmaps of {width} x {height} pixels take {needed / _MIB:.0f} MiB, more "
             f"than the limit of {max_bytes / _MIB:.0f} MiB; set max_side, send a smaller photo, or ask for less."
         )
     pictures = sum(OUTPUTS[name].draw is not None for name in outputs)
-    drawn = len(plan.targets) * pictures * height * width
+    drawn = targets * frames * pictures * height * width
     if drawn > max_drawn:
         raise TooLargeError(
-            f"{len(plan.targets)} targets with {pictures} outputs of {width} x {height} pixels each are "
+            f"{targets} targets with {pictures} outputs of {_of_frames(frames)}{width} x {height} pixels each are "
             f"{drawn / 1e6:.0f} million pixels to draw, more than the limit of {max_drawn / 1e6:.0f} million; "
             "set max_side, send a smaller photo, or ask for less."
         )
+
+
+def _of_frames(count: int) -> str:
+    return f"{count} frames of " if count > 1 else ""

@@ -59,7 +59,7 @@ def explanations_of(
                 target=predictions.of_slot(slot),
                 contrast=None if against is None else predictions.of_slot(against),
                 negative=target.negative,
-                statistics=MapStatistics.of(*raw_maps, no_gradient=_no_gradient(plan, weights, gradients)),
+                statistics=MapStatistics.of(*raw_maps, no_gradient=no_gradient(plan, weights, gradients)),
                 layers=tuple(layer.name for layer in plan.layers),
                 method=plan.method.name,
                 in_input_frame=plan.profile.in_input_frame,
@@ -96,7 +96,7 @@ class _Given(Mapping[str, Any]):
         return dict, (dict(self),)
 
 
-def _no_gradient(plan: Plan, weights: Sequence[FloatArray], gradients: Sequence[FloatArray | None]) -> bool:
+def no_gradient(plan: Plan, weights: Sequence[FloatArray], gradients: Sequence[FloatArray | None]) -> bool:
     """Whether nothing moves the score at any layer; a mean of zero says so, too, as cells do not cancel out exactly."""
     if not plan.method.class_dependent:
         return False

@@ -52,10 +52,7 @@ def check_subjects(manifest: Manifest, name: str, *, clips: bool) -> None:
         return
     if clips:
         raise UnsupportedError(f"{name} explains single images; use Explainer.")
-    raise UnsupportedError(
-        f"{name} explains clips or volumes; use ClipExplainer, or `camgraph explain --graph`. "
-        "A server does not serve it."
-    )
+    raise UnsupportedError(f"{name} explains clips or volumes; use ClipExplainer, `camgraph explain` or a server.")
 
 
 def _placements(manifest: Manifest) -> Iterator[pb.Placement]:

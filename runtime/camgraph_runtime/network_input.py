@@ -26,6 +26,8 @@ class NetworkInput:
         prepared: The photo and its preprocessing; None where the caller gave a tensor.
         decode_ms: Time for decoding.
         preprocess_ms: Time for geometry and normalisation.
+        frames: How many frames it has; 1 of a single image.
+        photos: Of a clip each frame and its preprocessing; empty where the caller gave a tensor.
 
     """
 
@@ -34,10 +36,18 @@ class NetworkInput:
     prepared: PreparedPhoto | None = None
     decode_ms: float = 0.0
     preprocess_ms: float = 0.0
+    frames: int = 1
+    photos: tuple[PreparedPhoto, ...] = ()
 
     def canvas(self, style: Style) -> Canvas:
         """What pictures of it are drawn on and with."""
-        prepared = self.prepared
+        return self._canvas_of(self.prepared, style)
+
+    def canvases(self, style: Style) -> list[Canvas]:
+        """The same for each frame of a clip."""
+        return [self._canvas_of(photo, style) for photo in self.photos or [None] * self.frames]
+
+    def _canvas_of(self, prepared: PreparedPhoto | None, style: Style) -> Canvas:
         if prepared is None:
             return Canvas(self.frame, style, None, load_painter)
         original = prepared.original

@@ -10,11 +10,11 @@ import numpy as np
 from camgraph_core.errors import InferenceError, InvalidInputError
 from camgraph_core.names import unknown_name
 from camgraph_core.types import AnyArray
-from camgraph_runtime.explainer import Explainer
 from camgraph_runtime.run.stop import Stop
+from camgraph_runtime.steps import Steps
 
 
-def tensor_feeds(explainer: Explainer, inputs: Mapping[str, AnyArray], outputs: Sequence[str]) -> dict[str, AnyArray]:
+def tensor_feeds(explainer: Steps, inputs: Mapping[str, AnyArray], outputs: Sequence[str]) -> dict[str, AnyArray]:
     """The inputs of a run, with gradients where the graph has a switch for them and nobody has set it.
 
     Args:
@@ -36,7 +36,7 @@ def tensor_feeds(explainer: Explainer, inputs: Mapping[str, AnyArray], outputs: 
 
 
 def run_feeds(
-    explainer: Explainer, feeds: Mapping[str, AnyArray], outputs: Sequence[str], stop: Stop | None = None
+    explainer: Steps, feeds: Mapping[str, AnyArray], outputs: Sequence[str], stop: Stop | None = None
 ) -> dict[str, AnyArray]:
     """Runs the graph once.
 
@@ -58,7 +58,7 @@ def run_feeds(
         ) from error
 
 
-def _check_targets(explainer: Explainer, inputs: Mapping[str, AnyArray]) -> None:
+def _check_targets(explainer: Steps, inputs: Mapping[str, AnyArray]) -> None:
     """Refuses too many targets: each is a way back through the graph, for each image."""
     names = {getattr(explainer.manifest.target, item.field) for item in explainer.task.inputs}
     most = explainer.limits.max_targets

@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
 from camgraph_core.errors import UnavailableError, UsageError
-from camgraph_runtime import Explainer
+from camgraph_runtime.explainers import AnyExplainer
 from camgraph_server.audit.log import AuditLog
 from camgraph_server.budget import Budget
 from camgraph_server.config import ServerConfig
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
-Loader = Callable[[Path], Explainer]
+Loader = Callable[[Path], AnyExplainer]
 
 
 class Assembly:

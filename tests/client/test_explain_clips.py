@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camgraph_client import Client
 from support.clips import FRAMES, moving, write_clip_graph
 from support.exporting import camgraph, complaint
 from support.serving import server_thread, write_model
@@ -70,12 +69,17 @@ def test_options_that_do_not_fit(
     assert said in complaint(camgraph("explain", frames, "--graph", graph, *arguments), exit_code=2)
 
 
-def test_a_server_does_not_serve_it_and_says_why(graph: Path, tmp_path: Path) -> None:
+def test_a_server_explains_it_as_the_graph_does(graph: Path, frames: Path, tmp_path: Path) -> None:
     for name, source in (("clip", graph), ("tiny", write_model(tmp_path / "made"))):
         (tmp_path / "models" / name / "1").mkdir(parents=True)
         shutil.copy(source, tmp_path / "models" / name / "1" / "model.onnx")
-    with server_thread(tmp_path / "models") as server, Client(server.address) as client:
-        states = {info.name: info for info in client.list_models()}
-        assert states["tiny"].state == "ready"
-        assert states["clip"].state == "failed"
-        assert "explains clips or volumes; use ClipExplainer" in states["clip"].reason
+    with server_thread(tmp_path / "models") as server:
+        where = ("--server", server.address, "--model", "clip")
+        there = camgraph("explain", frames, *where, "--top-k", "2", "-o", tmp_path / "there")
+        here = camgraph("explain", frames, "--graph", graph, "--top-k", "2", "-o", tmp_path / "here")
+        assert (there.exit_code, here.exit_code) == (0, 0), there.stderr + here.stderr
+        assert there.stdout.replace("there", "here") == here.stdout
+        written = {path.name: path.read_bytes() for path in (tmp_path / "here").iterdir()}
+        assert {path.name: path.read_bytes() for path in (tmp_path / "there").iterdir()} == written
+        said = complaint(camgraph("explain", frames, *where, "--graph", graph), exit_code=2)
+        assert "either --graph FILE, or --server" in said

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from camgraph_core.clips import AnyResult, ClipExplanation
 from camgraph_core.errors import AbsentOutputError
 from camgraph_core.explanation import Explanation
 from camgraph_core.outputs import DEFAULT_OUTPUTS, OUTPUTS
-from camgraph_core.result import ClassScore, Result
+from camgraph_core.result import ClassScore
 
 EXPLANATION_FIELDS = ("negative", "statistics", "layers", "method", "in_input_frame", "frame", "title", "note")
 
@@ -29,7 +30,7 @@ def numbers(score: ClassScore | None) -> list[Any]:
     return ["nan" if isinstance(value, float) and math.isnan(value) else value for value in values]
 
 
-def assert_same(remote: Result, local: Result, outputs: Sequence[str] = DEFAULT_OUTPUTS) -> None:
+def assert_same(remote: AnyResult, local: AnyResult, outputs: Sequence[str] = DEFAULT_OUTPUTS) -> None:
     """All but timings and the model's name are the same, and outputs that were not asked for are absent."""
     assert [numbers(score) for score in remote.predictions] == [numbers(score) for score in local.predictions]
     for field in ("warnings", "image_size", "request_id"):
@@ -48,7 +49,7 @@ def assert_same(remote: Result, local: Result, outputs: Sequence[str] = DEFAULT_
                 getattr(got, attribute(name))
 
 
-def marked(explanation: Explanation) -> Any:
+def marked(explanation: Explanation | ClipExplanation) -> Any:
     """The pixels that it is about, and where they lie."""
     return None if explanation.marked is None else (explanation.marked.cells, explanation.marked.frame)
 

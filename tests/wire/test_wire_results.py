@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.canvas import Canvas
+from camgraph_core.clips import ClipExplanation, ClipResult, Taken
 from camgraph_core.errors import InvalidInputError
 from camgraph_core.explanation import Explanation
 from camgraph_core.frame import Axis, Frame
@@ -21,7 +22,7 @@ from camgraph_core.request import Request
 from camgraph_core.result import Result
 from camgraph_core.target import Target
 from camgraph_wire.frames import frame_from, frame_message, marked_from, marked_message
-from camgraph_wire.results import response_message, result_from
+from camgraph_wire.results import Photo, clip_result_from, response_message, result_from
 from support.compare import assert_equal, assert_same
 from support.wire_values import COUNT, NUMBER, REGIONS, SCORES, STATISTICS, STYLES, TEXT, TIMINGS, arrays, over_the_wire
 
@@ -90,11 +91,56 @@ def answers(draw: st.DrawFn) -> tuple[Request, Result]:
 def test_results(answer: tuple[Request, Result]) -> None:
     request, result = answer
     message = over_the_wire(response_message(result, request))
-    got = result_from(message, request, read_photo=None, load_painter=no_painter)
+    got = result_from(message, request, photo=Photo(), load_painter=no_painter)
     assert_same(got, result, request.outputs)
     for field in ("timings", "model_name", "model_version"):
         assert getattr(got, field) == getattr(result, field)
     assert_equal([item.given.keys() for item in got.explanations], [item.given.keys() for item in result.explanations])
+
+
+def value_of_clip(draw: st.DrawFn, name: str, frames: int) -> Any:
+    """Arrays have time in them; pictures and regions come once for each frame."""
+    if OUTPUTS[name].per_layer or not (name == "hot-regions" or name.endswith(("png", "jpeg"))):
+        return value_of(draw, name)
+    return tuple(value_of(draw, name) for _ in range(frames))
+
+
+@st.composite
+def clip_answers(draw: st.DrawFn) -> tuple[Request, ClipResult]:
+    outputs = draw(st.lists(st.sampled_from(list(OUTPUTS)), min_size=1, max_size=5, unique=True))
+    request, count = Request(outputs=outputs, style=draw(STYLES)), draw(st.integers(1, 3))
+    taken, canvases = Taken(range(count)), [Canvas(draw(FRAMES), request.style, None, no_painter)] * count
+    explanations = [
+        ClipExplanation(
+            target=draw(SCORES),
+            contrast=draw(st.none() | SCORES),
+            negative=draw(st.booleans()),
+            statistics=draw(STATISTICS),
+            layers=LAYERS,
+            method=draw(TEXT),
+            canvases=canvases,
+            taken=taken,
+            given={name: value_of_clip(draw, name, count) for name in outputs},
+            complete=False,
+        )
+        for _ in range(2)
+    ]
+    return request, ClipResult(
+        draw(st.lists(SCORES, max_size=3)), explanations, canvases, taken, draw(TIMINGS), draw(st.lists(TEXT)),
+        draw(TEXT), draw(TEXT), draw(TEXT), draw(st.none() | arrays("float32", 1)),
+    )  # fmt: skip  # in the order of its fields
+
+
+@given(clip_answers())
+def test_results_of_clips(answer: tuple[Request, ClipResult]) -> None:
+    request, result = answer
+    message = over_the_wire(response_message(result, request))
+    photos = [Photo()] * len(result.canvases)
+    got = clip_result_from(message, request, photos=photos, load_painter=no_painter, taken=result.taken)
+    assert_same(got, result, request.outputs)
+    assert_equal(got.embedding, result.embedding)
+    for field in ("timings", "model_name", "model_version"):
+        assert getattr(got, field) == getattr(result, field)
 
 
 @given(FRAMES)
@@ -113,6 +159,6 @@ def test_cells_that_are_not_as_many_as_it_says_are_refused() -> None:
 
 
 def test_an_answer_without_anything_is_a_result() -> None:
-    empty = result_from(pb.ExplainResponse(), Request(), read_photo=None, load_painter=no_painter)
+    empty = result_from(pb.ExplainResponse(), Request(), photo=Photo(), load_painter=no_painter)
     assert empty.explanations == []
     assert empty.predictions == []

@@ -79,6 +79,12 @@ def test_requests_about_an_image(
     assert request_from(over_the_wire(request_message(sent))) == sent
 
 
+@given(REQUESTS, st.none() | st.tuples(NUMBER, NUMBER), st.lists(st.binary(), max_size=4), TEXT)
+def test_requests_about_a_clip(request: Request, window: Any, frames: list[bytes], model: str) -> None:
+    sent = Addressed(request=replace(request, window=window), frames=tuple(frames), model=model)
+    assert request_from(over_the_wire(request_message(sent))) == sent
+
+
 @given(REQUESTS, arrays())
 def test_requests_about_a_tensor(request: Request, tensor: np.ndarray) -> None:
     got = request_from(over_the_wire(request_message(Addressed(request=request, tensor=tensor))))

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from camgraph.v1 import explanation_pb2 as pb
+from camgraph_core.clips import AnyResult
 from camgraph_core.errors import RemoteError
 from camgraph_core.request import Request
-from camgraph_core.result import Result
 from camgraph_wire.results import Data, Place, response_message
 
 CHUNK = 1024 * 1024
 """Bytes of data in one piece."""
 
 
-def pieces_of(result: Result, request: Request) -> Iterator[pb.ExplainChunkedResponse]:
+def pieces_of(result: AnyResult, request: Request) -> Iterator[pb.ExplainChunkedResponse]:
     """The pieces of an answer, made one by one. What was sent of an output is let go with its last piece.
 
     Raises:

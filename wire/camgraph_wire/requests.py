@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.errors import UsageError
 from camgraph_core.request import DEFAULT_PROFILE, Addressed, Request
 from camgraph_core.style import Style
+from camgraph_core.windows import Window
 from camgraph_wire.arrays import array_from, tensor_message
 from camgraph_wire.enums import COLORMAPS, OPACITIES, OUTPUTS, PROFILES
 from camgraph_wire.targets import target_from, target_message
@@ -30,6 +32,7 @@ def request_message(addressed: Addressed) -> pb.ExplainRequest:
             model_version=addressed.version,
             image=_image_message(addressed.image, request) if addressed.image is not None else None,
             tensor=tensor_message(addressed.tensor) if addressed.tensor is not None else None,
+            frames=_frames_message(addressed.frames, request) if addressed.frames is not None else None,
             targets=map(target_message, request.targets),
             top_k=request.top_k,
             method=request.method,
@@ -57,7 +60,6 @@ def request_from(message: pb.ExplainRequest) -> Addressed:
 
     """
     given = message.WhichOneof("input")
-    window = message.image.window
     request = Request(
         targets=[target_from(target) for target in message.targets],
         top_k=message.top_k,
@@ -69,7 +71,7 @@ def request_from(message: pb.ExplainRequest) -> Addressed:
         iou_threshold=_given(message, "iou_threshold", _REQUEST.iou_threshold),
         outputs=[OUTPUTS.name(kind, "heatmap") for kind in message.outputs],
         style=_style_from(message),
-        window=(window.low, window.high) if message.image.HasField("window") else None,
+        window=_window_from(message.frames if given == "frames" else message.image),
         frame=message.image.frame if message.image.HasField("frame") else None,
         nodata=message.image.nodata if message.image.HasField("nodata") else None,
         scaled_decoding=message.image.scaled_decoding,
@@ -79,20 +81,32 @@ def request_from(message: pb.ExplainRequest) -> Addressed:
         request=request,
         image=message.image.data if given == "image" else None,
         tensor=array_from(message.tensor) if given == "tensor" else None,
+        frames=tuple(message.frames.files) if given == "frames" else None,
         model=message.model_name,
         version=message.model_version,
     )
 
 
 def _image_message(data: bytes, request: Request) -> pb.EncodedImage:
-    window = None if request.window is None else pb.Window(low=request.window[0], high=request.window[1])
     return pb.EncodedImage(
         data=data,
-        window=window,
+        window=_window_message(request),
         scaled_decoding=request.scaled_decoding,
         nodata=request.nodata,
         frame=request.frame,
     )
+
+
+def _frames_message(frames: Sequence[bytes], request: Request) -> pb.EncodedFrames:
+    return pb.EncodedFrames(files=frames, window=_window_message(request))
+
+
+def _window_message(request: Request) -> pb.Window | None:
+    return None if request.window is None else pb.Window(low=request.window[0], high=request.window[1])
+
+
+def _window_from(message: pb.EncodedImage | pb.EncodedFrames) -> Window | None:
+    return (message.window.low, message.window.high) if message.HasField("window") else None
 
 
 def _style_message(style: Style) -> pb.OverlayOptions:

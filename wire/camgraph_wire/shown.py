@@ -13,9 +13,8 @@ def shown_message(shown: Shown) -> pb.ShownBands:
     )
 
 
-def shown_from(message: pb.ExplainResponse) -> Shown | None:
-    """How an answer says that bands are shown; None where it does not, or not of as many ends as bands."""
-    shown = message.shown
+def shown_from(shown: pb.ShownBands) -> Shown | None:
+    """How a message says that bands are shown; None where it does not, or not of as many ends as bands."""
     if len(shown.bands) not in (1, 3) or not len(shown.bands) == len(shown.low) == len(shown.high):
         return None
     return Shown(

@@ -78,8 +78,8 @@ class ServerOptions:
         text = os.environ.get(_TOKEN_VARIABLE)
         return Token(text.strip()) if text else None
 
-    def open(self) -> Client:
-        """A client with this connection.
+    def open(self, *, attempts: int = 4) -> Client:
+        """A client with this connection; see `connection`.
 
         Raises:
             UsageError: There is no address.
@@ -87,7 +87,7 @@ class ServerOptions:
         """
         from camgraph_client.sync import Client  # noqa: PLC0415 - grpc is an extra
 
-        return Client(self.connection())
+        return Client(self.connection(attempts=attempts))
 
 
 @dataclass(frozen=True, kw_only=True)

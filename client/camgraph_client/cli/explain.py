@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from camgraph_client.cli.report.journal import stamp
 from camgraph_client.cli.report.kept import Kept
 from camgraph_client.cli.run import Run, summary_of
 from camgraph_client.cli.source import open_source
-from camgraph_client.cli.video.clips import explain_clip, takes_clips
+from camgraph_client.cli.video.clips import explain_clip, open_clips, takes_clips
 from camgraph_client.cli.video.options import VideoOptions
 from camgraph_client.cli.video.run import VideoRun
 from camgraph_core.errors import CamgraphError, UsageError
@@ -267,11 +268,11 @@ def explain(
     asked = asked_of(options, with_regions=options["hot_regions"] or kept.needs_rows)
     if kept.truth is not None and (asked["targets"] or asked["top_k"] or compared.reference):
         raise UsageError("--truth chooses what is explained; leave out the options that name targets.")
-    path = video.video_among(images) if not (of_clips := takes_clips(options["graph"])) else None
+    path = video.video_among(images) if not (of_clips := takes_clips(where, options)) else None
     if (of_clips or path is not None) and (kept != Kept() or compared.reference):
         raise UsageError("Tables, maps, reports and references are for images, not for a video; leave them out.")
     if of_clips:
-        explain_clip(images, video, asked, options, output)
+        explain_clip(images, video, asked, partial(open_clips, where, options), output)
         return
     if path is not None:
         with closing(open_source(where, options)) as source:

@@ -73,28 +73,34 @@ def _by_windows(explainer: Explainer, options: dict[str, Any]) -> SceneExplainer
     return SceneExplainer(explainer, tile=tile, overlap=overlap, progress=window_progress())
 
 
-def open_source(where: ServerOptions, options: dict[str, Any]) -> Source:
-    """What explains, to be closed after the run.
+def check_place(where: ServerOptions, options: dict[str, Any]) -> None:
+    """Checks that it is said where to explain, and that the options go with that.
 
     Raises:
         UsageError: There is neither a graph nor a server, or both, or options that do not go together.
 
     """
-    graph = options["graph"]
-    if (graph is None) == (where.server is None):
+    has_graph = options["graph"] is not None
+    if has_graph == (where.server is not None):
         raise UsageError("Say where to explain: either --graph FILE, or --server HOST:PORT with --model NAME.")
     if options["overlap"] is not None and options["tile"] is None:
         raise UsageError("--overlap says how windows overlap; give their side with --tile.")
-    if graph is not None:
-        if options["model"] or options["model_version"]:
-            raise UsageError("--model and --model-version name a model on a server; leave them out with --graph.")
-        limit_blas_threads()
-        explainer = Explainer(graph, device=options["device"], exact_int8=not options["fast_int8"])
-        for note in explainer.engine.notes:
-            click.echo(f"Note: {note}", err=True)
-        return Source(explainer if options["tile"] is None else _by_windows(explainer, options), graph)
-    if options["tile"] is not None:
+    if has_graph and (options["model"] or options["model_version"]):
+        raise UsageError("--model and --model-version name a model on a server; leave them out with --graph.")
+    if not has_graph and options["tile"] is not None:
         raise UsageError("--tile goes with --graph: a scene is explained window by window in this process.")
-    if options["fast_int8"]:
+    if not has_graph and options["fast_int8"]:
         raise UsageError("--fast-int8 goes with --graph; a server is told by its own option at its start.")
-    return Source(where.open().model(options["model"], options["model_version"]), None)
+
+
+def open_source(where: ServerOptions, options: dict[str, Any]) -> Source:
+    """What explains, to be closed after the run; the errors are those of `check_place`."""
+    check_place(where, options)
+    graph = options["graph"]
+    if graph is None:
+        return Source(where.open().model(options["model"], options["model_version"]), None)
+    limit_blas_threads()
+    explainer = Explainer(graph, device=options["device"], exact_int8=not options["fast_int8"])
+    for note in explainer.engine.notes:
+        click.echo(f"Note: {note}", err=True)
+    return Source(explainer if options["tile"] is None else _by_windows(explainer, options), graph)

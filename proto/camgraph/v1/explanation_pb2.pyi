@@ -89,11 +89,12 @@ MODEL_STATE_FAILED: ModelState
 MODEL_STATE_UNLOADED: ModelState
 
 class ExplainRequest(_message.Message):
-    __slots__ = ("model_name", "model_version", "image", "tensor", "targets", "top_k", "method", "layers", "profile", "outputs", "overlay", "num_predictions", "request_id", "max_side", "score_threshold", "iou_threshold")
+    __slots__ = ("model_name", "model_version", "image", "tensor", "frames", "targets", "top_k", "method", "layers", "profile", "outputs", "overlay", "num_predictions", "request_id", "max_side", "score_threshold", "iou_threshold")
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     TENSOR_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
@@ -110,6 +111,7 @@ class ExplainRequest(_message.Message):
     model_version: str
     image: EncodedImage
     tensor: Tensor
+    frames: EncodedFrames
     targets: _containers.RepeatedCompositeFieldContainer[Target]
     top_k: int
     method: str
@@ -122,7 +124,7 @@ class ExplainRequest(_message.Message):
     max_side: int
     score_threshold: float
     iou_threshold: float
-    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., image: _Optional[_Union[EncodedImage, _Mapping]] = ..., tensor: _Optional[_Union[Tensor, _Mapping]] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., top_k: _Optional[int] = ..., method: _Optional[str] = ..., layers: _Optional[_Iterable[str]] = ..., profile: _Optional[_Union[Profile, str]] = ..., outputs: _Optional[_Iterable[_Union[OutputKind, str]]] = ..., overlay: _Optional[_Union[OverlayOptions, _Mapping]] = ..., num_predictions: _Optional[int] = ..., request_id: _Optional[str] = ..., max_side: _Optional[int] = ..., score_threshold: _Optional[float] = ..., iou_threshold: _Optional[float] = ...) -> None: ...
+    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., image: _Optional[_Union[EncodedImage, _Mapping]] = ..., tensor: _Optional[_Union[Tensor, _Mapping]] = ..., frames: _Optional[_Union[EncodedFrames, _Mapping]] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., top_k: _Optional[int] = ..., method: _Optional[str] = ..., layers: _Optional[_Iterable[str]] = ..., profile: _Optional[_Union[Profile, str]] = ..., outputs: _Optional[_Iterable[_Union[OutputKind, str]]] = ..., overlay: _Optional[_Union[OverlayOptions, _Mapping]] = ..., num_predictions: _Optional[int] = ..., request_id: _Optional[str] = ..., max_side: _Optional[int] = ..., score_threshold: _Optional[float] = ..., iou_threshold: _Optional[float] = ...) -> None: ...
 
 class EncodedImage(_message.Message):
     __slots__ = ("data", "window", "scaled_decoding", "nodata", "frame")
@@ -137,6 +139,14 @@ class EncodedImage(_message.Message):
     nodata: float
     frame: int
     def __init__(self, data: _Optional[bytes] = ..., window: _Optional[_Union[Window, _Mapping]] = ..., scaled_decoding: bool = ..., nodata: _Optional[float] = ..., frame: _Optional[int] = ...) -> None: ...
+
+class EncodedFrames(_message.Message):
+    __slots__ = ("files", "window")
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    files: _containers.RepeatedScalarFieldContainer[bytes]
+    window: Window
+    def __init__(self, files: _Optional[_Iterable[bytes]] = ..., window: _Optional[_Union[Window, _Mapping]] = ...) -> None: ...
 
 class Window(_message.Message):
     __slots__ = ("low", "high")
@@ -257,7 +267,7 @@ class ShownBands(_message.Message):
     def __init__(self, bands: _Optional[_Iterable[int]] = ..., low: _Optional[_Iterable[float]] = ..., high: _Optional[_Iterable[float]] = ..., nodata: _Optional[float] = ..., channel_axis: _Optional[int] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("model_name", "model_version", "predictions", "explanations", "timings", "request_id", "warnings", "image_width", "image_height", "frame", "embedding", "shown")
+    __slots__ = ("model_name", "model_version", "predictions", "explanations", "timings", "request_id", "warnings", "image_width", "image_height", "frame", "embedding", "shown", "shown_frames")
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
@@ -270,6 +280,7 @@ class ExplainResponse(_message.Message):
     FRAME_FIELD_NUMBER: _ClassVar[int]
     EMBEDDING_FIELD_NUMBER: _ClassVar[int]
     SHOWN_FIELD_NUMBER: _ClassVar[int]
+    SHOWN_FRAMES_FIELD_NUMBER: _ClassVar[int]
     model_name: str
     model_version: str
     predictions: _containers.RepeatedCompositeFieldContainer[ClassScore]
@@ -282,7 +293,8 @@ class ExplainResponse(_message.Message):
     frame: Frame
     embedding: Tensor
     shown: ShownBands
-    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., predictions: _Optional[_Iterable[_Union[ClassScore, _Mapping]]] = ..., explanations: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., request_id: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., image_width: _Optional[int] = ..., image_height: _Optional[int] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., embedding: _Optional[_Union[Tensor, _Mapping]] = ..., shown: _Optional[_Union[ShownBands, _Mapping]] = ...) -> None: ...
+    shown_frames: _containers.RepeatedCompositeFieldContainer[ShownBands]
+    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., predictions: _Optional[_Iterable[_Union[ClassScore, _Mapping]]] = ..., explanations: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., request_id: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., image_width: _Optional[int] = ..., image_height: _Optional[int] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., embedding: _Optional[_Union[Tensor, _Mapping]] = ..., shown: _Optional[_Union[ShownBands, _Mapping]] = ..., shown_frames: _Optional[_Iterable[_Union[ShownBands, _Mapping]]] = ...) -> None: ...
 
 class ExplainStreamRequest(_message.Message):
     __slots__ = ("id", "request", "timeout_ms")
@@ -437,18 +449,20 @@ class MapStatistics(_message.Message):
     def __init__(self, minimum: _Optional[float] = ..., maximum: _Optional[float] = ..., mean: _Optional[float] = ..., positive_share: _Optional[float] = ..., all_nonpositive: bool = ..., constant: bool = ..., nonfinite: bool = ..., no_gradient: bool = ...) -> None: ...
 
 class Output(_message.Message):
-    __slots__ = ("kind", "tensor", "encoded", "regions", "layer")
+    __slots__ = ("kind", "tensor", "encoded", "regions", "layer", "frame")
     KIND_FIELD_NUMBER: _ClassVar[int]
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     ENCODED_FIELD_NUMBER: _ClassVar[int]
     REGIONS_FIELD_NUMBER: _ClassVar[int]
     LAYER_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
     kind: OutputKind
     tensor: Tensor
     encoded: bytes
     regions: HotRegions
     layer: str
-    def __init__(self, kind: _Optional[_Union[OutputKind, str]] = ..., tensor: _Optional[_Union[Tensor, _Mapping]] = ..., encoded: _Optional[bytes] = ..., regions: _Optional[_Union[HotRegions, _Mapping]] = ..., layer: _Optional[str] = ...) -> None: ...
+    frame: int
+    def __init__(self, kind: _Optional[_Union[OutputKind, str]] = ..., tensor: _Optional[_Union[Tensor, _Mapping]] = ..., encoded: _Optional[bytes] = ..., regions: _Optional[_Union[HotRegions, _Mapping]] = ..., layer: _Optional[str] = ..., frame: _Optional[int] = ...) -> None: ...
 
 class HotRegions(_message.Message):
     __slots__ = ("regions",)

@@ -67,7 +67,7 @@ class ExplanationServiceServicer(object):
     """
 
     def Explain(self, request, context):
-        """Classifies one image and explains the asked classes of it.
+        """Classifies one image or clip and explains the asked classes of it.
 
         INVALID_ARGUMENT: the image cannot be read or is too large, a target does not exist, an option is out of range.
         NOT_FOUND: unknown model, version, layer.

@@ -2,48 +2,38 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Self, TypeAlias, cast
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_core.errors import InvalidInputError
-from camgraph_core.explanation import Explanation
-from camgraph_core.request import Request
-from camgraph_core.statistics import MapStatistics
-from camgraph_core.style import Style
-from camgraph_core.target import Target
+from camgraph_core.clips import ClipResult, Taken
+from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.explains_clips import ExplainsClips, Footage
+from camgraph_core.painter import ImageSource
+from camgraph_core.request import DEFAULT_PROFILE, Request
+from camgraph_core.result import Timings
 from camgraph_core.types import AnyArray
-from camgraph_core.windows import Window
-from camgraph_runtime.clips.maps import heat_of, raw_map
-from camgraph_runtime.clips.result import ClipExplanation, ClipResult, played_at
-from camgraph_runtime.clips.source import Chosen, ClipSource, choose_frames
-from camgraph_runtime.explainer import Explainer
-from camgraph_runtime.explanations import derivative
+from camgraph_runtime.clips.explanations import clip_explanations
+from camgraph_runtime.clips.source import choose_frames
 from camgraph_runtime.inference import Inference
-from camgraph_runtime.limits import Limits
 from camgraph_runtime.network_input import NetworkInput
 from camgraph_runtime.plan import Plan
-from camgraph_runtime.preprocess import PreparedPhoto, Preprocessor
-from camgraph_runtime.preprocess.layout import channel_axis, frame_axis, spatial_axes
+from camgraph_runtime.preprocess import Frame, PreparedPhoto, Preprocessor
+from camgraph_runtime.preprocess.layout import channel_axis, frame_axis, spatial_axes, spatial_size
+from camgraph_runtime.preprocess.tensor import one_image
 from camgraph_runtime.remarks import warnings_of
-from camgraph_runtime.run.engine import Device, Engine, Threads
-from camgraph_runtime.tasks.task import Predictions, View
+from camgraph_runtime.steps import Steps, ms
+from camgraph_runtime.tasks.task import View
 
 _MOST = 4  # times the pixels of the largest photo: frames of a clip together
 
-Scores: TypeAlias = tuple[Plan, Inference, Predictions]
 
-
-class _OfClips(Explainer):
-    """The steps of an `Explainer`, on a graph of clips."""
-
-    _takes_clips = True
-
-
-class ClipExplainer:
+class ClipExplainer(Steps, ExplainsClips[ClipResult]):
     """Explains clips or volumes with the graph of a model that takes several frames or slices at once.
 
     ::
@@ -52,11 +42,15 @@ class ClipExplainer:
         result = explainer.explain("street.mp4", start=2, end=6)
         result.explanations[0].save("seen.mp4")
 
+    `explain` does everything; a server takes the same steps one by one, as those of an `Explainer`.
+
     Args:
         graph: Path or bytes of an explainable ``.onnx`` file, or an engine that has loaded one.
         device: As for `Explainer`.
         threads: As for `Explainer`.
+        exact_int8: As for `Explainer`.
         limits: What one request may ask for.
+        batching: As for `Explainer`.
 
     Raises:
         InvalidGraphError: The file is missing, damaged, or not an explainable graph.
@@ -65,154 +59,135 @@ class ClipExplainer:
 
     """
 
-    def __init__(
-        self,
-        graph: str | Path | bytes | Engine,
-        *,
-        device: Device = "cpu",
-        threads: Threads | None = None,
-        limits: Limits | None = None,
-    ) -> None:
-        self._graph = _OfClips(graph, device=device, threads=threads, limits=limits)
-        self.manifest, self.limits = self._graph.manifest, self._graph.limits
-        self._preprocessor = Preprocessor(spec_of_frames(self.manifest.input), max_pixels=self.limits.max_pixels)
+    takes_clips = True
 
-    @property
-    def layers(self) -> list[str]:
-        """Names of the target layers; the first is the default."""
-        return self._graph.layers
-
-    @property
-    def labels(self) -> list[str]:
-        """Label of each class; empty if none are known."""
-        return self._graph.labels
-
-    def explain(
-        self,
-        clip: ClipSource,
-        *,
-        start: float = 0.0,
-        end: float | None = None,
-        window: Window | None = None,
-        targets: Sequence[Target] = (),
-        top_k: int = 0,
-        method: str | None = None,
-        layers: Sequence[str] = (),
-        num_predictions: int = 5,
-        style: Style | None = None,
-    ) -> ClipResult:
-        """Classifies a clip or volume and explains classes of it.
+    def plan(self, request: Request, *, has_photo: bool = True) -> Plan:
+        """Checks a request, with the errors of ``explain``, before any work is done for it.
 
         Args:
-            clip: Path of a video; an array [T, H, W] or [T, H, W, C]; or a list of images, as `Explainer` takes them.
-                The graph says which of its frames the network gets.
-            start: Of a video the second from which on frames are taken.
-            end: Of a video the second up to which they are.
-            window: The values that become 0 and 255, where they are not of 8 bits; by default the range of the array.
-            targets: What to explain.
-            top_k: Also explains the k best classes; with neither, the best class.
-            method: CAM method; by default the manifest's.
-            layers: Target layers, fused if several; by default the manifest's first.
-            num_predictions: Number of best classes to list.
-            style: How pictures look.
-
-        Raises:
-            InvalidInputError: The clip cannot be read, its frames differ in size, or they are too large together.
-            TargetError: A target is out of range.
-            UsageError: A name does not exist, or PyAV is not installed.
-            UnsupportedError: The graph lacks what the method needs.
-            InferenceError: onnxruntime failed.
+            request: What is asked.
+            has_photo: Whether it is about frames; False for a ready tensor.
 
         """
-        asked = Request(
-            targets=tuple(targets), top_k=top_k, method=method, layers=tuple(layers), window=window,
-            num_predictions=num_predictions, style=style or Style(),
-        )  # fmt: skip  # one call
-        plan = self._graph.plan(asked)
-        spec = self.manifest.input
-        chosen = choose_frames(clip, spec, asked, start=start, end=end, max_pixels=self.limits.max_pixels)
-        photos = self._photos(chosen)
-        network_input = NetworkInput(_in_layout(photos, spec.layout), photos[0].frame)
-        plan = self._graph.fit(plan, network_input)
-        [inference] = self._graph.infer([network_input], [plan])
-        view = View.of(asked, network_input.frame)
-        predictions = self._graph.task.predictions(plan.slots, inference.outputs, view)
-        explanations = self._explanations((plan, inference, predictions), photos, chosen)
-        first = [explanation.frames[0] for explanation in explanations]
-        warnings = [*chosen.remarks, *dict.fromkeys(remark for photo in photos for remark in photo.remarks)]
+        if request.profile != DEFAULT_PROFILE:
+            raise UsageError(
+                f"A clip has no profile {request.profile}; its signed maps are the output 'raw-map'. Leave it out."
+            )
+        return super().plan(request, has_photo=has_photo)
+
+    def prepare(self, frames: Sequence[ImageSource], request: Request | None = None) -> NetworkInput:
+        """Decodes the frames that the network takes, and makes them ready for it.
+
+        Args:
+            frames: As many as the graph takes, each as for `Explainer.prepare`.
+            request: What is asked; it says how they are read and shown.
+
+        Raises:
+            InvalidInputError: One cannot be used, they differ in size, they are too large together, or there are more
+                or fewer than the graph takes.
+            UsageError: The window cannot be used.
+            UnsupportedError: The graph does not say how a photo becomes its input.
+
+        """
+        self.check_count(len(frames))
+        photos: list[PreparedPhoto] = []
+        decode_ms = preprocess_ms = 0.0
+        for frame in frames:
+            started = time.perf_counter()
+            picture = self._preprocessor.read(cast("Any", frame), request)  # it knows images of Pillow
+            decoded = time.perf_counter()
+            photos.append(self._preprocessor.prepare(picture))
+            decode_ms += ms(decoded - started)
+            preprocess_ms += ms(time.perf_counter() - decoded)
+            self._check_sizes(photos[0].frame.photo_size, photos[-1].frame.photo_size)
+        tensor = _in_layout(photos, self.manifest.input.layout)
+        first = photos[0]
+        return NetworkInput(tensor, first.frame, first, decode_ms, preprocess_ms, len(photos), tuple(photos))
+
+    def check_count(self, count: int) -> None:
+        """Refuses more or fewer frames than the graph takes.
+
+        Raises:
+            InvalidInputError: There are.
+
+        """
+        clip = self.manifest.input.clip
+        if count != clip.frames:
+            what = "slices" if clip.is_volume else "frames"
+            raise InvalidInputError(
+                f"The model takes {clip.frames} {what}, and {count} came. Send as many as it takes."
+            )
+
+    def accept(self, tensor: AnyArray | None, _: Request | None = None) -> NetworkInput:
+        """Takes a ready input tensor [1, ...]; its frame is that of the network's input, and it has no pictures.
+
+        Raises:
+            InvalidInputError: The tensor is not one clip with the axes of the input.
+
+        """
+        layout = self.manifest.input.layout
+        array = one_image(tensor, layout)
+        axis = frame_axis(layout)
+        assert axis is not None, "the layout of a clip has frames"
+        return NetworkInput(array, Frame.identity(*spatial_size(array, layout)), frames=array.shape[axis])
+
+    def finish(self, plan: Plan, network_input: NetworkInput, inference: Inference) -> ClipResult:
+        """Turns the outputs for one clip into predictions and heatmaps."""
+        started = time.perf_counter()
+        request, outputs = plan.request, inference.outputs
+        predictions = self.task.predictions(plan.slots, outputs, View.of(request, network_input.frame))
+        taken = Taken(range(network_input.frames), is_volume=self.manifest.input.clip.is_volume)
+        canvases = network_input.canvases(request.style)
+        explanations = clip_explanations(plan, outputs, canvases, predictions, taken)
+        remarks = dict.fromkeys(remark for photo in network_input.photos for remark in photo.remarks)
+        timings = Timings(
+            decode_ms=network_input.decode_ms,
+            preprocess_ms=network_input.preprocess_ms,
+            inference_ms=plan.looked_ms + inference.inference_ms,
+            postprocess_ms=ms(time.perf_counter() - started),
+        )
         return ClipResult(
-            predictions.best(num_predictions),
+            predictions.best(request.num_predictions),
             explanations,
-            chosen.numbers,
-            chosen.seconds,
-            [*warnings, *warnings_of(first)],
+            canvases,
+            taken,
+            timings,
+            [*remarks, *warnings_of(explanations)],
+            request_id=request.request_id,
+            embedding=self.task.embedding(outputs),
         )
 
-    def close(self) -> None:
-        """Closes the engine."""
-        self._graph.close()
+    def _explain(self, footage: Footage, request: Request) -> ClipResult:
+        started = time.perf_counter()
+        plan = self.plan(request, has_photo=footage.clip is not None)
+        if footage.clip is None:
+            result = self._finished(plan, self.accept(footage.tensor))
+        else:
+            chosen = choose_frames(footage, self.manifest.input, request, max_pixels=self.limits.max_pixels)
+            result = self._finished(plan, self.prepare(chosen.images, chosen.request))
+            result = result.of_frames(chosen.taken, chosen.remarks)
+        return replace(result, timings=replace(result.timings, total_ms=ms(time.perf_counter() - started)))
 
-    def __enter__(self) -> Self:
-        return self
+    def _finished(self, plan: Plan, network_input: NetworkInput) -> ClipResult:
+        plan = self.fit(plan, network_input)
+        [inference] = self.infer([network_input], [plan])
+        return self.finish(plan, network_input, inference)
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def _check_sizes(self, first: tuple[int, int], size: tuple[int, int]) -> None:
+        if size != first:
+            raise InvalidInputError(
+                f"The frames of a clip have one size, but one is {size[1]} x {size[0]} pixels and the first "
+                f"{first[1]} x {first[0]}."
+            )
+        count = self.manifest.input.clip.frames
+        if count * first[0] * first[1] > _MOST * self.limits.max_pixels:
+            raise InvalidInputError(
+                f"{count} frames of {first[1]} x {first[0]} pixels are too large together. Shrink them."
+            )
 
-    def _photos(self, chosen: Chosen) -> list[PreparedPhoto]:
-        """Each frame, ready for the network."""
-        photos: list[PreparedPhoto] = []
-        for image in chosen.images:
-            photos.append(self._preprocessor.prepare(self._preprocessor.read(cast("Any", image), chosen.request)))
-            size, first = photos[-1].frame.photo_size, photos[0].frame.photo_size
-            if size != first:
-                raise InvalidInputError(
-                    f"The frames of a clip have one size, but one is {size[1]} x {size[0]} pixels and the first "
-                    f"{first[1]} x {first[0]}."
-                )
-            if len(chosen.images) * first[0] * first[1] > _MOST * self.limits.max_pixels:
-                raise InvalidInputError(
-                    f"{len(chosen.images)} frames of {first[1]} x {first[0]} pixels are too large "
-                    "together. Shrink them."
-                )
-        return photos
-
-    def _explanations(self, scores: Scores, photos: Sequence[PreparedPhoto], chosen: Chosen) -> list[ClipExplanation]:
-        plan, inference, predictions = scores
-        outputs, clip = inference.outputs, self.manifest.input.clip
-        names = [_name(clip, chosen, place) for place in range(len(photos))]
-        explanations = []
-        for target, (slot, against) in zip(plan.targets, plan.pairs, strict=True):
-            raw_maps = [
-                raw_map(
-                    plan.method,
-                    outputs[layer.activations_tensor],
-                    derivative(outputs[layer.weights_tensor], target, (slot, against)),
-                    derivative(outputs[layer.gradients_tensor], target, (slot, against))
-                    if plan.method.needs_gradients
-                    else None,
-                )
-                for layer in plan.layers
-            ]
-            heat = heat_of(raw_maps, plan.layers, photos[0].frame.network_size, len(photos), adds_up=plan.adds_up)
-            statistics = MapStatistics.of(*raw_maps)
-            frames = [
-                Explanation(
-                    target=predictions.of_slot(slot),
-                    contrast=None if against is None else predictions.of_slot(against),
-                    negative=target.negative,
-                    statistics=statistics,
-                    layers=tuple(layer.name for layer in plan.layers),
-                    method=plan.method.name,
-                    in_input_frame=True,
-                    canvas=NetworkInput(photo.tensor, photo.frame, photo).canvas(plan.request.style),
-                    given={"input-heatmap": part},
-                    complete=True,
-                )
-                for photo, part in zip(photos, heat, strict=True)
-            ]
-            times = played_at(chosen.seconds, len(photos))
-            explanations.append(ClipExplanation(frames, raw_maps, names, times))
-        return explanations
+    @cached_property
+    def _preprocessor(self) -> Preprocessor:
+        return Preprocessor(spec_of_frames(self.manifest.input), max_pixels=self.limits.max_pixels)
 
 
 def spec_of_frames(spec: pb.InputSpec) -> pb.InputSpec:
@@ -232,10 +207,3 @@ def _in_layout(photos: Sequence[PreparedPhoto], layout: pb.Layout) -> AnyArray:
     frames = np.concatenate([photo.tensor for photo in photos])[None]  # [1, T, H, W, C]
     frames = np.moveaxis(frames, -1, channel_axis(layout) or 1)
     return np.ascontiguousarray(np.moveaxis(frames, 1 if channel_axis(layout) != 1 else 2, frame_axis(layout) or 1))
-
-
-def _name(clip: pb.Clip, chosen: Chosen, place: int) -> str:
-    if chosen.seconds is not None:
-        tenths = round(chosen.seconds[place] * 10)
-        return f"{tenths // 600}:{tenths // 10 % 60:02d}.{tenths % 10}"
-    return f"{'slice' if clip.is_volume else 'frame'} {chosen.numbers[place]}"

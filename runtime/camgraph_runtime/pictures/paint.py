@@ -11,6 +11,7 @@ from camgraph_runtime.pictures.jpeg import encode_jpeg
 from camgraph_runtime.pictures.outline import framed, outlined, traced
 from camgraph_runtime.pictures.overlay import heatmap_to_gray, overlay
 from camgraph_runtime.pictures.panel import result_panel
+from camgraph_runtime.pictures.play import clip_sheet, play_clip
 from camgraph_runtime.pictures.shrink import shrunk
 from camgraph_runtime.pictures.unseen import with_unseen
 from camgraph_runtime.preprocess import decode
@@ -20,11 +21,13 @@ from camgraph_runtime.preprocess.pixels import read_stored
 from camgraph_runtime.preprocess.window import spread
 
 __all__ = [
+    "clip_sheet",
     "encode_jpeg",
     "framed",
     "heatmap_to_gray",
     "outlined",
     "overlay",
+    "play_clip",
     "read_bands",
     "read_photo",
     "result_panel",

@@ -12,7 +12,7 @@ from PIL import Image
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidGraphError, InvalidInputError
 from camgraph_core.types import AnyArray
-from camgraph_runtime.preprocess.layout import channel_count, rank_of
+from camgraph_runtime.preprocess.layout import channel_count, frame_axis, rank_of
 
 _RGB_CHANNELS = 3
 _MOST_STEPS = 16
@@ -41,18 +41,19 @@ def to_tensor(pixels: AnyArray, spec: pb.InputSpec) -> AnyArray:
 
 
 def one_image(tensor: object, layout: pb.Layout) -> AnyArray:
-    """The tensor of one image, [1, ...], that a caller has made ready.
+    """The tensor of one image or clip, [1, ...], that a caller has made ready.
 
     Raises:
-        InvalidInputError: It is not an array of one image with the axes of the layout.
+        InvalidInputError: It is not an array of one of them with the axes of the layout.
 
     """
     axes = rank_of(layout)
     if isinstance(tensor, np.ndarray) and tensor.ndim == axes and tensor.shape[0] == 1:
         return tensor
     shape = list(tensor.shape) if isinstance(tensor, np.ndarray) else type(tensor).__name__
+    subject = "image" if frame_axis(layout) is None else "clip"
     raise InvalidInputError(
-        f"An input tensor is an array of one image with {_WORDS[axes]} axes, [1, ...], but this is {shape}."
+        f"An input tensor is an array of one {subject} with {_WORDS[axes]} axes, [1, ...], but this is {shape}."
     )
 
 

@@ -8,8 +8,9 @@ import click
 import numpy as np
 
 from camgraph_core.errors import CamgraphError, InvalidInputError, UsageError
-from camgraph_runtime import Explainer
+from camgraph_runtime import Engine
 from camgraph_runtime.digest import check_digest
+from camgraph_runtime.explainers import explainer_of
 from camgraph_server.audit.repeat import differences, entry_in
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -19,22 +20,29 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("audit_log", type=_FILE)
 @click.argument("identifier", metavar="ID")
 @click.option("--graph", type=_FILE, required=True, help="The graph that answered the request.")
-@click.option("--image", type=_FILE, help="The image that it was about.")
+@click.option(
+    "--image",
+    "images",
+    type=_FILE,
+    multiple=True,
+    help="The image that it was about; of a clip repeatable, each frame in its order.",
+)
 @click.option("--tensor", type=_FILE, help="The tensor that it was about, as a .npy file.")
 @click.option("--device", default="cpu", show_default=True, help="Where the graph runs.")
-def repeat(audit_log: Path, identifier: str, graph: Path, image: Path | None, tensor: Path | None, device: str) -> None:
+def repeat(
+    audit_log: Path, identifier: str, graph: Path, images: tuple[Path, ...], tensor: Path | None, device: str
+) -> None:
     """Repeat a request of an audit log, and compare the result with it bit for bit.
 
     ID is the id of a line, or the request id that the caller gave.
     """
-    if (image is None) == (tensor is None):
+    if bool(images) == (tensor is not None):
         raise UsageError("Give the request's --image or its --tensor.")
     entry = entry_in(audit_log, identifier)
-    pixels = None if image is None else image.read_bytes()
     array = None if tensor is None else _tensor(tensor)
-    with Explainer(graph, device=device) as explainer:
+    with explainer_of(Engine(graph, device=device)) as explainer:
         check_digest(graph, explainer.manifest.digest)
-        found = differences(entry, explainer, pixels, array)
+        found = differences(entry, explainer, [path.read_bytes() for path in images], array)
     if found:
         raise CamgraphError(f"The result is another: {'; '.join(found)}.")
     click.echo("The result is the same, bit for bit.")

@@ -1,14 +1,14 @@
 """What a line of the audit log says of a request and of its result.
 
-The request stands there as the JSON of `camgraph.v1.ExplainRequest` without its image or tensor, so that any client can
-send it again. Images, tensors and outputs stand there as their SHA-256.
+The request stands there as the JSON of `camgraph.v1.ExplainRequest` without its image, frames or tensor, so that any
+client can send it again. Images, tensors and outputs stand there as their SHA-256.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -17,17 +17,18 @@ import numpy as np
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from camgraph.v1 import explanation_pb2 as pb
+from camgraph_core.clips import AnyResult
 from camgraph_core.errors import InvalidInputError
 from camgraph_core.request import Addressed
-from camgraph_core.result import ClassScore, Result
+from camgraph_core.result import ClassScore
 from camgraph_core.types import AnyArray
-from camgraph_runtime import Explainer
+from camgraph_runtime.explainers import AnyExplainer
 from camgraph_wire.requests import request_from, request_message
 
 _LIBRARIES = ("camgraph", "onnxruntime", "onnxruntime-gpu", "numpy", "pillow", "simplejpeg")
 
 
-def entry_of(explainer: Explainer, addressed: Addressed, result: Result) -> dict[str, Any]:
+def entry_of(explainer: AnyExplainer, addressed: Addressed, result: AnyResult) -> dict[str, Any]:
     """What is said of a request that was answered."""
     return {
         "graph": graph_of(explainer),
@@ -50,8 +51,8 @@ def entry_of(explainer: Explainer, addressed: Addressed, result: Result) -> dict
     }
 
 
-def request_of(entry: Mapping[str, Any], image: bytes | None, tensor: AnyArray | None) -> Addressed:
-    """The request of an entry, with the image or the tensor that it was about.
+def request_of(entry: Mapping[str, Any], images: Sequence[bytes], tensor: AnyArray | None) -> Addressed:
+    """The request of an entry, with the image, the frames or the tensor that it was about.
 
     Raises:
         InvalidInputError: It is another image or tensor, or the entry has no request.
@@ -59,25 +60,35 @@ def request_of(entry: Mapping[str, Any], image: bytes | None, tensor: AnyArray |
     if "request" not in entry:
         raise InvalidInputError("This line is of a request that was not answered, so it cannot be repeated.")
     addressed = request_from(ParseDict(entry["request"], pb.ExplainRequest()))
-    addressed = replace(addressed, image=image, tensor=tensor)
+    if addressed.frames is not None:
+        addressed = replace(addressed, frames=tuple(images) if tensor is None else None, tensor=tensor)
+    elif len(images) <= 1:
+        addressed = replace(addressed, image=next(iter(images), None), tensor=tensor)
     if input_of(addressed) != entry["input"]:
         raise InvalidInputError("The request was about another image: its SHA-256 in the audit log is another.")
     return addressed
 
 
 def _without_pixels(addressed: Addressed) -> Addressed:
-    """The request without its image, but with how the image is read; and without its tensor."""
-    return replace(addressed, image=None if addressed.image is None else b"", tensor=None)
+    """The request without its image or frames, but with how they are read; and without its tensor."""
+    return replace(
+        addressed,
+        image=None if addressed.image is None else b"",
+        frames=None if addressed.frames is None else (),
+        tensor=None,
+    )
 
 
-def input_of(addressed: Addressed) -> dict[str, str]:
-    """The SHA-256 of the image or tensor."""
+def input_of(addressed: Addressed) -> dict[str, Any]:
+    """The SHA-256 of the image, of each frame, or of the tensor."""
+    if addressed.frames is not None:
+        return {"frames_sha256": digest_of(addressed.frames)}
     if addressed.image is not None:
         return {"image_sha256": digest_of(addressed.image)}
     return {"tensor_sha256": digest_of(addressed.tensor)}
 
 
-def graph_of(explainer: Explainer) -> dict[str, Any]:
+def graph_of(explainer: AnyExplainer) -> dict[str, Any]:
     """The digest of a graph, and its certificate, as its manifest states them."""
     manifest = explainer.manifest
     certificate = manifest.certificate
@@ -93,7 +104,7 @@ def graph_of(explainer: Explainer) -> dict[str, Any]:
     }
 
 
-def environment_of(explainer: Explainer) -> dict[str, Any]:
+def environment_of(explainer: AnyExplainer) -> dict[str, Any]:
     """What decides on the bits beside graph and request: versions and the provider."""
     return {name: found for name in _LIBRARIES if (found := _version(name))} | {
         "provider": explainer.engine.execution_provider,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from camgraph_core.clips import AnyResult
 from camgraph_core.errors import InvalidInputError, NotFoundError
 from camgraph_core.outputs import DEFAULT_OUTPUTS
 from camgraph_core.request import Addressed
-from camgraph_core.result import Result
 from camgraph_core.types import AnyArray
-from camgraph_runtime import Explainer
+from camgraph_runtime.explainers import AnyExplainer
 from camgraph_server.audit.entry import entry_of, graph_of, request_of
+from camgraph_server.models.subjects import check_subject, network_input_of
 
 
 def entry_in(path: Path, identifier: str) -> dict[str, Any]:
@@ -37,41 +38,40 @@ def entry_in(path: Path, identifier: str) -> dict[str, Any]:
 
 
 def differences(
-    entry: Mapping[str, Any], explainer: Explainer, image: bytes | None, tensor: AnyArray | None
+    entry: Mapping[str, Any], explainer: AnyExplainer, images: Sequence[bytes], tensor: AnyArray | None
 ) -> list[str]:
     """Does a request again. What is not as it was then, each in words; nothing if every bit is.
 
     Args:
         entry: The line of the audit log.
         explainer: The graph.
-        image: The image that the request was about.
+        images: The image that the request was about; of a clip its frames.
         tensor: The tensor that it was about.
 
     Raises:
         InvalidInputError: It was about another image or graph, or it was not answered.
     """
-    addressed = request_of(entry, image, tensor)
+    addressed = request_of(entry, images, tensor)
     if entry["graph"] != json.loads(json.dumps(graph_of(explainer))):
         raise InvalidInputError("The request was answered by another graph: its digest or certificate is another.")
     again = json.loads(json.dumps(entry_of(explainer, addressed, _result(explainer, addressed))))
     return list(_differences(entry, again))
 
 
-def _result(explainer: Explainer, addressed: Addressed) -> Result:
+def _result(explainer: AnyExplainer, addressed: Addressed) -> AnyResult:
     """The result with the outputs that were asked for, by the steps of a server."""
-    plan = explainer.plan(addressed.request, has_photo=addressed.image is not None)
-    if addressed.image is not None:
-        network_input = explainer.prepare(addressed.image, addressed.request)
-    else:
-        network_input = explainer.accept(addressed.tensor, addressed.request)
+    check_subject(explainer, addressed)
+    plan = explainer.plan(addressed.request, has_photo=addressed.has_photo)
+    network_input = network_input_of(explainer, addressed)
     plan = explainer.fit(plan, network_input)
     [inference] = explainer.infer([network_input], [plan])
-    result = explainer.finish(plan, network_input, inference)
+    result: Any = explainer.finish(plan, network_input, inference)
     names = plan.request.outputs or DEFAULT_OUTPUTS
-    return replace(
+    found: AnyResult = replace(
         result,
         explanations=[replace(one, given={name: one.output(name) for name in names}) for one in result.explanations],
     )
+    return found
 
 
 def _differences(entry: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[str]:

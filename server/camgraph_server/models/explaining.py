@@ -1,28 +1,29 @@
-"""The work of one request on a worker thread: from an image to the outputs that were asked for."""
+"""The work of one request on a worker thread: from an image or a clip to the outputs that were asked for."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from camgraph_core.errors import InvalidInputError, TooLargeError
+from camgraph_core.clips import AnyResult, ClipExplanation
+from camgraph_core.errors import TooLargeError
 from camgraph_core.explanation import Explanation
 from camgraph_core.outputs import DEFAULT_OUTPUTS
 from camgraph_core.regions import HotRegion
 from camgraph_core.request import Addressed
-from camgraph_core.result import Result
-from camgraph_runtime import Explainer
 from camgraph_runtime.answer_size import check_answer_size
-from camgraph_runtime.network_input import NetworkInput
-from camgraph_runtime.preprocess.memory import reading_bytes
+from camgraph_runtime.explainers import AnyExplainer
 from camgraph_runtime.run.stop import Stop
 from camgraph_server.budget import Budget
 from camgraph_server.call import Call
 from camgraph_server.config.limits import MIB
 from camgraph_server.models.model import Model
+from camgraph_server.models.subjects import check_subject, memory_of, network_input_of
 from camgraph_server.observe.observers import Explained, Observers
+
+T = TypeVar("T", Explanation, ClipExplanation)
 
 COPIES = 3
 """Of an answer while it is encoded: ours, the message's, and its bytes."""
@@ -55,7 +56,7 @@ class Room:
 
 def explain(
     model: Model, addressed: Addressed, room: Room, observers: Observers, call: Call, stop: Stop, waited: float
-) -> Result:
+) -> AnyResult:
     """Answers one request; the result has the outputs that were asked for, and those alone.
 
     Args:
@@ -79,13 +80,16 @@ def explain(
     return result
 
 
-def _explained(explainer: Explainer, addressed: Addressed, room: Room, call: Call, stop: Stop, waited: float) -> Result:
+def _explained(
+    explainer: AnyExplainer, addressed: Addressed, room: Room, call: Call, stop: Stop, waited: float
+) -> AnyResult:
     call.enter("prepare")
     call.queue_ms = waited * 1e3
-    plan = explainer.plan(addressed.request, has_photo=addressed.image is not None)
-    with room.pictures.lent_to_thread(_memory(explainer, addressed, room)):
+    check_subject(explainer, addressed)
+    plan = explainer.plan(addressed.request, has_photo=addressed.has_photo)
+    with room.pictures.lent_to_thread(memory_of(explainer, addressed, room.pictures.size)):
         stop.check()
-        network_input = _network_input(explainer, addressed)
+        network_input = network_input_of(explainer, addressed)
         check_answer_size(network_input, plan, max_bytes=room.max_answer, max_drawn=room.max_drawn)
         plan = explainer.fit(plan, network_input, stop)
         call.enter("infer")
@@ -95,32 +99,11 @@ def _explained(explainer: Explainer, addressed: Addressed, room: Room, call: Cal
         stop.check()
         result = explainer.finish(plan, network_input, inference)
         started = time.perf_counter()
-        explanations = _Drawing(plan.request.outputs or DEFAULT_OUTPUTS, room, call, stop).drawn(result.explanations)
+        drawing = _Drawing(plan.request.outputs or DEFAULT_OUTPUTS, room, call, stop)
+        explanations = [drawing.drawn(explanation) for explanation in result.explanations]
         render_ms = (time.perf_counter() - started) * 1e3
     timings = replace(result.timings, queue_ms=call.queue_ms, render_ms=render_ms, total_ms=call.elapsed_ms)
-    return replace(result, explanations=explanations, timings=timings)
-
-
-def _memory(explainer: Explainer, addressed: Addressed, room: Room) -> int:
-    """Bytes that the image takes while it is worked on."""
-    if addressed.image is None:
-        return 0 if addressed.tensor is None else addressed.tensor.nbytes
-    limit, request = explainer.limits.max_pixels, addressed.request
-    needed = reading_bytes(addressed.image, max_pixels=limit, frame=request.frame, nodata=request.nodata)
-    if needed > room.pictures.size:
-        raise TooLargeError(
-            f"Reading the image takes {needed / MIB:.0f} MiB of memory, more than the {room.pictures.size / MIB:.0f} "
-            "MiB that this server has for images; send a smaller one."
-        )
-    return needed
-
-
-def _network_input(explainer: Explainer, addressed: Addressed) -> NetworkInput:
-    if addressed.image is not None:
-        return explainer.prepare(addressed.image, addressed.request)
-    if addressed.tensor is None:
-        raise InvalidInputError("The request has neither an image nor a tensor; set one of them.")
-    return explainer.accept(addressed.tensor, addressed.request)
+    return cast("AnyResult", replace(cast("Any", result), explanations=explanations, timings=timings))
 
 
 class _Drawing:
@@ -130,14 +113,11 @@ class _Drawing:
         self._outputs, self._room, self._call, self._stop = outputs, room, call, stop
         self._total = 0
 
-    def drawn(self, explanations: Sequence[Explanation]) -> list[Explanation]:
-        """The explanations with these outputs, and without what they could be drawn from."""
-        return [
-            replace(item, given={name: self._output(item, name) for name in self._outputs}, complete=False)
-            for item in explanations
-        ]
+    def drawn(self, item: T) -> T:
+        """The explanation with these outputs, and without what they could be drawn from."""
+        return replace(item, given={name: self._output(item, name) for name in self._outputs}, complete=False)
 
-    def _output(self, explanation: Explanation, name: str) -> Any:
+    def _output(self, explanation: Explanation | ClipExplanation, name: str) -> Any:
         self._stop.check()
         value = explanation.output(name)
         size = _size(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from camgraph_runtime import Explainer
+from camgraph_runtime.explainers import AnyExplainer
 from camgraph_server.config import ServerConfig
 from camgraph_server.models.loading import load_checked, load_explainer
 from camgraph_server.models.pins import Pins
@@ -32,7 +32,7 @@ class FileLoader:
         if config.signature_key is not None:
             self._guards.append(Signatures(config.signature_key))
 
-    def __call__(self, path: Path) -> Explainer:
+    def __call__(self, path: Path) -> AnyExplainer:
         """The explainer of a graph's file, which has explained an image.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from camgraph_runtime import Explainer
+from camgraph_runtime.explainers import AnyExplainer
 
 
 class Loaded:
@@ -16,7 +16,7 @@ class Loaded:
         on_closed: Called after it was closed, on any thread.
     """
 
-    def __init__(self, explainer: Explainer, on_closed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, explainer: AnyExplainer, on_closed: Callable[[], None] = lambda: None) -> None:
         self.explainer = explainer
         self._on_closed = on_closed
         self._users = 0

@@ -6,8 +6,9 @@ import logging
 from pathlib import Path
 
 from camgraph_core.errors import CamgraphError, InvalidGraphError
-from camgraph_runtime import Engine, Explainer, Limits
+from camgraph_runtime import Engine, Limits
 from camgraph_runtime.digest import check_digest
+from camgraph_runtime.explainers import AnyExplainer, explainer_of
 from camgraph_runtime.run.machine import available_memory
 from camgraph_runtime.run.threads import Threads
 from camgraph_server.config import ServerConfig
@@ -35,8 +36,8 @@ def model_memory(config: ServerConfig) -> int:
     return (config.max_model_memory_mib * MIB or available_memory() * 2 // 5) // config.processes
 
 
-def load_explainer(config: ServerConfig, path: Path) -> Explainer:
-    """Loads an explainable graph with the config's device and limits, and explains an image with it.
+def load_explainer(config: ServerConfig, path: Path) -> AnyExplainer:
+    """Loads an explainable graph with the config's device and limits, and explains an image or a clip with it.
 
     Several workers get one thread each, which gives the most answers a second; a single one gets all cores, and so do
     batches.
@@ -49,7 +50,7 @@ def load_explainer(config: ServerConfig, path: Path) -> Explainer:
     threads = Threads.latency() if runs_one_by_one and config.processes == 1 else Threads.throughput()
     limits = Limits(max_pixels=int(config.max_megapixels * 1e6), max_targets=config.max_targets)
     engine = Engine(path, device=config.device, threads=threads, exact_int8=not config.fast_int8)
-    explainer = Explainer(engine, limits=limits, batching=batching_on(config, engine.execution_provider))
+    explainer = explainer_of(engine, limits=limits, batching=batching_on(config, engine.execution_provider))
     for note in engine.notes:
         log_event(_log, logging.WARNING, note, path=str(path))
     try:
@@ -62,7 +63,7 @@ def load_explainer(config: ServerConfig, path: Path) -> Explainer:
     return explainer
 
 
-def load_checked(config: ServerConfig, path: Path) -> Explainer:
+def load_checked(config: ServerConfig, path: Path) -> AnyExplainer:
     """As `load_explainer`, and checks that the files are those that were proven.
 
     Raises:
@@ -78,7 +79,7 @@ def load_checked(config: ServerConfig, path: Path) -> Explainer:
     return explainer
 
 
-def _check_certificate(explainer: Explainer) -> None:
+def _check_certificate(explainer: AnyExplainer) -> None:
     manifest, name = explainer.manifest, explainer.engine.name
     if not manifest.HasField("certificate"):
         raise InvalidGraphError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from camgraph_core.errors import NotReadyError, UnavailableError
 from camgraph_core.models import ModelInfo
-from camgraph_runtime import Explainer
+from camgraph_runtime.explainers import AnyExplainer
 from camgraph_server.models.discovery import Entry
 from camgraph_server.models.loaded import Loaded
 
@@ -50,7 +50,7 @@ class Model:
         return self.entry.version
 
     @property
-    def explainer(self) -> Explainer | None:
+    def explainer(self) -> AnyExplainer | None:
         """Its explainer, to read from what it says of itself; to run it, see `lent`."""
         return self.loaded.explainer if self.loaded is not None else None
 
@@ -81,7 +81,7 @@ class Model:
             raise NotReadyError(f"Model {self.name!r} version {self.version!r} is not ready: {self.reason}")
 
     @contextmanager
-    def lent(self) -> Iterator[Explainer]:
+    def lent(self) -> Iterator[AnyExplainer]:
         """Its explainer, which stays open as long as it is lent.
 
         Raises:

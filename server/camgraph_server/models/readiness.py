@@ -1,4 +1,4 @@
-"""A model is ready when it has explained an image, from its pixels to the heatmap.
+"""A model is ready when it has explained an image, or a clip, from its pixels to the heatmap.
 
 This finds what loading does not: a graph that does not run, a manifest that does not fit it. And no caller pays for the
 first run, which is slower, of any size of batch.
@@ -14,18 +14,20 @@ import numpy as np
 from camgraph_core.errors import CamgraphError, InferenceError, InvalidGraphError, InvalidInputError, UnsupportedError
 from camgraph_core.request import Request
 from camgraph_core.types import AnyArray
-from camgraph_runtime import Explainer
+from camgraph_runtime.clips.explainer import ClipExplainer
+from camgraph_runtime.explainers import AnyExplainer
 from camgraph_runtime.network_input import NetworkInput
-from camgraph_runtime.preprocess.layout import channel_count, spatial_axes
+from camgraph_runtime.preprocess.layout import channel_count, frame_axis, spatial_axes
 
 _SIDES = (128, 256, 512)
 """Sides of the image, in pixels, where the graph takes any: tried in this order, rounded up to whole cells."""
 
 
-def check_explains(explainer: Explainer) -> None:
-    """Explains an image, once for each size of batch that the graph is run with.
+def check_explains(explainer: AnyExplainer) -> None:
+    """Explains an image, or a clip, once for each size of batch that the graph is run with.
 
-    The image has the graph's own size. Where that is open it is small, and larger only if the graph does not take it.
+    The image (each frame) has the graph's own size. Where that is open it is small, and larger only if the graph does
+    not take it.
 
     Raises:
         InvalidGraphError: The graph does not run, or does not give what its manifest says.
@@ -34,14 +36,15 @@ def check_explains(explainer: Explainer) -> None:
     try:
         _explain_one_of(list(_images(explainer)), explainer)
     except CamgraphError as error:
-        raise InvalidGraphError(f"{name} cannot explain an image: {error}") from error
+        subject = "a clip" if explainer.takes_clips else "an image"
+        raise InvalidGraphError(f"{name} cannot explain {subject}: {error}") from error
     except Exception as error:
         raise InvalidGraphError(
             f"{name} does not give what its manifest says ({type(error).__name__}: {error}). Export the model again."
         ) from error
 
 
-def _explain_one_of(images: list[AnyArray], explainer: Explainer) -> None:
+def _explain_one_of(images: list[AnyArray], explainer: AnyExplainer) -> None:
     *others, last = images
     for image in others:
         try:
@@ -51,7 +54,7 @@ def _explain_one_of(images: list[AnyArray], explainer: Explainer) -> None:
     return _explain(last, explainer)
 
 
-def _explain(image: AnyArray, explainer: Explainer) -> None:
+def _explain(image: AnyArray, explainer: AnyExplainer) -> None:
     network_input = _network_input(image, explainer)
     plan = explainer.plan(Request(targets=[explainer.task.any_target()]))
     plan = explainer.fit(plan, network_input)
@@ -61,19 +64,24 @@ def _explain(image: AnyArray, explainer: Explainer) -> None:
     _ = explanation.heatmap
 
 
-def _network_input(image: AnyArray, explainer: Explainer) -> NetworkInput:
+def _network_input(image: AnyArray, explainer: AnyExplainer) -> NetworkInput:
+    spec = explainer.manifest.input
     try:
+        if isinstance(explainer, ClipExplainer):
+            return explainer.prepare([image] * spec.clip.frames)
         return explainer.prepare(image)
     except UnsupportedError:  # it takes ready tensors only
-        spec = explainer.manifest.input
         info = explainer.engine.inputs[spec.tensor.name]
         rows, columns = spatial_axes(spec.layout)
         axes = [axis if isinstance(axis, int) else 1 for axis in info.shape]
         axes[0], axes[rows], axes[columns] = 1, *image.shape[:2]
+        frames = frame_axis(spec.layout)
+        if frames is not None:
+            axes[frames] = spec.clip.frames
         return explainer.accept(np.zeros(axes, info.dtype))
 
 
-def _images(explainer: Explainer) -> Iterator[AnyArray]:
+def _images(explainer: AnyExplainer) -> Iterator[AnyArray]:
     """Pictures of noise, uint8 [H, W, C], of the sizes that are tried."""
     spec = explainer.manifest.input
     shape = explainer.engine.inputs[spec.tensor.name].shape

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from camgraph_core.errors import CamgraphError, DeviceError, InvalidGraphError, NotReadyError
 from camgraph_core.models import RepositoryEntry
-from camgraph_runtime import Explainer
+from camgraph_runtime.explainers import AnyExplainer
 from camgraph_server.errors import RepositoryError
 from camgraph_server.heap import trim
 from camgraph_server.models.discovery import Entry, Key, Listing, discover
@@ -26,7 +26,7 @@ _HANGS = "A run of it did not end, and holds its memory until the server is star
 _UNLOADED = "It was unloaded. Load it again to use it."
 _log = logging.getLogger("camgraph.repository")
 
-Loader = Callable[[Path], Explainer]
+Loader = Callable[[Path], AnyExplainer]
 
 
 class ModelRepository:

@@ -12,9 +12,9 @@ from camgraph_server.call import Call
 from camgraph_server.observe.log import log_event
 
 if TYPE_CHECKING:  # the supervisor of several processes watches, too, and stays small without NumPy
+    from camgraph_core.clips import AnyResult
     from camgraph_core.request import Addressed
-    from camgraph_core.result import Result
-    from camgraph_runtime import Explainer
+    from camgraph_runtime.explainers import AnyExplainer
 
 _log = logging.getLogger("camgraph.observe")
 
@@ -29,9 +29,9 @@ class Explained:
         result: Its result, with the outputs that were asked for.
     """
 
-    explainer: Explainer
+    explainer: AnyExplainer
     addressed: Addressed
-    result: Result
+    result: AnyResult
 
 
 class Observer:

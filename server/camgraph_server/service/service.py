@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
+from camgraph_core.clips import AnyResult
 from camgraph_core.errors import ForbiddenError
 from camgraph_core.models import ModelInfo
 from camgraph_core.request import Addressed
@@ -23,7 +24,7 @@ T = TypeVar("T")
 
 
 class Service:
-    """Explains images and describes models.
+    """Explains images and clips, and describes models.
 
     Args:
         repository: The models.
@@ -56,14 +57,24 @@ class Service:
         """
         self._scheduler.check(call.deadline, call.client.name)
 
-    async def explain(self, addressed: Addressed, call: Call) -> Result:
-        """Classifies one image and explains the asked classes of it.
+    async def explain(self, addressed: Addressed, call: Call) -> AnyResult:
+        """Classifies one image or clip and explains the asked classes of it.
 
         Raises:
             CamgraphError: The model, the image, a target or an option cannot be used, or there is no time or memory.
         """
         call.request_id = addressed.request.request_id or None
         return await self._worked(explain, addressed, call, self._observers)
+
+    async def explain_image(self, addressed: Addressed, call: Call) -> Result:
+        """The same for a protocol whose requests have an image each.
+
+        Raises:
+            CamgraphError: As there, or the model explains clips.
+        """
+        result = await self.explain(addressed, call)
+        assert isinstance(result, Result), "a model of clips refuses images"
+        return result
 
     async def run_tensors(self, request: TensorRequest, call: Call) -> TensorResult:
         """Runs the graph of a model with a caller's own inputs.

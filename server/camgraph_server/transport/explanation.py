@@ -25,6 +25,8 @@ from camgraph_wire.models import ModelDetails, details_message, list_message
 from camgraph_wire.requests import request_from
 from camgraph_wire.results import response_message
 
+_MOST_FRAMES = 4096  # how many a model takes is known later; so many empty ones cost nothing
+
 NAME: str = pb.DESCRIPTOR.services_by_name["ExplanationService"].full_name
 
 
@@ -39,7 +41,7 @@ def explanation_service(
         streaming: What streams take.
         max_targets: Largest number of targets of one request.
     """
-    targets = {"targets": max_targets}
+    targets = {"targets": max_targets, "files": _MOST_FRAMES}
     once = (
         Rpc(
             "Explain",

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from camgraph_core.errors import CamgraphError, InvalidInputError, NotFoundError, UnknownMethodError
+from camgraph_core.errors import CamgraphError, InvalidInputError, NotFoundError, UnknownMethodError, UnsupportedError
 from camgraph_core.result import Result
 from camgraph_server.call import Call
 from camgraph_server.models.model import Model, ModelState
@@ -187,7 +187,7 @@ class _Methods:
             raise asked.error
         if isinstance(asked, TensorRequest):
             return await self._service.run_tensors(asked, call)
-        return await self._service.explain(asked.addressed, call)
+        return await self._service.explain_image(asked.addressed, call)
 
     async def _described(self, asked: Any, call: Call) -> Description:
         model = await self._model(asked, call)
@@ -275,9 +275,14 @@ def _answer_message(value: Result | TensorResult, asked: _Asked) -> Any:
 
 def _description(name: str, model: Model) -> Description:
     model.check_ready()
-    if not split_name(name)[1]:
-        return explanation_description(name, model.version)
     assert model.explainer is not None, "the model is ready"
+    if not split_name(name)[1]:
+        if model.explainer.takes_clips:
+            raise UnsupportedError(
+                f"Model {model.name!r} explains clips, and the model of this protocol takes single images. Ask "
+                f"{model.name}{TENSORS} for the graph's own tensors, or send clips to camgraph.v1.ExplanationService."
+            )
+        return explanation_description(name, model.version)
     engine, switch = model.explainer.engine, model.explainer.manifest.explain_switch
     inputs, outputs = (
         tensors_of((info.name, info.dtype, info.shape) for info in infos.values() if info.name != switch)

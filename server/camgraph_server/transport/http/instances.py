@@ -39,7 +39,7 @@ class Instances:
             CamgraphError: One of them cannot be explained; the others are given up.
         """
         if len(asked) == 1:
-            return [await self._service.explain(asked[0].addressed, call)]
+            return [await self._service.explain_image(asked[0].addressed, call)]
         call.items = len(asked)
         call.model, call.request_id = asked[0].addressed.model, asked[0].addressed.request.request_id or None
         places = asyncio.Semaphore(min(self._most, call.client.calls_at_once or self._most))
@@ -65,7 +65,7 @@ class Instances:
             )
             with self._observers.watching(item):
                 try:
-                    result = await self._service.explain(asked.addressed, item)
+                    result = await self._service.explain_image(asked.addressed, item)
                 except Exception as error:
                     if isinstance(error, CamgraphError):
                         error.args = (f"Instance {number}: {error}",)

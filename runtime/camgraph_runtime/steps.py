@@ -1,0 +1,156 @@
+"""The steps that explanations of images and of clips have in common: the graph, its runs, and what plans take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar, Self
+
+from camgraph_core.errors import TargetError
+from camgraph_core.request import Request
+from camgraph_runtime.inference import GraphRunner, Inference
+from camgraph_runtime.limits import Limits
+from camgraph_runtime.manifest import manifest_from_metadata
+from camgraph_runtime.manifest_check import check_graph, check_subjects
+from camgraph_runtime.network_input import NetworkInput
+from camgraph_runtime.plan import Plan, make_plan, make_prediction_plan, replan
+from camgraph_runtime.run.batch import Batching
+from camgraph_runtime.run.engine import Device, Engine, Threads
+from camgraph_runtime.run.stop import Stop
+from camgraph_runtime.tasks import task_of
+from camgraph_runtime.tasks.task import View
+
+
+class Steps:
+    """A graph that explains, and the steps that do not depend on what it explains: images, or clips.
+
+    Safe to use from several threads. The arguments are those of `Explainer`.
+
+    Attributes:
+        engine: Runs the graph.
+        manifest: What the graph says of itself.
+        limits: What one request may ask for.
+        task: What its scores mean.
+
+    """
+
+    takes_clips: ClassVar[bool]
+    """Whether it explains clips and volumes."""
+
+    def __init__(
+        self,
+        graph: str | Path | bytes | Engine,
+        *,
+        device: Device = "cpu",
+        threads: Threads | None = None,
+        exact_int8: bool = True,
+        limits: Limits | None = None,
+        batching: Batching | None = None,
+    ) -> None:
+        self.engine = (
+            graph if isinstance(graph, Engine) else Engine(graph, device=device, threads=threads, exact_int8=exact_int8)
+        )
+        self.manifest = manifest_from_metadata(self.engine.metadata, self.engine.name)
+        check_subjects(self.manifest, self.engine.name, clips=self.takes_clips)
+        self.limits = limits or Limits()
+        self.task = task_of(self.manifest, self.engine.name)
+        check_graph(self.task, self.engine)
+        self._runner = GraphRunner(self.engine, self.manifest, self.task, batching)
+
+    @property
+    def labels(self) -> list[str]:
+        """Label of each class; empty if none are known."""
+        return list(self.manifest.class_labels)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes that a target may name; 0 for an embedding model."""
+        return self.manifest.head.num_classes
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the target layers; the first is the default."""
+        return [layer.name for layer in self.manifest.layers]
+
+    @property
+    def batch_size(self) -> int | None:
+        """The one batch size that the graph takes, or None if it takes any. Smaller batches are filled up."""
+        return self._runner.batch_size
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """The sizes of batches that the graph is run with; empty if there is no need to keep to some."""
+        return self._runner.batch_sizes
+
+    def plan(self, request: Request, *, has_photo: bool = True) -> Plan:
+        """Checks a request, with the errors of ``explain``, before any work is done for it.
+
+        Args:
+            request: What is asked.
+            has_photo: Whether it is about images; False for a ready tensor.
+
+        """
+        return make_plan(self.task, request, max_targets=self.limits.max_targets, has_photo=has_photo)
+
+    def fit(self, plan: Plan, network_input: NetworkInput, stop: Stop | None = None) -> Plan:
+        """The plan for one image: masks are laid onto the score map, and objects are found by a run of their own.
+
+        Raises:
+            InvalidInputError: A mask has the wrong size, or nothing of it lies on the map.
+            TargetError: There is no such object in the image.
+            InferenceError: onnxruntime failed.
+            StoppedError: ``stop`` ended the run.
+
+        """
+        if any(map(self.task.must_look, plan.targets)):
+            plan = self._looked(plan, network_input, stop)
+        return replace(plan, slots=tuple(self.task.fit(plan.slots, network_input.frame)))
+
+    def _looked(self, plan: Plan, network_input: NetworkInput, stop: Stop | None) -> Plan:
+        """The plan with the objects that its targets name; of the best objects those that are there."""
+        first = make_prediction_plan(self.task, plan.request)
+        first = replace(first, slots=tuple(self.task.fit(first.slots, network_input.frame)))
+        [inference] = self.infer([network_input], [first], stop)
+        view = View.of(plan.request, network_input.frame)
+        targets = []
+        for number, target in enumerate(plan.targets):
+            try:
+                targets.append(self.task.looked(target, inference.outputs, view))
+            except TargetError:
+                if number < len(plan.request.targets):
+                    raise
+                break
+        return replan(plan, self.task, targets, looked_ms=inference.inference_ms)
+
+    def infer(
+        self, network_inputs: Sequence[NetworkInput], plans: Sequence[Plan], stop: Stop | None = None
+    ) -> list[Inference]:
+        """Runs the graph once for a batch of images, each with its own plan, which was fitted to it.
+
+        Plans with fewer slots are filled up with their first one; what that adds is never read. A graph that
+        takes one size of batch only is run as often as it takes, the last time with copies of the last image.
+        With batching, a single image runs with others of its kind that come from other threads at the same time.
+
+        Raises:
+            InvalidInputError: A tensor does not fit the graph, or the images have different sizes.
+            InferenceError: onnxruntime failed.
+            StoppedError: ``stop`` ended the run.
+
+        """
+        return self._runner.infer(network_inputs, plans, stop)
+
+    def close(self) -> None:
+        """Closes the engine."""
+        self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def ms(seconds: float) -> float:
+    """Milliseconds."""
+    return seconds * 1e3
