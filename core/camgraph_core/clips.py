@@ -108,6 +108,11 @@ class ClipExplanation(Outputs):
         return self.canvases[0].frame
 
     @property
+    def names(self) -> list[str]:
+        """What each frame is called: "0:01.5" of a video, "frame 12", "slice 12"."""
+        return self.taken.names
+
+    @property
     def marked(self) -> None:
         """What a score was taken over is not shown of a clip."""
 

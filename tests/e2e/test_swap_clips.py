@@ -161,7 +161,7 @@ def test_a_video_is_cut_here_and_its_frames_are_sent(graphs: dict[str, Path], re
     there = remote("rgb", **options)
     assert_same(there, here, ["heatmap", "overlay-png"])
     assert there.seconds == here.seconds
-    assert there.explanations[0].taken.names == here.explanations[0].taken.names
+    assert there.explanations[0].names == here.explanations[0].names
 
 
 def test_what_was_not_asked_for_is_absent_also_of_a_frame(remote: Explain) -> None:

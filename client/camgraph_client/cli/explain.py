@@ -23,6 +23,7 @@ from camgraph_client.cli.report.kept import Kept
 from camgraph_client.cli.run import Run, summary_of
 from camgraph_client.cli.source import open_source
 from camgraph_client.cli.video.clips import explain_clip, open_clips, takes_clips
+from camgraph_client.cli.video.live import PathOrLive
 from camgraph_client.cli.video.options import VideoOptions
 from camgraph_client.cli.video.run import VideoRun
 from camgraph_core.errors import CamgraphError, UsageError
@@ -32,12 +33,13 @@ from camgraph_runtime.bank.memory_bank import MemoryBank
 from camgraph_runtime.maps.cam import METHODS
 from camgraph_runtime.pictures.colormaps import COLORMAPS
 from camgraph_runtime.preprocess.shown import usual_bands
+from camgraph_runtime.video.live import LiveSource
 
 _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=PathOrLive())
 @click.option(
     "--graph",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -248,7 +250,7 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Directory for overlays and panels; of a video also the file to write.",
 )
 def explain(
-    images: tuple[Path, ...],
+    images: tuple[Path | LiveSource, ...],
     where: ServerOptions,
     kept: Kept,
     compared: Compared,
@@ -259,7 +261,8 @@ def explain(
     """Show where a model looked in each IMAGE, for the classes asked.
 
     An IMAGE is a file, a folder, which stands for all pictures in it, or a quoted pattern such as "photos/**/*.jpg".
-    A video is explained frame by frame, and becomes a video with a contact sheet. Prints the best classes and writes
+    A video is explained frame by frame, and becomes a video with a contact sheet; so is a camera (/dev/video0) or a
+    stream (rtsp://, http://, tcp://, udp://) until --end, or until Ctrl-C. Prints the best classes and writes
     one overlay for each target (with guided-grad-cam a second picture), and one side-by-side panel for each image. A
     run that was broken off goes on where it ended when it is started again.
     Give either --graph, or --server with --model.
@@ -280,7 +283,8 @@ def explain(
         return
     if output.is_file():
         raise UsageError(f"{output} is a file; for images -o names a folder.")
-    photos = photos_of(images, output, are_tensors=options["as_tensor"])
+    paths = [path for path in images if isinstance(path, Path)]
+    photos = photos_of(paths, output, are_tensors=options["as_tensor"])
     references = compared.photos(output)
     wanted = Wanted(output, options["opacity"], not options["own_scale"], options["hot_regions"], kept.maps)
     said = _said(options, kept, where) | {"references": [stamp(photo.path) for group in references for photo in group]}

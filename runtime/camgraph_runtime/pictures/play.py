@@ -19,7 +19,7 @@ _MOST_TILES = 12
 def clip_sheet(clip: ClipExplanation) -> ByteArray:
     """A contact sheet of up to twelve frames, uint8 [H, W, 3], RGB."""
     every = -(-len(clip.frames) // _MOST_TILES)
-    shown = list(zip(clip.frames, clip.taken.names, strict=True))[::every]
+    shown = list(zip(clip.frames, clip.names, strict=True))[::every]
     tiles = [Tile(frame.overlay(), name, clip.title) for frame, name in shown]
     return panel(tiles, colormap=clip.canvases[0].style.colormap)
 

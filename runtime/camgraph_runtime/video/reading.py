@@ -19,8 +19,9 @@ from camgraph_runtime.video.library import pyav
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"})
 """Ends of the names of files that are taken for videos."""
 
-# Containers of videos alone. FFmpeg's others include playlists, which name further files and addresses.
-_CONTAINERS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,asf,flv,ogg,mpegvideo,h264,hevc"
+CONTAINERS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,asf,flv,ogg,mpegvideo,h264,hevc"
+"""Containers of videos alone. FFmpeg's others include playlists, which name further files and addresses."""
+
 _USUAL_RATE = Fraction(25)
 _FASTEST = 1000  # frames per second that a file may claim
 _UPRIGHT = 90
@@ -61,12 +62,12 @@ class VideoReader:
         self._av, self.path, self._max_pixels = pyav(), Path(path), max_pixels
         if not self.path.is_file():
             raise InvalidInputError(f"There is no file {self.path}.")
-        options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+        options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
         try:
             self._container = self._av.open(str(self.path.resolve()), options=options, metadata_errors="replace")
         except (self._av.FFmpegError, ValueError) as error:
             raise InvalidInputError(
-                f"{self.path} cannot be read as a video: {_reason(error)}. Convert it to MP4 or Matroska."
+                f"{self.path} cannot be read as a video: {reason(error)}. Convert it to MP4 or Matroska."
             ) from error
         streams = self._container.streams.video
         if not streams:
@@ -82,8 +83,7 @@ class VideoReader:
     @property
     def rate(self) -> Fraction:
         """Frames per second, as the file says; 25 where it says nothing that can be."""
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        return Fraction(rate) if rate is not None and 0 < rate <= _FASTEST else _USUAL_RATE
+        return rate_of(self._stream)
 
     @property
     def seconds(self) -> float | None:
@@ -107,14 +107,14 @@ class VideoReader:
         """
         for number, seconds, frame in self._shown(start, end):
             if number % every == 0:
-                yield VideoFrame(number, seconds, self._upright(frame))
+                yield VideoFrame(number, seconds, upright(frame))
 
     def pick(self, numbers: Collection[int], *, start: float = 0.0, end: float | None = None) -> Iterator[VideoFrame]:
         """Decodes the frames with some numbers, counted from `start` on; the errors are those of `frames`."""
         last = max(numbers, default=-1)
         for number, seconds, frame in self._shown(start, end):
             if number in numbers:
-                yield VideoFrame(number, seconds, self._upright(frame))
+                yield VideoFrame(number, seconds, upright(frame))
             if number >= last:
                 return
 
@@ -154,7 +154,7 @@ class VideoReader:
                 yield frame
         except self._av.FFmpegError as error:
             raise InvalidInputError(
-                f"{self.path} is damaged, or its frames are too large, after {last:.1f} seconds: {_reason(error)}."
+                f"{self.path} is damaged, or its frames are too large, after {last:.1f} seconds: {reason(error)}."
             ) from error
 
     def _seconds_of(self, frame: Any, number: int) -> float:
@@ -164,11 +164,6 @@ class VideoReader:
         first = self._stream.start_time
         begins = float(first * self._stream.time_base) if first is not None and self._stream.time_base else 0.0
         return float(frame.time) - begins
-
-    def _upright(self, frame: Any) -> ByteArray:
-        """The pixels, turned as the camera's orientation says."""
-        pixels = frame.to_ndarray(format="rgb24")
-        return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / _UPRIGHT)))
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self._max_pixels:
@@ -189,7 +184,19 @@ def check_segment(every: int, start: float, end: float | None) -> None:
         raise UsageError("A part of a video begins at 0 seconds or later and ends after it begins.")
 
 
-def _reason(error: Exception) -> str:
+def rate_of(stream: Any) -> Fraction:
+    """Frames per second of a stream of PyAV, as it says; 25 where it says nothing that can be."""
+    rate = stream.average_rate or stream.guessed_rate
+    return Fraction(rate) if rate is not None and 0 < rate <= _FASTEST else _USUAL_RATE
+
+
+def upright(frame: Any) -> ByteArray:
+    """The pixels of a frame of PyAV, uint8 [H, W, 3], RGB, turned as the camera's orientation says."""
+    pixels = frame.to_ndarray(format="rgb24")
+    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / _UPRIGHT)))
+
+
+def reason(error: Exception) -> str:
     """What FFmpeg says, without its code and the path."""
     text = getattr(error, "strerror", None) or str(error)
     return str(text).rstrip(".").lower()

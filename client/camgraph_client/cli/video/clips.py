@@ -23,6 +23,7 @@ from camgraph_core.result import Result
 from camgraph_core.style import Style
 from camgraph_runtime import ClipExplainer
 from camgraph_runtime.manifest import manifest_of_file
+from camgraph_runtime.video.live import LiveSource
 
 if TYPE_CHECKING:
     from camgraph_client.clips import RemoteClipModel
@@ -65,7 +66,7 @@ def open_clips(where: ServerOptions, given: dict[str, Any]) -> ClipExplainer | R
 
 
 def explain_clip(
-    images: Sequence[Path],
+    images: Sequence[Path | LiveSource],
     options: VideoOptions,
     asked: dict[str, Any],
     opened: Callable[[], ClipExplainer | RemoteClipModel],
@@ -90,7 +91,10 @@ def explain_clip(
     if output.suffix and output.suffix.lower() not in _SUFFIXES:
         raise UsageError(f"A clip is written as {', '.join(_SUFFIXES)}, not as {output.name!r}.")
     video = options.video_among(images)
-    source: ClipSource = video if video is not None else _frames(images, output)
+    if isinstance(video, LiveSource):
+        raise UsageError(f"The model takes clips, and {video} has no end to choose frames from. Record a file first.")
+    paths = [path for path in images if isinstance(path, Path)]
+    source: ClipSource = video if video is not None else _frames(paths, output)
     keywords = ("targets", "top_k", "method", "layers", "window", "num_predictions", "outputs")
     style = Style(**{field.name: asked[field.name] for field in fields(Style) if field.name in asked})
     with closing(opened()) as explains:
@@ -98,11 +102,11 @@ def explain_clip(
         result = explains.explain(source, start=options.start, end=options.end, style=style, **said)
     files = []
     for number, item in enumerate(result.explanations, start=1):
-        for file in _files(output, images[0].stem, f"{number}-{slug(item.title)}", alone=len(result.explanations) == 1):
+        for file in _files(output, paths[0].stem, f"{number}-{slug(item.title)}", alone=len(result.explanations) == 1):
             item.save(file)
             files.append(file)
     shown = Result(result.predictions, [], result.canvas, warnings=result.warnings)
-    print_report(Console(), f"{images[0].name}: frames {', '.join(map(str, result.numbers))}", shown, files)
+    print_report(Console(), f"{paths[0].name}: frames {', '.join(map(str, result.numbers))}", shown, files)
 
 
 def _frames(images: Sequence[Path], output: Path) -> ClipSource:

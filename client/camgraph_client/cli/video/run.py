@@ -1,9 +1,10 @@
-"""The run of `camgraph explain` over the frames of a video."""
+"""The run of `camgraph explain` over the frames of a video or of a live source."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from rich.progress import track
 
 from camgraph_client.cli.source import Source
 from camgraph_client.cli.video.follow import Follower
+from camgraph_client.cli.video.live import ended_by_signals
 from camgraph_client.cli.video.options import VideoOptions
 from camgraph_client.cli.video.sheet import ContactSheet
 from camgraph_client.cli.video.story import Story
@@ -23,6 +25,7 @@ from camgraph_core.errors import InvalidInputError, TargetError
 from camgraph_core.result import Result
 from camgraph_core.types import ByteArray
 from camgraph_runtime import Explainer, SceneExplainer
+from camgraph_runtime.video.live import LiveReader, LiveSource
 from camgraph_runtime.video.reading import VideoFrame, VideoReader
 from camgraph_runtime.video.writing import VideoWriter
 
@@ -47,21 +50,28 @@ class VideoRun:
     options: VideoOptions
     output: Path
 
-    def over(self, path: Path) -> None:
+    def over(self, path: Path | LiveSource) -> None:
         """Explains frame by frame, and writes a video with the overlays and a contact sheet.
 
-        Of a video that is damaged somewhere they show what comes before that.
+        Of a video that is damaged somewhere, or a live source that breaks off, they show what comes before that. A live
+        source also ends at Ctrl-C, as if it had ended by itself.
 
         Raises:
-            InvalidInputError: The file is no video, is damaged, or has no frame in the part that is asked for.
+            InvalidInputError: The file is no video, is damaged, or has no frame in the part that is asked for; or the
+                live source cannot be read.
             TargetError: What is asked for is in no frame.
             UsageError: The output cannot be written.
 
         """
         options, story, sheet, strip = self.options, Story(), ContactSheet(), Strip(self.asked["max_side"])
-        written = self.output if self.output.suffix else self.output / f"{path.stem}.mp4"
+        name = path.name if isinstance(path, LiveSource) else path.stem
+        written = self.output if self.output.suffix else self.output / f"{name}.mp4"
         problem: InvalidInputError | None = None
-        with VideoReader(path) as video, VideoWriter(written, video.rate / options.every) as writer:
+        with ExitStack() as stack:
+            video = stack.enter_context(options.open(path))
+            if isinstance(video, LiveReader):
+                stack.enter_context(ended_by_signals(video.stop))
+            writer = stack.enter_context(VideoWriter(written, video.rate / options.every))
             frames = video.frames(every=options.every, start=options.start, end=options.end)
             first: float | None = None
             try:
@@ -75,6 +85,8 @@ class VideoRun:
             story.check(path, problem)
         sheet.save(written.with_suffix(".sheet.png"), self.asked["colormap"])
         story.print()
+        if isinstance(video, LiveReader) and video.dropped:
+            click.echo(f"{video.dropped} frames came while others were explained, and were left out")
         for file in (written, written.with_suffix(".sheet.png")):
             click.echo(f"wrote {file}")
         if problem is not None:
@@ -101,7 +113,7 @@ class VideoRun:
             yield sent.popleft(), partial(getattr, outcome, "result")
 
     def _with_progress(
-        self, answers: Iterator[tuple[VideoFrame, Answer]], video: VideoReader
+        self, answers: Iterator[tuple[VideoFrame, Answer]], video: VideoReader | LiveReader
     ) -> Iterator[tuple[VideoFrame, Answer]]:
         """The frames, with a progress bar on stderr if somebody looks on."""
         console = Console(stderr=True)
