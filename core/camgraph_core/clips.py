@@ -238,5 +238,8 @@ class ClipResult:
         )
 
 
+AnyExplanation: TypeAlias = Explanation | ClipExplanation
+"""The explanation of one target, of a single image or of a clip."""
+
 AnyResult: TypeAlias = Result | ClipResult
 """What is said of a single image, or of a clip."""

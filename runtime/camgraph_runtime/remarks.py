@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from camgraph_core.clips import ClipExplanation
-from camgraph_core.explanation import Explanation
+from camgraph_core.clips import AnyExplanation
 from camgraph_core.result import ClassScore
 from camgraph_runtime.maps.cam import METHODS
 
 
-def warnings_of(explanations: Sequence[Explanation] | Sequence[ClipExplanation]) -> list[str]:
+def warnings_of(explanations: Sequence[AnyExplanation]) -> list[str]:
     """One sentence for each flag, the class in front; and where contrast or sign has nothing to act on."""
     found = [
         f"{explanation.target.name} wins no pixel of the image, and the target has no mask: its score is zero."

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from camgraph_core.clips import AnyResult, ClipExplanation
+from camgraph_core.clips import AnyExplanation, AnyResult
 from camgraph_core.errors import AbsentOutputError
-from camgraph_core.explanation import Explanation
 from camgraph_core.outputs import DEFAULT_OUTPUTS, OUTPUTS
 from camgraph_core.result import ClassScore
 
@@ -49,7 +48,7 @@ def assert_same(remote: AnyResult, local: AnyResult, outputs: Sequence[str] = DE
                 getattr(got, attribute(name))
 
 
-def marked(explanation: Explanation | ClipExplanation) -> Any:
+def marked(explanation: AnyExplanation) -> Any:
     """The pixels that it is about, and where they lie."""
     return None if explanation.marked is None else (explanation.marked.cells, explanation.marked.frame)
 

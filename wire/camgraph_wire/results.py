@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_core.canvas import Canvas
-from camgraph_core.clips import AnyResult, ClipExplanation, ClipResult, Taken
+from camgraph_core.clips import AnyExplanation, AnyResult, ClipExplanation, ClipResult, Taken
 from camgraph_core.explanation import Explanation
 from camgraph_core.outputs import DEFAULT_OUTPUTS, OUTPUTS
 from camgraph_core.painter import Painter
@@ -67,13 +67,13 @@ def response_message(result: AnyResult, request: Request, apart: dict[Place, Dat
     outputs = request.outputs or DEFAULT_OUTPUTS
     width, height = result.image_size
     canvases = result.canvases if isinstance(result, ClipResult) else []
+    explanations: Sequence[AnyExplanation] = result.explanations
     return pb.ExplainResponse(
         model_name=result.model_name,
         model_version=result.model_version,
         predictions=map(score_message, result.predictions),
         explanations=[
-            _explanation_message(explanation, outputs, number, apart)
-            for number, explanation in enumerate(result.explanations)
+            _explanation_message(explanation, outputs, number, apart) for number, explanation in enumerate(explanations)
         ],
         timings=timings_message(result.timings),
         request_id=result.request_id,
@@ -178,7 +178,7 @@ def _canvas(message: pb.ExplainResponse, request: Request, photo: Photo, load_pa
 
 
 def _explanation_message(
-    explanation: Explanation | ClipExplanation, outputs: Sequence[str], number: int, apart: dict[Place, Data] | None
+    explanation: AnyExplanation, outputs: Sequence[str], number: int, apart: dict[Place, Data] | None
 ) -> pb.Explanation:
     parts = [part for name in outputs for part in _output_parts(explanation, name)]
     for place, (message, data) in enumerate(parts):
@@ -222,7 +222,7 @@ def _said(message: pb.Explanation) -> dict[str, Any]:
     }
 
 
-def _output_parts(explanation: Explanation | ClipExplanation, name: str) -> Iterator[tuple[pb.Output, Data | None]]:
+def _output_parts(explanation: AnyExplanation, name: str) -> Iterator[tuple[pb.Output, Data | None]]:
     """One message without its data, and these; or one for each layer, or for each frame of a clip."""
     value = explanation.output(name)
     if OUTPUTS[name].per_layer:

@@ -54,12 +54,12 @@ def choose_frames(footage: Footage, spec: pb.InputSpec, request: Request, *, max
     clip, source = spec.clip, footage.clip
     assert source is not None, "a tensor has no frames to choose from"
     if isinstance(source, str | Path):
-        part = {"start": footage.start, "end": footage.end}
+        start, end = footage.start, footage.end
         with VideoReader(source, max_pixels=max_pixels) as video:
-            count = video.count(**part)
+            count = video.count(start=start, end=end)
         numbers = _numbers(count, clip)
         with VideoReader(source, max_pixels=max_pixels) as video:
-            found = {frame.number: frame for frame in video.pick(set(numbers), **part)}
+            found = {frame.number: frame for frame in video.pick(set(numbers), start=start, end=end)}
         frames = [found[number] for number in numbers]
         taken = Taken(numbers, [frame.seconds for frame in frames], clip.is_volume)
         return Chosen([frame.pixels for frame in frames], taken, request, _remarks(count, clip))

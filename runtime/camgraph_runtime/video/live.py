@@ -126,6 +126,11 @@ class LiveReader:
         self._stream.thread_type = "SLICE"
         with suppress(AttributeError):  # of a codec that this FFmpeg lacks
             self._stream.codec_context.options = {"max_pixels": str(max_pixels)}
+        try:
+            self._check_size(self._stream)
+        except InvalidInputError:
+            self._container.close()
+            raise
         self._news = threading.Condition()
         self._newest: tuple[int, float, Any] | None = None
         self._problem: InvalidInputError | None = None
@@ -249,6 +254,7 @@ class LiveReader:
         self._stop.wait(max(0.0, self._begun + frame.time - time.monotonic()))
 
     def _check_size(self, frame: Any) -> None:
+        """Refuses a frame, or a stream that states such frames."""
         if frame.width * frame.height > self._max_pixels:
             raise InvalidInputError(
                 f"{self._source} has frames of {frame.width} x {frame.height} pixels, but the limit is "

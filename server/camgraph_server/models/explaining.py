@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
-from camgraph_core.clips import AnyResult, ClipExplanation
+from camgraph_core.clips import AnyExplanation, AnyResult
 from camgraph_core.errors import TooLargeError
-from camgraph_core.explanation import Explanation
 from camgraph_core.outputs import DEFAULT_OUTPUTS
 from camgraph_core.regions import HotRegion
 from camgraph_core.request import Addressed
@@ -22,8 +21,6 @@ from camgraph_server.config.limits import MIB
 from camgraph_server.models.model import Model
 from camgraph_server.models.subjects import check_subject, memory_of, network_input_of
 from camgraph_server.observe.observers import Explained, Observers
-
-T = TypeVar("T", Explanation, ClipExplanation)
 
 COPIES = 3
 """Of an answer while it is encoded: ours, the message's, and its bytes."""
@@ -113,11 +110,11 @@ class _Drawing:
         self._outputs, self._room, self._call, self._stop = outputs, room, call, stop
         self._total = 0
 
-    def drawn(self, item: T) -> T:
+    def drawn(self, item: AnyExplanation) -> AnyExplanation:
         """The explanation with these outputs, and without what they could be drawn from."""
         return replace(item, given={name: self._output(item, name) for name in self._outputs}, complete=False)
 
-    def _output(self, explanation: Explanation | ClipExplanation, name: str) -> Any:
+    def _output(self, explanation: AnyExplanation, name: str) -> Any:
         self._stop.check()
         value = explanation.output(name)
         size = _size(value)

@@ -40,5 +40,5 @@ def ended_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        for number, usual in before.items():
-            signal.signal(number, usual)
+        for each, usual in before.items():
+            signal.signal(each, usual)

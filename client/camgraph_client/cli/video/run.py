@@ -68,7 +68,8 @@ class VideoRun:
         written = self.output if self.output.suffix else self.output / f"{name}.mp4"
         problem: InvalidInputError | None = None
         with ExitStack() as stack:
-            video = stack.enter_context(options.open(path))
+            video = options.open(path)
+            stack.callback(video.close)
             if isinstance(video, LiveReader):
                 stack.enter_context(ended_by_signals(video.stop))
             writer = stack.enter_context(VideoWriter(written, video.rate / options.every))
