@@ -36,7 +36,7 @@ async def long_texts(server: Target, size: float) -> None:
 
 
 async def countless_fields(server: Target, size: float) -> None:
-    """Millions of targets, layers, outputs, and fields that nobody knows."""
+    """Millions of targets, layers, outputs, frames, and fields that nobody knows."""
     count, image = int(10_000_000 * size), _image(png())
     await _send_all(
         server,
@@ -46,6 +46,7 @@ async def countless_fields(server: Target, size: float) -> None:
             field(10, b"\1" * count) + image,
             b"\xf8\x7c\1" * count + image,
             field(4, field(1, b"float32") + field(2, b"\1" * count)),
+            field(30, field(1, b"") * count),
             field(5, _nested(5000)) + image,
         ],
     )

@@ -7,7 +7,7 @@ import http.server
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +17,9 @@ import pytest
 pytest.importorskip("av", reason="PyAV is not installed (extra `video`), so there are no videos.")
 
 from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_runtime.pictures.jpeg import encode_jpeg
 from camgraph_runtime.video.live import SCHEMES, LiveReader, LiveSource
-from support.live import camera
+from support.live import camera, rtsp_camera, sent_by_udp
 from support.videos import write_video
 
 PATIENCE = 20.0
@@ -29,14 +30,18 @@ def shades(count: int) -> list[np.ndarray]:
     return [np.full((32, 48, 3), round(10 + 230 * number / count), np.uint8) for number in range(count)]
 
 
-@contextlib.contextmanager
-def served(folder: Path) -> Iterator[str]:
+def served(folder: Path) -> contextlib.AbstractContextManager[str]:
     """A folder over HTTP; gives its address."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None: ...
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+    return serving(partial(Quiet, directory=str(folder)))
+
+
+@contextlib.contextmanager
+def serving(handler: Callable[..., http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         work = threading.Thread(target=server.serve_forever, daemon=True)
         work.start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -64,6 +69,44 @@ def test_what_comes_slowly_is_given_frame_by_frame(format_: str) -> None:
     assert seconds[0] == 0
     assert list(seconds) == sorted(seconds)
     np.testing.assert_allclose(means, [10 + 230 * number / 40 for number in numbers], atol=6)
+
+
+def test_a_camera_that_speaks_rtsp() -> None:
+    with rtsp_camera(shades(50)) as address, opened(address) as reader:
+        found = [(frame.number, brightness(frame.pixels)) for frame in reader.frames()]
+    assert len(found) + reader.dropped >= 40
+    assert [mean for _, mean in found] == sorted(mean for _, mean in found)
+
+
+def test_datagrams() -> None:
+    with sent_by_udp(shades(25)) as address, opened(address) as reader:
+        found = [frame.pixels.shape for frame, _ in zip(reader.frames(), range(5), strict=False)]
+    assert found == [(32, 48, 3)] * 5
+
+
+def test_pictures_that_follow_one_another_over_http() -> None:
+    """As many cameras on walls send them."""
+
+    class Camera(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+            self.end_headers()
+            for pixels in shades(30):
+                picture = encode_jpeg(pixels)
+                head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+                self.wfile.write(head.encode() + picture + b"\r\n")
+                time.sleep(0.04)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with serving(Camera) as address, opened(f"{address}/live") as reader:
+        means: list[float] = []
+        # Such pictures have no end, so that a connection that ends was broken.
+        with pytest.raises(InvalidInputError, match="broke off"):
+            means.extend(brightness(frame.pixels) for frame in reader.frames())
+    assert len(means) + reader.dropped >= 20
+    assert means == sorted(means)
 
 
 def test_who_is_slow_gets_the_newest_frame_and_the_others_are_counted() -> None:

@@ -137,6 +137,17 @@ async def test_a_stream_takes_clips_beside_images(stub):
     assert answers[1].error.status == "INVALID_ARGUMENT"
 
 
+async def test_maps_of_clips_are_counted_with_the_others(repository, connect):
+    async with running_server(repository, metrics="127.0.0.1:0") as server:
+        registry = next(each.registry for each in server.parts.observers if hasattr(each, "registry"))
+        await ExplanationServiceStub(connect(server.address)).Explain(asked(*FILES, top_k=2), timeout=PATIENCE)
+        labels = {"model": "clips", "version": "1"}
+        kinds = ("fine", "empty", "constant", "nonfinite")
+        counts = [registry.get_sample_value("camgraph_maps_total", labels | {"kind": kind}) for kind in kinds]
+        assert sum(counts) == 2
+        assert counts[0] >= 1
+
+
 @pytest.mark.parametrize("kind", ["frames", "tensor"])
 async def test_a_clip_of_the_audit_log_is_repeated_bit_for_bit(kind, repository, connect, tmp_path):
     about = {"frames": tuple(FILES)} if kind == "frames" else {"tensor": TENSOR}

@@ -84,7 +84,12 @@ class Http2:
 
 def field(number: int, data: bytes) -> bytes:
     """A field of bytes on the wire."""
-    size, length = len(data), b""
-    while size > 127:
-        length, size = length + bytes([size & 127 | 128]), size >> 7
-    return bytes([number << 3 | 2]) + length + bytes([size]) + data
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def varint(value: int) -> bytes:
+    """A whole number on the wire."""
+    more = b""
+    while value > 127:
+        more, value = more + bytes([value & 127 | 128]), value >> 7
+    return more + bytes([value])
