@@ -11,7 +11,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from camgraph_exporter.choose.layers import choose_layer
+from camgraph_exporter.choose.layers import choose_layer, choose_layers
 from camgraph_exporter.choose.score import find_score
 from camgraph_exporter.errors import CertificateError
 from camgraph_exporter.float64 import Float64Evaluator
@@ -148,10 +148,32 @@ def test_a_box_of_another_scale_is_told_apart_from_an_empty_map(tmp_path: Path) 
     assert not any(item.statistics.no_gradient for item in blind.explanations)
 
 
-def test_without_a_common_map_the_note_says_how_many_boxes_have_one() -> None:
+def test_without_a_common_map_auto_takes_one_for_each_scale() -> None:
     prepared, score = read(separate_backbones)
-    layer = choose_layer(prepared, score)
-    assert layer.note == "256 of 272 boxes depend on layer 'own0'; the heatmaps of the others are empty."
+    layers = choose_layers(prepared, score)
+    assert [layer.name for layer in layers] == ["own0", "own1"]
+    assert layers[0].note == (
+        "No map is one that all boxes depend on, so each is explained where it is read: 256 of 272 boxes at 'own0', "
+        "16 of 272 boxes at 'own1'."
+    )
+    named = choose_layer(prepared, score, "own0")
+    assert named.note == "256 of 272 boxes depend on layer 'own0'; the heatmaps of the others are empty."
+
+
+def test_a_box_is_shown_by_the_map_of_its_scale(tmp_path: Path) -> None:
+    exported(separate_backbones(), tmp_path)
+    explainer = Explainer(tmp_path / "cam.onnx")
+    image = np.random.default_rng(3).standard_normal((1, 3, 64, 64)).astype(np.float32)
+    targets = [Target.index(1, place=Box(box)) for box in (100, 260)]
+    for method in ("hires-cam", "grad-cam"):
+        together = explainer.explain(tensor=image, targets=targets, method=method)
+        assert not together.warnings
+        for number, layer in enumerate(("own0", "own1")):
+            alone = explainer.explain(tensor=image, targets=targets, method=method, layers=[layer]).explanations
+            assert [item.statistics.no_gradient for item in alone] == [number == 1, number == 0]
+            shown = together.explanations[number].heatmap
+            assert shown.max() > 0
+            np.testing.assert_allclose(shown, alone[number].heatmap, atol=1e-5)
 
 
 @pytest.mark.parametrize("layer", ["auto", "C4"])

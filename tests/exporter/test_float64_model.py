@@ -152,6 +152,12 @@ def test_parts_of_a_graph_run_by_themselves() -> None:
     np.testing.assert_array_equal(c, [0, 4])
 
 
+def test_a_fed_output_stays_where_its_node_runs_for_another() -> None:
+    model = parse("g (float[4] x) => (float[2] y) { a, b = Split(x) y = Mul(a, b) }", opset=13)
+    x, a = np.arange(4.0), np.array([10.0, 20.0])
+    np.testing.assert_array_equal(Float64Evaluator(model).run(["y"], {"x": x, "a": a})[0], [20.0, 60.0])
+
+
 def test_an_operator_without_implementation_is_named_when_it_is_needed() -> None:
     with pytest.raises(ExportError, match=r"Node 'b' \(own.Unknown\) cannot be evaluated in float64: there is no"):
         Float64Evaluator(parse(CHAIN)).run(["y"], {"x": np.zeros(2)})

@@ -162,16 +162,31 @@ def test_naming_the_scores_that_are_found_changes_nothing(tmp_path: Path) -> Non
     assert named.manifest.head == found.manifest.head
 
 
-def test_two_sigmoids_in_one_output_leave_it_as_it_is(tmp_path: Path) -> None:
+def _two_sigmoids(sizes: tuple[int, int]) -> onnx.ModelProto:
+    """Four coordinates and two groups of probabilities for each box, with a sigmoid each."""
     net = Net(seed=7)
-    maps = net.node("Reshape", net.conv(trunk(net, net.image()), (16, 7), kernel=1), net.ints(0, 7, 64))
-    net.node("Split", maps, net.ints(4, 1, 2), name="boxes", outputs=3, axis=1)
+    maps = net.node("Reshape", net.conv(trunk(net, net.image()), (16, 4 + sum(sizes)), kernel=1), net.ints(0, -1, 64))
+    net.node("Split", maps, net.ints(4, *sizes), name="boxes", outputs=3, axis=1)
     sigmoids = [net.node("Sigmoid", f"boxes:{i}") for i in (1, 2)]
     out = net.node("Concat", "boxes", *sigmoids, axis=1, name="joined")
-    made, _ = _export(net.model(out, shapes={out: ("N", 7, 64)}), tmp_path)
-    assert (made.manifest.head.score_tensor, made.manifest.head.num_classes) == ("joined", 7)
-    assert not made.manifest.head.HasField("class_slice")
-    assert any("all of its 7 values count as classes" in note for note in made.manifest.notes)
+    return net.model(out, shapes={out: ("N", 4 + sum(sizes), 64)})
+
+
+def test_a_sigmoid_of_its_own_is_that_of_an_object(tmp_path: Path) -> None:
+    made, engine = _export(_two_sigmoids((1, 2)), tmp_path)
+    head = made.manifest.head
+    assert (head.num_classes, head.class_slice.start, head.kind) == (2, 5, pb.HEAD_KIND_SIGMOID)
+    found = engine.run({"image": _IMAGE, "target": _targets([1], [0]), "anchor": _targets([5], [9])})
+    rows = found["joined"].transpose(0, 2, 1)
+    product = (rows[..., 4:5] * rows[..., 5:])[[0, 1], [5, 9], [1, 0]]
+    np.testing.assert_allclose(found["target_score"][:, 0], np.log(product / (1 - product)), rtol=1e-4, atol=1e-4)
+
+
+def test_two_sigmoids_of_several_classes_are_classes(tmp_path: Path) -> None:
+    made, _ = _export(_two_sigmoids((2, 3)), tmp_path)
+    head = made.manifest.head
+    assert (head.num_classes, head.class_slice.start, head.kind) == (5, 4, pb.HEAD_KIND_SIGMOID)
+    assert any("The first number after the boxes is taken for a class." in note for note in made.manifest.notes)
 
 
 def _recogniser(*, opset: int, characters: int = 30) -> onnx.ModelProto:

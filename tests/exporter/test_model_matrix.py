@@ -68,7 +68,7 @@ class Subject:
 
     @cached_property
     def autograd(self) -> Autograd:
-        return Autograd(build(self.architecture), self.built, self.feeds)
+        return Autograd(build(self.architecture), self.built, self.feeds, self.architecture.scores_of)
 
     def pairs(self) -> list[tuple[TargetLayer, pb.Layer]]:
         return list(zip(self.built.layers, self.built.layer_tensors, strict=True))

@@ -12,6 +12,7 @@ import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import ScoreError
+from camgraph_exporter.float64 import Float64Evaluator
 from camgraph_runtime.run.engine import Engine
 from support import detectors
 from support.exporting import camgraph, exported, images
@@ -79,13 +80,26 @@ def test_a_background_that_is_cut_off_is_still_a_class_of_the_softmax(tmp_path: 
     assert any("The selection sees 3 of its 4 classes, from class 1 on." in note for note in made.manifest.notes)
 
 
-@pytest.mark.parametrize(("objectness", "score"), [(False, "class_rows"), (True, None)])
-def test_suppressed_boxes(objectness: bool, score: str | None, tmp_path: Path) -> None:
-    made = exported(detectors.suppressed(objectness=objectness), tmp_path)
+@pytest.mark.parametrize("objectness", [False, True])
+def test_suppressed_boxes(objectness: bool, tmp_path: Path) -> None:
+    """What boxes are suppressed by is the score, with an objectness that was multiplied on."""
+    model = detectors.suppressed(objectness=objectness)
+    made = exported(model, tmp_path)
     head = made.manifest.head
     assert (head.num_classes, head.num_anchors, head.kind) == (3, 64, SIGMOID)
-    assert score in (None, head.score_tensor)
-    assert any("is multiplied on before the selection" in note for note in made.manifest.notes) == objectness
+    assert (head.score_tensor == "class_rows") != objectness
+    assert any("ranked by a product of sigmoids" in note for note in made.manifest.notes) == objectness
+    image, anchors = images((2, 3, 64, 64)), np.array([[3, 9, 60]] * 2)
+    found = Engine(tmp_path / "cam.onnx").run({"image": image, "target": np.array([[0, 1, 2]] * 2), "anchor": anchors})
+    [by_class] = Float64Evaluator(model).run(["by_class"], {"image": image})
+    expected = by_class[np.arange(2)[:, None], [0, 1, 2], anchors]
+    np.testing.assert_allclose(1 / (1 + np.exp(-found["target_score"])), expected, rtol=1e-4)
+
+
+def test_a_number_of_each_box_that_is_no_sigmoid_is_left_out_of_the_score(tmp_path: Path) -> None:
+    made = exported(detectors.suppressed(objectness=True, by="Softplus"), tmp_path)
+    assert made.manifest.head.num_classes == 3
+    assert any("is multiplied on before the selection" in note for note in made.manifest.notes)
 
 
 def test_naming_the_scores_that_are_found_changes_nothing(tmp_path: Path) -> None:

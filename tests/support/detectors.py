@@ -176,14 +176,19 @@ def tensorflow_style(*, classes: int = 4) -> onnx.ModelProto:
     return net.model(boxes, scores, "detection_classes", "num_detections", shapes={**names, "num_detections": ("N",)})
 
 
-def suppressed(*, classes: int = 3, objectness: bool = False) -> onnx.ModelProto:
-    """Non-maximum suppression by ONNX's own operator; the output is the rows (image, class, box) that it keeps."""
+def suppressed(*, classes: int = 3, objectness: bool = False, by: str = "Sigmoid") -> onnx.ModelProto:
+    """Non-maximum suppression by ONNX's own operator; the output is the rows (image, class, box) that it keeps.
+
+    `objectness`: scores are multiplied with a number for each box, which `by` makes.
+    """
     net = Net(seed=14)
     places, rows = candidates(net, classes + objectness)
+    some = ""
+    if objectness:
+        some, rows = cut(net, rows, (1, classes), axis=2)
     scores = net.node("Sigmoid", rows)
     if objectness:
-        some, scores = cut(net, scores, (1, classes), axis=2)
-        scores = net.node("Mul", scores, some)
+        scores = net.node("Mul", scores, net.node(by, some))
     turned = net.node("Transpose", scores, perm=[0, 2, 1], name="by_class")
     kept = net.node(
         "NonMaxSuppression", places, turned, net.ints(5), net.weight(np.float32([0.5])), net.weight(np.float32([0.1])),

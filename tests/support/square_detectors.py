@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 
 from camgraph_core.rectangle import Rectangle
-from support.detectors import best_class, pick_rows, rows_of, top
+from support.detectors import best_class, cut, pick_rows, rows_of, top
 from support.nets import Net
 
 HEIGHT, WIDTH = 64, 96
@@ -56,6 +56,12 @@ def features(net: Net) -> str:
 def raw(net: Net) -> tuple[str, str]:
     """Rows [N, 96, 2] of the offsets dx, dy in pixels, and [N, 96, 2] of the classes' scores."""
     x = features(net)
+    moments, masses, bias = weights()
+    return _rows(net, x, moments, np.zeros(2)), _rows(net, x, masses, bias)
+
+
+def weights() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights [2, 3, 24, 24] of the offsets and of the classes' scores, and the bias [2] of the latter."""
     steps = np.arange(SEEN) - (SEEN - 1) / 2
     moments = np.stack([np.tile(steps, (SEEN, 1)), np.tile(steps[:, None], (1, SEEN))]) / SQUARE**2
     both = np.zeros((2, 3, SEEN, SEEN))
@@ -63,7 +69,7 @@ def raw(net: Net) -> tuple[str, str]:
     masses = np.zeros((2, 3, SEEN, SEEN))
     masses[[0, 1], [0, 1]] = 20 / SQUARE**2
     masses[:, 2] = -40 / SQUARE**2  # nothing is found in noise, which has blue in it
-    return _rows(net, x, both, np.zeros(2)), _rows(net, x, masses, np.full(2, -17.0))
+    return both, masses, np.full(2, -17.0)
 
 
 def _rows(net: Net, x: str, weights: np.ndarray, bias: np.ndarray) -> str:
@@ -101,6 +107,52 @@ def yolo_v8() -> onnx.ModelProto:
     both = net.node("Concat", decoded(net, offsets, "cxcywh"), net.node("Sigmoid", logits), axis=2)
     out = net.node("Transpose", both, perm=[0, 2, 1], name="output0")
     return net.model(out, shapes={out: ("N", 4 + len(CLASSES), BOXES)})
+
+
+def yolo_v5() -> onnx.ModelProto:
+    """One convolution for all, one sigmoid, and boxes decoded from that: (2 s - 1/2 + cell) 8 and (2 s)^2 16."""
+    net = Net()
+    x = features(net)
+    moments, masses, bias = weights()
+    steep = np.log(3) / 4  # an offset of 4 pixels, half a cell, has the sigmoid 3/4
+    sizes, some = np.zeros((2, *masses.shape[1:])), masses.max(axis=0, keepdims=True)
+    wide = np.concatenate([moments * steep, sizes, some, masses])
+    s = net.node("Sigmoid", _rows(net, x, wide, np.concatenate([np.zeros(4), bias[:1], bias])))
+    xy, wh, scores = cut(net, s, (2, 2, 1 + len(CLASSES)), axis=2)
+    cell = net.weight((centres() / CELL - 1).astype(np.float32))
+    xy = net.node("Mul", net.node("Add", net.node("Mul", xy, _number(net, 2)), cell), _number(net, CELL))
+    twice = net.node("Mul", wh, _number(net, 2))
+    wh = net.node("Mul", net.node("Pow", twice, _number(net, 2)), _number(net, SQUARE))
+    out = net.node("Concat", xy, wh, scores, axis=2, name="output0")
+    return net.model(out, shapes={out: ("N", BOXES, 5 + len(CLASSES))})
+
+
+def yolox() -> onnx.ModelProto:
+    """Convolutions of their own, and boxes that count in cells of 8 pixels: the program after it decodes them."""
+    net = Net()
+    x = features(net)
+    moments, masses, bias = weights()
+    wide = np.concatenate([moments / CELL, np.zeros((2, *masses.shape[1:]))])
+    boxes = _rows(net, x, wide, np.array([0.5, 0.5, *np.log([SQUARE / CELL] * 2)]))
+    some = _rows(net, x, masses.max(axis=0, keepdims=True), bias[:1])
+    scores = [net.node("Sigmoid", y) for y in (some, _rows(net, x, masses, bias))]
+    out = net.node("Concat", boxes, *scores, axis=2, name="output0")
+    return net.model(out, shapes={out: ("N", BOXES, 5 + len(CLASSES))})
+
+
+def yolo_v4() -> onnx.ModelProto:
+    """Probabilities that the graph multiplied with those of an object, beside corners in shares [N, boxes, 1, 4]."""
+    net = Net()
+    offsets, logits = raw(net)
+    _, masses, bias = weights()
+    some = net.node("Sigmoid", _rows(net, "features", masses.max(axis=0, keepdims=True), bias[:1]))
+    confs = net.node("Mul", net.node("Sigmoid", logits), some, name="confs")
+    boxes = net.node("Unsqueeze", decoded(net, offsets, "xyxy", scale=SHARES), net.ints(2), name="boxes")
+    return net.model(boxes, confs, shapes={boxes: ("N", BOXES, 1, 4), confs: ("N", BOXES, 2)})
+
+
+def _number(net: Net, number: float) -> str:
+    return net.weight(np.float32(number))
 
 
 def with_background(net: Net, logits: str, *, first: bool) -> str:
@@ -174,7 +226,10 @@ class Form:
 
 
 FORMS = {
+    "yolo v4": Form(yolo_v4, "boxes", "xyxy", is_normalised=True),
+    "yolo v5": Form(yolo_v5, "output0", "cxcywh", is_normalised=False),
     "yolo v8": Form(yolo_v8, "output0", "cxcywh", is_normalised=False),
+    "yolox": Form(yolox, "output0", "yolox", is_normalised=False, options=(("box_format", "yolox"),)),
     "ssd": Form(ssd, "boxes", "xyxy", is_normalised=True, background=0, labels=("background", *CLASSES)),
     "detr": Form(
         detr, "pred_boxes", "cxcywh", is_normalised=True, background=2, labels=(*CLASSES, "no object"),

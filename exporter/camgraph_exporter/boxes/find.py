@@ -8,24 +8,40 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from camgraph_exporter.boxes.form import BoxForm, recognise
+from camgraph_exporter.boxes.cells import cells_of
+from camgraph_exporter.boxes.form import YOLOX, BoxForm, recognise
 from camgraph_exporter.boxes.sample import sample_of
 from camgraph_exporter.errors import ScoreError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import Dim, dims_of
+from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.graph.walk import needed_for
+from camgraph_exporter.image.layout import channel_axis
 from camgraph_exporter.prepare.prepare import PreparedModel
+from camgraph_exporter.score.added_score import append, constant
 from camgraph_exporter.score.class_part import ClassPart
-
-_SIDES = 4
+from camgraph_exporter.score.columns import SIDES
+from camgraph_exporter.score.odds import sources_of
+from camgraph_exporter.score.pieces import part_of, unquantised
 
 
 @dataclass(frozen=True)
 class BoxTensor:
-    """Where the boxes are: the first four numbers of `value` along `axis`, for each candidate one."""
+    """Where the boxes are: the first four numbers of `value` along `axis`, for each candidate one.
+
+    `cells`: column, row and stride of each box's cell, float32 [boxes, 3], where the numbers count from there.
+    `source`: the model's own tensor, where `value` is that without an axis of size 1.
+    """
 
     value: ir.Value
     axis: int
     form: BoxForm
+    cells: np.ndarray | None = None
+    source: ir.Value | None = None
+
+    @property
+    def name(self) -> str:
+        """The tensor's name in the source."""
+        return str((self.source or self.value).name)
 
 
 @dataclass(frozen=True)
@@ -60,10 +76,19 @@ def find_boxes(prepared: PreparedModel, wanted: Wanted) -> tuple[BoxTensor | Non
     """
     if wanted.name is not None:
         return _named(prepared, wanted, wanted.name)
+    undecoded = ""
     for value, axis in _candidates(prepared, wanted):
+        if wanted.format is None and _is_convolution(prepared, value, axis):
+            undecoded = undecoded or str(value.name)
+            continue
         found = _read(prepared, value, axis, wanted)
         if found is not None:
             return found, _note(found, wanted)
+    if undecoded:
+        return None, (
+            f"The boxes of {undecoded!r} come straight from a convolution, so the graph does not decode them: objects "
+            f"are not listed, and no box is drawn. {_advice(prepared, wanted)}"
+        )
     return None, (
         "No tensor was found that holds a box for each candidate, in corners or as centre and size: objects are not "
         "listed, and no box is drawn. Name the tensor of the decoded boxes with --boxes."
@@ -74,6 +99,7 @@ def _named(prepared: PreparedModel, wanted: Wanted, name: str) -> tuple[BoxTenso
     value = prepared.value(name)
     if value is None:
         raise UnknownTensorError(f"There is no tensor {name!r} to take as the boxes.{closest(name, prepared.values())}")
+    value = _of_three_axes(prepared, value)
     axis = _box_axis(value, wanted, more=True)
     if axis is None:
         shape = list(dims_of(value)) if value.shape is not None else "unknown"
@@ -92,12 +118,13 @@ def _named(prepared: PreparedModel, wanted: Wanted, name: str) -> tuple[BoxTenso
 
 def _candidates(prepared: PreparedModel, wanted: Wanted) -> Iterator[tuple[ir.Value, int]]:
     """Yield the tensors that may hold the boxes, each with the axis of their numbers, the likeliest first."""
-    if wanted.part is not None and wanted.part.start >= _SIDES:
+    if wanted.part is not None and wanted.part.start >= SIDES:
         yield wanted.output, wanted.part.axis
     for output in prepared.graph.outputs:
-        axis = _box_axis(output, wanted)
+        value = _of_three_axes(prepared, output)
+        axis = _box_axis(value, wanted)
         if axis is not None and output is not wanted.output:
-            yield output, axis
+            yield value, axis
     if wanted.is_ranked:
         yield from _before_ranking(prepared, wanted)
 
@@ -105,12 +132,21 @@ def _candidates(prepared: PreparedModel, wanted: Wanted) -> Iterator[tuple[ir.Va
 def _before_ranking(prepared: PreparedModel, wanted: Wanted) -> Iterator[tuple[ir.Value, int]]:
     """Yield the inner tensors that hold a box for each candidate, the last of the model first."""
     nodes = list(prepared.graph)
-    shown = needed_for(nodes, list(prepared.graph.outputs))
+    shown = needed_for(nodes, list(prepared.graph.outputs)) - needed_for(nodes, [wanted.scores])
     for node in reversed(nodes):
         for value in node.outputs:
             axis = _box_axis(value, wanted) if value in shown else None
-            if axis is not None and value is not wanted.scores and wanted.scores not in needed_for(nodes, [value]):
+            if axis is not None and wanted.scores not in needed_for(nodes, [value]):
                 yield value, axis
+
+
+def _of_three_axes(prepared: PreparedModel, value: ir.Value) -> ir.Value:
+    """Return boxes of the shape [N, boxes, 1, 4] without the axis that says nothing, and any other value as it is."""
+    dims = dims_of(value) if value.shape is not None else ()
+    if len(dims) != 4 or dims[2] != 1:
+        return value
+    axes = constant(prepared, np.array([2]))
+    return append(prepared, "Squeeze", [value, axes], {}, (*dims[:2], dims[3]), value)
 
 
 def _box_axis(value: ir.Value, wanted: Wanted, *, more: bool = False) -> int | None:
@@ -122,25 +158,64 @@ def _box_axis(value: ir.Value, wanted: Wanted, *, more: bool = False) -> int | N
         return None
     for axis in (2, 1):
         size = dims[axis]
-        if dims[3 - axis] == wanted.boxes and isinstance(size, int) and (size == _SIDES or (more and size > _SIDES)):
+        if dims[3 - axis] == wanted.boxes and isinstance(size, int) and (size == SIDES or (more and size > SIDES)):
             return axis
     return None
 
 
 def _read(prepared: PreparedModel, value: ir.Value, axis: int, wanted: Wanted) -> BoxTensor | None:
-    if wanted.format is not None and wanted.unit is not None:
-        return BoxTensor(value, axis, BoxForm(wanted.format, wanted.unit == "normalised"))
-    boxes = np.moveaxis(sample_of(prepared, value), axis, 2)[..., :_SIDES]
-    form = recognise(boxes, wanted.format, wanted.unit)
-    return None if form is None else BoxTensor(value, axis, form)
+    cells = _cells(prepared, wanted) if wanted.format == YOLOX else None
+    if wanted.format is not None and (wanted.unit is not None or cells is not None):
+        form: BoxForm | None = BoxForm(wanted.format, is_normalised=cells is None and wanted.unit == "normalised")
+    else:
+        boxes = np.moveaxis(sample_of(prepared, value), axis, 2)[..., :SIDES]
+        form = recognise(boxes, wanted.format, wanted.unit)
+    node, is_own = value.producer(), str(value.name) in prepared.values()
+    source = None if is_own or node is None else node.inputs[0]
+    return None if form is None else BoxTensor(value, axis, form, cells, source)
+
+
+def _is_convolution(prepared: PreparedModel, value: ir.Value, axis: int) -> bool:
+    """Tell whether a convolution gives the four numbers as they are, which so do not know where their cell lies."""
+    sources = sources_of(prepared, part_of(value, axis, 0, SIDES))
+    makers = (unquantised(source.value).producer() for source in sources)
+    return all(node is not None and has(node, Trait.PRODUCT) and has(node, Trait.SLIDES) for node in makers)
+
+
+def _advice(prepared: PreparedModel, wanted: Wanted) -> str:
+    export = "xport the model with the part that decodes its boxes."
+    try:
+        _cells(prepared, wanted)
+    except ScoreError:
+        return f"E{export}"
+    return f"State --box-format {YOLOX} if the model is a YOLOX; else e{export}"
+
+
+def _cells(prepared: PreparedModel, wanted: Wanted) -> np.ndarray:
+    image_axes = (2, 3) if channel_axis(prepared.image) == 1 else (1, 2)
+    height, width = (dims_of(prepared.image)[axis] for axis in image_axes)
+    boxes = wanted.boxes
+    if not isinstance(height, int) or not isinstance(width, int) or not isinstance(boxes, int):
+        raise ScoreError(
+            f"--box-format {YOLOX} decodes boxes for one size of input, which this model leaves open. Export the model "
+            "with a fixed size, or with the part that decodes its boxes."
+        )
+    cells = cells_of(boxes, height, width)
+    if cells is None:
+        raise ScoreError(
+            f"--box-format {YOLOX} wants one box for each cell of maps whose strides double, such as 8, 16 and 32. On "
+            f"an input of {width} x {height} pixels these are not {boxes} boxes."
+        )
+    return cells
 
 
 def _note(found: BoxTensor, wanted: Wanted) -> str:
     guessed = [word for word, stated in (("--box-format", wanted.format), ("--box-unit", wanted.unit)) if not stated]
+    guessed = [] if found.form.format == YOLOX else guessed
     if not guessed:
         return ""
     unit = "shares of the input's sides" if found.form.is_normalised else "pixels of the input"
     return (
-        f"The boxes are read from {found.value.name!r} as {found.form.format} in {unit}, by what random images give; "
+        f"The boxes are read from {found.name!r} as {found.form.format} in {unit}, by what random images give; "
         f"state it with {' and '.join(guessed)} if that is wrong."
     )

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+YOLOX = "yolox"
 # Left, top, right and bottom as linear functions of the four numbers: row i holds the share of number i in each.
 _CORNERS = {
     "xyxy": ((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)),
     "yxyx": ((0, 1, 0, 0), (1, 0, 0, 0), (0, 0, 0, 1), (0, 0, 1, 0)),
     "xywh": ((1, 0, 1, 0), (0, 1, 0, 1), (0, 0, 1, 0), (0, 0, 0, 1)),
     "cxcywh": ((1, 0, 1, 0), (0, 1, 0, 1), (-0.5, 0, 0.5, 0), (0, -0.5, 0, 0.5)),
+    YOLOX: ((1, 0, 1, 0), (0, 1, 0, 1), (-0.5, 0, 0.5, 0), (0, -0.5, 0, 0.5)),  # once decoded by `cells.py`
 }
 FORMATS = tuple(_CORNERS)
 UNITS = ("pixels", "normalised")

@@ -8,6 +8,7 @@ from typing import Annotated
 from camgraph_core.errors import UsageError
 from camgraph_core.settings import Setting
 from camgraph_exporter.boxes.form import FORMATS, UNITS
+from camgraph_exporter.score.columns import COLUMNS
 
 NO_BACKGROUND = "none"
 
@@ -29,11 +30,18 @@ class BoxOptions:
             metavar="TENSOR",
         ),
     ] = None
+    columns: Annotated[
+        str | None,
+        Setting(
+            "What an output holds of each candidate of a detector, in this order. Default: told by how it is computed.",
+            choices=COLUMNS,
+        ),
+    ] = None
     box_format: Annotated[
         str | None,
         Setting(
-            "What the four numbers of a box are: corners, corner and size, or centre and size. Default: told by their "
-            "values on random images.",
+            "What the four numbers of a box are: corners, corner and size, centre and size, or the output of a YOLOX "
+            "that does not decode its boxes. Default: told by their values on random images.",
             choices=FORMATS,
         ),
     ] = None
@@ -57,7 +65,8 @@ class BoxOptions:
     @property
     def says_anything(self) -> bool:
         """Whether the user says anything."""
-        return any(x is not None for x in (self.boxes, self.box_format, self.box_unit, self.background))
+        stated = (self.boxes, self.columns, self.box_format, self.box_unit, self.background)
+        return any(x is not None for x in stated)
 
     def background_among(self, num_classes: int) -> int | None:
         """Return the class that the user names as the background; None for none, or where nothing is said.

@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.boxes.cells import decoded
 from camgraph_exporter.boxes.find import BoxTensor
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.image.layout import channel_axis
@@ -19,6 +20,8 @@ def add_boxes(op: Backward, interface: Interface, boxes: BoxTensor) -> pb.Boxes:
     rows = value if boxes.axis == 2 else op.Transpose(value, perm=[0, 2, 1])
     if dims_of(boxes.value)[boxes.axis] != 4:
         rows = op.Slice(rows, op.ints(0), op.ints(4), op.ints(2))
+    if boxes.cells is not None:
+        rows = decoded(op, rows, boxes.cells)
     corners = boxes.form.corners()
     image_axes = (2, 3) if channel_axis(interface.image) == 1 else (1, 2)
     sides = [dims_of(interface.image)[axis] for axis in image_axes]
@@ -31,7 +34,7 @@ def add_boxes(op: Backward, interface: Interface, boxes: BoxTensor) -> pb.Boxes:
         rows = op.Mul(rows, op.cast(op.join([width, height, width, height]), ir.DataType.FLOAT))
     return pb.Boxes(
         output=interface.add_output("boxes", rows),
-        source_tensor=str(boxes.value.name),
+        source_tensor=boxes.name,
         source_format=boxes.form.format,
         source_is_normalised=boxes.form.is_normalised,
     )

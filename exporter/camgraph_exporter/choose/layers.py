@@ -49,7 +49,8 @@ def choose_layers(
         )
     chosen = [_auto(prepared, score, branch) for branch in branches if any(not layer.place_unknown for layer in branch)]
     if len(branches) == 1:
-        return chosen
+        [best] = chosen
+        return score.task.completed(prepared, score, best, [layer for layer in layers if not layer.place_unknown])
     lost = [
         score.task.best_layer(prepared, score, branch)
         for branch in branches

@@ -15,11 +15,13 @@ from camgraph_exporter.choose.output import choose_output
 from camgraph_exporter.errors import ScoreError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.prepare import PreparedModel
+from camgraph_exporter.score.columns import CLASSES, columns_of, stated_columns
 from camgraph_exporter.score.one_number import number_per_pixel, one_number
 from camgraph_exporter.score.output_head import OutputHead, no_head
 from camgraph_exporter.score.per_pixel import has_one_per_pixel, is_rectified
 from camgraph_exporter.score.ranking import ranked_scores
 from camgraph_exporter.score.recognise import head_of
+from camgraph_exporter.score.rows import head_of_rows
 from camgraph_exporter.score.score_shape import score_dims
 from camgraph_exporter.tasks import TASKS, Evidence, Score, Task, task_claiming, task_named
 
@@ -91,6 +93,9 @@ def _named(prepared: PreparedModel, search: _Search) -> Score:
             f"There is no tensor {name!r} to take as the score."
             f"{closest(name, prepared.values())} Without --score it is found automatically."
         )
+    if search.options.columns is not None:
+        output = value if value.is_graph_output() else prepared.graph.outputs[0]
+        return _interpret(prepared, _of_stated_columns(prepared, value, search.options), output, search)
     for output in prepared.graph.outputs:
         found = head_of(prepared, output)
         if value is found.value:
@@ -122,21 +127,56 @@ def _first(prepared: PreparedModel, search: _Search) -> Score:
     scores, problems = [], []
     for output in prepared.graph.outputs:
         try:
-            scores.append(_interpret(prepared, _shown_by(prepared, output, search.options), output, search))
+            scores.append(_interpret(prepared, _shown_by(prepared, output, search), output, search))
         except ScoreError as error:
             problems.append(str(error))
     if not scores:
         raise ScoreError(" ".join(dict.fromkeys(problems)))
     score, others = choose_output(prepared, scores, search.num_labels)
-    return replace(score, note=" ".join(filter(None, (score.note, score.task.doubt(score), others))))
+    return replace(score, note=" ".join(filter(None, (score.note, score.task.doubt(prepared, score), others))))
 
 
-def _shown_by(prepared: PreparedModel, output: ir.Value, options: ScoreOptions) -> OutputHead:
+def _shown_by(prepared: PreparedModel, output: ir.Value, search: _Search) -> OutputHead:
     """Return the scores that an output shows in their own order, or holds the best of."""
+    options = search.options
     if options.task is not None and not task_named(options.task).has_head:
         return no_head(output)
+    if options.columns is not None:
+        return _of_stated_columns(prepared, output, options)
     ranked = ranked_scores(prepared, output)
-    return ranked if ranked is not None else head_of(prepared, output)
+    if ranked is not None:
+        return ranked
+    found = head_of(prepared, output)
+    may_have_boxes = options.task is None or task_named(options.task).kind == pb.TASK_DETECTION
+    columns = columns_of(prepared, output, search.num_labels) if may_have_boxes else None
+    if columns is None:
+        return found
+    if columns.objectness is None and found.part is not None and found.part.start == columns.start:
+        return replace(found, note=" ".join(filter(None, (found.note, columns.note))))
+    return head_of_rows(prepared, output, columns)
+
+
+def _of_stated_columns(prepared: PreparedModel, value: ir.Value, options: ScoreOptions) -> OutputHead:
+    """Return the scores of a tensor whose numbers of each candidate the user states.
+
+    Raises:
+        ScoreError: the tensor has not so many.
+
+    """
+    stated = options.columns
+    assert stated is not None
+    if stated == CLASSES:
+        found = head_of(prepared, value)
+        return found if found.part is None else no_head(value)
+    columns = stated_columns(prepared, value, stated, options.class_axis)
+    if columns is not None:
+        return head_of_rows(prepared, value, columns)
+    shape = list(dims_of(value)) if value.shape is not None else "unknown"
+    least = len(stated.split(",")) + 3
+    raise ScoreError(
+        f"Tensor {value.name!r} has the shape {shape}, not {least} numbers or more for each candidate, as --columns "
+        f"{stated} says. Name the tensor that has them with --score."
+    )
 
 
 def _interpret(prepared: PreparedModel, shown: OutputHead, output: ir.Value, search: _Search) -> Score:

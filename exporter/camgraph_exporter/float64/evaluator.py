@@ -170,7 +170,8 @@ class Float64Evaluator:
         values: dict[str, Any] = {"": None, **self._constants}
         values.update((name, _as_float64(value)) for name, value in feeds.items())
         for step in self._plan(wanted, frozenset(feeds)):
-            values.update(zip(step.node.output, _run_node(step.node, values), strict=False))
+            results = zip(step.node.output, _run_node(step.node, values), strict=False)
+            values.update((name, value) for name, value in results if name not in feeds)
             for name in step.release:
                 values.pop(name, None)
         return [_value(values, name) for name in wanted]

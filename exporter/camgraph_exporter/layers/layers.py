@@ -105,12 +105,14 @@ def spatial_layers(prepared: PreparedModel, score: ir.Value) -> list[TargetLayer
     pixels = pixels_of(prepared)
     places = Places(prepared, score, front_of(path, pixels))
     cuts = cuts_of(path)
+    own = set(prepared.values().values())  # without what was added to give a score
     total = sum(macs(node) for node in prepared.graph) or 1
     layers = []
     for node in path.nodes:
         for value in node.outputs:
             if (
                 value in flows
+                and value in own
                 and value not in pixels
                 and value is not score
                 and quantised_twin(value) is None

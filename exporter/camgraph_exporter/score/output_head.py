@@ -28,8 +28,9 @@ class OutputHead:
 
     `is_logarithm`: it is the logarithm of F that is scaled. `class_axis`: the axis of the scores that a softmax or an
     ArgMax runs over. `ranked_by`: what classes are ranked by, if not by the scores: probabilities in the same layout.
-    `part`: where the output holds the classes, if it holds more than them. `is_ranked`: the output holds only the best
-    of them, sorted, and `sorted_from` says what of, if the graph tells. `note`: what the user should know of it.
+    `part`: where the output holds the classes, if it holds more than them. `is_listed`: the output holds what F gives
+    of all scores. `is_ranked`: it holds only the best of them, sorted, and `sorted_from` says what of, if the graph
+    tells. `note`: what the user should know of it.
     """
 
     value: ir.Value
@@ -38,6 +39,7 @@ class OutputHead:
     part: ClassPart | None = None
     scale: float = 1.0
     is_logarithm: bool = False
+    is_listed: bool = True
     is_ranked: bool = False
     sorted_from: Literal["boxes", "classes"] | None = None
     ranked_by: ir.Value | None = None

@@ -56,6 +56,12 @@ def whole(value: ir.Value) -> Piece:
     return Piece(value, tuple(range(len(dims_of(value)))), joined=elements(value))
 
 
+def part_of(value: ir.Value, axis: int, start: int, stop: int) -> Piece:
+    """Return the piece of a value of known shape that has the elements from `start` up to `stop` along an axis."""
+    piece = whole(value)
+    return piece if (start, stop) == (0, dims_of(value)[axis]) else replace(piece, cut=Cut(axis, start, stop))
+
+
 def step_back(piece: Piece, constants: Constants) -> list[Piece] | None:
     """Return the pieces that one move made this piece of, or None if its value is not moved but computed."""
     value = unquantised(piece.value)
@@ -120,7 +126,15 @@ def permutation(node: ir.Node, rank: int) -> list[int]:
 
 
 def _kept_axes(dims: Dims, source: Dims) -> list[int | None]:
-    """Return for each axis the one of the reshaped tensor that has the same size and as many elements before it."""
+    """Return for each axis the one of the reshaped tensor that has its size and as many elements before or after it."""
+    before, after = _matching(dims, source), _matching(dims[::-1], source[::-1])
+    last = len(source) - 1
+    pairs = zip(before, reversed(after), strict=True)
+    return [axis if axis is not None or other is None else last - other for axis, other in pairs]
+
+
+def _matching(dims: Dims, source: Dims) -> list[int | None]:
+    """Return for each axis the one of `source` that has its size and as many elements before it."""
     places = {place: axis for axis, place in enumerate(_places(source)) if place is not None}
     return [None if place is None else places.get(place) for place in _places(dims)]
 

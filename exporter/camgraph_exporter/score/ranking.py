@@ -16,6 +16,7 @@ from camgraph_exporter.graph.constants import Constants, elements_of
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.traits import Trait, has, of
 from camgraph_exporter.prepare.prepare import PreparedModel
+from camgraph_exporter.score.odds import is_product
 from camgraph_exporter.score.output_head import OutputHead
 from camgraph_exporter.score.pieces import Piece, step_back, unquantised, whole
 from camgraph_exporter.score.recognise import head_of
@@ -109,13 +110,15 @@ def _class_scores(sorting: Sorting, prepared: PreparedModel) -> OutputHead | Non
     if kind == pb.HEAD_KIND_NONE and _is_made_of_probabilities(scores, constants):
         kind = pb.HEAD_KIND_PROBABILITY
     axis = None if best.axis() is None else _axis_in(head.value, scores, best.axis(), constants)
+    ranks_product = is_product(prepared, scores)
+    axis = best.axis() if ranks_product else axis  # the added log odds have the layout of the probabilities
     return replace(
         head,
         kind=kind,
         class_axis=head.class_axis if axis is None else axis,
         is_ranked=True,
         sorted_from="boxes" if is_detector else "classes",
-        note=" ".join(filter(None, (best.note, _SCALED * best.is_scaled))),
+        note=" ".join(filter(None, (best.note, head.note * ranks_product, _SCALED * best.is_scaled))),
     )
 
 
@@ -170,7 +173,7 @@ def _farthest(sorting: Sorting, prepared: PreparedModel, *, rank: int) -> _Trail
         # Rows that were regrouped are other boxes: several of a cell in one row.
         if fits and trail.piece.is_whole and (best is None or not trail.is_regrouped(best)):
             best = trail
-        trail = _step(trail, constants)
+        trail = None if is_product(prepared, value) else _step(trail, constants)
     return best
 
 

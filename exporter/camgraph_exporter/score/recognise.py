@@ -13,7 +13,9 @@ from camgraph_exporter.score.added_score import difference, multiple
 from camgraph_exporter.score.class_part import class_part
 from camgraph_exporter.score.head_form import HeadForm, direction, head_form
 from camgraph_exporter.score.mixture import mixture_of, outer_form
+from camgraph_exporter.score.odds import is_product, log_odds
 from camgraph_exporter.score.output_head import OutputHead, plain_head
+from camgraph_exporter.score.pieces import whole
 from camgraph_exporter.score.stretch import Stretch, cuts_before, is_fixed, stretch
 
 _WIDTH = 1e-3  # how far from 0..1, and from a sum of 1, probabilities may be
@@ -24,14 +26,29 @@ _WORDS = {
 }
 
 
+_PRODUCT = (
+    "Boxes are ranked by a product of sigmoids, as of how likely a box is an object and of which class; the score is "
+    "the log odds of that product."
+)
+
 Way = tuple[ir.Value, Stretch]
 
 
 def head_of(prepared: PreparedModel, output: ir.Value) -> OutputHead:
     """Return the scores that an output shows; the output itself where nothing is applied to them."""
-    part = class_part(output) if output.shape is not None and len(output.shape) == 3 else None
-    found = _head(prepared, output if part is None else part.value)
+    is_of_boxes = output.shape is not None and len(output.shape) == 3
+    part = class_part(output) if is_of_boxes else None
+    found = (_product(prepared, output) if is_of_boxes else None) or _head(
+        prepared, output if part is None else part.value
+    )
     return found if part is None else replace(found, part=part)
+
+
+def _product(prepared: PreparedModel, output: ir.Value) -> OutputHead | None:
+    """Return the scores of products of sigmoids, such as how likely a box is an object and of which class."""
+    if not is_product(prepared, output):
+        return None
+    return OutputHead(log_odds(prepared, output, [whole(output)]), pb.HEAD_KIND_SIGMOID, note=_PRODUCT)
 
 
 def _head(prepared: PreparedModel, output: ir.Value) -> OutputHead:

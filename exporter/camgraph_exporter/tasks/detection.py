@@ -19,6 +19,7 @@ from camgraph_exporter.layers.auto import deepest_map, last_map
 from camgraph_exporter.layers.box_groups import BoxGroups
 from camgraph_exporter.layers.layers import TargetLayer, is_moved, narrowest
 from camgraph_exporter.prepare.prepare import PreparedModel
+from camgraph_exporter.score.columns import SIDES
 from camgraph_exporter.score.score_shape import ScoreShape, count_of, misfit
 from camgraph_exporter.targets.classes import add_target_input, pick, resolve_ranks, targets_first
 from camgraph_exporter.targets.draw import Arrays, Draw
@@ -53,14 +54,21 @@ class Detection(Task):
         boxes = dims[3 - axis]
         return ScoreShape(count_of(dims[axis]), axis, num_anchors=boxes if isinstance(boxes, int) else 0)
 
-    def doubt(self, score: Score) -> str:
+    def doubt(self, prepared: PreparedModel, score: Score) -> str:
         """Say that box coordinates may be among the classes where no head tells them apart."""
         if score.kind != pb.HEAD_KIND_NONE:
             return ""
+        outputs = (output for output in prepared.graph.outputs if output is not score.output)
+        others = [dims_of(output) for output in outputs if output.shape is not None]
+        candidates = dims_of(score.value)[3 - score.class_axis]
+        if score.shown.part is not None or (dims_of(prepared.image)[0], candidates, SIDES) in others:
+            return (
+                "No sigmoid or softmax is applied to the classes, so nothing is known of probabilities; state --head."
+            )
         return (
             f"No sigmoid or softmax was found before output {score.output.name!r}, so that all of its "
-            f"{score.num_classes} values count as classes. If there are box coordinates among them, name the tensor of "
-            "the class scores with --score."
+            f"{score.num_classes} values count as classes. If there are box coordinates among them, say with --columns "
+            "what the values are, or name the tensor of the class scores with --score."
         )
 
     def complete(self, prepared: PreparedModel, score: Score, options: BoxOptions) -> Score:
@@ -89,9 +97,7 @@ class Detection(Task):
             return last_map(layers)
         groups = BoxGroups(prepared, score.value, score.shape)
         shared = groups.most_shared([layer.value for layer in layers if layer.has_effect])
-        common = [layer for layer in layers if layer.value in shared]
-        ends = [layer for layer in common if not is_moved(layer)]
-        chosen = deepest_map(prepared, score.value, ends or common or layers, layers)
+        chosen = _deepest(prepared, score, [layer for layer in layers if layer.value in shared] or layers, layers)
         note = _missed(groups, chosen)
         if len(groups.groups) > 1 and not note:
             note = (
@@ -99,6 +105,24 @@ class Detection(Task):
                 "the deepest map that all boxes depend on."
             )
         return replace(chosen, note=note)
+
+    def completed(
+        self, prepared: PreparedModel, score: Score, best: TargetLayer, layers: Sequence[TargetLayer]
+    ) -> list[TargetLayer]:
+        """Return the best layer, and where it is not one of all boxes, one for each of the scales that it misses."""
+        groups = BoxGroups(prepared, score.value, score.shape)
+        chosen, usable = [best], [layer for layer in layers if layer.has_effect]
+        while missing := groups.without([layer.value for layer in chosen]):
+            shared = groups.most_shared([layer.value for layer in usable], missing)
+            if not shared:
+                break
+            chosen.append(_deepest(prepared, score, [layer for layer in usable if layer.value in shared], layers))
+        if len(chosen) == 1:
+            return chosen
+        parts = ", ".join(f"{groups.partly(layer.value)} boxes at {layer.name!r}" for layer in chosen)
+        rest = " The heatmaps of the others are empty." if groups.without([layer.value for layer in chosen]) else ""
+        note = f"No map is one that all boxes depend on, so each is explained where it is read: {parts}.{rest}"
+        return [replace(best, note=note), *chosen[1:]]
 
     def reach(self, prepared: PreparedModel, score: Score, layer: TargetLayer) -> str:
         """Say how many boxes do not depend on a layer."""
@@ -150,10 +174,10 @@ class Detection(Task):
 
     def _attach_boxes(self, op: Backward, interface: Interface, score: Score, ranked_by: ir.Value) -> pb.Boxes | None:
         """Add the output of the boxes, and that of their scores where the source's own output does not list them."""
-        if score.boxes is None:
+        if score.boxes is None and score.shown.is_listed:
             return None
-        made = add_boxes(op, interface, score.boxes)
-        if score.shown.is_ranked:
+        made = pb.Boxes() if score.boxes is None else add_boxes(op, interface, score.boxes)
+        if score.shown.is_ranked or not score.shown.is_listed:
             is_sigmoid = score.kind == pb.HEAD_KIND_SIGMOID and score.ranked_by is None
             listed = op.Transpose(op.Sigmoid(ranked_by) if is_sigmoid else ranked_by, perm=[0, 2, 1])
             made.scores_output = interface.add_output("box_scores", op.cast(listed, ir.DataType.FLOAT))
@@ -162,6 +186,13 @@ class Detection(Task):
     def draw(self, draw: Draw) -> Arrays:
         """Draw classes and boxes."""
         return super().draw(draw) | {draw.names.anchor_input: draw.choices(draw.head.num_anchors or 1)}
+
+
+def _deepest(
+    prepared: PreparedModel, score: Score, common: Sequence[TargetLayer], layers: Sequence[TargetLayer]
+) -> TargetLayer:
+    ends = [layer for layer in common if not is_moved(layer)]
+    return deepest_map(prepared, score.value, ends or common, layers)
 
 
 def _missed(groups: BoxGroups, layer: TargetLayer) -> str:

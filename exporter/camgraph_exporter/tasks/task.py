@@ -149,7 +149,7 @@ class Task(ABC):
 
         """
 
-    def doubt(self, score: Score) -> str:
+    def doubt(self, prepared: PreparedModel, score: Score) -> str:
         """Return a remark on what may be wrong with a score that was found without the user's help."""
         return ""
 
@@ -163,8 +163,8 @@ class Task(ABC):
         """
         if options.says_anything:
             raise UsageError(
-                f"--boxes, --box-format, --box-unit and --background are for a detector, but the task is {self.name}. "
-                "State another one with --task if that is wrong."
+                "--boxes, --columns, --box-format, --box-unit and --background are for a detector, but the task is "
+                f"{self.name}. State another one with --task if that is wrong."
             )
         return score
 
@@ -190,6 +190,12 @@ class Task(ABC):
     def best_layer(self, prepared: PreparedModel, score: Score, layers: Sequence[TargetLayer]) -> TargetLayer:
         """Return the layer that Grad-CAM means among some, of which there is at least one."""
         return last_map(layers)
+
+    def completed(
+        self, prepared: PreparedModel, score: Score, best: TargetLayer, layers: Sequence[TargetLayer]
+    ) -> list[TargetLayer]:
+        """Return the best layer, and those that explain the targets which do not depend on it."""
+        return [best]
 
     def reach(self, prepared: PreparedModel, score: Score, layer: TargetLayer) -> str:
         """Return a remark on targets that do not depend on a layer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -33,6 +34,7 @@ from exporter.matrix.convolutional import (
     Shuffle,
 )
 from exporter.matrix.dense_prediction import PyramidDetector, UNet
+from exporter.matrix.detectors import Anchors, Decoupled, Multiplied, product_odds
 from exporter.matrix.transformers import ChannelsLast, ConvNext, Swin, VisionTransformer
 
 # Constants are rounded to float32 as they are written: the 1/6 of a hard sigmoid, the scale of a batch normalisation.
@@ -46,7 +48,7 @@ class Architecture:
     `shape`: of an image [C, H, W], or of a clip in the order that the network takes. `auto`: the module whose
     output is the layer that `auto` must choose; empty for the last candidate. `prefix`: tokens in front of the map
     there. `tolerance`: relative L2 distance from autograd, both in float64. `scores`: the task. `reads_class_token`:
-    the score depends on no other token after the last attention.
+    the score depends on no other token after the last attention. `scores_of`: the scores, of what the module gives.
     """
 
     id: str
@@ -58,6 +60,7 @@ class Architecture:
     dynamic_size: bool = False
     reads_class_token: bool = False
     tolerance: float = 1e-8
+    scores_of: Callable[[Any], torch.Tensor] = lambda y: y
 
 
 ARCHITECTURES = [
@@ -110,6 +113,31 @@ ARCHITECTURES = [
         auto="lateral.1",
         scores="detection",
         tolerance=_ROUNDED_CONSTANTS,
+    ),
+    *(
+        Architecture(
+            name,
+            module,
+            (3, 64, 32),
+            auto="backbone.coarse",
+            scores="detection",
+            tolerance=_ROUNDED_CONSTANTS,
+            scores_of=product_odds,
+        )
+        for name, module in {
+            "detector-anchors": Anchors,
+            "detector-masks": lambda: Anchors("masks"),
+            "detector-decoupled": Decoupled,
+        }.items()
+    ),
+    Architecture(
+        "detector-multiplied",
+        Multiplied,
+        (3, 64, 32),
+        auto="backbone.coarse",
+        scores="detection",
+        tolerance=_ROUNDED_CONSTANTS,
+        scores_of=lambda both: torch.logit(both[1]),
     ),
     *(
         Architecture(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -64,13 +64,19 @@ def draw_feeds(built: Built, architecture: Architecture) -> Arrays:
 class Autograd:
     """One forward pass of a module in float64, with every tensor in between and the scores' gradients."""
 
-    def __init__(self, module: nn.Module, built: Built, feeds: Mapping[str, np.ndarray]) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        built: Built,
+        feeds: Mapping[str, np.ndarray],
+        scores_of: Callable[[Any], Tensor] = lambda y: y,
+    ) -> None:
         tensors = built.target
         recorder = Recorder()
         with recorder:
             y = module.double()(torch.from_numpy(feeds[str(built.prepared.image.name)]))
         self.tensors = recorder.tensors
-        self.scores = _scores(y, tensors, feeds)
+        self.scores = _scores(scores_of(y), tensors, feeds)
         self._gradients: dict[int, np.ndarray] = {}
 
     def gradient(self, tensor: Tensor) -> np.ndarray:

@@ -16,6 +16,7 @@ from camgraph_exporter.reading.placement.windows import apart
 
 _NO_GRID = "its cells are in an order that is not a grid of the image"
 _ASKEW = "its rows and columns do not run along the image's height and width"
+_OF_LOST = "it is made of a map whose place could not be followed"
 _MIXED_FRAMES = "its frames do not run along those of the clip"
 # Of a cell: what rounding of sizes may move a map from one size of image to another.
 _ROUNDING = 0.5
@@ -111,6 +112,8 @@ def _origin(value: Located, others: Sequence[LocatedAxis]) -> Array:
         if (axis.spread > apart(value) + 1e-6).any():
             raise PlaceError("its channels, or the images of its batch, show different places of the image")
         origin = origin + np.nan_to_num(axis.mean)
+    if not np.isfinite(origin).all():
+        raise PlaceError(_OF_LOST)
     return np.asarray(origin)
 
 

@@ -11,6 +11,7 @@ from camgraph_exporter.graph.dims import matching_axes
 from camgraph_exporter.reading.placement.elements import WAYS, Array, Elements, LocatedAxis, Lost, fixed, merged, split
 
 _FEWEST_CELLS = 4
+_NOTHING = 1e-6  # pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,9 @@ def coarsened(result: Located, sources: Sequence[Located]) -> Located:
 
 
 def _directions(place: Located) -> int:
-    return sum(isinstance(axis, Elements) and not axis.is_fixed for axis in place.axes)
+    """Return how many ways a tensor leads; channels that were joined from shifted maps lead no way of their own."""
+    spreads = [axis.spread for axis in place.axes if isinstance(axis, Elements)]
+    return int((np.max([np.zeros(WAYS), *spreads], axis=0) > _NOTHING).sum())
 
 
 def located(origin: Array, axes: Sequence[LocatedAxis]) -> Located:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from camgraph_exporter.graph.traits import Trait, has
@@ -38,7 +40,8 @@ def window(step: Step, index: int) -> Located:
             new = axis.along_line(out[i], float(stride), reach / 2 - pad)
         axes[i] = moved(step, axis, new, _NO_NEIGHBOURS)
     channels = len(out) - 1 if last else 1
-    return with_mixed(step, located(place.origin, axes), channels, out[channels])
+    moved_on = replace(located(place.origin, axes), coarsest=place.coarsest)
+    return with_mixed(step, moved_on, channels, out[channels])
 
 
 def _data(step: Step) -> tuple[Located, tuple[int, ...]] | None:
@@ -68,13 +71,13 @@ def middle(axis: LocatedAxis) -> LocatedAxis:
 def with_mixed(step: Step, place: Located, index: int, count: int) -> Located:
     """Return a place after every element along an axis was mixed with every other, into `count` of them.
 
-    Mixing is harmless where they lie within a cell of the map, as those do that were taken apart from one cell. So is
-    that of all frames where the map has none any more.
+    Mixing is harmless where they lie within a cell of the map, as those do that were taken apart from one cell, or of a
+    coarser one before it. So is that of all frames where the map has none any more.
     """
     axis = place.axes[index]
     if isinstance(axis, Lost):
         return place
-    rest = Located(place.origin, (*place.axes[:index], *place.axes[index + 1 :]))
+    rest = Located(place.origin, (*place.axes[:index], *place.axes[index + 1 :]), place.coarsest)
     if (axis.spread > apart(rest) + 1e-6).any():
         return place.with_axis(index, step.lost(MIXES))
     middle_of = axis.mean
@@ -83,6 +86,9 @@ def with_mixed(step: Step, place: Located, index: int, count: int) -> Located:
 
 
 def apart(place: Located) -> Array:
-    """Return how far what is one cell may lie apart, [3]: as far as the cell reaches, and over all frames of a map."""
-    cell = place.cell
+    """Return how far what is one cell may lie apart, [3]: as far as the cell reaches, and over all frames of a map.
+
+    Paddings of coarser maps on the way here shift what they are joined with by as much as a cell of theirs.
+    """
+    cell = np.maximum(place.cell, place.coarsest)
     return np.where((np.arange(WAYS) == FRAMES) & (cell == 0), np.inf, cell)
