@@ -147,7 +147,7 @@ def _shown_by(prepared: PreparedModel, output: ir.Value, search: _Search) -> Out
     if ranked is not None:
         return ranked
     found = head_of(prepared, output)
-    may_have_boxes = options.task is None or task_named(options.task).kind == pb.TASK_DETECTION
+    may_have_boxes = options.task is None or task_named(options.task).has_boxes
     columns = columns_of(prepared, output, search.num_labels) if may_have_boxes else None
     if columns is None:
         return found

@@ -35,6 +35,7 @@ class Detection(Task):
 
     kind = pb.TASK_DETECTION
     is_dense = True
+    has_boxes = True
 
     def claim(self, evidence: Evidence) -> str | None:
         """Claim what the model sorts as boxes, and tensors with two wide axes after the batch."""

@@ -129,6 +129,9 @@ class Task(ABC):
     is_dense: ClassVar[bool] = False
     """Whether the scores are those of pixels or boxes. Such networks have side paths everywhere."""
 
+    has_boxes: ClassVar[bool] = False
+    """Whether scores are those of boxes, which an output may hold beside them."""
+
     @cached_property
     def name(self) -> str:
         """The word for users: "segmentation"."""
