@@ -204,7 +204,7 @@ def test_what_the_user_says_of_the_columns_counts(name: str, columns: str, class
     ("name", "options", "said"),
     [
         ("multiplied", {"columns": "box,objectness,classes"}, "not 6 numbers or more for each candidate, as --columns"),
-        ("no objectness, logits", {"columns": "box,classes", "box_format": "yolox", "boxes": "gone"}, "no tensor 'gone'"),
+        ("no objectness, logits", {"box_format": "yolox", "boxes": "gone"}, "no tensor 'gone' to take as the boxes"),
     ],
 )
 def test_what_does_not_fit_is_refused(name: str, options: Mapping[str, Any], said: str, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ def add_up(raw_maps: Sequence[FloatArray], placements: Sequence[Placement]) -> t
 
     A map's cells are the branch's evidence for the score, in the score's unit. So they are added as they are: scaled
     to 0..1 each, a branch without evidence would look like one that decides. Maps with the same cells give the map
-    that Grad-CAM has for their channels in one layer. Others are laid onto the input as evidence per pixel, [H, W]. A map
-    of zeros has no say: a box of a detector, which depends on the map of one scale, has the heatmap of that one.
+    that Grad-CAM has for their channels in one layer. Others are laid onto the input as evidence per pixel, [H, W].
+    A map of zeros has no say: a box of a detector, which depends on the map of one scale, has the heatmap of that one.
 
     Args:
         raw_maps: The signed map [h, w] of each branch.
