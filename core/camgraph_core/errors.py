@@ -9,6 +9,7 @@ Every message is one or two plain sentences that say what is wrong, where, and w
     │   └── NotFoundError              a model or version that the server does not have
     ├── InvalidInputError              the data that came in cannot be used (image, tensor, target)
     │   ├── TargetError                exit code 2: a target that names no class, or more than one
+    │   │   └── NotInImageError        what this image does not have (a UsageError, too)
     │   └── TooLargeError              a request or an answer beyond a limit
     ├── InvalidGraphError              the .onnx file is not an explainable graph, or is damaged
     ├── UnsupportedError               the graph lacks what was asked for (a method, a layer's full gradients)
@@ -64,6 +65,10 @@ class TargetError(InvalidInputError):
     """A target whose index, label or rank names no class of the model, or more than one."""
 
     exit_code = 2
+
+
+class NotInImageError(TargetError, UsageError):
+    """An object, a region, a rank or a frame that this image does not have, though another one may."""
 
 
 class TooLargeError(InvalidInputError):

@@ -77,12 +77,13 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
 STEPS = 5
 
 
-def street(*, hidden: tuple[int, ...] = ()) -> list[np.ndarray]:
+def street(*, hidden: tuple[int, ...] = (), others: bool = True) -> list[np.ndarray]:
     """A red square goes from the left to the right below a red one that stays, and a green one beside them."""
     frames = []
     for step in range(STEPS):
         moving = [] if step in hidden else [Square("red", 8 + 8 * step, 40)]
-        frames.append(picture([Square("red", 40, 8), *moving, Square("green", 72, 40)]))
+        staying = [Square("red", 40, 8), Square("green", 72, 40)] if others else []
+        frames.append(picture([*moving, *staying]))
     return frames
 
 
@@ -114,6 +115,14 @@ def test_an_object_that_is_hidden_is_found_again(detector: Path, tmp_path: Path)
     places = places_of_heat(out, STEPS)
     assert [round(across) for across, _ in places[3:]] == [pytest.approx(40, abs=4), pytest.approx(48, abs=4)]
     assert f"{STEPS} frames, 1 without" in result.stdout
+
+
+@pytest.mark.parametrize("options", [[], ["--follow"], ["--follow", "--top-k", "1"], ["--follow", "--target", "1"]])
+def test_an_object_that_comes_later(detector: Path, tmp_path: Path, options: list[str]) -> None:
+    clip, out = write_video(tmp_path / "street.mp4", street(hidden=(0, 1), others=False)), tmp_path / "out.mp4"
+    result = camgraph("explain", clip, "--graph", detector, *options, "-o", out)
+    assert result.exit_code == 0, result.stderr
+    assert f"{STEPS} frames, 2 without" in result.stdout
 
 
 def test_a_place_without_an_object_in_any_frame(detector: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from io import BytesIO
@@ -159,6 +160,20 @@ def test_command_line_refuses(repository: Path, tmp_path: Path, options: list[st
     result = run_camgraph("explain", str(tmp_path / "photo.png"), "--graph", str(repository / "ssd.onnx"), *words)
     assert result.returncode == code, result.stderr
     assert said in result.stderr
+
+
+def test_a_photo_without_the_object_is_a_row(repository: Path, address: str, tmp_path: Path) -> None:
+    photos, kept = tmp_path / "photos", tmp_path / "kept.json"
+    photos.mkdir()
+    (photos / "a.png").write_bytes(encode_png(picture(())))
+    (photos / "b.png").write_bytes(photo())
+    for where in (["--graph", str(repository / "ssd.onnx")], ["--server", address, "--model", "ssd"]):
+        for said, options in (("no object 1", ["--object", "1"]), ("No object lies at 90, 30", ["--at", "90,30"])):
+            result = camgraph("explain", photos, *where, *options, "--json", kept, "-o", tmp_path / "out")
+            assert result.exit_code == 1, result.stderr
+            without, found = json.loads(kept.read_text())["images"]
+            assert said in without["error"]
+            assert found["error"] is None
 
 
 def test_a_graph_without_boxes_refuses_objects(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from camgraph_core.errors import (
     ForbiddenError,
     InvalidInputError,
     NotFoundError,
+    NotInImageError,
     NotReadyError,
     OverLimitError,
     RemoteError,
@@ -51,6 +52,7 @@ class Reason:
 
 
 REASONS = (
+    Reason("NOT_IN_IMAGE", NotInImageError, "INVALID_ARGUMENT", 400),
     Reason("INVALID_TARGET", TargetError, "INVALID_ARGUMENT", 400),
     Reason("TOO_LARGE", TooLargeError, "RESOURCE_EXHAUSTED", 413),
     Reason("INVALID_INPUT", InvalidInputError, "INVALID_ARGUMENT", 400),

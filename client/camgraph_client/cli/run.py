@@ -27,6 +27,7 @@ from camgraph_core.errors import (
     CamgraphError,
     DeviceError,
     InvalidGraphError,
+    NotInImageError,
     TargetError,
     UnavailableError,
     UnsupportedError,
@@ -80,7 +81,7 @@ class Run:
             click.echo(f"{done} of {len(photos)} images were done by an earlier run that was broken off.", err=True)
         for photo, answer in _with_progress(self._answers(todo), len(todo)):
             try:
-                self._explain(photo, answer, journal)
+                self._explain(photo, answer, journal, is_alone=len(photos) == 1)
             except OSError as error:
                 raise UsageError(f"{self.wanted.folder} cannot be written to: {error.strerror}.") from error
         self._write(photos, journal, model)
@@ -111,7 +112,7 @@ class Run:
             return self.asked
         return {**self.asked, "targets": targets_for(photo.truth, self.source.manifest.head.num_classes)}
 
-    def _explain(self, photo: Photo, answer: Callable[[], Result], journal: Journal) -> None:
+    def _explain(self, photo: Photo, answer: Callable[[], Result], journal: Journal, *, is_alone: bool) -> None:
         wanted = self.wanted
         labels = self.source.manifest.class_labels if photo.truth is not None else ()
         try:
@@ -128,9 +129,9 @@ class Run:
             files += write_world_files(result, files, place)
             row = row_of(photo, labels, result, maps, files) if self.kept.needs_rows else _short_row(files)
             shown = thumbnails(result, wanted) if self.kept.report is not None else []
-        except _FATAL:
-            raise
         except CamgraphError as error:
+            if isinstance(error, _FATAL) and (is_alone or not isinstance(error, NotInImageError)):
+                raise
             journal.add(photo, failed_row(photo, labels, str(error)), [])
         else:
             print_report(Console(), photo.shown, result, files, with_regions=wanted.with_regions)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from camgraph_core.errors import InvalidInputError, UnsupportedError, UsageError
+from camgraph_core.errors import InvalidInputError, NotInImageError, UnsupportedError
 from camgraph_core.types import AnyArray
 from camgraph_runtime.preprocess.arrays import check_array
 from camgraph_runtime.preprocess.compressed_frame import check_frame
@@ -176,7 +176,7 @@ def open_dicom(data: bytes, name: str, *, max_pixels: int, frame: int | None = N
     Raises:
         InvalidInputError: The file is damaged, has no picture, or costs more than its pixels do.
         UnsupportedError: pydicom is not installed.
-        UsageError: The frame is not named or does not exist.
+        NotInImageError: The frame is not named or does not exist.
 
     """
     try:
@@ -189,9 +189,9 @@ def open_dicom(data: bytes, name: str, *, max_pixels: int, frame: int | None = N
         raise InvalidInputError(f"{name} is a DICOM file without a picture. Send one that has pixels.")
     frames = _guarded(lambda: _check(dataset, max_pixels))
     if frame is None and frames > 1:
-        raise UsageError(f"{name} has {frames} frames. Say which one with frame (--frame 1 to {frames}).")
+        raise NotInImageError(f"{name} has {frames} frames. Say which one with frame (--frame 1 to {frames}).")
     if frame is not None and not 1 <= frame <= frames:
-        raise UsageError(f"{name} has {frames} frame{'s' * (frames > 1)}, but frame {frame} was asked for.")
+        raise NotInImageError(f"{name} has {frames} frame{'s' * (frames > 1)}, but frame {frame} was asked for.")
     return Dicom(dataset, (frame or 1) - 1)
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image
 
-from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.errors import InvalidInputError, NotInImageError
 from camgraph_core.frame import Size
 from camgraph_core.types import AnyArray
 from camgraph_runtime.preprocess.arrays import check_array, is_numpy_file, read_numpy
@@ -104,12 +104,12 @@ def open_image(source: ImageSource, *, max_pixels: int, frame: int | None = None
     Raises:
         InvalidInputError: Not an image, a damaged one, one with too many pixels, or one that costs more than they do.
         UnsupportedError: It is a DICOM file, and pydicom is not installed.
-        UsageError: The frame is not named or does not exist.
+        NotInImageError: The frame is not named or does not exist.
 
     """
     opened = _opened(source, max_pixels, frame)
     if frame is not None and not isinstance(opened, Dicom):
-        raise UsageError("A frame is one of a DICOM file; this image is none. Leave the frame out.")
+        raise NotInImageError("A frame is one of a DICOM file; this image is none. Leave the frame out.")
     return opened
 
 

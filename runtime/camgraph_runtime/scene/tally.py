@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from camgraph_core.errors import TargetError, UsageError
+from camgraph_core.errors import NotInImageError, UsageError
 from camgraph_core.explanation import Explanation
 from camgraph_core.place import Place
 from camgraph_core.result import ClassScore
@@ -113,7 +113,7 @@ def resolved(target: Target, ranking: list[ClassScore]) -> Target:
     """The target with the class of the whole scene where it names a rank.
 
     Raises:
-        TargetError: There are not as many classes.
+        NotInImageError: There are not as many classes.
 
     """
     contrast = None if target.contrast is None else resolved(target.contrast, ranking)
@@ -121,5 +121,5 @@ def resolved(target: Target, ranking: list[ClassScore]) -> Target:
         return replace(target, contrast=contrast)
     rank = 1 if target.selector is None else target.selector.number
     if rank > len(ranking):
-        raise TargetError(f"The scene shows {len(ranking)} classes, so there is none of rank {rank}.")
+        raise NotInImageError(f"The scene shows {len(ranking)} classes, so there is none of rank {rank}.")
     return replace(target, selector=ranking[rank - 1].class_index, contrast=contrast)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_core.errors import TargetError, UnsupportedError
+from camgraph_core.errors import NotInImageError, TargetError, UnsupportedError
 from camgraph_core.place import Box, DetectedObject, Point
 from camgraph_core.rectangle import Rectangle
 from camgraph_core.result import ClassScore
@@ -142,7 +142,7 @@ class BoxPredictions(Predictions):
         """The object that a target names.
 
         Raises:
-            TargetError: There is none.
+            NotInImageError: There is none.
 
         """
         order, of_class = self._order(), ""
@@ -156,7 +156,7 @@ class BoxPredictions(Predictions):
         assert isinstance(target.place, DetectedObject)
         if target.place.rank <= len(objects):
             return objects[target.place.rank - 1]
-        raise TargetError(
+        raise NotInImageError(
             f"There is no object {target.place.rank}{of_class}: {len(objects)} have a probability of "
             f"{self._view.score_threshold:g} or more. Lower the score threshold, or name a candidate box as an anchor."
         )
@@ -165,7 +165,7 @@ class BoxPredictions(Predictions):
         around = [found for found in objects if self._rectangle(found.anchor).holds(point.x, point.y)]
         if around:
             return min(around, key=lambda found: self._rectangle(found.anchor).area)
-        raise TargetError(
+        raise NotInImageError(
             f"No object{of_class} lies at {point.x:g}, {point.y:g}: {len(objects)} have a probability of "
             f"{self._view.score_threshold:g} or more, and none of their boxes holds that point."
         )

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from camgraph_core.components import components
-from camgraph_core.errors import TargetError
+from camgraph_core.errors import NotInImageError
 from camgraph_core.place import Mask, Point, Region
 from camgraph_core.target import Rank, Target
 from camgraph_core.types import AnyArray
@@ -37,7 +37,7 @@ class PredictedRegions:
         """The target with the class and the mask of its region.
 
         Raises:
-            TargetError: There is no such region.
+            NotInImageError: There is no such region.
             InvalidInputError: The network does not see the point.
 
         """
@@ -52,7 +52,7 @@ class PredictedRegions:
         found = self._regions(range(self._task.size) if index is None else [index])
         if rank > len(found):
             whose = "the prediction" if index is None else f"class {self._name(index)}"
-            raise TargetError(f"There is no region {rank} of {whose}: it has {len(found)} in this image.")
+            raise NotInImageError(f"There is no region {rank} of {whose}: it has {len(found)} in this image.")
         return found[rank - 1]
 
     def _at(self, target: Target) -> tuple[int, AnyArray]:
@@ -61,7 +61,7 @@ class PredictedRegions:
         row, column = self._score_map.cell_of(point)
         there, index = int(self._winner[row, column]), None if target.selector is None else self._class_of(target)
         if index is not None and there != index:
-            raise TargetError(
+            raise NotInImageError(
                 f"The point {point.x:g}, {point.y:g} is not in a region of class {self._name(index)}: the model takes "
                 f"it for {self._name(there)}."
             )

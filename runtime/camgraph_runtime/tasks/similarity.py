@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from camgraph_core.errors import TargetError
+from camgraph_core.errors import NotInImageError, TargetError
 from camgraph_core.place import Direction, References
 from camgraph_core.types import FloatArray
 
@@ -51,14 +51,15 @@ def likeness(references: References, embedding: FloatArray) -> Likeness:
         embedding: float32 [D].
 
     Raises:
-        TargetError: The embedding, or the mean of the references, has no direction.
+        NotInImageError: The embedding has no direction.
+        TargetError: The mean of the references has none.
 
     """
     vector = embedding.astype(np.float64)
     length = np.linalg.norm(vector)
     if not (np.isfinite(length) and length > 0):
         what = "zero everywhere" if length == 0 else "not of finite numbers"
-        raise TargetError(f"The embedding of the image is {what}, so it is similar to nothing. Send another image.")
+        raise NotInImageError(f"The embedding of the image is {what}, so it is similar to nothing. Send another image.")
     unit = vector / length
     toward, label = _reference(references, unit)
     similarity = float(unit @ toward)

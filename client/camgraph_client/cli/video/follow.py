@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from camgraph_client.cli.source import Source
-from camgraph_core.errors import TargetError, UsageError
-from camgraph_core.place import Box
+from camgraph_core.errors import NotInImageError, UsageError
+from camgraph_core.place import Box, DetectedObject
 from camgraph_core.rectangle import Rectangle
 from camgraph_core.result import ClassScore, Result
 from camgraph_core.target import Target
@@ -27,39 +27,38 @@ class Follower:
         asked: The keywords of `Explains.explain`; their target begins.
 
     Raises:
-        UsageError: More than one target is named.
+        UsageError: More than one target is named, or the model gives no boxes.
 
     """
 
     def __init__(self, source: Source, asked: dict[str, Any]) -> None:
         if len(asked["targets"]) + asked["top_k"] > 1:
             raise UsageError("--follow follows one object; name one target.")
-        self._source, self._asked = source, asked
+        if not source.manifest.boxes.output:
+            raise UsageError("--follow is for a detector that gives boxes, and this model does not.")
+        [begun] = asked["targets"] or [Target()]
+        self._begun = begun if begun.place is not None else replace(begun, place=DetectedObject(1))
+        self._source, self._asked = source, {**asked, "top_k": 0}
         self._last: ClassScore | None = None
 
     def explain(self, pixels: ByteArray) -> Result:
         """Explains the object in a frame, uint8 [H, W, 3].
 
         Raises:
-            TargetError: It is not there.
-            UsageError: The model gives no boxes.
+            NotInImageError: It is not there.
 
         """
         explains = self._source.explains
-        if self._last is None:
-            result = explains.explain(pixels, **self._asked)
-        else:
+        target = self._begun
+        if self._last is not None:
             thresholds = {name: self._asked[name] for name in ("score_threshold", "iou_threshold")}
             there = explains.explain(pixels, num_predictions=_MOST_OBJECTS, outputs=["input-heatmap"], **thresholds)
             found = nearest(self._last, there.predictions)
             if found is None:
-                raise TargetError("The object that is followed is not in this frame.")
-            [begun] = self._asked["targets"] or [Target()]
-            target = replace(begun, selector=found.class_index, place=Box(index=found.anchor))
-            result = explains.explain(pixels, **{**self._asked, "targets": (target,), "top_k": 0})
+                raise NotInImageError("The object that is followed is not in this frame.")
+            target = replace(target, selector=found.class_index, place=Box(index=found.anchor))
+        result = explains.explain(pixels, **{**self._asked, "targets": (target,)})
         self._last = result.explanations[0].target
-        if self._last.box is None:
-            raise UsageError("--follow is for a detector that gives boxes, and this model does not.")
         return result
 
 

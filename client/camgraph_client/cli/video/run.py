@@ -21,7 +21,7 @@ from camgraph_client.cli.video.options import VideoOptions
 from camgraph_client.cli.video.sheet import ContactSheet
 from camgraph_client.cli.video.story import Story
 from camgraph_client.cli.video.strip import Strip
-from camgraph_core.errors import InvalidInputError, TargetError
+from camgraph_core.errors import InvalidInputError, NotInImageError
 from camgraph_core.result import Result
 from camgraph_core.types import ByteArray
 from camgraph_runtime import Explainer, SceneExplainer
@@ -59,7 +59,7 @@ class VideoRun:
         Raises:
             InvalidInputError: The file is no video, is damaged, or has no frame in the part that is asked for; or the
                 live source cannot be read.
-            TargetError: What is asked for is in no frame.
+            NotInImageError: What is asked for is in no frame.
             UsageError: The output cannot be written.
 
         """
@@ -99,9 +99,9 @@ class VideoRun:
             follower = Follower(self.source, self.asked)
             yield from ((frame, partial(follower.explain, frame.pixels)) for frame in frames)
             return
-        explains = self.source.explains
+        explains, asked = self.source.explains, self._asked_of_frames
         if isinstance(explains, Explainer | SceneExplainer):
-            yield from ((frame, partial(explains.explain, frame.pixels, **self.asked)) for frame in frames)
+            yield from ((frame, partial(explains.explain, frame.pixels, **asked)) for frame in frames)
             return
         sent: deque[VideoFrame] = deque()
 
@@ -110,8 +110,14 @@ class VideoRun:
                 sent.append(frame)
                 yield frame.pixels
 
-        for outcome in explains.explain_many(pixels(), ahead=_AHEAD, **self.asked):
+        for outcome in explains.explain_many(pixels(), ahead=_AHEAD, **asked):
             yield sent.popleft(), partial(getattr, outcome, "result")
+
+    @property
+    def _asked_of_frames(self) -> dict[str, Any]:
+        """What is asked of each frame: of a detector the best object, where none is named, as a frame may have none."""
+        is_open = not self.asked["targets"] and not self.asked["top_k"]
+        return {**self.asked, "top_k": 1} if is_open and self.source.manifest.boxes.output else self.asked
 
     def _with_progress(
         self, answers: Iterator[tuple[VideoFrame, Answer]], video: VideoReader | LiveReader
@@ -130,11 +136,11 @@ def _drawn(frame: VideoFrame, answer: Answer, story: Story, strip: Strip) -> tup
     """The overlays of a frame side by side, and what it shows; the frame as it is where nothing was found."""
     try:
         result = answer()
-    except TargetError as error:
+    except NotInImageError as error:
         story.add_without(frame, error)
         return strip.of(frame.pixels, []), "not in this frame"
     if not result.explanations:
-        story.add_without(frame, TargetError("Nothing was found in any frame."))
+        story.add_without(frame, NotInImageError("Nothing was found in any frame."))
         return strip.of(frame.pixels, []), "nothing found"
     story.add(frame, result)
     first = result.explanations[0]
