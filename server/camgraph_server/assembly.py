@@ -7,7 +7,6 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
@@ -16,12 +15,13 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
 from camgraph_core.errors import UnavailableError, UsageError
-from camgraph_runtime.explainers import AnyExplainer
 from camgraph_server.audit.log import AuditLog
 from camgraph_server.budget import Budget
 from camgraph_server.config import ServerConfig
 from camgraph_server.config.limits import MIB
+from camgraph_server.models.attempt import Loader
 from camgraph_server.models.batching import worker_count
+from camgraph_server.models.changes import Changes, OwnChanges
 from camgraph_server.models.explaining import COPIES, Room
 from camgraph_server.models.file_loader import FileLoader
 from camgraph_server.models.keeper import Keeper
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
-Loader = Callable[[Path], AnyExplainer]
+MakeChanges = Callable[[ModelRepository, Keeper], Changes]
 
 
 class Assembly:
@@ -65,10 +65,12 @@ class Assembly:
     Args:
         config: The settings.
         loader: Makes an explainer of a file; by default with the config's device and limits.
+        make_changes: Makes what carries out changes that calls ask for; by default that of one process.
 
     Attributes:
         repository: The models.
         keeper: What changes the models.
+        changes: What carries out changes of models that calls ask for.
         scheduler: Where their work is done.
         gate: Counts the calls.
         health: What health checks are answered.
@@ -81,12 +83,15 @@ class Assembly:
         UsageError: Signatures, traces or HTTP are asked for, and their packages are not installed.
     """
 
-    def __init__(self, config: ServerConfig, loader: Loader | None = None) -> None:
+    def __init__(
+        self, config: ServerConfig, loader: Loader | None = None, make_changes: MakeChanges = OwnChanges
+    ) -> None:
         self._config = config
         source = source_of(config)
         self._files = FileLoader(config, source.folder)
         self.repository = ModelRepository(source, loader or self._files, ModelMemory(model_memory(config)))
         self.keeper = Keeper(self.repository.look, config.reload_interval, self._files.rest)
+        self.changes = make_changes(self.repository, self.keeper)
         self.scheduler = Scheduler(
             worker_count(config),
             config.queue_capacity,
@@ -149,6 +154,7 @@ class Assembly:
 
     def stop_loading(self) -> None:
         """Loads nothing more. It blocks."""
+        self.changes.leave()
         self.repository.stop_loading()
         self._files.close()
 
@@ -181,18 +187,18 @@ class Assembly:
             int(self._config.max_output_megapixels * 1e6),
             max_in_chunks=self.budgets["answers"].size // 2,
         )
-        return Service(self.repository, self.scheduler, room, self.observers, self._give_up)
+        return Service(self.repository, self.scheduler, room, self.observers, self._on_hang)
 
-    def _give_up(self, model: Model) -> None:
-        """A run of a model does not end, and nothing ends it but the end of the process."""
-        if self._config.processes > 1:
+    def _on_hang(self, model: Model | None) -> None:
+        """Work does not end, and only the end of the process ends it. A model is given if its graph was running."""
+        if self._config.has_supervisor:
             os.kill(os.getpid(), signal.SIGTERM)  # the supervisor starts another one
-        else:
+        elif model is not None:
             with suppress(UnavailableError):  # the server stops
                 self.keeper.ask(partial(self.repository.give_up, model))
 
     def _control(self) -> ModelControl | None:
-        return ModelControl(self.repository, self.keeper) if self._config.model_control else None
+        return ModelControl(self.repository, self.changes) if self._config.model_control else None
 
     def _rpcs(self, service: Service) -> list[Rpc]:
         return open_inference.open_inference_rpcs(

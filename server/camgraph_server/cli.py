@@ -42,8 +42,8 @@ def serve(config: ServerConfig, print_config: bool) -> None:
     if print_config:
         click.echo(toml_table("serve", config))
         return
-    if config.processes == 1:
-        # The supervisor of several processes needs neither gRPC nor onnxruntime.
+    if not config.has_supervisor:
+        # The supervisor needs neither gRPC nor onnxruntime.
         from camgraph_server.serving import serve_here  # noqa: PLC0415 - see above
 
         serve_here(config, lambda server: _announce(server.address, server.http_address))

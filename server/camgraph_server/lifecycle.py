@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import grpc
 
 from camgraph_core.errors import UnavailableError
-from camgraph_server.assembly import Assembly, Loader
+from camgraph_server.assembly import Assembly, MakeChanges
 from camgraph_server.config import ServerConfig
+from camgraph_server.models.attempt import Loader
+from camgraph_server.models.changes import OwnChanges
 from camgraph_server.models.model import ModelState
 from camgraph_server.observe.log import log_event
 from camgraph_server.observe.metrics.port import MetricsPort
@@ -36,19 +38,22 @@ _HARD_END = 1.0  # seconds that running work gets to stop after the grace
 class Server:
     """One server process. Call `start`, then `stop`; or `run`, which also waits for a signal between."""
 
-    def __init__(self, config: ServerConfig, loader: Loader | None = None) -> None:
+    def __init__(
+        self, config: ServerConfig, loader: Loader | None = None, make_changes: MakeChanges = OwnChanges
+    ) -> None:
         """Prepares a server; nothing is bound and nothing is loaded yet.
 
         Args:
             config: The settings.
             loader: Makes an explainer of a file; by default with the config's device and limits.
+            make_changes: Makes what carries out changes of models; by default that of one process.
 
         Raises:
             RepositoryError: The model repository does not exist or cannot be read.
         """
         self.config = config
         self.address = ""
-        self.parts = Assembly(config, loader)
+        self.parts = Assembly(config, loader, make_changes)
         self._server: grpc.aio.Server | None = None
         self._http: HttpPort | None = None
         self.is_stuck = False
@@ -79,6 +84,7 @@ class Server:
         if self.config.processes == 1:
             await self._listen()
         await asyncio.wrap_future(self.parts.keeper.ask(self.parts.repository.load))
+        await self.parts.changes.join()
         if self.config.processes > 1:
             await self._listen()
         self.parts.repository.on_change(partial(self._report_health, asyncio.get_running_loop()))

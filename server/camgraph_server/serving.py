@@ -10,20 +10,25 @@ from collections.abc import Callable
 
 from camgraph_core.errors import CamgraphError
 from camgraph_runtime.run.blas import limit_blas_threads
+from camgraph_server.assembly import MakeChanges
 from camgraph_server.config import ServerConfig
 from camgraph_server.errors import UndrainedError
 from camgraph_server.heap import keep_little
 from camgraph_server.lifecycle import Server
+from camgraph_server.models.changes import OwnChanges
 from camgraph_server.observe.log import configure_logging, log_settings
 from camgraph_server.observe.stderr import captured_stderr
 
 
-def serve_here(config: ServerConfig, on_ready: Callable[[Server], None]) -> None:
+def serve_here(
+    config: ServerConfig, on_ready: Callable[[Server], None], make_changes: MakeChanges = OwnChanges
+) -> None:
     """Serves until SIGTERM or SIGINT. The process ends here if a thread still works.
 
     Args:
         config: The settings.
         on_ready: Called with the server once every model is loaded.
+        make_changes: Makes what carries out changes of models; by default that of one process.
 
     Raises:
         UndrainedError: Some requests did not finish in time.
@@ -34,7 +39,7 @@ def serve_here(config: ServerConfig, on_ready: Callable[[Server], None]) -> None
     configure_logging(config.log_format, config.log_level)
     log_settings(config)
     with captured_stderr():
-        server = Server(config)
+        server = Server(config, make_changes=make_changes)
         drained = asyncio.run(server.run(lambda _: on_ready(server)))
     problem = None if drained else UndrainedError.after(config.grace)
     if server.is_stuck:

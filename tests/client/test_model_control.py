@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from camgraph_client import AsyncClient, Client
-from camgraph_core.errors import NotFoundError, NotReadyError, UnknownMethodError, UsageError
+from camgraph_core.errors import NotFoundError, NotReadyError, UnknownMethodError
 from camgraph_runtime import Explainer
-from camgraph_server.config import ServerConfig
 from support.serving import PATIENCE, png, run_camgraph, running_server, server_thread, write_model
 from support.tiny_graph import TinyGraph
 
@@ -90,11 +89,6 @@ def test_it_is_off_unless_it_is_turned_on(call, repository):
         for method, *arguments in [("load_model", "tiny"), ("unload_model", "tiny"), ("reload_repository",)]:
             with pytest.raises(UnknownMethodError, match="ModelControlService"):
                 call(server.address, method, *arguments)
-
-
-def test_it_is_for_one_process():
-    with pytest.raises(UsageError, match="one of several processes"):
-        ServerConfig(Path(), model_control=True, processes=2)
 
 
 async def test_a_change_goes_on_although_its_caller_has_gone(repository):

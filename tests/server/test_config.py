@@ -101,20 +101,20 @@ def test_values_that_do_not_fit_together_are_said_with_values_that_are_wrong(run
     key = tmp_path / "key.pem"
     key.touch()
     result = run(
-        *("--tls-key", str(key), "--traces", "nowhere", "--processes", "2", "--model-control"),
+        *("--tls-key", str(key), "--traces", "nowhere", "--max-batch-size", "2", "--batch-buckets", "3"),
         *("--workers", "many", "--listen", "nowhere", "--grace", "-1"),
     )
     assert result.exit_code == 2
     lines = result.stderr.splitlines()
     assert lines[0] == "Error: 6 things are wrong:"
-    for part in ("tls-cert and tls-key", "not nowhere", "'nowhere' is not HOST:PORT", "model control", "'many'", "-1"):
+    for part in ("tls-cert and tls-key", "not nowhere", "'nowhere' is not HOST:PORT", "batch buckets", "'many'", "-1"):
         assert sum(part in line for line in lines) == 1, result.stderr
 
 
 def test_a_check_that_needs_a_value_that_is_wrong_says_nothing(run, tmp_path):
     key = tmp_path / "key.pem"
     key.touch()
-    result = run("--tls-key", str(key), "--tls-cert", "absent.pem", "--model-control", "--processes", "none")
+    result = run("--tls-key", str(key), "--tls-cert", "absent.pem", "--listen", "unix:socket", "--processes", "none")
     lines = result.stderr.splitlines()
     assert lines[0] == "Error: 2 things are wrong:"
     assert "absent.pem" in result.stderr

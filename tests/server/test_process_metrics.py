@@ -8,13 +8,12 @@ import signal
 import socket
 from urllib.request import urlopen
 
-import grpc
 from prometheus_client.parser import text_string_to_metric_families
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
-from camgraph_client.channel import Connection
 from support.serving import PATIENCE, png, run_camgraph, server_process
+from support.workers import fresh_channel, workers_of
 
 CALLS = 12
 
@@ -38,8 +37,7 @@ def by_process(address: str, name: str) -> dict[str, float]:
 
 async def call(address: str) -> None:
     """A call on a connection of its own, so that the kernel chooses a worker."""
-    options = [*Connection(address).options(), ("grpc.use_local_subchannel_pool", 1)]
-    async with grpc.aio.insecure_channel(address, options) as channel:
+    async with fresh_channel(address) as channel:
         image = pb.EncodedImage(data=png())
         await ExplanationServiceStub(channel).Explain(pb.ExplainRequest(image=image), timeout=PATIENCE)
 
@@ -55,9 +53,7 @@ async def test_the_numbers_of_all_processes_add_up(repository):
         assert set(handled) <= {"0", "1"}
         assert set(memory) == {"0", "1", "supervisor"}
         assert await asyncio.to_thread(by_process, address, "camgraph_processes") == {"": 2}
-        pid = server.process.pid
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:  # noqa: PTH123 - procfs
-            os.kill(int(children.read().split()[0]), signal.SIGKILL)
+        os.kill(workers_of(server)[0], signal.SIGKILL)
         async with asyncio.timeout(PATIENCE):
             while await asyncio.to_thread(by_process, address, "camgraph_process_restarts_total") != {"": 1}:
                 await asyncio.sleep(0.05)

@@ -8,14 +8,12 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import grpc
 import pytest
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
-from camgraph_client.channel import Connection
 from camgraph_core.errors import UsageError
 from camgraph_runtime.run.threads import available_cores
 from camgraph_server.config import ServerConfig
@@ -24,12 +22,12 @@ from camgraph_server.models.loading import memory_limit
 from camgraph_server.processes.restarts import Restarts
 from support.serving import (
     PATIENCE,
-    ServerProcess,
     png,
     run_camgraph,
     server_process,
     write_certificate,
 )
+from support.workers import fresh_channel, is_alive, listeners, until, workers_of
 
 DIES = """
 import os, sys
@@ -42,38 +40,11 @@ def request() -> pb.ExplainRequest:
     return pb.ExplainRequest(image=pb.EncodedImage(data=png()))
 
 
-def workers_of(server: ServerProcess) -> list[int]:
-    pid = server.process.pid
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
-
-
-def is_alive(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
-    return False
-
-
-def listeners(server: ServerProcess) -> int:
-    """Sockets that listen on the server's port."""
-    lines = [
-        line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text("ascii").splitlines()
-    ]
-    port = f":{int(server.address.rpartition(':')[2]):04X}"
-    return sum(line[1].endswith(port) and line[3] == "0A" for line in lines)
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
 @contextlib.asynccontextmanager
 async def clients(address: str, count: int) -> AsyncIterator[list[ExplanationServiceStub]]:
     """Clients with the retry policy of our own, each on a connection of its own."""
-    options = [*Connection(address).options(), ("grpc.use_local_subchannel_pool", 1)]
     async with contextlib.AsyncExitStack() as stack:
-        channels = [await stack.enter_async_context(grpc.aio.insecure_channel(address, options)) for _ in range(count)]
+        channels = [await stack.enter_async_context(fresh_channel(address)) for _ in range(count)]
         yield [ExplanationServiceStub(channel) for channel in channels]
 
 
@@ -106,6 +77,21 @@ async def test_a_killed_worker_fails_no_call_and_is_replaced(repository):
         code, log = await asyncio.to_thread(server.wait)
     assert code == 0, log
     assert log.count("how=SIGKILL") == 2
+
+
+async def test_a_single_process_under_a_supervisor_comes_back_however_often_it_dies(repository, tmp_path):
+    with server_process(repository, "--supervised", "--listen", f"unix:{tmp_path}/socket") as server:
+        for _ in range(4):
+            async with fresh_channel(server.address) as channel:
+                call = ExplanationServiceStub(channel).Explain(request(), timeout=PATIENCE, wait_for_ready=True)
+                assert (await call).predictions
+            [victim] = workers_of(server)
+            os.kill(victim, signal.SIGKILL)
+            await until(lambda victim=victim: victim not in workers_of(server) and workers_of(server))
+        server.signal(signal.SIGTERM)
+        code, log = await asyncio.to_thread(server.wait)
+    assert code == 0, log
+    assert log.count("how=SIGKILL") == 4
 
 
 async def test_all_stop_together_and_answer_what_they_accepted(repository, tmp_path):

@@ -19,17 +19,19 @@ from camgraph_runtime import Explainer
 from camgraph_server.models.model import ModelState
 from support.serving import PATIENCE, png, running_server, server_process, write_model
 from support.tiny_graph import TinyGraph
+from support.workers import is_alive, until, workers_of
 
 HANGS = """
 import os, sys, time
 if sys.argv == ["-c"]:  # a worker's process alone
     from camgraph_runtime.explainer import Explainer
-    infer = Explainer.infer
+    step = os.environ["HANG_IN"]
+    goes_on = getattr(Explainer, step)
     def hangs(*arguments):
         while os.path.exists(os.environ["HANG_WHILE_THERE_IS"]):
             time.sleep(0.05)
-        return infer(*arguments)
-    Explainer.infer = hangs
+        return goes_on(*arguments)
+    setattr(Explainer, step, hangs)
 """
 
 
@@ -94,12 +96,6 @@ def request(model: str = "") -> pb.ExplainRequest:
     return pb.ExplainRequest(model_name=model, image=pb.EncodedImage(data=png()))
 
 
-async def until(condition) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
 @pytest.fixture
 def two_models(tmp_path: Path) -> Path:
     (tmp_path / "stuck.onnx").write_bytes(TinyGraph().serialize())
@@ -155,21 +151,22 @@ async def test_work_that_hangs_before_the_graph_is_not_the_models_fault(two_mode
         assert (await stub.Explain(request("stuck"), timeout=PATIENCE)).predictions
 
 
-async def test_one_of_several_processes_is_replaced(repository, tmp_path, connect, monkeypatch):
+@pytest.mark.parametrize("options", [("--processes", "2"), ("--supervised",)])
+@pytest.mark.parametrize("step", ["infer", "prepare"])
+async def test_a_process_with_a_supervisor_is_replaced(options, step, repository, tmp_path, connect, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text(HANGS)
     flag = tmp_path / "hang"
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("HANG_WHILE_THERE_IS", str(flag))
-    options = ("--processes", "2", "--workers", "1", "--hang-timeout", "0.2", "--grace", "0.2")
+    monkeypatch.setenv("HANG_IN", step)
+    options += ("--workers", "1", "--hang-timeout", "0.2", "--grace", "0.2")
     with server_process(repository, *options) as process:
-        pid = process.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children")
-        before = children.read_text(encoding="ascii").split()
+        before = workers_of(process)
         flag.touch()
         stub = ExplanationServiceStub(connect(process.address))
         with pytest.raises(grpc.RpcError):
             await stub.Explain(request(), timeout=0.5)
-        await until(lambda: set(before) - set(children.read_text(encoding="ascii").split()))
+        await until(lambda: not all(map(is_alive, before)))  # and the memory of the hanging run is free
         flag.unlink()
         async with asyncio.timeout(PATIENCE):
             while True:

@@ -29,7 +29,8 @@ class ModelControlServiceStub(object):
     """Loads and unloads models of the server's repository. A server offers it only if it is told so (--model-control).
 
     Changes are made one after the other, and each is made as a whole: calls get the old model until the new one is ready,
-    and keep it until they end. A change goes on if its caller does not wait for it.
+    and keep it until they end. A change goes on if its caller does not wait for it. Of several processes on one port all
+    make it, whichever is asked: it is answered when all have, and what one of them cannot load is loaded in none.
     """
 
     def __init__(self, channel):
@@ -64,7 +65,8 @@ class ModelControlServiceServicer(object):
     """Loads and unloads models of the server's repository. A server offers it only if it is told so (--model-control).
 
     Changes are made one after the other, and each is made as a whole: calls get the old model until the new one is ready,
-    and keep it until they end. A change goes on if its caller does not wait for it.
+    and keep it until they end. A change goes on if its caller does not wait for it. Of several processes on one port all
+    make it, whichever is asked: it is answered when all have, and what one of them cannot load is loaded in none.
     """
 
     def RepositoryIndex(self, request, context):
@@ -78,7 +80,8 @@ class ModelControlServiceServicer(object):
         """Loads a model that is not loaded, failed before, or whose files have changed; otherwise it does nothing.
 
         NOT_FOUND: there is no such model or version in the repository. FAILED_PRECONDITION: it cannot be loaded, and the
-        message says why; versions that were ready before keep serving. UNAVAILABLE: too many changes wait; try again.
+        message says why; versions that were ready before keep serving. UNAVAILABLE: too many changes wait, or a process has not
+        followed in time; try again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -87,7 +90,8 @@ class ModelControlServiceServicer(object):
     def UnloadModel(self, request, context):
         """Unloads a model until it is loaded by a call. Its calls in flight are finished.
 
-        NOT_FOUND: there is no such model or version. UNAVAILABLE: too many changes wait; try again.
+        NOT_FOUND: there is no such model or version. UNAVAILABLE: too many changes wait, or a process has not
+        followed in time; try again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,7 +101,7 @@ class ModelControlServiceServicer(object):
         """Follows all changes of the repository now, and tries again what failed. What a call unloaded stays unloaded.
 
         The answer says what became of each model: one that cannot be loaded is no error of the call. UNAVAILABLE: too many
-        changes wait; try again.
+        changes wait, or a process has not followed in time; try again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,7 +142,8 @@ class ModelControlService(object):
     """Loads and unloads models of the server's repository. A server offers it only if it is told so (--model-control).
 
     Changes are made one after the other, and each is made as a whole: calls get the old model until the new one is ready,
-    and keep it until they end. A change goes on if its caller does not wait for it.
+    and keep it until they end. A change goes on if its caller does not wait for it. Of several processes on one port all
+    make it, whichever is asked: it is answered when all have, and what one of them cannot load is loaded in none.
     """
 
     @staticmethod

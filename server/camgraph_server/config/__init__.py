@@ -37,16 +37,8 @@ class ServerConfig(
             self.check_security,
             self.check_observation,
             self.check_batching,
-            self._check_model_control,
             self._check_socket,
         )
-
-    def _check_model_control(self) -> None:
-        if self.processes > 1 and self.model_control:
-            raise UsageError(
-                "A call of model control reaches one of several processes, and would change the models of that one "
-                "alone; give --processes 1, or leave --model-control out."
-            )
 
     def _check_socket(self) -> None:
         if self.processes > 1 and self.listen.startswith("unix:"):

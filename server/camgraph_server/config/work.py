@@ -22,6 +22,13 @@ class WorkSettings:
             at_most=256,
         ),
     ] = 1
+    supervised: Annotated[
+        bool,
+        Setting(
+            "Have a supervisor also for a single process. It starts another one when that ends, or when work in it "
+            "does not end. Several processes always have one."
+        ),
+    ] = False
     workers: Annotated[
         int,
         Setting(
@@ -66,8 +73,8 @@ class WorkSettings:
     hang_timeout: Annotated[
         float,
         Setting(
-            "Seconds that work may go on after it was asked to end. After that its worker is replaced, and if the "
-            "graph was running, the model fails; with several processes, the process is replaced.",
+            "Seconds that work may go on after it was asked to end. After that the process is replaced, if it has a "
+            "supervisor; otherwise the worker is, and if the graph was running, the model fails.",
             above=0,
             at_most=_MOST_SECONDS,
         ),
@@ -87,3 +94,8 @@ class WorkSettings:
             "Seconds that requests in flight get to finish after SIGTERM or SIGINT.", at_least=0, at_most=_MOST_SECONDS
         ),
     ] = 30.0
+
+    @property
+    def has_supervisor(self) -> bool:
+        """Whether another process starts this one again."""
+        return self.supervised or self.processes > 1

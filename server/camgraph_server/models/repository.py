@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
-from camgraph_core.errors import CamgraphError, DeviceError, InvalidGraphError, NotReadyError
+from camgraph_core.errors import NotFoundError, NotReadyError
 from camgraph_core.models import RepositoryEntry
-from camgraph_runtime.explainers import AnyExplainer
 from camgraph_server.errors import RepositoryError
-from camgraph_server.heap import trim
+from camgraph_server.models.attempt import Attempt, Loader, attempt
 from camgraph_server.models.discovery import Entry, Key, Listing, discover
-from camgraph_server.models.loaded import Loaded
 from camgraph_server.models.memory import ModelMemory
 from camgraph_server.models.model import Model, ModelState
 from camgraph_server.models.snapshot import Snapshot
@@ -26,7 +24,11 @@ _HANGS = "A run of it did not end, and holds its memory until the server is star
 _UNLOADED = "It was unloaded. Load it again to use it."
 _log = logging.getLogger("camgraph.repository")
 
-Loader = Callable[[Path], AnyExplainer]
+Reasons: TypeAlias = dict[Key, str]
+"""Why each version cannot be loaded; empty texts for those that can."""
+
+Agree: TypeAlias = Callable[[Reasons], Reasons]
+"""Decides with others on a change, before anything takes the place of anything: from own reasons to those of all."""
 
 
 class ModelRepository:
@@ -55,10 +57,11 @@ class ModelRepository:
         self._watchers: list[Callable[[], None]] = []
         self._trouble = ""
         self._ignored: frozenset[str] = frozenset()
+        self._unloaded: set[Key] = set()
         listing = discover(self._directory)
         self._note_ignored(listing)
         self._seen = {entry.key: entry for entry in listing.entries}
-        self.snapshot = Snapshot(map(_first_state, listing.entries))
+        self.snapshot = Snapshot(map(self._first_state, listing.entries))
 
     @property
     def models(self) -> list[Model]:
@@ -112,7 +115,7 @@ class ModelRepository:
             if self._is_stopping:
                 return
             if model.state is ModelState.LOADING:
-                self._load(model.entry, device_error_is_fatal=True)
+                self._settle(self._try(model.entry, device_error_is_fatal=True))
             else:
                 _log_state(model)
         self._log_failed()
@@ -125,8 +128,13 @@ class ModelRepository:
         """Follows all changes of the directory now, and tries again what failed."""
         self._follow(in_haste=True)
 
-    def load_model(self, name: str, version: str = "") -> list[Model]:
+    def load_model(self, name: str, version: str = "", agree: Agree = lambda own: own) -> list[Model]:
         """Loads a model that was unloaded, failed, changed or is new; without a version all its versions.
+
+        Args:
+            name: The model.
+            version: The version.
+            agree: Decides with other processes what becomes of each version.
 
         Raises:
             NotFoundError: There is no such model, or no such version of it, in the directory.
@@ -137,27 +145,51 @@ class ModelRepository:
         except RepositoryError as error:
             raise NotReadyError(str(error)) from error
         wanted = [listed.find(name, version)] if version else listed.versions(name)
+        attempts = {}
         for model in wanted:
             self._seen[model.entry.key] = model.entry
             current = self.snapshot.get(model.entry.key)
             if current is None or current.loaded is None or current.entry != model.entry or current.reason:
-                self._settle(model.entry)
+                attempts[model.entry.key] = self._try(model.entry)
+        own = {model.entry.key: "" for model in wanted} | {key: each.reason for key, each in attempts.items()}
+        agreed = agree(own)
+        for key, made in attempts.items():
+            self._settle(replace(made, reason=agreed[key]))
+        self._unloaded -= {key for key in own if not agreed[key]}
         models = [self.snapshot.find(*model.entry.key) for model in wanted]
-        problems = [f"{model.name} version {model.version}: {model.reason}" for model in models if model.reason]
-        if problems:
+        reasons = [(model, model.reason or agreed[model.entry.key]) for model in models]
+        if problems := [f"{model.name} version {model.version}: {reason}" for model, reason in reasons if reason]:
             raise NotReadyError(" ".join(problems))
         return models
 
-    def unload_model(self, name: str, version: str = "") -> list[Model]:
+    def unload_model(self, name: str, version: str = "", agree: Agree = lambda own: own) -> list[Model]:
         """Unloads a model until `load_model`; without a version all its versions. Calls that use it are finished.
+
+        Args:
+            name: The model.
+            version: The version.
+            agree: Decides with other processes which versions are meant.
 
         Raises:
             NotFoundError: There is no such model, or no such version of it.
         """
-        wanted = [self.snapshot.find(name, version)] if version else self.snapshot.versions(name)
-        for model in wanted:
-            self._put(Model(model.entry, ModelState.UNLOADED, _UNLOADED))
-        return [self.snapshot.find(*model.entry.key) for model in wanted]
+        try:
+            wanted = [self.snapshot.find(name, version)] if version else self.snapshot.versions(name)
+        except NotFoundError:
+            if not (agreed := agree({})):  # others may know it already
+                raise
+        else:
+            agreed = agree({model.entry.key: "" for model in wanted})
+        self._unload(agreed.keys())
+        return [model for key in agreed if (model := self.snapshot.get(key)) is not None]
+
+    def take_up(self, unloaded: Set[Key]) -> None:
+        """Has the same versions unloaded as other processes: these, and none besides."""
+        released, self._unloaded = self._unloaded - unloaded, set()
+        for key in sorted(released):
+            if (model := self.snapshot.get(key)) is not None:
+                self._settle(self._try(model.entry))
+        self._unload(unloaded)
 
     def give_up(self, model: Model) -> None:
         """Takes a model out of service of which a run does not end; calls that wait for it are refused."""
@@ -188,7 +220,12 @@ class ModelRepository:
         for entry in listing.entries:
             self._seen[entry.key] = entry
             if self.snapshot.get(entry.key) is None:
-                self._swap(self.snapshot.replaced(_first_state(entry)))
+                self._swap(self.snapshot.replaced(self._first_state(entry)))
+
+    def _first_state(self, entry: Entry) -> Model:
+        if entry.key in self._unloaded:
+            return Model(entry, ModelState.UNLOADED, _UNLOADED)
+        return Model(entry, ModelState.FAILED, entry.problem) if entry.problem else Model(entry)
 
     def _follow(self, *, in_haste: bool) -> None:
         try:
@@ -207,13 +244,13 @@ class ModelRepository:
                 if key[0] not in listing.unreadable:
                     self._remove(key)
             elif current is None or current.entry != entry or (in_haste and current.reason):
-                self._follow_entry(entry, current)
+                self._follow_entry(entry)
 
-    def _follow_entry(self, entry: Entry, current: Model | None) -> None:
-        if current is not None and current.state is ModelState.UNLOADED:
-            self._put(replace(current, entry=entry))
+    def _follow_entry(self, entry: Entry) -> None:
+        if entry.key in self._unloaded:
+            self._put(Model(entry, ModelState.UNLOADED, _UNLOADED))
         else:
-            self._settle(entry)
+            self._settle(self._try(entry))
 
     def _say_trouble(self, error: RepositoryError) -> None:
         if str(error) != self._trouble:
@@ -226,41 +263,31 @@ class ModelRepository:
         self._note_ignored(listing)
         return listing
 
-    def _settle(self, entry: Entry) -> None:
-        """Makes a model what its files say."""
-        if entry.problem:
-            self._fail(entry, entry.problem)
-        else:
-            self._load(entry)
+    def _unload(self, keys: Set[Key]) -> None:
+        """Unloads versions, also those whose files are not there yet."""
+        self._unloaded |= keys
+        for key in sorted(keys):
+            current = self.snapshot.get(key)
+            if current is not None and current.state is not ModelState.UNLOADED:
+                self._put(Model(current.entry, ModelState.UNLOADED, _UNLOADED))
 
-    def _load(self, entry: Entry, *, device_error_is_fatal: bool = False) -> None:
+    def _try(self, entry: Entry, *, device_error_is_fatal: bool = False) -> Attempt:
+        """Loads files beside what serves; nothing takes its place yet."""
+        if entry.problem:
+            return Attempt(entry, reason=entry.problem)
         current = self.snapshot.get(entry.key)
         if current is None or current.loaded is None:
             self._put(Model(entry))
-        try:
-            loaded = self._loaded(entry)
-        except CamgraphError as error:
-            if isinstance(error, DeviceError) and device_error_is_fatal:
-                raise
-            self._fail(entry, str(error))
-        except Exception as error:  # a file that breaks the loader must not take the other models down
-            log_event(_log, logging.ERROR, "unexpected error while loading", trace=True, path=str(entry.path))
-            self._fail(entry, f"It could not be loaded: {type(error).__name__}.")
-        else:
-            self._put(Model(entry, ModelState.READY, loaded=loaded))
+        return attempt(entry, self._loader, self._memory, device_error_is_fatal=device_error_is_fatal)
 
-    def _loaded(self, entry: Entry) -> Loaded:
-        taken = self._memory.take(entry.size)
-        try:
-            explainer = self._loader(entry.path)
-            if entry.has_changed():
-                explainer.close()
-                raise InvalidGraphError(f"{entry.path} changed while it was loaded. It is loaded when it is complete.")
-        except BaseException:
-            self._memory.give_back(taken)
-            raise
-        trim()  # loading takes more than what is loaded
-        return Loaded(explainer, partial(self._memory.give_back, taken))
+    def _settle(self, made: Attempt) -> None:
+        """Has what was loaded take the place of what was there, unless there is a reason against it."""
+        if not made.reason:
+            self._put(Model(made.entry, ModelState.READY, loaded=made.loaded))
+            return
+        if made.loaded is not None:
+            made.loaded.retire()
+        self._fail(made.entry, made.reason)
 
     def _fail(self, entry: Entry, reason: str) -> None:
         """Says what is wrong with a model; what was loaded of it before serves on."""
@@ -268,6 +295,8 @@ class ModelRepository:
         if current is not None and current.loaded is not None:
             reason = f"Its files changed and cannot be loaded, so it serves as it was before. {reason}"
             self._put(replace(current, entry=entry, reason=reason))
+        elif entry.key in self._unloaded:
+            self._put(Model(entry, ModelState.UNLOADED, f"It was unloaded, and cannot be loaded again. {reason}"))
         else:
             self._put(Model(entry, ModelState.FAILED, reason))
 
@@ -306,12 +335,8 @@ class ModelRepository:
             log_event(_log, logging.ERROR, "models that are not served", count=count, models=", ".join(failed))
 
 
-def _first_state(entry: Entry) -> Model:
-    return Model(entry, ModelState.FAILED, entry.problem) if entry.problem else Model(entry)
-
-
 def _log_state(model: Model) -> None:
-    level = logging.ERROR if model.reason and model.state is not ModelState.UNLOADED else logging.INFO
+    level = logging.INFO if model.reason in {"", _UNLOADED} else logging.ERROR
     is_as_before = model.state is ModelState.READY and model.reason
     log_event(
         _log,

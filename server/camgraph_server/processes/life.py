@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import pickle
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator, Collection
 
 from camgraph_core.errors import CamgraphError
 from camgraph_server.config import ServerConfig
+from camgraph_server.processes.messages import CannotStart, Message, Ready, line_of, message_of
 
 _MAIN = "from camgraph_server.processes.worker import main; main()"
+_LONGEST_LINE = 16 * 1024 * 1024  # bytes of a message: a model may have many versions
 
 
 class WorkerLife:
@@ -33,19 +35,20 @@ class WorkerLife:
         self.metrics_address: str | None = None
 
     @classmethod
-    async def begin(cls, config: ServerConfig) -> WorkerLife:
-        """Starts a process that serves with these settings."""
+    async def begin(cls, config: ServerConfig, unloaded: Collection[str] = ()) -> WorkerLife:
+        """Starts a process that serves with these settings, without the versions of models that calls have unloaded."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
             _MAIN,
             stdin=asyncio.subprocess.PIPE,  # its end tells the worker that its supervisor has gone
             stdout=asyncio.subprocess.PIPE,
+            limit=_LONGEST_LINE,
             start_new_session=True,  # Ctrl-C in a terminal is for the supervisor, which tells it to the others
         )
         assert process.stdin is not None
         with contextlib.suppress(OSError):  # it has ended already
-            process.stdin.write(pickle.dumps(config))
+            process.stdin.write(pickle.dumps((config, sorted(unloaded))))
             await process.stdin.drain()
         return cls(process)
 
@@ -70,17 +73,25 @@ class WorkerLife:
         code = self._process.returncode or 0
         return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
-    async def reports(self) -> None:
-        """Hears what it says of itself: once that it is ready, or why it cannot start. Returns after either."""
+    async def messages(self) -> AsyncIterator[Message]:
+        """What it says, until its end; that it is ready, or why it cannot start, is noted here."""
         assert self._process.stdout is not None
-        if line := await self._process.stdout.readline():
-            report = json.loads(line)
-            if "problem" in report:
-                self.problem = CamgraphError(report["problem"])
-                self.problem.exit_code = report["exit_code"]
-            else:
-                self.metrics_address = report["metrics"]
-                self._ready_since = time.monotonic()
+        while line := await self._process.stdout.readline():
+            message = message_of(line)
+            match message:
+                case Ready(metrics):
+                    self.metrics_address = metrics
+                    self._ready_since = time.monotonic()
+                case CannotStart(problem, exit_code):
+                    self.problem = CamgraphError(problem)
+                    self.problem.exit_code = exit_code
+            yield message
+
+    def tell(self, message: Message) -> None:
+        """Sends it a message, unless it has ended."""
+        assert self._process.stdin is not None
+        if self._process.returncode is None and not self._process.stdin.is_closing():
+            self._process.stdin.write(line_of(message))
 
     async def end(self) -> None:
         """Waits for its end."""

@@ -15,9 +15,11 @@ from camgraph_server.address import Address
 from camgraph_server.config import ServerConfig
 from camgraph_server.observe.log import log_event
 from camgraph_server.processes.life import WorkerLife
+from camgraph_server.processes.messages import Asks, Found, Joins, Leaves, Ready, Settled
 from camgraph_server.processes.metrics import ProcessMetrics
 from camgraph_server.processes.port import HeldPort
 from camgraph_server.processes.restarts import Restarts
+from camgraph_server.processes.together import Together
 
 _log = logging.getLogger("camgraph.supervisor")
 
@@ -38,13 +40,16 @@ class Supervisor:
 
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
-        self._port = HeldPort(Address.parse(config.listen))
-        self.address = self._port.address
+        address = Address.parse(config.listen)
+        self._port = None if address.is_socket else HeldPort(address)
+        self.address = config.listen if self._port is None else self._port.address
         self._http = None if config.http is None else HeldPort(Address.parse(config.http), "--http")
         self._metrics = None if config.metrics is None else ProcessMetrics(config.metrics, self._metrics_addresses)
         metrics = None if config.metrics is None else _ANY_LOCAL_PORT
         self._of_worker = replace(config, listen=self.address, http=self.http_address, port_file=None, metrics=metrics)
         self._workers: list[WorkerLife | None] = [None] * config.processes
+        self._together = Together(config.load_timeout)
+        self._changing: set[asyncio.Task[None]] = set()
         self._stop_asked = asyncio.Event()
         self._is_complete = asyncio.Event()
         self._drained = True
@@ -84,9 +89,8 @@ class Supervisor:
         finally:
             announcing.cancel()
             self._tell_all(signal.SIGKILL)
-            self._port.close()
-            if self._http is not None:
-                self._http.close()
+            for port in filter(None, (self._port, self._http)):
+                port.close()
             if self._metrics is not None:
                 await self._metrics.stop()
         return self._drained
@@ -101,7 +105,7 @@ class Supervisor:
         """Has one worker at its place until the stop: starts it, waits for its end, starts it again."""
         restarts = Restarts()
         while not self._stop_asked.is_set():
-            worker = await WorkerLife.begin(self._of_worker)
+            worker = await WorkerLife.begin(self._of_worker, self._together.unloaded)
             self._workers[place] = worker
             if self._stop_asked.is_set():  # in the same moment
                 worker.signal(signal.SIGTERM)
@@ -126,19 +130,33 @@ class Supervisor:
                 await asyncio.wait_for(self._stop_asked.wait(), delay)
 
     async def _see_through(self, worker: WorkerLife) -> None:
-        await worker.reports()
-        if worker.is_ready:
-            log_event(_log, logging.INFO, "worker process ready", process=worker.pid)
-            if all(each is not None and each.is_ready for each in self._workers):
-                self._is_complete.set()
+        async for message in worker.messages():
+            match message:
+                case Joins():
+                    await self._together.join(worker)
+                case Ready():
+                    log_event(_log, logging.INFO, "worker process ready", process=worker.pid)
+                    if all(each is not None and each.is_ready for each in self._workers):
+                        self._is_complete.set()
+                case Asks():
+                    changing = asyncio.create_task(self._together.change(worker, message))
+                    self._changing.add(changing)
+                    changing.add_done_callback(self._changing.discard)
+                case Found() | Settled():
+                    self._together.hear(worker, message)
+                case Leaves():
+                    self._together.leave(worker)
+        self._together.leave(worker)
         await worker.end()
 
     def _check_hope(self, worker: WorkerLife, restarts: Restarts) -> None:
-        """Gives up where trying again helps nobody: at the start, or when no worker is left that serves.
+        """Gives up where trying again helps nobody: a worker cannot start, and none is left that serves.
 
         Raises:
             CamgraphError: It is so.
         """
+        if worker.served is not None:  # what ended it may not come again
+            return
         if self._is_complete.is_set() and any(each is not None and each.is_ready for each in self._workers):
             return
         if worker.problem is not None:

@@ -31,7 +31,7 @@ class Service:
         scheduler: Where the work is done.
         room: What requests may take.
         observers: Are told of what was explained.
-        give_up: Called with a model of which a run does not end.
+        on_hang: Called when work does not end, with the model if its graph was running.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class Service:
         scheduler: Scheduler,
         room: Room,
         observers: Observers,
-        give_up: Callable[[Model], None],
+        on_hang: Callable[[Model | None], None],
     ) -> None:
-        self._give_up = give_up
+        self._on_hang = on_hang
         self._observers = observers
         self._repository = repository
         self._scheduler = scheduler
@@ -116,8 +116,7 @@ class Service:
 
     def _hangs(self, model: Model, call: Call) -> None:
         """The work on a call does not end: if that is in the graph, it is the model's fault."""
-        if call.stage == "infer":
-            self._give_up(model)
+        self._on_hang(model if call.stage == "infer" else None)
 
     def _name(self, name: str, version: str, call: Call) -> str:
         """The name of the model that is asked for; whose use of models is limited sees no others, in errors neither."""

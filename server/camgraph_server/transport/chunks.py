@@ -17,15 +17,7 @@ async def answer_in_chunks(messages: Messages, rpc: Rpc, context: Context, call:
         CamgraphError: The request is refused, or cannot be answered.
     """
     call.in_chunks = True
-    rpc.admit(call)
-    call.enter("receive")
-    with await messages.memory(call) as share:
-        data = await messages.received(context)
-        call.received = len(data)
-        share.shrink_to(len(data))
-        call.enter("decode")
-        request = await messages.decoded(rpc, data)
-        del data
+    async with messages.asked(rpc, context, call) as request:
         value = await rpc.answer(request, call)
     call.enter("write")
     pieces: Iterator[Any] = iter(rpc.encode(value, request))

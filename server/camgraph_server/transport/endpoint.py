@@ -31,8 +31,8 @@ def channel_options(config: ServerConfig) -> list[tuple[str, Any]]:
         ("grpc.max_metadata_size", _METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", 2 * _METADATA_BYTES),
         ("grpc.server_handshake_timeout_ms", 20_000),  # for who connects and says nothing
-        # Two servers on one port by mistake would share its calls silently; the supervisor of several looks first.
-        ("grpc.so_reuseport", int(config.processes > 1)),
+        # Two servers on one port by mistake would share its calls silently; a supervisor looks first.
+        ("grpc.so_reuseport", int(config.has_supervisor)),
         # Tolerates clients that ping every 10 s to keep idle connections through load balancers.
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),

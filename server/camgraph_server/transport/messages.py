@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -99,12 +100,28 @@ class Messages:
         """Waits for the memory of the largest request; whoever has received it gives back what is not needed."""
         return await self._memory.lent_to_call(self._limits.max_request, call.client.name)
 
-    async def received(self, context: Context) -> bytes:
-        """The bytes of a call's only request; the slowest gives way where others wait for its memory.
+    @asynccontextmanager
+    async def asked(self, rpc: Rpc, context: Context, call: Call) -> AsyncIterator[Any]:
+        """What a call with one request asks: admitted at its headers, received, decoded.
+
+        Memory is held for the request until the block ends.
 
         Raises:
-            CamgraphError: None comes, or not in time.
+            CamgraphError: The call is refused, no request comes, or it asks for what cannot be.
         """
+        rpc.admit(call)
+        call.enter("receive")
+        with await self.memory(call) as share:
+            data = await self._received(context)
+            call.received = len(data)
+            share.shrink_to(len(data))
+            call.enter("decode")
+            request = await self.decoded(rpc, data)
+            del data
+            yield request
+
+    async def _received(self, context: Context) -> bytes:
+        """The bytes of a call's only request; the slowest gives way where others wait for its memory."""
         data = await receive(context, partial(self._patience.check, self._memory))
         if data is None:
             raise InvalidInputError("The call ended without a request; send one message.")

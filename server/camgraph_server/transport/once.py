@@ -13,15 +13,7 @@ async def answer_once(messages: Messages, rpc: Rpc, context: Context, call: Call
     Raises:
         CamgraphError: The request is refused, or cannot be answered.
     """
-    rpc.admit(call)
-    call.enter("receive")
-    with await messages.memory(call) as share:
-        data = await messages.received(context)
-        call.received = len(data)
-        share.shrink_to(len(data))
-        call.enter("decode")
-        request = await messages.decoded(rpc, data)
-        del data
+    async with messages.asked(rpc, context, call) as request:
         value = await rpc.answer(request, call)
         call.enter("encode")
         encoded = await messages.encoded(rpc, value, request, call)

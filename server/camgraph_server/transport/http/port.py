@@ -44,7 +44,7 @@ class HttpPort:
         assert config.http is not None, "HTTP is asked for"
         self.app = app
         self.address = config.http
-        self._shares = config.processes > 1
+        self._shares = config.has_supervisor
         self._certificate = certificate
         self._server = uvicorn.Server(
             uvicorn.Config(
