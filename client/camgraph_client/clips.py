@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_client.sending import encoded, load_painter, photo_of
@@ -125,7 +125,7 @@ class RemoteClipModel(ExplainsClips["ClipResult"]):
         """Closes the client."""
         self._client.close()
 
-    def __enter__(self) -> RemoteClipModel:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -152,7 +152,7 @@ class AsyncRemoteClipModel(ExplainsClips[Awaitable["ClipResult"]]):
         """Closes the client."""
         await self._client.close()
 
-    async def __aenter__(self) -> AsyncRemoteClipModel:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

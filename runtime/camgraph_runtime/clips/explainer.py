@@ -204,6 +204,11 @@ def spec_of_frames(spec: pb.InputSpec) -> pb.InputSpec:
 
 def _in_layout(photos: Sequence[PreparedPhoto], layout: pb.Layout) -> AnyArray:
     """The network's input, of frames [1, H, W, C] each."""
-    frames = np.concatenate([photo.tensor for photo in photos])[None]  # [1, T, H, W, C]
-    frames = np.moveaxis(frames, -1, channel_axis(layout) or 1)
-    return np.ascontiguousarray(np.moveaxis(frames, 1 if channel_axis(layout) != 1 else 2, frame_axis(layout) or 1))
+    first = photos[0].tensor
+    places = (frame_axis(layout) or 1, *spatial_axes(layout), channel_axis(layout) or 1)
+    shape = dict(zip(places, (len(photos), *first.shape[1:]), strict=True))
+    tensor = np.empty([shape.get(axis, 1) for axis in range(5)], first.dtype)
+    by_frame = np.moveaxis(tensor, places, (1, 2, 3, 4))
+    for number, photo in enumerate(photos):
+        by_frame[0, number] = photo.tensor[0]
+    return tensor
