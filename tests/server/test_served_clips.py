@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from camgraph_server.models.readiness import check_explains
 from camgraph_wire.requests import request_message
 from support.clips import FRAMES, HEIGHT, WIDTH, moving, write_clip_graph
 from support.open_inference import given, image_input
+from support.rest import client_of, http_server
 from support.serving import PATIENCE, blank_png, png, run_camgraph, running_server, write_model
 
 FILES = [encode_png(frame) for frame in moving()]
@@ -186,6 +188,15 @@ async def test_the_protocol_of_kserve_has_tensors_of_clips_and_says_why_it_takes
         [layer] = ClipExplainer(graph).manifest.layers
         wanted = ClipExplainer(graph).explain(tensor=TENSOR, targets=[]).explanations[0]
         np.testing.assert_array_equal(answer.as_numpy(layer.activations_tensor)[0], wanted.activations[0])
+
+
+async def test_instances_of_images_are_refused_over_http(repository):
+    async with http_server(repository) as server, client_of(server) as client:
+        body = {"instances": [{"b64": b64encode(png()).decode()}]}
+        answer = await client.post("/v1/models/clips:explain", json=body)
+        assert answer.status_code == 400
+        assert "explains clips of 8 frames, not single images" in answer.json()["error"]
+        assert (await client.get("/v1/models/clips")).json() == {"name": "clips", "ready": True}
 
 
 def test_readiness_runs_every_size_of_batch_with_a_whole_clip(graph):

@@ -23,7 +23,7 @@ def check_subject(explainer: AnyExplainer, addressed: Addressed) -> None:
         if addressed.image is not None:
             raise InvalidInputError(
                 f"The model explains clips of {explainer.manifest.input.clip.frames} frames, not single images; send "
-                "all of them in `frames`, as a client's clip_model does."
+                "them as `frames` of camgraph.v1.ExplainRequest, as Client.clip_model does."
             )
         if addressed.frames is not None:
             explainer.check_count(len(addressed.frames))
