@@ -6,7 +6,7 @@ import re
 import signal
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import grpc
@@ -15,19 +15,25 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from camgraph_client import Client, Connection, Tls
 from camgraph_core.errors import CamgraphError
-from support.callers import calling
+from support.callers import Explains, calling, own_client, policy_alone
 from support.haproxy import CONFIG, haproxy
 from support.peers import Peer
 from support.serving import PATIENCE, ServerProcess, png, server_process, write_certificate, write_model
 
 
+@pytest.mark.parametrize("connect", [own_client, policy_alone])
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
-def test_no_call_fails_when_a_server_ends(peer: Callable[[str], Peer], tmp_path: Path, ending: signal.Signals) -> None:
+def test_no_call_fails_when_a_server_ends(
+    peer: Callable[[str], Peer],
+    tmp_path: Path,
+    ending: signal.Signals,
+    connect: Callable[[str], AbstractContextManager[Explains]],
+) -> None:
     write_model(tmp_path)
     with ExitStack() as stack:
         first, second = (stack.enter_context(server_process(tmp_path, "--allow-uncertified")) for _ in range(2))
         address = stack.enter_context(haproxy(peer("haproxy"), first.address, second.address))
-        calls = stack.enter_context(calling(address, 6))
+        calls = stack.enter_context(calling(address, 6, connect))
         calls.wait_for(20)
         first.signal(ending)
         calls.wait_for(20)

@@ -1,15 +1,19 @@
-"""Callers that keep a server busy with camgraph's own client, and its retry policy, while something happens to it."""
+"""Callers that keep a server busy, and send again what failed, while something happens to it."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
+import grpc
+
+from camgraph.v1 import explanation_pb2 as pb
+from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_client import Client, Connection
 from camgraph_core.errors import CamgraphError
 from support.serving import PATIENCE, png
@@ -33,18 +37,38 @@ class Calls:
             time.sleep(0.01)
 
 
+Explains: TypeAlias = Callable[..., object]
+
+
 @contextmanager
-def calling(address: str, callers: int, **asked: Any) -> Iterator[Calls]:
+def own_client(address: str) -> Iterator[Explains]:
+    """Camgraph's own client, which sends some calls again that gRPC does not."""
+    with Client(Connection(address, timeout=PATIENCE)) as client:
+        yield client.model().explain
+
+
+@contextmanager
+def policy_alone(address: str) -> Iterator[Explains]:
+    """What gRPC itself sends again by its retry policy, as any other client has it."""
+    options = [*Connection(address).options(), ("grpc.use_local_subchannel_pool", 1)]
+    with grpc.insecure_channel(address, options) as channel:
+        stub = ExplanationServiceStub(channel)
+        yield lambda image: stub.Explain(pb.ExplainRequest(image=pb.EncodedImage(data=image)), timeout=PATIENCE)
+
+
+@contextmanager
+def calling(
+    address: str, callers: int, connect: Callable[[str], AbstractContextManager[Explains]] = own_client, **asked: Any
+) -> Iterator[Calls]:
     """Calls a server from several threads, each with a connection of its own, until the end of the block."""
     calls, over = Calls(Counter(dict.fromkeys(range(callers), 0))), threading.Event()
 
     def call(caller: int) -> None:
-        with Client(Connection(address, timeout=PATIENCE)) as client:
-            model = client.model()
+        with connect(address) as explain:
             while not over.is_set():
                 try:
-                    model.explain(png(seed=caller), **asked)
-                except CamgraphError as error:
+                    explain(png(seed=caller), **asked)
+                except (CamgraphError, grpc.RpcError) as error:
                     with calls.lock:
                         calls.failed.append(str(error))
                 with calls.lock:
