@@ -24,8 +24,8 @@ from camgraph_core.regions import hot_regions
 from camgraph_core.types import ByteArray, FloatArray
 from camgraph_exporter import Input, export
 from camgraph_runtime import Explainer, Target
-from camgraph_runtime.bank.build import build_bank
 from camgraph_runtime.bank.memory_bank import MemoryBank
+from camgraph_runtime.bank_builder import build_bank
 from camgraph_runtime.run.threads import Threads
 
 ROOT = Path(__file__).resolve().parent.parent

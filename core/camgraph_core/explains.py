@@ -49,6 +49,7 @@ class Explains(ABC, Generic[R]):
         hot_from: float = _STYLE.hot_from,
         display_bands: Sequence[str] = (),
         stretch: tuple[float, float] | None = None,
+        bank: bool = False,
         request_id: str = "",
     ) -> R:
         """Classifies one image and explains classes of it; of an embedding model gives the embedding.
@@ -92,6 +93,8 @@ class Explains(ABC, Generic[R]):
                 them, a ready tensor has pictures too.
             stretch: Percentiles of these bands that are black and white, such as (2, 98); by default these, and pixels
                 of 8 bits stay as they are.
+            bank: Also say how far the image is from the memory bank of the model (docs/factory.md): as one more
+                explanation, the last one, whose score is the image's distance and whose heat is that of its places.
             request_id: Comes back in the result, and is written to a server's log.
 
         Raises:
@@ -128,6 +131,7 @@ class Explains(ABC, Generic[R]):
             frame=frame,
             nodata=nodata,
             scaled_decoding=scaled_decoding,
+            bank=bank,
             request_id=request_id,
         )
         check_subject(image, tensor, request)

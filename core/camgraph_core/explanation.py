@@ -105,6 +105,11 @@ class Explanation(Outputs):
             raise AbsentOutputError(obstacle or f"The run gave no output {name!r}.")
         return kind.draw(self)
 
+    def gives(self, name: str) -> bool:
+        """Whether the run gave an output, or what it is drawn from."""
+        kind = OUTPUTS[name]
+        return name in self.given or (kind.draw is not None and not (kind.needs_guided and "guided" not in self.given))
+
     def heatmap_within(self, max_side: int | None) -> FloatArray:
         """The heatmap of the photo as if it had been shrunk to a longest side of ``max_side`` pixels: float32 [h, w].
 

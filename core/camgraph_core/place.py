@@ -17,7 +17,7 @@ from camgraph_core.types import AnyArray, ByteArray, FloatArray
 
 REFERENCE_MODES = ("mean", "nearest")
 MOST_REFERENCES = 1024
-_MOST_CORNERS = 10_000
+MOST_CORNERS = 10_000
 """Of a polygon; each takes time with every row of the score map."""
 
 
@@ -96,8 +96,8 @@ class Polygon:
         except (TypeError, ValueError) as error:
             raise TargetError("A polygon is a sequence of pairs (x, y) of numbers.") from error
         object.__setattr__(self, "corners", corners)
-        if not 3 <= len(corners) <= _MOST_CORNERS:
-            raise TargetError(f"A polygon has 3 to {_MOST_CORNERS} corners, but this one has {len(corners)}.")
+        if not 3 <= len(corners) <= MOST_CORNERS:
+            raise TargetError(f"A polygon has 3 to {MOST_CORNERS} corners, but this one has {len(corners)}.")
         if not all(math.isfinite(number) for corner in corners for number in corner):
             raise TargetError("The corners of a polygon are finite numbers, but this one has others.")
 

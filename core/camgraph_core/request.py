@@ -39,6 +39,7 @@ class Request:
             what the file itself names so.
         scaled_decoding: A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, as far as the network's input and the
             pictures that are asked for allow.
+        bank: Also says how far the image is from the model's memory bank, as one more explanation, the last one.
         request_id: Comes back in the result, and is written to a server's log.
 
     Raises:
@@ -61,6 +62,7 @@ class Request:
     frame: int | None = None
     nodata: float | None = None
     scaled_decoding: bool = False
+    bank: bool = False
     request_id: str = ""
 
     def __post_init__(self) -> None:

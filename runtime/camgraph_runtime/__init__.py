@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from camgraph_core.result import ClassScore, Result, Timings
     from camgraph_core.statistics import MapStatistics
     from camgraph_core.target import Rank, Target
-    from camgraph_runtime.bank.build import build_bank
     from camgraph_runtime.bank.memory_bank import MemoryBank
+    from camgraph_runtime.bank_builder import build_bank
     from camgraph_runtime.clips.explainer import ClipExplainer
     from camgraph_runtime.explainer import Explainer
     from camgraph_runtime.limits import Limits
@@ -86,7 +86,7 @@ _MODULE_OF = {
     "UnknownLayerError": "camgraph_core.errors",
     "UnsupportedError": "camgraph_core.errors",
     "UsageError": "camgraph_core.errors",
-    "build_bank": "bank.build",
+    "build_bank": "bank_builder",
     "manifest_from_json": "manifest",
     "manifest_from_metadata": "manifest",
     "manifest_to_json": "manifest",

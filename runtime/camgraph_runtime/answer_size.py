@@ -26,7 +26,7 @@ def check_answer_size(network_input: NetworkInput, plan: Plan, *, max_bytes: int
     """
     height, width = fitted(network_input.frame.photo_size, plan.request.style.max_side)
     outputs = plan.request.outputs or DEFAULT_OUTPUTS
-    targets, frames = len(plan.targets), network_input.frames
+    targets, frames = len(plan.targets) + plan.request.bank, network_input.frames
     needed = targets * frames * height * width * _HEATMAP_CELL_BYTES
     if "heatmap" in outputs and needed > max_bytes:
         raise TooLargeError(

@@ -14,6 +14,7 @@ from camgraph_core.result import Result, Timings
 from camgraph_core.style import Style
 from camgraph_core.types import AnyArray
 from camgraph_core.windows import Window, window_from
+from camgraph_runtime.bank.beside import distances_of
 from camgraph_runtime.explanations import explanations_of
 from camgraph_runtime.inference import Inference
 from camgraph_runtime.network_input import NetworkInput
@@ -44,11 +45,13 @@ class Explainer(Steps, Explains[Result]):
         limits: What one request may ask for.
         batching: Runs images together that several threads explain at the same time. By default each runs by itself,
             which is as fast on a CPU.
+        bank: A memory bank that was built with the graph; a request may ask how far its image is from it.
 
     Raises:
         InvalidGraphError: The file is missing, damaged, or not an explainable graph.
         UnsupportedError: The graph's task is not known, or it explains clips.
         DeviceError: The device is not available.
+        UsageError: The bank is of another graph.
 
     """
 
@@ -117,7 +120,9 @@ class Explainer(Steps, Explains[Result]):
         decoded = time.perf_counter()
         prepared = self._preprocessor.prepare(picture)
         done = time.perf_counter()
-        return NetworkInput(prepared.tensor, prepared.frame, prepared, ms(decoded - started), ms(done - decoded))
+        decode_ms, preprocess_ms = ms(decoded - started), ms(done - decoded)
+        counted = None if prepared.missing is None else ~prepared.missing
+        return NetworkInput(prepared.tensor, prepared.frame, prepared, decode_ms, preprocess_ms, counted=counted)
 
     def accept(self, tensor: AnyArray | None, request: Request | None = None) -> NetworkInput:
         """Takes a ready input tensor [1, ...]; its frame is that of the network's input.
@@ -141,7 +146,8 @@ class Explainer(Steps, Explains[Result]):
         started = time.perf_counter()
         outputs = inference.outputs
         canvas = network_input.canvas(plan.request.style)
-        predictions = self.task.predictions(plan.slots, outputs, View.of(plan.request, network_input.frame))
+        view = View.of(plan.request, network_input.frame, network_input.counted)
+        predictions = self.task.predictions(plan.slots, outputs, view)
         explanations = explanations_of(self.manifest, plan, outputs, canvas, predictions)
         timings = Timings(
             decode_ms=network_input.decode_ms,
@@ -160,7 +166,7 @@ class Explainer(Steps, Explains[Result]):
         ]
         return Result(
             best,
-            explanations,
+            [*explanations, *distances_of(plan, self.bank, self.manifest, outputs, canvas)],
             canvas,
             timings,
             warnings,

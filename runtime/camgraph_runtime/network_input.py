@@ -28,6 +28,8 @@ class NetworkInput:
         preprocess_ms: Time for geometry and normalisation.
         frames: How many frames it has; 1 of a single image.
         photos: Of a clip each frame and its preprocessing; empty where the caller gave a tensor.
+        counted: How much each pixel of the photo counts in areas and means over them, numbers or truth values [H, W];
+            None: all alike.
 
     """
 
@@ -38,6 +40,7 @@ class NetworkInput:
     preprocess_ms: float = 0.0
     frames: int = 1
     photos: tuple[PreparedPhoto, ...] = ()
+    counted: AnyArray | None = None
 
     def canvas(self, style: Style) -> Canvas:
         """What pictures of it are drawn on and with."""

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Self
 
-from camgraph_core.errors import TargetError
+from camgraph_core.errors import TargetError, UsageError
 from camgraph_core.request import Request
+from camgraph_runtime.bank.beside import with_bank
+from camgraph_runtime.bank.memory_bank import MemoryBank
 from camgraph_runtime.inference import GraphRunner, Inference
 from camgraph_runtime.limits import Limits
 from camgraph_runtime.manifest import manifest_from_metadata
@@ -30,6 +32,7 @@ class Steps:
     Attributes:
         engine: Runs the graph.
         manifest: What the graph says of itself.
+        bank: A memory bank that was built with the graph; None without one.
         limits: What one request may ask for.
         task: What its scores mean.
 
@@ -47,12 +50,14 @@ class Steps:
         exact_int8: bool = True,
         limits: Limits | None = None,
         batching: Batching | None = None,
+        bank: MemoryBank | None = None,
     ) -> None:
         self.engine = (
             graph if isinstance(graph, Engine) else Engine(graph, device=device, threads=threads, exact_int8=exact_int8)
         )
         self.manifest = manifest_from_metadata(self.engine.metadata, self.engine.name)
         check_subjects(self.manifest, self.engine.name, clips=self.takes_clips)
+        self.bank = self._checked(bank)
         self.limits = limits or Limits()
         self.task = task_of(self.manifest, self.engine.name)
         check_graph(self.task, self.engine)
@@ -91,7 +96,8 @@ class Steps:
             has_photo: Whether it is about images; False for a ready tensor.
 
         """
-        return make_plan(self.task, request, max_targets=self.limits.max_targets, has_photo=has_photo)
+        plan = make_plan(self.task, request, max_targets=self.limits.max_targets, has_photo=has_photo)
+        return with_bank(plan, self.bank, self.manifest)
 
     def fit(self, plan: Plan, network_input: NetworkInput, stop: Stop | None = None) -> Plan:
         """The plan for one image: masks are laid onto the score map, and objects are found by a run of their own.
@@ -106,6 +112,13 @@ class Steps:
         if any(map(self.task.must_look, plan.targets)):
             plan = self._looked(plan, network_input, stop)
         return replace(plan, slots=tuple(self.task.fit(plan.slots, network_input.frame)))
+
+    def _checked(self, bank: MemoryBank | None) -> MemoryBank | None:
+        if bank is not None and self.takes_clips:
+            raise UsageError(f"{self.engine.name} explains clips, but a memory bank is of single images. Leave it out.")
+        if bank is not None:
+            bank.check(self.manifest)
+        return bank
 
     def _looked(self, plan: Plan, network_input: NetworkInput, stop: Stop | None) -> Plan:
         """The plan with the objects that its targets name; of the best objects those that are there."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from camgraph_core.errors import CamgraphError, InvalidGraphError
 from camgraph_core.settings import joined
 from camgraph_runtime import Explainer, Manifest
+from camgraph_runtime.bank.beside import bank_of, bank_path
 from camgraph_runtime.digest import check_digest
 from camgraph_runtime.onnx_file import external_locations
 from camgraph_triton import config
@@ -114,7 +115,7 @@ class _Steps:
 def _read(source: Source, problems: list[str], steps: _Steps) -> _Read | None:
     steps.enter(f"Reading {source.path.name}")
     try:
-        with Explainer(source.path) as explainer:
+        with Explainer(source.path, bank=bank_of(source.path)) as explainer:
             signature, manifest = Signature.of(explainer.engine), explainer.manifest
         check_digest(source.path, manifest.digest)
         _weights(source.path)
@@ -180,6 +181,8 @@ def _write(group: Sequence[_Read], folder: Path, options: TritonOptions, steps: 
             (explanations / version).mkdir()
             (explanations / version / FILE).write_bytes(graph.signature.to_json())
         _put(explanations / version / "model.py", _MODEL_CODE.format("explanations"))
+        if bank_path(graph.source.path).exists():
+            shutil.copyfile(bank_path(graph.source.path), bank_path(explanations / version / GRAPH))
 
 
 def _copy(path: Path, folder: Path) -> None:

@@ -43,6 +43,7 @@ from camgraph_server.service.service import Service
 from camgraph_server.transport import explanation, model_control, open_inference, pools
 from camgraph_server.transport.endpoint import channel_options
 from camgraph_server.transport.health import HealthServicer
+from camgraph_server.transport.inner_calls import Explaining, InnerCalls
 from camgraph_server.transport.messages import Limits, Messages, Rpc
 from camgraph_server.transport.reception import Reception
 from camgraph_server.transport.security import Security
@@ -202,7 +203,12 @@ class Assembly:
 
     def _rpcs(self, service: Service) -> list[Rpc]:
         return open_inference.open_inference_rpcs(
-            service, self._control(), self.health, self._counts, self._config.max_targets
+            service,
+            Explaining(service, InnerCalls(self.observers, self.security.limits)),
+            self._control(),
+            self.health,
+            self._counts,
+            self._config.max_targets,
         )
 
     def _limits(self) -> Limits:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from camgraph_core.errors import AbsentOutputError, InvalidInputError, UnknownLayerError, UsageError
-from camgraph_runtime import Explainer, Target
-from camgraph_runtime.bank import build, distances
-from camgraph_runtime.bank.build import build_bank
+from camgraph_runtime import Explainer, Target, bank_builder
+from camgraph_runtime.bank import distances
 from camgraph_runtime.bank.coreset import greedy_coreset
 from camgraph_runtime.bank.distances import nearest
 from camgraph_runtime.bank.memory_bank import LABEL, MemoryBank
 from camgraph_runtime.bank.patches import patches_of
+from camgraph_runtime.bank_builder import build_bank
 from camgraph_runtime.maps.placement import CellAxis, Placement
 from support.tasks import EMBEDDING, SIDE
 
@@ -145,7 +145,7 @@ def test_an_image_of_the_bank_has_no_distance_to_it(explainer: Explainer) -> Non
 
 
 def test_a_bank_is_bounded(explainer: Explainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "_MOST_CANDIDATES", 30)
+    monkeypatch.setattr(bank_builder, "_MOST_CANDIDATES", 30)
     assert len(build_bank(explainer, pictures(3), patches=1000).patches) == 30
     assert len(build_bank(explainer, pictures(3), patches=9).patches) == 9
 

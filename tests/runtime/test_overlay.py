@@ -14,7 +14,7 @@ from camgraph_runtime import Explainer
 from camgraph_runtime.pictures.colormaps import COLORMAPS
 from camgraph_runtime.pictures.jpeg import encode_jpeg
 from camgraph_runtime.pictures.overlay import colorize, heatmap_to_gray, overlay
-from camgraph_runtime.pictures.panel import Tile, panel, shorten
+from camgraph_runtime.pictures.panel import Tile, note_lines, panel, shorten
 from support.tiny_graph import TinyGraph
 
 PHOTO = np.random.default_rng(4).integers(0, 256, (20, 30, 3), np.uint8)
@@ -115,6 +115,25 @@ def test_titles_are_shortened_to_the_width() -> None:
     short = shorten("tiger cat, " * 30, font, 200)
     assert short.endswith("…")
     assert 150 < font.getlength(short) <= 200
+
+
+NOTE = "9.3% of the area  ·  mean 99.1%  ·  score 123456.00  ·  largest 0.00123"
+
+
+@pytest.mark.parametrize("width", [130, 200, 320, 560])
+def test_no_fact_of_a_note_is_lost(width: int) -> None:
+    font = ImageFont.load_default(14)
+    lines = note_lines(NOTE, font, width)
+    assert "  ·  ".join(lines) == NOTE
+    assert all(font.getlength(line) <= width for line in lines)
+
+
+def test_a_long_note_moves_the_picture_down() -> None:
+    red = np.full((320, 200, 3), (255, 0, 0), np.uint8)
+    short, long = panel([Tile(red, "red", "largest 1")]), panel([Tile(red, "red", NOTE)])
+    below = long.shape[0] - short.shape[0]
+    assert below > 0
+    np.testing.assert_array_equal(short[80:], long[80 + below :])  # after the margin and a note of one line
 
 
 def test_panels_refuse_nothing_and_no_photo() -> None:

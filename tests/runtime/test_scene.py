@@ -99,6 +99,36 @@ def test_the_map_of_a_convolutional_net_is_that_of_the_whole_scene(
     assert np.abs(scene.heatmap - whole.heatmap).mean() < 0.01
 
 
+@pytest.mark.parametrize(("size", "tile", "overlap"), [((192, 256), 96, 48), ((130, 190), 80, 40)])
+@pytest.mark.parametrize(("without_data", "within"), [(0, 1e-6), (33, 1e-2)])
+def test_areas_are_those_of_the_whole_scene(
+    segmenter: Explainer, size: tuple[int, int], tile: int, overlap: int, without_data: int, within: float
+) -> None:
+    """Where windows overlap, also the last one by more than the others, a pixel counts once.
+
+    What has no data is filled by the mean of the window, or of the scene, and changes what the network sees beside it.
+    """
+    image = drawn(*size)
+    image[:, :without_data] = np.nan
+    whole = segmenter.explain(image, top_k=CLASSES)
+    scene = SceneExplainer(segmenter, tile=tile, overlap=overlap).explain(image, top_k=CLASSES)
+    assert [row.class_index for row in scene.predictions] == [row.class_index for row in whole.predictions]
+    of_targets = [[item.target for item in result.explanations] for result in (scene, whole)]
+    for found, expected in [*zip(scene.predictions, whole.predictions, strict=True), *zip(*of_targets, strict=True)]:
+        assert found.area == pytest.approx(expected.area, abs=within)
+        assert found.probability == pytest.approx(expected.probability, abs=within)
+    assert sum(row.area or 0 for row in scene.predictions) == pytest.approx(1)
+
+
+def test_what_has_no_data_does_not_count_in_areas(segmenter: Explainer) -> None:
+    image = drawn(96, 96)
+    image[:, :48] = np.nan
+    alone = segmenter.explain(image[:, 48:])
+    for row in segmenter.explain(image).predictions:
+        [same] = [item for item in alone.predictions if item.class_index == row.class_index]
+        assert row.area == pytest.approx(same.area, abs=0.02)  # the network sees across the edge
+
+
 def test_classes_of_the_scene_are_means_over_its_windows(classifier: Explainer) -> None:
     image = drawn(64, 96)
     scene = SceneExplainer(classifier, tile=32, overlap=0).explain(image, top_k=CLASSES)

@@ -81,6 +81,9 @@ async def test_the_models_are_described_as_over_grpc(client):
         "target_index",
         "target_label",
         "target_rank",
+        "target",
+        "mask",
+        "reference",
     ]
     config = (await client.get("/v2/models/tiny/config")).json()
     assert (config["input"][0]["data_type"], config["max_batch_size"]) == ("TYPE_STRING", 0)

@@ -48,7 +48,9 @@ async def test_the_server_and_its_models_are_described(client):
     assert ready == [True, True, False]
     assert not await client.is_model_ready("tiny", "7")
     explains = await client.get_model_metadata("tiny")
-    assert [item.name for item in explains.inputs] == ["image", "target_index", "target_label", "target_rank"]
+    assert [item.name for item in explains.inputs] == [
+        "image", "target_index", "target_label", "target_rank", "target", "mask", "reference",
+    ]  # fmt: skip  # names
     tensors = await client.get_model_metadata("tiny.tensors", "1")
     assert {item.name: (item.datatype, list(item.shape)) for item in tensors.inputs} == {
         "image": ("FP32", [-1, 3, 16, 16]),

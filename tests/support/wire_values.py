@@ -71,6 +71,8 @@ STYLES = st.builds(
     png_level=st.none() | st.integers(0, 9),
     max_side=st.none() | st.integers(1, 2**32 - 1),
     hot_from=st.floats(0, 1, exclude_min=True),
+    display_bands=st.lists(TEXT, min_size=3, max_size=3) | st.just([]),
+    stretch=st.none() | st.tuples(st.floats(0, 50), st.floats(51, 100)),
 )
 REQUESTS = st.builds(
     Request,
@@ -84,6 +86,7 @@ REQUESTS = st.builds(
     iou_threshold=st.floats(0, 1),
     outputs=st.lists(st.sampled_from(list(OUTPUTS)), max_size=4),
     style=STYLES,
+    bank=st.booleans(),
     request_id=TEXT,
 )
 RECTANGLES = st.builds(Rectangle, *(NUMBER,) * 4)

@@ -92,6 +92,9 @@ def test_the_configuration_of_the_explanations_has_their_inputs_and_limits(model
         ("target_index", True),
         ("target_label", True),
         ("target_rank", True),
+        ("target", True),
+        ("mask", True),
+        ("reference", True),
     ]
     texts = {name: entry.string_value for name, entry in config.parameters.items()}
     assert texts["EXECUTION_ENV_PATH"] == "/opt/camgraph"

@@ -66,15 +66,23 @@ def test_targets(target: Target) -> None:
     REQUESTS,
     st.none() | st.tuples(NUMBER, NUMBER),
     st.none() | st.integers(1, 2**32 - 1),
+    st.none() | NUMBER,
     st.booleans(),
     st.binary(),
     TEXT,
     TEXT,
 )
 def test_requests_about_an_image(
-    request: Request, window: Any, frame: int | None, scaled: bool, image: bytes, model: str, version: str
+    request: Request,
+    window: Any,
+    frame: int | None,
+    nodata: float | None,
+    scaled: bool,
+    image: bytes,
+    model: str,
+    version: str,
 ) -> None:
-    request = replace(request, window=window, frame=frame, scaled_decoding=scaled)
+    request = replace(request, window=window, frame=frame, nodata=nodata, scaled_decoding=scaled)
     sent = Addressed(request=request, image=image, model=model, version=version)
     assert request_from(over_the_wire(request_message(sent))) == sent
 

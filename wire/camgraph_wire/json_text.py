@@ -26,8 +26,12 @@ _LOOK = 1024 * 1024  # bytes that are counted at a time
 _PIECE = 8192  # numbers that are written at a time
 
 
-def json_from(data: bytes | bytearray | memoryview) -> Any:
+def json_from(data: bytes | bytearray | memoryview, what: str = "The body of the request") -> Any:
     """The value of a JSON text in UTF-8.
+
+    Args:
+        data: The text.
+        what: What it is, for messages.
 
     Raises:
         TooLargeError: It has more numbers, or more keys, than are read.
@@ -41,7 +45,7 @@ def json_from(data: bytes | bytearray | memoryview) -> Any:
     except ValueError as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         where = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
-        raise InvalidInputError(f"The body of the request is not JSON{where}: {reason[:100]}.") from error
+        raise InvalidInputError(f"{what} is not JSON{where}: {reason[:100]}.") from error
 
 
 def bytes_from(text: str, what: str) -> bytes:

@@ -1,7 +1,7 @@
 """KServe's first protocol, which is JSON over HTTP: instances in, predictions or explanations out.
 
-An instance is an image, in base64, with the targets that the model "image in, explanation out" of the Open Inference
-Protocol takes as inputs; its parameters and outputs have the same names, too.
+An instance is an image, in base64, with the targets and references that the model "image in, explanation out" of the
+Open Inference Protocol takes as inputs; its parameters and outputs have the same names, too.
 """
 
 from __future__ import annotations
@@ -17,21 +17,16 @@ from camgraph_core.errors import InvalidInputError, TooLargeError
 from camgraph_core.result import Result
 from camgraph_core.types import AnyArray
 from camgraph_wire.json_text import bytes_from, number_texts
-from camgraph_wire.open_inference.explanations import (
-    INPUTS,
-    OUTPUTS,
-    PARAMETERS,
-    AskedExplanation,
-    Subject,
-    asked_from,
-    entries_of,
-    is_text,
-    outputs_of,
-)
+from camgraph_wire.open_inference.explanation_outputs import OUTPUTS, entries_of, is_text, outputs_of
+from camgraph_wire.open_inference.explanation_parameters import PARAMETERS
+from camgraph_wire.open_inference.explanations import INPUTS, AskedExplanation, Subject, asked_from
 from camgraph_wire.open_inference.rest import check_text, known_parameters
 
 MOST_INSTANCES = 100
 """Images of one request."""
+
+FIELDS = tuple(name for name in INPUTS if name != "mask")
+"""What an instance may have. A mask is a part of a target here, as all is JSON."""
 
 _FIELDS = ("instances", "parameters", "outputs", "signature_name")  # the last is one of TensorFlow Serving's
 _DEFAULT = ("heatmap-png", "statistics", "predictions")
@@ -59,6 +54,8 @@ def asked_from_v1(model: str, body: Any, max_targets: int, request_id: str = "")
         raise TooLargeError(f"The request has {len(body['instances'])} instances; the limit is {MOST_INSTANCES}.")
     parameters = known_parameters(body)
     _check_keys("The field parameters", body.get("parameters", {}), tuple(sorted(PARAMETERS)))
+    if lists := sorted(set(body.get("parameters", {})) - set(parameters)):
+        raise InvalidInputError(f"The parameter {lists[0]} is not a text, a number or a truth value.")
     outputs = _texts(body.get("outputs", list(_DEFAULT)))
     subject = Subject(model, request_id=request_id)
     return [asked_from(subject, outputs, _arrays(instance), parameters, max_targets) for instance in body["instances"]]
@@ -98,27 +95,35 @@ def _arrays(instance: Any) -> dict[str, AnyArray]:
     if not isinstance(instance, dict):
         raise InvalidInputError('An instance is not an object such as {"image": {"b64": "..."}, "target_index": [3]}.')
     fields = {"image": instance} if set(instance) == {"b64"} else instance
-    _check_keys("An instance", fields, tuple(INPUTS))
-    return {name: _image(value) if name == "image" else _targets(name, value) for name, value in fields.items()}
+    _check_keys("An instance", fields, FIELDS)
+    return {name: _input(name, value) for name, value in fields.items()}
 
 
-def _image(value: Any) -> AnyArray:
-    if not isinstance(value, dict) or set(value) != {"b64"} or not isinstance(value["b64"], str):
-        raise InvalidInputError('The image of an instance is not {"b64": "..."}, its file in base64.')
-    array = np.empty(1, object)
-    array[0] = bytes_from(value["b64"], "The image of an instance")
-    return array
-
-
-def _targets(name: str, value: Any) -> AnyArray:
+def _input(name: str, value: Any) -> AnyArray:
     values = value if isinstance(value, list) else [value]
-    if INPUTS[name][0] == "BYTES":
-        array = np.empty(len(values), object)
-        array[:] = [text.encode() for text in _texts(values)]
-        return array
+    if name == "image":
+        return _array([_file(value, "The image of an instance")])
+    if name == "reference":
+        return _array([_file(item, "A reference of an instance") for item in values])
+    if name == "target":
+        return _array([json.dumps(item).encode() for item in values])
+    if name == "target_label":
+        return _array([text.encode() for text in _texts(values)])
     if not all(type(item) is int and abs(item) < 2**63 for item in values):
         raise InvalidInputError(f"The field {name} of an instance is not a list of whole numbers.")
     return np.array(values, np.int64)
+
+
+def _file(value: Any, what: str) -> bytes:
+    if not isinstance(value, dict) or set(value) != {"b64"} or not isinstance(value["b64"], str):
+        raise InvalidInputError(f'{what} is not {{"b64": "..."}}, its file in base64.')
+    return bytes_from(value["b64"], what)
+
+
+def _array(values: list[bytes]) -> AnyArray:
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
 
 
 def _texts(values: Any) -> list[str]:

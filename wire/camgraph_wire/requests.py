@@ -45,6 +45,7 @@ def request_message(addressed: Addressed) -> pb.ExplainRequest:
             max_side=request.style.max_side,
             score_threshold=request.score_threshold,
             iou_threshold=request.iou_threshold,
+            bank=request.bank,
         )
     except (ValueError, TypeError) as error:  # protobuf's own, for numbers and texts that a field does not take
         raise UsageError(f"The request cannot be sent: {error}") from error
@@ -75,6 +76,7 @@ def request_from(message: pb.ExplainRequest) -> Addressed:
         frame=message.image.frame if message.image.HasField("frame") else None,
         nodata=message.image.nodata if message.image.HasField("nodata") else None,
         scaled_decoding=message.image.scaled_decoding,
+        bank=message.bank,
         request_id=message.request_id,
     )
     return Addressed(

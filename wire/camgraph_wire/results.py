@@ -180,7 +180,9 @@ def _canvas(message: pb.ExplainResponse, request: Request, photo: Photo, load_pa
 def _explanation_message(
     explanation: AnyExplanation, outputs: Sequence[str], number: int, apart: dict[Place, Data] | None
 ) -> pb.Explanation:
-    parts = [part for name in outputs for part in _output_parts(explanation, name)]
+    has_own_scale = isinstance(explanation, Explanation) and explanation.has_own_scale
+    wanted = filter(explanation.gives, outputs) if has_own_scale else outputs
+    parts = [part for name in wanted for part in _output_parts(explanation, name)]
     for place, (message, data) in enumerate(parts):
         if apart is None:
             _attach(message, data)
@@ -196,6 +198,7 @@ def _explanation_message(
         negative=explanation.negative,
         in_input_frame=explanation.in_input_frame,
         marked=marked_message(explanation.marked) if explanation.marked is not None else None,
+        has_own_scale=has_own_scale,
     )
 
 
@@ -206,6 +209,7 @@ def _explanation_from(message: pb.Explanation, canvas: Canvas, apart: Mapping[in
         given=_outputs_from(message, apart),
         complete=False,
         marked=marked_from(message.marked) if message.HasField("marked") else None,
+        has_own_scale=message.has_own_scale,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from camgraph_client.cli.bank_option import OF_MODEL, is_file
 from camgraph_client.cli.targets import targets_of
 from camgraph_core.errors import UsageError
 from camgraph_core.style import Style
@@ -40,7 +41,7 @@ def asked_of(options: dict[str, Any], *, with_regions: bool) -> dict[str, Any]:
             "input-heatmap",
             *(["guided"] if method == GUIDED else []),
             *(["hot-regions"] if with_regions else []),
-            *(["activations"] if options["bank"] is not None else []),
+            *(["activations"] if is_file(options["bank"]) else []),
         ],
         "hot_from": options["hot_from"],
         "colormap": options["colormap"],
@@ -55,6 +56,7 @@ def asked_of(options: dict[str, Any], *, with_regions: bool) -> dict[str, Any]:
         "scaled_decoding": options["scaled_decoding"],
         "nodata": options["nodata"],
         "display_bands": options["display_bands"].split(",") if options["display_bands"] is not None else (),
+        "bank": options["bank"] == OF_MODEL,
         "stretch": _two_numbers("--stretch", options["stretch"], "2,98"),
     }
 

@@ -12,8 +12,8 @@ from camgraph_client.cli.photos import photos_of
 from camgraph_core.request import Request
 from camgraph_core.windows import window_from
 from camgraph_runtime import Explainer
-from camgraph_runtime.bank.build import PATCHES, REACH
-from camgraph_runtime.bank.build import build_bank as build
+from camgraph_runtime.bank_builder import PATCHES, REACH
+from camgraph_runtime.bank_builder import build_bank as build
 from camgraph_runtime.run.blas import limit_blas_threads
 
 

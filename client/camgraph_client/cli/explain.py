@@ -13,6 +13,7 @@ import click
 
 from camgraph_cli.options import Text, options_of
 from camgraph_client.cli.asking import asked_of
+from camgraph_client.cli.bank_option import BankFile, is_file
 from camgraph_client.cli.banks import Measure
 from camgraph_client.cli.connection import ServerOptions
 from camgraph_client.cli.photos import photos_of
@@ -130,8 +131,10 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option(
     "--bank",
-    type=_READABLE,
-    help="Memory bank (camgraph build-bank): also show how far each part of an IMAGE is from good images.",
+    type=BankFile(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE|model",
+    help="Memory bank (camgraph build-bank): also show how far each part of an IMAGE is from good images. The word "
+    "model stands for the bank that lies beside the graph, here or on the server.",
 )
 @click.option("--method", type=click.Choice(list(METHODS)), help="How the map is made; default: as the graph says.")
 @click.option(
@@ -293,7 +296,7 @@ def explain(
             asked["display_bands"] = usual_bands(source.manifest.input)
         if compared.reference:
             asked["targets"] = compared.targets(source, references, asked, negative=options["negative"])
-        measure = Measure(MemoryBank.load(options["bank"]), source, asked) if options["bank"] is not None else None
+        measure = Measure(MemoryBank.load(options["bank"]), source, asked) if is_file(options["bank"]) else None
         problems = Run(source, asked, wanted, kept, said | {"compared": asdict(compared)}, measure).over(photos)
     if problems:
         raise CamgraphError(summary_of(problems, len(photos)))
@@ -301,6 +304,6 @@ def explain(
 
 def _said(options: dict[str, Any], kept: Kept, where: ServerOptions) -> dict[str, Any]:
     """What decides what a run writes of an image, in plain values."""
-    files = {name: stamp(options[name]) for name in ("mask", "cotangent", "bank") if options[name] is not None}
+    files = {name: stamp(options[name]) for name in ("mask", "cotangent", "bank") if isinstance(options[name], Path)}
     has = {"rows": kept.needs_rows, "page": kept.report is not None, "maps": kept.maps}
     return {**options, "server": where.server, "files": files, "kept": has, "version": version("camgraph")}

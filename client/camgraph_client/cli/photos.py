@@ -26,6 +26,7 @@ class Photo:
         path: Its file.
         name: Start of the names of the files that are written of it; no other image of the run has it.
         truth: Index of its true class; None if that is not known.
+        numbers: Its true numbers, in the model's order; empty if they are not known.
         is_tensor: Whether the file holds a ready input tensor.
 
     """
@@ -33,6 +34,7 @@ class Photo:
     path: Path
     name: str
     truth: int | None = None
+    numbers: tuple[float, ...] = ()
     is_tensor: bool = False
 
     def subject(self) -> dict[str, Any]:

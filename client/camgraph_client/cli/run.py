@@ -20,7 +20,7 @@ from camgraph_client.cli.report.journal import Journal
 from camgraph_client.cli.report.kept import Kept
 from camgraph_client.cli.report.page import thumbnails, write_page
 from camgraph_client.cli.report.rows import Row, failed_row, row_of
-from camgraph_client.cli.report.truth import judged, targets_for, with_truths
+from camgraph_client.cli.report.truth import asked_with_truth, judged, with_truths
 from camgraph_client.cli.source import Source
 from camgraph_client.cli.tables import print_report
 from camgraph_core.errors import (
@@ -92,12 +92,12 @@ class Run:
     def _answers(self, photos: Sequence[Photo]) -> Iterator[tuple[Photo, Callable[[], Result]]]:
         """For each image what gives its result, or raises; a server works on the next ones while one is drawn here.
 
-        Images with the same true class come together, as a stream asks the same of each.
+        Images that are asked the same come together, as a stream asks the same of each.
         """
         explains = self.source.explains
-        for _, group in groupby(sorted(photos, key=_class), key=_class):
+        for _, group in groupby(sorted(photos, key=_alike), key=_alike):
             alike = list(group)
-            asked, paths = self._asked_of(alike[0]), [photo.path for photo in alike]
+            asked, paths = asked_with_truth(alike[0], self.asked, self.source.manifest), [photo.path for photo in alike]
             if isinstance(explains, Explainer | SceneExplainer) or len(alike) == 1 or alike[0].is_tensor:
                 yield from ((photo, partial(self._explained, photo, **asked)) for photo in alike)
                 continue
@@ -107,22 +107,16 @@ class Run:
     def _explained(self, photo: Photo, **asked: Any) -> Result:
         return self.source.explains.explain(**photo.subject(), **asked)
 
-    def _asked_of(self, photo: Photo) -> dict[str, Any]:
-        if photo.truth is None:
-            return self.asked
-        return {**self.asked, "targets": targets_for(photo.truth, self.source.manifest.head.num_classes)}
-
     def _explain(self, photo: Photo, answer: Callable[[], Result], journal: Journal, *, is_alone: bool) -> None:
         wanted = self.wanted
         labels = self.source.manifest.class_labels if photo.truth is not None else ()
         try:
             result = answer()
+            result = judged(photo, result, self.source.manifest, partial(self._explained, photo, **self._untargeted))
             if self.measure is not None:
                 result = self.measure.added(result, photo.path)
             if result.embedding is not None and not result.explanations and not self.kept.needs_rows:
                 raise UsageError(_NOTHING_ASKED)
-            if photo.truth is not None:
-                result = judged(result, partial(self._explained, photo, **self._without_targets))
             place = None if photo.is_tensor else read_georeference(photo.path)
             maps = write_maps(result, photo.name, wanted, place)
             files = [*write_pictures(result, photo.name, Path(photo.shown).name, wanted), *maps]
@@ -138,7 +132,7 @@ class Run:
             journal.add(photo, row, shown)
 
     @property
-    def _without_targets(self) -> dict[str, Any]:
+    def _untargeted(self) -> dict[str, Any]:
         return {key: value for key, value in self.asked.items() if key not in ("targets", "top_k")}
 
     def _write(self, photos: Sequence[Photo], journal: Journal, model: dict[str, Any]) -> None:
@@ -156,8 +150,9 @@ def _short_row(files: Sequence[Path]) -> Row:
     return {"error": None, "files": [str(path) for path in files]}
 
 
-def _class(photo: Photo) -> int:
-    return -1 if photo.truth is None else photo.truth
+def _alike(photo: Photo) -> tuple[int, bool]:
+    """The same of images that are asked the same."""
+    return -1 if photo.truth is None else photo.truth, bool(photo.numbers)
 
 
 def _with_progress(

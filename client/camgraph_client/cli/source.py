@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from camgraph.v1.manifest_pb2 import Manifest
+from camgraph_client.cli.bank_option import OF_MODEL
 from camgraph_client.cli.connection import ServerOptions
 from camgraph_client.cli.progress import window_progress
 from camgraph_client.cli.report.model import facts_of_file, facts_of_served
 from camgraph_core.errors import UsageError
 from camgraph_runtime import Explainer, SceneExplainer
+from camgraph_runtime.bank.beside import bank_of
 from camgraph_runtime.run.blas import limit_blas_threads
 
 if TYPE_CHECKING:
@@ -100,7 +102,8 @@ def open_source(where: ServerOptions, options: dict[str, Any]) -> Source:
     if graph is None:
         return Source(where.open().model(options["model"], options["model_version"]), None)
     limit_blas_threads()
-    explainer = Explainer(graph, device=options["device"], exact_int8=not options["fast_int8"])
+    bank = bank_of(graph) if options["bank"] == OF_MODEL else None
+    explainer = Explainer(graph, device=options["device"], exact_int8=not options["fast_int8"], bank=bank)
     for note in explainer.engine.notes:
         click.echo(f"Note: {note}", err=True)
     return Source(explainer if options["tile"] is None else _by_windows(explainer, options), graph)

@@ -89,7 +89,7 @@ MODEL_STATE_FAILED: ModelState
 MODEL_STATE_UNLOADED: ModelState
 
 class ExplainRequest(_message.Message):
-    __slots__ = ("model_name", "model_version", "image", "tensor", "frames", "targets", "top_k", "method", "layers", "profile", "outputs", "overlay", "num_predictions", "request_id", "max_side", "score_threshold", "iou_threshold")
+    __slots__ = ("model_name", "model_version", "image", "tensor", "frames", "targets", "top_k", "method", "layers", "profile", "outputs", "overlay", "num_predictions", "request_id", "max_side", "score_threshold", "iou_threshold", "bank")
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +107,7 @@ class ExplainRequest(_message.Message):
     MAX_SIDE_FIELD_NUMBER: _ClassVar[int]
     SCORE_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     IOU_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    BANK_FIELD_NUMBER: _ClassVar[int]
     model_name: str
     model_version: str
     image: EncodedImage
@@ -124,7 +125,8 @@ class ExplainRequest(_message.Message):
     max_side: int
     score_threshold: float
     iou_threshold: float
-    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., image: _Optional[_Union[EncodedImage, _Mapping]] = ..., tensor: _Optional[_Union[Tensor, _Mapping]] = ..., frames: _Optional[_Union[EncodedFrames, _Mapping]] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., top_k: _Optional[int] = ..., method: _Optional[str] = ..., layers: _Optional[_Iterable[str]] = ..., profile: _Optional[_Union[Profile, str]] = ..., outputs: _Optional[_Iterable[_Union[OutputKind, str]]] = ..., overlay: _Optional[_Union[OverlayOptions, _Mapping]] = ..., num_predictions: _Optional[int] = ..., request_id: _Optional[str] = ..., max_side: _Optional[int] = ..., score_threshold: _Optional[float] = ..., iou_threshold: _Optional[float] = ...) -> None: ...
+    bank: bool
+    def __init__(self, model_name: _Optional[str] = ..., model_version: _Optional[str] = ..., image: _Optional[_Union[EncodedImage, _Mapping]] = ..., tensor: _Optional[_Union[Tensor, _Mapping]] = ..., frames: _Optional[_Union[EncodedFrames, _Mapping]] = ..., targets: _Optional[_Iterable[_Union[Target, _Mapping]]] = ..., top_k: _Optional[int] = ..., method: _Optional[str] = ..., layers: _Optional[_Iterable[str]] = ..., profile: _Optional[_Union[Profile, str]] = ..., outputs: _Optional[_Iterable[_Union[OutputKind, str]]] = ..., overlay: _Optional[_Union[OverlayOptions, _Mapping]] = ..., num_predictions: _Optional[int] = ..., request_id: _Optional[str] = ..., max_side: _Optional[int] = ..., score_threshold: _Optional[float] = ..., iou_threshold: _Optional[float] = ..., bank: bool = ...) -> None: ...
 
 class EncodedImage(_message.Message):
     __slots__ = ("data", "window", "scaled_decoding", "nodata", "frame")
@@ -395,7 +397,7 @@ class ClassScore(_message.Message):
     def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., score: _Optional[float] = ..., probability: _Optional[float] = ..., anchor_index: _Optional[int] = ..., area: _Optional[float] = ..., value: _Optional[float] = ..., box: _Optional[_Union[Rectangle, _Mapping]] = ...) -> None: ...
 
 class Explanation(_message.Message):
-    __slots__ = ("target", "contrast", "statistics", "outputs", "layers", "method", "negative", "in_input_frame", "marked")
+    __slots__ = ("target", "contrast", "statistics", "outputs", "layers", "method", "negative", "in_input_frame", "marked", "has_own_scale")
     TARGET_FIELD_NUMBER: _ClassVar[int]
     CONTRAST_FIELD_NUMBER: _ClassVar[int]
     STATISTICS_FIELD_NUMBER: _ClassVar[int]
@@ -405,6 +407,7 @@ class Explanation(_message.Message):
     NEGATIVE_FIELD_NUMBER: _ClassVar[int]
     IN_INPUT_FRAME_FIELD_NUMBER: _ClassVar[int]
     MARKED_FIELD_NUMBER: _ClassVar[int]
+    HAS_OWN_SCALE_FIELD_NUMBER: _ClassVar[int]
     target: ClassScore
     contrast: ClassScore
     statistics: MapStatistics
@@ -414,7 +417,8 @@ class Explanation(_message.Message):
     negative: bool
     in_input_frame: bool
     marked: MarkedCells
-    def __init__(self, target: _Optional[_Union[ClassScore, _Mapping]] = ..., contrast: _Optional[_Union[ClassScore, _Mapping]] = ..., statistics: _Optional[_Union[MapStatistics, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., layers: _Optional[_Iterable[str]] = ..., method: _Optional[str] = ..., negative: bool = ..., in_input_frame: bool = ..., marked: _Optional[_Union[MarkedCells, _Mapping]] = ...) -> None: ...
+    has_own_scale: bool
+    def __init__(self, target: _Optional[_Union[ClassScore, _Mapping]] = ..., contrast: _Optional[_Union[ClassScore, _Mapping]] = ..., statistics: _Optional[_Union[MapStatistics, _Mapping]] = ..., outputs: _Optional[_Iterable[_Union[Output, _Mapping]]] = ..., layers: _Optional[_Iterable[str]] = ..., method: _Optional[str] = ..., negative: bool = ..., in_input_frame: bool = ..., marked: _Optional[_Union[MarkedCells, _Mapping]] = ..., has_own_scale: bool = ...) -> None: ...
 
 class MarkedCells(_message.Message):
     __slots__ = ("rows", "columns", "bits", "frame")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
@@ -14,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from camgraph.v1.manifest_pb2 import Layer, Manifest
+from camgraph_core.canvas import Canvas
 from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_core.explanation import Explanation
 from camgraph_core.frame import Frame
@@ -44,6 +46,7 @@ class BankHeader:
         graph: SHA-256 of the graph, as its manifest says; empty if that does not.
         limit: The largest distance of a patch of a good image to the bank's patches of the others: the unit of all
             distances.
+        arrays: SHA-256 of the bank's arrays; empty if it is not stated.
         format: Version of the file.
 
     """
@@ -52,6 +55,7 @@ class BankHeader:
     reach: int
     graph: str
     limit: float
+    arrays: str = ""
     format: int = _FORMAT
 
 
@@ -114,7 +118,21 @@ class MemoryBank:
         if lacking:
             raise UsageError(f"The bank needs the layer {lacking[0]!r}, which was not explained. Name it as a layer.")
         of_layer = dict(zip(explanation.layers, explanation.activations, strict=True))
-        found = self.distances([of_layer[name] for name in self.header.layers], manifest, explanation.frame)
+        return self.measured([of_layer[name] for name in self.header.layers], manifest, explanation.canvas)
+
+    def measured(self, activations: Sequence[FloatArray], manifest: Manifest, canvas: Canvas) -> Explanation:
+        """The distances of an image as an explanation, see `beside`.
+
+        Args:
+            activations: A [K, h, w] of each of the bank's layers.
+            manifest: The manifest of the graph that gave them.
+            canvas: What pictures of the image are drawn on and with.
+
+        Raises:
+            UsageError: The bank is of another graph.
+
+        """
+        found = self.distances(activations, manifest, canvas.frame)
         return Explanation(
             target=ClassScore(NO_CLASS, LABEL, found.score, math.nan),
             contrast=None,
@@ -123,7 +141,7 @@ class MemoryBank:
             layers=self.header.layers[:1],
             method=METHOD,
             in_input_frame=True,
-            canvas=explanation.canvas,
+            canvas=canvas,
             given={"raw-map": (found.map,), "input-heatmap": found.heat()},
             complete=True,
             has_own_scale=True,
@@ -155,17 +173,41 @@ class MemoryBank:
             InvalidInputError: The file cannot be read, or is not a bank.
 
         """
+        size = arrays_size(path)
+        if size > _LARGEST:
+            raise InvalidInputError(f"The bank has {size} bytes of arrays, but the limit is {_LARGEST}.")
         try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise InvalidInputError(f"The bank {path} cannot be read: {error.strerror}.") from error
-        try:
-            header, patches, scores = _read(data)
+            header, patches, scores = _read(Path(path))
         except InvalidInputError:
             raise
         except Exception as error:  # zipfile, json and NumPy raise anything on what is not theirs
             raise InvalidInputError(f"{path} is not a bank. Build one with camgraph build-bank.") from error
         return cls(header, patches, scores)
+
+
+def arrays_size(path: str | Path) -> int:
+    """Bytes that a bank takes in memory, from what its file states, or those of the file if there are more.
+
+    Raises:
+        InvalidInputError: The file cannot be read, or is not a bank.
+
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return max(Path(path).stat().st_size, sum(item.file_size for item in archive.infolist()))
+    except OSError as error:
+        raise InvalidInputError(f"The bank {path} cannot be read: {error.strerror}.") from error
+    except Exception as error:  # zipfile raises anything on what is not its own
+        raise InvalidInputError(f"{path} is not a bank. Build one with camgraph build-bank.") from error
+
+
+def digest_of_arrays(patches: FloatArray, scores: FloatArray) -> str:
+    """SHA-256 of a bank's arrays, as `BankHeader.arrays` has it."""
+    little = (np.ascontiguousarray(array, array.dtype.newbyteorder("<")) for array in (patches, scores))
+    digest = hashlib.sha256()
+    for array in little:
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,12 +242,8 @@ def grid_of(layers: Sequence[Layer], activations: Sequence[FloatArray], frame: F
     return patches_of(activations, places, reach)
 
 
-def _read(data: bytes) -> tuple[BankHeader, FloatArray, FloatArray]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        size = sum(item.file_size for item in archive.infolist())
-    if size > _LARGEST:
-        raise InvalidInputError(f"The bank has {size} bytes of arrays, but the limit is {_LARGEST}.")
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+def _read(path: Path) -> tuple[BankHeader, FloatArray, FloatArray]:
+    with np.load(path, allow_pickle=False) as arrays:
         fields: dict[str, Any] = json.loads(arrays["header"].tobytes())
         patches, scores = arrays["patches"], arrays["scores"]
     if fields["format"] != _FORMAT:
@@ -217,6 +255,8 @@ def _read(data: bytes) -> tuple[BankHeader, FloatArray, FloatArray]:
         and np.isfinite(patches).all()
         and 0 < header.limit < math.inf
     )
+    if is_sound and header.arrays not in ("", digest_of_arrays(patches, scores)):
+        raise InvalidInputError("The bank's arrays are not those that it was written with. Build it again.")
     if not is_sound:
         raise InvalidInputError("The bank is damaged. Build it again.")
     return header, patches, scores

@@ -34,7 +34,9 @@ _LARGEST = 2 * _MAX_WIDTH  # of pictures, before they are shrunk into their tile
 _MARGIN = 24
 _GAP = 20
 _TITLE_SIZE, _NOTE_SIZE = 19, 14
-_TITLE_HEIGHT = 56  # the two lines above a tile
+_LINE = 18  # from one line of a note to the next
+_TITLE_HEIGHT = 38  # what stands above a tile, without its note
+_BETWEEN = "  ·  "  # the facts of a note
 _BAR_WIDTH = 12
 _BAR_SPACE = 64  # the bar, its gap and its numbers
 _MAX_COLUMNS = 4
@@ -42,12 +44,12 @@ _MAX_COLUMNS = 4
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """A picture with a title line and a fainter line below it.
+    """A picture with a title line and a fainter note below it.
 
     Attributes:
         picture: uint8 [H, W, 3], RGB.
         title: The title line.
-        note: The line below.
+        note: What stands below it, in as many lines as its facts take.
         marked: The pixels to outline; None for none.
         boxes: Boxes to outline, in pixels of the picture.
         view: What the network sees of it, framed thinly; None where it sees all.
@@ -95,7 +97,7 @@ def result_panel(result: Result, *, name: str = "photo", opacity: str = "heat", 
         box = explanation.box_within(picture.shape[:2])
         boxes = [] if box is None else [box]
         largest = f"largest {explanation.statistics.maximum:.3g}"
-        note = f"{explanation.note}  ·  {largest}" if explanation.note else largest
+        note = f"{explanation.note}{_BETWEEN}{largest}" if explanation.note else largest
         tiles.append(Tile(picture, explanation.title, note, explanation.marked, boxes, view))
         if hasattr(explanation, "guided"):
             drawn = explanation.guided_picture(max_side=_LARGEST)
@@ -120,7 +122,7 @@ def shared_peaks(explanations: Sequence[Explanation]) -> list[float] | None:
 def panel(tiles: Sequence[Tile], *, colormap: str = "jet") -> ByteArray:
     """Tiles side by side, at most four a row, with titles above them and a colour bar at the end.
 
-    Titles that are too long are shortened.
+    Titles that are too long are shortened; notes go on in a further line, between two facts.
 
     Returns:
         uint8 [H, W, 3], RGB.
@@ -135,16 +137,20 @@ def panel(tiles: Sequence[Tile], *, colormap: str = "jet") -> ByteArray:
     width = max(_tile_width(tile.picture) for tile in tiles)
     columns = min(len(tiles), _MAX_COLUMNS)
     rows = -(-len(tiles) // columns)
-    row_height = _TITLE_HEIGHT + _TILE_HEIGHT
+    notes = [note_lines(tile.note, _font(_NOTE_SIZE), width) for tile in tiles]
+    above = _TITLE_HEIGHT + _LINE * max(1, *map(len, notes))
+    row_height = above + _TILE_HEIGHT
     size = (
         2 * _MARGIN + columns * width + (columns - 1) * _GAP + _BAR_SPACE,
         2 * _MARGIN + rows * row_height + (rows - 1) * _GAP,
     )
     canvas = Image.new("RGB", size, _PAPER)
-    for number, tile in enumerate(tiles):
+    for number, (tile, lines) in enumerate(zip(tiles, notes, strict=True)):
         row, column = divmod(number, columns)
-        _draw_tile(canvas, tile, _MARGIN + column * (width + _GAP), _MARGIN + row * (row_height + _GAP), width)
-    _draw_bar(canvas, colormap, size[0] - _MARGIN - _BAR_SPACE + _GAP, _MARGIN + _TITLE_HEIGHT)
+        left, top = _MARGIN + column * (width + _GAP), _MARGIN + row * (row_height + _GAP)
+        _draw_texts(canvas, tile.title, lines, left, top, width)
+        _draw_picture(canvas, tile, left, top + above, width)
+    _draw_bar(canvas, colormap, size[0] - _MARGIN - _BAR_SPACE + _GAP, _MARGIN + above)
     return np.asarray(canvas)
 
 
@@ -154,11 +160,14 @@ def _tile_width(picture: ByteArray) -> int:
     return min(_MAX_WIDTH, max(_MIN_WIDTH, natural))
 
 
-def _draw_tile(canvas: Image.Image, tile: Tile, left: int, top: int, width: int) -> None:
-    draw = ImageDraw.Draw(canvas)
-    title, note = _font(_TITLE_SIZE), _font(_NOTE_SIZE)
-    draw.text((left, top), shorten(tile.title, title, width), font=title, fill=_INK)
-    draw.text((left, top + _TITLE_SIZE + 8), shorten(tile.note, note, width), font=note, fill=_FAINT)
+def _draw_texts(canvas: Image.Image, title: str, note: Sequence[str], left: int, top: int, width: int) -> None:
+    draw, font = ImageDraw.Draw(canvas), _font(_TITLE_SIZE)
+    draw.text((left, top), shorten(title, font, width), font=font, fill=_INK)
+    for number, line in enumerate(note):
+        draw.text((left, top + _TITLE_SIZE + 8 + number * _LINE), line, font=_font(_NOTE_SIZE), fill=_FAINT)
+
+
+def _draw_picture(canvas: Image.Image, tile: Tile, left: int, top: int, width: int) -> None:
     picture = _fit(tile.picture, width)
     across, down = picture.width / tile.picture.shape[1], picture.height / tile.picture.shape[0]
     if tile.view is not None:
@@ -169,7 +178,7 @@ def _draw_tile(canvas: Image.Image, tile: Tile, left: int, top: int, width: int)
         picture = Image.fromarray(outlined(np.array(picture), box.scaled(across, down)))
     canvas.paste(
         picture,
-        (left + (width - picture.width) // 2, top + _TITLE_HEIGHT + (_TILE_HEIGHT - picture.height) // 2),
+        (left + (width - picture.width) // 2, top + (_TILE_HEIGHT - picture.height) // 2),
     )
 
 
@@ -189,6 +198,18 @@ def _draw_bar(canvas: Image.Image, colormap: str, left: int, top: int) -> None:
     for share in (1.0, 0.5, 0.0):
         y = top + (1 - share) * (_TILE_HEIGHT - 1)
         draw.text((left + _BAR_WIDTH + 8, y), f"{share:g}", font=_font(_NOTE_SIZE), fill=_FAINT, anchor="lm")
+
+
+def note_lines(note: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """The facts of a note, as many in a line as it has place for; one that is wider by itself is shortened."""
+    lines: list[str] = []
+    for fact in filter(None, note.split(_BETWEEN)):
+        longer = f"{lines[-1]}{_BETWEEN}{fact}" if lines else fact
+        if lines and font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(shorten(fact, font, width))
+    return lines
 
 
 def shorten(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:

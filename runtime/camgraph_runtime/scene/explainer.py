@@ -69,8 +69,7 @@ class SceneExplainer(Explains[Result]):
         run = self._run(image, request)
         targets = self._targets(run)
         tally, of_targets = Tally(), [TargetTally() for _ in targets]
-        for window, result in run.results(targets):
-            share = run.mosaic.share(window)
+        for share, result in run.results(targets):
             tally.add(share, result.predictions)
             for of_target, explanation in zip(of_targets, result.explanations, strict=True):
                 of_target.add(share, explanation)
@@ -80,6 +79,8 @@ class SceneExplainer(Explains[Result]):
 
     def _run(self, image: ImageSource, request: Request) -> SceneRun:
         check_targets(request.targets)
+        if request.bank:
+            raise UsageError("Distances to a memory bank are those of an image, not of a scene: crop it.")
         if not get_profile(request.profile).in_input_frame or request.method == "guided-grad-cam":
             raise UsageError("A scene has one heatmap: leave out the profile raw and the method guided-grad-cam.")
         scene = open_scene(cast("Any", image), self.manifest.input, max_pixels=self.explainer.limits.max_pixels)
@@ -96,7 +97,7 @@ class SceneExplainer(Explains[Result]):
         if not task.is_ranked or not any(map(is_ranked, wanted)):
             return wanted
         looked = Tally()
-        for window, result in run.results(()):
-            looked.add(run.mosaic.share(window), result.predictions)
+        for share, result in run.results(()):
+            looked.add(share, result.predictions)
         ranking = looked.best()
         return tuple(resolved(target, ranking) for target in wanted)

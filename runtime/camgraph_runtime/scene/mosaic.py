@@ -96,10 +96,6 @@ class Mosaic:
             if number == target
         )
 
-    def share(self, window: Tile) -> float:
-        """How much of the scene a window stands for, in cells."""
-        return float(weights_of(window, self.grid.size, self.grid.overlap, self.grid.fraction).sum())
-
     def _in_cells(self, axis: Axis) -> Axis:
         """A window's axis with cells in place of pixels."""
         fraction = self.grid.fraction

@@ -15,12 +15,13 @@ from camgraph_core.result import Result
 from camgraph_core.shown import Shown
 from camgraph_core.target import Target
 from camgraph_core.tiles import Tile
-from camgraph_core.types import AnyArray, ByteArray
+from camgraph_core.types import AnyArray, ByteArray, FloatArray
 from camgraph_runtime.explainer import Explainer
 from camgraph_runtime.plan import find_layer, make_prediction_plan
 from camgraph_runtime.preprocess.shown import choose_shown
 from camgraph_runtime.scene.mosaic import Mosaic
 from camgraph_runtime.scene.source import Scene
+from camgraph_runtime.scene.windows import Counts
 
 _SAMPLES = 16  # windows that tell how bands are shown
 _SAMPLED = 1 << 20  # values of them
@@ -82,8 +83,10 @@ class SceneRun:
             )
         return cls(explainer, scene, windows, mosaic, request, shown, progress)
 
-    def results(self, targets: Sequence[Target]) -> Iterator[tuple[Tile, Result]]:
-        """Each window that has data with its result; without targets its predictions alone.
+    def results(self, targets: Sequence[Target]) -> Iterator[tuple[float, Result]]:
+        """For each window that has data how much of the scene it counts for, and its result.
+
+        Without targets a result has predictions alone. Where windows overlap, they share what each pixel counts.
 
         With targets, the mosaic takes maps and pictures.
 
@@ -91,16 +94,17 @@ class SceneRun:
             InvalidInputError: There is no data.
 
         """
-        has_data = False
+        has_data, counts = False, Counts(self.windows, self.scene.size, self.mosaic.grid.overlap)
         for number, window in enumerate(self.windows, start=1):
             pixels = self.scene.read(*window)
             missing = None if self.shown is None else self.shown.missing(pixels)
             photo = None if self.shown is None else self.shown.picture(pixels)
             if missing is None or not missing.all():
                 has_data = True
-                result, seen = self._answer(window, pixels, targets)
+                counted = counts.of(window) if missing is None else counts.of(window) * ~missing
+                result, seen = self._answer(window, pixels, counted, targets)
                 photo = seen if photo is None else photo
-                yield window, result
+                yield float(counted.sum(dtype=np.float64)), result
             if targets and photo is not None:
                 self.mosaic.look(window, photo, missing)
             if self.progress is not None:
@@ -108,7 +112,9 @@ class SceneRun:
         if not has_data:
             raise InvalidInputError("The scene has no data: every pixel is NaN, or has the value that stands for none.")
 
-    def _answer(self, window: Tile, pixels: AnyArray, targets: Sequence[Target]) -> tuple[Result, ByteArray]:
+    def _answer(
+        self, window: Tile, pixels: AnyArray, counted: FloatArray, targets: Sequence[Target]
+    ) -> tuple[Result, ByteArray]:
         """The result of a window, and its photo."""
         explainer = self.explainer
         style = replace(self.request.style, max_side=None, display_bands=(), stretch=None)
@@ -122,7 +128,7 @@ class SceneRun:
             scaled_decoding=False,
         )
         plan = explainer.plan(request) if targets else make_prediction_plan(explainer.task, request)
-        network_input = explainer.prepare(pixels, request)
+        network_input = replace(explainer.prepare(pixels, request), counted=counted)
         assert network_input.prepared is not None
         plan = explainer.fit(plan, network_input)
         [inference] = explainer.infer([network_input], [plan])

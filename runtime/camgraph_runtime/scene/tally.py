@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from camgraph_core.explanation import Explanation
 from camgraph_core.place import Place
 from camgraph_core.result import ClassScore
 from camgraph_core.target import Rank, Target
+from camgraph_core.types import AnyArray
 
 
 class Tally:
@@ -43,13 +45,16 @@ class Tally:
             return float(np.dot(shares, values) / whole)
 
         counted = float(shares.sum()) or 1.0
-        areas, numbers = [row.area for _, row in rows], [row.value for _, row in rows]
+        numbers = [row.value for _, row in rows]
+        # A class that wins nowhere in a window is not listed there: it has no area in it.
+        areas = np.array([row.area or 0.0 for _, row in rows]) * shares
         return replace(
             first,
             score=mean([row.score for _, row in rows], counted),
-            probability=mean([row.probability for _, row in rows], counted),
-            # A class that wins nowhere in a window is not listed there: it has no area in it.
-            area=None if first.area is None else mean([area or 0.0 for area in areas], self._total or 1.0),
+            probability=_average(
+                np.array([row.probability for _, row in rows]), shares if first.area is None else areas
+            ),
+            area=None if first.area is None else float(areas.sum()) / (self._total or 1.0),
             value=None if first.value is None else mean([number or 0.0 for number in numbers], counted),
         )
 
@@ -84,6 +89,12 @@ class TargetTally:
     def contrast(self) -> ClassScore | None:
         """What it was held against."""
         return next(iter(self._contrast.best()), None)
+
+
+def _average(values: AnyArray, counted: AnyArray) -> float:
+    """The mean of values, each as much as it counts; those that do not count may be anything."""
+    taken = counted > 0
+    return float(np.average(values[taken], weights=counted[taken])) if taken.any() else math.nan
 
 
 def _worth(score: ClassScore) -> tuple[float, float]:

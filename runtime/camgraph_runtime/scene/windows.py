@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from camgraph_core.errors import InvalidInputError, UsageError
@@ -60,6 +62,37 @@ def weights_of(window: Tile, size: Size, overlap: int, fraction: int) -> FloatAr
     """
     down, across = (_along(part, length, overlap, fraction) for part, length in zip(window, size, strict=True))
     return np.multiply.outer(down, across)
+
+
+class Counts:
+    """How much each pixel of a window counts, so that all windows together count every pixel of the scene once.
+
+    Args:
+        windows: All windows over the scene.
+        size: Height and width of the scene.
+        overlap: Pixels that neighbours share at least.
+
+    """
+
+    def __init__(self, windows: Iterable[Tile], size: Size, overlap: int) -> None:
+        self._overlap = overlap
+        along = zip(*windows, strict=True)
+        self._totals = [self._total(parts, length) for parts, length in zip(along, size, strict=True)]
+
+    def of(self, window: Tile) -> FloatArray:
+        """How much each pixel of a window counts, float32 [h, w] in 0..1."""
+        down, across = (
+            _along(part, len(total), self._overlap, 1) / total[part]
+            for part, total in zip(window, self._totals, strict=True)
+        )
+        counts: FloatArray = np.multiply.outer(down, across)
+        return counts
+
+    def _total(self, parts: Iterable[slice], length: int) -> FloatArray:
+        total = np.zeros(length, np.float32)
+        for part in {(part.start, part.stop): part for part in parts}.values():
+            total[part] += _along(part, length, self._overlap, 1)
+        return np.maximum(total, np.float32(1e-6))
 
 
 def _starts(length: int, tile: int, overlap: int, fraction: int) -> list[int]:

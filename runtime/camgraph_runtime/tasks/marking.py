@@ -9,11 +9,12 @@ import numpy as np
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError, UnsupportedError
 from camgraph_core.frame import Frame
+from camgraph_core.laid import nearest
 from camgraph_core.marked import Marked
 from camgraph_core.place import Mask, Place, Point, Polygon, Region
 from camgraph_core.rectangle import Rectangle
 from camgraph_core.target import Target
-from camgraph_core.types import AnyArray, ByteArray
+from camgraph_core.types import AnyArray, ByteArray, FloatArray
 from camgraph_runtime.maps.placement import Placement, mask_size
 from camgraph_runtime.tasks.slots import TargetInput, TargetSlot
 
@@ -104,6 +105,14 @@ class ScoreMap:
         (down, on_rows), (across, on_columns) = self._middles()
         inside = _inside(polygon, down, across) & on_rows[:, None] & on_columns[None, :]
         return _not_empty(self._of_upright(inside), "polygon")
+
+    def of_photo(self, values: AnyArray) -> FloatArray:
+        """Values of the photo's pixels at the middles of the cells, float32 [h, w]; 0 where the network sees none."""
+        values = nearest(values, self.frame.photo_size)
+        down, across = self._centres()
+        (rows, on_rows), (columns, on_columns) = self.frame.vertical.pixels(down), self.frame.horizontal.pixels(across)
+        seen = on_rows[:, None] & on_columns[None, :]
+        return self._of_upright(np.where(seen, values[rows[:, None], columns[None, :]], np.float32(0)))
 
     def cell_of(self, point: Point) -> tuple[int, int]:
         """Row and column of the cell under a point.

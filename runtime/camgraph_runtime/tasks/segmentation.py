@@ -15,7 +15,7 @@ from camgraph_core.marked import Marked
 from camgraph_core.place import Mask, Point, Polygon, Region
 from camgraph_core.result import ClassScore
 from camgraph_core.target import Target
-from camgraph_core.types import AnyArray, ByteArray
+from camgraph_core.types import AnyArray, ByteArray, FloatArray
 from camgraph_runtime.tasks.labels import target_code
 from camgraph_runtime.tasks.marking import MASK_INPUT, ScoreMap, checked_place, fitted, mask_of
 from camgraph_runtime.tasks.pixel_values import read_pixels
@@ -96,6 +96,7 @@ class PixelPredictions(Predictions):
         self._indices = outputs[manifest.target.target_index_output]
         self._scores = outputs[manifest.target.target_score_output]
         height, width = self._masks[0].shape
+        self._weights = _weights(self._score_map, view)
         output = task.head_output(outputs)
         self._values = read_pixels(output, manifest, (height, width))
         wanted = f"{manifest.head.num_classes} classes of {height} x {width} pixels"
@@ -105,7 +106,8 @@ class PixelPredictions(Predictions):
         """The classes that win pixels, by area."""
         if self._values is None:
             return []
-        areas = np.bincount(self._values.winner.ravel(), minlength=self._task.manifest.head.num_classes)
+        classes, weights = self._task.manifest.head.num_classes, self._weights.ravel()
+        areas = np.bincount(self._values.winner.ravel(), weights, minlength=classes)
         order = np.argsort(-areas, kind="stable")[:count]
         return [self._winner(int(index)) for index in order if areas[index] > 0]
 
@@ -137,8 +139,18 @@ class PixelPredictions(Predictions):
 
     def _class_score(self, index: int, counted: AnyArray | None, score: float) -> ClassScore:
         probabilities = self._values.probabilities if self._values else None
-        probability = math.nan
-        if probabilities is not None and counted is not None and counted.any():
-            probability = float(probabilities[index][counted].mean(dtype=np.float64))
-        area = None if counted is None else float(counted.mean())
+        probability, area = math.nan, None
+        if counted is not None:
+            weights = self._weights[counted].astype(np.float64)
+            area = float(weights.sum()) / float(self._weights.sum(dtype=np.float64))
+            if probabilities is not None and area > 0:
+                probability = float(np.average(probabilities[index][counted], weights=weights))
         return ClassScore(index, self._task.label_of(index), score, probability, area=area)
+
+
+def _weights(score_map: ScoreMap, view: View) -> FloatArray:
+    """How much each cell of the score map counts, float32 [h, w]."""
+    if view.counted is None or score_map.off_image:
+        return np.ones(score_map.size, np.float32)
+    weights = score_map.of_photo(view.counted)
+    return weights if weights.any() else np.ones(score_map.size, np.float32)

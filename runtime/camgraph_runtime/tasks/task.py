@@ -39,17 +39,20 @@ class View:
         frame: Where its photo lies in the network's input.
         score_threshold: The least score of an object that is listed.
         iou_threshold: Overlap from which on two boxes are one object.
+        counted: How much each pixel of the photo counts in areas and means over them, numbers or truth values [H, W];
+            None: all alike.
 
     """
 
     frame: Frame
     score_threshold: float
     iou_threshold: float
+    counted: AnyArray | None = None
 
     @classmethod
-    def of(cls, request: Request, frame: Frame) -> View:
+    def of(cls, request: Request, frame: Frame, counted: AnyArray | None = None) -> View:
         """How a request asks to look at an image."""
-        return cls(frame, request.score_threshold, request.iou_threshold)
+        return cls(frame, request.score_threshold, request.iou_threshold, counted)
 
 
 class Predictions(ABC):

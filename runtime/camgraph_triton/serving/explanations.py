@@ -10,13 +10,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from camgraph_core.request import Addressed
+from camgraph_core.result import Result
 from camgraph_runtime import Engine, Explainer, Threads
 from camgraph_runtime.answer_size import check_answer_size
+from camgraph_runtime.bank.beside import bank_of
 from camgraph_triton.parameters import MIB, RequestLimits
 from camgraph_triton.serving.exchange import Answer, Asked, answered, engine_of, parameters_of
 from camgraph_triton.serving.graph_elsewhere import GraphElsewhere
 from camgraph_triton.signature import FILE, GRAPH
-from camgraph_wire.open_inference.explanations import OUTPUTS, Subject, asked_from, outputs_of
+from camgraph_wire.open_inference.explanation_outputs import OF_SOME, OUTPUTS, outputs_of
+from camgraph_wire.open_inference.explanations import Subject, asked_from
 from camgraph_wire.open_inference.models import TENSORS
 
 
@@ -35,7 +39,7 @@ class TritonPythonModel:
             graph = GraphElsewhere(args["model_name"] + TENSORS, int(version))
             signature = (folder / FILE).read_bytes()
             engine = Engine(signature, threads=Threads(1), backend=graph)  # type: ignore[arg-type]  # no GPU from here
-        self._explainer = Explainer(engine, limits=self._limits.of_runtime)
+        self._explainer = Explainer(engine, limits=self._limits.of_runtime, bank=bank_of(folder / GRAPH))
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Explains the image of each request."""
@@ -43,9 +47,17 @@ class TritonPythonModel:
 
     def _answer(self, asked: Asked) -> Answer:
         outputs = [name for name in OUTPUTS if name in asked.outputs]
+        if len(outputs) == len(OUTPUTS):  # Triton names all where its caller names none
+            outputs = [name for name in outputs if name not in OF_SOME]
         subject = Subject("", request_id=asked.request_id)
         wanted = asked_from(subject, outputs, asked.inputs, asked.parameters, self._limits.max_targets)
-        explainer, request, image = self._explainer, wanted.addressed.request, wanted.addressed.image
+        embeddings = [self._explained(addressed).embedding for addressed in wanted.of_references]
+        result = self._explained(wanted.held_against(embeddings))
+        warnings = {"warnings": " ".join(result.warnings)} if result.warnings else {}
+        return Answer(outputs_of(result, wanted.outputs), warnings)
+
+    def _explained(self, addressed: Addressed) -> Result:
+        explainer, request, image = self._explainer, addressed.request, addressed.image
         assert image is not None
         plan = explainer.plan(request)
         network_input = explainer.prepare(image, request)
@@ -57,6 +69,4 @@ class TritonPythonModel:
         )
         plan = explainer.fit(plan, network_input)
         [inference] = explainer.infer([network_input], [plan])
-        result = explainer.finish(plan, network_input, inference)
-        warnings = {"warnings": " ".join(result.warnings)} if result.warnings else {}
-        return Answer(outputs_of(result, wanted.outputs), warnings)
+        return explainer.finish(plan, network_input, inference)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from camgraph_core.errors import CamgraphError, DeviceError, InvalidGraphError
+from camgraph_runtime.bank.beside import bank_bytes
 from camgraph_runtime.explainers import AnyExplainer
 from camgraph_server.heap import trim
 from camgraph_server.models.discovery import Entry
@@ -59,7 +60,7 @@ def attempt(entry: Entry, loader: Loader, memory: ModelMemory, *, device_error_i
 
 
 def _loaded(entry: Entry, loader: Loader, memory: ModelMemory) -> Loaded:
-    taken = memory.take(entry.size)
+    taken = memory.take(entry.size + bank_bytes(entry.path))
     try:
         explainer = loader(entry.path)
         if entry.has_changed():

@@ -6,6 +6,9 @@ A repository is a directory with any mix of::
     NAME/model.onnx             version 1
     NAME/VERSION/model.onnx     VERSION is a decimal number
 
+A memory bank lies beside its graph, as ``bank.npz`` beside ``model.onnx`` and as ``NAME.onnx.bank.npz`` beside
+``NAME.onnx``.
+
 Hidden entries, `lost+found` and other files are ignored; so is a name that is not UTF-8, which no caller could say.
 What looks like a model and cannot be one, or cannot be read, is listed with the reason.
 """
@@ -45,7 +48,7 @@ class Entry:
         version: Its version, a decimal number as text.
         path: The graph.
         problem: Why it cannot be a model; empty otherwise.
-        files: The graph and the files with its weights. Equal stamps mean equal files.
+        files: The graph, the files with its weights, and its bank. Equal stamps mean equal files.
     """
 
     name: str

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from camgraph_core.errors import CamgraphError, InvalidGraphError
 from camgraph_runtime import Engine, Limits
+from camgraph_runtime.bank.beside import bank_of
 from camgraph_runtime.digest import check_digest
 from camgraph_runtime.explainers import AnyExplainer, explainer_of
 from camgraph_runtime.run.machine import available_memory
@@ -37,20 +38,24 @@ def model_memory(config: ServerConfig) -> int:
 
 
 def load_explainer(config: ServerConfig, path: Path) -> AnyExplainer:
-    """Loads an explainable graph with the config's device and limits, and explains an image or a clip with it.
+    """Loads an explainable graph with the config's device and limits, and its bank, and explains an image or a clip.
 
     Several workers get one thread each, which gives the most answers a second; a single one gets all cores, and so do
     batches.
 
     Raises:
         InvalidGraphError: The file is damaged, not an explainable graph, not certified, or not what its manifest says.
+        InvalidInputError: Its bank cannot be read.
+        UsageError: Its bank was built with another graph.
         DeviceError: The device is not available.
     """
+    bank = bank_of(path)
     runs_one_by_one = worker_count(config) == 1 or config.max_batch_size > 1
     threads = Threads.latency() if runs_one_by_one and config.processes == 1 else Threads.throughput()
     limits = Limits(max_pixels=int(config.max_megapixels * 1e6), max_targets=config.max_targets)
     engine = Engine(path, device=config.device, threads=threads, exact_int8=not config.fast_int8)
-    explainer = explainer_of(engine, limits=limits, batching=batching_on(config, engine.execution_provider))
+    batching = batching_on(config, engine.execution_provider)
+    explainer = explainer_of(engine, limits=limits, batching=batching, bank=bank)
     for note in engine.notes:
         log_event(_log, logging.WARNING, note, path=str(path))
     try:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from camgraph_core.errors import InvalidGraphError
+from camgraph_runtime.bank.beside import bank_path
 from camgraph_runtime.digest import digest_of_file, file_sha256
 
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
@@ -27,7 +28,7 @@ class Pins:
         self._repository = repository
 
     def check(self, path: Path) -> None:
-        """Checks a graph and the files with its weights.
+        """Checks a graph, the files with its weights and its memory bank.
 
         Raises:
             InvalidGraphError: One of them has no pin or another hash, or the pins cannot be read.
@@ -36,6 +37,8 @@ class Pins:
         self._check_file(path, pins)
         for file in digest_of_file(path).data_files:
             self._check_file(path.parent / file.name, pins)
+        if bank_path(path).exists():
+            self._check_file(bank_path(path), pins)
 
     def _check_file(self, path: Path, pins: Mapping[str, str]) -> None:
         name = path.relative_to(self._repository).as_posix()

@@ -24,7 +24,7 @@ _SIDES = (128, 256, 512)
 
 
 def check_explains(explainer: AnyExplainer) -> None:
-    """Explains an image, or a clip, once for each size of batch that the graph is run with.
+    """Explains an image, or a clip, once for each size of batch that the graph is run with; also with its bank.
 
     The image (each frame) has the graph's own size. Where that is open it is small, and larger only if the graph does
     not take it.
@@ -56,12 +56,13 @@ def _explain_one_of(images: list[AnyArray], explainer: AnyExplainer) -> None:
 
 def _explain(image: AnyArray, explainer: AnyExplainer) -> None:
     network_input = _network_input(image, explainer)
-    plan = explainer.plan(Request(targets=[explainer.task.any_target()]))
+    request = Request(targets=[explainer.task.any_target()], bank=explainer.bank is not None)
+    plan = explainer.plan(request)
     plan = explainer.fit(plan, network_input)
     for size in explainer.batch_sizes or (1,):
         inference = explainer.infer([network_input] * size, [plan] * size)[0]
-    [explanation] = explainer.finish(plan, network_input, inference).explanations
-    _ = explanation.heatmap
+    for explanation in explainer.finish(plan, network_input, inference).explanations:
+        _ = explanation.heatmap
 
 
 def _network_input(image: AnyArray, explainer: AnyExplainer) -> NetworkInput:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from camgraph_core.errors import InvalidGraphError, UsageError
+from camgraph_runtime.bank.beside import bank_path
 from camgraph_runtime.digest import digest_of_file
 from camgraph_server.models.discovery import MODEL_FILE
 
@@ -35,7 +36,7 @@ class Signatures:
         self._public_key = public_key
 
     def check(self, path: Path) -> None:
-        """Checks a graph and the files with its weights.
+        """Checks a graph, the files with its weights and its memory bank.
 
         Raises:
             InvalidGraphError: One of them is not signed, or the signature is not of this key.
@@ -44,7 +45,7 @@ class Signatures:
         signature = path.with_name("model.sig" if is_folder else f"{path.name}.sig")
         try:
             signed = self._signed(path.parent if is_folder else path, signature)
-            weights = [file.name for file in digest_of_file(path).data_files]
+            beside = [file.name for file in digest_of_file(path).data_files]
         except InvalidGraphError:
             raise
         except Exception as error:  # of a library for files of strangers
@@ -52,7 +53,8 @@ class Signatures:
                 f"The signature {signature} does not hold for {path.name} ({type(error).__name__}: {error}). The model "
                 "is not loaded; sign it again."
             ) from error
-        for name in [MODEL_FILE if is_folder else _WHOLE_FILE, *weights]:
+        beside += [bank_path(path).name] if bank_path(path).exists() else []
+        for name in [MODEL_FILE if is_folder else _WHOLE_FILE, *beside]:
             if name not in signed:
                 raise InvalidGraphError(
                     f"The signature {signature} does not cover {path.name if name == _WHOLE_FILE else name}. The model "

@@ -9,6 +9,7 @@ import grpc
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.manifest_pb2 import Manifest
+from camgraph_core.place import MOST_CORNERS, MOST_REFERENCES
 from camgraph_server.models.model import Model
 from camgraph_server.service.service import Service
 from camgraph_server.transport.chunks import answer_in_chunks
@@ -41,7 +42,7 @@ def explanation_service(
         streaming: What streams take.
         max_targets: Largest number of targets of one request.
     """
-    targets = {"targets": max_targets, "files": _MOST_FRAMES}
+    targets = {"targets": max_targets, "files": _MOST_FRAMES, "corners": MOST_CORNERS, "names": MOST_REFERENCES}
     once = (
         Rpc(
             "Explain",

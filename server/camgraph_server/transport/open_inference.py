@@ -23,6 +23,7 @@ from camgraph_server.service.control import ModelControl
 from camgraph_server.service.service import Service
 from camgraph_server.transport.handler import Handler
 from camgraph_server.transport.health import HealthServicer
+from camgraph_server.transport.inner_calls import Explaining
 from camgraph_server.transport.light import is_light
 from camgraph_server.transport.messages import Messages, Rpc
 from camgraph_server.transport.once import answer_once
@@ -31,7 +32,8 @@ from camgraph_server.transport.screening import Screen
 from camgraph_server.transport.stream import Streaming, Streams
 from camgraph_wire.items import Item
 from camgraph_wire.open_inference import streams
-from camgraph_wire.open_inference.explanations import AskedExplanation, Subject, asked_from, outputs_of
+from camgraph_wire.open_inference.explanation_outputs import outputs_of
+from camgraph_wire.open_inference.explanations import AskedExplanation, Subject, asked_from
 from camgraph_wire.open_inference.messages import SERVICE, message_class
 from camgraph_wire.open_inference.models import (
     TENSOR_PLATFORM,
@@ -80,18 +82,24 @@ def open_inference_service(
 
 
 def open_inference_rpcs(
-    service: Service, control: ModelControl | None, health: HealthServicer, counts: InferenceCounts, max_targets: int
+    service: Service,
+    explaining: Explaining,
+    control: ModelControl | None,
+    health: HealthServicer,
+    counts: InferenceCounts,
+    max_targets: int,
 ) -> list[Rpc]:
     """The methods with one request and one answer, which are offered over HTTP, too.
 
     Args:
         service: What answers.
+        explaining: Explains images, with the calls that one takes.
         control: What loads and unloads models; None where that is not offered.
         health: Knows whether the server is ready.
         counts: Know how often graphs ran.
         max_targets: Largest number of targets of one request.
     """
-    methods = _Methods(service, health, counts, control is not None)
+    methods = _Methods(service, explaining, health, counts, control is not None)
     limits = {f"{kind}_contents": _MOST_NUMBERS for kind in _NUMBERS} | {"bytes_contents": max_targets}
     rpcs = [
         _rpc("ServerLive", answer=methods.live),
@@ -136,8 +144,16 @@ def _rpc(name: str, answer: Any) -> Rpc:
 class _Methods:
     """What the methods answer, without their messages where they are small."""
 
-    def __init__(self, service: Service, health: HealthServicer, counts: InferenceCounts, has_control: bool) -> None:
+    def __init__(
+        self,
+        service: Service,
+        explaining: Explaining,
+        health: HealthServicer,
+        counts: InferenceCounts,
+        has_control: bool,
+    ) -> None:
         self._service = service
+        self._explaining = explaining
         self._health = health
         self._counts = counts
         self._extensions = ["model_configuration", "statistics", *(["model_repository"] if has_control else [])]
@@ -187,7 +203,7 @@ class _Methods:
             raise asked.error
         if isinstance(asked, TensorRequest):
             return await self._service.run_tensors(asked, call)
-        return await self._service.explain_image(asked.addressed, call)
+        return await self._explaining.explain(asked, call)
 
     async def _described(self, asked: Any, call: Call) -> Description:
         model = await self._model(asked, call)

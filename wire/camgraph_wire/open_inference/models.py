@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from camgraph_core.models import ModelInfo
-from camgraph_wire.open_inference import explanations
+from camgraph_wire.open_inference import explanation_outputs, explanations
 from camgraph_wire.open_inference.messages import POOL, message_class
 from camgraph_wire.open_inference.tensors import datatype_of
 
@@ -75,7 +75,7 @@ class Description:
 def explanation_description(name: str, version: str) -> Description:
     """What is said of the model of a graph that takes an image and gives explanations."""
     optional = explanations.INPUTS.keys() - {"image"}
-    return Description(name, version, EXPLANATION_PLATFORM, explanations.INPUTS, explanations.OUTPUTS, optional)
+    return Description(name, version, EXPLANATION_PLATFORM, explanations.INPUTS, explanation_outputs.OUTPUTS, optional)
 
 
 def metadata_message(model: Description) -> Any:

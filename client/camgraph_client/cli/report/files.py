@@ -15,8 +15,8 @@ from camgraph_client.cli.report.rows import Row
 from camgraph_core.errors import UsageError
 
 COLUMNS = (
-    "image", "error", "truth", "predicted", "probability", "correct", "explained", "class_index", "label", "contrast",
-    "score", "left", "top", "right", "bottom", "method", "layers", "map_minimum", "map_maximum", "map_mean",
+    "image", "error", "truth", "predicted", "probability", "correct", "deviation", "explained", "class_index", "label",
+    "contrast", "score", "left", "top", "right", "bottom", "method", "layers", "map_minimum", "map_maximum", "map_mean",
     "positive_share", "hot_regions", "hot_left", "hot_top", "hot_right", "hot_bottom", "hot_area", "hot_energy", "map",
     "warnings", "model", "model_sha256", "certificate",
 )  # fmt: skip  # a table of names
@@ -64,6 +64,42 @@ def class_in_words(item: Row | None) -> str:
     return item["label"] or str(item["class_index"])
 
 
+def truth_in_words(row: Row) -> str:
+    """What is true of an image: a class, or numbers."""
+    truth = row["truth"]
+    if truth is None or "values" not in truth:
+        return class_in_words(truth)
+    return _numbers_in_words(row["predictions"], truth["values"])
+
+
+def prediction_in_words(row: Row) -> str:
+    """What is predicted: the best class, or the numbers of a regression."""
+    best = next(iter(row["predictions"]), None)
+    if best is None or best["value"] is None:
+        return class_in_words(best)
+    return _numbers_in_words(row["predictions"], [item["value"] for item in row["predictions"]])
+
+
+def deviations_in_words(row: Row) -> str:
+    """What is predicted less what is true, with the sign."""
+    return "" if row["deviations"] is None else _numbers_in_words(row["predictions"], row["deviations"], "+.6g")
+
+
+def largest_deviation(row: Row) -> float | None:
+    """The one that is farthest from zero; None where none is known."""
+    return max((value for value in row["deviations"] or () if value is not None), key=abs, default=None)
+
+
+def _numbers_in_words(predictions: Sequence[Row], values: Sequence[float | None], form: str = ".6g") -> str:
+    """Numbers with what each is called where there are several: "age 31.5, weight 70"."""
+    texts = ["not finite" if value is None else format(value, form) for value in values]
+    if len(texts) == 1:
+        return texts[0]
+    names = [item["label"] or f"value {number}" for number, item in enumerate(predictions)]
+    names += [f"value {number}" for number in range(len(names), len(texts))]
+    return ", ".join(f"{name} {text}" for name, text in zip(names, texts, strict=False))
+
+
 @contextmanager
 def written(path: Path) -> Iterator[TextIO]:
     """A text file that takes the place of ``path`` when all of it is written.
@@ -102,10 +138,11 @@ def _lines(row: Row) -> Iterator[Row]:
     shared = {
         "image": row["image"],
         "error": row["error"],
-        "truth": class_in_words(row["truth"]),
-        "predicted": class_in_words(best),
+        "truth": truth_in_words(row),
+        "predicted": prediction_in_words(row),
         "probability": best and best["probability"],
         "correct": row["correct"],
+        "deviation": largest_deviation(row),
         "warnings": " | ".join(row["warnings"]),
     }
     for explanation in row["explanations"]:

@@ -103,7 +103,7 @@ def _entry(line: bytes) -> Row | None:
 
 
 def _key(photo: Photo) -> str:
-    return json.dumps([str(photo.path), photo.name, photo.truth, stamp(photo.path)])
+    return json.dumps([str(photo.path), photo.name, photo.truth, photo.numbers, stamp(photo.path)])
 
 
 def stamp(path: Path) -> list[int]:

@@ -45,9 +45,10 @@ class Kept:
     truth: Annotated[
         str | None,
         Setting(
-            "Which class of a classifier is right: a CSV file with the columns name and label, or the word folder "
-            "where each image lies in a folder with the name of its class. Explains the predicted "
-            "and the right class and their difference; the report shows wrong predictions first.",
+            "What is right: a CSV file with the columns name and label, or of a regressor name and a column for each "
+            "number; or the word folder where each image lies in a folder with the name of its class. Explains the "
+            "predicted and the right class and their difference, or what made a number too large or too small; the "
+            "report shows wrong predictions and large errors first.",
             metavar="FILE|folder",
         ),
     ] = None

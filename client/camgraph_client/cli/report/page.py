@@ -1,4 +1,4 @@
-"""One HTML page of a run, which needs no other file: a row for each image, to be sorted, wrong predictions first.
+"""One HTML page of a run, which needs no other file: a row for each image, to be sorted, the worst predictions first.
 
 Whatever comes from file names, labels and messages is escaped, and the page's own policy lets nothing run or load but
 its one script and its one style.
@@ -15,7 +15,14 @@ from typing import Any
 
 from camgraph_client.cli.photos import Photo
 from camgraph_client.cli.pictures import Wanted
-from camgraph_client.cli.report.files import certificate_in_words, class_in_words, written
+from camgraph_client.cli.report.files import (
+    certificate_in_words,
+    deviations_in_words,
+    largest_deviation,
+    prediction_in_words,
+    truth_in_words,
+    written,
+)
 from camgraph_client.cli.report.journal import Pictures
 from camgraph_client.cli.report.rows import Row
 from camgraph_core.result import Result
@@ -23,7 +30,8 @@ from camgraph_runtime.pictures.panel import shared_peaks
 
 _HERE = Path(__file__).parent
 _SIDE = 240  # pixels of a thumbnail's longer side
-_COLUMNS = ("image", "verdict", "truth", "predicted", "probability", "maps", "warnings")
+_OF_CLASSES = ("image", "verdict", "truth", "predicted", "probability", "maps", "warnings")
+_OF_NUMBERS = ("image", "truth", "predicted", "error", "maps", "warnings")  # of images whose true numbers are known
 
 
 def thumbnails(result: Result, wanted: Wanted) -> Pictures:
@@ -54,7 +62,8 @@ def write_page(
     Args:
         path: Where to.
         model: What is stated of the model.
-        rows: The images with their rows; wrong predictions come first, the most certain ones before others.
+        rows: The images with their rows; wrong predictions come first, the most certain ones before others, and of
+            numbers those with the largest errors.
         pictures: Gives the pictures of an image; they are read one image after the other.
 
     Raises:
@@ -65,10 +74,11 @@ def write_page(
     with written(path) as file:
         file.write(_head(style, script))
         file.write(_summary(model, [row for _, row in rows]))
-        heads = "".join(f'<th><button type="button">{name}</button></th>' for name in _COLUMNS)
+        columns = _OF_NUMBERS if any(row["deviations"] is not None for _, row in rows) else _OF_CLASSES
+        heads = "".join(f'<th><button type="button">{name}</button></th>' for name in columns)
         file.write(f'<table id="images"><thead><tr>{heads}</tr></thead><tbody>\n')
         for photo, row in sorted(rows, key=lambda item: _order(item[1])):
-            file.write(_line(row, pictures(photo)))
+            file.write(_line(row, columns, pictures(photo)))
         file.write(f"</tbody></table>\n<script>{script}</script>\n</body></html>\n")
 
 
@@ -92,6 +102,7 @@ def _summary(model: dict[str, Any], rows: Sequence[Row]) -> str:
     said = [f"{len(rows)} images" if len(rows) != 1 else "1 image"]
     if judged:
         said.append(f"{sum(judged)} of {len(judged)} predictions are right ({sum(judged) / len(judged):.1%})")
+    said += _errors(rows)
     if failed:
         said.append(f"{failed} could not be explained")
     certificate = model["certificate"]
@@ -109,6 +120,18 @@ def _summary(model: dict[str, Any], rows: Sequence[Row]) -> str:
     )
 
 
+def _errors(rows: Sequence[Row]) -> list[str]:
+    """The mean error of the images whose true numbers are known, and the largest one."""
+    known = [row for row in rows if row["deviations"] is not None]
+    largest = [abs(value) for value in map(largest_deviation, known) if value is not None]
+    if not largest:
+        return []
+    what = "errors" if len(known[0]["deviations"]) == 1 else "largest errors"
+    return [
+        f"the {what} of {len(largest)} are {sum(largest) / len(largest):.3g} on average, {max(largest):.3g} at most"
+    ]
+
+
 def _check(check: Row) -> str:
     error = "not finite" if check["error"] is None else f"{check['error']:.3g}"
     allowed = "" if check["tolerance"] is None else f"{check['tolerance']:.3g}"
@@ -119,8 +142,13 @@ def _check(check: Row) -> str:
 
 
 def _order(row: Row) -> tuple[int, float]:
-    """Wrong ones, failed ones, those without a truth, right ones; wrong ones by probability, right ones against it."""
-    probability = _probability(row) or 0.0
+    """Wrong ones, failed ones, those without a truth, right ones; wrong ones by probability, right ones against it.
+
+    Of numbers, those with the largest error first.
+    """
+    probability, error = _probability(row) or 0.0, largest_deviation(row)
+    if error is not None:
+        return 0, -abs(error)
     if row["error"] is not None:
         return 1, 0.0
     if row["correct"] is None:
@@ -139,17 +167,21 @@ def _probability(row: Row) -> float | None:
     return probability
 
 
-def _line(row: Row, pictures: Pictures) -> str:
-    verdict, probability = _verdict(row), _probability(row)
-    predicted = row["predictions"][0] if row["predictions"] else None
-    texts = (row["image"], verdict, class_in_words(row["truth"]), class_in_words(predicted))
-    cells = [f"<td>{escape(text)}</td>" for text in texts]
-    cells.append(f'<td class="number">{"" if probability is None else f"{probability:.4f}"}</td>')
+def _line(row: Row, columns: Sequence[str], pictures: Pictures) -> str:
+    verdict, probability, error = _verdict(row), _probability(row), largest_deviation(row)
     figures = "".join(map(_figure, pictures))
-    cells.append(f'<td data-value="{_heat(row)}"><div class="maps">{figures}</div></td>')
     remarks = [*([row["error"]] if row["error"] is not None else []), *row["warnings"]]
-    cells.append(f"<td>{''.join(f'<p>{escape(text)}</p>' for text in remarks)}</td>")
-    return f'<tr class="{verdict}">{"".join(cells)}</tr>\n'
+    cells = {
+        "image": f"<td>{escape(row['image'])}</td>",
+        "verdict": f'<td class="verdict">{verdict}</td>',
+        "truth": f"<td>{escape(truth_in_words(row))}</td>",
+        "predicted": f"<td>{escape(prediction_in_words(row))}</td>",
+        "probability": f'<td class="number">{"" if probability is None else f"{probability:.4f}"}</td>',
+        "error": f'<td data-value="{"" if error is None else abs(error)}">{escape(deviations_in_words(row))}</td>',
+        "maps": f'<td data-value="{_heat(row)}"><div class="maps">{figures}</div></td>',
+        "warnings": f"<td>{''.join(f'<p>{escape(text)}</p>' for text in remarks)}</td>",
+    }
+    return f'<tr class="{verdict}">{"".join(cells[name] for name in columns)}</tr>\n'
 
 
 def _heat(row: Row) -> str:

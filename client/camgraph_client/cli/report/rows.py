@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from camgraph_client.cli.photos import Photo
+from camgraph_client.cli.report.true_numbers import deviations
 from camgraph_core.explanation import Explanation
 from camgraph_core.rectangle import Rectangle
 from camgraph_core.result import ClassScore, Result
@@ -23,6 +24,7 @@ def failed_row(photo: Photo, labels: Sequence[str], problem: str) -> Row:
         "error": problem,
         "truth": _truth(photo, labels),
         "correct": None,
+        "deviations": None,
         "size": None,
         "embedding": None,
         "predictions": [],
@@ -43,6 +45,7 @@ def row_of(photo: Photo, labels: Sequence[str], result: Result, maps: Sequence[P
         files: All files that were written of it.
 
     """
+    away = deviations(photo.numbers, result.predictions)
     predicted = result.predictions[0].class_index if result.predictions else None
     shown = [*map(str, maps), *[None] * (len(result.explanations) - len(maps))]
     return {
@@ -50,6 +53,7 @@ def row_of(photo: Photo, labels: Sequence[str], result: Result, maps: Sequence[P
         "error": None,
         "truth": _truth(photo, labels),
         "correct": None if photo.truth is None else photo.truth == predicted,
+        "deviations": None if away is None else [_plain_value(value) for value in away],
         "size": list(result.image_size),
         "embedding": None if result.embedding is None else result.embedding.tolist(),
         "predictions": [_score(item) for item in result.predictions],
@@ -60,6 +64,8 @@ def row_of(photo: Photo, labels: Sequence[str], result: Result, maps: Sequence[P
 
 
 def _truth(photo: Photo, labels: Sequence[str]) -> Row | None:
+    if photo.numbers:
+        return {"values": list(photo.numbers)}
     if photo.truth is None:
         return None
     return {"class_index": photo.truth, "label": labels[photo.truth] if photo.truth < len(labels) else ""}

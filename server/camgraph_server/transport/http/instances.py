@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from dataclasses import replace
+from functools import partial
 
-from camgraph_core.errors import CamgraphError
 from camgraph_core.result import Result
-from camgraph_server.access.limits import ClientLimits
 from camgraph_server.call import Call
-from camgraph_server.observe.observers import Observers
-from camgraph_server.service.service import Service
-from camgraph_server.transport.refusal import Refusal
+from camgraph_server.transport.inner_calls import Explaining, InnerCalls
 from camgraph_wire.open_inference.explanations import AskedExplanation
 
 
@@ -20,16 +15,14 @@ class Instances:
     """Explains the images of requests.
 
     Args:
-        service: What explains one.
-        observers: Are told of each image of several.
-        limits: Holds each client to its limits.
+        explaining: What explains one.
+        inner: Makes the call of each image of several.
         most: Images of one request that are in flight.
     """
 
-    def __init__(self, service: Service, observers: Observers, limits: ClientLimits, most: int) -> None:
-        self._service = service
-        self._observers = observers
-        self._limits = limits
+    def __init__(self, explaining: Explaining, inner: InnerCalls, most: int) -> None:
+        self._explaining = explaining
+        self._inner = inner
         self._most = most
 
     async def explain(self, asked: list[AskedExplanation], call: Call) -> list[Result]:
@@ -39,7 +32,7 @@ class Instances:
             CamgraphError: One of them cannot be explained; the others are given up.
         """
         if len(asked) == 1:
-            return [await self._service.explain_image(asked[0].addressed, call)]
+            return [await self._explaining.explain(asked[0], call)]
         call.items = len(asked)
         call.model, call.request_id = asked[0].addressed.model, asked[0].addressed.request.request_id or None
         places = asyncio.Semaphore(min(self._most, call.client.calls_at_once or self._most))
@@ -52,25 +45,5 @@ class Instances:
 
     async def _one(self, number: int, asked: AskedExplanation, whole: Call, places: asyncio.Semaphore) -> Result:
         async with places:
-            if number:  # the first is counted with its request
-                self._limits.take(whole.client)
-            item = replace(
-                whole,
-                item=str(number),
-                items=None,
-                received=None,
-                started=time.monotonic(),
-                came=time.time(),
-                timeline=[],
-            )
-            with self._observers.watching(item):
-                try:
-                    result = await self._service.explain_image(asked.addressed, item)
-                except Exception as error:
-                    if isinstance(error, CamgraphError):
-                        error.args = (f"Instance {number}: {error}",)
-                    refusal = Refusal.of(error)
-                    item.status, item.reason = refusal.status.name, refusal.text
-                    raise
-                item.status = "OK"
-                return result
+            answer = partial(self._explaining.explain, asked)
+            return await self._inner.answered(whole, "Instance", number, answer, counts=number > 0)

@@ -18,6 +18,7 @@ from camgraph_server.transport.http.port import HttpPort
 from camgraph_server.transport.http.receiving import Bodies
 from camgraph_server.transport.http.reception import HttpReception
 from camgraph_server.transport.http.writing import Writing
+from camgraph_server.transport.inner_calls import Explaining, InnerCalls
 from camgraph_server.transport.messages import Limits, Rpc
 from camgraph_server.transport.security import Security
 from camgraph_server.transport.sending import Reading
@@ -50,7 +51,8 @@ def http_port(
         registry: The metrics.
     """
     # No more at once than there are workers: they would fill the queue, and be refused for it.
-    instances = Instances(service, observers, security.limits, min(config.max_stream_items, worker_count(config)))
+    inner = InnerCalls(observers, security.limits)
+    instances = Instances(Explaining(service, inner), inner, min(config.max_stream_items, worker_count(config)))
     routes = [
         *v2.routes(service, rpcs, limits.max_response),
         *v1.routes(service, instances, config.max_targets, limits.max_response),

@@ -15,7 +15,7 @@ from camgraph_core.request import Request
 from camgraph_core.types import FloatArray
 from camgraph_runtime.bank.coreset import greedy_coreset
 from camgraph_runtime.bank.distances import nearest
-from camgraph_runtime.bank.memory_bank import BankHeader, MemoryBank, grid_of
+from camgraph_runtime.bank.memory_bank import BankHeader, MemoryBank, digest_of_arrays, grid_of
 from camgraph_runtime.explainer import Explainer
 from camgraph_runtime.plan import find_layer, make_prediction_plan
 
@@ -73,8 +73,9 @@ def build_bank(
             "The images show the network the same thing, or patches of one image alone were kept. Give more good "
             "images that differ as good ones do."
         )
-    header = BankHeader(tuple(layer.name for layer in taken), reach, manifest.digest.graph_sha256, limit)
-    return MemoryBank(header, vectors[kept], scores)
+    names, graph = tuple(layer.name for layer in taken), manifest.digest.graph_sha256
+    digest = digest_of_arrays(vectors[kept], scores)
+    return MemoryBank(BankHeader(names, reach, graph, limit, digest), vectors[kept], scores)
 
 
 def _vectors(
