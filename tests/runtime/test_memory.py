@@ -15,6 +15,7 @@ from PIL import ExifTags, Image
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_runtime.preprocess.memory import reading_bytes
+from support.clips import write_clip_graph
 from support.tiny_graph import TinyGraph
 
 HEIGHT, WIDTH = 1800, 2400
@@ -75,6 +76,23 @@ def test_no_turn_takes_more_than_is_stated(tmp_path: Path, kind: str, work: str)
     assert max(found) <= (stated if work == "read" else PER_REQUEST), found
     if work == "read":
         assert max(found) - found[0] < 1.5  # a copy of the turned photo would take 3
+
+
+CLIP_CHILD = CHILD.replace("import Explainer", "import ClipExplainer as Explainer").replace(
+    'work = explainer.prepare if what == "read" else explain', "work = lambda path: explainer.prepare([path] * 8)"
+)
+
+
+def test_a_clip_takes_no_more_than_its_frames_by_themselves(tmp_path: Path) -> None:
+    """All frames are kept, so that a server adds up what each would take."""
+    graph = write_clip_graph(tmp_path)
+    large, small = saved(tmp_path / "large", "PNG", 1, 900, 1200), saved(tmp_path / "small", "PNG", 1, 30, 40)
+    command = [sys.executable, "-c", CLIP_CHILD, str(graph), "read", str(small), str(large)]
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
+    assert outcome.returncode == 0, outcome.stderr
+    [peak] = json.loads(outcome.stdout)
+    assert 8 * 3 < peak / (900 * 1200) <= 8 * reading_bytes(large.read_bytes(), max_pixels=10**8) / (900 * 1200)
 
 
 def saved(path: Path, kind: str, orientation: int, height: int, width: int) -> Path:

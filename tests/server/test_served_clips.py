@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
+import threading
+import time
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,10 +21,12 @@ from tritonclient.utils import InferenceServerException
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_core.errors import InvalidGraphError
+from camgraph_core.explanation import Explanation
 from camgraph_core.png import encode_png
 from camgraph_core.request import Addressed, Request
 from camgraph_runtime import ClipExplainer
 from camgraph_runtime.explainers import explainer_of
+from camgraph_runtime.preprocess import Preprocessor
 from camgraph_runtime.run.batch import Batching
 from camgraph_runtime.run.engine import Engine
 from camgraph_server.lifecycle import Server
@@ -124,6 +129,39 @@ async def test_a_clip_is_held_to_the_limits_of_images_times_its_frames(settings,
         code, text = await refusal(server, connect, asked(*[blank_png(*size)] * FRAMES, outputs=kinds))
     assert said in text
     assert code in {"INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"}
+
+
+async def test_frames_are_drawn_one_by_one_as_far_as_the_answer_may_go(repository, connect, monkeypatch):
+    drawn, output = [], Explanation.output
+    monkeypatch.setattr(Explanation, "output", lambda self, name: drawn.append(name) or output(self, name))
+    noise = np.random.default_rng(0).integers(0, 256, (600, 600, 3), np.uint8)
+    request = asked(*[encode_png(noise)] * FRAMES, outputs=[pb.OUTPUT_KIND_OVERLAY_PNG])
+    async with running_server(repository, max_response_mib=2) as server:
+        code, text = await refusal(server, connect, request)
+    assert (code, "The answer takes more than the limit of 2 MiB" in text) == ("RESOURCE_EXHAUSTED", True)
+    assert 1 < drawn.count("overlay-png") < FRAMES
+
+
+async def test_what_nobody_waits_for_ends_between_two_frames(repository, connect, monkeypatch):
+    read, prepare = [], Preprocessor.prepare
+    is_read = threading.Event()
+
+    def slow(self: Preprocessor, picture: Any) -> Any:
+        read.append(picture)
+        if len(read) == 2:
+            is_read.set()
+            time.sleep(0.5)
+        return prepare(self, picture)
+
+    async with running_server(repository) as server:
+        monkeypatch.setattr(Preprocessor, "prepare", slow)
+        call = ExplanationServiceStub(connect(server.address)).Explain(asked(*FILES), timeout=PATIENCE)
+        waiting = asyncio.ensure_future(call)
+        await asyncio.to_thread(is_read.wait, PATIENCE)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert len(read) < FRAMES
 
 
 async def test_a_stream_takes_clips_beside_images(stub):

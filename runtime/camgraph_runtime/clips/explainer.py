@@ -27,6 +27,7 @@ from camgraph_runtime.preprocess import Frame, PreparedPhoto, Preprocessor
 from camgraph_runtime.preprocess.layout import channel_axis, frame_axis, spatial_axes, spatial_size
 from camgraph_runtime.preprocess.tensor import one_image
 from camgraph_runtime.remarks import warnings_of
+from camgraph_runtime.run.stop import Stop
 from camgraph_runtime.steps import Steps, ms
 from camgraph_runtime.tasks.task import View
 
@@ -75,24 +76,30 @@ class ClipExplainer(Steps, ExplainsClips[ClipResult]):
             )
         return super().plan(request, has_photo=has_photo)
 
-    def prepare(self, frames: Sequence[ImageSource], request: Request | None = None) -> NetworkInput:
+    def prepare(
+        self, frames: Sequence[ImageSource], request: Request | None = None, stop: Stop | None = None
+    ) -> NetworkInput:
         """Decodes the frames that the network takes, and makes them ready for it.
 
         Args:
             frames: As many as the graph takes, each as for `Explainer.prepare`.
             request: What is asked; it says how they are read and shown.
+            stop: Ends the work between two frames.
 
         Raises:
             InvalidInputError: One cannot be used, they differ in size, they are too large together, or there are more
                 or fewer than the graph takes.
             UsageError: The window cannot be used.
             UnsupportedError: The graph does not say how a photo becomes its input.
+            StoppedError: ``stop`` ended the work.
 
         """
         self.check_count(len(frames))
         photos: list[PreparedPhoto] = []
         decode_ms = preprocess_ms = 0.0
         for frame in frames:
+            if stop is not None:
+                stop.check()
             started = time.perf_counter()
             picture = self._preprocessor.read(cast("Any", frame), request)  # it knows images of Pillow
             decoded = time.perf_counter()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from camgraph_core.clips import AnyExplanation, AnyResult
+from camgraph_core.clips import AnyExplanation, AnyResult, ClipExplanation, joined
 from camgraph_core.errors import TooLargeError
 from camgraph_core.explanation import Explanation
 from camgraph_core.outputs import DEFAULT_OUTPUTS
@@ -87,7 +87,7 @@ def _explained(
     plan = explainer.plan(addressed.request, has_photo=addressed.has_photo)
     with room.pictures.lent_to_thread(memory_of(explainer, addressed, room.pictures.size)):
         stop.check()
-        network_input = network_input_of(explainer, addressed)
+        network_input = network_input_of(explainer, addressed, stop)
         check_answer_size(network_input, plan, max_bytes=room.max_answer, max_drawn=room.max_drawn)
         plan = explainer.fit(plan, network_input, stop)
         call.enter("infer")
@@ -116,7 +116,14 @@ class _Drawing:
         names = filter(item.gives, self._outputs) if isinstance(item, Explanation) else self._outputs
         return replace(item, given={name: self._output(item, name) for name in names}, complete=False)
 
-    def _output(self, explanation: AnyExplanation, name: str) -> Any:
+    def _output(self, item: AnyExplanation, name: str) -> Any:
+        """The output of an image; or of a clip, which is drawn frame by frame."""
+        if isinstance(item, ClipExplanation) and name not in item.given:
+            return joined([self._held(frame, name) for frame in item.frames])
+        return self._held(item, name)
+
+    def _held(self, explanation: AnyExplanation, name: str) -> Any:
+        """One output, with the memory that it takes."""
         self._stop.check()
         value = explanation.output(name)
         size = _size(value)

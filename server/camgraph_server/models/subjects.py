@@ -8,6 +8,7 @@ from camgraph_runtime.clips.explainer import ClipExplainer
 from camgraph_runtime.explainers import AnyExplainer
 from camgraph_runtime.network_input import NetworkInput
 from camgraph_runtime.preprocess.memory import reading_bytes
+from camgraph_runtime.run.stop import Stop
 from camgraph_server.config.limits import MIB
 
 
@@ -59,15 +60,21 @@ def memory_of(explainer: AnyExplainer, addressed: Addressed, most: int) -> int:
     return needed
 
 
-def network_input_of(explainer: AnyExplainer, addressed: Addressed) -> NetworkInput:
+def network_input_of(explainer: AnyExplainer, addressed: Addressed, stop: Stop | None = None) -> NetworkInput:
     """What goes into the network for a request, after `check_subject`.
+
+    Args:
+        explainer: What works on it.
+        addressed: What it is.
+        stop: Ends the work between two frames.
 
     Raises:
         CamgraphError: The image, a frame or the tensor cannot be used.
+        StoppedError: `stop` ended the work.
     """
     if addressed.tensor is not None:
         return explainer.accept(addressed.tensor, addressed.request)
     if isinstance(explainer, ClipExplainer):
-        return explainer.prepare(addressed.frames or (), addressed.request)
+        return explainer.prepare(addressed.frames or (), addressed.request, stop)
     assert addressed.image is not None, "the request was checked"
     return explainer.prepare(addressed.image, addressed.request)
