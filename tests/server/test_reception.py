@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from camgraph_server.access.peer import host_of
+from camgraph_server.lifecycle import Server
 from camgraph_server.transport import standard
 from camgraph_server.transport.rules import EXCEPTIONS, rule_of
 from support.methods import ANSWERS_GARBAGE, answer_to_garbage, registered_methods
@@ -23,6 +24,12 @@ from support.serving import PATIENCE, running_server
 def registered() -> Iterator[list[str]]:
     with registered_methods() as names:
         yield names
+
+
+async def server_is_idle(server: Server) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while server.parts.observers.live:
+            await asyncio.sleep(0.001)
 
 
 async def test_every_registered_method_comes_in_through_the_reception(registered, connect, repository, caplog):
@@ -36,6 +43,7 @@ async def test_every_registered_method_comes_in_through_the_reception(registered
             known = method in registered
             if method not in ANSWERS_GARBAGE:
                 assert code is (grpc.StatusCode.INVALID_ARGUMENT if known else grpc.StatusCode.UNIMPLEMENTED), method
+            await server_is_idle(server)  # the record is made when the answer has been written
             [facts] = [record.camgraph_facts for record in caplog.records if record.getMessage() == "call"]
             assert facts["rpc"] == (method.rpartition("/")[2] if known else "unknown")
             assert facts["status"] == code.name

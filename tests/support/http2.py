@@ -29,18 +29,34 @@ class Http2:
         self._windows = {0: 65535, 1: 65535}  # bytes that may be sent, altogether and for the call
 
     @classmethod
-    async def call(cls, address: str, message: bytes, sent: int) -> Http2:
-        """Begins a call, and sends so many bytes of its message, 5 of them before it."""
+    async def call(
+        cls,
+        address: str,
+        message: bytes,
+        sent: int,
+        *,
+        method: str = CALL,
+        ends: bool | None = None,
+        timeout: str | None = None,
+    ) -> Http2:
+        """Begins a call, and sends so many bytes of its message, 5 of them before it.
+
+        By default it ends its side where the message is whole.
+        """
         host, _, port = address.rpartition(":")
         client = cls(*await asyncio.open_connection(host, int(port), limit=1024))
-        client.writer.write(cls.PREFACE + cls.frame(4, 0, 0) + cls.headers(1))
-        await client._send((b"\0" + struct.pack(">I", len(message)) + message)[:sent], ends=sent >= len(message) + 5)
+        client.writer.write(cls.PREFACE + cls.frame(4, 0, 0) + cls.headers(1, method, timeout))
+        whole = b"\0" + struct.pack(">I", len(message)) + message
+        await client._send(whole[:sent], ends=sent >= len(whole) if ends is None else ends)
         return client
 
     @classmethod
-    def headers(cls, stream: int) -> bytes:
+    def headers(cls, stream: int, method: str = CALL, timeout: str | None = None) -> bytes:
         """The frame that begins a call."""
-        block = b"".join(b"\0" + bytes([len(k)]) + k + bytes([len(v)]) + v for k, v in cls._NAMES.items())
+        names = {**cls._NAMES, b":path": method.encode()}
+        if timeout is not None:
+            names[b"grpc-timeout"] = timeout.encode()
+        block = b"".join(b"\0" + bytes([len(k)]) + k + bytes([len(v)]) + v for k, v in names.items())
         return cls.frame(1, 4, stream, block)
 
     @staticmethod

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import grpc
 from grpc.aio import ServicerContext
 
 from camgraph_core.errors import DeadlineError, UnavailableError
@@ -14,6 +14,8 @@ from camgraph_server.budget import Budget
 from camgraph_server.transport.waiting import bounded
 
 Context: TypeAlias = ServicerContext[Any, Any]
+
+_MOMENT = 0.01  # seconds after the end of a stream in which gRPC ends the call, where its caller has gone
 
 
 @dataclass(frozen=True)
@@ -58,5 +60,16 @@ async def receive(context: Context, check: Callable[[float], None]) -> bytes | N
     Returns:
         The bytes; None at the end of the stream.
     """
-    data = await bounded(context.read(), check)
-    return None if data is grpc.aio.EOF else bytes(data)
+    return await bytes_of(await bounded(context.read(), check))
+
+
+async def bytes_of(read: object) -> bytes | None:
+    """The bytes that were read; None at the end of the stream.
+
+    Raises:
+        CancelledError: It looked like the end, but the caller has gone.
+    """
+    if isinstance(read, bytes):
+        return read
+    await asyncio.sleep(_MOMENT)
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections import Counter
@@ -9,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import grpc
+from grpc import StatusCode
 
 from camgraph_core.errors import OverLimitError, UnauthenticatedError, UnavailableError, UnknownMethodError
 from camgraph_server.access.client import Client
@@ -23,6 +25,7 @@ from camgraph_server.transport.refusal import Refusal, let_go
 from camgraph_server.transport.rules import Rule, rule_of
 from camgraph_server.transport.security import Security
 from camgraph_server.transport.standard import StandardServices
+from camgraph_server.transport.unwritten import Unwritten
 
 _CERTIFICATE_NAMES = ("x509_subject_alternative_name", "x509_common_name")
 _TRACE_HEADERS = ("traceparent", "tracestate")  # of W3C Trace Context
@@ -46,6 +49,7 @@ class Reception(grpc.aio.ServerInterceptor):
         self._observers = observers
         self._security = security
         self._standard = StandardServices()
+        self._unwritten = Unwritten.of_grpc()
         self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         self._open: Counter[tuple[str, ...]] = Counter()
 
@@ -69,18 +73,23 @@ class Reception(grpc.aio.ServerInterceptor):
 
         async def serve(_: object, context: Context) -> bytes | None:
             held = contextlib.ExitStack()
+            share = held.enter_context(Share(self._answers))
+            call = held.enter_context(self._observers.watching(self._call(method, handler.kind, rule, context, share)))
+            task = asyncio.current_task()
 
             def end(_: object) -> None:  # when its answer and its status have been written, too
+                if call.status == StatusCode.OK.name and task in self._unwritten:
+                    call.status = StatusCode.CANCELLED.name
                 held.close()
 
             context.add_done_callback(end)  # type: ignore[arg-type]  # the stubs ask for a class of their own
-            share = held.enter_context(Share(self._answers))
-            call = held.enter_context(self._observers.watching(self._call(method, handler.kind, rule, context, share)))
             try:
                 self._admit(method, rule, call, context, held)
                 answer = await handler.way(context, call)
-                call.status = grpc.StatusCode.OK.name
+                call.status = StatusCode.OK.name
                 return answer
+            except grpc.aio.InternalError:  # gRPC's own: it could not write or read, as the caller has gone
+                await context.abort(StatusCode.CANCELLED, "The call was given up.")
             except Exception as error:  # whatever happened, the caller gets a status and the server lives on
                 refusal = Refusal.of(error)
                 let_go(error)

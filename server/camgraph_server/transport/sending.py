@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import grpc
 from grpc import StatusCode
 
 from camgraph_core.errors import CamgraphError, DeadlineError
@@ -71,13 +72,11 @@ class Sending:
         Raises:
             CancelledError: Its caller has gone, or did not read it in time: then the connection is closed.
         """
-        with self._looks(context, call, data) as looks:
+        with self._looks(context, call, data):
             try:
                 await context.write(data)
-            except (Exception, asyncio.CancelledError):
-                if looks.refusal is None:
-                    raise
-                raise asyncio.CancelledError from None  # nobody can be told any more, but the log
+            except grpc.aio.BaseError:  # gRPC's own: it was not read in time, or its caller has gone
+                raise asyncio.CancelledError from None
 
     def _looks(self, context: Context, call: Call, data: bytes, *further: Callable[[], object]) -> Looks:
         peer = context.peer()

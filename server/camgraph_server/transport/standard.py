@@ -16,7 +16,7 @@ import grpc
 from camgraph_core.errors import DeadlineError, InvalidInputError, UnavailableError
 from camgraph_server.call import Call
 from camgraph_server.transport.handler import Handler
-from camgraph_server.transport.receiving import Context
+from camgraph_server.transport.receiving import Context, bytes_of
 
 _LONGEST_MESSAGE = 65_536  # bytes
 _AT_ONCE = 0.05  # seconds after which a message is late
@@ -68,10 +68,9 @@ class StandardServices:
         try:
             if not (await asyncio.wait({reading}, timeout=_AT_ONCE))[0]:
                 await self._wait_for(reading)
-            data = reading.result()
+            return await bytes_of(reading.result())
         finally:
             reading.cancel()
-        return None if data is grpc.aio.EOF else bytes(data)
 
     async def _wait_for(self, reading: asyncio.Future[Any]) -> None:
         if len(self._late) >= _MOST_LATE:

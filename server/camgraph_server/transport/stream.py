@@ -87,12 +87,15 @@ class _Stream:
         self._largest = 1  # bytes of an answer
         self._written = asyncio.Event()  # of the item that came last
         self._written.set()
+        self._is_cut = False  # an answer could not be written: its caller has gone, which may look like its end
         call.items = call.received = call.sent = 0
 
     async def run(self) -> None:
         await self._context.send_initial_metadata(((MAX_ITEM_KEY, str(self._messages.max_request)),))
         async with asyncio.TaskGroup() as group:
             end = await self._start_all(group)
+        if self._is_cut:
+            raise asyncio.CancelledError
         if end is not None:
             raise end
 
@@ -161,6 +164,9 @@ class _Stream:
                 call.sent = len(encoded)
                 if call.reason is None:
                     call.status = StatusCode.OK.name
+            except asyncio.CancelledError:
+                self._is_cut = True
+                raise
             finally:
                 written.set()
                 self._count(call)
