@@ -115,6 +115,14 @@ def _moved_boxes(model: onnx.ModelProto, score: Score, layer: TargetLayer) -> np
     return np.asarray((before != after)[0].any(axis=score.class_axis - 1))
 
 
+@pytest.mark.parametrize("layer", ["joined", "N3", "D4"])
+def test_finer_maps_after_a_coarse_one_have_a_place_at_any_size(layer: str, tmp_path: Path) -> None:
+    """The certificate moves patches of the image, and sees whether the cells there move."""
+    made = exported(detectors.neck(), tmp_path, layers=(layer,), input_size=(128, 192))
+    assert made.manifest.certificate.passed
+    assert "registration" in {check.name for check in made.manifest.certificate.checks}
+
+
 def test_inspect_says_which_map_was_taken(tmp_path: Path) -> None:
     onnx.save(detectors.one_way(), tmp_path / "model.onnx")
     said = camgraph("inspect", tmp_path / "model.onnx").stderr

@@ -19,13 +19,15 @@ pytest.importorskip("onnxscript", reason="onnxscript is not installed (extra `to
 from torch import nn
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.errors import ExportError
+from camgraph_exporter.errors import ExportError, ScoreError
 from camgraph_runtime import Explainer
 from camgraph_runtime.run.engine import Engine
 from exporter.matrix.architectures import Architecture, build
 from exporter.matrix.compare import trace
 from exporter.matrix.detectors import CLASSES, Anchors, Decoupled, Multiplied, OneConvolution
+from support.detectors import backbone
 from support.exporting import exported, images
+from support.nets import Net
 
 SIGMOID, NONE = pb.HEAD_KIND_SIGMOID, pb.HEAD_KIND_NONE
 SHAPE = (3, 64, 32)
@@ -210,6 +212,25 @@ def test_what_the_user_says_of_the_columns_counts(name: str, columns: str, class
 def test_what_does_not_fit_is_refused(name: str, options: Mapping[str, Any], said: str, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=said):
         exported(model_of(name), tmp_path, **options)
+
+
+def test_heads_of_scales_with_anchors_are_refused(tmp_path: Path) -> None:
+    architecture = Architecture("maps", lambda: Anchors("maps"), SHAPE, auto="", scores="detection")
+    model = ir.to_proto(trace(build(architecture), architecture))
+    with pytest.raises(
+        ScoreError, match="'permute' and 'permute_1' are the heads of a detector's scales, without boxes"
+    ):
+        exported(model, tmp_path)
+
+
+@pytest.mark.parametrize(("channels", "asks"), [(24, True), (3, False)])
+def test_heads_of_scales_may_be_maps_of_classes(channels: int, asks: bool, tmp_path: Path) -> None:
+    """A YOLOv3 ends with 3 (5 + C) numbers per cell of each scale, a segmentation in several sizes with its classes."""
+    net = Net(seed=3)
+    names = [net.conv(x, (8, channels), kernel=1, name=f"scale{i}") for i, x in enumerate(backbone(net, 4)[2:])]
+    shapes = {name: ("N", channels, side, side) for name, side in zip(names, (8, 4), strict=True)}
+    notes = exported(net.model(*names, shapes=shapes), tmp_path).manifest.notes
+    assert any("'scale0' and 'scale1' may be the heads of a detector's scales" in note for note in notes) == asks
 
 
 def test_where_nothing_tells_export_asks(tmp_path: Path) -> None:

@@ -83,6 +83,26 @@ def two_way(*, classes: int = 3, cut_by: str = "Split") -> onnx.ModelProto:
     return net.model(out, shapes={out: ("N", 4 + classes, 80)})
 
 
+def neck(*, classes: int = 3) -> onnx.ModelProto:
+    """As YOLOv5 and later ones, for images of any size: five steps down, and up again beside the maps of before.
+
+    The paddings of each step shift its map, so that what is joined lies up to a cell of the coarsest map apart.
+    """
+    net = Net(seed=20)
+    x, channels, maps = net.image(("N", 3, "height", "width")), 3, []
+    for level, wide in enumerate((8, 8, 8, 8, 16), start=1):
+        x = net.node("Relu", net.conv(x, (channels, wide), strides=[2, 2]), name=f"C{level}")
+        channels = wide
+        maps.append(x)
+    n4 = net.node("Relu", net.conv(net.node("Concat", enlarged(net, maps[4]), maps[3], axis=1), (24, 8), kernel=1))
+    both = net.node("Concat", enlarged(net, n4), maps[2], axis=1, name="joined")
+    n3 = net.node("Relu", net.conv(both, (16, 8), kernel=1), name="N3")
+    down = net.node("Relu", net.conv(n3, (8, 8), strides=[2, 2]), name="D4")
+    rows = [head(net, x, classes) for x in (n3, down)]
+    out = net.node("Sigmoid", net.node("Concat", *rows, axis=1), name="scores")
+    return net.model(out, shapes={out: ("N", "boxes", classes)})
+
+
 def cut(net: Net, x: str, sizes: Sequence[int], *, axis: int, by: str = "Split") -> list[str]:
     """The parts of a tensor along an axis, by one Split or several Slices."""
     if by == "Split":

@@ -21,11 +21,11 @@ _DEFAULT_SIZE = 64
 class Samples:
     """The random inputs of one check.
 
-    `rng` draws whatever else the check needs.
+    `rng` draws whatever else the check needs. `candidates`: how many boxes of an image may be a target.
     """
 
-    def __init__(self, manifest: pb.Manifest, seed: int, check: str) -> None:
-        self._manifest = manifest
+    def __init__(self, manifest: pb.Manifest, seed: int, check: str, candidates: int = 1) -> None:
+        self._manifest, self._candidates = manifest, candidates
         self.rng = np.random.default_rng([seed, zlib.crc32(check.encode())])
 
     def images(self, count: int, *, smooth: bool = True) -> np.ndarray:
@@ -76,7 +76,7 @@ class Samples:
         """Draw `number` targets for each of some images, and return the complete set of inputs."""
         switch = self._manifest.explain_switch
         on = {switch: np.array(True)} if switch else {}
-        draw = Draw(self._manifest, self.rng, images, number)
+        draw = Draw(self._manifest, self.rng, images, number, self._candidates)
         return {self._manifest.input.tensor.name: images, **task_of(self._manifest).draw(draw), **on}
 
 

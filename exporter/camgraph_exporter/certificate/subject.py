@@ -12,6 +12,7 @@ import onnx
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_exporter.certificate.candidates import candidates_in
 from camgraph_exporter.certificate.own_layout import in_own_layout
 from camgraph_exporter.certificate.samples import Samples
 from camgraph_exporter.certificate.unguarded import without_switch
@@ -66,7 +67,15 @@ class Subject:
 
     def samples(self, check: str) -> Samples:
         """Return what draws the random inputs of the check with this name: the same at every call."""
-        return Samples(self.manifest, self.seed, check)
+        return Samples(self.manifest, self.seed, check, self.candidates)
+
+    @cached_property
+    def candidates(self) -> int:
+        """How many boxes of a detector there are in an image of the size that is drawn."""
+        if self.manifest.head.num_anchors or not self.manifest.target.anchor_input:
+            return self.manifest.head.num_anchors or 1
+        feeds = Samples(self.manifest, self.seed, "candidates").feeds(self.smallest_batch, 1)
+        return candidates_in(self.manifest, self.engine.run(feeds))
 
     @property
     def layers(self) -> Sequence[pb.Layer]:

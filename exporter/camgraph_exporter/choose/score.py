@@ -22,6 +22,7 @@ from camgraph_exporter.score.per_pixel import has_one_per_pixel, is_rectified
 from camgraph_exporter.score.ranking import ranked_scores
 from camgraph_exporter.score.recognise import head_of
 from camgraph_exporter.score.rows import head_of_rows
+from camgraph_exporter.score.scales import undecoded_heads
 from camgraph_exporter.score.score_shape import score_dims
 from camgraph_exporter.tasks import TASKS, Evidence, Score, Task, task_claiming, task_named
 
@@ -130,10 +131,12 @@ def _first(prepared: PreparedModel, search: _Search) -> Score:
             scores.append(_interpret(prepared, _shown_by(prepared, output, search), output, search))
         except ScoreError as error:
             problems.append(str(error))
+    heads, said_of_heads = undecoded_heads(prepared)
     if not scores:
-        raise ScoreError(" ".join(dict.fromkeys(problems)))
+        raise ScoreError(said_of_heads or " ".join(dict.fromkeys(problems)))
     score, others = choose_output(prepared, scores, search.num_labels)
-    return replace(score, note=" ".join(filter(None, (score.note, score.task.doubt(prepared, score), others))))
+    notes = (score.note, score.task.doubt(prepared, score), others, said_of_heads if score.output in heads else "")
+    return replace(score, note=" ".join(filter(None, notes)))
 
 
 def _shown_by(prepared: PreparedModel, output: ir.Value, search: _Search) -> OutputHead:

@@ -13,12 +13,13 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Draw:
-    """Draws `number` targets for each of some `images`."""
+    """Draws `number` targets for each of some `images`, which have so many `candidates` for boxes."""
 
     manifest: pb.Manifest
     rng: np.random.Generator
     images: np.ndarray
     number: int
+    candidates: int
 
     @property
     def names(self) -> pb.TargetTensors:

@@ -186,7 +186,7 @@ class Detection(Task):
 
     def draw(self, draw: Draw) -> Arrays:
         """Draw classes and boxes."""
-        return super().draw(draw) | {draw.names.anchor_input: draw.choices(draw.head.num_anchors or 1)}
+        return super().draw(draw) | {draw.names.anchor_input: draw.choices(draw.candidates)}
 
 
 def _deepest(
