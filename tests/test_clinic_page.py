@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +13,10 @@ from camgraph_client import Client
 from camgraph_core.errors import UsageError
 from camgraph_core.windows import WINDOWS
 from camgraph_runtime import Explainer
-from support.exporting import camgraph
-from support.serving import PATIENCE, server_process
+from support.docs_page import blocks, link_examples, page, run
+from support.serving import server_process
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGE = (ROOT / "docs/clinic.md").read_text(encoding="utf-8")
+PAGE = page("clinic.md")
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +25,11 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clinic")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        Path("examples").symlink_to(ROOT / "examples")
-        install, commands = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+        link_examples()
+        install, commands = blocks(PAGE)
         assert install.startswith("pip install")
         for line in commands.splitlines():
-            program, *words = shlex.split(line)
-            if program == "python":
-                subprocess.run([sys.executable, *words], check=True, timeout=PATIENCE)
-                continue
-            result = camgraph(*words)
-            assert result.exit_code == 0, (line, result.output, result.stderr)
+            run(line)
     return folder
 
 

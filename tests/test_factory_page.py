@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from camgraph_runtime.bank.memory_bank import LABEL
+from support.docs_page import blocks, link_examples, page, run
 from support.exporting import camgraph
-from support.serving import PATIENCE, server_process
-
-ROOT = Path(__file__).resolve().parents[1]
-PAGE = (ROOT / "docs/factory.md").read_text(encoding="utf-8")
+from support.serving import server_process
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +20,10 @@ def factory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("factory")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        Path("examples").symlink_to(ROOT / "examples")
-        [block] = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+        link_examples()
+        [block] = blocks(page("factory.md"))
         for line in block.splitlines():
-            program, *words = shlex.split(line)
-            if program == "python":
-                subprocess.run([sys.executable, *words], check=True, timeout=PATIENCE)
-                continue
-            result = camgraph(*words)
-            assert result.exit_code == 0, (line, result.output, result.stderr)
+            run(line)
     return folder
 
 

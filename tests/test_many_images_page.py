@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from support.exporting import camgraph
+from support.docs_page import blocks, page, run
 from support.serving import png, write_model
-
-PAGE = (Path(__file__).resolve().parents[1] / "docs/many-images.md").read_text(encoding="utf-8")
 
 
 def test_the_commands_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,12 +20,11 @@ def test_the_commands_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{label}.png").write_bytes(png(seed=seed))
     Path("truth.csv").write_text("name,label\ncat.png,cat\ndog.png,1\n", encoding="utf-8")
-    [block] = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    [block] = blocks(page("many-images.md"))
     made = []
     for line in block.splitlines():
         Path("report.html").unlink(missing_ok=True)
-        result = camgraph(*shlex.split(line)[1:])
-        assert result.exit_code == 0, (line, result.stderr)
+        run(line)
         made.append(Path("report.html").read_text(encoding="utf-8") if Path("report.html").exists() else "")
     assert ["predictions are right" in page for page in made] == [False, False, True, True]
     assert [page.count("<tr class=") for page in made] == [3, 0, 3, 3]

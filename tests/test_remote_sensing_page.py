@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import runpy
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,7 @@ import tifffile
 from PIL import Image
 
 from camgraph_runtime import Explainer
-from support.exporting import camgraph
-
-ROOT = Path(__file__).resolve().parents[1]
-PAGE = (ROOT / "docs/remote-sensing.md").read_text(encoding="utf-8")
+from support.docs_page import ROOT, blocks, page, run
 
 
 @pytest.fixture(scope="module")
@@ -29,19 +24,14 @@ def program() -> dict[str, Any]:
 def folder(program: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the commands of the page were run, all of them in their order."""
     folder = tmp_path_factory.mktemp("page")
-    commands = [
-        line
-        for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-        for line in block.splitlines()
-    ]
+    commands = [line for block in blocks(page("remote-sensing.md")) for line in block.splitlines()]
     assert [line.split()[0] for line in commands] == ["pip", "python", "camgraph", "camgraph", "camgraph"]
     assert commands[1] == "python examples/land_cover.py"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         program["write"](folder)
         for line in commands[2:]:
-            done = camgraph(*shlex.split(line)[1:])
-            assert done.exit_code == 0, (line, done.output)
+            run(line)
     return folder
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 
-from support.exporting import camgraph
+from support.docs_page import ROOT, blocks, link_examples, page, run
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGE = (ROOT / "docs/segmentation.md").read_text(encoding="utf-8")
+PAGE = page("segmentation.md")
 TITLES = [
     ["road"], ["car", "car"], ["car"], ["road"],
     ["field", "forest", "water"], ["field_not_forest"],
@@ -23,24 +21,22 @@ TITLES = [
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the examples, in which commands run."""
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)
+    link_examples()
     return tmp_path
 
 
 def test_the_commands_and_the_program_of_the_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = []
-    for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
+    for block in blocks(PAGE):
         for line in block.splitlines():
-            result = camgraph(*shlex.split(line)[1:])
-            assert result.exit_code == 0, (line, result.stderr)
-            written = re.sub(r"\n", "", result.stdout)
+            written = run(line).replace("\n", "")
             if " explain " in line:
                 said.append(re.findall(r"\w+\.\d-(\w+)\.png", written))
     assert said == TITLES
     assert {path.name for path in folder.glob("*.onnx")} == {"road.cam.onnx", "land.cam.onnx", "clinic.cam.onnx"}
     capsys.readouterr()
-    [program] = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    [program] = blocks(PAGE, "python")
     exec(program, {})
     printed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in printed] == ["car", "car", "road"]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +14,14 @@ pytest.importorskip("av", reason="PyAV is not installed (extra `video`), so ther
 
 from camgraph_exporter import Input, export
 from support.clips import FRAMES, moving, write_clip_graph
+from support.docs_page import blocks, link_examples, page, run
 from support.exporting import camgraph
 from support.live import camera
 from support.serving import server_thread, write_model
 from support.square_detectors import FORMS, Square, picture
 from support.videos import read_video, write_video
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGE = (ROOT / "docs/video.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(?:sh|python)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+BLOCKS = blocks(page("video.md"), "(?:sh|python)")
 
 
 def block(text: str) -> str:
@@ -35,18 +32,12 @@ def block(text: str) -> str:
 
 def test_the_commands_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("examples").symlink_to(ROOT / "examples")
+    link_examples()
     export(FORMS["ssd"].build(), "detector.cam.onnx", input=Input(divisor=255, mean=(0,), std=(1,), resize="stretch"))
     write_video(Path("street.mp4"), [picture([Square("red", 8 + 8 * step, 40)]) for step in range(3)])
-    said = []
-    for line in block("--follow").splitlines():
-        program, *arguments = shlex.split(line)
-        if program == "python":
-            subprocess.run([sys.executable, *arguments], check=True, timeout=120)
-            continue
-        result = camgraph(*arguments)
-        assert result.exit_code == 0, (line, result.stderr)
-        said.append(result.stdout)
+    python, *commands = block("--follow").splitlines()
+    run(python)
+    said = [run(line) for line in commands]
     assert len(read_video(Path("clip.mp4"))) == 54
     assert [len(read_video(Path(name))) for name in ("seen.mp4", "explanations/clip.mp4", "followed.mp4")] == [
         11,
@@ -67,8 +58,7 @@ def test_the_commands_for_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for number, pixels in enumerate(moving()):
         Image.fromarray(pixels).save(Path("frames", f"{number}.png"))
     for line in block("walk.seen.mp4").splitlines():
-        result = camgraph(*shlex.split(line)[1:])
-        assert result.exit_code == 0, (line, result.stderr)
+        run(line)
     assert len(read_video(Path("walk.seen.mp4"))) == FRAMES
     assert Path("walk.gif").exists()
     assert Path("explanations/scan.1-class_0.sheet.png").exists()

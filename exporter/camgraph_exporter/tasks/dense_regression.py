@@ -8,33 +8,23 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.layers.auto import deepest_map
-from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.reading.layouts import layout_of
 from camgraph_exporter.score.score_shape import ScoreShape, count_of, misfit
-from camgraph_exporter.targets.classes import (
-    add_class_outputs,
-    add_target_input,
-    class_sign,
-    in_own_order,
-    one_hot,
-    targets_first,
-)
-from camgraph_exporter.targets.draw import Arrays, Draw
+from camgraph_exporter.targets.classes import add_class_outputs, add_target_input, in_own_order
 from camgraph_exporter.targets.interface import AttachedTargets, Interface
-from camgraph_exporter.targets.masks import add_mask_input, channels_first, draw_masks, place_of_scores
-from camgraph_exporter.tasks.task import Evidence, Score, Task
+from camgraph_exporter.targets.masks import add_mask_input, channels_first
+from camgraph_exporter.tasks.dense import DenseTask, sum_under_masks
+from camgraph_exporter.tasks.task import Evidence, Score
 from camgraph_exporter.vjp.backward import Backward, dtype_of
 
 
-class DenseRegression(Task):
+class DenseRegression(DenseTask):
     """One number for each pixel, [N, 1, H, W], [N, H, W, 1] or [N, H, W], or several, which are not ranked."""
 
     kind = pb.TASK_DENSE_REGRESSION
     has_head = False
     has_classes = False
-    is_dense = True
 
     def claim(self, evidence: Evidence) -> str | None:
         """Claim a single number per pixel that is a quantity."""
@@ -61,10 +51,6 @@ class DenseRegression(Task):
         """Return the words for the targets 0 and 1 of a single number."""
         return ("less", "more") if score.single_logit else ()
 
-    def best_layer(self, prepared: PreparedModel, score: Score, layers: Sequence[TargetLayer]) -> TargetLayer:
-        """Return the deepest map of the network, after which the maps only grow."""
-        return deepest_map(prepared, score.value, layers, layers)
-
     def attach(self, op: Backward, interface: Interface, score: Score) -> AttachedTargets:
         """Score: the sum of the number under the mask, negated for "less"; an all-zero mask means everywhere."""
         target = add_target_input(op, interface)
@@ -76,24 +62,8 @@ class DenseRegression(Task):
         chosen = op.cast(op.Or(asked, op.Not(any_asked)), dtype)
 
         index = in_own_order(op, target, single=score.single_logit)
-        by_target = targets_first(op, index)
-        under_mask = op.Unsqueeze(targets_first(op, chosen), op.ints(2))
-        if score.single_logit:
-            seed = op.Mul(under_mask, op.Unsqueeze(class_sign(op, by_target, dtype), op.ints(2, 3, 4)))
-        else:
-            rows = one_hot(op, by_target, score.num_classes, dtype)
-            seed = op.Mul(under_mask, op.Unsqueeze(rows, op.ints(3, 4)))
-        sums = op.sum(op.Mul(seed, numbers), [2, 3, 4])
-        seed = op.Transpose(seed, perm=[0, 1, 3, 4, 2]) if last else seed
+        seed, sums = sum_under_masks(op, score, numbers, index, chosen)
         seed = op.Squeeze(seed, op.ints(4)) if is_flat else seed
-        tensors = add_class_outputs(op, interface, target, index, targets_first(op, sums))
+        tensors = add_class_outputs(op, interface, target, index, sums)
         tensors.mask_input = mask
         return AttachedTargets(seed, tensors)
-
-    def place(self, prepared: PreparedModel, score: Score) -> tuple[pb.TargetTensors, str]:
-        """Return where the map of numbers lies that a mask marks, and how large it is."""
-        return place_of_scores(prepared, score.value, last=score.class_axis == 3)
-
-    def draw(self, draw: Draw) -> Arrays:
-        """Draw numbers, and masks on their map."""
-        return super().draw(draw) | draw_masks(draw)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.layers.auto import deepest_map
-from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.reading.layouts import layout_of
 from camgraph_exporter.score.score_shape import ScoreShape, count_of, misfit
@@ -17,23 +13,20 @@ from camgraph_exporter.targets.classes import (
     add_class_outputs,
     add_target_input,
     both_classes,
-    class_sign,
     one_hot,
     resolve_ranks,
-    targets_first,
 )
-from camgraph_exporter.targets.draw import Arrays, Draw
 from camgraph_exporter.targets.interface import AttachedTargets, Interface
-from camgraph_exporter.targets.masks import add_mask_input, channels_first, draw_masks, place_of_scores
-from camgraph_exporter.tasks.task import Evidence, Score, Task
+from camgraph_exporter.targets.masks import add_mask_input, channels_first
+from camgraph_exporter.tasks.dense import DenseTask, sum_under_masks
+from camgraph_exporter.tasks.task import Evidence, Score
 from camgraph_exporter.vjp.backward import Backward, dtype_of
 
 
-class Segmentation(Task):
+class Segmentation(DenseTask):
     """Scores of each pixel and class, [N, C, H, W] or [N, H, W, C]; one channel z counts as the classes (-z, z)."""
 
     kind = pb.TASK_SEGMENTATION
-    is_dense = True
 
     def claim(self, evidence: Evidence) -> str | None:
         """Claim maps of more than one row or column of scores; of one number per pixel those that are no quantity."""
@@ -50,10 +43,6 @@ class Segmentation(Task):
             raise misfit(value, "one score for each class and pixel, [N, C, H, W]")
         single = dims[axis] == 1
         return ScoreShape(2 if single else count_of(dims[axis]), axis, single_logit=single)
-
-    def best_layer(self, prepared: PreparedModel, score: Score, layers: Sequence[TargetLayer]) -> TargetLayer:
-        """Return the deepest map of the network, after which the maps only grow."""
-        return deepest_map(prepared, score.value, layers, layers)
 
     def attach(self, op: Backward, interface: Interface, score: Score) -> AttachedTargets:
         """Score: the sum of the class's logits under the mask; an all-zero mask means "where the class wins".
@@ -79,23 +68,7 @@ class Segmentation(Task):
         wins = op.Equal(op.Unsqueeze(winner, op.ints(1)), op.Unsqueeze(index, op.ints(2, 3)))
         chosen = op.cast(op.Or(asked, op.And(wins, op.Not(any_asked))), dtype)
 
-        by_target = targets_first(op, index)
-        under_mask = op.Unsqueeze(targets_first(op, chosen), op.ints(2))
-        if score.single_logit:
-            seed = op.Mul(under_mask, op.Unsqueeze(class_sign(op, by_target, dtype), op.ints(2, 3, 4)))
-        else:
-            classes = one_hot(op, by_target, score.num_classes, dtype)
-            seed = op.Mul(under_mask, op.Unsqueeze(classes, op.ints(3, 4)))
-        sums = op.sum(op.Mul(seed, logits), [2, 3, 4])
-        seed = op.Transpose(seed, perm=[0, 1, 3, 4, 2]) if last else seed
-        tensors = add_class_outputs(op, interface, target, index, targets_first(op, sums))
+        seed, sums = sum_under_masks(op, score, logits, index, chosen)
+        tensors = add_class_outputs(op, interface, target, index, sums)
         tensors.mask_input = mask
         return AttachedTargets(seed, tensors)
-
-    def place(self, prepared: PreparedModel, score: Score) -> tuple[pb.TargetTensors, str]:
-        """Return where the score map lies that a mask marks, and how large it is."""
-        return place_of_scores(prepared, score.value, last=score.class_axis == 3)
-
-    def draw(self, draw: Draw) -> Arrays:
-        """Draw classes, and masks on the score map."""
-        return super().draw(draw) | draw_masks(draw)
