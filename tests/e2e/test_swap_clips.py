@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from camgraph_client import AsyncClient, Client, ClipResult
-from camgraph_core.errors import AbsentOutputError, CamgraphError
+from camgraph_core.errors import AbsentOutputError, CamgraphError, InvalidInputError
 from camgraph_core.outputs import OUTPUTS
 from camgraph_core.style import Style
 from camgraph_exporter import Input, export
@@ -21,7 +21,7 @@ from camgraph_runtime import ClipExplainer, Target
 from support.clips import FRAMES, HEIGHT, WIDTH, moving, write_clip_graph
 from support.compare import assert_same
 from support.nets import Net
-from support.serving import server_thread
+from support.serving import server_thread, write_model
 
 PLAIN = [name for name, row in OUTPUTS.items() if not row.needs_guided]
 OF_A_TENSOR = [name for name in PLAIN if not OUTPUTS[name].needs_photo]
@@ -94,6 +94,7 @@ def address(graphs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
     for name, path in graphs.items():
         (repository / name / "1").mkdir(parents=True)
         shutil.copy(path, repository / name / "1" / "model.onnx")
+    write_model(repository)
     with server_thread(repository) as server:
         yield server.address
 
@@ -162,6 +163,14 @@ def test_a_video_is_cut_here_and_its_frames_are_sent(graphs: dict[str, Path], re
     assert_same(there, here, ["heatmap", "overlay-png"])
     assert there.seconds == here.seconds
     assert there.explanations[0].names == here.explanations[0].names
+
+
+def test_each_kind_of_model_refuses_the_other_and_names_its_own(remote: Explain, address: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"'tiny' explains single images; use Client\.model for it"):
+        remote("tiny", clip=moving())
+    said = r"clips of 8 frames, not single images; .* Client\.clip_model"
+    with Client(address).model("rgb") as model, pytest.raises(InvalidInputError, match=said):
+        model.explain(moving()[0])
 
 
 def test_what_was_not_asked_for_is_absent_also_of_a_frame(remote: Explain) -> None:

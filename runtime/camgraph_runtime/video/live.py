@@ -29,9 +29,9 @@ SCHEMES = {
 """The schemes of addresses that are read, each with the protocols that FFmpeg may use for it."""
 
 _DEVICE = re.compile(r"/dev/(video\d+|v4l/\S+)")
-_CAMERA = "video4linux2,v4l2"
+_CAMERA = "v4l2"
 # Beside those of files, what cameras send. Playlists are not among them, as they name further addresses.
-_FORMATS = f"{CONTAINERS},rtsp,sdp,rtp,mjpeg,mpjpeg,{_CAMERA}"
+_FORMATS = f"{CONTAINERS},rtsp,sdp,rtp,mjpeg,mpjpeg"
 _GLANCE = 0.1  # seconds after which the waiting side looks whether it should end
 
 
