@@ -69,11 +69,13 @@ def check_target(target: Path, source: Path | None = None) -> None:
     """Refuse a target that could not be written later, before any work is done.
 
     Raises:
-        UsageError: the target is a folder or the source itself, or its folder cannot be written to.
+        UsageError: the target is a folder, a device or the source itself, or its folder cannot be written to.
 
     """
     if target.is_dir():
         raise UsageError(f"The output {str(target)!r} is a folder. Give the path of the .onnx file to write.")
+    if target.exists() and not target.is_file():
+        raise UsageError(f"The output {str(target)!r} is not a file. Give the path of the .onnx file to write.")
     if source is not None and target.exists() and source.exists() and target.samefile(source):
         raise UsageError(f"The output {str(target)!r} is the model itself. Give another path, so that the model stays.")
     folder = next(parent for parent in target.absolute().parents if parent.exists())

@@ -259,6 +259,19 @@ def test_a_folder_that_cannot_be_written_to(run, photos, graph, tmp_path, monkey
     assert "explanations cannot be written to: No space left" in run("photos", "--graph", graph, code=2).stderr
 
 
+def test_a_table_goes_down_a_pipe_and_through_a_link(run, photos, graph, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDWR | os.O_NONBLOCK)
+    (tmp_path / "kept.csv").touch()
+    (tmp_path / "link.csv").symlink_to("kept.csv")
+    run("photos/a.png", "--graph", graph, "--json", "pipe", "--csv", "link.csv")
+    assert json.loads(os.read(reader, 1 << 16))["images"][0]["image"] == "photos/a.png"
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link.csv").is_symlink()
+    assert "photos/a.png" in (tmp_path / "kept.csv").read_text(encoding="utf-8")
+
+
 def test_a_file_that_has_changed_since_it_was_proven(run, photos, tmp_path):
     model = TinyGraph().model()
     [entry] = [entry for entry in model.metadata_props if entry.key == METADATA_KEY]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable
@@ -206,9 +207,17 @@ def test_a_file_that_does_not_fit_is_refused(array: np.ndarray, message: str, tm
     assert re.search(message, complaint(outcome, exit_code=2))
 
 
-def test_a_file_that_is_no_array_is_refused(tmp_path: Path) -> None:
+def _header_alone() -> bytes:
+    """The start of a file that says it has 4 TB of numbers."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (10**6, 10**6)})
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("content", [b"numbers", b"", b"PK\3\4", _header_alone()])
+def test_a_file_that_is_no_array_is_refused(content: bytes, tmp_path: Path) -> None:
     onnx.save(_beside(("batch", 3), _beside_features), tmp_path / "source.onnx")
-    (tmp_path / "other.npy").write_bytes(b"numbers")
+    (tmp_path / "other.npy").write_bytes(content)
     setting = f"other={tmp_path / 'other.npy'}"
     outcome = camgraph("export", tmp_path / "source.onnx", "-o", tmp_path / "cam.onnx", "--set", setting)
     assert "holds no array of numbers, or it is damaged" in complaint(outcome, exit_code=2)

@@ -106,4 +106,6 @@ def test_a_target_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         storage.check_target(source, source)
     with pytest.raises(UsageError, match="is a file, not a folder"):
         storage.check_target(source / "out.onnx", source)
+    with pytest.raises(UsageError, match="is not a file"):
+        storage.check_target(Path("/dev/null"))  # the system's administrator could replace it
     storage.check_target(tmp_path / "new" / "out.onnx", source)

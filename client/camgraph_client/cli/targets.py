@@ -14,6 +14,7 @@ from camgraph_core.target import Target
 from camgraph_core.types import AnyArray
 from camgraph_runtime.limits import Limits
 from camgraph_runtime.preprocess import decode_mask
+from camgraph_runtime.preprocess.arrays import map_numbers
 
 
 def targets_of(
@@ -93,11 +94,7 @@ def read_directions(path: Path) -> AnyArray:
         InvalidInputError: It is not such a file.
 
     """
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InvalidInputError(f"{path} cannot be read as a NumPy file: {error}. Write it with numpy.save.") from error
-    if not isinstance(array, np.ndarray) or array.ndim not in (1, 2):
-        shape = list(array.shape) if isinstance(array, np.ndarray) else "an archive"
-        raise InvalidInputError(f"{path} is {shape}; a cotangent is an array [D], or several [T, D].")
+    array = map_numbers(path)
+    if array.ndim not in (1, 2):
+        raise InvalidInputError(f"{path} is {list(array.shape)}; a cotangent is an array [D], or several [T, D].")
     return np.atleast_2d(array)

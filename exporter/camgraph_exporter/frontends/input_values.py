@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from camgraph_core.errors import UsageError
+from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_exporter.graph.dims import Dim, dims_of
+from camgraph_runtime.preprocess.arrays import map_numbers
 
 Values = Sequence[float] | np.ndarray[Any, Any]
 
@@ -65,14 +66,11 @@ def read_array(path: Path) -> np.ndarray:
     if path.stat().st_size > _LARGEST:
         raise UsageError(f"The file {str(path)!r} has more than {_LARGEST // 2**20} MiB, too much for a fixed input.")
     try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        return map_numbers(path)
+    except InvalidInputError as error:
         raise UsageError(
             f"The file {str(path)!r} holds no array of numbers, or it is damaged. Write it with numpy.save."
         ) from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in _NUMBERS:
-        raise UsageError(f"The file {str(path)!r} holds no array of numbers. Write one with numpy.save.")
-    return array
 
 
 def fill(value: ir.Value, given: Values, batch: Dim | None) -> np.ndarray:

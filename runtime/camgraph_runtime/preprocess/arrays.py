@@ -70,11 +70,24 @@ def map_numpy(path: Path) -> AnyArray:
         InvalidInputError: The file is damaged, or holds no image.
 
     """
-    try:
-        array: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # NumPy's reader of headers raises anything on hostile bytes
-        raise InvalidInputError(f"{path} is not a NumPy file that can be read, or it is damaged.") from error
+    array = map_numbers(path)
     check_array(array.shape, array.dtype, max_pixels=max(1, array.size))
+    return array
+
+
+def map_numbers(path: Path) -> AnyArray:
+    """The numbers in a .npy file, of any shape, mapped into memory: a header cannot ask for more than the file has.
+
+    Raises:
+        InvalidInputError: The file cannot be read or is damaged, or holds no array of numbers.
+
+    """
+    try:
+        array: AnyArray = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # NumPy's reader of headers raises anything on hostile bytes
+        raise InvalidInputError(f"{path} cannot be read as a NumPy file (.npy). Write it with numpy.save.") from error
+    if array.dtype.kind not in "buif":
+        raise InvalidInputError(f"{path} holds no numbers: its elements are {str(array.dtype)[:60]}.")
     return array
 
 

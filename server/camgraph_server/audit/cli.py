@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import numpy as np
 
-from camgraph_core.errors import CamgraphError, InvalidInputError, UsageError
+from camgraph_core.errors import CamgraphError, UsageError
 from camgraph_runtime import Engine
 from camgraph_runtime.digest import check_digest
 from camgraph_runtime.explainers import explainer_of
+from camgraph_runtime.preprocess.arrays import map_numbers
 from camgraph_server.audit.repeat import differences, entry_in
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -39,20 +39,10 @@ def repeat(
     if bool(images) == (tensor is not None):
         raise UsageError("Give the request's --image or its --tensor.")
     entry = entry_in(audit_log, identifier)
-    array = None if tensor is None else _tensor(tensor)
+    array = None if tensor is None else map_numbers(tensor)
     with explainer_of(Engine(graph, device=device)) as explainer:
         check_digest(graph, explainer.manifest.digest)
         found = differences(entry, explainer, [path.read_bytes() for path in images], array)
     if found:
         raise CamgraphError(f"The result is another: {'; '.join(found)}.")
     click.echo("The result is the same, bit for bit.")
-
-
-def _tensor(path: Path) -> np.ndarray:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InvalidInputError(f"{path} is not a .npy file: {error}.") from error
-    if not isinstance(array, np.ndarray):
-        raise InvalidInputError(f"{path} holds several arrays; give a .npy file.")
-    return array

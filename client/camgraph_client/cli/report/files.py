@@ -104,27 +104,39 @@ def _numbers_in_words(predictions: Sequence[Row], values: Sequence[float | None]
 def written(path: Path) -> Iterator[TextIO]:
     """A text file that takes the place of ``path`` when all of it is written.
 
-    What is not text, such as the bytes of some file names, is written as a question mark.
+    What is not a file, such as /dev/stdout, stays what it is and is written to. What is not text, such as the bytes of
+    some file names, is written as a question mark.
 
     Raises:
         UsageError: It cannot be written.
 
     """
-    try:
+    if path.exists() and not path.is_file():
+        with _said(path), path.open("w", encoding="utf-8", errors="replace", newline="") as file:
+            yield file
+        return
+    said, path = path, path.resolve()
+    with _said(said):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
     part = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="") as file:
+        with _said(said), os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="") as file:
             yield file
-        part.chmod(0o666 & ~_umask())
-        part.replace(path)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
+        with _said(said):
+            part.chmod(0o666 & ~_umask())
+            part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _said(path: Path) -> Iterator[None]:
+    """Turns what the file system says into what the user reads."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def _umask() -> int:

@@ -8,7 +8,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rich.console import Console
 
 from camgraph_client.cli.connection import ServerOptions
@@ -17,12 +16,13 @@ from camgraph_client.cli.pictures import slug
 from camgraph_client.cli.source import check_place
 from camgraph_client.cli.tables import print_report
 from camgraph_client.cli.video.options import VideoOptions
-from camgraph_core.errors import CamgraphError, InvalidInputError, UsageError
+from camgraph_core.errors import CamgraphError, UsageError
 from camgraph_core.explains_clips import ClipSource
 from camgraph_core.result import Result
 from camgraph_core.style import Style
 from camgraph_runtime import ClipExplainer
 from camgraph_runtime.manifest import manifest_of_file
+from camgraph_runtime.preprocess.arrays import map_numbers
 from camgraph_runtime.video.live import LiveSource
 
 if TYPE_CHECKING:
@@ -111,10 +111,7 @@ def explain_clip(
 
 def _frames(images: Sequence[Path], output: Path) -> ClipSource:
     if len(images) == 1 and images[0].suffix.lower() == ".npy":
-        try:
-            return np.asarray(np.load(images[0], allow_pickle=False))
-        except (OSError, ValueError, EOFError) as error:
-            raise InvalidInputError(f"{images[0]} cannot be read as a NumPy file: {error}.") from error
+        return map_numbers(images[0])
     return [photo.path for photo in photos_of(images, output)]
 
 
