@@ -20,6 +20,9 @@ MOST_REFERENCES = 1024
 MOST_CORNERS = 10_000
 """Of a polygon; each takes time with every row of the score map."""
 
+_FARTHEST = 1e9
+"""Pixels that a corner may lie away from the photo's; numbers that are larger overflow."""
+
 
 @dataclass(frozen=True, eq=False)
 class _OfArray:
@@ -84,7 +87,7 @@ class Polygon:
             i covers [i, i + 1). The last one is joined to the first.
 
     Raises:
-        TargetError: There are too few or too many corners, or a number is not finite.
+        TargetError: There are too few or too many corners, or a number is not finite or too large.
 
     """
 
@@ -98,8 +101,10 @@ class Polygon:
         object.__setattr__(self, "corners", corners)
         if not 3 <= len(corners) <= MOST_CORNERS:
             raise TargetError(f"A polygon has 3 to {MOST_CORNERS} corners, but this one has {len(corners)}.")
-        if not all(math.isfinite(number) for corner in corners for number in corner):
-            raise TargetError("The corners of a polygon are finite numbers, but this one has others.")
+        if not all(abs(number) <= _FARTHEST for corner in corners for number in corner):
+            raise TargetError(
+                "The corners of a polygon are finite numbers of pixels, at most a billion, but this one has others."
+            )
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -19,6 +19,7 @@ def warnings_of(explanations: Sequence[AnyExplanation]) -> list[str]:
     found += [
         f"{explanation.title}: {warning}"
         for explanation in explanations
+        if explanation.target.area != 0  # which says it all
         for warning in explanation.statistics.warnings()
     ]
     found += [

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_core.errors import InvalidGraphError, InvalidInputError, UsageError
+from camgraph_core.errors import InvalidGraphError, InvalidInputError
 from camgraph_core.request import Request
 from camgraph_runtime.preprocess import Picture, Preprocessor, decode
 
@@ -165,20 +165,6 @@ def test_sixteen_bits_of_a_tiff_in_either_order_of_bytes(order: str) -> None:
     count = struct.pack(f"{order}H", len(entries) + 1)
     data = header + values.astype(f"{order}u2").tobytes() + depth + count + table + bytes(4)
     np.testing.assert_array_equal(read(data, spec(3, pb.CHANNEL_ORDER_STORED)).pixels, values)
-
-
-def test_a_window_also_works_on_eight_bits() -> None:
-    photo = RNG.integers(0, 256, (32, 48, 3), np.uint8)
-    windowed = read(encoded(photo, "PNG"), RGB, (50, 101))
-    np.testing.assert_allclose(windowed.pixels, np.clip((photo - 50.0) * 5, 0, 255), atol=1e-4)
-
-
-@pytest.mark.parametrize("window", [(1, 1), (2, 1), (np.nan, 1), (0, np.inf), (0, 1e-300), (-1e300, 1e300)])
-def test_a_window_without_a_width_is_refused(window: tuple[float, float]) -> None:
-    with pytest.raises(UsageError, match="A window goes from a low to a higher number"):
-        read(RAMP, window=window)
-    with pytest.raises(UsageError, match="A window goes from"):
-        decode(RAMP, max_pixels=LIMIT, window=window)
 
 
 @pytest.mark.parametrize("channels", [2, 4, 5, 12])

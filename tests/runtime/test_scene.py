@@ -241,6 +241,10 @@ def test_photos_are_scenes_too(tmp_path: Path) -> None:
     scene = SceneExplainer(explainer, tile=32, overlap=8).explain(tmp_path / "photo.png", top_k=2)
     np.testing.assert_array_equal(scene.photo, photo)
     assert len(scene.explanations) == 2
+    ramp = np.linspace(0, 4000, 90, dtype=np.uint16)[None].repeat(70, axis=0)
+    dark = SceneExplainer(explainer, tile=32, overlap=8).explain(ramp)
+    np.testing.assert_array_equal(dark.photo[:, :, 0], np.rint(ramp / 257))  # all windows on one scale
+    assert any("read as a dark one" in warning for warning in dark.warnings)
     with pytest.raises(UsageError, match="each window would be spread by itself"):
         SceneExplainer(explainer, tile=32, overlap=8).explain(photo.astype(np.float32))
     assert SceneExplainer(explainer, tile=32, overlap=8).explain(photo.astype(np.float32), window=(0, 255)).explanations

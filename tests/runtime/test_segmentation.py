@@ -165,6 +165,7 @@ def test_a_class_that_wins_nowhere_is_warned_of(cropping: Explainer) -> None:
     assert result.explanations[0].target.area == 0
     assert not result.explanations[0].heatmap.any()
     assert "wins no pixel of the image" in result.warnings[0]
+    assert not any("does not depend on the layer" in warning for warning in result.warnings)
 
 
 def test_masks_that_mark_nothing_that_is_seen_are_refused(cropping: Explainer) -> None:

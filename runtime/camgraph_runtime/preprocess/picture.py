@@ -21,7 +21,7 @@ from camgraph_runtime.preprocess.layout import channel_count
 from camgraph_runtime.preprocess.nodata import fill
 from camgraph_runtime.preprocess.opening import Opened
 from camgraph_runtime.preprocess.pixels import read_colour, read_stored
-from camgraph_runtime.preprocess.shown import choose_shown, remark_on
+from camgraph_runtime.preprocess.shown import choose_shown, refuse_bands, remark_on
 from camgraph_runtime.preprocess.window import check_window, spread
 
 _GUESSED_DIVISOR = 255
@@ -92,7 +92,7 @@ def read_picture(opened: Opened, spec: pb.InputSpec, request: Request | None = N
 
     Raises:
         InvalidInputError: The image cannot be read, or has another number of channels than the input.
-        UsageError: The window cannot be used, or there is no such band.
+        UsageError: The window cannot be used, there is no such band, or the network takes none.
 
     """
     request = request or Request()
@@ -100,6 +100,7 @@ def read_picture(opened: Opened, spec: pb.InputSpec, request: Request | None = N
     if spec.channel_order == pb.CHANNEL_ORDER_STORED:
         nodata = opened.nodata if request.nodata is None else request.nodata
         return _stored(opened, read_stored(opened, fraction), spec, request, nodata)
+    refuse_bands(request)
     return _colour(read_colour(opened, fraction), scale_of(opened, request.window))
 
 
@@ -125,14 +126,16 @@ def _stored(opened: Opened, pixels: AnyArray, spec: pb.InputSpec, request: Reque
             f"Send a picture that has them, or a NumPy file with an array [H, W, {wanted}]."
         )
     filled = fill(pixels, spec, nodata)
+    values, remark = filled.pixels, ""
     if request.window is None:
-        values = in_order(opened, filled.pixels)
+        values = in_order(opened, values)
     else:
-        values = spread(filled.pixels, scale_of(opened, request.window)).values
+        spreading = spread(values, scale_of(opened, request.window))
+        values, remark = spreading.values, spreading.remark
     shown = choose_shown(values, spec, request.style, nodata, missing=filled.missing)
     if values.dtype != np.uint8:
         values = values.astype(np.float32, copy=False)
-    remarks = [remark_on(shown, spec, channels), filled.remark, *_remarks(values, spec)]
+    remarks = [remark_on(shown, spec, channels), filled.remark, remark, *_remarks(values, spec)]
     return Picture(values, tuple(filter(None, remarks)), shown=shown, missing=filled.missing)
 
 

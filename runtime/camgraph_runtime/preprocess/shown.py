@@ -9,6 +9,7 @@ import numpy as np
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import UsageError
 from camgraph_core.names import unknown_name
+from camgraph_core.request import Request
 from camgraph_core.shown import Shown, lacking
 from camgraph_core.style import Style
 from camgraph_core.types import AnyArray
@@ -56,6 +57,20 @@ def choose_shown(
 def usual_bands(spec: pb.InputSpec) -> tuple[str, ...]:
     """The bands of a graph's input that are shown where nobody names any, each by its number from 1."""
     return tuple(str(band + 1) for band in _usual(spec, channel_count(spec)))
+
+
+def refuse_bands(request: Request) -> None:
+    """Checks that a request for a network that takes grey or colour says nothing of bands.
+
+    Raises:
+        UsageError: It names bands, how they are stretched, or a value for no data.
+
+    """
+    if request.nodata is not None or request.style.display_bands or request.style.stretch is not None:
+        raise UsageError(
+            "The network takes photos in grey or colour, so there are no bands to show or to stretch and no value for "
+            "no data. Leave these options out; a network of bands is exported with --bands."
+        )
 
 
 def remark_on(shown: Shown, spec: pb.InputSpec, channels: int) -> str:

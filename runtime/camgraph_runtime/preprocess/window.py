@@ -16,7 +16,7 @@ from camgraph_runtime.preprocess.grade import Grade
 
 _NARROWEST = 1e-30
 _ADVICE = "Say what is black and what is white with a window (--window LOW,HIGH)"
-_SIXTEEN_BITS = 65535
+_EIGHT_BITS, _SIXTEEN_BITS = 255, 65535
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,11 @@ def spread(values: AnyArray, window: Window | Grade | None = None) -> Spread:
 
     """
     if isinstance(window, Grade):
-        return Spread(window(values), window.remark)
+        is_line = window.table is None and not window.sigmoid
+        said = window.remark or (_remark_on_window(values, window.low, window.high) if is_line else "")
+        return Spread(window(values), said)
     if window is not None:
-        return Spread(_scaled(values, *window))
+        return Spread(_scaled(values, *window), _remark_on_window(values, *window))
     if values.dtype == np.uint8:
         return Spread(values)
     if values.dtype == np.bool_:
@@ -66,6 +68,22 @@ def spread(values: AnyArray, window: Window | Grade | None = None) -> Spread:
     if has_sixteen_bits(values):
         return Spread(_scaled(values, 0, _SIXTEEN_BITS), _remark_on_bits(values))
     return Spread(_scaled(values, low, high), f"The picture holds whole numbers from {low} to {high}{_WAS_SPREAD}")
+
+
+def _remark_on_window(values: AnyArray, low: float, high: float) -> str:
+    """What to say of a window that shows nothing of a picture, or one of 8 bits as if it had more."""
+    least, largest = values.min().item(), values.max().item()
+    if largest < low or least > high:
+        return (
+            f"The window {low:g} to {high:g} shows none of the values of the picture, which go from {least:g} to "
+            f"{largest:g}. Every pixel has one and the same grey."
+        )
+    if values.dtype == np.uint8 and (low < 0 or high > _EIGHT_BITS):
+        return (
+            f"The picture has 8 bits, 0 to {_EIGHT_BITS}, but the window goes from {low:g} to {high:g}. Leave it out "
+            "where the picture was made with a window already."
+        )
+    return ""
 
 
 def has_sixteen_bits(values: AnyArray) -> bool:

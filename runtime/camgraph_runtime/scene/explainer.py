@@ -87,8 +87,7 @@ class SceneExplainer(Explains[Result]):
         fraction = max(1, -(-max(scene.size) // (request.style.max_side or LONGEST_SIDE)))
         windows = windows_over(scene.size, self.tile, self.overlap, fraction)
         mosaic = Mosaic(Grid(scene.size, fraction, self.overlap))
-        nodata = scene.nodata if request.nodata is None else request.nodata
-        return SceneRun.over(self.explainer, scene, windows, mosaic, replace(request, nodata=nodata), self._progress)
+        return SceneRun.over(self.explainer, scene, windows, mosaic, request, self._progress)
 
     def _targets(self, run: SceneRun) -> tuple[Target, ...]:
         """What is explained in every window: classes, after a look at the scene where they are named by rank."""

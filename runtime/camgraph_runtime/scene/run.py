@@ -16,9 +16,11 @@ from camgraph_core.shown import Shown
 from camgraph_core.target import Target
 from camgraph_core.tiles import Tile
 from camgraph_core.types import AnyArray, ByteArray, FloatArray
+from camgraph_core.windows import WINDOWS
 from camgraph_runtime.explainer import Explainer
 from camgraph_runtime.plan import find_layer, make_prediction_plan
-from camgraph_runtime.preprocess.shown import choose_shown
+from camgraph_runtime.preprocess.shown import choose_shown, refuse_bands
+from camgraph_runtime.preprocess.window import spread
 from camgraph_runtime.scene.mosaic import Mosaic
 from camgraph_runtime.scene.source import Scene
 from camgraph_runtime.scene.windows import Counts
@@ -41,6 +43,7 @@ class SceneRun:
         mosaic: Takes what the windows give.
         request: What is asked of the scene; its value for no data is settled.
         shown: How bands are shown; None of grey and colour.
+        remark: What the user should know of its values; empty if nothing.
         progress: Is told of each window.
 
     """
@@ -51,6 +54,7 @@ class SceneRun:
     mosaic: Mosaic
     request: Request
     shown: Shown | None
+    remark: str
     progress: Progress | None
 
     @classmethod
@@ -71,17 +75,15 @@ class SceneRun:
         """
         spec = explainer.manifest.input
         parts = [scene.read(*window) for window in windows[:: max(1, len(windows) // _SAMPLES)]]
-        shown = None
+        shown, remark = None, ""
         if spec.channel_order == pb.CHANNEL_ORDER_STORED:
             thin = max(1, round((sum(part.size for part in parts) / _SAMPLED) ** 0.5))
             sample = np.concatenate([part[::thin, ::thin].reshape(-1, 1, part.shape[2]) for part in parts])
+            request = replace(request, nodata=scene.nodata if request.nodata is None else request.nodata)
             shown = choose_shown(sample, spec, request.style, request.nodata)
-        elif parts[0].dtype not in (np.uint8, np.uint16) and request.window is None:
-            raise UsageError(
-                f"The scene's colours are {parts[0].dtype}, and each window would be spread by itself. Say what is "
-                "black and what is white with a window (--window LOW,HIGH)."
-            )
-        return cls(explainer, scene, windows, mosaic, request, shown, progress)
+        else:
+            request, remark = _colours(parts, request)
+        return cls(explainer, scene, windows, mosaic, request, shown, remark, progress)
 
     def results(self, targets: Sequence[Target]) -> Iterator[tuple[float, Result]]:
         """For each window that has data how much of the scene it counts for, and its result.
@@ -138,3 +140,17 @@ class SceneRun:
             maps = [explanation.raw_maps for explanation in result.explanations]
             self.mosaic.add(window, maps, layers, result.canvas.frame)
         return result, network_input.prepared.photo
+
+
+def _colours(parts: Sequence[AnyArray], request: Request) -> tuple[Request, str]:
+    """The request with what is black and white in all windows alike, and a remark on that."""
+    refuse_bands(request)
+    dtype = parts[0].dtype
+    if dtype == np.uint8 or request.window is not None:
+        return request, ""
+    if dtype != np.uint16:
+        raise UsageError(
+            f"The scene's colours are {dtype}, and each window would be spread by itself. Say what is black and what "
+            "is white with a window (--window LOW,HIGH)."
+        )
+    return replace(request, window=WINDOWS["16bit"]), spread(max(parts, key=np.max)).remark

@@ -83,12 +83,13 @@ def _heatmap(run: SceneRun, maps: tuple[FloatArray, ...], canvas: Canvas) -> Flo
 
 def _remarks(run: SceneRun) -> list[str]:
     grid, missing = run.mosaic.grid, run.mosaic.missing.mean()
-    rows, columns = grid.size
-    text = f"The scene of {columns} x {rows} pixels was explained in {len(run.windows)} windows"
+    (rows, columns), count = grid.size, len(run.windows)
+    text = f"The scene of {columns} x {rows} pixels was explained in {count} window{'s' * (count > 1)}"
     remarks = [f"{text}; pictures and maps have 1/{grid.fraction} of its size." if grid.fraction > 1 else f"{text}."]
     if run.shown is not None:
         channels = run.scene.read(slice(0, 1), slice(0, 1)).shape[2]
         remarks.append(remark_on(run.shown, run.explainer.manifest.input, channels))
+    remarks.append(run.remark)
     if missing:
         remarks.append(f"{missing:.1%} of the scene has no data and is left unpainted.")
     return [remark for remark in remarks if remark]
