@@ -100,7 +100,7 @@ def test_the_largest_error_comes_first_and_its_direction_is_explained(
     assert [row[3] for row in cells] == ["-3.25", "+2", "+0.5", ""]
     assert float(cells[0][1]) == pytest.approx(predicted[1] + 3.25, rel=1e-5)
     assert float(cells[0][2]) == pytest.approx(predicted[1], rel=1e-5)
-    assert "the errors of 3 are 1.92 on average, 3.25 at most" in page.contents["p"]
+    assert "the errors of 3 images are 1.92 on average, 3.25 at most" in page.contents["p"]
     assert len(page.pictures) == 8
 
 

@@ -82,7 +82,7 @@ def prediction_in_words(row: Row) -> str:
 
 def deviations_in_words(row: Row) -> str:
     """What is predicted less what is true, with the sign."""
-    return "" if row["deviations"] is None else _numbers_in_words(row["predictions"], row["deviations"], "+.6g")
+    return "" if row["deviations"] is None else _numbers_in_words(row["predictions"], row["deviations"], "+.4g")
 
 
 def largest_deviation(row: Row) -> float | None:

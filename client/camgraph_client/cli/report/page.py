@@ -127,9 +127,8 @@ def _errors(rows: Sequence[Row]) -> list[str]:
     if not largest:
         return []
     what = "errors" if len(known[0]["deviations"]) == 1 else "largest errors"
-    return [
-        f"the {what} of {len(largest)} are {sum(largest) / len(largest):.3g} on average, {max(largest):.3g} at most"
-    ]
+    mean, most = sum(largest) / len(largest), max(largest)
+    return [f"the {what} of {len(largest)} images are {mean:.3g} on average, {most:.3g} at most"]
 
 
 def _check(check: Row) -> str:
