@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from camgraph_runtime import Explainer, build_bank
 from camgraph_triton.options import TritonOptions
 from camgraph_triton.repository import write_repository
 from support.peers import Peer
-from support.serving import ServerProcess, server_process, write_model
+from support.serving import ServerProcess, png, server_process, write_model
 from support.tasks import TASKS, export_task
 from support.tiny_graph import TinyGraph
 from support.triton_server import TritonServer, triton_server
@@ -21,9 +22,11 @@ OPTIONS = TritonOptions(graph_backend="python", graph_threads=1, instances=1)
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository of `camgraph serve` with graphs of every task."""
+    """A repository of `camgraph serve` with graphs of every task, one of them with a memory bank."""
     folder = tmp_path_factory.mktemp("models")
-    write_model(folder)
+    tiny = write_model(folder)
+    with Explainer(tiny) as explainer:
+        build_bank(explainer, [png(seed=seed) for seed in range(3)], patches=20).save(tiny.with_name("bank.npz"))
     write_model(folder, "switched", graph=TinyGraph(explain_switch=True))
     exported = tmp_path_factory.mktemp("exported")
     for task in TASKS:

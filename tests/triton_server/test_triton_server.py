@@ -23,7 +23,8 @@ WANTED = (*MAPS, *PICTURES, *TEXTS)
 
 
 def given(name: str, array: np.ndarray) -> client.InferInput:
-    datatype = {"float32": "FP32", "int64": "INT64", "object": "BYTES", "bool": "BOOL"}[array.dtype.name]
+    datatypes = {"float32": "FP32", "int64": "INT64", "object": "BYTES", "bool": "BOOL", "uint8": "UINT8"}
+    datatype = datatypes[array.dtype.name]
     put = client.InferInput(name, list(array.shape), datatype)
     put.set_data_from_numpy(array)
     return put
@@ -75,6 +76,50 @@ def test_graphs_of_every_task_are_explained_alike(task: str, triton: TritonServe
     explained = 0 if task == "embedding" else 2 if best else 1  # a direction cannot be named here
     assert ours.as_numpy("heatmap").shape[0] == explained
     _same_explanations(ours, theirs)
+
+
+POLYGON = b'{"label": "cow", "polygon": {"corners": [{"x": 2, "y": 3}, {"x": 30, "y": 4}, {"x": 9, "y": 28}]}}'
+MASK = np.zeros((1, 40, 48), np.uint8)
+MASK[0, 5:20, 8:30] = 1
+NAMED = {
+    "a polygon": ("segmentation", [given("target", np.array([POLYGON], object))], {}),
+    "a mask": ("segmentation", [given("target_index", np.array([1])), given("mask", MASK)], {}),
+    "references": (
+        "embedding",
+        [given("reference", np.array([png(seed=1), png(seed=2)], object))],
+        {"reference_mode": "nearest", "negative": True},
+    ),
+    "two layers": ("tiny", [], {"layers": "conv,last", "hot_from": 0.3, "image_weight": 0.2}),
+}
+
+
+@pytest.mark.parametrize("case", NAMED)
+def test_what_else_can_be_named_is_explained_alike(case: str, triton: TritonServer, camgraph: str) -> None:
+    model, more, parameters = NAMED[case]
+    inputs = [given("image", np.array([png(48, 40, seed=5)], object)), *more]
+    ours, theirs = (
+        asked(address, model, inputs, *WANTED, "hot-regions", parameters=parameters)
+        for address in (camgraph, triton.grpc)
+    )
+    assert len(ours.as_numpy("heatmap")) == 1
+    _same_explanations(ours, theirs)
+    assert len(ours.as_numpy("hot-regions")) == len(theirs.as_numpy("hot-regions")) == 1
+
+
+def test_distances_to_a_memory_bank_are_those_of_this_server(triton: TritonServer, camgraph: str) -> None:
+    inputs, names = [given("image", np.array([png(seed=5)], object))], ("distance", "distance-map", "distance-heatmap")
+    ours, theirs = (
+        asked(address, "tiny", inputs, *names, "distance-overlay-png") for address in (camgraph, triton.grpc)
+    )
+    assert ours.as_numpy("distance")[0] > 0
+    for name in names:
+        np.testing.assert_allclose(theirs.as_numpy(name), ours.as_numpy(name), rtol=1e-5)
+    assert theirs.as_numpy("distance-overlay-png")[0] == ours.as_numpy("distance-overlay-png")[0]
+
+
+def test_without_names_come_the_outputs_that_every_request_has(triton: TritonServer) -> None:
+    found = asked(triton.grpc, "tiny", [given("image", np.array([png(seed=5)], object))]).get_response().outputs
+    assert {output.name for output in found} == {*WANTED, "hot-regions"}
 
 
 def _same_explanations(ours: client.InferResult, theirs: client.InferResult) -> None:
