@@ -50,6 +50,18 @@ async def busy(server: Server, loader: GatedLoader, client: httpx.AsyncClient) -
     return task
 
 
+async def test_the_images_of_a_request_take_no_more_tasks_than_workers(repository, loader):
+    """The event loop passes by every task that begins or ends: hundreds of them hold up health checks."""
+    async with http_server(repository, loader, workers=2) as server, client_of(server) as client:
+        asked = asyncio.create_task(client.post(EXPLAIN, json={"instances": [instance()] * 60}))
+        await asyncio.to_thread(loader.loaded.wait_entered, 2)
+        of_images = [task for task in asyncio.all_tasks() if "Instances" in task.get_coro().__qualname__]
+        loader.loaded.release.set()
+        answer = await asked
+    assert len(of_images) == 2
+    assert len(answer.json()["explanations"]) == 60
+
+
 async def test_a_full_server_refuses_before_the_body_is_sent(repository, loader):
     async with http_server(repository, loader, workers=1, queue_capacity=0) as server, client_of(server) as client:
         running = await busy(server, loader, client)

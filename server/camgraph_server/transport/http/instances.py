@@ -35,15 +35,19 @@ class Instances:
             return [await self._explaining.explain(asked[0], call)]
         call.items = len(asked)
         call.model, call.request_id = asked[0].addressed.model, asked[0].addressed.request.request_id or None
-        places = asyncio.Semaphore(min(self._most, call.client.calls_at_once or self._most))
+        waiting = iter(enumerate(asked))
+        results: dict[int, Result] = {}
+
+        async def explain_waiting() -> None:
+            for number, one in waiting:
+                answer = partial(self._explaining.explain, one)
+                results[number] = await self._inner.answered(call, "Instance", number, answer, counts=number > 0)
+
+        at_once = min(len(asked), self._most, call.client.calls_at_once or self._most)
         try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._one(number, one, call, places)) for number, one in enumerate(asked)]
+            async with asyncio.TaskGroup() as group:  # a task for each image would hold up the event loop
+                for _ in range(at_once):
+                    group.create_task(explain_waiting())
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
-        return [task.result() for task in tasks]
-
-    async def _one(self, number: int, asked: AskedExplanation, whole: Call, places: asyncio.Semaphore) -> Result:
-        async with places:
-            answer = partial(self._explaining.explain, asked)
-            return await self._inner.answered(whole, "Instance", number, answer, counts=number > 0)
+        return [results[number] for number in range(len(asked))]
