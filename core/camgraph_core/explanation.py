@@ -106,7 +106,7 @@ class Explanation(Outputs):
         return kind.draw(self)
 
     def gives(self, name: str) -> bool:
-        """Whether the run gave an output, or what it is drawn from."""
+        """Whether the run gave an output, or what it is drawn from; distances to a memory bank have not all of them."""
         kind = OUTPUTS[name]
         return name in self.given or (kind.draw is not None and not (kind.needs_guided and "guided" not in self.given))
 

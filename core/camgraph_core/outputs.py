@@ -163,6 +163,10 @@ class Outputs:
         """
         raise NotImplementedError
 
+    def gives(self, _: str) -> bool:
+        """Whether it can have an output, if that was asked for."""
+        return True
+
     def __getattr__(self, attribute: str) -> Any:
         if attribute == "raw_map":
             return self.raw_maps[0]

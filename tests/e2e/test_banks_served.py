@@ -188,8 +188,10 @@ def test_distances_are_outputs_of_other_protocols(
 
 
 def test_the_command_takes_the_bank_of_the_model(models: Path, server: Server, tmp_path: Path) -> None:
-    (tmp_path / "part.png").write_bytes(PART)
-    words = ("explain", tmp_path / "part.png", "--bank", "model", "--hot-regions", "-o")
+    (tmp_path / "parts").mkdir()
+    for number in range(2):
+        (tmp_path / "parts" / f"{number}.png").write_bytes(png(40, 30, seed=number))
+    words = ("explain", tmp_path / "parts", "--bank", "model", "--hot-regions", "-o")
     for number, where in enumerate(
         (("--graph", graph_of(models, "tiny")), ("--server", server.address, "--model", "tiny"))
     ):

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from camgraph_core.errors import AbsentOutputError, InvalidInputError, UnknownLayerError, UsageError
+from camgraph_core.errors import AbsentOutputError, InvalidInputError, TooLargeError, UnknownLayerError, UsageError
 from camgraph_runtime import Explainer, Target, bank_builder
-from camgraph_runtime.bank import distances
+from camgraph_runtime.bank import distances, memory_bank
 from camgraph_runtime.bank.coreset import greedy_coreset
 from camgraph_runtime.bank.distances import nearest
 from camgraph_runtime.bank.memory_bank import LABEL, MemoryBank
@@ -185,6 +185,20 @@ def test_what_a_bank_does_not_fit(explainer: Explainer, task_graphs: dict[str, E
     absent = replace(_explained(explainer, pictures(1)[0]), given={}, complete=False)
     with pytest.raises(AbsentOutputError):
         bank.beside(absent, explainer.manifest)
+
+
+def test_distances_of_too_many_cells_are_refused_before_they_are_computed(
+    explainer: Explainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = build_bank(explainer, pictures(3), patches=9)
+    explanation = _explained(explainer, pictures(1)[0])
+    cells = bank.beside(explanation, explainer.manifest).raw_map.size
+    monkeypatch.setattr(memory_bank, "_MOST_PRODUCTS", cells * bank.patches.size)
+    assert bank.beside(explanation, explainer.manifest)
+    monkeypatch.setattr(memory_bank, "_MOST_PRODUCTS", cells * bank.patches.size - 1)
+    monkeypatch.setattr(memory_bank, "nearest", None)
+    with pytest.raises(TooLargeError, match=f"has {cells} cells, and each is held against 9 patches"):
+        bank.beside(explanation, explainer.manifest)
 
 
 def test_images_that_give_no_bank(explainer: Explainer) -> None:

@@ -18,6 +18,7 @@ from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_core.request import Addressed, Request
 from camgraph_core.target import Target
+from camgraph_runtime import Explainer, build_bank
 from camgraph_server.audit.file import AuditFile
 from camgraph_server.errors import AuditError
 from camgraph_wire.requests import request_message
@@ -84,6 +85,33 @@ async def test_a_request_is_repeated_from_its_line_bit_for_bit(name, audited, re
     for identifier in ("mine", entry["id"]):
         result = run_camgraph("repeat", str(tmp_path / "audit.jsonl"), identifier, "--graph", graph, *about)
         assert (result.returncode, result.stdout) == (0, "The result is the same, bit for bit.\n"), result.stderr
+
+
+async def test_distances_to_a_bank_are_repeated_with_the_bank_that_answered(audited, repository, tmp_path):
+    graph, image = repository / "tiny" / "1" / "model.onnx", tmp_path / "image.png"
+    image.write_bytes(PICTURE)
+
+    def put_bank(patches: int) -> None:
+        with Explainer(graph) as explainer:
+            bank = build_bank(explainer, [png(seed=seed) for seed in range(3)], patches=patches)
+        bank.save(graph.with_name("bank.npz"))
+
+    def repeated(identifier: str) -> str:
+        arguments = ("repeat", str(tmp_path / "audit.jsonl"), identifier, "--graph", str(graph), "--image", str(image))
+        result = run_camgraph(*arguments)
+        return result.stdout + result.stderr
+
+    put_bank(20)
+    with_bank = Request(outputs=["heatmap", "weights"], bank=True)
+    entries = await audited(
+        request_message(Addressed(request=with_bank, image=PICTURE)), request_message(REQUESTS["default"])
+    )
+    assert [len(entry["explanations"]) for entry in entries] == [2, 1]
+    assert entries[0]["explanations"][1]["outputs"].keys() == {"heatmap"}
+    assert [repeated(entry["id"]) for entry in entries] == ["The result is the same, bit for bit.\n"] * 2
+    put_bank(10)
+    assert "answered by another graph" in repeated(entries[0]["id"])
+    assert "bit for bit" in repeated(entries[1]["id"])
 
 
 async def test_what_is_not_as_it_was_is_told(audited, repository, tmp_path):

@@ -16,7 +16,7 @@ import numpy as np
 
 from camgraph.v1.manifest_pb2 import Layer, Manifest
 from camgraph_core.canvas import Canvas
-from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.errors import InvalidInputError, TooLargeError, UsageError
 from camgraph_core.explanation import Explanation
 from camgraph_core.frame import Frame
 from camgraph_core.result import NO_CLASS, ClassScore
@@ -34,6 +34,7 @@ LABEL = "unlike the bank"
 
 _FORMAT = 1
 _LARGEST = 1 << 30  # bytes of the arrays in a bank's file
+_MOST_PRODUCTS = 1 << 38  # of numbers, for the distances of one image: about ten seconds of a core
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class MemoryBank:
     patches: FloatArray = field(repr=False)
     scores: FloatArray = field(repr=False)
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its arrays."""
+        return self.header.arrays or digest_of_arrays(self.patches, self.scores)
+
     def distances(self, activations: Sequence[FloatArray], manifest: Manifest, frame: Frame) -> PatchDistances:
         """How far each cell of an image is from the bank.
 
@@ -87,6 +93,7 @@ class MemoryBank:
 
         Raises:
             UsageError: The bank is of another graph.
+            TooLargeError: The image has too many cells for a bank of this size.
 
         """
         self.check(manifest)
@@ -96,6 +103,12 @@ class MemoryBank:
             raise UsageError(
                 f"The bank's patches have {self.patches.shape[1]} numbers, the layers give {grid.vectors.shape[1]}. "
                 "Build it again with this graph."
+            )
+        products = len(grid.vectors) * self.patches.size
+        if products > _MOST_PRODUCTS:
+            raise TooLargeError(
+                f"The image has {len(grid.vectors)} cells, and each is held against {len(self.patches)} patches of the "
+                "bank, which takes too long. Send a smaller image, or build a bank with fewer patches."
             )
         return PatchDistances((nearest(grid.vectors, self.patches) / self.header.limit).reshape(grid.size), grid)
 

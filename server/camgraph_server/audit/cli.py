@@ -8,6 +8,7 @@ import click
 
 from camgraph_core.errors import CamgraphError, UsageError
 from camgraph_runtime import Engine
+from camgraph_runtime.bank.beside import bank_of
 from camgraph_runtime.digest import check_digest
 from camgraph_runtime.explainers import explainer_of
 from camgraph_runtime.preprocess.arrays import map_numbers
@@ -40,7 +41,7 @@ def repeat(
         raise UsageError("Give the request's --image or its --tensor.")
     entry = entry_in(audit_log, identifier)
     array = None if tensor is None else map_numbers(tensor)
-    with explainer_of(Engine(graph, device=device)) as explainer:
+    with explainer_of(Engine(graph, device=device), bank=bank_of(graph)) as explainer:
         check_digest(graph, explainer.manifest.digest)
         found = differences(entry, explainer, [path.read_bytes() for path in images], array)
     if found:

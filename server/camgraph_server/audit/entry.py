@@ -31,7 +31,7 @@ _LIBRARIES = ("camgraph", "onnxruntime", "onnxruntime-gpu", "numpy", "pillow", "
 def entry_of(explainer: AnyExplainer, addressed: Addressed, result: AnyResult) -> dict[str, Any]:
     """What is said of a request that was answered."""
     return {
-        "graph": graph_of(explainer),
+        "graph": graph_of(explainer, addressed),
         "environment": environment_of(explainer),
         "input": input_of(addressed),
         "request": MessageToDict(request_message(_without_pixels(addressed))),
@@ -88,8 +88,8 @@ def input_of(addressed: Addressed) -> dict[str, Any]:
     return {"tensor_sha256": digest_of(addressed.tensor)}
 
 
-def graph_of(explainer: AnyExplainer) -> dict[str, Any]:
-    """The digest of a graph, and its certificate, as its manifest states them."""
+def graph_of(explainer: AnyExplainer, addressed: Addressed) -> dict[str, Any]:
+    """The digest of a graph, and its certificate, as its manifest states them; and of its bank, if that was asked."""
     manifest = explainer.manifest
     certificate = manifest.certificate
     return {
@@ -101,6 +101,7 @@ def graph_of(explainer: AnyExplainer) -> dict[str, Any]:
             "checks": len(certificate.checks),
             "sha256": digest_of(certificate.SerializeToString(deterministic=True)),
         },
+        **({"bank_sha256": explainer.bank.digest} if addressed.request.bank and explainer.bank is not None else {}),
     }
 
 

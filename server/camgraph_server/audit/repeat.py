@@ -52,7 +52,7 @@ def differences(
         InvalidInputError: It was about another image or graph, or it was not answered.
     """
     addressed = request_of(entry, images, tensor)
-    if entry["graph"] != json.loads(json.dumps(graph_of(explainer))):
+    if entry["graph"] != json.loads(json.dumps(graph_of(explainer, addressed))):
         raise InvalidInputError("The request was answered by another graph: its digest or certificate is another.")
     again = json.loads(json.dumps(entry_of(explainer, addressed, _result(explainer, addressed))))
     return list(_differences(entry, again))
@@ -69,7 +69,10 @@ def _result(explainer: AnyExplainer, addressed: Addressed) -> AnyResult:
     names = plan.request.outputs or DEFAULT_OUTPUTS
     found: AnyResult = replace(
         result,
-        explanations=[replace(one, given={name: one.output(name) for name in names}) for one in result.explanations],
+        explanations=[
+            replace(one, given={name: one.output(name) for name in filter(one.gives, names)})
+            for one in result.explanations
+        ],
     )
     return found
 

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 from camgraph_core.clips import AnyExplanation, AnyResult, ClipExplanation, joined
 from camgraph_core.errors import TooLargeError
-from camgraph_core.explanation import Explanation
 from camgraph_core.outputs import DEFAULT_OUTPUTS
 from camgraph_core.regions import HotRegion
 from camgraph_core.request import Addressed
@@ -113,7 +112,7 @@ class _Drawing:
 
     def drawn(self, item: AnyExplanation) -> AnyExplanation:
         """The explanation with these outputs, as far as it has them, and without what they could be drawn from."""
-        names = filter(item.gives, self._outputs) if isinstance(item, Explanation) else self._outputs
+        names = filter(item.gives, self._outputs)
         return replace(item, given={name: self._output(item, name) for name in names}, complete=False)
 
     def _output(self, item: AnyExplanation, name: str) -> Any:
