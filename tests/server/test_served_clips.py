@@ -99,6 +99,7 @@ async def test_a_model_of_clips_is_ready_and_answers_as_the_proto_says(server, s
         (asked(*FILES[:7], png(9, 9)), "The frames of a clip have one size"),
         (asked(*FILES, profile=pb.PROFILE_RAW), "A clip has no profile raw"),
         (asked(*FILES, outputs=[pb.OUTPUT_KIND_GUIDED]), "has no guided map"),
+        (asked(*FILES, bank=True), "a memory bank is of single images"),
         (asked(*FILES, model="tiny"), "The model explains single images, not clips; send one image."),
         (
             pb.ExplainRequest(model_name="clips", image=pb.EncodedImage(data=png())),

@@ -44,7 +44,8 @@ BOXES = st.one_of(st.builds(Box, st.integers(0, 2**63 - 1)), st.builds(Box, st.n
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 OBJECTS = st.builds(DetectedObject, st.integers(1, 2**32 - 1)) | st.builds(Point, FINITE, FINITE)
 MARKS = st.builds(Mask, arrays("uint8", 2), st.booleans()) | st.builds(Region, st.integers(1, 2**32 - 1))
-POLYGONS = st.builds(Polygon, st.lists(st.tuples(FINITE, FINITE), min_size=3, max_size=5))
+CORNER = st.floats(-1e9, 1e9)  # what is further away is no polygon
+POLYGONS = st.builds(Polygon, st.lists(st.tuples(CORNER, CORNER), min_size=3, max_size=5))
 PLACES = st.none() | MARKS | POLYGONS | BOXES | OBJECTS
 NONZERO = arrays("float32", 2).filter(lambda rows: rows.ndim == 2 and rows.any(axis=1).all())
 PLAIN_TARGETS = st.one_of(

@@ -74,6 +74,8 @@ class ClipExplainer(Steps, ExplainsClips[ClipResult]):
             raise UsageError(
                 f"A clip has no profile {request.profile}; its signed maps are the output 'raw-map'. Leave it out."
             )
+        if request.bank:
+            raise UsageError("The model explains clips, but a memory bank is of single images. Leave the bank out.")
         return super().plan(request, has_photo=has_photo)
 
     def prepare(
