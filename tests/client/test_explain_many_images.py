@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from camgraph_cli.main import cli
+from camgraph_client.cli.photos import photos_of
 from camgraph_client.cli.report.files import COLUMNS
 from camgraph_client.cli.report.journal import NAME
 from camgraph_runtime import Explainer, Target
@@ -71,6 +72,15 @@ def test_a_folder_and_a_pattern_stand_for_their_pictures(run, source, photos, tm
     assert read(tmp_path / "again.json") == read(tmp_path / "all.json")
     run("photos/**/a.png", *source, "--json", "pattern.json")
     assert [row["image"] for row in read(tmp_path / "pattern.json")["images"]] == ["photos/a.png", "photos/more/a.png"]
+
+
+def test_frame_2_comes_before_frame_10(tmp_path):
+    for name in ("10.png", "9.png", "009.png", "b1.png", "B/2.png"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).touch()
+    for argument in (tmp_path / "in", tmp_path / "in" / "**" / "*.png"):
+        found = [str(photo.path.relative_to(tmp_path / "in")) for photo in photos_of([argument], tmp_path / "out")]
+        assert found == ["009.png", "9.png", "10.png", "B/2.png", "b1.png"]
 
 
 @pytest.mark.parametrize(("argument", "text"), [("empty", "has no pictures"), ("photos/*.gif", "No file matches")])

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError, UnsupportedError
@@ -91,6 +92,29 @@ def test_what_the_file_says_of_missing_data_and_of_its_camera() -> None:
     assert open_raster(tiff(image, nodata="none")).nodata is None
     turned = open_image(tiff(image, tags=((274, "H", 1, 6, True),)), max_pixels=LIMIT)
     np.testing.assert_array_equal(read_stored(turned), np.rot90(image, -1))
+
+
+@pytest.mark.parametrize(
+    ("following", "is_said"),
+    [((), False), ((0,), True), ((2,), True), ((1,), False), ((1, 1, 4), False), ((1, 4, 0), True)],
+)
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_other_pictures_of_a_file_are_said(following: tuple[int, ...], is_said: bool, big: bool, order: str) -> None:
+    for dtype, bands in (("uint8", 3), ("float32", 5)):
+        buffer, image = io.BytesIO(), drawn(dtype, bands)
+        with tifffile.TiffWriter(buffer, bigtiff=big, byteorder=order) as file:
+            for kind in (0, *following):
+                if kind == 4:
+                    file.write(np.ones(image.shape[:2], bool), subfiletype=kind, photometric="mask")
+                else:
+                    file.write(image, subfiletype=kind, photometric="minisblack", planarconfig="contig")
+        spec = pb.InputSpec(
+            layout=pb.LAYOUT_NCHW, channel_order=pb.CHANNEL_ORDER_STORED, divisor=1,
+            tensor=pb.TensorSpec(name="x", dtype="float32", shape=["N", str(bands), "H", "W"]),
+        )  # fmt: skip  # a message, in rows of its own
+        picture = Preprocessor(spec, max_pixels=LIMIT).read(buffer.getvalue())
+        assert any("has several pictures, and the first was read" in remark for remark in picture.remarks) == is_said
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])

@@ -275,8 +275,8 @@ def explain(
     if kept.truth is not None and (asked["targets"] or asked["top_k"] or compared.reference):
         raise UsageError("--truth chooses what is explained; leave out the options that name targets.")
     path = video.video_among(images) if not (of_clips := takes_clips(where, options)) else None
-    if (of_clips or path is not None) and (kept != Kept() or compared.reference):
-        raise UsageError("Tables, maps, reports and references are for images, not for a video; leave them out.")
+    if of_clips or path is not None:
+        _check_moving(options, kept, compared)
     if of_clips:
         explain_clip(images, video, asked, partial(open_clips, where, options), output)
         return
@@ -300,6 +300,17 @@ def explain(
         problems = Run(source, asked, wanted, kept, said | {"compared": asdict(compared)}, measure).over(photos)
     if problems:
         raise CamgraphError(summary_of(problems, len(photos)))
+
+
+def _check_moving(options: dict[str, Any], kept: Kept, compared: Compared) -> None:
+    """Refuses what is for images alone, where a video or a clip is explained."""
+    if kept != Kept() or compared.reference:
+        raise UsageError("Tables, maps, reports and references are for images, not for a video; leave them out.")
+    named = ["bank"] * is_file(options["bank"])
+    named += [name for name in ("hot_regions", "as_tensor", "own_scale") if options[name]]
+    if named:
+        shown = " and ".join(f"--{name.removeprefix('as_').replace('_', '-')}" for name in named)
+        raise UsageError(f"For images, not for a video: {shown}. Leave that out.")
 
 
 def _said(options: dict[str, Any], kept: Kept, where: ServerOptions) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ class Photo:
 
 
 def photos_of(arguments: Sequence[Path], output: Path, *, are_tensors: bool = False) -> list[Photo]:
-    """The images that are named on the command line, in that order; those of a folder or a pattern by name.
+    """The images that are named on the command line, in that order; those of a folder or a pattern by name and number.
 
     A folder stands for the pictures in it and in its folders, without hidden ones. A pattern such as
     ``photos/**/*.jpg`` is one that is not a file's name. Neither takes files of ``output``, which has the pictures of
@@ -71,18 +72,26 @@ def photos_of(arguments: Sequence[Path], output: Path, *, are_tensors: bool = Fa
 
 def _paths(argument: Path, output: Path) -> list[Path]:
     if argument.is_dir():
-        found = sorted(_within(argument, output))
+        found = sorted(_within(argument, output), key=_by_name)
         if not found:
             raise UsageError(f"The folder {argument} has no pictures: no file ends in {', '.join(sorted(SUFFIXES))}.")
         return found
     if glob.has_magic(str(argument)) and not argument.exists():
-        matches = map(Path, sorted(glob.glob(str(argument), recursive=True)))  # noqa: PTH207 - Path takes no absolute ones
+        matches = map(Path, glob.glob(str(argument), recursive=True))  # noqa: PTH207 - Path takes no absolute ones
         left_out = output.resolve()
-        found = [path for path in matches if path.is_file() and not path.resolve().is_relative_to(left_out)]
+        files = [path for path in matches if path.is_file() and not path.resolve().is_relative_to(left_out)]
+        found = sorted(files, key=_by_name)
         if not found:
             raise UsageError(f"No file matches {argument}.")
         return found
     return [argument]
+
+
+def _by_name(path: Path) -> tuple[list[str | int], str]:
+    """Sorts frame 2 before frame 10, as people count."""
+    name = os.fspath(path)
+    parts = re.split(r"(\d+)", name)  # text and digits by turns
+    return [int(part) if number % 2 else part for number, part in enumerate(parts)], name
 
 
 def _within(folder: Path, output: Path) -> Iterator[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,12 +19,16 @@ from camgraph_runtime.preprocess.decode import for_people, in_order, scale_of, w
 from camgraph_runtime.preprocess.grade import Grade
 from camgraph_runtime.preprocess.layout import channel_count
 from camgraph_runtime.preprocess.nodata import fill
-from camgraph_runtime.preprocess.opening import Opened
+from camgraph_runtime.preprocess.opening import Encoded, Opened
 from camgraph_runtime.preprocess.pixels import read_colour, read_stored
+from camgraph_runtime.preprocess.raster import Raster
 from camgraph_runtime.preprocess.shown import choose_shown, refuse_bands, remark_on
 from camgraph_runtime.preprocess.window import check_window, spread
 
 _GUESSED_DIVISOR = 255
+_FIRST_OF_SEVERAL = (
+    "The file has several pictures, and the first was read. Save another one by itself to have it explained."
+)
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,12 @@ def read_picture(opened: Opened, spec: pb.InputSpec, request: Request | None = N
     check_window(request.window)
     if spec.channel_order == pb.CHANNEL_ORDER_STORED:
         nodata = opened.nodata if request.nodata is None else request.nodata
-        return _stored(opened, read_stored(opened, fraction), spec, request, nodata)
-    refuse_bands(request)
-    return _colour(read_colour(opened, fraction), scale_of(opened, request.window))
+        picture = _stored(opened, read_stored(opened, fraction), spec, request, nodata)
+    else:
+        refuse_bands(request)
+        picture = _colour(read_colour(opened, fraction), scale_of(opened, request.window))
+    has_more = isinstance(opened, Encoded | Raster) and opened.has_more
+    return replace(picture, remarks=(*picture.remarks, _FIRST_OF_SEVERAL)) if has_more else picture
 
 
 def _colour(pixels: AnyArray, scale: Window | Grade | None) -> Picture:

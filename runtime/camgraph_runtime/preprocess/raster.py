@@ -21,6 +21,7 @@ import numpy as np
 from camgraph_core.errors import InvalidInputError, UnsupportedError
 from camgraph_core.frame import Size
 from camgraph_core.types import AnyArray
+from camgraph_runtime.preprocess.containers.tiff import has_more_pictures
 
 T = TypeVar("T")
 
@@ -45,11 +46,13 @@ class Raster:
     Attributes:
         page: Its first picture, tifffile's TiffPage.
         file: tifffile's handle of the file.
+        has_more: Whether the file has more pictures than this first one.
 
     """
 
     page: Any
     file: Any
+    has_more: bool = False
 
     @property
     def size(self) -> Size:
@@ -148,7 +151,7 @@ def open_raster(source: bytes | mmap.mmap) -> Raster:
 
     def read() -> Raster:
         opened = TiffFile(file)
-        raster = Raster(opened.pages[0], opened.filehandle)
+        raster = Raster(opened.pages[0], opened.filehandle, has_more_pictures(source))
         _check(raster)
         return raster
 

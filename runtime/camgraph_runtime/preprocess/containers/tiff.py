@@ -20,6 +20,8 @@ _ELEMENT[16:19] = 8
 _PLAIN_BYTES = (1, 2, 7)  # kept as they are; the values of other types become numbers of Python
 _PROFILE = 34_675
 _SLACK = 1 << 16
+_KIND, _SMALLER_OR_MASK = 254, 0b101
+_MOST_VERSIONS = 32  # of a picture that follow it, at half the size each
 _KINDS = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 7: "u1", 11: "f4", 12: "f8"}  # types whose values are read here
 
 Block: TypeAlias = bytes | mmap.mmap
@@ -30,9 +32,12 @@ def check_tiff(data: Block, _: int) -> None:
     """Checks the first directory of a TIFF file.
 
     Raises:
-        InvalidInputError: Its entries state too many values, or more than the file has; or too large a profile.
+        InvalidInputError: There is none; or its entries state too many values, more than the file has, or too large a
+            profile.
 
     """
+    if _entries(data) is None:
+        raise InvalidInputError("The TIFF is damaged: it does not say what it has. Send the whole file.")
     check_directory(data)
 
 
@@ -76,7 +81,27 @@ def tag_values(block: Block, tags: Collection[int]) -> dict[int, np.ndarray]:
 
     """
     check_directory(block)
-    entries = _entries(block)
+    return _values(block, _entries(block), tags)
+
+
+def has_more_pictures(block: Block) -> bool:
+    """Whether another picture follows the first one, which is neither a smaller version of it nor a mask."""
+    start = _start(block)
+    for _ in range(_MOST_VERSIONS):
+        entries = None if start is None else _entries(block, start)
+        if start is None or entries is None:
+            return False
+        length, word = _words(block)
+        start = _number(block, start + length.itemsize + entries.nbytes, word)
+        following = _entries(block, start) if start else None
+        if following is None:
+            return False
+        if not int(_values(block, following, (_KIND,)).get(_KIND, np.zeros(1))[0]) & _SMALLER_OR_MASK:
+            return True
+    return False
+
+
+def _values(block: Block, entries: np.ndarray | None, tags: Collection[int]) -> dict[int, np.ndarray]:
     found: dict[int, np.ndarray] = {}
     for entry in entries[np.isin(entries["tag"], list(tags))] if entries is not None else ():
         kind = _KINDS.get(int(entry["type"]))
@@ -92,17 +117,30 @@ def tag_values(block: Block, tags: Collection[int]) -> dict[int, np.ndarray]:
     return found
 
 
-def _entries(block: Block) -> np.ndarray | None:
-    """Tag, type, count and value of each entry; None where there is no directory."""
-    order = {b"II": "<", b"MM": ">"}.get(block[:2])
-    if order is None:
-        return None
+def _words(block: Block) -> tuple[np.dtype, np.dtype]:
+    """How the number of entries is written, and how places and counts are."""
+    order = "<" if block[:2] == b"II" else ">"
     is_big = int.from_bytes(block[2:4], "little" if order == "<" else "big") == 43
-    word = f"{order}u{8 if is_big else 4}"
-    length = np.dtype(f"{order}u{8 if is_big else 2}")
-    start = _number(block, 8 if is_big else 4, np.dtype(word))
-    if start is None or (number := _number(block, start, length)) is None:
+    return np.dtype(f"{order}u{8 if is_big else 2}"), np.dtype(f"{order}u{8 if is_big else 4}")
+
+
+def _start(block: Block) -> int | None:
+    """Where the first directory is; None where the block is no TIFF."""
+    if block[:2] not in (b"II", b"MM"):
         return None
+    _, word = _words(block)
+    return _number(block, word.itemsize, word)
+
+
+def _entries(block: Block, start: int | None = None) -> np.ndarray | None:
+    """Tag, type, count and value of each entry of the first or another directory; None where there is none."""
+    start = _start(block) if start is None else start
+    if start is None:
+        return None
+    length, word = _words(block)
+    if (number := _number(block, start, length)) is None:
+        return None
+    order = word.str[0]
     entry = np.dtype([("tag", f"{order}u2"), ("type", f"{order}u2"), ("count", word), ("value", word)])
     first = start + length.itemsize
     fitting = min(number, (len(block) - first) // entry.itemsize)
