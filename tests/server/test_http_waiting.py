@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import httpx
 import pytest
 
 from camgraph_server.lifecycle import Server
-from camgraph_server.transport.http import connection
+from camgraph_server.transport.http import connection, port
 from support.rest import EXPLAIN, b64, body, client_of, head, http_server, instance, raw_connection, until
 from support.serving import PATIENCE, GatedLoader, blank_png, server_process
 
@@ -269,3 +270,26 @@ async def waiting(client: httpx.AsyncClient) -> bool:
     text = (await client.get("/metrics")).text
     jobs = [line for line in text.splitlines() if line.startswith("camgraph_jobs{")]
     return sum(float(line.rpartition(" ")[2]) for line in jobs) >= 4
+
+
+async def test_connections_that_come_together_are_taken_a_few_at_a_time(repository, monkeypatch):
+    """Otherwise hundreds of callers that leave at once are worked on in one pass of the event loop, and gRPC waits."""
+    made: list[connection.Connection] = []
+    take = connection.Connection.connection_made
+
+    def taken(self, transport) -> None:
+        made.append(self)
+        take(self, transport)
+
+    monkeypatch.setattr(connection.Connection, "connection_made", taken)
+    async with http_server(repository) as server:
+        host, _, number = server.http_address.rpartition(":")
+        callers = [socket.create_connection((host, int(number)), PATIENCE) for _ in range(40)]
+        in_one_pass = []
+        while sum(in_one_pass) < len(callers):
+            before = len(made)
+            await asyncio.sleep(0)  # one pass
+            in_one_pass.append(len(made) - before)
+        for caller in callers:
+            caller.close()
+    assert max(in_one_pass) <= port._ACCEPTED_AT_ONCE

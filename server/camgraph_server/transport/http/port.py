@@ -22,7 +22,8 @@ from camgraph_server.transport.http.reception import HttpReception
 from camgraph_server.transport.tls import Certificate
 
 _HEADER_BYTES = 16_384  # of the headers of a request
-_BACKLOG = 128
+_BACKLOG = 128  # connections that may wait in the kernel
+_ACCEPTED_AT_ONCE = 4  # in one pass of the event loop: more would hold up the calls of gRPC, which share it
 _LEAST_PATIENCE = 0.2  # seconds; uvicorn looks twice in this time
 _log = logging.getLogger("camgraph.http")
 
@@ -58,7 +59,7 @@ class HttpPort:
                 access_log=False,
                 proxy_headers=False,  # who calls is told by its own address, which nobody else states
                 server_header=False,
-                backlog=_BACKLOG,
+                backlog=_ACCEPTED_AT_ONCE,
                 timeout_keep_alive=math.ceil(NEXT_REQUEST),
                 h11_max_incomplete_event_size=_HEADER_BYTES,
             )
@@ -79,6 +80,7 @@ class HttpPort:
         server.config.ssl = None if self._certificate is None else _FollowingContext.of(self._certificate)
         server.lifespan = server.config.lifespan_class(server.config)
         await server.startup([self._socket])
+        self._socket.listen(_BACKLOG)  # asyncio has one number for both
         self._ticking = asyncio.create_task(server.main_loop())
         log_event(_log, logging.INFO, "serving HTTP", address=self.address, tls=server.config.ssl is not None)
 
