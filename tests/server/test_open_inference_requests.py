@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from tritonclient.utils import InferenceServerException
 
 from camgraph_runtime import Explainer
 from camgraph_server.lifecycle import Server
+from camgraph_wire.json_text import json_from
+from camgraph_wire.open_inference import explanation_targets
 from support.open_inference import TARGETS, TENSOR, given, image_input, wanted
 from support.serving import PATIENCE, running_server
 
@@ -50,6 +53,20 @@ async def test_typed_contents_are_the_same_as_raw_ones(raw_stub, explainer):
     scores = np.frombuffer(answer.raw_output_contents[[o.name for o in answer.outputs].index("target_score")], "<f4")
     expected = explainer.engine.run({"image": TENSOR, "target": TARGETS}, ["target_score"])["target_score"]
     np.testing.assert_array_equal(scores, expected.ravel())
+
+
+async def test_targets_as_json_are_not_read_on_the_event_loop(client, monkeypatch):
+    """A third of a megabyte of them takes longer than health checks may wait, and is a message of few fields."""
+    threads: list[threading.Thread] = []
+
+    def read(*arguments: Any) -> Any:
+        threads.append(threading.current_thread())
+        return json_from(*arguments)
+
+    monkeypatch.setattr(explanation_targets, "json_from", read)
+    await client.infer("tiny", [image_input(), given("target", np.array([b'{"rank": 1}'], object))])
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
 
 
 async def test_raw_and_typed_contents_together_are_refused(raw_stub):

@@ -41,6 +41,7 @@ class Rpc:
         encode: From that value, and what was asked, to the message of the answer, or to an iterator of several; runs on
             a thread, or on the event loop where the message is light.
         admit: Refuses a call by its headers alone, before the request is received.
+        is_quick: Whether a light message is decoded in no time. It is not where a text in it has to be parsed.
         is_light: Whether the message of a value has few fields, so that it is encoded on the event loop if it is not
             large: a thread takes longer.
     """
@@ -52,6 +53,7 @@ class Rpc:
     answer: Callable[[Any, Call], Awaitable[Any]]
     encode: Callable[[Any, Any], Any]
     admit: Callable[[Call], None] = lambda _: None
+    is_quick: Callable[[Any], bool] = lambda _: True
     is_light: Callable[[Any], bool] = lambda _: False
 
 
@@ -135,7 +137,8 @@ class Messages:
         """
         try:
             if len(data) <= _LIGHT and rpc.screen.finds_light(data):
-                return _parsed(rpc, data)
+                message = _parsed(rpc, data)
+                return rpc.decode(message) if rpc.is_quick(message) else await self._on_codec(rpc.decode, message)
             return await self._on_codec(_decode, rpc, data)
         except (MalformedError, DecodeError) as error:
             raise InvalidInputError(
@@ -165,13 +168,13 @@ class Messages:
 
 def _decode(rpc: Rpc, data: bytes) -> Any:
     rpc.screen.check(data)
-    return _parsed(rpc, data)
+    return rpc.decode(_parsed(rpc, data))
 
 
-def _parsed(rpc: Rpc, data: bytes) -> Any:
+def _parsed(rpc: Rpc, data: bytes) -> Message:
     message = rpc.request()
     message.ParseFromString(data)
-    return rpc.decode(message)
+    return message
 
 
 def _next_encoded(messages: Iterator[Message]) -> bytes | None:

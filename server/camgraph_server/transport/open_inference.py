@@ -33,6 +33,7 @@ from camgraph_server.transport.stream import Streaming, Streams
 from camgraph_wire.items import Item
 from camgraph_wire.open_inference import streams
 from camgraph_wire.open_inference.explanation_outputs import outputs_of
+from camgraph_wire.open_inference.explanation_targets import JSON_TARGETS
 from camgraph_wire.open_inference.explanations import AskedExplanation, Subject, asked_from
 from camgraph_wire.open_inference.messages import SERVICE, message_class
 from camgraph_wire.open_inference.models import (
@@ -118,6 +119,7 @@ def open_inference_rpcs(
             decode=partial(_asked, max_targets),
             answer=methods.infer,
             encode=_answer_message,
+            is_quick=lambda message: all(map(_is_quick, message.inputs)),
             is_light=is_light,
         ),
     ]
@@ -247,6 +249,10 @@ def _check_plain(asked: Any, *known: str) -> None:
 def _check_version(version: str) -> None:
     if version and not (version.isascii() and version.isdecimal()):
         raise InvalidInputError(f"The version {version!r} is not a number; versions are numbers such as 1.")
+
+
+def _is_quick(tensor: Any) -> bool:
+    return (tensor.name, tensor.datatype) != (JSON_TARGETS, "BYTES")
 
 
 def _asked(max_targets: int, message: Any) -> _Asked:

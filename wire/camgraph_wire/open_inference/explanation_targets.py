@@ -17,6 +17,9 @@ from camgraph_core.types import AnyArray, FloatArray
 from camgraph_wire.json_text import json_from
 from camgraph_wire.targets import target_from
 
+JSON_TARGETS = "target"
+"""Name of the input whose targets are JSON, which takes long to read for its size."""
+
 _MOST_JSON = 4 * 1024 * 1024  # bytes of all targets of a request that are JSON
 _DEEPEST = 8  # messages inside one another
 
@@ -100,5 +103,5 @@ _READERS: Mapping[str, Callable[[AnyArray], Any]] = {
     "target_index": lambda array: [Target(int(value)) for value in array.flat],
     "target_label": lambda array: [Target(_label(value)) for value in array.flat],
     "target_rank": lambda array: [Target(Rank(int(value))) for value in array.flat],
-    "target": _of_json,
+    JSON_TARGETS: _of_json,
 }
