@@ -8,8 +8,8 @@ import onnx_ir as ir
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import Dim
 from camgraph_exporter.prepare.prepare import PreparedModel
-from camgraph_exporter.reading.axes import axes_on
-from camgraph_exporter.reading.axis import is_spatial_pair
+from camgraph_exporter.reading.axes import axes_on, image_axes
+from camgraph_exporter.reading.axis import Role, is_spatial_pair
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.reading.layouts import MapLayout
 from camgraph_exporter.reading.map_size import map_size
@@ -21,6 +21,9 @@ from camgraph_exporter.targets.interface import Interface
 from camgraph_exporter.vjp.backward import TARGETS, Backward
 from camgraph_runtime.maps.placement import mask_size
 from camgraph_runtime.preprocess.layout import spatial_size
+
+_PIXELWISE = "They are as many as its pixels, so a mask is laid on them pixel by pixel."
+_STRETCHED = "A mask is laid on them as if they covered the whole image."
 
 
 def add_mask_input(op: Backward, interface: Interface, size: tuple[Dim, Dim]) -> tuple[str, ir.Value, ir.Value]:
@@ -50,17 +53,18 @@ def place_of_scores(prepared: PreparedModel, value: ir.Value, *, last: bool) -> 
     places = Places(prepared, value, front_of(path, pixels_of(prepared)))
     layout = MapLayout(pb.LAYER_LAYOUT_CHANNELS_LAST if last else pb.LAYER_LAYOUT_CHANNELS_FIRST)
     along = (1, 2) if last else (2, 3)
-    place, note, off_image = None, "", False
+    place, note, unknown, off_image = None, "", "", False
     try:
         place = places.placement(value, layout)
     except PlaceError as error:
         axes = axes_on(path, prepared.image, prepared.probe.constants).get(value, ())
         off_image = not is_spatial_pair(*(axes[axis] if axis < len(axes) else None for axis in along))
-        note = (
-            f"Where the scores of {value.name!r} lie on the image is not known: {error}. "
-            "A mask is laid on them as if they covered the whole image."
-        )
+        unknown = str(error)
     size = map_size(prepared, value, along, transposed=place is not None and place.transposed)
+    if unknown:
+        note = f"How the scores of {value.name!r} come from the image could not be followed: {unknown}. " + (
+            _PIXELWISE if _is_pixelwise(prepared, size) else _STRETCHED
+        )
     if off_image:
         cells = f"{size.rows.margin} rows and {size.columns.margin} columns"
         note = (
@@ -68,6 +72,19 @@ def place_of_scores(prepared: PreparedModel, value: ir.Value, *, last: bool) -> 
             "detector. Targets are classes, and cells named by a mask of that size; no place of a photo can be named."
         )
     return pb.TargetTensors(mask_placement=place, mask_size=size, mask_off_image=off_image), note
+
+
+def _is_pixelwise(prepared: PreparedModel, size: pb.MapSize) -> bool:
+    """Tell whether a map has a cell for each pixel of the image, in every run that was seen."""
+    roles = [axis.role if axis is not None else None for axis in image_axes(prepared.image)]
+    dims = prepared.probe.shapes[str(prepared.image.name)]
+    manifest = pb.Manifest(target=pb.TargetTensors(mask_size=size))
+    for sighting in prepared.probe.sightings:
+        lengths = dict(zip(roles, (dim if isinstance(dim, int) else sighting.sizes[dim] for dim in dims), strict=True))
+        image = lengths[Role.HEIGHT], lengths[Role.WIDTH]
+        if mask_size(manifest, image) != image:
+            return False
+    return True
 
 
 def draw_masks(draw: Draw) -> Arrays:
