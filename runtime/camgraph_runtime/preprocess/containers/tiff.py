@@ -102,15 +102,18 @@ def has_more_pictures(block: Block) -> bool:
 
 
 def _values(block: Block, entries: np.ndarray | None, tags: Collection[int]) -> dict[int, np.ndarray]:
+    if entries is None:
+        return {}
     found: dict[int, np.ndarray] = {}
-    for entry in entries[np.isin(entries["tag"], list(tags))] if entries is not None else ():
+    word = _words(block)[1]
+    for entry in entries[np.isin(entries["tag"], list(tags))]:
         kind = _KINDS.get(int(entry["type"]))
         if kind is None:
             continue
-        # It has fields, so a field has a type.
-        dtype = np.dtype(kind).newbyteorder(entries.dtype["tag"].byteorder)  # type: ignore[union-attr]
-        size, inline = int(entry["count"]) * dtype.itemsize, entry["value"].tobytes()
-        start = int(entry["value"])
+        dtype = np.dtype(f"{word.str[0]}{kind}")
+        size, start = int(entry["count"]) * dtype.itemsize, int(entry["value"])
+        # A number of NumPy has the machine's order of bytes, an array that of the file.
+        inline = np.array(start, word).tobytes()
         data = inline[:size] if size <= len(inline) else block[start : start + size]
         if len(data) == size:
             found[int(entry["tag"])] = np.frombuffer(data, dtype)
