@@ -68,6 +68,7 @@ UNDECODED = {"decodes": False, "sigmoid": False}
 COLUMNS = {"columns": "box,objectness,classes"}
 FORMS = {
     "anchors": Form(Anchors, product, 5, "Boxes are decoded from sigmoids of the same head", "cxcywh"),
+    "anchors, in place": Form(lambda: Anchors("in place"), product, 5, "sigmoids of the same head", "cxcywh"),
     "anchors and masks": Form(lambda: Anchors("masks"), product, 5, "it is an object, and 3 classes", "cxcywh"),
     "anchors, logits": Form(lambda: Anchors("logits"), logits, 5, "No sigmoid was found in the graph", options=COLUMNS),
     "decoupled": Form(Decoupled, product, 5, "by which boxes are ranked", "cxcywh"),

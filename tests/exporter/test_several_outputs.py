@@ -97,6 +97,24 @@ def test_as_many_labels_as_classes_tell_the_output(tmp_path: Path) -> None:
     assert any("as many classes as there are labels" in note for note in made.manifest.notes)
 
 
+@pytest.mark.parametrize("sizes", [(4, 7), (7, 4), (4, 3)])
+def test_four_numbers_of_each_candidate_are_its_box(sizes: tuple[int, int], tmp_path: Path) -> None:
+    """As an SSD exports its heads, under names that say nothing; nothing is asked of coordinates among the classes."""
+    net = Net(seed=2)
+    maps = trunk(net, net.image())
+    names = []
+    for i, size in enumerate(sizes):
+        turned = net.node("Transpose", net.conv(maps, (16, 2 * size), kernel=1), perm=[0, 2, 3, 1])
+        names.append(net.node("Reshape", turned, net.ints(0, -1, size), name=f"cat_{i}"))
+    shapes = {name: ("N", 128, size) for name, size in zip(names, sizes, strict=True)}
+    made = in_memory(net.model(*names, shapes=shapes), tmp_path)
+    assert made.manifest.head.num_classes == next(size for size in sizes if size != 4)
+    notes = " ".join(made.manifest.notes)
+    assert "state --head" in notes
+    assert "count as classes" not in notes
+    assert "come straight from a convolution" in notes
+
+
 def test_scores_and_their_probabilities_are_one_and_need_no_note(tmp_path: Path) -> None:
     net = Net(seed=2)
     logits = net.pooled_head(trunk(net, net.image()), 16)

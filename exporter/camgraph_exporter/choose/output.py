@@ -15,6 +15,7 @@ from camgraph_exporter.graph.traits import Trait, has, of
 from camgraph_exporter.graph.walk import needed_for
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.quantised.forms import maker
+from camgraph_exporter.score.columns import SIDES
 from camgraph_exporter.score.one_number import words_of
 from camgraph_exporter.tasks import Score
 
@@ -84,6 +85,8 @@ def _mark(
     later = [other for other in scores if other.value is not score.value and score.output in before[other.output]]
     if any(_layers(before[other.output]) > _layers(before[score.output] | {score.output}) for other in later):
         points -= 3
+    if _has_boxes_only(score, scores):
+        points -= 1
     if _has_unit_length(prepared, score.output):
         points -= 2
     if score.kind == pb.HEAD_KIND_NONE and _is_made_of_features(score.value):
@@ -94,6 +97,16 @@ def _mark(
 def _layers(values: set[ir.Value]) -> int:
     nodes = {node for value in values if (node := value.producer()) is not None}
     return sum(has(node, Trait.PRODUCT) for node in nodes)
+
+
+def _has_boxes_only(score: Score, scores: Sequence[Score]) -> bool:
+    """Tell whether an output has four numbers for each candidate of a detector, and another one has more or fewer."""
+    dims = dims_of(score.value)
+    if not score.task.has_boxes or score.shown.part is not None or dims[score.class_axis] != SIDES:
+        return False
+    candidates = dims[3 - score.class_axis]
+    others = [dims_of(other.value) for other in scores if other.task.has_boxes and other.value is not score.value]
+    return any(candidates in other[1:] and other[1:].count(SIDES) == 0 for other in others)
 
 
 def _alike(score: Score, other: Score) -> bool:

@@ -21,7 +21,7 @@ from camgraph_exporter.graph.traits import has
 from camgraph_exporter.graph.walk import required
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.added_score import append, copy
-from camgraph_exporter.score.pieces import TRACED, Piece, step_back, unquantised, whole
+from camgraph_exporter.score.pieces import TRACED, Piece, overwrites_rows, step_back, unquantised, whole
 from camgraph_exporter.score.stretch import is_fixed
 
 
@@ -59,7 +59,8 @@ def moved_alike(prepared: PreparedModel, value: ir.Value, swapped: dict[ir.Value
     if value in swapped:
         return swapped[value]
     node = unquantised(value).producer()
-    if node is None or not has(node, TRACED) or is_fixed(prepared, value):
+    is_move = node is not None and (has(node, TRACED) or overwrites_rows(node, prepared.probe.constants))
+    if node is None or not is_move or is_fixed(prepared, value):
         swapped[value] = _zeros(prepared, value)
         return swapped[value]
     for x in node.inputs:

@@ -66,6 +66,8 @@ def step_back(piece: Piece, constants: Constants) -> list[Piece] | None:
     """Return the pieces that one move made this piece of, or None if its value is not moved but computed."""
     value = unquantised(piece.value)
     node = value.producer()
+    if node is not None and overwrites_rows(node, constants):
+        return _around_rows(node, piece, constants)
     if node is None or not has(node, TRACED) or value.shape is None:
         return None
     source = node.inputs[0]
@@ -81,6 +83,26 @@ def step_back(piece: Piece, constants: Constants) -> list[Piece] | None:
         return [_renamed(piece, source, _kept_axes(dims_of(value), dims_of(source)))]
     cut = _split_at(node, value) if node.op_type == "Split" else _slice_at(node, source, constants)
     return None if cut is None else [_cut(piece, source, cut)]
+
+
+def overwrites_rows(node: ir.Node, constants: Constants) -> bool:
+    """Tell whether a node gives its input with constant rows along the first axis replaced, as assignments export."""
+    if node.op_type != "ScatterND" or node.domain or node.attributes.get_string("reduction", "none") != "none":
+        return False
+    rows = elements_of(node.inputs[1], constants) if node.inputs[1] is not None else None
+    return rows is not None and rows.ndim == 2 and rows.shape[1] == 1
+
+
+def _around_rows(node: ir.Node, piece: Piece, constants: Constants) -> list[Piece] | None:
+    """Return the piece before some rows were overwritten, if it has none of them."""
+    source, rows = node.inputs[0], node.inputs[1]
+    written = elements_of(rows, constants) if rows is not None else None
+    if source is None or written is None or piece.cut is None or piece.cut.axis != 0 or not piece.is_exact:
+        return None
+    kept = range(piece.cut.start, piece.cut.stop)
+    size = dims_of(piece.value)[0]
+    is_kept = isinstance(size, int) and not any(int(row) % size in kept for row in written.reshape(-1))
+    return [replace(piece, value=source)] if is_kept else None
 
 
 def unquantised(value: ir.Value) -> ir.Value:

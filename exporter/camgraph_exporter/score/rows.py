@@ -40,7 +40,7 @@ def head_of_rows(prepared: PreparedModel, output: ir.Value, columns: Columns) ->
         class_axis=columns.axis,
         part=ClassPart(score, columns.axis, columns.start),
         is_listed=columns.is_probability and columns.objectness is None,
-        note=" ".join(filter(None, (_account(output, columns), note, columns.note))),
+        note=" ".join(filter(None, (_account(output, columns, kind), note, columns.note))),
     )
 
 
@@ -62,14 +62,15 @@ def _kind(prepared: PreparedModel, output: ir.Value, columns: Columns) -> tuple[
     return (pb.HEAD_KIND_NONE, "") if columns.objectness is None else (pb.HEAD_KIND_SIGMOID, _LOGITS)
 
 
-def _account(output: ir.Value, columns: Columns) -> str:
+def _account(output: ir.Value, columns: Columns, kind: pb.HeadKind) -> str:
     classes = columns.stop - columns.start
     many = f"{classes} classes" if classes > 1 else "one class"
     if columns.objectness is None:
         return f"Output {output.name!r} holds a box and {many} for each candidate."
+    score = "product" if kind == pb.HEAD_KIND_PROBABILITY else "log odds of the product"
     return (
         f"Output {output.name!r} holds a box, how likely it is an object, and {many} for each candidate. The score is "
-        "the log odds of the product of the latter two, by which boxes are ranked."
+        f"the {score} of the latter two, by which boxes are ranked."
     )
 
 

@@ -34,8 +34,9 @@ def cells(x: Tensor) -> Tensor:
 class Anchors(nn.Module):
     """As YOLOv5 and YOLOv7: one convolution for boxes of two anchors, objectness and classes, rows [N, boxes, 5 + C].
 
-    `form`: "decoded"; "masks", where each part has a sigmoid of its own and coefficients of masks come last;
-    "logits", without sigmoids and boxes; "maps", the convolutions' numbers by scale.
+    `form`: "decoded"; "in place", where boxes are written over their sigmoids; "masks", where each part has a sigmoid
+    of its own and coefficients of masks come last; "logits", without sigmoids and boxes; "maps", the convolutions'
+    numbers by scale.
     """
 
     def __init__(self, form: str = "decoded") -> None:
@@ -62,6 +63,10 @@ class Anchors(nn.Module):
             xy, wh, scores, *rest = y.sigmoid().split((2, 2, 1 + CLASSES), 4)
         xy = (xy * 2 - 0.5 + cells(y[:, 0].permute(0, 3, 1, 2))) * stride
         wh = (wh * 2) ** 2 * self.anchors[:, None, None]
+        if self.form == "in place":
+            y = y.sigmoid()
+            y[..., 0:2], y[..., 2:4] = xy, wh
+            return y.reshape(y.shape[0], -1, self.numbers)
         return torch.cat([xy, wh, scores, *rest], 4).view(y.shape[0], -1, self.numbers)
 
 
