@@ -17,6 +17,7 @@ class ModelInfo:
         num_classes: Number of classes; 0 unless it is ready.
         layers: Names of the layers that can be explained, default first.
         execution_provider: onnxruntime's, such as "CPUExecutionProvider".
+        has_bank: It can be asked for distances to a memory bank.
 
     """
 
@@ -27,6 +28,7 @@ class ModelInfo:
     num_classes: int = 0
     layers: tuple[str, ...] = ()
     execution_provider: str = ""
+    has_bank: bool = False
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,16 @@ def test_models_of_every_task_have_banks(models: Path, server: Server, name: str
     np.testing.assert_array_equal(found.heatmap, expected.heatmap)
 
 
+def test_a_list_of_models_says_which_have_banks(server: Server) -> None:
+    with Client(server.address) as client:
+        assert {model.name: model.has_bank for model in client.list_models()} == {
+            "bare": False, "embedding": True, "segmentation": True, "tiny": True,
+        }  # fmt: skip  # a table
+    listed = camgraph("models", "--server", server.address)
+    assert listed.exit_code == 0
+    assert listed.output.count("yes") == 3
+
+
 @pytest.mark.parametrize("where", ["graph", "server"])
 def test_a_bank_that_is_not_there_is_said(models: Path, server: Server, where: str) -> None:
     with Client(server.address) as client:

@@ -113,6 +113,10 @@ STATISTICS = st.builds(
 )
 TIMINGS = st.builds(Timings, *(NUMBER,) * 7)
 MODELS = st.builds(
-    ModelInfo, TEXT, TEXT, st.sampled_from(list(MODEL_STATES)), TEXT, COUNT, st.lists(TEXT, max_size=3).map(tuple), TEXT
+    ModelInfo,
+    *(TEXT, TEXT, st.sampled_from(list(MODEL_STATES)), TEXT, COUNT),
+    st.lists(TEXT, max_size=3).map(tuple),
+    TEXT,
+    st.booleans(),
 )
 ENTRIES = st.lists(st.builds(RepositoryEntry, MODELS, TEXT, st.integers(0, 2**64 - 1)), max_size=3)

@@ -44,6 +44,7 @@ def model_from(message: pb.ModelInfo) -> ModelInfo:
         num_classes=message.num_classes,
         layers=tuple(message.layers),
         execution_provider=message.execution_provider,
+        has_bank=message.has_bank,
     )
 
 

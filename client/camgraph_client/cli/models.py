@@ -74,7 +74,7 @@ def _name_and_version(named: str) -> tuple[str, str]:
 
 def _table(found: Iterable[ModelInfo]) -> Table:
     table = Table()
-    for heading in ("name", "version", "state", "classes", "layers", "runs on"):
+    for heading in ("name", "version", "state", "classes", "layers", "runs on", "bank"):
         table.add_column(heading, overflow="fold")
     for model in found:
         table.add_row(
@@ -84,5 +84,6 @@ def _table(found: Iterable[ModelInfo]) -> Table:
             str(model.num_classes or ""),
             escape("\n".join(model.layers)),
             model.execution_provider.removesuffix("ExecutionProvider"),
+            "yes" if model.has_bank else "",
         )
     return table

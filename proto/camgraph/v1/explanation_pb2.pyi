@@ -529,7 +529,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[ModelInfo, _Mapping]]] = ...) -> None: ...
 
 class ModelInfo(_message.Message):
-    __slots__ = ("name", "version", "state", "reason", "num_classes", "layers", "execution_provider")
+    __slots__ = ("name", "version", "state", "reason", "num_classes", "layers", "execution_provider", "has_bank")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -537,6 +537,7 @@ class ModelInfo(_message.Message):
     NUM_CLASSES_FIELD_NUMBER: _ClassVar[int]
     LAYERS_FIELD_NUMBER: _ClassVar[int]
     EXECUTION_PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    HAS_BANK_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: str
     state: ModelState
@@ -544,7 +545,8 @@ class ModelInfo(_message.Message):
     num_classes: int
     layers: _containers.RepeatedScalarFieldContainer[str]
     execution_provider: str
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., state: _Optional[_Union[ModelState, str]] = ..., reason: _Optional[str] = ..., num_classes: _Optional[int] = ..., layers: _Optional[_Iterable[str]] = ..., execution_provider: _Optional[str] = ...) -> None: ...
+    has_bank: bool
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., state: _Optional[_Union[ModelState, str]] = ..., reason: _Optional[str] = ..., num_classes: _Optional[int] = ..., layers: _Optional[_Iterable[str]] = ..., execution_provider: _Optional[str] = ..., has_bank: bool = ...) -> None: ...
 
 class GetModelRequest(_message.Message):
     __slots__ = ("name", "version")

@@ -66,6 +66,7 @@ class Model:
             num_classes=explainer.num_classes if explainer is not None else 0,
             layers=tuple(explainer.layers) if explainer is not None else (),
             execution_provider=explainer.engine.execution_provider if explainer is not None else "",
+            has_bank=explainer is not None and explainer.bank is not None,
         )
 
     def check_ready(self) -> None:
