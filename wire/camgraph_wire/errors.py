@@ -7,6 +7,7 @@ under `DETAILS_KEY`. Its domain is `DOMAIN`. The status's message is the sentenc
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from camgraph_core.errors import (
     CamgraphError,
@@ -79,6 +80,7 @@ def reason_of(error: BaseException) -> Reason | None:
     return next((reason for reason in REASONS if isinstance(error, reason.error)), None)
 
 
+@lru_cache(64)  # under overload many calls are refused in the same words
 def status_details(reason: Reason, message: str, retry_after: float | None = None) -> bytes:
     """The bytes of the `google.rpc.Status` that goes with an error.
 

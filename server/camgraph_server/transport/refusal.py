@@ -51,7 +51,8 @@ class Refusal:
             text = f"Internal error {identifier}; the server's log has the details under this identifier."
             return cls(StatusCode.INTERNAL, text)
         delay = error.retry_after if isinstance(error, UnavailableError | OverLimitError) else None
-        return cls(StatusCode[reason.status], shortened(str(error)), reason, delay)
+        rounded = delay if delay is None else round(delay, 2)
+        return cls(StatusCode[reason.status], shortened(str(error)), reason, rounded)
 
     @property
     def trailers(self) -> Trailers:

@@ -1,0 +1,191 @@
+"""What is left of a server's peak when several times as much is asked, with and without deadlines.
+
+    python benchmarks/overload.py --seconds 20
+
+The server has one core of its own and its callers have the others: so what they cost is not taken for the server's.
+First its peak is measured, with as many callers as suffice. Then calls come at even times at some times that rate, from
+two processes, whatever becomes of those before. "Share" is the calls answered per second over the peak. A call that is
+refused is not sent again. Beside `camgraph serve` stands a server that has nothing but grpc.aio and the same work
+(overload_bare.py): no server on grpc.aio can keep more. A refusal costs what the rest of the peak would have taken,
+divided by the calls that were refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import grpc.aio
+from paired import EXAMPLE_MODEL, ROOT, camgraph, environment
+
+from camgraph_core.request import Addressed, Request
+from camgraph_wire.requests import request_message
+
+_PHOTO = ROOT / "examples" / "photos" / "rocket.jpg"
+_CALL = "/camgraph.v1.ExplanationService/Explain"
+_CORES = sorted(os.sched_getaffinity(0))
+_PROCESSES = 2  # that send calls
+_PLACES = 8  # of the bare server: calls that wait no longer than a second
+_LATE = 60.0  # seconds, where a call has no deadline
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of a call.
+
+    Attributes:
+        status: Name of its status.
+        seconds: From when it was sent.
+        in_time: Whether it ended before the last call was sent.
+    """
+
+    status: str
+    seconds: float
+    in_time: bool
+
+
+@contextmanager
+def pinned(command: list[str]) -> Iterator[str]:
+    """A server on the first core alone: its address."""
+    os.sched_setaffinity(0, _CORES[:1])
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    os.sched_setaffinity(0, _CORES[1:])
+    with process:
+        assert process.stdout is not None
+        ready = re.search(r"listening on (\S+)", process.stdout.readline())
+        if ready is None:
+            raise click.ClickException(f"The server did not start; try {' '.join(command)}.")
+        try:
+            yield ready[1]
+        finally:
+            process.terminate()
+
+
+async def peak(address: str, data: bytes, callers: int, seconds: float) -> float:
+    """Calls per second of callers of whom each waits for its answer."""
+    done, end = 0, time.perf_counter() + seconds
+
+    async def caller(call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]) -> None:
+        nonlocal done
+        while time.perf_counter() < end:
+            await call(data)
+            done += 1
+
+    async with grpc.aio.insecure_channel(address) as channel:
+        await asyncio.gather(*(caller(channel.unary_unary(_CALL)) for _ in range(callers)))
+    return done / seconds
+
+
+async def open_loop(address: str, data: bytes, rate: float, seconds: float, deadline: float | None) -> list[Ended]:
+    """Sends calls at even times, and waits for their ends."""
+    ended: list[Ended] = []
+    sent: set[asyncio.Task[None]] = set()
+    end = time.perf_counter() + seconds
+
+    async def one(call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]) -> None:
+        began, status = time.perf_counter(), "OK"
+        try:
+            await call(data, timeout=deadline or _LATE)
+        except grpc.aio.AioRpcError as error:
+            status = error.code().name
+        now = time.perf_counter()
+        ended.append(Ended(status, now - began, now < end))
+
+    async with grpc.aio.insecure_channel(address, [("grpc.enable_retries", 0)]) as channel:
+        began, number = time.perf_counter(), 0
+        while (now := time.perf_counter()) < end:
+            for _ in range(number, int((now - began) * rate)):
+                task = asyncio.create_task(one(channel.unary_unary(_CALL)))
+                sent.add(task)
+                task.add_done_callback(sent.discard)
+                number += 1
+            await asyncio.sleep(0.002)
+        await asyncio.gather(*sent)
+    return ended
+
+
+def sent_from_process(address: str, data: bytes, rate: float, seconds: float, deadline: float | None) -> list[Ended]:
+    """As `open_loop`, in a process of its own."""
+    return asyncio.run(open_loop(address, data, rate, seconds, deadline))
+
+
+def overloaded(address: str, data: bytes, rate: float, seconds: float, deadline: float | None) -> list[Ended]:
+    """Sends calls from several processes."""
+    asked = (address, data, rate / _PROCESSES, seconds, deadline)
+    with multiprocessing.get_context("spawn").Pool(_PROCESSES) as pool:
+        pool.starmap(sent_from_process, [(address, data, 1.0, 1.0, deadline)] * _PROCESSES)  # they have started then
+        return [one for part in pool.starmap(sent_from_process, [asked] * _PROCESSES) for one in part]
+
+
+def row(name: str, times: int, deadline: float | None, most: float, ended: list[Ended], seconds: float) -> str:
+    """One row of the table."""
+    answered = sum(one.status == "OK" and one.in_time for one in ended) / seconds
+    refused = sorted(one.seconds for one in ended if one.status == "UNAVAILABLE")
+    cost = (most - answered) / most / (len(refused) / seconds) * 1e3 if refused else float("nan")
+    waits = (
+        f"{statistics.median(refused) * 1e3:.0f} | {refused[len(refused) * 99 // 100] * 1e3:.0f}"
+        if refused
+        else "- | -"
+    )
+    others = Counter(one.status for one in ended if one.status not in ("OK", "UNAVAILABLE"))
+    return (
+        f"| {name} | {times} | {'-' if deadline is None else f'{deadline:g} s'} | {most:.1f} | {answered:.1f} | "
+        f"{answered / most:.2f} | {cost:.2f} | {waits} | {dict(others) or '-'} |"
+    )
+
+
+@click.command(help=__doc__.partition("\n")[0])
+@click.option("--graph", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="An explainable graph.")
+@click.option("--times", multiple=True, type=click.IntRange(2), default=(3, 5), show_default=True)
+@click.option("--seconds", type=click.FloatRange(2), default=20.0, show_default=True)
+def main(graph: Path | None, times: tuple[int, ...], seconds: float) -> None:
+    """Prints a Markdown table."""
+    if len(_CORES) < 2:
+        raise click.ClickException("It takes two cores: one for the server, one for its callers.")
+    asked = Addressed(request=Request(outputs=["raw-map"]), image=_PHOTO.read_bytes())
+    data = request_message(asked).SerializeToString()
+    python = Path(sys.executable)
+    with tempfile.TemporaryDirectory() as folder:
+        models = Path(folder) / "models"
+        models.mkdir()
+        served = models / EXAMPLE_MODEL.name
+        if graph is None:
+            camgraph("export", str(EXAMPLE_MODEL), "-o", str(served))
+        else:
+            served.symlink_to(graph.resolve())
+        listens = ["--listen", "127.0.0.1:0", "--allow-uncertified"]
+        servers = {
+            "grpc.aio alone": [str(python), str(ROOT / "benchmarks" / "overload_bare.py"), str(served), str(_PLACES)],
+            "camgraph serve": [
+                str(python.with_name("camgraph")), "serve", "--model-repository", str(models), *listens
+            ],
+        }  # fmt: skip
+        click.echo(f"{environment(1)}, one core for the server; {seconds:g} s each\n")
+        columns = "server", "times the peak", "deadline", "peak/s", "answered/s", "share", "ms per refusal"
+        click.echo(f"| {' | '.join(columns)} | refused after ms, median | p99 | others |")
+        click.echo("|---|---:|---:|---:|---:|---:|---:|---:|---:|---|")
+        for name, command in servers.items():
+            with pinned(command) as address:
+                asyncio.run(peak(address, data, 4, 3))
+                most = max(asyncio.run(peak(address, data, callers, seconds / 3)) for callers in (4, 8))
+                for number in times:
+                    for deadline in (None, 1.0):
+                        ended = overloaded(address, data, number * most, seconds, deadline)
+                        click.echo(row(name, number, deadline, most, ended, seconds))
+
+
+if __name__ == "__main__":
+    main()
