@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import queue
 import subprocess
@@ -129,9 +130,11 @@ async def test_the_tensor_model_gives_what_the_graph_gives(outputs, client, expl
         np.testing.assert_array_equal(answer.as_numpy(name), array)
 
 
-async def test_a_call_is_recorded_and_measured_as_our_own(client, caplog):
+async def test_a_call_is_recorded_and_measured_as_our_own(client, server, caplog):
     caplog.set_level("INFO", "camgraph.request")
     await client.infer("tiny.tensors", tensor_inputs(), request_id="seen")
+    while server.parts.gate.in_flight:  # until answer and status have left
+        await asyncio.sleep(0.01)
     [facts] = [r.camgraph_facts for r in caplog.records if getattr(r, "camgraph_facts", {}).get("rpc") == "ModelInfer"]
     assert (facts["status"], facts["model"], facts["request_id"]) == ("OK", "tiny", "seen")
 

@@ -19,7 +19,7 @@ from camgraph_triton.parameters import MIB, RequestLimits
 from camgraph_triton.serving.exchange import Answer, Asked, answered, engine_of, parameters_of
 from camgraph_triton.serving.graph_elsewhere import GraphElsewhere
 from camgraph_triton.signature import FILE, GRAPH
-from camgraph_wire.open_inference.explanation_outputs import OF_SOME, OUTPUTS, outputs_of
+from camgraph_wire.open_inference.explanation_outputs import OUTPUTS, outputs_of
 from camgraph_wire.open_inference.explanations import Subject, asked_from
 from camgraph_wire.open_inference.models import TENSORS
 
@@ -47,8 +47,6 @@ class TritonPythonModel:
 
     def _answer(self, asked: Asked) -> Answer:
         outputs = [name for name in OUTPUTS if name in asked.outputs]
-        if len(outputs) == len(OUTPUTS):  # Triton names all where its caller names none
-            outputs = [name for name in outputs if name not in OF_SOME]
         subject = Subject("", request_id=asked.request_id)
         wanted = asked_from(subject, outputs, asked.inputs, asked.parameters, self._limits.max_targets)
         embeddings = [self._explained(addressed).embedding for addressed in wanted.of_references]

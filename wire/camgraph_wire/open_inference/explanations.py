@@ -16,7 +16,7 @@ from camgraph_core.place import REFERENCE_MODES
 from camgraph_core.request import Addressed, Request
 from camgraph_core.style import Style
 from camgraph_core.types import AnyArray, FloatArray
-from camgraph_wire.open_inference.explanation_outputs import DEFAULT, OUTPUTS, drawn_for, is_of_bank
+from camgraph_wire.open_inference.explanation_outputs import DEFAULT, OF_SOME, OUTPUTS, drawn_for, is_of_bank
 from camgraph_wire.open_inference.explanation_parameters import of_request, of_style, of_targets
 from camgraph_wire.open_inference.explanation_targets import similar_to, targets_of
 
@@ -109,7 +109,8 @@ def asked_from(
 
     Args:
         subject: Which model is asked, and under which identifier.
-        outputs: Names of the outputs that are wanted; without any, those that cost little.
+        outputs: Names of the outputs that are wanted; without any, those that cost little; of all, those that every
+            model has.
         arrays: Its inputs.
         parameters: Its parameters as Python's bool, int, float or str; those that are not known are ignored.
         max_targets: Largest number of targets that are named, and of references; None for any number.
@@ -124,6 +125,8 @@ def asked_from(
     for output in wanted:
         if output not in OUTPUTS:
             raise unknown_name("output", output, OUTPUTS)
+    if len(wanted) == len(OUTPUTS):  # programs name all that a model lists where their user names none
+        wanted = tuple(name for name in wanted if name not in OF_SOME)
     _check_inputs(arrays, max_targets)
     [image] = arrays["image"].ravel()
     references = tuple(arrays["reference"].flat) if "reference" in arrays else ()
