@@ -80,11 +80,20 @@ def test_a_background_that_is_cut_off_is_still_a_class_of_the_softmax(tmp_path: 
     assert any("The selection sees 3 of its 4 classes, from class 1 on." in note for note in made.manifest.notes)
 
 
-@pytest.mark.parametrize("objectness", [False, True])
-def test_suppressed_boxes(objectness: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("build", "objectness", "boxes"),
+    [
+        (detectors.suppressed, False, ""),
+        (lambda: detectors.suppressed(objectness=True), True, ""),
+        (detectors.suppressed_rows, True, "cxcywh"),
+    ],
+    ids=["classes", "objectness", "rows"],
+)
+def test_suppressed_boxes(build: Callable[[], onnx.ModelProto], objectness: bool, boxes: str, tmp_path: Path) -> None:
     """What boxes are suppressed by is the score, with an objectness that was multiplied on."""
-    model = detectors.suppressed(objectness=objectness)
+    model = build()
     made = exported(model, tmp_path)
+    assert made.manifest.boxes.source_format == boxes
     head = made.manifest.head
     assert (head.num_classes, head.num_anchors, head.kind) == (3, 64, SIGMOID)
     assert (head.score_tensor == "class_rows") != objectness

@@ -219,6 +219,22 @@ def suppressed(*, classes: int = 3, objectness: bool = False, by: str = "Sigmoid
     return model
 
 
+def suppressed_rows(*, classes: int = 3) -> onnx.ModelProto:
+    """As YOLOv7 with the suppression in the graph: rows of a box, objectness and classes are joined, then cut apart."""
+    net = Net(seed=21)
+    s = net.node("Sigmoid", head(net, backbone(net, 3)[-1], 5 + classes))
+    middle, size, scores = cut(net, s, (2, 2, 1 + classes), axis=2)
+    boxes = [net.node("Mul", x, net.weight(np.float32(SIDE))) for x in (middle, size)]
+    rows = net.node("Concat", *boxes, scores, axis=2)
+    places, some, of_class = cut(net, rows, (4, 1, classes), axis=2, by="Slice")
+    turned = net.node("Transpose", net.node("Mul", of_class, some), perm=[0, 2, 1], name="by_class")
+    limits = (net.ints(5), net.weight(np.float32([0.5])), net.weight(np.float32([0.1])))
+    kept = net.node("NonMaxSuppression", places, turned, *limits, name="kept", center_point_box=1)
+    model = net.model(kept, shapes={"kept": ("M", 3)})
+    model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    return model
+
+
 def best_of_each(*, classes: int = 6) -> onnx.ModelProto:
     """Boxes, the best class's probability and its index for every box, unsorted, as three outputs."""
     net = Net(seed=15)
