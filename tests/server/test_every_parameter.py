@@ -31,7 +31,7 @@ from camgraph_wire.kserve_v1 import FIELDS
 from camgraph_wire.open_inference.explanation_outputs import OUTPUTS, entries_of
 from camgraph_wire.open_inference.explanation_parameters import PARAMETERS
 from camgraph_wire.open_inference.explanations import INPUTS
-from camgraph_wire.targets import target_message
+from camgraph_wire.targets import target_from, target_message
 from support.exporting import exported
 from support.image_models import SIDE, classifier
 from support.rasters import tiff
@@ -40,7 +40,8 @@ from support.serving import PATIENCE, png, server_thread, write_model
 from support.square_detectors import FORMS, Square, picture
 from support.tasks import export_task
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs/kserve.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs/kserve.md").read_text(encoding="utf-8")
 PHOTO = png(32, 32)
 MASKS = np.zeros((2, 32, 32), np.uint8)
 MASKS[0, 4:15, 10:30] = MASKS[1, 20:, :9] = 1
@@ -331,6 +332,18 @@ def column(heading: str, page: str = PAGE) -> set[str]:
 )
 def test_the_page_lists_all_that_there_is(heading: str, known: set[str]) -> None:
     assert column(heading) == known
+
+
+def test_the_target_of_the_page_is_one() -> None:
+    [example] = re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    target = target_from(json_format.Parse(example, pb.Target()))
+    assert target == Target.of_label("cow", place=Polygon([(2, 3), (30, 4), (9, 28)]))
+
+
+def test_the_page_of_http_lists_what_an_instance_has() -> None:
+    page = (ROOT / "docs/http.md").read_text(encoding="utf-8")
+    [row] = [line for line in page.splitlines() if line.startswith("| `instances` |")]
+    assert all(f'"{name}"' in row or f"`{name}`" in row for name in FIELDS)
 
 
 SAID_OTHERWISE = {
