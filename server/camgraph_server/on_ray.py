@@ -46,7 +46,7 @@ class Replica:
             raise NotReadyError(f"No model of {config.model_repository} can be served; the log says why.")
 
     async def Explain(self, request: pb.ExplainRequest, grpc_context: Any) -> pb.ExplainResponse:
-        with self._call("Explain", grpc_context, request.ByteSize()) as call:
+        with self._call("Explain", grpc_context) as call, self._known(call, grpc_context, request):
             self._service.admit(call)
             addressed = await asyncio.to_thread(request_from, request)
             result = await self._service.explain(addressed, call)
@@ -59,37 +59,32 @@ class Replica:
         yield pb.ExplainStreamResponse()
 
     async def ExplainChunked(self, request: pb.ExplainChunkedRequest, grpc_context: Any) -> AsyncIterator[Any]:
-        with self._call("ExplainChunked", grpc_context, request.ByteSize()) as call:
-            call.in_chunks = True
+        with self._call("ExplainChunked", grpc_context) as call, self._known(call, grpc_context, request):
             self._service.admit(call)
-            asked = request_from(request.request)
+            call.in_chunks = True
+            asked = await asyncio.to_thread(request_from, request.request)
             for piece in pieces_of(await self._service.explain(asked, call), asked.request):
                 yield piece
 
     async def ListModels(self, request: pb.ListModelsRequest, grpc_context: Any) -> pb.ListModelsResponse:
-        with self._call("ListModels", grpc_context, request.ByteSize()) as call:
+        with self._call("ListModels", grpc_context) as call, self._known(call, grpc_context, request):
             return list_message(await self._service.list_models(None, call))
         return pb.ListModelsResponse()
 
     async def GetModel(self, request: pb.GetModelRequest, grpc_context: Any) -> pb.GetModelResponse:
-        with self._call("GetModel", grpc_context, request.ByteSize()) as call:
+        with self._call("GetModel", grpc_context) as call, self._known(call, grpc_context, request):
             return details_of(await self._service.get_model((request.name, request.version), call))
         return pb.GetModelResponse()
 
     @contextmanager
-    def _call(self, rpc: str, context: Any, size: int = 0) -> Iterator[Call]:
-        """One call; an error becomes its status."""
+    def _call(self, rpc: str, context: Any) -> Iterator[Call]:
+        """One call; an error within becomes its status."""
         door, peer = self._parts.security.door, context.peer()
         with (
             Share(self._parts.budgets["answers"]) as share,
             self._parts.observers.watching(Call(NAME, rpc, peer, door.visitor(peer), None, share)) as call,
         ):
-            call.received = size
             try:
-                tokens = [str(value) for key, value in context.invocation_metadata() if key == "authorization"]
-                call.client = door.client(peer, tokens, [])
-                if size > self._config.max_request_mib * MIB:
-                    raise TooLargeError(f"The request has more than {self._config.max_request_mib} MiB.")
                 yield call
                 call.status = "OK"
             except Exception as error:  # whatever happened, the caller gets a status and the replica lives on
@@ -98,3 +93,13 @@ class Replica:
                 context.set_code(refusal.status)
                 context.set_details(refusal.text)
                 context.set_trailing_metadata(list(refusal.trailers))
+
+    @contextmanager
+    def _known(self, call: Call, context: Any, request: Any) -> Iterator[None]:
+        """Enters when it is known who calls, and refuses what is too large."""
+        tokens = [str(value) for key, value in context.invocation_metadata() if key == "authorization"]
+        call.client = self._parts.security.door.client(call.peer, tokens, [])
+        call.received = request.ByteSize()
+        if call.received > self._config.max_request_mib * MIB:
+            raise TooLargeError(f"The request has more than {self._config.max_request_mib} MiB.")
+        yield

@@ -1,0 +1,88 @@
+"""What a replica of Ray Serve refuses before the service sees it, without Ray: it gives no more than a context."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import grpc
+import pytest
+
+from camgraph.v1 import explanation_pb2 as pb
+from camgraph_server.config import ServerConfig
+from support.serving import png
+
+TOKEN = "0123456789abcdef0123"
+KNOWN = (("authorization", f"Bearer {TOKEN}"),)
+SMALL = pb.ExplainRequest(image=pb.EncodedImage(data=png()))
+LARGE = pb.ExplainRequest(image=pb.EncodedImage(data=bytes(2 << 20)))
+
+
+class Context:
+    """What Ray gives with a call."""
+
+    def __init__(self, metadata: tuple[tuple[str, str], ...]) -> None:
+        self.metadata = metadata
+        self.code: grpc.StatusCode | None = None
+        self.details = ""
+
+    def peer(self) -> str:
+        return "ipv4:127.0.0.1:40000"
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return self.metadata
+
+    def set_code(self, code: grpc.StatusCode) -> None:
+        self.code = code
+
+    def set_details(self, details: str) -> None:
+        self.details = details
+
+    def set_trailing_metadata(self, _: Any) -> None:
+        pass
+
+
+@pytest.fixture
+async def replica(repository, tmp_path, monkeypatch):
+    ray = ModuleType("ray")
+    ray.serve = SimpleNamespace(deployment=None)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.delitem(sys.modules, "camgraph_server.on_ray", raising=False)
+    from camgraph_server.on_ray import Replica  # noqa: PLC0415 - it imports Ray
+
+    monkeypatch.setattr("camgraph_server.on_ray.configure_logging", lambda *_: None)
+    clients = tmp_path / "clients.toml"
+    clients.write_text(f"[clients.clinic]\ntokens = ['{TOKEN}']", encoding="utf-8")
+    made = Replica.__new__(Replica)
+    await made.__init__(ServerConfig(repository, clients=clients, max_request_mib=1, trial_load=False))
+    yield made
+    made._parts.scheduler.close(1.0)
+    made._parts.keeper.stop(1.0)
+    await made._parts.observers.stop()
+    await made._parts.security.stop()
+
+
+@pytest.mark.parametrize("rpc", ["Explain", "ExplainChunked", "ListModels", "GetModel"])
+async def test_who_is_not_known_is_refused(rpc, replica):
+    context = Context(())
+    await answered(replica, rpc, SMALL, context)
+    assert context.code is grpc.StatusCode.UNAUTHENTICATED
+    assert "does not know you" in context.details
+
+
+@pytest.mark.parametrize("rpc", ["Explain", "ExplainChunked"])
+async def test_what_is_too_large_is_refused_and_the_rest_is_answered(rpc, replica):
+    context = Context(KNOWN)
+    await answered(replica, rpc, LARGE, context)
+    assert context.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    context = Context(KNOWN)
+    assert (await answered(replica, rpc, SMALL, context))[0].ByteSize()
+    assert context.code is None
+
+
+async def answered(replica: Any, rpc: str, request: pb.ExplainRequest, context: Context) -> list[Any]:
+    asked = {"Explain": request, "ExplainChunked": pb.ExplainChunkedRequest(request=request)}
+    messages = {"ListModels": pb.ListModelsRequest(), "GetModel": pb.GetModelRequest(), **asked}
+    answer = getattr(replica, rpc)(messages[rpc], context)
+    return [piece async for piece in answer] if rpc == "ExplainChunked" else [await answer]
