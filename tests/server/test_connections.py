@@ -8,6 +8,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from camgraph_server.transport import connections
 from support.serving import PATIENCE, running_server
 
 MOST = 5
@@ -37,3 +38,24 @@ async def test_headers_are_bounded(size, code, connect, repository):
         channel = connect(server.address)
         assert await check(channel, metadata=(("x", "y" * size),)) is code
         assert await check(channel) is grpc.StatusCode.OK
+
+
+async def test_connections_that_are_due_together_are_closed_by_one_look(monkeypatch):
+    """A look passes by every socket of the process, on the event loop."""
+    looks = []
+    sockets = connections._sockets
+    monkeypatch.setattr(connections, "_sockets", lambda: looks.append(1) or sockets())
+    taken: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _, writer: taken.append(writer), "127.0.0.1", 0)
+    callers = [await asyncio.open_connection(*server.sockets[0].getsockname()) for _ in range(20)]
+    hang_ups = connections.HangUps()
+    for _, writer in callers[1:]:
+        host, port = writer.get_extra_info("sockname")
+        hang_ups.add(f"ipv4:{host}:{port}")
+    async with asyncio.timeout(PATIENCE):
+        assert [await reader.read() for reader, _ in callers[1:]] == [b""] * 19
+    assert looks == [1]
+    assert not callers[0][0].at_eof()
+    for writer in [*taken, *(writer for _, writer in callers)]:
+        writer.close()
+    server.close()

@@ -11,7 +11,7 @@ from grpc import StatusCode
 from camgraph_core.errors import CamgraphError, DeadlineError
 from camgraph_server.budget import Budget
 from camgraph_server.call import Call
-from camgraph_server.transport.connections import hang_up
+from camgraph_server.transport.connections import HangUps
 from camgraph_server.transport.receiving import Context
 from camgraph_server.transport.waiting import Looks
 
@@ -57,6 +57,7 @@ class Sending:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
+        self._hang_ups = HangUps()
 
     def watch(self, context: Context, call: Call, data: bytes) -> None:
         """Looks after an answer that gRPC writes when the way of this call, whose task this is, has ended."""
@@ -85,6 +86,6 @@ class Sending:
             call.status, call.reason = StatusCode.DEADLINE_EXCEEDED.name, str(refusal)
             for end in further:
                 end()
-            hang_up(peer)
+            self._hang_ups.add(peer)
 
         return Looks(self._reading.check_of(len(data)), give_up)
