@@ -94,7 +94,7 @@ def write(
     the end. `finish` may change the graph's file before a reader can see it; its weights lie beside it by then.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name[:40]}.") as scratch:
         temporary = Path(scratch) / target.name
         if folder is None:
             temporary.write_bytes(model.SerializeToString())

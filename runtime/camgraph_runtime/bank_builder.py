@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +83,12 @@ def _vectors(
     explainer: Explainer, image: ImageSource, layers: Sequence[Layer], reach: int, request: Request
 ) -> FloatArray:
     """The vectors of all cells of an image; no gradient is computed."""
-    network_input = explainer.prepare(image, request)
+    try:
+        network_input = explainer.prepare(image, request)
+    except InvalidInputError as error:
+        if not isinstance(image, str | Path) or str(image) in str(error):
+            raise
+        raise type(error)(f"{image}: {error}") from error
     plan = explainer.fit(make_prediction_plan(explainer.task, request), network_input)
     tensors = [layer.activations_tensor for layer in layers]
     [inference] = explainer.infer([network_input], [replace(plan, outputs=tuple(tensors))])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,7 @@ def test_options_that_do_not_fit(options: dict[str, object], message: str, sourc
         ({"based_on": "imagenett"}, "There is no preset 'imagenett'. Use one of caffe, "),
         ({"filter": "cubic"}, "There is no filter 'cubic'. Use one of nearest, "),
         ({"divisor": 0}, "divisor must be greater than 0, not 0"),
+        ({"mean": (math.nan,)}, "divisor, mean and std are finite numbers"),
         ({"std": (1.0, 0.0)}, "std must be greater than 0 in every channel, not 1.0, 0.0"),
         ({"shorter_side": 0}, "shorter-side must be at least 1"),
     ],

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from camgraph_exporter import export, inspect
 from camgraph_exporter.errors import ModelFileError
 from camgraph_runtime.run.engine import Engine
 from support.exporting import exported, images, run_graph
@@ -235,11 +236,12 @@ def test_the_source_metadata_stay(tmp_path: Path) -> None:
     assert result.manifest.source.producer == "nets 2.0"
 
 
-def test_a_second_export_replaces_the_manifest(tmp_path: Path) -> None:
-    """An explainable graph is a model, too; explaining it again must not end in two manifests."""
+def test_an_explainable_graph_is_told_from_a_trained_model(tmp_path: Path) -> None:
     exported(classifier(), tmp_path)
-    proto = onnx.load(tmp_path / "cam.onnx")
-    assert [prop.key for prop in proto.metadata_props].count("camgraph.manifest") == 1
+    with pytest.raises(ModelFileError, match=r"cam[.]onnx is an explainable graph already[.] `camgraph verify`"):
+        inspect(tmp_path / "cam.onnx")
+    with pytest.raises(ModelFileError, match="is an explainable graph already"):
+        export(onnx.load(tmp_path / "cam.onnx"), tmp_path / "again.onnx")
 
 
 def test_a_size_that_is_open_but_only_one_fits_becomes_fixed(tmp_path: Path) -> None:

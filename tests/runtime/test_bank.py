@@ -234,6 +234,12 @@ def test_files_that_are_no_bank(tmp_path: Path, changes: dict[str, Any], text: s
         MemoryBank.load(_saved(tmp_path / "bank.npz", **changes))
 
 
+def test_an_image_that_cannot_be_read_is_named(explainer: Explainer, tmp_path: Path) -> None:
+    np.save(tmp_path / "hole.npy", np.full((32, 32, 3), np.nan))
+    with pytest.raises(InvalidInputError, match=r"hole[.]npy: The image has 3072 values that are not finite"):
+        build_bank(explainer, [*pictures(2), tmp_path / "hole.npy"])
+
+
 def test_a_bank_file_is_measured_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = _saved(tmp_path / "bank.npz")
     assert MemoryBank.load(path).header.layers == ("last",)

@@ -55,6 +55,11 @@ class Photo:
         return os.fsencode(self.path).decode(errors="replace")
 
 
+def named(path: Path, problem: str) -> str:
+    """What is said of a problem with an image, with its file."""
+    return problem if str(path) in problem else f"{path}: {problem}"
+
+
 def photos_of(arguments: Sequence[Path], output: Path, *, are_tensors: bool = False) -> list[Photo]:
     """The images that are named on the command line, in that order; those of a folder or a pattern by name and number.
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_client.cli.photos import Photo, photos_of
+from camgraph_client.cli.photos import Photo, named, photos_of
 from camgraph_client.cli.source import Source
-from camgraph_core.errors import TargetError, UnsupportedError, UsageError
+from camgraph_core.errors import InvalidInputError, TargetError, UnsupportedError, UsageError
 from camgraph_core.place import MOST_REFERENCES
 from camgraph_core.settings import Setting, check_settings
 from camgraph_core.target import Target
@@ -104,7 +104,7 @@ class Compared:
                 "--task embedding; with --score TENSOR an inner tensor [N, D] of a classifier is the embedding."
             )
         references, contrasts = photos
-        reading = {name: asked[name] for name in ("window", "nodata", "scaled_decoding")}
+        reading = {name: asked[name] for name in ("window", "frame", "nodata", "scaled_decoding")}
         contrast = _target(contrasts, source, reading, "mean") if contrasts else None
         if self.reference_mode != "each":
             return (_target(references, source, reading, self.reference_mode, contrast, negative=negative),)
@@ -122,7 +122,10 @@ def _target(
 ) -> Target:
     rows = []
     for photo in photos:
-        embedding = source.explains.explain(photo.path, **reading).embedding
+        try:
+            embedding = source.explains.explain(photo.path, **reading).embedding
+        except InvalidInputError as error:
+            raise type(error)(named(photo.path, str(error))) from error
         if embedding is None or not (np.isfinite(embedding).all() and embedding.any()):
             raise TargetError(f"The embedding of the reference {photo.shown} has no direction. Leave it out.")
         rows.append(embedding)

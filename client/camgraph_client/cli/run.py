@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 
 from camgraph_client.cli.banks import Measure
-from camgraph_client.cli.photos import Photo
+from camgraph_client.cli.photos import Photo, named
 from camgraph_client.cli.pictures import Wanted, write_maps, write_pictures, write_world_files
 from camgraph_client.cli.report.journal import Journal
 from camgraph_client.cli.report.kept import Kept
@@ -85,7 +85,7 @@ class Run:
             except OSError as error:
                 raise UsageError(f"{self.wanted.folder} cannot be written to: {error.strerror}.") from error
         self._write(photos, journal, model)
-        problems = [_named(photo.path, row["error"]) for photo, row in journal.rows(photos) if row["error"] is not None]
+        problems = [named(photo.path, row["error"]) for photo, row in journal.rows(photos) if row["error"] is not None]
         journal.remove()
         return problems
 
@@ -164,10 +164,6 @@ def _with_progress(
         yield from track(answers, description="explaining", total=count, console=console, transient=True)
     else:
         yield from answers
-
-
-def _named(path: Path, problem: str) -> str:
-    return problem if str(path) in problem else f"{path}: {problem}"
 
 
 def summary_of(problems: list[str], count: int) -> str:

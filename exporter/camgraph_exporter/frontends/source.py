@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 import onnx
 
 from camgraph_core.errors import UsageError
+from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.frontends.factory import call_factory, is_factory
 from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx, load_proto
 from camgraph_exporter.frontends.options import SourceOptions
 from camgraph_exporter.frontends.preprocessing import stated_preprocessing
 from camgraph_exporter.frontends.pytorch.files import is_torch_file
+from camgraph_runtime.manifest import METADATA_KEY
 
 if TYPE_CHECKING:
     import torch
@@ -56,6 +58,11 @@ def _load_onnx(source: Any, options: SourceOptions, layers: Sequence[Any]) -> Lo
         raise UsageError(f"A layer of an ONNX model is named by its tensor. A {kind} was given.")
     is_proto = isinstance(source, onnx.ModelProto)
     loaded = load_proto(source, options.name) if is_proto else load_onnx(source)
+    if METADATA_KEY in loaded.model.metadata_props:
+        raise ModelFileError(
+            f"{loaded.source.file_name or 'The model'} is an explainable graph already. `camgraph verify` proves it, "
+            "and `camgraph explain` runs it; give the trained model that it was made of."
+        )
     if options.name:
         loaded.source.file_name = options.name
     stated = stated_preprocessing(None, options.preprocessing)

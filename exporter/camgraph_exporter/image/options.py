@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -133,6 +134,8 @@ class Input(ClipInput):
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if not all(map(math.isfinite, (self.divisor or 0, *(self.mean or ()), *(self.std or ())))):
+            raise UsageError("divisor, mean and std are finite numbers.")
         if any(value <= 0 for value in self.std or ()):
             raise UsageError(f"std must be greater than 0 in every channel, not {', '.join(map(str, self.std or ()))}.")
         check_range(self.value_range or ())
