@@ -11,7 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from camgraph_runtime import Explainer
 from camgraph_server.config import ServerConfig
 from camgraph_server.heap import trim
 from camgraph_server.models.loading import load_explainer
@@ -35,7 +34,7 @@ def measure(warm: Path, graph: Path) -> None:
     load_explainer(config, warm).close()
     trim()
     before = resident()
-    explainer: Explainer = load_explainer(config, graph)
+    explainer = load_explainer(config, graph)
     loaded = resident() - before
     trim()
     trimmed = resident() - before
