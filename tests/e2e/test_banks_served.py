@@ -14,19 +14,18 @@ import pytest
 import tritonclient.grpc as triton
 
 from camgraph_client import Client
-from camgraph_core.errors import CamgraphError, TooLargeError, UnsupportedError, UsageError
+from camgraph_core.errors import TooLargeError, UnsupportedError, UsageError
 from camgraph_core.explanation import Explanation
 from camgraph_core.outputs import DEFAULT_OUTPUTS
 from camgraph_core.png import encode_png
 from camgraph_core.target import Target
-from camgraph_runtime import Explainer, MemoryBank, SceneExplainer, build_bank
+from camgraph_runtime import Explainer, MemoryBank, build_bank
 from camgraph_runtime.digest import file_sha256
 from camgraph_server.config import ServerConfig
 from camgraph_server.lifecycle import Server
 from camgraph_server.models.file_loader import FileLoader
 from camgraph_server.models.memory import ModelMemory
 from camgraph_server.models.repository import ModelRepository
-from camgraph_triton.repository import write_repository
 from support.compare import assert_same, numbers
 from support.exporting import camgraph
 from support.rest import b64
@@ -343,16 +342,3 @@ def test_an_answer_with_distances_is_measured(models: Path) -> None:
         assert model.explain(PART, outputs=["overlay-png"]).explanations
         with pytest.raises(TooLargeError, match="2 targets with 1 outputs"):
             model.explain(PART, outputs=["overlay-png"], bank=True)
-
-
-def test_a_bank_goes_into_a_repository_for_triton(models: Path, tmp_path: Path) -> None:
-    write_repository([graph_of(models, "segmentation")], tmp_path / "triton")
-    assert (tmp_path / "triton/segmentation/1/bank.npz").read_bytes() == bank_file(
-        graph_of(models, "segmentation")
-    ).read_bytes()
-
-
-def test_a_scene_has_no_distances(models: Path) -> None:
-
-    with pytest.raises(CamgraphError, match="not of a scene"):
-        SceneExplainer(Explainer(graph_of(models, "tiny")), tile=16, overlap=0).explain(PART, bank=True)

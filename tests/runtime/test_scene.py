@@ -256,6 +256,7 @@ def test_photos_are_scenes_too(tmp_path: Path) -> None:
         ({"tile": 4}, {}, "must have 8 at least"),
         ({"tile": 64, "overlap": 33}, {}, "overlap by 0 to 32 pixels, not by 33"),
         ({}, {"profile": "raw"}, "A scene has one heatmap"),
+        ({}, {"bank": True}, "not of a scene"),
         ({}, {"targets": [Target.index(0, place=None), Target.parse("-9")]}, "none of rank 9"),
         ({}, {"tensor": np.zeros((1, BANDS, 8, 8), np.float32)}, "A scene is an image"),
     ],

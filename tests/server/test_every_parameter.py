@@ -18,7 +18,6 @@ import tritonclient.http as over_http
 from google.protobuf import json_format
 from tritonclient.utils import InferenceServerException
 
-from camgraph.v1 import explanation_pb2 as pb
 from camgraph_client import Client
 from camgraph_core.place import DetectedObject, Mask, Point, Polygon, Region
 from camgraph_core.png import encode_png
@@ -29,9 +28,8 @@ from camgraph_runtime import Explainer
 from camgraph_server.lifecycle import Server
 from camgraph_wire.kserve_v1 import FIELDS
 from camgraph_wire.open_inference.explanation_outputs import OUTPUTS, entries_of
-from camgraph_wire.open_inference.explanation_parameters import PARAMETERS
 from camgraph_wire.open_inference.explanations import INPUTS
-from camgraph_wire.targets import target_from, target_message
+from camgraph_wire.targets import target_message
 from support.exporting import exported
 from support.image_models import SIDE, classifier
 from support.rasters import tiff
@@ -40,8 +38,6 @@ from support.serving import PATIENCE, png, server_thread, write_model
 from support.square_detectors import FORMS, Square, picture
 from support.tasks import export_task
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs/kserve.md").read_text(encoding="utf-8")
 PHOTO = png(32, 32)
 MASKS = np.zeros((2, 32, 32), np.uint8)
 MASKS[0, 4:15, 10:30] = MASKS[1, 20:, :9] = 1
@@ -312,50 +308,3 @@ def test_a_polygon_of_many_corners_and_names_of_many_references(models: Path, se
             expected = Explainer(models / f"{model}.onnx").explain(PHOTO, targets=[target]).explanations[0]
             np.testing.assert_array_equal(found.heatmap, expected.heatmap)
             assert found.title == expected.title
-
-
-def column(heading: str, page: str = PAGE) -> set[str]:
-    """The names in the first column of the table with a heading."""
-    start = page.index(f"| {heading} |")
-    rows = page[start : page.index("\n\n", start)].splitlines()[2:]
-    return {name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])}
-
-
-@pytest.mark.parametrize(
-    ("heading", "known"),
-    [
-        ("input", set(INPUTS)),
-        ("output", set(OUTPUTS)),
-        ("parameter", set(PARAMETERS)),
-        ("field of a target", {entry.name for entry in pb.Target.DESCRIPTOR.fields}),
-    ],
-)
-def test_the_page_lists_all_that_there_is(heading: str, known: set[str]) -> None:
-    assert column(heading) == known
-
-
-def test_the_target_of_the_page_is_one() -> None:
-    [example] = re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    target = target_from(json_format.Parse(example, pb.Target()))
-    assert target == Target.of_label("cow", place=Polygon([(2, 3), (30, 4), (9, 28)]))
-
-
-def test_the_page_of_http_lists_what_an_instance_has() -> None:
-    page = (ROOT / "docs/http.md").read_text(encoding="utf-8")
-    [row] = [line for line in page.splitlines() if line.startswith("| `instances` |")]
-    assert all(f'"{name}"' in row or f"`{name}`" in row for name in FIELDS)
-
-
-SAID_OTHERWISE = {
-    "model_name": "the model's name", "model_version": "its version", "image": "image", "tensor": "NAME.tensors",
-    "frames": "NAME.tensors",
-    "targets": "target", "bank": "outputs of distances", "outputs": "outputs", "overlay": "its fields",
-    "request_id": "id", "data": "image",
-}  # fmt: skip  # a table of names
-"""Fields of our own request that are no parameters, and what says the same."""
-
-
-@pytest.mark.parametrize("message", [pb.ExplainRequest, pb.EncodedImage, pb.OverlayOptions])
-def test_every_field_of_our_own_request_can_be_said(message: Any) -> None:
-    fields = {entry.name for entry in message.DESCRIPTOR.fields}
-    assert fields - SAID_OTHERWISE.keys() <= PARAMETERS

@@ -13,12 +13,12 @@ from onnx.external_data_helper import convert_model_to_external_data
 from tritonclient.grpc import model_config_pb2
 
 from camgraph_core.errors import CamgraphError, UsageError
-from camgraph_runtime import Explainer
+from camgraph_runtime import Explainer, MemoryBank, build_bank
 from camgraph_triton.options import TritonOptions
 from camgraph_triton.parameters import RequestLimits
 from camgraph_triton.repository import write_repository
 from camgraph_triton.signature import Signature
-from support.serving import run_camgraph, write_model
+from support.serving import png, run_camgraph, write_model
 from support.tiny_graph import TinyGraph
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "triton.md"
@@ -80,6 +80,16 @@ def test_the_configuration_of_the_graph_is_made_of_what_it_takes_and_gives(model
     assert (group.count, group.kind) == (2, model_config_pb2.ModelInstanceGroup.KIND_GPU)
     assert (config.max_batch_size, config.HasField("dynamic_batching")) == (0, False)
     assert config.version_policy.HasField("all")
+
+
+def test_a_memory_bank_goes_with_its_graph(models, output):
+    graph = models / "tiny/1/model.onnx"
+    with Explainer(graph) as explainer:
+        bank = build_bank(explainer, [png(seed=seed) for seed in range(3)], patches=9)
+    bank.save(graph.with_name("bank.npz"))
+    write_repository([models], output)
+    assert MemoryBank.load(output / "tiny/1/bank.npz").header == bank.header
+    assert not (output / "tiny.tensors/1/bank.npz").exists()
 
 
 def test_the_configuration_of_the_explanations_has_their_inputs_and_limits(models, output):
