@@ -65,7 +65,13 @@ class ModelSettings:
         ),
     ] = True
     load_timeout: Annotated[
-        float, Setting("Seconds that one model may take to load in the trial before.", above=0, at_most=_MOST_SECONDS)
+        float,
+        Setting(
+            "Seconds that one model may take to load in the trial before, and that several processes get to load what "
+            "a call names.",
+            above=0,
+            at_most=_MOST_SECONDS,
+        ),
     ] = 300.0
     max_model_memory_mib: Annotated[
         int,
