@@ -86,4 +86,5 @@ async def test_a_caller_that_leaves_is_no_error(when, how, repository, caplog):
     [call] = [record.camgraph_facts for record in caplog.records if record.getMessage() == "call"]
     assert call["status"] == ("DEADLINE_EXCEEDED" if how == "its deadline" else "CANCELLED")
     assert "reason" not in call
+    assert call.get("sent", 0) < 1_000_000
     assert not [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]

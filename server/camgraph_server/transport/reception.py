@@ -80,6 +80,8 @@ class Reception(grpc.aio.ServerInterceptor):
             def end(_: object) -> None:  # when its answer and its status have been written, too
                 if call.status == StatusCode.OK.name and task in self._unwritten:
                     call.status = StatusCode.CANCELLED.name
+                if handler.kind == "unary" and call.status != StatusCode.OK.name:
+                    call.sent = None  # its one answer did not arrive
                 held.close()
 
             context.add_done_callback(end)  # type: ignore[arg-type]  # the stubs ask for a class of their own

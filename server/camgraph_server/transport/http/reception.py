@@ -84,9 +84,9 @@ class HttpReception:
             async with exchange.while_caller_waits():
                 answer = await self._answer(endpoint, exchange, call, held)
                 call.enter("write")
-                call.sent = answer.size
                 call.answer.shrink_to(answer.size)
                 await self._writing.write(exchange, call, answer, self._headers(exchange))
+                call.sent = answer.size
                 if call.reason is None:
                     call.status = "OK"
 
