@@ -17,7 +17,7 @@ import tifffile
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError, UnsupportedError
 from camgraph_core.request import Request
-from camgraph_runtime.preprocess import Preprocessor
+from camgraph_runtime.preprocess import Preprocessor, decode
 from camgraph_runtime.preprocess.memory import reading_bytes
 from camgraph_runtime.preprocess.opening import open_image
 from camgraph_runtime.preprocess.pixels import read_stored
@@ -92,6 +92,21 @@ def test_what_the_file_says_of_missing_data_and_of_its_camera() -> None:
     assert open_raster(tiff(image, nodata="none")).nodata is None
     turned = open_image(tiff(image, tags=((274, "H", 1, 6, True),)), max_pixels=LIMIT)
     np.testing.assert_array_equal(read_stored(turned), np.rot90(image, -1))
+
+
+@pytest.mark.parametrize("form", [{}, {"byteorder": ">"}, {"compression": "lzma"}, {"compression": "zlib"}])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_low_values_are_white_where_the_file_says_so(form: dict[str, Any], dtype: str) -> None:
+    most = np.iinfo(dtype).max
+    ramp = np.linspace(0, most, 50).round().astype(dtype)[None].repeat(40, axis=0)
+    data = tiff(most - ramp, photometric="miniswhite", **form)
+    np.testing.assert_allclose(decode(data, max_pixels=LIMIT)[:, :, 0], ramp.astype(np.float64) / most * 255, atol=0.51)
+    spec = pb.InputSpec(
+        layout=pb.LAYOUT_NCHW, channel_order=pb.CHANNEL_ORDER_STORED, divisor=1,
+        tensor=pb.TensorSpec(name="x", dtype="float32", shape=["N", "1", "H", "W"]),
+    )  # fmt: skip  # a message, in rows of its own
+    stored = Preprocessor(spec, max_pixels=LIMIT).read(data)
+    np.testing.assert_array_equal(stored.pixels[:, :, 0], ramp)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,15 @@ from camgraph_core.types import AnyArray, ByteArray
 from camgraph_core.windows import Window
 from camgraph_runtime.preprocess.dicom import Dicom
 from camgraph_runtime.preprocess.grade import Grade
-from camgraph_runtime.preprocess.opening import ImageSource, Opened, open_image
+from camgraph_runtime.preprocess.opening import Encoded, ImageSource, Opened, open_image
 from camgraph_runtime.preprocess.pixels import read_colour
+from camgraph_runtime.preprocess.raster import Raster
 from camgraph_runtime.preprocess.window import check_window, has_sixteen_bits, spread, used_white
+
+_LOW_IS_WHITE = (
+    "The TIFF says that low values are white: it was read from 0 for white to {} for black. Say other values with a "
+    "window (--window LOW,HIGH)."
+)
 
 
 def decode(
@@ -43,14 +49,22 @@ def decode(
 
 def scale_of(opened: Opened, window: Window | None) -> Window | Grade | None:
     """What makes the values of an image 0..255: the user's window, or the file's own grey scale; None for neither."""
-    grade = opened.grade if isinstance(opened, Dicom) else None
+    grade = _grade_of(opened)
     return window if grade is None else grade.within(window)
 
 
 def in_order(opened: Opened, pixels: AnyArray) -> AnyArray:
     """Values of an image that grow from black to white: of a file in which low ones are white, turned round."""
-    grade = opened.grade if isinstance(opened, Dicom) else None
+    grade = _grade_of(opened)
     return pixels if grade is None else grade.mirrored(pixels)
+
+
+def _grade_of(opened: Opened) -> Grade | None:
+    """The grey scale that a file brings: of DICOM, and of a TIFF in which low values are white."""
+    if isinstance(opened, Dicom):
+        return opened.grade
+    black = opened.black if isinstance(opened, Encoded | Raster) else None
+    return None if black is None else Grade(0, black, inverted=True, remark=_LOW_IS_WHITE.format(black))
 
 
 def white_of(pixels: AnyArray, window: Window | Grade | None) -> float:

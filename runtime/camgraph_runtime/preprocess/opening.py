@@ -34,7 +34,7 @@ _PILLOW_LIMIT = 2 * (Image.MAX_IMAGE_PIXELS or sys.maxsize)
 _SIDEWAYS = 6  # any orientation in which width and height change places
 
 _MOST_OF_PILLOW = 4  # channels of a pixel
-_SAMPLES, _NODATA = 277, 42113  # tags of a TIFF: channels of a pixel, and GDAL's value for no data
+_PHOTOMETRIC, _SAMPLES, _NODATA = 262, 277, 42113  # tags of a TIFF; the last is GDAL's value for no data
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,11 @@ class Encoded:
     def nodata(self) -> float | None:
         """The value that stands for no data, as a TIFF says it."""
         return nodata_from(_tag(self.image, _NODATA))
+
+    @property
+    def black(self) -> int | None:
+        """The value of black in a TIFF of 16 bits in which 0 is white; Pillow turns those of 8 bits round."""
+        return 65_535 if self.image.mode.startswith("I;16") and _tag(self.image, _PHOTOMETRIC) == 0 else None
 
     @property
     def orientation(self) -> int:

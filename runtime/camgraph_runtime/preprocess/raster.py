@@ -71,6 +71,12 @@ class Raster:
         return dtype
 
     @property
+    def black(self) -> int | None:
+        """The value of black where 0 is white: of one channel of 8 or 16 bits."""
+        is_grey = self.bands == 1 and self.dtype in (np.uint8, np.uint16)
+        return int(np.iinfo(self.dtype).max) if is_grey and int(self.page.photometric) == 0 else None
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all pixels."""
         return self.size[0] * self.size[1] * self.bands * self.dtype.itemsize
