@@ -19,6 +19,7 @@ pytest.importorskip("onnxscript", reason="onnxscript is not installed (extra `to
 from torch import nn
 
 from camgraph.v1 import manifest_pb2 as pb
+from camgraph_core.errors import UsageError
 from camgraph_exporter.errors import ExportError, ScoreError
 from camgraph_runtime import Explainer
 from camgraph_runtime.run.engine import Engine
@@ -193,6 +194,11 @@ def test_labels_decide_what_the_graph_leaves_open(labels: tuple[str, ...], start
     head = made.manifest.head
     assert head.num_classes == len(labels)
     assert head.class_slice.start == (start or 4)
+
+
+def test_labels_that_do_not_fit_are_refused_where_the_graph_tells(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has 2 labels, but the score has 3 classes"):
+        exported(model_of("no objectness"), tmp_path, labels=("a", "b"))
 
 
 @pytest.mark.parametrize(

@@ -109,10 +109,12 @@ class _Reader:
         classes, with_objectness = Columns(self._axis, SIDES, stop), Columns(self._axis, SIDES + 1, stop, SIDES)
         if rest == 0:
             return classes
-        if num_labels == rest or (self._is_whole(SIDES, SIDES + 1) and self._is_whole(SIDES + 1, stop)):
+        if self._is_whole(SIDES, SIDES + 1) and self._is_whole(SIDES + 1, stop):
             return with_objectness
-        if num_labels == rest + 1 or not self._shares_head(boxes, scores):
+        if not self._shares_head(boxes, scores):
             return classes
+        if num_labels in (rest, rest + 1):
+            return with_objectness if num_labels == rest else classes
         if self._has_sigmoid(boxes, scores):
             return replace(with_objectness, note=_ANCHORED)
         return replace(classes, note=_UNCLEAR)
