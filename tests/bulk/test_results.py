@@ -76,6 +76,14 @@ def test_a_run_goes_on_only_if_it_says_the_same(url: str) -> None:
         Results(url).settle({**said, "model": "def"})
 
 
+def test_passwords_of_a_url_are_not_told(tmp_path: Path) -> None:
+    url = f"memory://user:secret@store/{tmp_path.name}"
+    Results(url).settle({"map": "heatmap"})
+    with pytest.raises(UsageError) as refused:
+        Results(url).settle({"map": "signed"})
+    assert f"memory://***@store/{tmp_path.name} has results" in str(refused.value)
+
+
 def test_what_is_unfinished_is_no_result_and_is_removed(url: str) -> None:
     results = Results(url)
     files, root = fsspec.url_to_fs(url)

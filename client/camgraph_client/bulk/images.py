@@ -44,13 +44,14 @@ def images_of(arguments: Sequence[str], column: str, target_column: str | None) 
 
 def _named(url: str, column: str, target_column: str | None) -> pa.Table:
     files, path = opened(url)
-    shown = without_credentials(url)
     try:
         found = list(_found(files, path))
     except Exception as error:  # each file system of fsspec has errors of its own
-        raise InvalidInputError(f"{shown} cannot be listed: {error}.") from error
+        raise InvalidInputError(without_credentials(f"{url} cannot be listed: {error}.")) from error
     if not found:
-        raise UsageError(f"{shown} names no image. A folder's pictures end in {', '.join(sorted(SUFFIXES))}.")
+        raise UsageError(
+            f"{without_credentials(url)} names no image. A folder's pictures end in {', '.join(sorted(SUFFIXES))}."
+        )
     tables = [name for name in found if name.endswith(_TABLE)]
     lists = [name for name in found if name.endswith(_LIST)]
     pictures = [name for name in found if not name.endswith((_TABLE, _LIST))]
@@ -63,7 +64,7 @@ def _named(url: str, column: str, target_column: str | None) -> pa.Table:
             ]
         )
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-        raise InvalidInputError(f"{shown} cannot be read: {error}.") from error
+        raise InvalidInputError(without_credentials(f"{url} cannot be read: {error}.")) from error
 
 
 def _found(files: Any, path: str) -> Iterator[str]:

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from camgraph_client.bulk.images import SCHEMA
 from camgraph_client.bulk.store import Folder
 from camgraph_core.errors import UsageError
+from camgraph_core.redaction import without_credentials
 
 _RUN = "run.json"
 _PLAN = re.compile(r"plan-(\d{5})\.parquet")
@@ -82,8 +83,9 @@ class Results:
         differing = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
         if differing:
             raise UsageError(
-                f"{self._url} has results of a run with another {differing[0]} ({old.get(differing[0])}, now "
-                f"{new.get(differing[0])}). Say the same as that run, or take another folder."
+                f"{without_credentials(self._url)} has results of a run with another {differing[0]} "
+                f"({old.get(differing[0])}, now {new.get(differing[0])}). Say the same as that run, or take another "
+                "folder."
             )
 
     def tidy(self) -> None:

@@ -17,6 +17,7 @@ from camgraph_client.bulk.results import Part, Results
 from camgraph_client.bulk.settings import Asked, Cluster
 from camgraph_client.bulk.work import Work
 from camgraph_core.errors import CamgraphError
+from camgraph_core.redaction import without_credentials
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ class Run:
         failed = sum(results.errors(part.file for part in parts if part.file in done).values())
         rate = f", {now} of them now in {seconds:.0f} s ({now / seconds:.1f} per second)" if now else ""
         click.echo(
-            f"{count_of(parts) - count_of(missing)} images are done{rate}; {failed} have an error: {self.folder}"
+            f"{count_of(parts) - count_of(missing)} images are done{rate}; {failed} have an error: "
+            f"{without_credentials(self.folder)}"
         )
         if missing:
             raise CamgraphError(
