@@ -64,6 +64,15 @@ def test_bands_are_for_networks_of_bands(asked: Request) -> None:
         Preprocessor(RGB, max_pixels=LIMIT).read(RAMP, asked)
 
 
+@pytest.mark.parametrize(("highest", "is_said"), [(10_000.0, True), (1.0, True), (255.0, False)])
+def test_a_window_is_for_networks_of_eight_bits(highest: float, is_said: bool) -> None:
+    wanted = pb.InputSpec()
+    wanted.CopyFrom(STORED)
+    wanted.value_low[:], wanted.value_high[:] = [0], [highest]
+    remarks = read(RAMP.astype(np.uint16), wanted, (0, 4095)).remarks
+    assert any("The window spread the values over 0..255" in remark for remark in remarks) == is_said
+
+
 @pytest.mark.parametrize("window", [(1, 1), (2, 1), (np.nan, 1), (0, np.inf), (0, 1e-300), (-1e300, 1e300)])
 def test_a_window_without_a_width_is_refused(window: tuple[float, float]) -> None:
     with pytest.raises(UsageError, match="A window goes from a low to a higher number"):

@@ -142,8 +142,23 @@ def _stored(opened: Opened, pixels: AnyArray, spec: pb.InputSpec, request: Reque
     shown = choose_shown(values, spec, request.style, nodata, missing=filled.missing)
     if values.dtype != np.uint8:
         values = values.astype(np.float32, copy=False)
-    remarks = [remark_on(shown, spec, channels), filled.remark, remark, *_remarks(values, spec)]
+    remarks = [
+        remark_on(shown, spec, channels),
+        filled.remark,
+        remark,
+        _remark_on_scale(request.window, spec),
+        *_remarks(values, spec),
+    ]
     return Picture(values, tuple(filter(None, remarks)), shown=shown, missing=filled.missing)
+
+
+def _remark_on_scale(window: Window | None, spec: pb.InputSpec) -> str:
+    if window is None or not spec.value_high or 1 < max(spec.value_high) <= 255:
+        return ""
+    return (
+        f"The window spread the values over 0..255, but the graph was exported for {min(spec.value_low):g}.."
+        f"{max(spec.value_high):g}. Leave the window out."
+    )
 
 
 def _remarks(values: AnyArray, spec: pb.InputSpec) -> list[str]:
