@@ -99,6 +99,9 @@ class Connection:
             ("grpc.max_receive_message_length", limit),
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 10_000),
+            # A server that is killed resets connections that have just been made. The default of 1000 ms before the
+            # next one is as long as all tries of a call together.
+            ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.service_config", json.dumps(_service_config(self.attempts))),
             # A request above this is sent only once; the default is 256 KiB, less than many photos.
             ("grpc.per_rpc_retry_buffer_size", limit),
