@@ -6,8 +6,8 @@ The server has one core of its own and its callers have the others: so what they
 First its peak is measured, with as many callers as suffice. Then calls come at even times at some times that rate, from
 two processes, whatever becomes of those before. "Share" is the calls answered per second over the peak. A call that is
 refused is not sent again. Beside `camgraph serve` stands a server that has nothing but grpc.aio and the same work
-(overload_bare.py): no server on grpc.aio can keep more. A refusal costs what the rest of the peak would have taken,
-divided by the calls that were refused.
+(overload_bare.py): a server on grpc.aio can hardly keep more. A refusal costs what the rest of the peak would have
+taken, divided by the calls that were refused.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def main(graph: Path | None, times: tuple[int, ...], seconds: float) -> None:
             "camgraph serve": [
                 str(python.with_name("camgraph")), "serve", "--model-repository", str(models), *listens
             ],
-        }  # fmt: skip
+        }  # fmt: skip  # a command in one row
         click.echo(f"{environment(1)}, one core for the server; {seconds:g} s each\n")
         columns = "server", "times the peak", "deadline", "peak/s", "answered/s", "share", "ms per refusal"
         click.echo(f"| {' | '.join(columns)} | refused after ms, median | p99 | others |")

@@ -18,6 +18,7 @@ from camgraph_client.course import AHEAD, Asking, Outcome
 from camgraph_client.errors import error_from
 from camgraph_client.many_aio import AsyncMany
 from camgraph_client.opening import open_aio_channel
+from camgraph_client.remote import AsyncRemote
 from camgraph_client.sending import encoded, result_of, result_of_pieces
 from camgraph_client.tries import Tries
 from camgraph_core.explains import Explains
@@ -25,7 +26,6 @@ from camgraph_core.painter import ImageSource
 from camgraph_core.request import Addressed, Request
 from camgraph_core.types import AnyArray
 from camgraph_wire.chunks import Assembled
-from camgraph_wire.models import ModelDetails
 from camgraph_wire.requests import request_message
 
 if TYPE_CHECKING:
@@ -126,11 +126,8 @@ class AsyncClient(Calls):
         await self.close()
 
 
-class AsyncRemoteModel(Explains[Awaitable["Result"]]):
+class AsyncRemoteModel(AsyncRemote, Explains[Awaitable["Result"]]):
     """A model of a server; see `AsyncClient.model`. To close it closes the client."""
-
-    def __init__(self, client: AsyncClient, name: str, version: str, *, chunked: bool = False) -> None:
-        self._client, self._name, self._version, self._chunked = client, name, version, chunked
 
     def explain_many(
         self, images: Iterable[ImageSource] | AsyncIterable[ImageSource], *, ahead: int = AHEAD, **options: Any
@@ -161,20 +158,6 @@ class AsyncRemoteModel(Explains[Awaitable["Result"]]):
         """
         asking = Asking(self._name, self._version, options, self._client.connection.timeout)
         return self._client.stream(asking, ahead).outcomes(images)
-
-    async def details(self) -> ModelDetails:
-        """The model with its whole manifest; see `AsyncClient.get_model`."""
-        return await self._client.get_model(self._name, self._version)
-
-    async def close(self) -> None:
-        """Closes the client."""
-        await self._client.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
 
     async def _explain(self, image: ImageSource | None, tensor: AnyArray | None, request: Request) -> Result:
         # A thread, as reading a file or encoding pixels would hold up the event loop.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from camgraph.v1 import explanation_pb2 as pb
+from camgraph_client.remote import AsyncRemote, Remote
 from camgraph_client.sending import encoded, load_painter, photo_of
 from camgraph_core.clips import Taken
 from camgraph_core.errors import InvalidInputError
@@ -18,8 +19,6 @@ from camgraph_wire.models import ModelDetails
 from camgraph_wire.requests import request_message
 
 if TYPE_CHECKING:
-    from camgraph_client.aio import AsyncClient
-    from camgraph_client.sync import Client
     from camgraph_core.clips import ClipResult
 
 
@@ -111,57 +110,23 @@ def sent_clip(footage: Footage, request: Request, model: tuple[str, str], detail
     return SentClip(addressed, chosen.taken, chosen.remarks)
 
 
-class RemoteClipModel(ExplainsClips["ClipResult"]):
+class RemoteClipModel(Remote, ExplainsClips["ClipResult"]):
     """A model of a server that takes clips or volumes; see `Client.clip_model`. To close it closes the client."""
 
-    def __init__(self, client: Client, name: str, version: str, *, chunked: bool = False) -> None:
-        self._client, self._model, self._chunked = client, (name, version), chunked
-
-    def details(self) -> ModelDetails:
-        """The model with its whole manifest; see `Client.get_model`."""
-        return self._client.get_model(*self._model)
-
-    def close(self) -> None:
-        """Closes the client."""
-        self._client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def _explain(self, footage: Footage, request: Request) -> ClipResult:
-        sent = sent_clip(footage, request, self._model, self.details())
+        sent = sent_clip(footage, request, (self._name, self._version), self.details())
         if self._chunked:
             return self._client.gather(pb.ExplainChunkedRequest(request=sent.message()), sent.result_of_pieces)
         return self._client.send("Explain", sent.message(), sent.result_of)
 
 
-class AsyncRemoteClipModel(ExplainsClips[Awaitable["ClipResult"]]):
+class AsyncRemoteClipModel(AsyncRemote, ExplainsClips[Awaitable["ClipResult"]]):
     """A model of a server that takes clips or volumes; see `AsyncClient.clip_model`. To close it closes the client."""
-
-    def __init__(self, client: AsyncClient, name: str, version: str, *, chunked: bool = False) -> None:
-        self._client, self._model, self._chunked = client, (name, version), chunked
-
-    async def details(self) -> ModelDetails:
-        """The model with its whole manifest; see `AsyncClient.get_model`."""
-        return await self._client.get_model(*self._model)
-
-    async def close(self) -> None:
-        """Closes the client."""
-        await self._client.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
 
     async def _explain(self, footage: Footage, request: Request) -> ClipResult:
         details = await self.details()
         # Threads, as reading a video or encoding pixels would hold up the event loop.
-        sent = await asyncio.to_thread(sent_clip, footage, request, self._model, details)
+        sent = await asyncio.to_thread(sent_clip, footage, request, (self._name, self._version), details)
         message = await asyncio.to_thread(sent.message)
         if self._chunked:
             return await self._client.gather(pb.ExplainChunkedRequest(request=message), sent.result_of_pieces)

@@ -17,6 +17,7 @@ from camgraph_client.course import AHEAD, Asking, Outcome
 from camgraph_client.errors import error_from
 from camgraph_client.many import Many
 from camgraph_client.opening import open_channel
+from camgraph_client.remote import Remote
 from camgraph_client.sending import encoded, result_of, result_of_pieces
 from camgraph_client.tries import Tries
 from camgraph_core.explains import Explains
@@ -24,7 +25,6 @@ from camgraph_core.painter import ImageSource
 from camgraph_core.request import Addressed, Request
 from camgraph_core.types import AnyArray
 from camgraph_wire.chunks import Assembled
-from camgraph_wire.models import ModelDetails
 from camgraph_wire.requests import request_message
 
 if TYPE_CHECKING:
@@ -124,11 +124,8 @@ class Client(Calls):
         self.close()
 
 
-class RemoteModel(Explains["Result"]):
+class RemoteModel(Remote, Explains["Result"]):
     """A model of a server; see `Client.model`. To close it closes the client."""
-
-    def __init__(self, client: Client, name: str, version: str, *, chunked: bool = False) -> None:
-        self._client, self._name, self._version, self._chunked = client, name, version, chunked
 
     def explain_many(self, images: Iterable[ImageSource], *, ahead: int = AHEAD, **options: Any) -> Iterator[Outcome]:
         """Explains many images over one stream: while answers are read, the next images are sent and worked on.
@@ -158,20 +155,6 @@ class RemoteModel(Explains["Result"]):
         """
         asking = Asking(self._name, self._version, options, self._client.connection.timeout)
         return self._client.stream(asking, ahead).outcomes(images)
-
-    def details(self) -> ModelDetails:
-        """The model with its whole manifest; see `Client.get_model`."""
-        return self._client.get_model(self._name, self._version)
-
-    def close(self) -> None:
-        """Closes the client."""
-        self._client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _explain(self, image: ImageSource | None, tensor: AnyArray | None, request: Request) -> Result:
         data = encoded(image) if image is not None else None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,16 +42,15 @@ def explanations_of(
         outputs[manifest.image_gradient_tensor] if plan.targets and plan.method.needs_image_gradient else None
     )
     for target, pair in zip(plan.targets, plan.pairs, strict=True):
-        activations = tuple(outputs[layer.activations_tensor] for layer in plan.layers)
-        weights = tuple(derivative(outputs[layer.weights_tensor], target, pair) for layer in plan.layers)
-        gradients = [
-            derivative(outputs[layer.gradients_tensor], target, pair) if plan.method.needs_gradients else None
-            for layer in plan.layers
-        ]
-        raw_maps = tuple(plan.method(*parts) for parts in zip(activations, weights, gradients, strict=True))
+        parts = ingredients(plan, outputs, target, pair)
+        raw_maps = tuple(plan.method(*of_layer) for of_layer in zip(*parts, strict=True))
         slot, against = pair
         heatmap = cache(partial(_heatmap, plan, raw_maps, canvas))
-        given: dict[str, Any] = {"raw-map": raw_maps, "weights": weights, "activations": activations}
+        given: dict[str, Any] = {
+            "raw-map": raw_maps,
+            "weights": parts.weights,
+            "activations": parts.activations,
+        }
         if image_gradients is not None:
             given["guided"] = guided_grad_cam(image_gradients[slot], heatmap(), manifest.input)
         explanations.append(
@@ -59,7 +58,7 @@ def explanations_of(
                 target=predictions.of_slot(slot),
                 contrast=None if against is None else predictions.of_slot(against),
                 negative=target.negative,
-                statistics=MapStatistics.of(*raw_maps, no_gradient=no_gradient(plan, weights, gradients)),
+                statistics=MapStatistics.of(*raw_maps, no_gradient=no_gradient(plan, parts)),
                 layers=tuple(layer.name for layer in plan.layers),
                 method=plan.method.name,
                 in_input_frame=plan.profile.in_input_frame,
@@ -96,15 +95,50 @@ class _Given(Mapping[str, Any]):
         return dict, (dict(self),)
 
 
-def no_gradient(plan: Plan, weights: Sequence[FloatArray], gradients: Sequence[FloatArray | None]) -> bool:
+class Ingredients(NamedTuple):
+    """What a map is made of, one array per layer.
+
+    Attributes:
+        activations: The layers' activations A.
+        weights: The means alpha of the score's gradients over the places.
+        gradients: The gradients themselves; None for methods that need none.
+
+    """
+
+    activations: tuple[FloatArray, ...]
+    weights: tuple[FloatArray, ...]
+    gradients: tuple[FloatArray | None, ...]
+
+
+def ingredients(plan: Plan, outputs: Outputs, target: Target, pair: SlotPair) -> Ingredients:
+    """What the map of a target is made of.
+
+    Args:
+        plan: What was asked.
+        outputs: The graph's outputs for one image or clip; targets in the order of ``plan.slots``.
+        target: The target.
+        pair: Its slot, and that of its contrast.
+
+    """
+    return Ingredients(
+        tuple(outputs[layer.activations_tensor] for layer in plan.layers),
+        tuple(_derivative(outputs[layer.weights_tensor], target, pair) for layer in plan.layers),
+        tuple(
+            _derivative(outputs[layer.gradients_tensor], target, pair) if plan.method.needs_gradients else None
+            for layer in plan.layers
+        ),
+    )
+
+
+def no_gradient(plan: Plan, parts: Ingredients) -> bool:
     """Whether nothing moves the score at any layer; a mean of zero says so, too, as cells do not cancel out exactly."""
     if not plan.method.class_dependent:
         return False
-    pairs = zip(weights, gradients, strict=True)
+    pairs = zip(parts.weights, parts.gradients, strict=True)
     return not any((mean if full is None else full).any() for mean, full in pairs)
 
 
-def derivative(of_slots: AnyArray, target: Target, pair: SlotPair) -> FloatArray:
+def _derivative(of_slots: AnyArray, target: Target, pair: SlotPair) -> FloatArray:
     """A derivative of one target's score: of y_a, or y_a - y_b with a contrast; negated if the target is negative.
 
     Differentiation is linear, so the difference of two scores needs no run of its own.

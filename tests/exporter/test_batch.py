@@ -157,8 +157,12 @@ def _bound(net: Net, x: str) -> tuple[str, int]:
 
 def _neighbours(net: Net, x: str) -> tuple[str, int]:
     """Each image less the next of the batch."""
-    shifted = net.node("Concat", net.node("Slice", x, net.ints(1), net.ints(4), net.ints(0)),
-                       net.node("Slice", x, net.ints(0), net.ints(1), net.ints(0)), axis=0)  # fmt: skip
+    shifted = net.node(
+        "Concat",
+        net.node("Slice", x, net.ints(1), net.ints(4), net.ints(0)),
+        net.node("Slice", x, net.ints(0), net.ints(1), net.ints(0)),
+        axis=0,
+    )
     return net.node("Flatten", net.node("Sub", x, shifted), axis=1), FEATURES
 
 

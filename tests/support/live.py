@@ -30,13 +30,20 @@ def camera(
         hangs: Keep the connection open after the last frame, and send nothing.
         format_: FFmpeg's name of the container.
     """
+    with _listening(_send, frames, pace, format_, hangs) as port:
+        yield f"tcp://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def _listening(answer: Callable[..., None], *arguments: Any) -> Iterator[int]:
+    """The port at which a thread waits for one connection and answers it; its last argument says when to end."""
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(30)
-        work = threading.Thread(target=_send, args=(listener, frames, pace, format_, hangs, over), daemon=True)
+        work = threading.Thread(target=answer, args=(listener, *arguments, over), daemon=True)
         work.start()
         try:
-            yield f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+            yield listener.getsockname()[1]
         finally:
             over.set()
             work.join(timeout=30)
@@ -64,16 +71,8 @@ def _send(
 @contextlib.contextmanager
 def rtsp_camera(frames: Sequence[np.ndarray], *, pace: float = 1 / PER_SECOND) -> Iterator[str]:
     """The address of a camera that speaks RTSP: MPEG-TS in RTP packets, within the connection of the control."""
-    over = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(30)
-        work = threading.Thread(target=_answer_rtsp, args=(listener, frames, pace, over), daemon=True)
-        work.start()
-        try:
-            yield f"rtsp://127.0.0.1:{listener.getsockname()[1]}/main"
-        finally:
-            over.set()
-            work.join(timeout=30)
+    with _listening(_answer_rtsp, frames, pace) as port:
+        yield f"rtsp://127.0.0.1:{port}/main"
 
 
 _SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nt=0 0\r\nm=video 0 RTP/AVP 33\r\na=control:0\r\n"

@@ -8,7 +8,7 @@ from camgraph_core.canvas import Canvas
 from camgraph_core.clips import ClipExplanation, Taken
 from camgraph_core.statistics import MapStatistics
 from camgraph_runtime.clips.maps import heat_of, raw_map
-from camgraph_runtime.explanations import derivative, no_gradient
+from camgraph_runtime.explanations import ingredients, no_gradient
 from camgraph_runtime.plan import Plan
 from camgraph_runtime.tasks.task import Outputs, Predictions
 
@@ -28,14 +28,8 @@ def clip_explanations(
     """
     explanations = []
     for target, pair in zip(plan.targets, plan.pairs, strict=True):
-        activations = tuple(outputs[layer.activations_tensor] for layer in plan.layers)
-        weights = tuple(derivative(outputs[layer.weights_tensor], target, pair) for layer in plan.layers)
-        gradients = [
-            derivative(outputs[layer.gradients_tensor], target, pair) if plan.method.needs_gradients else None
-            for layer in plan.layers
-        ]
-        parts = zip(activations, weights, gradients, strict=True)
-        raw_maps = tuple(raw_map(plan.method, *part) for part in parts)
+        parts = ingredients(plan, outputs, target, pair)
+        raw_maps = tuple(raw_map(plan.method, *of_layer) for of_layer in zip(*parts, strict=True))
         size = canvases[0].frame.network_size
         heat = heat_of(raw_maps, plan.layers, size, len(canvases), adds_up=plan.adds_up)
         slot, against = pair
@@ -44,12 +38,17 @@ def clip_explanations(
                 target=predictions.of_slot(slot),
                 contrast=None if against is None else predictions.of_slot(against),
                 negative=target.negative,
-                statistics=MapStatistics.of(*raw_maps, no_gradient=no_gradient(plan, weights, gradients)),
+                statistics=MapStatistics.of(*raw_maps, no_gradient=no_gradient(plan, parts)),
                 layers=tuple(layer.name for layer in plan.layers),
                 method=plan.method.name,
                 canvases=canvases,
                 taken=taken,
-                given={"input-heatmap": heat, "raw-map": raw_maps, "weights": weights, "activations": activations},
+                given={
+                    "input-heatmap": heat,
+                    "raw-map": raw_maps,
+                    "weights": parts.weights,
+                    "activations": parts.activations,
+                },
                 complete=True,
             )
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 LOAD, UNLOAD, RELOAD = "load", "unload", "reload"
 
@@ -107,10 +107,7 @@ class Answer:
 Message: TypeAlias = (
     Ready | CannotStart | Joins | Leaves | Asks | Found | Settled | Unloaded | Change | Verdict | Answer
 )
-_KINDS: dict[str, Any] = {
-    kind.__name__: kind
-    for kind in (Ready, CannotStart, Joins, Leaves, Asks, Found, Settled, Unloaded, Change, Verdict, Answer)
-}
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in get_args(Message)}
 
 
 def line_of(message: Message) -> bytes:
