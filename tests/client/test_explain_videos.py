@@ -173,11 +173,19 @@ def test_options_of_videos_and_files_without_one(tmp_path: Path, graph: Path, im
     assert "-o names a folder" in complaint(camgraph("explain", image, "--graph", graph, "-o", image), exit_code=2)
 
 
-def test_a_video_that_ends_in_the_middle_of_a_frame_gives_what_came_before(tmp_path: Path, graph: Path) -> None:
-    clip = write_video(tmp_path / "clip.ts", tiny_frames(8) * 4)
-    clip.write_bytes(clip.read_bytes()[:-3000])
-    result = camgraph("explain", clip, "--graph", graph, "-o", tmp_path / "out.mp4")
-    assert len(read_video(tmp_path / "out.mp4")) > 8
+@pytest.mark.parametrize("name", ["clip.mkv", "clip.ts"])
+def test_of_a_video_that_was_cut_off_what_is_there_is_explained_and_the_exit_code_is_1(
+    source: list[str], name: str, tmp_path: Path
+) -> None:
+    clip, out = write_video(tmp_path / name, tiny_frames(8) * 4), tmp_path / "out.mp4"
+    clip.write_bytes(clip.read_bytes()[: len(clip.read_bytes()) * 9 // 10 // 2 * 2 + 1])
+    result = camgraph("explain", clip, *source, "-o", out)
+    assert result.exit_code == 1
+    said = r"was cut off: at least \d+ bytes are missing at its end, .*\n"
+    assert re.fullmatch(rf"Error: \S*{name} {said}", result.stderr)
+    found = read_video(out)
+    assert 8 < len(found) < 32
+    assert f"{len(found)} frames" in result.stdout
     assert "wrote" in result.stdout
 
 

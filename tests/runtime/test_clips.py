@@ -119,6 +119,11 @@ def test_lists_of_files_and_videos_are_clips(explainer: ClipExplainer, tmp_path:
     assert difference.mean() < 0.02
     part = explainer.explain(tmp_path / "clip.mp4", start=0.8)
     assert part.seconds == pytest.approx([0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5])
+    cut = write_video(tmp_path / "cut.mkv", list(frames))
+    cut.write_bytes(cut.read_bytes()[:-30])
+    with pytest.raises(InvalidInputError, match="was cut off"):
+        explainer.explain(cut)
+    assert explainer.explain(cut, end=1.25).seconds[-1] == pytest.approx(1.2)
 
 
 def test_slices_of_a_volume_share_one_range(tmp_path: Path) -> None:

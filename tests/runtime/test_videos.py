@@ -12,6 +12,8 @@ import pytest
 
 pytest.importorskip("av", reason="PyAV is not installed (extra `video`), so there are no videos.")
 
+import av
+
 from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_runtime.video.reading import VideoReader
 from camgraph_runtime.video.writing import VideoWriter
@@ -105,12 +107,68 @@ def test_frames_beyond_the_limit_are_refused_before_they_are_decoded(clip: Path)
         VideoReader(clip, max_pixels=3000)
 
 
-def test_a_damaged_video_gives_what_comes_before(clip: Path, tmp_path: Path) -> None:
-    """A stream that was cut off; containers of the web and of broadcasting need no index at their end."""
-    broken = write_video(tmp_path / "whole.ts", FRAMES * 10)
-    data = broken.read_bytes()
-    broken.write_bytes(data[: len(data) // 2])
-    assert 0 < len(numbers(broken)) < len(FRAMES) * 10
+# How a container is written, and whether what it says of itself survives a cut.
+CUTS = {
+    "matroska": ("clip.mkv", "libx264", {}),
+    "matroska that was written to a pipe": ("clip.mkv", "libx264", {"live": "1"}),
+    "webm": ("clip.webm", "libvpx", {}),
+    "mp4 with its index in front": ("clip.mp4", "libx264", {"movflags": "faststart"}),
+    "mp4 of a codec that decodes half a frame": ("clip.mp4", "mpeg4", {"movflags": "faststart"}),
+    "mp4 in fragments": ("clip.mp4", "libx264", {"movflags": "frag_keyframe+empty_moov"}),
+    "avi": ("clip.avi", "mpeg4", {}),
+    "wmv": ("clip.wmv", "wmv2", {}),
+    "transport stream": ("clip.ts", "mpeg2video", {}),
+    "program stream": ("clip.mpg", "mpeg2video", {}),
+}
+
+
+def detailed(number: int) -> np.ndarray:
+    """A frame of squares that move, so that half a frame is not the whole one."""
+    squares = np.random.default_rng(0).integers(0, 255, (HEIGHT // 8, 40, 3), np.uint8)
+    return np.kron(squares[:, number : number + WIDTH // 8], np.ones((8, 8, 1), np.uint8))
+
+
+@pytest.mark.parametrize("share", [0.35, 0.5, 0.7, 0.9])
+@pytest.mark.parametrize("case", CUTS)
+def test_a_video_that_was_cut_off_gives_its_whole_frames_and_says_so(case: str, share: float, tmp_path: Path) -> None:
+    name, codec, options = CUTS[case]
+    path = tmp_path / name
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = WIDTH, HEIGHT, "yuv420p", 6
+        for number in range(30):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(detailed(number), format="rgb24")))
+        container.mux(stream.encode())
+    with VideoReader(path) as video:
+        whole = [found.pixels for found in video.frames()]
+    assert len(whole) == 30
+    data = path.read_bytes()
+    path.write_bytes(data[: round(len(data) * share) // 2 * 2 + 1])
+    found: list[np.ndarray] = []
+    with pytest.raises(InvalidInputError, match="was cut off"), VideoReader(path) as video:
+        found.extend(frame.pixels for frame in video.frames())
+    assert len(found) < 30
+    assert all(np.array_equal(one, other) for one, other in zip(found, whole, strict=False))
+
+
+def test_a_part_before_the_cut_is_whole(clip: Path, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.mkv", FRAMES)
+    path.write_bytes(path.read_bytes()[:-20])
+    assert [number for number, _ in numbers(path, end=0.5)] == [0, 1, 2, 3, 4, 5]
+
+
+def test_an_mp4_without_its_index_was_cut_off(clip: Path) -> None:
+    clip.write_bytes(clip.read_bytes()[:-300])
+    with pytest.raises(InvalidInputError, match=r"clip\.mp4 was cut off: at least \d+ bytes are missing"):
+        VideoReader(clip)
+
+
+@pytest.mark.parametrize("after", [b"\0" * 5, b"\0" * 500, bytes(range(256))])
+@pytest.mark.parametrize("name", ["clip.mkv", "clip.mp4", "clip.avi", "clip.mov"])
+def test_what_follows_a_whole_video_is_no_cut(name: str, after: bytes, tmp_path: Path) -> None:
+    path = write_video(tmp_path / name, FRAMES)
+    path.write_bytes(path.read_bytes() + after)
+    assert len(numbers(path)) == len(FRAMES)
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:

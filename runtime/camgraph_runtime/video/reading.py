@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ import numpy as np
 from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_core.types import ByteArray
 from camgraph_runtime.limits import Limits
+from camgraph_runtime.video.extent import missing_bytes
 from camgraph_runtime.video.library import pyav
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"})
@@ -66,6 +68,8 @@ class VideoReader:
         try:
             self._container = self._av.open(str(self.path.resolve()), options=options, metadata_errors="replace")
         except (self._av.FFmpegError, ValueError) as error:
+            if self._missing:
+                raise self._cut_off("and what says where its pictures are is missing, too") from error
             raise InvalidInputError(
                 f"{self.path} cannot be read as a video: {reason(error)}. Convert it to MP4 or Matroska."
             ) from error
@@ -102,7 +106,8 @@ class VideoReader:
             end: Seconds up to which they are.
 
         Raises:
-            InvalidInputError: The video is damaged; the frames before that were given.
+            InvalidInputError: The video is damaged or was cut off; the frames before that were given. The last one
+                before a cut is not, as it may be half a frame.
 
         """
         for number, seconds, frame in self._shown(start, end):
@@ -144,18 +149,40 @@ class VideoReader:
         self.close()
 
     def _decoded(self, start: float) -> Iterator[Any]:
-        stream, last = self._stream, 0.0
+        """Frame after frame; each is held back until the next one is there, as the last may be half a frame."""
+        stream, last, held, number = self._stream, 0.0, None, 0
         try:
             if start > 0 and stream.time_base:
                 self._container.seek(int(start / stream.time_base), stream=stream)
             for frame in self._container.decode(stream):
-                last = frame.time if frame.time is not None else last
                 self._check_size(frame.width, frame.height)
-                yield frame
+                if held is not None:
+                    yield held
+                    last, number = self._seconds_of(held, number), number + 1
+                held = frame
         except self._av.FFmpegError as error:
+            if self._missing:
+                raise self._cut_off(f"its pictures end at {last:.1f} seconds") from error
             raise InvalidInputError(
                 f"{self.path} is damaged, or its frames are too large, after {last:.1f} seconds: {reason(error)}."
             ) from error
+        if self._missing:
+            raise self._cut_off(f"its pictures end at {last:.1f} seconds")
+        if held is not None and held.is_corrupt:
+            raise InvalidInputError(f"{self.path} is damaged, or was cut off, after {last:.1f} seconds.")
+        if held is not None:
+            yield held
+
+    @cached_property
+    def _missing(self) -> int:
+        """How many bytes the file is known to lack."""
+        return missing_bytes(self.path)
+
+    def _cut_off(self, consequence: str) -> InvalidInputError:
+        return InvalidInputError(
+            f"{self.path} was cut off: at least {self._missing} bytes are missing at its end, {consequence}. "
+            "Copy the whole file again."
+        )
 
     def _seconds_of(self, frame: Any, number: int) -> float:
         """When a frame is shown; without a time of its own by its number."""
