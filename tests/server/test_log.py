@@ -68,6 +68,20 @@ def test_a_reader_that_has_gone_stops_nobody():
     os.close(writing)
 
 
+def test_a_line_that_cannot_be_written_is_named_and_the_others_follow():
+    reading, writing = os.pipe()
+    sink = LogSink(writing)
+    sink.setFormatter(TextFormatter())
+    sink.handle(logging.LogRecord("library", logging.INFO, "library.py", 7, "%d files", ("no number",), None))
+    sink.handle(record(number=1))
+    sink.close()
+    text = os.read(reading, PIPE_BYTES)
+    assert b"WARNING a line of library at library.py:7 cannot be written" in text
+    assert b"call number=1" in text
+    os.close(reading)
+    os.close(writing)
+
+
 def test_warnings_of_libraries_are_lines_of_the_log():
     code = (
         "import warnings; from camgraph_server.observe.log import configure_logging; "

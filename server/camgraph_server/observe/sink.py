@@ -82,17 +82,23 @@ class LogSink(logging.Handler):
             with self._count_lock:
                 dropped, self._dropped = self._dropped, 0
             if dropped:
-                self._write(_notice(dropped))
+                self._write(_notice(f"{dropped} lines of the log were dropped, as nobody read it"))
 
     def _write(self, record: logging.LogRecord) -> None:
-        line = f"{self.format(record)}\n".encode(errors="backslashreplace")
+        line = f"{self._text(record)}\n".encode(errors="backslashreplace")
         try:
             while line:
                 line = line[os.write(self.descriptor, line) :]
         except OSError:  # the reader has gone, or the disk is full: serving goes on
             pass
 
+    def _text(self, record: logging.LogRecord) -> str:
+        try:
+            return self.format(record)
+        except Exception as error:  # a library's message and arguments do not fit: without this no line would follow
+            where = f"{record.pathname}:{record.lineno}"
+            return self.format(_notice(f"a line of {record.name} at {where} cannot be written ({error})"))
 
-def _notice(dropped: int) -> logging.LogRecord:
-    text = f"{dropped} lines of the log were dropped, as nobody read it"
+
+def _notice(text: str) -> logging.LogRecord:
     return logging.LogRecord("camgraph.log", logging.WARNING, __file__, 0, text, (), None)
