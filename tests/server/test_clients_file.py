@@ -86,7 +86,7 @@ BROKEN = {
     "models as a text": (f"[clients.a]\ntokens = ['{OTHER}']\nmodels = 'x'", "is not a list of texts"),
     "rate of nothing": (f"[clients.a]\ntokens = ['{OTHER}']\nrate = 0", "must be greater than 0"),
     "rate that is no number": (f"[clients.a]\ntokens = ['{OTHER}']\nrate = nan", "must be greater than 0"),
-    "rate without end": (f"[clients.a]\ntokens = ['{OTHER}']\nrate = inf", "must be greater than 0"),
+    "rate without end": (f"[clients.a]\ntokens = ['{OTHER}']\nrate = inf", "must be greater than 0 and less than 1e9"),
     "burst alone": (f"[clients.a]\ntokens = ['{OTHER}']\nburst = 5", "needs a rate"),
     "half a call": (f"[clients.a]\ntokens = ['{OTHER}']\ncalls-at-once = 1.5", "is not a whole number"),
     "true calls": (f"[clients.a]\ntokens = ['{OTHER}']\ncalls-at-once = true", "is not a whole number"),

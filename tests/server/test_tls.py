@@ -155,6 +155,13 @@ def test_files_that_cannot_be_used_are_told_apart(authority, tmp_path):
             read_certificate(*files)
 
 
+def test_authorities_may_have_names_in_any_letters_beside_them(authority):
+    bundle = authority.file.read_text(encoding="utf-8")
+    authority.file.write_text(f"# Autorité de certification\n{bundle}", encoding="utf-8")
+    found = read_certificate(*authority.issue("localhost"), authority.file)
+    assert found.context.cert_store_stats()["x509_ca"] == 1
+
+
 async def test_a_server_does_not_start_with_an_expired_certificate(authority, repository):
     cert, key = authority.issue("localhost", days=-1)
     server = Server(ServerConfig(repository, tls_cert=cert, tls_key=key, listen="localhost:0", trial_load=False))

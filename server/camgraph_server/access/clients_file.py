@@ -141,7 +141,8 @@ class _Entry:
         if isinstance(value, bool) or not isinstance(value, allowed):
             raise self.error(key, "is not a number" if kind is float else "is not a whole number")
         if not at_least <= value < 1e9 or (above is not None and value <= above):
-            raise self.error(key, f"must be {'greater than' if above is not None else 'at least'} {above or at_least}")
+            least = f"at least {at_least}" if above is None else f"greater than {above}"
+            raise self.error(key, f"must be {least} and less than 1e9")
         return kind(value)
 
     def _flag(self, key: str) -> bool:

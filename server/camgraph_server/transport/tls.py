@@ -73,7 +73,8 @@ def read_certificate(certificate: Path, key: Path, client_ca: Path | None = None
     authorities = None if client_ca is None else _authorities(client_ca)
     if authorities is not None:
         context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(cadata=authorities.decode("ascii", "replace"))
+        # Bundles name their authorities in comments, in letters that Python does not take here.
+        context.load_verify_locations(cadata=authorities.decode("ascii", "ignore"))
     found = Certificate(chain, secret, authorities, _expiry(chain, certificate), context)
     if found.left <= timedelta():
         raise BindError(f"The certificate {certificate} expired on {found.expires:%Y-%m-%d %H:%M} UTC; renew it.")
