@@ -6,12 +6,14 @@ import asyncio
 import os
 import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
+from camgraph_server.processes.metrics import ProcessMetrics
 from support.serving import PATIENCE, png, run_camgraph, server_process
 from support.workers import fresh_channel, workers_of
 
@@ -40,6 +42,22 @@ async def call(address: str) -> None:
     async with fresh_channel(address) as channel:
         image = pb.EncodedImage(data=png())
         await ExplanationServiceStub(channel).Explain(pb.ExplainRequest(image=image), timeout=PATIENCE)
+
+
+def test_a_worker_that_ends_while_it_tells_its_metrics_is_left_out():
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as worker:
+
+        def tell_a_part() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n# HELP up")
+
+        told = worker.submit(tell_a_part)
+        metrics = ProcessMetrics(free_address(), lambda: [f"127.0.0.1:{listening.getsockname()[1]}"])
+        values = {metric.name: [sample.value for sample in metric.samples] for metric in metrics.collect()}
+        told.result()
+    assert values["camgraph_processes"] == [0]
 
 
 async def test_the_numbers_of_all_processes_add_up(repository):

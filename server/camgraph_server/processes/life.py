@@ -76,7 +76,8 @@ class WorkerLife:
     async def messages(self) -> AsyncIterator[Message]:
         """What it says, until its end; that it is ready, or why it cannot start, is noted here."""
         assert self._process.stdout is not None
-        while line := await self._process.stdout.readline():
+        # One that is killed while it writes leaves a line without an end.
+        while (line := await self._process.stdout.readline()).endswith(b"\n"):
             message = message_of(line)
             match message:
                 case Ready(metrics):

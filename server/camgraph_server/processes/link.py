@@ -40,7 +40,9 @@ class Link:
         self._outgoing.flush()
 
     def _follow(self) -> None:
-        while line := self._incoming.readline():
-            self.on_message(message_of(line))
-        self.on_message(None)
-        os.kill(os.getpid(), signal.SIGTERM)  # nobody would restart or stop this process any more
+        try:
+            while (line := self._incoming.readline()).endswith(b"\n"):  # half a line is the last of one that was killed
+                self.on_message(message_of(line))
+        finally:
+            self.on_message(None)
+            os.kill(os.getpid(), signal.SIGTERM)  # nobody would restart or stop this process any more

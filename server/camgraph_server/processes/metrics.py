@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from urllib.request import urlopen
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -82,7 +83,7 @@ def _told(address: str | None) -> str:
         with urlopen(f"http://{address}/metrics", timeout=_PATIENCE) as answer:
             text: str = answer.read().decode()
             return text
-    except OSError:  # it ends at this moment
+    except (OSError, HTTPException):  # it ends at this moment, perhaps in the middle of its answer
         return ""
 
 
