@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 from collections.abc import Collection
 from concurrent.futures import Future
 from functools import partial
@@ -15,6 +16,7 @@ from camgraph_server.models.discovery import Key
 from camgraph_server.models.keeper import Keeper
 from camgraph_server.models.model import Model
 from camgraph_server.models.repository import ModelRepository, Reasons
+from camgraph_server.observe.log import log_event
 from camgraph_server.processes.link import Link
 from camgraph_server.processes.messages import (
     LOAD,
@@ -33,6 +35,7 @@ from camgraph_server.processes.messages import (
 )
 
 _MOST_WAITING = 100
+_log = logging.getLogger("camgraph.repository")
 _GONE = "The supervisor of this process has gone, and it stops; send the call again."
 
 
@@ -96,6 +99,8 @@ class SharedChanges(Changes):
             case Verdict():
                 if (verdict := self._verdicts.get(message.number)) is not None:
                     verdict.set_result(message)
+                else:  # of a change that was refused here
+                    self._link.send(Settled(message.number))
             case Answer():
                 self._answer(message)
             case None:
@@ -116,7 +121,8 @@ class SharedChanges(Changes):
             outcome = self._keeper.ask(partial(self._make, change, verdict))
         except UnavailableError as error:
             del self._verdicts[change.number]
-            self._link.send(Found(change.number, {}, str(error)))
+            refusal = Settled(change.number) if change.kind == RELOAD else Found(change.number, {}, str(error))
+            self._link.send(refusal)  # the others wait for it
             outcome = Future()
             outcome.set_exception(error)
         if change.asked is not None:
@@ -132,9 +138,9 @@ class SharedChanges(Changes):
             make = self._repository.load_model if change.kind == LOAD else self._repository.unload_model
             try:
                 return make(change.name, change.version, agreement.on)
-            except CamgraphError as error:
-                if not agreement.is_reached:
-                    agreement.on({}, str(error))
+            except Exception as error:
+                if not agreement.is_reached:  # whatever it is, the others wait for what was found here
+                    agreement.on({}, _problem(error))
                 raise
         finally:
             del self._verdicts[change.number]
@@ -169,6 +175,13 @@ def _hand_on(to: Future[list[Model]], outcome: Future[list[Model]]) -> None:
         to.set_exception(error)
     else:
         to.set_result(outcome.result())
+
+
+def _problem(error: Exception) -> str:
+    if isinstance(error, CamgraphError):
+        return str(error)
+    log_event(_log, logging.ERROR, "unexpected error in a change of models", trace=True)
+    return f"A process could not make the change ({type(error).__name__}); its log says why."
 
 
 def _key(version: str) -> Key:
