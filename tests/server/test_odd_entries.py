@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,16 @@ def test_one_trial_serves_for_good_and_bad_files(tmp_path):
     checked.close()
     with pytest.raises(InvalidGraphError, match="stopping"):
         checked.check(good)
+
+
+def test_a_file_that_is_tried_while_the_server_stops_is_not_blamed(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial, "_MAIN", "import time; time.sleep(600)")
+    checked = Trial(ServerConfig(tmp_path), PATIENCE)
+    stopping = threading.Timer(0.2, checked.close)
+    stopping.start()
+    with pytest.raises(InvalidGraphError, match="stopping"):
+        checked.check(tmp_path / "slow.onnx")
+    stopping.join()
 
 
 def test_a_file_that_takes_too_long(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import threading
@@ -13,6 +14,8 @@ from camgraph_core.errors import UnavailableError, UsageError
 from camgraph_runtime.run.stop import Stop
 from camgraph_server.config import ServerConfig
 from camgraph_server.models.batching import worker_count
+from camgraph_server.models.keeper import Keeper
+from camgraph_server.scheduling.gate import Gate
 from camgraph_server.scheduling.scheduler import Scheduler
 from support.serving import PATIENCE
 
@@ -79,6 +82,31 @@ def test_the_server_needs_neither_onnx_nor_torch():
     hidden = "".join(f"sys.modules[{name!r}] = None; " for name in ("onnx", "onnx_ir", "torch", "camgraph_client"))
     code = f"import sys; {hidden}import camgraph_server.cli, camgraph_server.lifecycle"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
+
+
+async def test_who_has_no_call_in_flight_is_drained_also_without_any_time():
+    gate = Gate()
+    assert await gate.drained(0)
+    with gate.passed():
+        assert not await gate.drained(0)
+
+
+def test_a_keeper_that_stops_answers_what_it_has_taken(monkeypatch):
+    """What is asked in the moment of a stop is done or refused, and never forgotten."""
+    keeper = Keeper(lambda: None, 0, lambda: None)
+    assert keeper.ask(lambda: 1).result(PATIENCE) == 1
+    stopping = threading.Thread(target=keeper.stop, args=(PATIENCE,))
+
+    def stop_meanwhile() -> int:
+        stopping.start()
+        stopping.join(0.2)
+        return 0
+
+    monkeypatch.setattr(keeper._asked, "qsize", stop_meanwhile)
+    taken = keeper.ask(lambda: 2)
+    stopping.join(PATIENCE)
+    with contextlib.suppress(UnavailableError):
+        assert taken.result(0) == 2
 
 
 async def test_pool_never_runs_more_than_its_workers():

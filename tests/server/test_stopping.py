@@ -78,10 +78,12 @@ async def test_a_stop_ends_although_a_worker_does_not(connect, repository):
 
 
 def test_a_signal_ends_the_loading_of_models(tmp_path, repository, monkeypatch):
+    port_file = tmp_path / "port"
     (tmp_path / "sitecustomize.py").write_text(HANGS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     address = f"127.0.0.1:{free_port()}"
     arguments = ["serve", "--model-repository", str(repository), "--listen", address, "--grace", "600"]
+    arguments += ["--port-file", str(port_file)]
     process = subprocess.Popen(camgraph_command(arguments), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         wait_for_port(address)
@@ -92,6 +94,7 @@ def test_a_signal_ends_the_loading_of_models(tmp_path, repository, monkeypatch):
     assert process.returncode == 0, log
     assert "stopped drained=True" in log
     assert "listening" not in output
+    assert not port_file.exists()
 
 
 async def test_an_answer_is_not_cut_while_it_is_written(connect, repository):

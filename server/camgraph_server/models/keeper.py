@@ -39,6 +39,7 @@ class Keeper:
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="camgraph-models", daemon=True)
         self._has_started = False
+        self._lock = threading.Lock()
 
     def ask(self, work: Callable[[], T]) -> Future[T]:
         """Has something done as soon as possible. What still waits when the thread is stopped fails as unavailable.
@@ -46,15 +47,17 @@ class Keeper:
         Raises:
             UnavailableError: Too much waits already, or the server stops.
         """
-        if self._is_stopping:
-            raise UnavailableError(_STOPPING)
-        if self._asked.qsize() >= _MOST_WAITING:
-            raise UnavailableError(f"{_MOST_WAITING} changes of models wait already; try again later.", retry_after=1.0)
         result: Future[T] = Future()
-        self._asked.put((work, result))
-        if not self._has_started:
-            self._has_started = True
-            self._thread.start()
+        with self._lock:  # what is taken is before the end that `stop` puts behind it
+            if self._is_stopping:
+                raise UnavailableError(_STOPPING)
+            if self._asked.qsize() >= _MOST_WAITING:
+                text = f"{_MOST_WAITING} changes of models wait already; try again later."
+                raise UnavailableError(text, retry_after=1.0)
+            self._asked.put((work, result))
+            if not self._has_started:
+                self._has_started = True
+                self._thread.start()
         return result
 
     def stop(self, patience: float) -> bool:
@@ -66,8 +69,9 @@ class Keeper:
         Returns:
             True if it has ended.
         """
-        self._is_stopping = True
-        self._asked.put(None)
+        with self._lock:
+            self._is_stopping = True
+            self._asked.put(None)
         if self._has_started:
             self._thread.join(patience)
         return not self._thread.is_alive()

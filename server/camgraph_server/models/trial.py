@@ -24,6 +24,7 @@ from camgraph_server.models.loading import load_checked
 
 _MAIN = "from camgraph_server.models.trial import main; main()"
 _MOST_CPU_SECONDS = 3600
+_STOPPING = "The server is stopping, so the file was not loaded."
 _FIRST_TO_GO = "1000"  # for the kernel, when memory runs out
 
 
@@ -57,13 +58,15 @@ class Trial:
             process.stdin.write(json.dumps(str(path.absolute())).encode() + b"\n")
             process.stdin.flush()
             answer = process.stdout.readline()
-        except OSError:  # it ended between two files
+        except (OSError, ValueError):  # it ended between two files, or `close` has closed its streams
             answer = b""
         finally:
             watchdog.cancel()
         if not answer:
             self._process = None
             code = _end(process)
+            if self._is_closed:
+                raise InvalidGraphError(_STOPPING)
             raise InvalidGraphError(f"{path.name} {self._what_happened(code)}. Export the graph again.")
         problem: str = json.loads(answer)
         if problem:
@@ -86,7 +89,7 @@ class Trial:
     def _started(self) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._is_closed:
-                raise InvalidGraphError("The server is stopping, so the file was not opened.")
+                raise InvalidGraphError(_STOPPING)
             if self._process is None:
                 self._process = subprocess.Popen(
                     [sys.executable, "-c", _MAIN],
