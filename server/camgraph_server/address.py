@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from camgraph_core.errors import UsageError
 
@@ -63,3 +64,17 @@ class Address:
     def with_port(self, port: int) -> str:
         """The address as clients use it, with the port that was bound."""
         return self.text if self.is_socket else f"{self.text.rpartition(':')[0]}:{port}"
+
+
+def write_port(file: Path | None, address: str) -> None:
+    """Writes the port of an address that was bound to a file, if there is one.
+
+    Raises:
+        UsageError: The file cannot be written.
+    """
+    if file is None:
+        return
+    try:
+        file.write_text(f"{address.rpartition(':')[2]}\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"The port-file {file} cannot be written: {error.strerror}.") from error

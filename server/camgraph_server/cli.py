@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 
 import click
@@ -60,6 +61,7 @@ async def _supervise(config: ServerConfig) -> bool:
 
 
 def _announce(address: str, http_address: str | None) -> None:
-    click.echo(f"listening on {address}")
-    if http_address is not None:
-        click.echo(f"listening for HTTP on {http_address}")
+    with contextlib.suppress(BrokenPipeError):  # nobody reads it: the server serves
+        click.echo(f"listening on {address}")
+        if http_address is not None:
+            click.echo(f"listening for HTTP on {http_address}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from camgraph_core.errors import UnavailableError
+from camgraph_server.address import write_port
 from camgraph_server.assembly import Assembly, MakeChanges
 from camgraph_server.config import ServerConfig
 from camgraph_server.models.attempt import Loader
@@ -76,7 +77,7 @@ class Server:
 
         Raises:
             BindError: The address is taken or not allowed, or the TLS files cannot be used.
-            UsageError: The clients file cannot be used.
+            UsageError: The clients file cannot be used, or the port file cannot be written.
             DeviceError: The device is not available.
         """
         await self.parts.security.start()
@@ -89,8 +90,7 @@ class Server:
             await self._listen()
         self.parts.repository.on_change(partial(self._report_health, asyncio.get_running_loop()))
         await self.parts.health.set(self._statuses())
-        if self.config.port_file is not None:
-            self.config.port_file.write_text(f"{self.address.rpartition(':')[2]}\n", encoding="utf-8")
+        write_port(self.config.port_file, self.address)
 
     async def stop(self) -> bool:
         """Refuses new calls, lets those in flight finish within the grace, closes everything.
@@ -138,9 +138,10 @@ class Server:
                 on_ready(self.address)
                 await stopping
         finally:
+            for task in (starting, stopping):
+                task.cancel()
+            await asyncio.wait({starting, stopping})  # else it would go on to start what is being stopped
             drained = await self.stop()
-            starting.cancel()
-            stopping.cancel()
         return drained
 
     def reload(self) -> None:

@@ -236,6 +236,15 @@ async def test_sigint_stops_like_sigterm(repository, tmp_path):
     assert [entry["message"] for entry in entries] == ["settings", "model ready", "stopping", "stopped"]
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_port_file_that_cannot_be_written(repository, tmp_path, processes):
+    gone = tmp_path / "gone" / "port"
+    options = ["--model-repository", str(repository), "--listen", "127.0.0.1:0", "--no-trial-load"]
+    ran = run_camgraph("serve", *options, "--processes", processes, "--port-file", str(gone))
+    assert ran.returncode == 2
+    assert f"The port-file {gone} cannot be written: No such file or directory." in ran.stderr
+
+
 async def test_port_that_is_taken(repository):
     async with running_server(repository) as first:
         second = Server(ServerConfig(repository, listen=first.address))

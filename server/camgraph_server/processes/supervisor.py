@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from camgraph_core.errors import CamgraphError
-from camgraph_server.address import Address
+from camgraph_server.address import Address, write_port
 from camgraph_server.config import ServerConfig
 from camgraph_server.observe.log import log_event
 from camgraph_server.processes.life import WorkerLife
@@ -51,7 +51,8 @@ class Supervisor:
         self._together = Together(config.load_timeout)
         self._changing: set[asyncio.Task[None]] = set()
         self._stop_asked = asyncio.Event()
-        self._is_complete = asyncio.Event()
+        self._is_complete = False  # every worker has been ready
+        self._on_ready: Callable[[str], None] = lambda _: None
         self._drained = True
 
     @property
@@ -70,8 +71,9 @@ class Supervisor:
 
         Raises:
             BindError: The address of the metrics is taken or not allowed.
-            CamgraphError: A worker cannot start; the others were stopped.
+            CamgraphError: A worker cannot start, or the port file cannot be written; the others were stopped.
         """
+        self._on_ready = on_ready
         if self._metrics is not None:
             await self._metrics.start()
         loop = asyncio.get_running_loop()
@@ -79,7 +81,6 @@ class Supervisor:
             loop.add_signal_handler(number, self._on_stop, number)
         loop.add_signal_handler(signal.SIGHUP, self._tell_all, signal.SIGHUP)
         keeping = [asyncio.ensure_future(self._keep(place)) for place in range(self._config.processes)]
-        announcing = asyncio.ensure_future(self._announce(on_ready))
         try:
             await asyncio.wait(keeping, return_when=asyncio.FIRST_EXCEPTION)
             self._stop()
@@ -87,19 +88,12 @@ class Supervisor:
             for each in keeping:
                 each.result()
         finally:
-            announcing.cancel()
             self._tell_all(signal.SIGKILL)
             for port in filter(None, (self._port, self._http)):
                 port.close()
             if self._metrics is not None:
                 await self._metrics.stop()
         return self._drained
-
-    async def _announce(self, on_ready: Callable[[str], None]) -> None:
-        await self._is_complete.wait()
-        if self._config.port_file is not None:
-            self._config.port_file.write_text(f"{self.address.rpartition(':')[2]}\n", encoding="utf-8")
-        on_ready(self.address)
 
     async def _keep(self, place: int) -> None:
         """Has one worker at its place until the stop: starts it, waits for its end, starts it again."""
@@ -136,8 +130,7 @@ class Supervisor:
                     await self._together.join(worker)
                 case Ready():
                     log_event(_log, logging.INFO, "worker process ready", process=worker.pid)
-                    if all(each is not None and each.is_ready for each in self._workers):
-                        self._is_complete.set()
+                    self._announce()
                 case Asks():
                     changing = asyncio.create_task(self._together.change(worker, message))
                     self._changing.add(changing)
@@ -149,6 +142,13 @@ class Supervisor:
         self._together.leave(worker)
         await worker.end()
 
+    def _announce(self) -> None:
+        """Says where it serves, when every worker is ready for the first time."""
+        if not self._is_complete and all(each is not None and each.is_ready for each in self._workers):
+            self._is_complete = True
+            write_port(self._config.port_file, self.address)
+            self._on_ready(self.address)
+
     def _check_hope(self, worker: WorkerLife, restarts: Restarts) -> None:
         """Gives up where trying again helps nobody: a worker cannot start, and none is left that serves.
 
@@ -157,7 +157,7 @@ class Supervisor:
         """
         if worker.served is not None:  # what ended it may not come again
             return
-        if self._is_complete.is_set() and any(each is not None and each.is_ready for each in self._workers):
+        if self._is_complete and any(each is not None and each.is_ready for each in self._workers):
             return
         if worker.problem is not None:
             raise worker.problem
