@@ -127,7 +127,7 @@ async def test_what_is_not_as_it_was_is_told(audited, repository, tmp_path):
         return result.stderr
 
     assert "has no line with the id 'other'" in repeated("other")
-    log.write_text("{damaged\n" + json.dumps(entry | {"predictions": []}) + "\n")
+    log.write_bytes(b"{damaged \xff\n" + json.dumps(entry | {"predictions": []}).encode() + b"\n")
     assert "predictions in place of 0" in repeated()
     output = {"heatmap": "0" * 64}
     changed = entry["explanations"][0] | {"outputs": output}

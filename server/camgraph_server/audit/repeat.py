@@ -26,10 +26,10 @@ def entry_in(path: Path, identifier: str) -> dict[str, Any]:
         NotFoundError: No line has it.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        with path.open(encoding="utf-8", errors="replace") as lines:  # which may be more than memory holds
+            found = [entry for entry in map(_parsed, lines) if identifier in (entry.get("id"), entry.get("request_id"))]
     except OSError as error:
         raise InvalidInputError(f"{path} cannot be read: {error.strerror}.") from error
-    found = [entry for entry in map(_parsed, lines) if identifier in (entry.get("id"), entry.get("request_id"))]
     if not found:
         raise NotFoundError(f"{path} has no line with the id {identifier!r}.")
     if len(found) > 1:
