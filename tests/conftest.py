@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from support import browser as browsers
 from support.peers import Peer, installed
 from support.saturating_cpu import SaturatingCpu, saturating_cpu
 
@@ -37,6 +38,13 @@ def data() -> Path:
 def peer() -> Callable[[str], Peer]:
     """Gives a program of others by its name; a test that asks for one that is not installed is skipped."""
     return installed
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[browsers.Tab]:
+    """A tab of a browser in which pages are looked at."""
+    with browsers.opened(browsers.installed()) as tab:
+        yield tab
 
 
 @pytest.fixture

@@ -139,7 +139,14 @@ class Run:
         rows = [row for _, row in journal.rows(photos)]
         files = self.kept.write_tables(model, rows)
         if self.kept.report is not None:
-            write_page(self.kept.report, model, journal.rows(photos), journal.pictures)
+            write_page(
+                self.kept.report,
+                model,
+                journal.rows(photos),
+                journal.pictures,
+                colormap=self.asked["colormap"],
+                shared_scale=self.wanted.shared_scale,
+            )
             files.append(self.kept.report)
         for path in files:
             click.echo(f"wrote {path}")
