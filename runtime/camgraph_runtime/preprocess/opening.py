@@ -18,8 +18,9 @@ from camgraph_runtime.preprocess.arrays import check_array, is_numpy_file, read_
 from camgraph_runtime.preprocess.camera import orientation_of, upright_size
 from camgraph_runtime.preprocess.containers import check_container
 from camgraph_runtime.preprocess.containers.dicom import is_dicom
+from camgraph_runtime.preprocess.containers.following import NOTHING, Following, following
 from camgraph_runtime.preprocess.containers.limits import LARGEST_SIDE
-from camgraph_runtime.preprocess.containers.tiff import has_more_pictures, tag_values
+from camgraph_runtime.preprocess.containers.tiff import tag_values
 from camgraph_runtime.preprocess.dicom import Dicom, open_dicom
 from camgraph_runtime.preprocess.raster import TIFF, Raster, nodata_from, open_raster
 
@@ -44,13 +45,13 @@ class Encoded:
     Attributes:
         image: The picture, not decoded yet if it comes from a file.
         data: The bytes that it comes from, if it does.
-        has_more: Whether the file has more pictures than this first one, which is known of TIFF.
+        following: What follows this first picture in the file.
 
     """
 
     image: Image.Image
     data: bytes | None = None
-    has_more: bool = False
+    following: Following = NOTHING
 
     @property
     def possible_sizes(self) -> tuple[Size, ...]:
@@ -171,7 +172,7 @@ def _open(data: bytes, name: str, max_pixels: int) -> Encoded | Raster:
     if image.format == "TIFF" and len(image.getbands()) < (_tag(image, _SAMPLES) or 1):
         return _open_raster(data, max_pixels)  # of which Pillow leaves out channels
     _check_size(image.size, max_pixels)
-    return Encoded(image, data, has_more=image.format == "TIFF" and has_more_pictures(data))
+    return Encoded(image, data, following(data))
 
 
 def _open_raster(data: bytes, max_pixels: int) -> Raster:

@@ -29,6 +29,7 @@ _GUESSED_DIVISOR = 255
 _FIRST_OF_SEVERAL = (
     "The file has several pictures, and the first was read. Save another one by itself to have it explained."
 )
+_CUT_OFF = "The file was cut off: its first picture is whole and was read, what follows it is missing."
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,14 @@ def read_picture(opened: Opened, spec: pb.InputSpec, request: Request | None = N
     else:
         refuse_bands(request)
         picture = _colour(read_colour(opened, fraction), scale_of(opened, request.window))
-    has_more = isinstance(opened, Encoded | Raster) and opened.has_more
-    return replace(picture, remarks=(*picture.remarks, _FIRST_OF_SEVERAL)) if has_more else picture
+    return replace(picture, remarks=(*picture.remarks, *_remarks_on_what_follows(opened)))
+
+
+def _remarks_on_what_follows(opened: Opened) -> list[str]:
+    if not isinstance(opened, Encoded | Raster):
+        return []
+    found = opened.following
+    return [_FIRST_OF_SEVERAL] * found.has_more + [_CUT_OFF] * found.is_cut
 
 
 def _colour(pixels: AnyArray, scale: Window | Grade | None) -> Picture:

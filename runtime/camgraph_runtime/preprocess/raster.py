@@ -8,6 +8,7 @@ which is decoded into as many bytes as it may have and no more.
 from __future__ import annotations
 
 import io
+import logging
 import mmap
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,12 +22,15 @@ import numpy as np
 from camgraph_core.errors import InvalidInputError, UnsupportedError
 from camgraph_core.frame import Size
 from camgraph_core.types import AnyArray
-from camgraph_runtime.preprocess.containers.tiff import has_more_pictures
+from camgraph_runtime.preprocess.containers.following import NOTHING, Following, following
 
 T = TypeVar("T")
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How a TIFF file begins; the latter two are BigTIFF."""
+
+# What tifffile says of damaged tags goes where a program sends its log, and else nowhere: errors say what is wrong.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _NODATA = 42113  # of GDAL, as text
 _COMPRESSIONS = {1, 5, 8, 32773, 32946, 34925, 50000}  # none, LZW, Deflate, PackBits, Deflate, LZMA, Zstandard
@@ -46,13 +50,13 @@ class Raster:
     Attributes:
         page: Its first picture, tifffile's TiffPage.
         file: tifffile's handle of the file.
-        has_more: Whether the file has more pictures than this first one.
+        following: What follows this first picture in the file.
 
     """
 
     page: Any
     file: Any
-    has_more: bool = False
+    following: Following = NOTHING
 
     @property
     def size(self) -> Size:
@@ -157,7 +161,7 @@ def open_raster(source: bytes | mmap.mmap) -> Raster:
 
     def read() -> Raster:
         opened = TiffFile(file)
-        raster = Raster(opened.pages[0], opened.filehandle, has_more_pictures(source))
+        raster = Raster(opened.pages[0], opened.filehandle, following(source))
         _check(raster)
         return raster
 

@@ -33,3 +33,16 @@ def check_png(data: bytes, _: int) -> None:
             check_metadata(name, length, largest)
         position += _FRAME + length
     raise too_many_parts("PNG", limit)
+
+
+def pictures_of_png(data: bytes) -> tuple[int, bool]:
+    """How many pictures a PNG file states, more than one of an animation, and whether it goes on to its end mark."""
+    position, count = _SIGNATURE, 1
+    for _ in range(most_parts(len(data))):
+        kind = data[position + 4 : position + 8]
+        if kind == b"acTL":
+            count = int.from_bytes(data[position + 8 : position + 12], "big")
+        if kind == b"IEND" or len(kind) < 4:
+            return count, kind == b"IEND"
+        position += _FRAME + int.from_bytes(data[position : position + 4], "big")
+    return count, True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -19,10 +19,12 @@ _ELEMENT[:14] = 0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4
 _ELEMENT[16:19] = 8
 _PLAIN_BYTES = (1, 2, 7)  # kept as they are; the values of other types become numbers of Python
 _PROFILE = 34_675
+_NEEDED = (*range(256, 260), 262, 273, *range(277, 280), 284, 317, *range(320, 326), 338, 339)  # to read any pixel
 _SLACK = 1 << 16
 _KIND, _SMALLER_OR_MASK = 254, 0b101
+_PLACES, _LENGTHS = (273, 324), (279, 325)  # of strips and of tiles
 _MOST_VERSIONS = 32  # of a picture that follow it, at half the size each
-_KINDS = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 7: "u1", 11: "f4", 12: "f8"}  # types whose values are read here
+_KINDS = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 7: "u1", 11: "f4", 12: "f8", 16: "u8"}  # types whose values are read here
 
 Block: TypeAlias = bytes | mmap.mmap
 """A file in memory, or mapped into it."""
@@ -32,13 +34,18 @@ def check_tiff(data: Block, _: int) -> None:
     """Checks the first directory of a TIFF file.
 
     Raises:
-        InvalidInputError: There is none; or its entries state too many values, more than the file has, or too large a
-            profile.
+        InvalidInputError: There is none, or it is cut off; or its entries state too many values, more than the file
+            has, or too large a profile.
 
     """
-    if _entries(data) is None:
+    entries = _entries(data)
+    if entries is None:
         raise InvalidInputError("The TIFF is damaged: it does not say what it has. Send the whole file.")
     check_directory(data)
+    sizes = _ELEMENT[entries["type"]] * entries["count"].astype(np.float64)
+    is_needed = np.isin(entries["tag"], _NEEDED) & (sizes > entries["value"].dtype.itemsize)
+    if _next(data, _start(data)) is None or (entries["value"] + sizes)[is_needed].max(initial=0) > len(data):
+        raise InvalidInputError("The TIFF is incomplete: what it says of its pixels is missing. Send the whole file.")
 
 
 def check_directory(block: Block) -> None:
@@ -86,19 +93,51 @@ def tag_values(block: Block, tags: Collection[int]) -> dict[int, np.ndarray]:
 
 def has_more_pictures(block: Block) -> bool:
     """Whether another picture follows the first one, which is neither a smaller version of it nor a mask."""
+    kinds = (_values(block, entries, (_KIND,)).get(_KIND, np.zeros(1)) for entries in _following(block))
+    return any(not int(kind[0]) & _SMALLER_OR_MASK for kind in kinds)
+
+
+def is_cut_off(block: Block) -> bool:
+    """Whether a picture after the first one lies beyond the end of the file, as in one that was cut off."""
+    start = _next(block, _start(block))
+    for _ in range(_MOST_VERSIONS):
+        if start == 0:
+            return False
+        entries = None if start is None else _entries(block, start)
+        if entries is None or _end_of_pixels(block, entries) > len(block):
+            return True
+        start = _next(block, start)
+    return False
+
+
+def _end_of_pixels(block: Block, entries: np.ndarray) -> float:
+    """Where the last strip or tile of a picture ends, as far as its directory says it."""
+    found, end = _values(block, entries, (*_PLACES, *_LENGTHS)), 0.0
+    for place, length in zip(_PLACES, _LENGTHS, strict=True):
+        starts, sizes = found.get(place), found.get(length)
+        if starts is not None and sizes is not None and starts.size == sizes.size:
+            end = max(end, ((starts + sizes.astype(np.float64)) * (sizes > 0)).max(initial=0))
+    return end
+
+
+def _following(block: Block) -> Iterator[np.ndarray]:
+    """The directories after the first one, as far as the file has them."""
     start = _start(block)
     for _ in range(_MOST_VERSIONS):
-        entries = None if start is None else _entries(block, start)
-        if start is None or entries is None:
-            return False
-        length, word = _words(block)
-        start = _number(block, start + length.itemsize + entries.nbytes, word)
-        following = _entries(block, start) if start else None
-        if following is None:
-            return False
-        if not int(_values(block, following, (_KIND,)).get(_KIND, np.zeros(1))[0]) & _SMALLER_OR_MASK:
-            return True
-    return False
+        start = _next(block, start)
+        entries = _entries(block, start) if start else None
+        if entries is None:
+            return
+        yield entries
+
+
+def _next(block: Block, start: int | None) -> int | None:
+    """Where the directory after one that begins at a place is; 0 where there is none, None where it is not said."""
+    length, word = _words(block)
+    number = None if start is None else _number(block, start, length)
+    if start is None or number is None:
+        return None
+    return _number(block, start + length.itemsize + number * _entry(word).itemsize, word)
 
 
 def _values(block: Block, entries: np.ndarray | None, tags: Collection[int]) -> dict[int, np.ndarray]:
@@ -143,11 +182,16 @@ def _entries(block: Block, start: int | None = None) -> np.ndarray | None:
     length, word = _words(block)
     if (number := _number(block, start, length)) is None:
         return None
-    order = word.str[0]
-    entry = np.dtype([("tag", f"{order}u2"), ("type", f"{order}u2"), ("count", word), ("value", word)])
+    entry = _entry(word)
     first = start + length.itemsize
     fitting = min(number, (len(block) - first) // entry.itemsize)
     return np.frombuffer(block, entry, fitting, first) if fitting > 0 else None
+
+
+def _entry(word: np.dtype) -> np.dtype:
+    """An entry of a directory."""
+    order = word.str[0]
+    return np.dtype([("tag", f"{order}u2"), ("type", f"{order}u2"), ("count", word), ("value", word)])
 
 
 def _number(block: Block, start: int, dtype: np.dtype) -> int | None:
