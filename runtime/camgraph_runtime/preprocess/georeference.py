@@ -8,12 +8,16 @@ from pathlib import Path
 
 from camgraph_core.frame import Size
 from camgraph_core.types import AnyArray
+from camgraph_runtime.preprocess.camera import mirrored_axes, upright_size
+from camgraph_runtime.preprocess.containers.limits import LARGEST_SIDE
 from camgraph_runtime.preprocess.containers.tiff import tag_values
+from camgraph_runtime.preprocess.opening import Encoded, open_image
 from camgraph_runtime.preprocess.raster import TIFF, mapped
 
 Transform = tuple[float, float, float, float, float, float]
 """a to f of x = a * column + b * row + c and y = d * column + e * row + f, counted from the corner of the image."""
 
+_WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274
 _SCALE, _TIEPOINTS, _MATRIX, _KEYS, _NUMBERS, _TEXTS = 33550, 33922, 34264, 34735, 34736, 34737
 _RASTER_TYPE, _POINT, _AREA = 1025, 2, 1
 _LONGEST_WORLD_FILE = 1024
@@ -42,6 +46,26 @@ class Georeference:
         down, across = have[0] / want[0], have[1] / want[1]
         return replace(self, transform=(a * across, b * down, c, d * across, e * down, f))
 
+    def turned(self, size: Size, orientation: int) -> Georeference:
+        """That of the image after it was made upright.
+
+        Args:
+            size: Height and width as stored.
+            orientation: How the camera was turned, 1 to 8, as EXIF numbers it.
+
+        """
+        height, width = upright_size(size, orientation)
+        down, across = mirrored_axes(orientation)
+        # Where upright columns and rows come from, as [upright column, upright row, 1] of the stored ones.
+        column = (-1.0, 0.0, float(width)) if across else (1.0, 0.0, 0.0)
+        row = (0.0, -1.0, float(height)) if down else (0.0, 1.0, 0.0)
+        if upright_size((1, 2), orientation) == (2, 1):
+            column, row = row, column
+        a, b, c, d, e, f = self.transform
+        x = [a * of_column + b * of_row for of_column, of_row in zip(column, row, strict=True)]
+        y = [d * of_column + e * of_row for of_column, of_row in zip(column, row, strict=True)]
+        return replace(self, transform=(x[0], x[1], x[2] + c, y[0], y[1], y[2] + f))
+
     def world_file(self) -> str:
         """The content of a world file: six lines, the last two with the middle of the first pixel."""
         a, b, c, d, e, f = self.transform
@@ -67,14 +91,32 @@ class Georeference:
 def read_georeference(path: Path) -> Georeference | None:
     """Where the image of a file lies; None where neither the file nor one beside it says so in a way that can be used.
 
+    Files speak of the pixels as they are stored. This is of the upright image, which is what heatmaps and pictures lie
+    on.
+
     Raises:
         InvalidInputError: The file cannot be read.
 
     """
-    found = _of_world_file(path)
     with path.open("rb") as file:
         is_tiff = file.read(4) in TIFF
-    return (_of_tiff(path) if is_tiff else None) or found
+    found = (_of_tiff(path) if is_tiff else None) or _of_world_file(path)
+    return None if found is None else found.turned(*(_turn_of_tiff(path) if is_tiff else _turn(path)))
+
+
+def _turn_of_tiff(path: Path) -> tuple[Size, int]:
+    """Height and width as stored, and the orientation; a scene is too large to be opened for it."""
+    tags = tag_values(mapped(path), (_HEIGHT, _WIDTH, _ORIENTATION))
+    height, width, orientation = (int(tags[tag][0]) if tag in tags else 1 for tag in (_HEIGHT, _WIDTH, _ORIENTATION))
+    return (height, width), orientation if 1 <= orientation <= 8 else 1
+
+
+def _turn(path: Path) -> tuple[Size, int]:
+    """The same of another picture; what is no picture is not turned."""
+    opened = open_image(path, max_pixels=LARGEST_SIDE**2)
+    return (
+        ((opened.image.height, opened.image.width), opened.orientation) if isinstance(opened, Encoded) else ((1, 1), 1)
+    )
 
 
 def _of_tiff(path: Path) -> Georeference | None:

@@ -35,7 +35,13 @@ _PILLOW_LIMIT = 2 * (Image.MAX_IMAGE_PIXELS or sys.maxsize)
 _SIDEWAYS = 6  # any orientation in which width and height change places
 
 _MOST_OF_PILLOW = 4  # channels of a pixel
-_PHOTOMETRIC, _SAMPLES, _NODATA = 262, 277, 42113  # tags of a TIFF; the last is GDAL's value for no data
+_WIDTH, _HEIGHT, _PHOTOMETRIC, _SAMPLES, _NODATA = (
+    256,
+    257,
+    262,
+    277,
+    42113,
+)  # tags of a TIFF; the last is GDAL's value for no data
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,9 @@ class Encoded:
     @property
     def possible_sizes(self) -> tuple[Size, ...]:
         """Height and width, upright; two of them where only what follows the pixels says how the camera was turned."""
+        if self.image.format == "TIFF":  # which some versions of Pillow turn when they open it, others later
+            stored = _tag(self.image, _HEIGHT), _tag(self.image, _WIDTH)
+            return (upright_size(stored, self.orientation),)
         stored = self.image.height, self.image.width
         if self.image.format == "PNG" and "exif" not in self.image.info:
             return stored, upright_size(stored, _SIDEWAYS)
