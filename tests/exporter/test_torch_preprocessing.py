@@ -12,7 +12,7 @@ import pytest
 from camgraph_core.errors import UsageError
 from camgraph_exporter import Input
 from camgraph_exporter.errors import ModuleError
-from camgraph_exporter.frontends.preprocessing import Stated, merged, stated_preprocessing
+from camgraph_exporter.frontends.stated.preprocessing import Stated, merged, stated_preprocessing
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -11,7 +11,7 @@ from camgraph_exporter.choose.input import MadeInput, make_input
 from camgraph_exporter.choose.layers import choose_layers
 from camgraph_exporter.errors import Problems
 from camgraph_exporter.frontends.onnx_file import AUTO, LoadedModel
-from camgraph_exporter.frontends.preprocessing import merged
+from camgraph_exporter.frontends.stated.preprocessing import merged
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.image.options import Input

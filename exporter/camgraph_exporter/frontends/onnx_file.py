@@ -14,9 +14,9 @@ from google.protobuf.message import DecodeError
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import ModelFileError
-from camgraph_exporter.frontends.preprocessing import Stated
 from camgraph_exporter.frontends.pytorch.files import is_torch_file, what_it_is
 from camgraph_exporter.frontends.sparse_weights import fill_sparse_weights
+from camgraph_exporter.frontends.stated.preprocessing import Stated
 from camgraph_exporter.frontends.tensor_outputs import keep_tensor_outputs, labels_of_maps
 from camgraph_exporter.frontends.well_formed import check_well_formed, to_model
 from camgraph_exporter.storage import embed_weights

@@ -14,8 +14,8 @@ from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.frontends.factory import call_factory, is_factory
 from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx, load_proto
 from camgraph_exporter.frontends.options import SourceOptions
-from camgraph_exporter.frontends.preprocessing import stated_preprocessing
 from camgraph_exporter.frontends.pytorch.files import is_torch_file
+from camgraph_exporter.frontends.stated.preprocessing import stated_preprocessing
 from camgraph_runtime.manifest import METADATA_KEY
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import torch
 from camgraph_exporter.errors import ModuleError
 from camgraph_exporter.frontends.onnx_file import LoadedModel
 from camgraph_exporter.frontends.options import SourceOptions
-from camgraph_exporter.frontends.preprocessing import stated_preprocessing
 from camgraph_exporter.frontends.pytorch import files, kinds
 from camgraph_exporter.frontends.pytorch.module import default_example, load_module
+from camgraph_exporter.frontends.stated.preprocessing import stated_preprocessing
 
 
 def load_source(source: Any, options: SourceOptions, layers: Sequence[Any]) -> LoadedModel:
