@@ -15,7 +15,10 @@ from camgraph_core.errors import UsageError
 Labels = tuple[str, ...]
 
 # Keys of a model's metadata, or of a configuration around the labels, under which toolkits write them.
-_KEYS = ("names", "id2label", "label2id", "labels", "class_names", "class_labels", "classes", "categories")
+_KEYS = (
+    *("names", "id2label", "label2id", "labels", "class_names", "class_labels", "classes", "categories"),
+    *("label_names", "label_list"),
+)
 _LARGEST_TEXT = 8 << 20  # characters; a hundred thousand labels are far smaller
 _DEEPEST = 8  # brackets in brackets, which Python's and JSON's parsers read by recursion
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
@@ -61,6 +64,19 @@ def labels_in_metadata(metadata: Mapping[str, str], num_classes: int) -> tuple[L
         if len(labels) == num_classes > 0:
             return labels, f"The labels are those of the file's own metadata ({key!r})."
     return (), ""
+
+
+def labels_in(configuration: Mapping[str, Any]) -> Labels:
+    """Return the labels under one of the usual keys of a configuration; none where it has none.
+
+    Raises:
+        ValueError: what is there does not give each class one label.
+
+    """
+    found = next(
+        (configuration[key] for key in _KEYS if isinstance(configuration.get(key), Mapping | list | tuple)), None
+    )
+    return _labels(found) if found else ()
 
 
 def labels_in_maps(maps: Mapping[str, Labels], num_classes: int) -> tuple[Labels, str]:
@@ -139,8 +155,7 @@ def _labels(found: Any) -> Labels:
 
     """
     if isinstance(found, Mapping):
-        inner = next((found[key] for key in _KEYS if isinstance(found.get(key), Mapping | list | tuple)), None)
-        return _from_table(found) if inner is None else _labels(inner)
+        return labels_in(found) or _from_table(found)
     if isinstance(found, list | tuple):
         if found and all(isinstance(item, Mapping) and "id" in item and "name" in item for item in found):
             return _from_table({item["id"]: item["name"] for item in found})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import UsageError
@@ -14,6 +14,7 @@ from camgraph_exporter.frontends.onnx_file import AUTO, LoadedModel
 from camgraph_exporter.frontends.stated.preprocessing import merged
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
+from camgraph_exporter.image.layout import sides_of
 from camgraph_exporter.image.options import Input
 from camgraph_exporter.labels import labels_in_maps, labels_in_metadata
 from camgraph_exporter.layers.layers import TargetLayer
@@ -73,8 +74,25 @@ def choose_input(loaded: LoadedModel, prepared: PreparedModel, stated: Input) ->
         UsageError: what was stated does not fit the model's input.
 
     """
-    completed, origin = merged(stated, loaded.stated)
-    made = make_input(prepared, completed, loaded.size, loaded.open_size)
+    own = loaded.stated if loaded.stated is not None and loaded.stated.is_own else None
+    try:
+        return _completed_input(loaded, prepared, stated)
+    except UsageError as error:
+        if own is None or stated.stated:
+            raise
+        # What a file says may be of another model: no user stated it, so nobody is refused for it.
+        made = _completed_input(replace(loaded, stated=None), prepared, stated)
+        note = f"The preprocessing in {own.origin} does not fit this model, so it was left out: {error}"
+        return MadeInput(made.spec, (note, *made.notes))
+
+
+def _completed_input(loaded: LoadedModel, prepared: PreparedModel, user: Input) -> MadeInput:
+    stated = loaded.stated
+    if stated is not None and stated.is_own:
+        stated = stated.fitted(*(loaded.size or sides_of(prepared.image)))
+    completed, origin = merged(user, stated)
+    graph_first = stated is not None and stated.is_own and not user.stated
+    made = make_input(prepared, completed, loaded.size, loaded.open_size, graph_first=graph_first)
     notes = [note for note in (origin, _note_on_size(loaded, prepared)) if note]
     return MadeInput(made.spec, (*notes, *made.notes))
 
@@ -100,7 +118,12 @@ def _labels(loaded: LoadedModel, labels: Sequence[str], score: Score) -> tuple[S
     if own := score.task.own_labels(score):
         return own, ""
     found, note = labels_in_metadata(loaded.model.metadata_props, score.num_classes)
-    return (found, note) if found else labels_in_maps(loaded.map_labels, score.num_classes)
+    if found:
+        return found, note
+    for where, names in loaded.labels_beside.items():
+        if len(names) == score.num_classes:
+            return names, f"The labels are those of {where}."
+    return labels_in_maps(loaded.map_labels, score.num_classes)
 
 
 def _check_labels(labels: Sequence[str], num_classes: int) -> None:

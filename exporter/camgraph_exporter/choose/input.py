@@ -13,8 +13,8 @@ from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.tensor_spec import tensor_spec
 from camgraph_exporter.image.bands import names_for, range_for
 from camgraph_exporter.image.clip import clip_of, notes_on_clip
-from camgraph_exporter.image.layout import channel_axis, frame_axis
-from camgraph_exporter.image.options import CHANNEL_ORDERS, FILTERS, PRESETS, Input, Preset
+from camgraph_exporter.image.layout import channel_axis, frame_axis, sides_of
+from camgraph_exporter.image.options import CHANNEL_ORDERS, FILL, FILTERS, PRESETS, Input, Preset
 from camgraph_exporter.image.values import Expected, expected_values
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_runtime.preprocess.tensor import normalised
@@ -46,6 +46,8 @@ def make_input(
     options: Input,
     size: tuple[int, int] | None = None,
     open_size: tuple[int, int] | None = None,
+    *,
+    graph_first: bool = False,
 ) -> MadeInput:
     """Return how a photo becomes the input of a prepared model.
 
@@ -54,6 +56,7 @@ def make_input(
         options: what was stated.
         size: height and width in pixels that the user states.
         open_size: height and width where the model and the user leave them open; 224 without it.
+        graph_first: whether values that the graph tells go before those of the options, which no user stated.
 
     Raises:
         UsageError: what was stated does not fit the model's input.
@@ -68,11 +71,10 @@ def make_input(
     preset = PRESETS[base]
     order = _order(count, _stated_order(options), preset, expected)
     told = None if expected is None else _told(expected, count, options, as_stored=order == "stored")
-    is_told = told is not None and (not options.stated or _asks_for_shifted_pixels(options, expected))
+    is_told = told is not None and (graph_first or not options.stated or _asks_for_shifted_pixels(options, expected))
     values = told if told is not None and is_told else _stated(options, preset, count)
     value_low, value_high = range_for(options.value_range, count)
-    frames = frame_axis(image)
-    sides = [dim for i, dim in enumerate(dims) if i not in (0, axis, frames)]
+    frames, sides = frame_axis(image), sides_of(image)
     height, width = _network_size(sides, size, open_size)
     spec = pb.InputSpec(
         tensor=tensor_spec(image),
@@ -262,7 +264,8 @@ def _steps(options: Input, preset: Preset, height: int, width: int) -> list[pb.G
     if resize == "center-square":
         return [pb.GeometryStep(center_square=pb.CenterSquare()), exact]
     if resize == "letterbox":
-        return [pb.GeometryStep(letterbox=pb.Letterbox(height=height, width=width, filter=kernel, fill=options.fill))]
+        fill = FILL if options.fill is None else options.fill
+        return [pb.GeometryStep(letterbox=pb.Letterbox(height=height, width=width, filter=kernel, fill=fill))]
     if resize == "none":
         return []
     # A guess must not cut off the border of a photo that fits: a scratch may lie there.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import ModelFileError
 from camgraph_exporter.frontends.pytorch.files import is_torch_file, what_it_is
 from camgraph_exporter.frontends.sparse_weights import fill_sparse_weights
+from camgraph_exporter.frontends.stated.metadata import trained_size
 from camgraph_exporter.frontends.stated.preprocessing import Stated
 from camgraph_exporter.frontends.tensor_outputs import keep_tensor_outputs, labels_of_maps
 from camgraph_exporter.frontends.well_formed import check_well_formed, to_model
@@ -23,8 +23,6 @@ from camgraph_exporter.storage import embed_weights
 
 # The name that stands for the layer which camgraph chooses.
 AUTO = "auto"
-# A size of training beyond this, in pixels to a side, is not believed: trying the model at it would cost gigabytes.
-_LARGEST_TRAINED = 2048
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,7 @@ class LoadedModel:
         stated: How photos were prepared in training, where the source or the user's preprocessing says it.
         notes: Remarks for the user.
         map_labels: Class labels of the maps that it makes beside tensors, by the name of the map.
+        labels_beside: Class labels in files beside the model, by where they are.
         file: The file, where its inputs and outputs are those of the model, so that it can be run beside it.
 
     """
@@ -52,6 +51,7 @@ class LoadedModel:
     stated: Stated | None = None
     notes: tuple[str, ...] = ()
     map_labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    labels_beside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     file: Path | None = None
 
     @property
@@ -62,9 +62,7 @@ class LoadedModel:
     @property
     def trained_size(self) -> tuple[int, int] | None:
         """Height and width of training in pixels, as Ultralytics' export writes them into the metadata."""
-        found = re.fullmatch(r"\[(\d{2,4}), ?(\d{2,4})\]", self.model.metadata_props.get("imgsz", ""))
-        sides = tuple(map(int, found.groups())) if found else (0, 0)
-        return (sides[0], sides[1]) if min(sides) >= 32 and max(sides) <= _LARGEST_TRAINED else None
+        return trained_size(self.model.metadata_props)
 
 
 def load_onnx(path: str | Path) -> LoadedModel:

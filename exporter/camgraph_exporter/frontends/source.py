@@ -15,6 +15,7 @@ from camgraph_exporter.frontends.factory import call_factory, is_factory
 from camgraph_exporter.frontends.onnx_file import LoadedModel, load_onnx, load_proto
 from camgraph_exporter.frontends.options import SourceOptions
 from camgraph_exporter.frontends.pytorch.files import is_torch_file
+from camgraph_exporter.frontends.stated.beside import own_statements
 from camgraph_exporter.frontends.stated.preprocessing import stated_preprocessing
 from camgraph_runtime.manifest import METADATA_KEY
 
@@ -65,8 +66,16 @@ def _load_onnx(source: Any, options: SourceOptions, layers: Sequence[Any]) -> Lo
         )
     if options.name:
         loaded.source.file_name = options.name
-    stated = stated_preprocessing(None, options.preprocessing)
-    return replace(loaded, layers=tuple(layers), size=options.input_size, stated=stated)
+    own = own_statements(
+        loaded.model.metadata_props,
+        None if is_proto else Path(source),
+        classifies=all(value.shape is not None and len(value.shape) <= 2 for value in loaded.model.graph.outputs),
+    )
+    stated = stated_preprocessing(None, options.preprocessing) or own.preprocessing
+    notes = (*loaded.notes, *(own.notes if stated is own.preprocessing else ()))
+    return replace(
+        loaded, layers=tuple(layers), size=options.input_size, stated=stated, labels_beside=own.labels, notes=notes
+    )
 
 
 def _load_torch(source: Any, options: SourceOptions, layers: Sequence[Any]) -> LoadedModel:

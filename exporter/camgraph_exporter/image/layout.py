@@ -40,6 +40,12 @@ def frame_axis(image: ir.Value) -> int | None:
     return {1: 2, 2: 1, 4: 1}[channel_axis(image) or 1] if len(dims_of(image)) == 5 else None
 
 
+def sides_of(image: ir.Value) -> list[int | str]:
+    """Return height and width of an image, or of each of a clip's frames; names where they are open."""
+    others = (0, channel_axis(image), frame_axis(image))
+    return [dim for axis, dim in enumerate(dims_of(image)) if axis not in others]
+
+
 def possible_shapes(image: ir.Value) -> list[Dims]:
     """Return the shapes that an image [N, ?, ?, ?] or a clip whose channels are open may have, the likeliest first.
 

@@ -26,6 +26,7 @@ CHANNEL_ORDERS = {
     "gray": pb.CHANNEL_ORDER_GRAY,
     "stored": pb.CHANNEL_ORDER_STORED,
 }
+FILL = 114  # grey level of a letterbox's border, as YOLO has it
 RESIZES = ("shorter-side", "stretch", "letterbox", "center-square", "none")
 
 
@@ -130,7 +131,9 @@ class Input(ClipInput):
         int | None, Setting("Length in pixels of the shorter side before the crop.", at_least=1)
     ] = None
     filter: Annotated[str | None, Setting("Resampling filter.", choices=tuple(FILTERS))] = None
-    fill: Annotated[int, Setting("Grey level of the border of a letterbox.", at_least=0, at_most=255)] = 114
+    fill: Annotated[
+        int | None, Setting(f"Grey level of the border of a letterbox; {FILL} without it.", at_least=0, at_most=255)
+    ] = None
 
     def __post_init__(self) -> None:
         check_settings(self)

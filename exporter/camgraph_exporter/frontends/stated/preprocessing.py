@@ -1,4 +1,4 @@
-"""Reads how photos were prepared in training from what states it: the exporter then need not guess.
+"""Reads how photos were prepared in training from objects that state it: the exporter then need not guess.
 
 timm's modules carry a `pretrained_cfg`; torchvision's weights have `transforms()`; Hugging Face has image processors,
 as objects or as the content of preprocessor_config.json. Nothing of these packages is imported.
@@ -14,17 +14,41 @@ from camgraph_core.errors import UsageError
 from camgraph_exporter.errors import ModuleError
 from camgraph_exporter.image.options import FILTERS, Input
 
+_OF_PROCESSORS = ("do_normalize", "do_rescale", "image_mean", "do_flip_channel_order")
 # Pillow's numbers, which Hugging Face writes.
 _PILLOW_FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box"}
 
 
 @dataclass(frozen=True)
 class Stated:
-    """What was read, and from where, for the manifest's notes. `size`: height and width of the network's input."""
+    """What was read, and from where, for the manifest's notes.
+
+    Attributes:
+        input: How photos are prepared.
+        origin: Who says so, in words.
+        size: Height and width of the network's input.
+        is_own: Whether the model's file or one beside it says so, and not the user.
+        unsaid: What is said there, but has no words in a manifest: one sentence, or nothing.
+
+    """
 
     input: Input
     origin: str = ""
     size: tuple[int, int] | None = None
+    is_own: bool = False
+    unsaid: str = ""
+
+    def fitted(self, height: int | str, width: int | str) -> Stated:
+        """Return what holds for a model of such an input: of another size, only the values."""
+        if self.size is None or all(
+            isinstance(have, str) or have == want for have, want in zip((height, width), self.size, strict=True)
+        ):
+            return self
+        unsaid = (
+            f"That is of {self.size[1]} x {self.size[0]} pixels, and this model takes {width} x {height}, so only its "
+            "values were taken."
+        )
+        return replace(self, input=replace(self.input, resize=None, shorter_side=None), size=None, unsaid=unsaid)
 
 
 def stated_preprocessing(module: object, preprocessing: object | None) -> Stated | None:
@@ -54,7 +78,7 @@ def stated_preprocessing(module: object, preprocessing: object | None) -> Stated
     config = _mapping(preprocessing)
     if config is not None and "input_size" in config and "mean" in config:
         return replace(_of_timm(config), origin="a timm configuration")
-    if config is not None and any(key in config for key in ("do_normalize", "do_rescale", "image_mean")):
+    if config is not None and any(key in config for key in _OF_PROCESSORS):
         origin = f"the image processor {config.get('image_processor_type', kind)}"
         return replace(_of_processor(config), origin=origin)
     raise UsageError(
@@ -70,9 +94,11 @@ def merged(user: Input, stated: Stated | None) -> tuple[Input, str]:
     """
     if stated is None or user.stated:
         return user, ""
-    own = {name: getattr(user, name) for name in ("channel_order", "resize", "shorter_side", "filter")}
+    own = {name: getattr(user, name) for name in ("channel_order", "resize", "shorter_side", "filter", "fill")}
     changed = {name: value for name, value in own.items() if value is not None}
-    return replace(stated.input, fill=user.fill, **changed), f"The preprocessing is that of {stated.origin}."
+    what = "preprocessing" if stated.input.stated else "order of colours"
+    note = f"The {what} is that of {stated.origin}. {stated.unsaid}".rstrip()
+    return replace(stated.input, **changed), note
 
 
 def _of_timm(config: Mapping[str, Any]) -> Stated:
@@ -104,7 +130,7 @@ def _of_torchvision(transforms: Any) -> Stated:
         shorter_side=sizes[0] if crop is not None and len(sizes) == 1 else None,
         filter=_filter(getattr(transforms.interpolation, "value", transforms.interpolation)),
     )
-    return Stated(stated, size=_pair(crop if crop is not None else sizes))
+    return Stated(stated, size=pair(crop if crop is not None else sizes))
 
 
 def _of_processor(config: Mapping[str, Any]) -> Stated:
@@ -113,7 +139,9 @@ def _of_processor(config: Mapping[str, Any]) -> Stated:
     size = config.get("size") or {}
     crop = config.get("crop_size") if config.get("do_center_crop") else None
     shorter = size.get("shortest_edge") if isinstance(size, Mapping) else None
-    target = _pair(crop) if crop else _pair(size)
+    if crop and isinstance(size, int):
+        shorter = size  # as older processors wrote it
+    target = pair(crop) if crop else pair(size)
     if shorter and not crop:
         if not config.get("crop_pct"):
             raise ModuleError(
@@ -127,6 +155,7 @@ def _of_processor(config: Mapping[str, Any]) -> Stated:
         divisor=1 / factor,
         mean=tuple(map(float, config["image_mean"])) if normalises and config.get("image_mean") else (0.0,),
         std=tuple(map(float, config["image_std"])) if normalises and config.get("image_std") else (1.0,),
+        channel_order="bgr" if config.get("do_flip_channel_order") else None,
         resize="shorter-side" if shorter else "stretch",
         shorter_side=int(shorter) if shorter else None,
         filter=_filter(config.get("resample", 2)),
@@ -141,7 +170,7 @@ def _filter(name: Any) -> str:
     return text
 
 
-def _pair(size: Any) -> tuple[int, int] | None:
+def pair(size: Any) -> tuple[int, int] | None:
     """Return (height, width) of a number, a pair or a mapping; None where it holds neither."""
     if isinstance(size, Mapping):
         return (int(size["height"]), int(size["width"])) if "height" in size and "width" in size else None
