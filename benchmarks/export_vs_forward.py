@@ -22,7 +22,7 @@ import tempfile
 from pathlib import Path
 
 import click
-from paired import EXAMPLE_MODEL, Layer, camgraph, environment, named_layers, random_image, ranks, run_pairs
+from paired import EXAMPLE_MODEL, Layer, camgraph, environment, named_layers, place, random_image, ranks, run_pairs
 
 from camgraph_core.errors import CamgraphError
 from camgraph_runtime.manifest import manifest_from_metadata
@@ -52,7 +52,7 @@ def main(
     device: Device,
 ) -> None:
     """Prints one line of a Markdown table for each combination."""
-    click.echo(f"{environment(threads)}, {device}, {pairs} pairs\n\n{_HEADER}\n{_RULE}")
+    click.echo(f"{environment(threads)}, {place(device)}, {pairs} pairs\n\n{_HEADER}\n{_RULE}")
     for model in models or (EXAMPLE_MODEL,):
         try:
             for layer in named_layers(model, layers):

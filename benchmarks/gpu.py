@@ -21,7 +21,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from paired import environment, random_image, ranks, run_pairs
+from paired import environment, place, random_image, ranks, run_pairs
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import CamgraphError
@@ -41,17 +41,18 @@ def main(graph: Path, batches: tuple[int, ...], targets: int, pairs: int, device
     try:
         cpu, other, plain = Engine(graph), Engine(graph, device=device), Engine(graph, device=device, page_locked=False)
         manifest = manifest_from_metadata(cpu.metadata, graph.name)
-        _compare(cpu, other, manifest, targets)
+        _compare(cpu, other, manifest, targets, device)
         _measure(_Side("CPU", cpu), _Side(other.execution_provider, other), manifest, batches, targets, pairs)
         _measure(_Side("plain", plain), _Side("page-locked", other), manifest, batches, targets, pairs)
     except CamgraphError as error:
         raise click.ClickException(str(error)) from error
 
 
-def _compare(cpu: Engine, other: Engine, manifest: pb.Manifest, targets: int) -> None:
+def _compare(cpu: Engine, other: Engine, manifest: pb.Manifest, targets: int, device: Device) -> None:
     feeds = {**random_image(cpu, manifest.input, 1), **ranks(manifest, 1, targets)}
     here, there = cpu.run(feeds), other.run(feeds)
-    click.echo(f"{environment(cpu.threads.intra_op)}, {other.execution_provider} against {cpu.execution_provider}\n")
+    click.echo(f"{environment(cpu.threads.intra_op)}, {other.execution_provider} on {place(device)} against the CPU")
+    click.echo("\n".join([*other.notes, ""]))
     click.echo("| output | relative L2 difference |\n|---|---:|")
     for name, value in here.items():
         if value.dtype.kind == "f":

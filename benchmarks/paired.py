@@ -20,6 +20,7 @@ import numpy as np
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import CamgraphError
 from camgraph_runtime.run.engine import Engine
+from camgraph_runtime.run.providers import Device
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE_MODEL = ROOT / "examples" / "models" / "efficientnet_lite0.onnx"
@@ -129,6 +130,16 @@ def environment(threads: int) -> str:
     packages = ", ".join(f"{name} {installed[name]}" for name in wanted if name in installed)
     date = datetime.datetime.now(datetime.UTC).date()
     return f"{date}, {_processor()}, {threads} threads, Python {platform.python_version()}, {packages}"
+
+
+def place(device: Device) -> str:
+    """The device; of CUDA the name, memory and driver of the first GPU, as NVIDIA's tool says them."""
+    if not device.startswith("cuda"):
+        return device
+    command = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    name, memory, driver = said.splitlines()[0].split(", ")
+    return f"{name} ({memory}), driver {driver}"
 
 
 def _processor() -> str:

@@ -29,11 +29,12 @@ from pathlib import Path
 import click
 import grpc.aio
 import numpy as np
-from paired import ROOT, camgraph, environment
+from paired import ROOT, camgraph, environment, place
 
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_core.request import Addressed, Request
 from camgraph_runtime import Explainer
+from camgraph_runtime.run.providers import Device
 from camgraph_runtime.run.threads import Threads, available_cores
 from camgraph_wire.requests import request_message
 
@@ -193,6 +194,7 @@ def _spread(ratios: list[float]) -> str:
 @click.option("--calls", type=click.IntRange(1), default=64, show_default=True, help="Calls of each side of a round.")
 @click.option("--rounds", type=click.IntRange(1), default=8, show_default=True)
 @click.option("--kind", "kinds", multiple=True, help="Only these kinds of work.")
+@click.option("--device", default="cpu", show_default=True, help="Where both sides run the graph.")
 @click.option("--serve", "options", multiple=True, help="Further options of the server.")
 def main(
     graph: Path | None,
@@ -200,6 +202,7 @@ def main(
     calls: int,
     rounds: int,
     kinds: tuple[str, ...],
+    device: Device,
     options: tuple[str, ...],
 ) -> None:
     """Prints a Markdown table."""
@@ -208,11 +211,13 @@ def main(
             graph = Path(folder) / _MODEL.name
             camgraph("export", str(_MODEL), "-o", str(graph))
         several = available_cores() > 1
-        with Explainer(graph, threads=Threads.throughput() if several else Threads.latency()) as explainer:
-            click.echo(f"{environment(1 if several else available_cores())}, {available_cores()} workers\n")
+        threads = Threads.throughput() if several else Threads.latency()
+        with Explainer(graph, device=device, threads=threads) as explainer:
+            cores = available_cores()
+            click.echo(f"{environment(1 if several else cores)}, {cores} workers, {place(device)}\n")
             click.echo("| work | callers | CPU ms here | CPU ms server | share by CPU | share by clock | added ms |")
             click.echo("|---|---:|---:|---:|---:|---:|---:|")
-            with serving(graph, options) as (address, process):
+            with serving(graph, (f"--device={device}", *options)) as (address, process):
                 for work in works(explainer):
                     if kinds and work.name not in kinds:
                         continue

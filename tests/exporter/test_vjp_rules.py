@@ -59,17 +59,7 @@ def test_float32_agrees_in_onnxruntime(case: OpCase) -> None:
     assert not any(map(harness.may_lose_sums, gradient.emitted))
     if case.without_onnxruntime:
         return
-    engine = Engine(gradient.model.SerializeToString())
-    exact = harness.gradient_model(case, np.float64)
-    for batch, targets in [(1, 1), (1, 3), (3, 1), (3, 3)]:
-        feeds = harness.draw(case, batch)
-        feeds |= harness.draw_seeds(case, harness.forward(case, feeds), targets)
-        found = engine.run(harness.in_precision(feeds, np.float32))
-        rounded = harness.in_precision(harness.in_precision(feeds, np.float32), np.float64)
-        expected = harness.gradients(exact, rounded)
-        for name, array in expected.items():
-            assert found[name].shape == array.shape
-            assert np.linalg.norm(found[name] - array) <= case.float32_tolerance * max(np.linalg.norm(array), 1e-12)
+    harness.assert_float32_agrees(case, Engine(gradient.model.SerializeToString()))
 
 
 @cases

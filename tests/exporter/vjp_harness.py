@@ -16,6 +16,7 @@ from camgraph_exporter.graph.dims import Dim
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.vjp.backward import TARGETS, Backward
 from camgraph_exporter.vjp.driver import differentiate, without_rule
+from camgraph_runtime.run.engine import Engine
 from exporter.op_cases.case import Fed, Input, OpCase
 
 SEED = "seed"
@@ -192,6 +193,19 @@ def gradients(gradient: Gradient, feeds: Mapping[str, np.ndarray]) -> Arrays:
     """Evaluate a float64 gradient graph."""
     names = [output.name for output in gradient.model.graph.output]
     return dict(zip(names, Float64Evaluator(gradient.model).run(names, dict(feeds)), strict=True))
+
+
+def assert_float32_agrees(case: OpCase, engine: Engine) -> None:
+    """Holds what an engine makes of the case's float32 gradient graph against the graph in float64."""
+    exact = gradient_model(case, np.float64)
+    for batch, targets in [(1, 1), (1, 3), (3, 1), (3, 3)]:
+        feeds = draw(case, batch)
+        feeds |= draw_seeds(case, forward(case, feeds), targets)
+        found = engine.run(in_precision(feeds, np.float32))
+        expected = gradients(exact, in_precision(in_precision(feeds, np.float32), np.float64))
+        for name, array in expected.items():
+            assert found[name].shape == array.shape
+            assert np.linalg.norm(found[name] - array) <= case.float32_tolerance * max(np.linalg.norm(array), 1e-12)
 
 
 def finite_difference_error(case: OpCase, found: Arrays, feeds: Arrays, seeds: Arrays, *, step: float = 1e-5) -> float:

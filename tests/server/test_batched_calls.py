@@ -30,6 +30,7 @@ class Recorder:
     def __init__(self, **settings: Any) -> None:
         self.settings = settings
         self.batches: list[int] = []
+        self.provider = ""
 
     def __call__(self, path: Path) -> Explainer:
         explainer = load_explainer(ServerConfig(path.parent, **self.settings), path)
@@ -39,6 +40,7 @@ class Recorder:
             self.batches.append(len(feeds[name]))
             return run(feeds, *more)
 
+        self.provider = explainer.engine.execution_provider
         explainer.engine.run = recorded  # type: ignore[method-assign]  # what runs is watched, not changed
         return explainer
 
