@@ -21,7 +21,8 @@ from camgraph_runtime.run.stop import Stop
 from camgraph_runtime.tasks.feeds import switch_feed, target_feeds
 from camgraph_runtime.tasks.task import Task
 
-_Item: TypeAlias = tuple[NetworkInput, Plan]
+Item: TypeAlias = tuple[NetworkInput, Plan]
+"""An image, and what is asked of it."""
 
 
 @dataclass(frozen=True)
@@ -69,22 +70,28 @@ class GraphRunner:
             return [self._batcher.answer(_kind(*items[0]), items[0], stop)]
         return self._infer_items(items, stop)
 
-    def _infer_items(self, items: Sequence[_Item], stop: Stop | None) -> list[Inference]:
-        most = self.batch_sizes[-1] if self.batch_sizes else None
-        return [one for part in portions(len(items), most) for one in self._infer_batch(items[part], stop)]
-
-    def _infer_batch(self, items: Sequence[_Item], stop: Stop | None) -> list[Inference]:
-        """Runs the graph once, for no more images than it takes."""
+    def feeds(self, items: Sequence[Item]) -> dict[str, AnyArray]:
+        """The graph's inputs for images and their plans, no more of them than it takes in one run."""
         tensors, plans = [network_input.tensor for network_input, _ in items], [plan for _, plan in items]
+        size = next((size for size in self.batch_sizes if size >= len(items)), None)
         feeds = {
             self._manifest.input.tensor.name: tensors[0] if len(items) == 1 else np.concatenate(tensors),
             **target_feeds(self._task, [plan.slots for plan in plans]),
             **switch_feed(self._manifest, explain=any(plan.targets for plan in plans)),
         }
+        return fill_up(feeds, size)
+
+    def _infer_items(self, items: Sequence[Item], stop: Stop | None) -> list[Inference]:
+        most = self.batch_sizes[-1] if self.batch_sizes else None
+        return [one for part in portions(len(items), most) for one in self._infer_batch(items[part], stop)]
+
+    def _infer_batch(self, items: Sequence[Item], stop: Stop | None) -> list[Inference]:
+        """Runs the graph once, for no more images than it takes."""
+        plans = [plan for _, plan in items]
         wanted = dict.fromkeys(name for plan in plans for name in plan.outputs)
-        size = next((size for size in self.batch_sizes if size >= len(items)), None)
+        feeds = self.feeds(items)
         started = time.perf_counter()
-        outputs = self._engine.run(fill_up(feeds, size), list(wanted), stop)
+        outputs = self._engine.run(feeds, list(wanted), stop)
         elapsed = (time.perf_counter() - started) * 1e3
         return [
             Inference({name: outputs[name][row] for name in plan.outputs}, elapsed, len(plans))

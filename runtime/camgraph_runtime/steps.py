@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 
 from camgraph_core.errors import TargetError, UsageError
 from camgraph_core.request import Request
+from camgraph_core.types import AnyArray
 from camgraph_runtime.bank.beside import with_bank
 from camgraph_runtime.bank.memory_bank import MemoryBank
 from camgraph_runtime.inference import GraphRunner, Inference
@@ -152,6 +153,17 @@ class Steps:
 
         """
         return self._runner.infer(network_inputs, plans, stop)
+
+    def feeds(self, network_input: NetworkInput, plan: Plan) -> dict[str, AnyArray]:
+        """The graph's inputs for one image and its plan, which was fitted to it, where others run the graph.
+
+        Their answer goes to ``finish`` as an `Inference`.
+
+        Returns:
+            Arrays with their batch axis by name, as many images as the graph takes.
+
+        """
+        return self._runner.feeds([(network_input, plan)])
 
     def close(self) -> None:
         """Closes the engine."""

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from importlib.metadata import version as version_of
 from typing import Any
 
-from google.protobuf import text_format
-
 from camgraph_runtime import Manifest
-from camgraph_runtime.run.engine import TensorInfo
+from camgraph_triton.config_text import (
+    add_parameters,
+    config_of,
+    text_of,
+    triton_tensors,
+    use_photo_model,
+    use_python,
+)
 from camgraph_triton.options import TritonOptions
 from camgraph_triton.signature import Signature
 from camgraph_wire.open_inference.models import (
     TENSOR_PLATFORM,
     TENSORS,
     Description,
-    config_message,
     explanation_description,
-    tensors_of,
 )
-
-MARK = "# Written by camgraph"
-"""Begins a configuration that camgraph may replace."""
 
 LABELS = "labels.txt"
 
@@ -37,13 +35,11 @@ def explanation_config(name: str, options: TritonOptions) -> str:
         name: Name of the graph.
         options: How Triton is to serve it.
     """
-    config = _config(explanation_description(name, ""))
-    _use_python(config, options)
-    config.instance_group.add(count=options.instances, kind="KIND_CPU")
-    _add_parameters(config, options.limits.to_parameters())
+    config = config_of(explanation_description(name, ""))
+    use_photo_model(config, options)
     if options.graph_backend == "python":
-        _add_parameters(config, _of_engine(options))
-    return _text(config)
+        add_parameters(config, _of_engine(options))
+    return text_of(config)
 
 
 def tensor_config(name: str, signature: Signature, manifest: Manifest, options: TritonOptions) -> str:
@@ -57,25 +53,24 @@ def tensor_config(name: str, signature: Signature, manifest: Manifest, options: 
     """
     runs_in_python = options.graph_backend == "python"
     optional = {manifest.explain_switch} if runs_in_python else set()
-    inputs, outputs = (_tensors(infos) for infos in (signature.inputs, signature.outputs))
-    config = _config(Description(name + TENSORS, "", TENSOR_PLATFORM, inputs, outputs, optional))
+    inputs, outputs = (triton_tensors(infos) for infos in (signature.inputs, signature.outputs))
+    config = config_of(Description(name + TENSORS, "", TENSOR_PLATFORM, inputs, outputs, optional))
     for output in config.output:
         if output.name == labelled_output(signature, manifest):
             output.label_filename = LABELS
     if runs_in_python:
-        _use_python(config, options)
-        _add_parameters(config, options.limits.to_parameters())
-        _add_parameters(config, _of_engine(options))
+        use_python(config, options)
+        add_parameters(config, _of_engine(options))
     else:
         config.backend = "onnxruntime"
         if options.graph_threads:
-            _add_parameters(config, {"intra_op_thread_count": str(options.graph_threads)})
+            add_parameters(config, {"intra_op_thread_count": str(options.graph_threads)})
     # The Python backend sets no device for its models: the parameter does.
     kind = "KIND_CPU" if runs_in_python else _KINDS[options.device]
     config.instance_group.add(count=options.graph_instances, kind=kind)
     if options.max_batch_size and takes_batches(signature):
         _batch(config, options)
-    return _text(config)
+    return text_of(config)
 
 
 def takes_batches(signature: Signature) -> bool:
@@ -94,30 +89,8 @@ def labelled_output(signature: Signature, manifest: Manifest) -> str:
 def unknown_datatypes(signature: Signature) -> list[str]:
     """Names of inputs and outputs whose element type Triton does not have."""
     infos = (*signature.inputs, *signature.outputs)
-    config = _config(Description("", "", "", _tensors(infos), {}))
+    config = config_of(Description("", "", "", triton_tensors(infos), {}))
     return [item.name for item in config.input if not item.data_type]
-
-
-def _tensors(infos: Sequence[TensorInfo]) -> Mapping[str, tuple[str, Sequence[int]]]:
-    """Datatypes and shapes as Triton states them, which has no tensors without axes."""
-    return tensors_of((info.name, info.dtype, info.shape or (1,)) for info in infos)
-
-
-def _config(description: Description) -> Any:
-    config = config_message(description).config
-    config.version_policy.all.SetInParent()
-    return config
-
-
-def _use_python(config: Any, options: TritonOptions) -> None:
-    config.platform, config.backend = "", "python"
-    if options.environment:
-        _add_parameters(config, {"EXECUTION_ENV_PATH": options.environment})
-
-
-def _add_parameters(config: Any, texts: Mapping[str, str]) -> None:
-    for name, text in texts.items():
-        config.parameters[name].string_value = text
 
 
 def _of_engine(options: TritonOptions) -> dict[str, str]:
@@ -131,8 +104,3 @@ def _batch(config: Any, options: TritonOptions) -> None:
     config.dynamic_batching.max_queue_delay_microseconds = round(options.max_queue_delay * 1e6)
     for tensor in (*config.input, *config.output):
         del tensor.dims[0]
-
-
-def _text(config: Any) -> str:
-    body = text_format.MessageToString(config, as_utf8=True)
-    return f"{MARK} {version_of('camgraph')} (camgraph triton-repository).\n{body}"

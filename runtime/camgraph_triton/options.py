@@ -53,6 +53,13 @@ class TritonOptions:
     max_queue_delay: Annotated[
         float, Setting("Seconds that a request waits for others of its batch.", at_least=0, at_most=60.0)
     ] = 0.001
+    ensemble: Annotated[
+        bool,
+        Setting(
+            "Also write NAME.ensemble, an ensemble of Triton: NAME.prepare reads the image, NAME.tensors runs the "
+            "graph, NAME.draw makes the explanations."
+        ),
+    ] = False
     environment: Annotated[
         str,
         Setting(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,6 +18,9 @@ from camgraph_runtime.bank.beside import bank_of, bank_path
 from camgraph_runtime.digest import check_digest
 from camgraph_runtime.onnx_file import external_locations
 from camgraph_triton import config
+from camgraph_triton.config_text import MARK
+from camgraph_triton.ensemble import ensemble_configs
+from camgraph_triton.names import DRAW, ENSEMBLE, PREPARE
 from camgraph_triton.options import TritonOptions
 from camgraph_triton.signature import FILE, GRAPH, Signature
 from camgraph_triton.sources import Source, sources_of
@@ -64,7 +68,7 @@ def write_repository(
     replace: bool = False,
     progress: Progress = lambda *_: None,
 ) -> list[Written]:
-    """Writes two models of Triton for each graph: ``NAME`` and ``NAME.tensors``.
+    """Writes two models of Triton for each graph, ``NAME`` and ``NAME.tensors``, and three more for an ensemble.
 
     Nothing is written unless all graphs can be served.
 
@@ -86,8 +90,10 @@ def write_repository(
     read = [graph for source in sources if (graph := _read(source, problems, steps)) is not None]
     groups = [list(group) for _, group in groupby(read, key=lambda graph: graph.source.name)]
     problems += [problem for group in groups for problem in _differences(group, options)]
-    for name in dict.fromkeys(source.name for source in sources):
-        problems += [problem for folder in _folders(output, name) for problem in _in_the_way(folder, replace)]
+    named = [_names(name, ensemble=options.ensemble) for name in dict.fromkeys(source.name for source in sources)]
+    for name, count in Counter(name for names in named for name in names).items():
+        problems += [f"Two models would be {name}; rename one."] * (count > 1)
+        problems += _in_the_way(output / name, replace)
     if problems:
         raise CamgraphError(joined(problems))
     output.mkdir(parents=True, exist_ok=True)
@@ -96,7 +102,7 @@ def write_repository(
         for group in groups:
             _write(group, Path(folder), options, steps)
         for group in groups:
-            _move(group[0].source.name, Path(folder), output)
+            _move(group[0].source.name, options, Path(folder), output)
     steps.enter("Done")
     return [_written(group, options) for group in groups]
 
@@ -144,27 +150,29 @@ def _shared(graph: _Read, options: TritonOptions) -> tuple[object, ...]:
     return text, list(graph.manifest.class_labels)
 
 
-def _folders(output: Path, name: str) -> tuple[Path, Path]:
-    return output / name, output / (name + TENSORS)
+def _names(name: str, *, ensemble: bool) -> list[str]:
+    """Names of the models of a graph."""
+    return [name, name + TENSORS, *((name + suffix for suffix in (PREPARE, DRAW, ENSEMBLE)) if ensemble else ())]
+
+
+def _is_ours(folder: Path) -> bool:
+    file = folder / "config.pbtxt"
+    return file.is_file() and file.read_bytes().startswith(MARK.encode())
 
 
 def _in_the_way(folder: Path, replace: bool) -> Iterable[str]:
     if not folder.exists() and not folder.is_symlink():
         return
-    file = folder / "config.pbtxt"
-    is_ours = file.is_file() and file.read_bytes().startswith(config.MARK.encode())
-    if not is_ours:
+    if not _is_ours(folder):
         yield f"{folder} is there and was not written by camgraph; take another folder, or rename the model."
     elif not replace:
         yield f"{folder} is there already; --replace writes it anew."
 
 
 def _write(group: Sequence[_Read], folder: Path, options: TritonOptions, steps: _Steps) -> None:
-    first = group[0]
+    first, newest = group[0], group[-1]
     name = first.source.name
-    explanations, tensors = _folders(folder, name)
-    for model in (explanations, tensors):
-        model.mkdir()
+    explanations, tensors = folder / name, folder / (name + TENSORS)
     _put(explanations / "config.pbtxt", config.explanation_config(name, options))
     _put(tensors / "config.pbtxt", config.tensor_config(name, first.signature, first.manifest, options))
     if config.labelled_output(first.signature, first.manifest):
@@ -178,16 +186,28 @@ def _write(group: Sequence[_Read], folder: Path, options: TritonOptions, steps: 
             # Each model has its own: of a repository in an object store, Triton fetches one model at a time.
             _copy(graph.source.path, explanations / version)
         else:
-            (explanations / version).mkdir()
-            (explanations / version / FILE).write_bytes(graph.signature.to_json())
+            _put(explanations / version / FILE, graph.signature.to_json())
         _put(explanations / version / "model.py", _MODEL_CODE.format("explanations"))
         if bank_path(graph.source.path).exists():
             shutil.copyfile(bank_path(graph.source.path), bank_path(explanations / version / GRAPH))
+    if options.ensemble:
+        _write_ensemble(newest, folder, options)
+
+
+def _write_ensemble(graph: _Read, folder: Path, options: TritonOptions) -> None:
+    """Writes an ensemble of the newest version: a configuration names its steps for all versions."""
+    name, version = graph.source.name, str(graph.source.version)
+    for model, text in ensemble_configs(name, graph.signature, options).items():
+        _put(folder / model / "config.pbtxt", text)
+    for suffix, module in ((PREPARE, "prepare"), (DRAW, "draw")):
+        _put(folder / (name + suffix) / version / FILE, graph.signature.to_json())
+        _put(folder / (name + suffix) / version / "model.py", _MODEL_CODE.format(module))
+    _put(folder / (name + ENSEMBLE) / version / "README", "Triton asks for a folder per version.\n")
 
 
 def _copy(path: Path, folder: Path) -> None:
     """Copies a graph and the files with its weights."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for name in _weights(path):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -210,15 +230,17 @@ def _weights(path: Path) -> set[str]:
 
 
 def _put(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
 
-def _move(name: str, folder: Path, output: Path) -> None:
-    """Puts finished models in their places; what is replaced is moved away first."""
-    for new, place in zip(_folders(folder, name), _folders(output, name), strict=True):
-        if place.exists():
-            place.rename(folder / f".old-{place.name}")
-        shutil.move(new, place)
+def _move(name: str, options: TritonOptions, folder: Path, output: Path) -> None:
+    """Puts finished models in their places. What is replaced is moved away first, with an ensemble of the old graph."""
+    for old in (output / model for model in _names(name, ensemble=True)):
+        if _is_ours(old):
+            old.rename(folder / f".old-{old.name}")
+    for model in _names(name, ensemble=options.ensemble):
+        shutil.move(folder / model, output / model)
 
 
 def _written(group: Sequence[_Read], options: TritonOptions) -> Written:

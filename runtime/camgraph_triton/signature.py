@@ -33,14 +33,14 @@ class Signature:
         return cls(tuple(engine.inputs.values()), tuple(engine.outputs.values()), engine.metadata)
 
     @classmethod
-    def from_json(cls, data: bytes) -> Self:
+    def from_json(cls, data: str | bytes) -> Self:
         """That of a file of `to_json`."""
         fields = json.loads(data)
         return cls(_infos(fields["inputs"]), _infos(fields["outputs"]), fields["metadata"])
 
-    def to_json(self) -> bytes:
-        """The bytes of its file."""
-        return json.dumps(asdict(self), indent=1).encode()
+    def to_json(self) -> str:
+        """The text of its file."""
+        return json.dumps(asdict(self), indent=1)
 
 
 def _infos(entries: list[dict[str, Any]]) -> tuple[TensorInfo, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from support.peers import Peer
 from support.serving import png, write_model
 from support.tasks import export_task
 from support.tiny_graph import TinyGraph
-from support.triton_server import TritonServer, python_environment, triton_server
+from support.triton_server import TritonServer, python_environment, run_by_python, triton_server
 
 BATCH = 4
 LIMITS = RequestLimits(max_targets=3, max_megapixels=0.05, max_response_mib=1, max_output_megapixels=0.05)
@@ -50,21 +49,9 @@ def batching(
         max_batch_size=BATCH, max_queue_delay=0.01, instances=1, environment=str(environment), limits=LIMITS
     )
     write_repository([graphs], folder / "repository", options)
-    _run_by_python(folder / "repository", environment)
+    run_by_python(folder / "repository", environment)
     with triton_server(program, folder / "repository", folder, python=program.folder) as running:
         yield running
-
-
-def _run_by_python(repository: Path, environment: Path) -> None:
-    parameters = {"threads": "1", "device": "cpu", "EXECUTION_ENV_PATH": str(environment)}
-    for file in repository.glob("*.tensors/config.pbtxt"):
-        text = re.sub(r'backend: "onnxruntime"|platform: .*', "", file.read_text(encoding="utf-8"))
-        text += 'backend: "python"\n'
-        text += "".join(f'parameters {{ key: "{k}" value {{ string_value: "{v}" }} }}\n' for k, v in parameters.items())
-        file.write_text(text, encoding="utf-8")
-    code = "from camgraph_triton.serving.tensors import TritonPythonModel\n"
-    for graph in repository.glob("*.tensors/*/model.onnx"):
-        graph.with_name("model.py").write_text(code, encoding="utf-8")
 
 
 def image_of(data: bytes) -> client.InferInput:

@@ -155,6 +155,39 @@ def test_versions_share_one_configuration(models, output):
         write_repository([models], output, replace=True)
 
 
+def test_an_ensemble_has_a_step_for_reading_one_for_the_graph_and_one_per_picture(models, output):
+    write_model(models, version=2, graph=TinyGraph(seed=8))
+    write_repository([models], output, TritonOptions(ensemble=True, max_batch_size=4))
+    config = config_of(output / "tiny.ensemble")
+    assert (config.platform, config.backend, config.max_batch_size) == ("ensemble", "", 0)
+    assert [item.name for item in config.input if not item.optional] == ["image"]
+    steps = config.ensemble_scheduling.step
+    assert [step.model_name for step in steps] == ["tiny.prepare", "tiny.tensors", *["tiny.draw"] * 4]
+    made = {name for step in steps for name in step.output_map.values()}
+    assert {item.name for item in config.output} <= made
+    assert {name for step in steps for name in step.input_map.values()} <= made | {item.name for item in config.input}
+    for step in steps:
+        of_step = config_of(output / step.model_name)
+        assert set(step.input_map) == {item.name for item in of_step.input}
+        assert set(step.output_map) <= {item.name for item in of_step.output}
+    written = {file for file in files_of(output) if not file.startswith(("tiny/", "tiny.tensors/"))}
+    assert {file.split("/")[1] for file in written} == {"config.pbtxt", "2"}  # of the newest version
+    assert Signature.from_json((output / "tiny.draw/2/signature.json").read_bytes()).outputs
+
+
+def test_an_ensemble_of_an_old_graph_does_not_stay(models, output):
+    write_repository([models], output, TritonOptions(ensemble=True))
+    write_repository([models], output, replace=True)
+    assert {path.name for path in output.iterdir()} == {"tiny", "tiny.tensors"}
+
+
+def test_two_models_of_one_name_are_refused(models, output):
+    write_model(models, "tiny.draw")
+    with pytest.raises(CamgraphError, match=r"Two models would be tiny\.draw; rename one"):
+        write_repository([models], output, TritonOptions(ensemble=True))
+    write_repository([models], output)
+
+
 def test_weights_beside_a_graph_are_copied_with_it(models, output):
     path = models / "large" / "model.onnx"
     path.parent.mkdir()
@@ -184,7 +217,7 @@ def test_the_commands_of_the_page_run_as_written(models, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     commands = [line for block in blocks for line in block.splitlines() if line.startswith("camgraph ")]
-    assert len(commands) == 2
+    assert len(commands) == 3
     for command in commands:
         done = run_camgraph(*command.split()[1:])
         assert done.returncode == 0, done.stderr

@@ -74,6 +74,11 @@ def parameters_of(config: Mapping[str, Any]) -> dict[str, str]:
     return {name: entry["string_value"] for name, entry in config.get("parameters", {}).items()}
 
 
+def with_axes(array: AnyArray) -> AnyArray:
+    """The array as Triton takes it, which has no tensors without axes."""
+    return array if array.ndim else array.reshape(1)
+
+
 def engine_of(path: Path, parameters: Mapping[str, str]) -> Engine:
     """A graph that runs in this process, as the configuration says.
 

@@ -13,10 +13,8 @@ import triton_python_backend_utils as pb_utils
 from camgraph_runtime.run.backend import SessionSettings
 from camgraph_runtime.run.engine import TensorInfo
 from camgraph_runtime.run.providers import CPU, ProviderList
-from camgraph_triton.serving.exchange import ModelCallError
+from camgraph_triton.serving.exchange import ModelCallError, with_axes
 from camgraph_triton.signature import Signature
-
-_SCALAR = (1,)  # Triton has no tensors without axes
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class GraphElsewhere:
             model_name=self.name,
             model_version=self.version,
             requested_output_names=list(outputs),
-            inputs=[pb_utils.Tensor(name, _with_axes(array)) for name, array in feeds.items()],
+            inputs=[pb_utils.Tensor(name, with_axes(array)) for name, array in feeds.items()],
             preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
         )
         response = request.exec()
@@ -93,7 +91,3 @@ class _Session:
 
 def _node(info: TensorInfo) -> Any:
     return SimpleNamespace(name=info.name, type=info.dtype, shape=info.shape)
-
-
-def _with_axes(array: np.ndarray) -> np.ndarray:
-    return array if array.ndim else array.reshape(_SCALAR)

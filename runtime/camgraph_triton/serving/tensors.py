@@ -22,23 +22,23 @@ class TritonPythonModel:
         """Loads the graph."""
         parameters = parameters_of(json.loads(args["model_config"]))
         engine = engine_of(Path(args["model_repository"], args["model_version"], GRAPH), parameters)
-        self._explainer = Explainer(engine, limits=RequestLimits.from_parameters(parameters).of_runtime)
+        self.explainer = Explainer(engine, limits=RequestLimits.from_parameters(parameters).of_runtime)
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Runs the graph for each request."""
         return answered(requests, self._answer)
 
     def _answer(self, asked: Asked) -> Answer:
-        known = self._explainer.engine.outputs
+        known = self.explainer.engine.outputs
         outputs = [name for name in known if name in asked.outputs]
-        feeds = tensor_feeds(self._explainer, self._without_axes(asked.inputs), outputs)
-        return Answer(run_feeds(self._explainer, feeds, outputs), {})
+        feeds = tensor_feeds(self.explainer, self._without_axes(asked.inputs), outputs)
+        return Answer(run_feeds(self.explainer, feeds, outputs), {})
 
     def _without_axes(self, inputs: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
         """The inputs, the switch as the scalar that it is; Triton has no tensors without axes."""
-        switch = self._explainer.manifest.explain_switch
+        switch = self.explainer.manifest.explain_switch
         return {name: array.reshape(()) if name == switch else array for name, array in inputs.items()}
 
     def finalize(self) -> None:
         """Frees the graph."""
-        self._explainer.close()
+        self.explainer.close()
