@@ -150,6 +150,8 @@ class Course:
         Raises:
             RemoteError: The answer is not that of the first image under way.
         """
+        if response.WhichOneof("outcome") is None:  # it opens the stream
+            return []
         before = self.failed()
         asked = self._open[0] if self._open else None
         if asked is None or asked.addressed is None or response.id not in (str(asked.index), ""):

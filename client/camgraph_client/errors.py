@@ -8,6 +8,19 @@ from typing import Any
 from camgraph_core.errors import CamgraphError, DeadlineError, RemoteError, TooLargeError, UnavailableError
 from camgraph_wire.errors import DETAILS_KEY, error_from_details
 
+_CUT_OFF = {
+    "CANCELLED": "Stream removed",
+    "UNAVAILABLE": "Stream removed",
+    "UNKNOWN": "Received http2 header with status: 5",
+}
+"""By the status that gRPC gives a call that was ended without a status of the server, how its text begins."""
+
+
+def is_cut_off(error: Any) -> bool:
+    """Whether a call was ended without a status of the server: its connection broke, or a proxy gave it up."""
+    begin = _CUT_OFF.get(error.code().name)
+    return begin is not None and (error.details() or "").startswith(begin)
+
 
 def error_from(error: Any, address: str, timeout: float) -> CamgraphError:
     """The exception for a failed call.
@@ -24,7 +37,7 @@ def error_from(error: Any, address: str, timeout: float) -> CamgraphError:
     status, details = error.code().name, error.details() or "no details given"
     if status == "DEADLINE_EXCEEDED":
         return DeadlineError(f"{address} gave no answer within {timeout:g} s; allow more time, or try again.")
-    if status == "UNAVAILABLE":
+    if status == "UNAVAILABLE" or is_cut_off(error):
         advice = "Check that it runs, the address, and TLS."
         return UnavailableError(f"No server answers at {address} ({details}). {advice}")
     if status == "UNIMPLEMENTED":

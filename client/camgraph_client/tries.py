@@ -11,15 +11,9 @@ from typing import Any
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_client.channel import Connection
+from camgraph_client.errors import is_cut_off
 
 _REPEATABLE = frozenset(pb.DESCRIPTOR.services_by_name["ExplanationService"].methods_by_name)
-_CUT_OFF = {
-    "CANCELLED": "Stream removed",
-    "UNAVAILABLE": "Stream removed",
-    "UNKNOWN": "Received http2 header with status: 5",
-}
-"""By the status that gRPC gives such a call, how its text begins."""
-
 _PAUSE = 0.1  # seconds before the next try, and twice as long each time
 
 
@@ -50,7 +44,5 @@ class Tries:
 
         """
         self._made += 1
-        begin = _CUT_OFF.get(error.code().name)
-        is_cut_off = begin is not None and (error.details() or "").startswith(begin)
         pause = _PAUSE * 2 ** (self._made - 1)
-        return pause if is_cut_off and self._made < self._most and pause < self.seconds else None
+        return pause if is_cut_off(error) and self._made < self._most and pause < self.seconds else None

@@ -117,8 +117,7 @@ class Assembly:
     def grpc_server(self) -> grpc.aio.Server:
         """The services on one server of gRPC, which has no port yet. Call it on the event loop."""
         config = self._config
-        reception = Reception(self.gate, self.budgets["answers"], self.observers, self.security)
-        server = grpc.aio.server(options=channel_options(config), interceptors=(reception,))
+        server = grpc.aio.server(options=channel_options(config), interceptors=(self._reception(),))
         service, messages, control = self.service(), self._messages(), self._control()
         streaming = self._streaming(messages)
         handlers = [
@@ -134,6 +133,14 @@ class Assembly:
         if config.reflection:
             reflection.enable_server_reflection(names, server, pools.default_and(POOL))
         return server
+
+    def explanations(self) -> tuple[Reception, grpc.GenericRpcHandler]:
+        """The way in, and our own service behind it, where another program has the port."""
+        messages = self._messages()
+        ours = explanation.explanation_service(
+            self.service(), messages, self._streaming(messages), self._config.max_targets
+        )
+        return self._reception(), ours
 
     def http_port(self) -> HttpPort | None:
         """The same over HTTP, on a port that has not been bound; None where HTTP is not asked for."""
@@ -210,6 +217,9 @@ class Assembly:
             self._counts,
             self._config.max_targets,
         )
+
+    def _reception(self) -> Reception:
+        return Reception(self.gate, self.budgets["answers"], self.observers, self.security)
 
     def _limits(self) -> Limits:
         return Limits(self._config.max_request_mib * MIB, self._max_answer, self._config.receive_timeout)

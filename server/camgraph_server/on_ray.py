@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from types import SimpleNamespace
+from typing import Any, cast
 
 from ray import serve
 
 from camgraph.v1 import explanation_pb2 as pb
-from camgraph_core.errors import NotReadyError, TooLargeError, UnknownMethodError
+from camgraph_core.errors import NotReadyError
 from camgraph_server.assembly import Assembly
-from camgraph_server.budget import Share
-from camgraph_server.call import Call
 from camgraph_server.config import ServerConfig
-from camgraph_server.config.limits import MIB
 from camgraph_server.observe.log import configure_logging
-from camgraph_server.transport.explanation import NAME, details_of
-from camgraph_server.transport.refusal import Refusal
-from camgraph_wire.chunks import pieces_of
-from camgraph_wire.models import list_message
-from camgraph_wire.requests import request_from
-from camgraph_wire.results import response_message
+from camgraph_server.on_ray_context import AbortedError, RayContext, Written
+from camgraph_server.transport.explanation import NAME
+
+_RPCS = pb.DESCRIPTOR.services_by_name["ExplanationService"].methods_by_name
 
 
 def application(settings: dict[str, Any]) -> Any:
@@ -33,73 +29,65 @@ def application(settings: dict[str, Any]) -> Any:
 
 
 class Replica:
-    """The service in one process of Ray. Its methods are the calls of the service."""
+    """The service in one process of Ray. Its methods are the calls of the service, and go the way of all calls."""
 
     async def __init__(self, config: ServerConfig) -> None:  # type: ignore[misc]  # Ray awaits it
         configure_logging(config.log_format, config.log_level)
-        self._config, self._parts = config, Assembly(config)
-        self._service = self._parts.service()
+        self._parts = Assembly(config)
         await self._parts.security.start()
         await self._parts.observers.start()
         await asyncio.wrap_future(self._parts.keeper.ask(self._parts.repository.load))
         if not any(model.loaded for model in self._parts.repository.models):
             raise NotReadyError(f"No model of {config.model_repository} can be served; the log says why.")
+        reception, ours = self._parts.explanations()
 
-    async def Explain(self, request: pb.ExplainRequest, grpc_context: Any) -> pb.ExplainResponse:
-        with self._call("Explain", grpc_context) as call, self._known(call, grpc_context, request):
-            self._service.admit(call)
-            addressed = await asyncio.to_thread(request_from, request)
-            result = await self._service.explain(addressed, call)
-            return await asyncio.to_thread(response_message, result, addressed.request)
-        return pb.ExplainResponse()
+        async def handler(details: Any) -> Any:
+            return ours.service(details)
 
-    async def ExplainStream(self, _: Any, grpc_context: Any) -> AsyncIterator[Any]:
-        with self._call("ExplainStream", grpc_context):
-            raise UnknownMethodError("Ray Serve sends no headers before answers, as streams need; send single calls.")
-        yield pb.ExplainStreamResponse()
+        details = {rpc: SimpleNamespace(method=f"/{NAME}/{rpc}") for rpc in _RPCS}  # all of them that is read
+        self._handlers: dict[str, Any] = {
+            rpc: await reception.intercept_service(handler, cast("Any", details[rpc])) for rpc in _RPCS
+        }
 
-    async def ExplainChunked(self, request: pb.ExplainChunkedRequest, grpc_context: Any) -> AsyncIterator[Any]:
-        with self._call("ExplainChunked", grpc_context) as call, self._known(call, grpc_context, request):
-            self._service.admit(call)
-            call.in_chunks = True
-            asked = await asyncio.to_thread(request_from, request.request)
-            for piece in pieces_of(await self._service.explain(asked, call), asked.request):
-                yield piece
+    async def Explain(self, request: Any, grpc_context: Any) -> Written:
+        return await self._once("Explain", request, grpc_context)
 
-    async def ListModels(self, request: pb.ListModelsRequest, grpc_context: Any) -> pb.ListModelsResponse:
-        with self._call("ListModels", grpc_context) as call, self._known(call, grpc_context, request):
-            return list_message(await self._service.list_models(None, call))
-        return pb.ListModelsResponse()
+    async def ListModels(self, request: Any, grpc_context: Any) -> Written:
+        return await self._once("ListModels", request, grpc_context)
 
-    async def GetModel(self, request: pb.GetModelRequest, grpc_context: Any) -> pb.GetModelResponse:
-        with self._call("GetModel", grpc_context) as call, self._known(call, grpc_context, request):
-            return details_of(await self._service.get_model((request.name, request.version), call))
-        return pb.GetModelResponse()
+    async def GetModel(self, request: Any, grpc_context: Any) -> Written:
+        return await self._once("GetModel", request, grpc_context)
 
-    @contextmanager
-    def _call(self, rpc: str, context: Any) -> Iterator[Call]:
-        """One call; an error within becomes its status."""
-        door, peer = self._parts.security.door, context.peer()
-        with (
-            Share(self._parts.budgets["answers"]) as share,
-            self._parts.observers.watching(Call(NAME, rpc, peer, door.visitor(peer), None, share)) as call,
-        ):
-            try:
-                yield call
-                call.status = "OK"
-            except Exception as error:  # whatever happened, the caller gets a status and the replica lives on
-                refusal = Refusal.of(error)
-                call.status, call.reason = refusal.status.name, refusal.text
-                context.set_code(refusal.status)
-                context.set_details(refusal.text)
-                context.set_trailing_metadata(list(refusal.trailers))
+    async def ExplainStream(self, requests: AsyncIterator[Any], grpc_context: Any) -> AsyncGenerator[Written]:
+        async with aclosing(self._several("ExplainStream", requests, grpc_context)) as answers:
+            async for answer in answers:
+                yield answer
 
-    @contextmanager
-    def _known(self, call: Call, context: Any, request: Any) -> Iterator[None]:
-        """Enters when it is known who calls, and refuses what is too large."""
-        tokens = [str(value) for key, value in context.invocation_metadata() if key == "authorization"]
-        call.client = self._parts.security.door.client(call.peer, tokens, [])
-        call.received = request.ByteSize()
-        if call.received > self._config.max_request_mib * MIB:
-            raise TooLargeError(f"The request has more than {self._config.max_request_mib} MiB.")
-        yield
+    async def ExplainChunked(self, request: Any, grpc_context: Any) -> AsyncGenerator[Written]:
+        async with aclosing(self._several("ExplainChunked", _only(request), grpc_context)) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def _once(self, rpc: str, request: Any, grpc_context: Any) -> Written:
+        context = RayContext(grpc_context, _only(request))
+        try:
+            return Written(await self._handlers[rpc].stream_unary(None, context))
+        except AbortedError:
+            return Written(b"")  # its status says what happened
+        finally:
+            context.end()
+
+    async def _several(self, rpc: str, requests: AsyncIterator[Any], grpc_context: Any) -> AsyncGenerator[Written]:
+        context = RayContext(grpc_context, requests)
+        call = asyncio.create_task(self._handlers[rpc].stream_stream(None, context))
+        try:
+            async for answer in context.written(call):
+                yield answer
+        finally:
+            call.cancel()
+            await asyncio.wait({call})
+            context.end()
+
+
+async def _only(message: Any) -> AsyncGenerator[Any]:
+    yield message

@@ -14,6 +14,7 @@ import grpc
 import pytest
 
 from camgraph_client import AsyncClient, Client, Connection
+from camgraph_client.errors import error_from
 from camgraph_client.tries import Tries
 from camgraph_core.errors import NotFoundError, UnavailableError
 from support.serving import PATIENCE, png, server_process, write_model
@@ -124,6 +125,9 @@ class Failed:
     def details(self) -> str:
         return self._details
 
+    def trailing_metadata(self) -> None:
+        """It has none."""
+
 
 @pytest.mark.parametrize(
     ("code", "details", "again"),
@@ -141,6 +145,8 @@ class Failed:
 def test_only_what_ended_without_a_status_is_sent_again(code: str, details: str, again: bool) -> None:
     tries = Tries(Connection("x", timeout=PATIENCE), "Explain")
     assert (tries.again(Failed(code, details)) is not None) is again
+    is_unavailable = isinstance(error_from(Failed(code, details), "x", PATIENCE), UnavailableError)
+    assert is_unavailable is (again or code == "UNAVAILABLE")
 
 
 def test_there_are_as_many_tries_as_the_connection_says_within_its_timeout() -> None:

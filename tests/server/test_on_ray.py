@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,9 +18,9 @@ import pytest
 import yaml
 
 from camgraph_client import Client, Connection
-from camgraph_core.errors import CamgraphError, InvalidInputError, NotFoundError, UnknownMethodError
+from camgraph_core.errors import CamgraphError, InvalidInputError, NotFoundError
 from camgraph_runtime import Explainer, Threads
-from support.callers import calling
+from support.callers import Calls, calling
 from support.haproxy import free_port
 from support.on_ray import environment
 from support.peers import Peer
@@ -36,7 +39,7 @@ def serving(ray: Peer, folder: Path) -> Iterator[str]:
     [deployment] = application["deployments"]
     write_model(folder / "models")
     application["args"] |= {"model-repository": str(folder / "models"), "allow-uncertified": True, "workers": 1}
-    deployment["ray_actor_options"] = {"num_cpus": 0.1}
+    deployment["ray_actor_options"]["num_cpus"] = 0.1
     config["http_options"]["port"], config["grpc_options"]["port"] = free_port(), free_port()
     file = folder / "ray-serve.yaml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -91,13 +94,36 @@ def test_the_service_answers_and_no_call_fails_when_a_replica_is_killed(
         ours = set(replicas()) - others
         assert len(ours) == 2
         _check_answers(address, tmp_path / "models/tiny/1/model.onnx")
-        with calling(address, 4) as calls:
+        with calling(address, 4) as calls, streaming(address) as stream:
             calls.wait_for(20)
-            os.kill(ours.pop(), signal.SIGKILL)
-            calls.wait_for(40)
-            _wait_for(lambda: len(set(replicas()) - others) == 2)
-            calls.wait_for(20)
-        assert calls.failed == []
+            for replica in ours:  # so that of the stream is among them
+                os.kill(replica, signal.SIGKILL)
+                calls.wait_for(40)
+                _wait_for(lambda: len(set(replicas()) - others) == 2)
+                stream.wait_for(20)
+        assert calls.failed == stream.failed == []
+
+
+@contextmanager
+def streaming(address: str) -> Iterator[Calls]:
+    """One caller with a single stream of images, until the end of the block."""
+    calls, over = Calls(Counter([0])), threading.Event()
+
+    def call() -> None:
+        with Client(Connection(address, timeout=PATIENCE)) as client:
+            images = iter(lambda: None if over.is_set() else png(), None)
+            for outcome in client.model().explain_many(images):
+                with calls.lock:
+                    calls.failed += [] if outcome.error is None else [str(outcome.error)]
+                    calls.answered[0] = outcome.index + 1
+
+    with ThreadPoolExecutor(1) as thread:
+        done = thread.submit(call)
+        try:
+            yield calls
+        finally:
+            over.set()
+        done.result(PATIENCE)
 
 
 def _check_answers(address: str, model: Path) -> None:
@@ -109,11 +135,13 @@ def _check_answers(address: str, model: Path) -> None:
         for chunked in (False, True):
             [explanation] = client.model(chunked=chunked).explain(png()).explanations
             assert np.array_equal(explanation.heatmap, wanted)
+        results = [outcome.result for outcome in client.model().explain_many([png()] * 5)]
+        assert all(np.array_equal(result.explanations[0].heatmap, wanted) for result in results)
+        assert len(results) == 5
         refused: list[tuple[type[CamgraphError], Callable[[], object]]] = [
             (NotFoundError, lambda: client.model("gone").explain(png())),
             (InvalidInputError, lambda: client.model().explain(b"not a picture")),
             (NotFoundError, lambda: client.model("gone", chunked=True).explain(png())),
-            (UnknownMethodError, lambda: list(client.model().explain_many([png()]))),
         ]
         for kind, call in refused:
             with pytest.raises(kind):

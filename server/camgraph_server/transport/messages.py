@@ -133,8 +133,10 @@ class Messages:
         """What is asked.
 
         Raises:
-            CamgraphError: The bytes are not such a message, or ask for what cannot be.
+            CamgraphError: The bytes are not such a message, are too many, or ask for what cannot be.
         """
+        if len(data) > self._limits.max_request:  # where gRPC does not say so itself
+            raise TooLargeError(f"The request has more than {self._limits.max_request / _MIB:g} MiB.")
         try:
             if len(data) <= _LIGHT and rpc.screen.finds_light(data):
                 message = _parsed(rpc, data)
