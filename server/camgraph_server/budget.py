@@ -154,7 +154,8 @@ class Share:
         with self._lock:
             beyond = max(0, self._size - size)
             self._size -= beyond
-        self._budget._give_back(beyond, self._client)
+        if beyond:
+            self._budget._give_back(beyond, self._client)
 
     def close(self) -> None:
         """Gives everything back, for good."""

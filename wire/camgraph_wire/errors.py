@@ -7,7 +7,7 @@ under `DETAILS_KEY`. Its domain is `DOMAIN`. The status's message is the sentenc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from camgraph_core.errors import (
     CamgraphError,
@@ -77,10 +77,14 @@ _ERROR_OF = {reason.name: reason.error for reason in REASONS}
 
 def reason_of(error: BaseException) -> Reason | None:
     """What an error is called on the wire; None for one that is not the caller's doing."""
-    return next((reason for reason in REASONS if isinstance(error, reason.error)), None)
+    return _reason_of_kind(type(error))  # type: ignore[arg-type]  # classes have a hash, whatever it makes of that of their objects
 
 
-@lru_cache(64)  # under overload many calls are refused in the same words
+@cache
+def _reason_of_kind(kind: type) -> Reason | None:
+    return next((reason for reason in REASONS if issubclass(kind, reason.error)), None)
+
+
 def status_details(reason: Reason, message: str, retry_after: float | None = None) -> bytes:
     """The bytes of the `google.rpc.Status` that goes with an error.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from functools import lru_cache
 
 from camgraph_core.errors import UnauthenticatedError
-from camgraph_server.access.client import Client
+from camgraph_server.access.client import EVERYTHING, Client
 from camgraph_server.access.clients import Clients
 from camgraph_server.access.peer import host_of
 
@@ -28,8 +29,8 @@ class Door:
         self._clients = clients
 
     def visitor(self, peer: str) -> Client:
-        """A caller of what is open to all. Where clients have names, it sees no model."""
-        return Client(host_of(peer), models=() if self._clients else ("*",), control=self._clients is None)
+        """A caller that is known by its machine alone. Where clients have names, it sees no model."""
+        return _anonymous(host_of(peer), may_use_all=self._clients is None)
 
     def client(self, peer: str, authorization: Sequence[str], certificate_names: Sequence[str]) -> Client:
         """The client that sends a call.
@@ -43,7 +44,7 @@ class Door:
             UnauthenticatedError: It shows nothing by which it is known.
         """
         if self._clients is None:
-            return Client(certificate_names[0], is_known=True) if certificate_names else Client(host_of(peer))
+            return Client(certificate_names[0], is_known=True) if certificate_names else self.visitor(peer)
         clients = self._clients()
         if authorization:
             return _with_token(clients, authorization)
@@ -54,6 +55,11 @@ class Door:
                 "operator."
             )
         return client
+
+
+@lru_cache(1024)
+def _anonymous(host: str, *, may_use_all: bool) -> Client:
+    return Client(host, models=EVERYTHING if may_use_all else (), control=may_use_all)
 
 
 def _with_token(clients: Clients, authorization: Sequence[str]) -> Client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from typing import Any, Literal
 from camgraph_core.settings import changed
 from camgraph_server.observe.sink import LogSink
 
+_PLAIN = re.compile(r'[^ ="]+')
 _FACTS = "camgraph_facts"
 _LONGEST_VALUE = 200
 _LONGEST_TEXT = 1000  # of what a library wrote
@@ -35,6 +37,9 @@ def configure_logging(log_format: Literal["text", "json"], level: str) -> None:
 
     Nothing ever waits for the reader of stderr; see `LogSink`.
     """
+    # https://docs.python.org/3/howto/logging.html#optimization: no line of ours says where in the code it was made.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     handler = LogSink()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
@@ -90,7 +95,7 @@ def _time(record: logging.LogRecord) -> str:
 def _plain(name: str, value: object) -> str:
     text = str(_shortened(name, value))
     # Callers choose some of the values: quoting keeps them from forging further facts or lines.
-    return text if text and text.isprintable() and not set(text) & set(' ="') else json.dumps(text)
+    return text if text.isprintable() and _PLAIN.fullmatch(text) else json.dumps(text)
 
 
 def _shortened(name: str, value: object) -> object:

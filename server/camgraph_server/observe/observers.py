@@ -93,14 +93,22 @@ class Observers:
     @contextmanager
     def watching(self, call: Call) -> Iterator[Call]:
         """From the beginning of a call to its end."""
-        self.live.add(call)
-        self._tell(lambda observer: observer.began(call))
+        self.begin(call)
         try:
             yield call
         finally:
-            call.end()
-            self.live.discard(call)
-            self._tell(lambda observer: observer.ended(call))
+            self.end(call)
+
+    def begin(self, call: Call) -> None:
+        """A call has come."""
+        self.live.add(call)
+        self._tell(lambda observer: observer.began(call))
+
+    def end(self, call: Call) -> None:
+        """A call is over."""
+        call.end()
+        self.live.discard(call)
+        self._tell(lambda observer: observer.ended(call))
 
     def explained(self, call: Call, explained: Explained) -> None:
         """A request was worked on."""

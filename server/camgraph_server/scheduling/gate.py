@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
 
 from camgraph_core.errors import UnavailableError
 
@@ -33,9 +32,8 @@ class Gate:
             await asyncio.wait_for(self._idle.wait(), timeout)
         return self._idle.is_set()  # with no time at all, `wait_for` would not even look
 
-    @contextlib.contextmanager
-    def passed(self) -> Iterator[None]:
-        """Counts a call until the context is left.
+    def enter(self) -> None:
+        """Counts a call, until it leaves.
 
         Raises:
             UnavailableError: The gate is closed.
@@ -44,9 +42,9 @@ class Gate:
             raise UnavailableError("The server is stopping; send the request again.")
         self.in_flight += 1
         self._idle.clear()
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
-            if self.in_flight == 0:
-                self._idle.set()
+
+    def leave(self) -> None:
+        """A call that has entered is over."""
+        self.in_flight -= 1
+        if self.in_flight == 0:
+            self._idle.set()

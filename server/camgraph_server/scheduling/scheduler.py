@@ -151,8 +151,10 @@ class Scheduler:
         return self.admitted >= self.workers + self.queue_capacity
 
     def _check_share(self, client: str, wait: float) -> None:
+        if self._max_share == 1.0:
+            return
         own = self._waiting.waiting_of(client)
-        if self._max_share < 1.0 and own >= max(1.0, self._max_share * self.queue_capacity):
+        if own >= max(1.0, self._max_share * self.queue_capacity):
             raise OverLimitError(
                 f"You have {own} requests waiting, which is your share of the server; wait for an answer.",
                 max(wait, _SHORTEST_RETRY),

@@ -17,6 +17,7 @@ async def answer_in_chunks(messages: Messages, rpc: Rpc, context: Context, call:
         CamgraphError: The request is refused, or cannot be answered.
     """
     call.in_chunks = True
+    rpc.admit(call)
     async with messages.asked(rpc, context, call) as request:
         value = await rpc.answer(request, call)
     call.enter("write")

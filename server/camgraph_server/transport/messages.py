@@ -104,14 +104,13 @@ class Messages:
 
     @asynccontextmanager
     async def asked(self, rpc: Rpc, context: Context, call: Call) -> AsyncIterator[Any]:
-        """What a call with one request asks: admitted at its headers, received, decoded.
+        """What a call with one request asks, when it was admitted: received, decoded.
 
         Memory is held for the request until the block ends.
 
         Raises:
-            CamgraphError: The call is refused, no request comes, or it asks for what cannot be.
+            CamgraphError: No request comes, or it asks for what cannot be.
         """
-        rpc.admit(call)
         call.enter("receive")
         with await self.memory(call) as share:
             data = await self._received(context)

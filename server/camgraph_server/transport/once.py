@@ -13,6 +13,7 @@ async def answer_once(messages: Messages, rpc: Rpc, context: Context, call: Call
     Raises:
         CamgraphError: The request is refused, or cannot be answered.
     """
+    rpc.admit(call)
     async with messages.asked(rpc, context, call) as request:
         value = await rpc.answer(request, call)
         call.enter("encode")

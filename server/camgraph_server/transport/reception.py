@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import grpc
 from grpc import StatusCode
@@ -29,6 +29,8 @@ from camgraph_server.transport.unwritten import Unwritten
 
 _CERTIFICATE_NAMES = ("x509_subject_alternative_name", "x509_common_name")
 _TRACE_HEADERS = ("traceparent", "tracestate")  # of W3C Trace Context
+
+Headers: TypeAlias = Sequence[tuple[str, str | bytes]]
 
 
 class Reception(grpc.aio.ServerInterceptor):
@@ -70,12 +72,15 @@ class Reception(grpc.aio.ServerInterceptor):
 
     def _received(self, method: str, handler: Handler) -> grpc.RpcMethodHandler[Any, Any]:
         rule = rule_of(method)
+        service, _, name = method.removeprefix("/").rpartition("/")
 
         async def serve(_: object, context: Context) -> bytes | None:
+            headers = tuple(context.invocation_metadata() or ())
+            call = self._call(service, name, handler.kind, rule, context, headers)
             held = contextlib.ExitStack()
-            share = held.enter_context(Share(self._answers))
-            call = held.enter_context(self._observers.watching(self._call(method, handler.kind, rule, context, share)))
             task = asyncio.current_task()
+            aborted: list[BaseException] = []
+            self._observers.begin(call)
 
             def end(_: object) -> None:  # when its answer and its status have been written, too
                 if call.status == StatusCode.OK.name and task in self._unwritten:
@@ -83,10 +88,14 @@ class Reception(grpc.aio.ServerInterceptor):
                 if handler.kind == "unary" and call.status != StatusCode.OK.name:
                     call.sent = None  # its one answer did not arrive
                 held.close()
+                self._observers.end(call)
+                call.answer.close()
+                while aborted:  # gRPC keeps it in a cycle, with all frames that it went through
+                    aborted.pop().__traceback__ = None
 
             context.add_done_callback(end)  # type: ignore[arg-type]  # the stubs ask for a class of their own
             try:
-                self._admit(method, rule, call, context, held)
+                self._admit(method, rule, call, context, headers, held)
                 answer = await handler.way(context, call)
                 call.status = StatusCode.OK.name
                 return answer
@@ -96,23 +105,33 @@ class Reception(grpc.aio.ServerInterceptor):
                 refusal = Refusal.of(error)
                 let_go(error)
                 call.status, call.reason = refusal.status.name, refusal.text
+            try:  # outside of the handlers above, as what gRPC raises would lead to the error, and keep it
                 await context.abort(refusal.status, refusal.text, refusal.trailers)
+            except grpc.aio.AbortError as error:
+                aborted.append(error)
+                raise
 
         if handler.kind == "unary":
             return grpc.stream_unary_rpc_method_handler(serve)
         return grpc.stream_stream_rpc_method_handler(serve)
 
-    def _call(self, method: str, kind: Kind, rule: Rule, context: Context, share: Share) -> Call:
-        service, _, name = method.removeprefix("/").rpartition("/")
+    def _call(self, service: str, name: str, kind: Kind, rule: Rule, context: Context, headers: Headers) -> Call:
         peer = context.peer()
-        visitor = self._security.door.visitor(peer)
-        metadata = context.invocation_metadata() or ()
-        trace = {key: str(value) for key, value in metadata if key in _TRACE_HEADERS}
         return Call(
-            service, name, peer, visitor, _deadline(context), share, kind=kind, is_quiet=rule.is_quiet, trace=trace
+            service,
+            name,
+            peer,
+            self._security.door.visitor(peer),
+            _deadline(context),
+            Share(self._answers),
+            kind=kind,
+            is_quiet=rule.is_quiet,
+            trace={key: str(value) for key, value in headers if key in _TRACE_HEADERS},
         )
 
-    def _admit(self, method: str, rule: Rule, call: Call, context: Context, held: contextlib.ExitStack) -> None:
+    def _admit(
+        self, method: str, rule: Rule, call: Call, context: Context, headers: Headers, held: contextlib.ExitStack
+    ) -> None:
         """Finds out who calls, and counts the call until it is over.
 
         Raises:
@@ -120,22 +139,23 @@ class Reception(grpc.aio.ServerInterceptor):
             UnavailableError: The server stops, or has too many calls of the method.
             OverLimitError: The caller has too many calls, or sends them too fast.
         """
-        call.client = self._client(rule, context) or call.client
+        call.client = self._client(rule, call, context, headers) or call.client
         CALLER.set(call.client)
         if rule.is_counted:
-            held.enter_context(self._gate.passed())
+            self._gate.enter()
+            held.callback(self._gate.leave)
         if rule.most is not None:
             held.enter_context(self._counted(method, rule.most, rule.most_of_one, call))
         if not rule.is_open:
-            held.enter_context(self._security.limits.in_flight(call.client))
+            if call.client.calls_at_once is not None:
+                held.enter_context(self._security.limits.in_flight(call.client))
             if call.kind != "bidi_stream":  # of which each request counts
                 self._security.limits.take(call.client)
 
-    def _client(self, rule: Rule, context: Context) -> Client | None:
-        metadata = context.invocation_metadata() or ()
-        authorization = [str(value) for key, value in metadata if key == "authorization"]
+    def _client(self, rule: Rule, call: Call, context: Context, headers: Headers) -> Client | None:
+        authorization = [str(value) for key, value in headers if key == "authorization"]
         try:
-            return self._security.door.client(context.peer(), authorization, self._certificate_names(context))
+            return self._security.door.client(call.peer, authorization, self._certificate_names(context))
         except UnauthenticatedError:
             if rule.is_open:
                 return None

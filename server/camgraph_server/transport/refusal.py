@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from traceback import clear_frames
 from urllib.parse import quote
 
@@ -18,7 +19,9 @@ PUSHBACK_KEY = "grpc-retry-pushback-ms"
 """Clients of gRPC wait so long before they send a call again, in place of their own delay."""
 
 _LONGEST_TEXT = 1000  # characters
+_LONGEST_READ = 2 * _LONGEST_TEXT  # of a text with spaces to leave out
 _LONGEST_HEADER = 2000  # bytes; the sentence goes twice, as header and in the details, and 8192 bytes are all
+_AS_THEY_ARE = "".join(map(chr, range(32, 127)))
 _MORE = " ..."
 _log = logging.getLogger("camgraph.request")
 
@@ -52,9 +55,9 @@ class Refusal:
             return cls(StatusCode.INTERNAL, text)
         delay = error.retry_after if isinstance(error, UnavailableError | OverLimitError) else None
         rounded = delay if delay is None else round(delay, 2)
-        return cls(StatusCode[reason.status], shortened(str(error)), reason, rounded)
+        return _refusal(reason, str(error)[:_LONGEST_READ], rounded)
 
-    @property
+    @cached_property
     def trailers(self) -> Trailers:
         """Trailing metadata of a call that ends with it."""
         if self.reason is None:
@@ -63,6 +66,11 @@ class Refusal:
         if self.retry_after is not None:
             trailers += ((PUSHBACK_KEY, str(round(self.retry_after * 1e3))),)
         return trailers
+
+
+@lru_cache(64)  # under overload many calls are refused in the same words
+def _refusal(reason: Reason, text: str, retry_after: float | None) -> Refusal:
+    return Refusal(StatusCode[reason.status], shortened(text), reason, retry_after)
 
 
 def let_go(error: BaseException) -> None:
@@ -82,7 +90,7 @@ def let_go(error: BaseException) -> None:
 
 def shortened(text: str) -> str:
     """One line that fits into a header, where a letter that is not ASCII takes up to 12 bytes."""
-    line = " ".join(text[: 2 * _LONGEST_TEXT].split())
+    line = " ".join(text[:_LONGEST_READ].split())
     if len(line) <= _LONGEST_TEXT and _header_bytes(line) <= _LONGEST_HEADER:
         return line
     line = line[: _LONGEST_TEXT - len(_MORE)]
@@ -92,4 +100,4 @@ def shortened(text: str) -> str:
 
 
 def _header_bytes(text: str) -> int:
-    return len(quote(text, safe="".join(map(chr, range(32, 127))), errors="replace"))
+    return len(quote(text, safe=_AS_THEY_ARE, errors="replace"))

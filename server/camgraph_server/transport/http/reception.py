@@ -146,7 +146,8 @@ class HttpReception:
         call.client = self._client(rule, exchange) or call.client
         CALLER.set(call.client)
         if rule.is_counted:
-            held.enter_context(self._gate.passed())
+            self._gate.enter()
+            held.callback(self._gate.leave)
         if not rule.is_open:
             held.enter_context(self._security.limits.in_flight(call.client))
             self._security.limits.take(call.client)
