@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -54,11 +55,11 @@ def load(
         if before is not None:
             _run("warm-up", before, plan)
         runs.append(Recorded(title, settings, names, plan.duration, _run(title, task, plan)))
+    _print(runs, plan)
     if record is not None:
         write(record, runs)
     if report is not None:
         report.write_text(page(runs, plan.most_latency), "utf-8")
-    _print(runs, plan)
 
 
 @click.command()
@@ -67,15 +68,24 @@ def load(
 @click.option("--report", type=click.Path(path_type=Path), help="Write the report to this HTML file.")
 def compare_loads(first: Path, second: Path, report: Path | None) -> None:
     """Compare the last runs of two JSON files of camgraph load."""
-    one, other = read(first)[-1], read(second)[-1]
+    names = _apart(first, second)
+    one, other = (
+        dataclasses.replace(read(path)[-1], title=name) for path, name in zip((first, second), names, strict=True)
+    )
     ratios = compare(one.outcome.records, other.outcome.records)
     if report is not None:
         report.write_text(comparison_page(one, other, ratios), "utf-8")
-    table = _table("", str(first), str(second), "ratio", "95 % interval")
+    table = _table("", *names, "ratio", "95 % interval")
     for item in ratios:
         interval = f"{item.low:.3f} to {item.high:.3f}"
         table.add_row(item.name, f"{item.first:.2f}", f"{item.second:.2f}", f"{item.ratio:.3f}", interval)
     Console().print(table)
+
+
+def _apart(first: Path, second: Path) -> tuple[str, str]:
+    """What two files are called so that they are told apart: their names, with folders where those are the same."""
+    one, other = (os.fsencode(path).decode(errors="replace") for path in (first, second))
+    return (Path(one).name, Path(other).name) if first.name != second.name else (one, other)
 
 
 def _run(title: str, task: Task, plan: LoadPlan) -> Outcome:

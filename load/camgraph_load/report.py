@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import Any
 
+from camgraph_client.html.document import opening
 from camgraph_load import plots
 from camgraph_load.comparison import Ratio
 from camgraph_load.ramp import KEEPS_UP, knee
@@ -12,11 +14,17 @@ from camgraph_load.recorded import Recorded
 from camgraph_load.summary import Summary
 
 _STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .25rem .75rem; border-bottom: 1px solid #ddd }
-td + td, th + th { text-align: right }
-.warn { background: #fff3cd; padding: .5rem 1rem; border-left: 4px solid #e0a800 }
-svg { max-width: 100%; height: auto } h2 { margin-top: 2.5rem }
+body { max-width: 60rem; }
+table { border-collapse: collapse; margin: .6rem 0; }
+.figures td { text-align: right; font-variant-numeric: tabular-nums; }
+.figures th + th { text-align: right; }
+.figures th { font-weight: 600; }
+.figures tbody th { font-weight: 400; min-width: 7rem; }
+.figures td:last-child { min-width: 4rem; }
+.warn { background: var(--notice); padding: .5rem 1rem; border-left: 4px solid var(--notice-edge); }
+h2 { font-size: 1.15rem; margin: 1.8rem 0 .3rem; break-after: avoid; }
+.wide { break-inside: avoid; }
+.wide svg { width: 100%; min-width: 34rem; height: auto; display: block; }
 """
 
 
@@ -57,7 +65,7 @@ def comparison_page(first: Recorded, second: Recorded, ratios: Iterable[Ratio]) 
         ]
         for item in ratios
     ]
-    header = ["", first.title, second.title, "ratio", "95 % interval", "differs"]
+    header = ["figure", first.title, second.title, "ratio", "95 % interval", "differs"]
     parts = [
         "<h1>Two load tests</h1>",
         *(_warning(run.title, run.summary) for run in (first, second)),
@@ -69,23 +77,33 @@ def comparison_page(first: Recorded, second: Recorded, ratios: Iterable[Ratio]) 
 
 
 def _document(title: str, parts: Iterable[str]) -> str:
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-    return "\n".join([head, *filter(None, parts), "</html>", ""])
+    return "\n".join([opening(title, _STYLE, with_style_attributes=True), *filter(None, parts), "</body></html>", ""])
 
 
 def _facts(run: Recorded) -> str:
+    """The settings that were given."""
     facts = "".join(
-        f"<tr><td>{escape(str(name))}</td><td>{escape(str(value))}</td></tr>" for name, value in run.settings.items()
+        f'<tr><th scope="row">{escape(name.replace("_", " "))}</th><td>{escape(_said(value))}</td></tr>'
+        for name, value in run.settings.items()
+        if value is not None and value != []
     )
-    return f"<details><summary>Settings</summary><table>{facts}</table></details>"
+    return f'<details><summary>Settings</summary><div class="wide"><table>{facts}</table></div></details>'
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ", ".join(map(_said, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _warning(title: str, summary: Summary) -> str:
     text = []
     if summary.client_is_measured:
         text.append(
-            f"The client was too busy ({summary.client_cpu:.2f} CPU s per second, {summary.client_lag:.1f} ms late): "
-            "these figures are the client's. Use more processes, or another machine."
+            f"The client was too busy or late ({summary.client_cpu:.2f} CPU s per second, {summary.client_lag:.1f} ms "
+            "late): these figures are the client's. Use more processes, or another machine."
         )
     if summary.wrong:
         text.append(f"{summary.wrong} answers were not what was asked for.")
@@ -93,8 +111,8 @@ def _warning(title: str, summary: Summary) -> str:
 
 
 def _table(runs: Sequence[Recorded]) -> str:
-    latency = ["p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "largest"]
-    header = ["", "offered/s", "good/s", *latency, "server CPU", "server MiB", "codes"]
+    latency = ["p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "largest ms"]
+    header = ["run", "offered/s", "good/s", *latency, "server's processors", "server MiB", "codes"]
     return _rows(header, [_row(run) for run in runs])
 
 
@@ -112,9 +130,14 @@ def _known(value: float | None, form: str) -> str:
 
 
 def _rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["".join(f"<th>{escape(cell)}</th>" for cell in header)]
-    lines += ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
-    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+    """A table of figures, each row with its name first; it is scrolled where a window is too narrow for it."""
+    heads = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
+    lines = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
+        for name, *cells in rows
+    )
+    table = f'<table class="figures"><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>'
+    return f'<div class="wide" tabindex="0" role="group" aria-label="figures">{table}</div>'
 
 
 def _knee(runs: Sequence[Recorded], most_latency: float | None) -> str:
@@ -129,4 +152,4 @@ def _knee(runs: Sequence[Recorded], most_latency: float | None) -> str:
 
 
 def _section(title: str, svg: str) -> str:
-    return f"<h2>{escape(title)}</h2>\n{svg}"
+    return f'<h2>{escape(title)}</h2>\n<div class="wide" tabindex="0">{svg}</div>'
