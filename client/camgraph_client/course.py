@@ -130,9 +130,9 @@ class Course:
         """There is no further image."""
         self.has_ended, self.failure = True, failure
 
-    def at(self, index: int) -> Asked | None:
-        """The image with this index, which has no outcome yet; None if it has not been read."""
-        place = index - self.first
+    def following(self, index: int) -> Asked | None:
+        """The first image from this index on that has no outcome yet; None if it has not been read."""
+        place = max(0, index - self.first)
         return self._open[place] if place < len(self._open) else None
 
     def failed(self) -> list[Outcome]:
@@ -182,7 +182,7 @@ class Course:
         Raises:
             RemoteError: Images that can be sent have no answer.
         """
-        asked = self.at(self.first)
+        asked = self.following(self.first)
         if asked is not None and asked.error is None:
             raise RemoteError(f"{self._address} ended the stream before it answered everything.")
 

@@ -97,19 +97,18 @@ class Many:
         index = 0
         while True:
             with self._changed:
-                index = max(index, self._course.first)
                 self._changed.wait_for(partial(self._is_decided, stream, index))
-                asked = self._course.at(index)
+                asked = self._course.following(index)
                 if self._stream != stream or asked is None:
                     return
-                index += 1
+                index = asked.index + 1
                 message = sendable(asked, headers)
             if message is not None:
                 yield message
 
     def _is_decided(self, stream: int, index: int) -> bool:
-        """Whether the image with this index can be sent, or never will be on this stream."""
-        return self._stream != stream or self._course.has_ended or self._course.at(index) is not None
+        """Whether an image from this index on can be sent, or never will be on this stream."""
+        return self._stream != stream or self._course.has_ended or self._course.following(index) is not None
 
     def _pause(self, error: CamgraphError) -> None:
         with self._changed:

@@ -89,20 +89,19 @@ class AsyncMany:
             index = 0
             while True:
                 async with self._changed:
-                    index = max(index, self._course.first)
                     await self._changed.wait_for(partial(self._is_decided, index))
-                    asked = self._course.at(index)
+                    asked = self._course.following(index)
                 if asked is None:
                     break
-                index += 1
+                index = asked.index + 1
                 message = sendable(asked, headers)
                 if message is not None:
                     await call.write(message)
             await call.done_writing()
 
     def _is_decided(self, index: int) -> bool:
-        """Whether the image with this index can be sent, or never will be."""
-        return self._course.has_ended or self._course.at(index) is not None
+        """Whether an image from this index on can be sent, or never will be."""
+        return self._course.has_ended or self._course.following(index) is not None
 
     def _error(self, error: grpc.aio.AioRpcError) -> CamgraphError:
         if error.details() == _BROKEN_WRITE:

@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from camgraph_client import AsyncClient, Client, Connection, Outcome, UnavailableError
+from camgraph_client.course import Asked, Course
 from camgraph_core.errors import InvalidInputError, TargetError, TooLargeError, UsageError
 from camgraph_runtime import Explainer, Target
 from support.compare import assert_same
@@ -88,6 +89,16 @@ def test_an_error_of_the_server_is_the_same_exception_as_in_this_process(outcome
 def test_keywords_that_cannot_be_used_are_refused_once(outcomes_of, address):
     with pytest.raises(UsageError, match="heatmaps"):
         outcomes_of(address, [png()] * 3, outputs=["heatmaps"])
+
+
+def test_an_image_that_fails_while_another_is_waited_for_is_passed_over():
+    """Whoever sends may look for an image again that has got its outcome in the meantime."""
+    course = Course(Connection("localhost:1"), 4)
+    course.add(Asked(0, error=InvalidInputError("no picture")))
+    assert indices(course.failed()) == [0]
+    assert course.following(0) is None
+    course.add(last := Asked(1, error=InvalidInputError("no picture")))
+    assert course.following(0) is course.following(1) is last
 
 
 def test_what_the_images_raise_comes_after_the_outcomes_before_it(outcomes_of, address):
