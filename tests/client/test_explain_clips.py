@@ -58,6 +58,8 @@ def test_an_array_and_a_video_are_played(graph: Path, tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["--follow"], "leave out --every and --follow"),
+        (["--bank", "model", "--nodata", "0"], "only images have --bank and --nodata"),
+        (["--frame", "1", "--scaled-decoding"], "only images have --frame and --scaled-decoding"),
         (["--json", "out.json"], "are for images, not for a video"),
         (["-o", "out.avi"], "A clip is written as"),
     ],

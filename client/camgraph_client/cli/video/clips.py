@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from camgraph_client.clips import RemoteClipModel
 
 _SUFFIXES = (".gif", ".mkv", ".mov", ".mp4", ".png", ".webm")
+_OF_IMAGES = ("bank", "frame", "nodata", "scaled_decoding")
+"""What is asked of images alone."""
 
 
 def takes_clips(where: ServerOptions, given: dict[str, Any]) -> bool:
@@ -86,6 +88,10 @@ def explain_clip(
         InvalidInputError: The clip cannot be read.
 
     """
+    ignored = [name for name in _OF_IMAGES if asked[name] is not None and asked[name] is not False]
+    if ignored:
+        named = " and ".join(f"--{name.replace('_', '-')}" for name in ignored)
+        raise UsageError(f"The model takes clips, and only images have {named}. Leave that out.")
     if options.every != 1 or options.follow:
         raise UsageError("The model takes clips, and says itself which frames; leave out --every and --follow.")
     if output.suffix and output.suffix.lower() not in _SUFFIXES:
