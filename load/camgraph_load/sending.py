@@ -81,21 +81,21 @@ async def send(task: Task, begin: Callable[[], float], count: Callable[[], None]
     """
     channels = [_channel(task.connection) for _ in range(task.connections)]
     ways: list[Way] = []
+    lag: list[float] = []
     try:
         await _connected(task.connection, channels)
         start = await asyncio.to_thread(begin)
         ways += [Stream(channel) if task.stream else Calls(channel) for channel in channels]
         sender = _Sender(task, start, ways, count)
         await asyncio.sleep(max(0.0, -sender.now()))
-        busy, pulse = time.process_time(), asyncio.create_task(_pulse())
+        busy, pulse = time.process_time(), asyncio.create_task(_pulse(lag))
         await (sender.closed_loop() if task.due is None else sender.open_loop(task.due))
         cpu = (time.process_time() - busy) / max(task.duration, sender.now())
         pulse.cancel()
-        (lag,) = await asyncio.gather(pulse)
     finally:
         await asyncio.gather(*(way.close() for way in ways))
         await asyncio.gather(*(channel.close() for channel in channels))
-    return Sent(np.array(sender.rows, RECORD), lag, cpu)
+    return Sent(np.array(sender.rows, RECORD), np.array(lag), cpu)
 
 
 class _Sender:
@@ -164,16 +164,12 @@ async def _connected(connection: Connection, channels: Sequence[grpc.aio.Channel
         raise UsageError(text) from None
 
 
-async def _pulse() -> Seconds:
-    """How late the event loop wakes up, until it is cancelled: late means that the client is what is measured."""
-    lag: list[float] = []
-    try:
-        while True:
-            wanted = time.monotonic() + _PULSE
-            await asyncio.sleep(_PULSE)
-            lag.append(time.monotonic() - wanted)
-    except asyncio.CancelledError:
-        return np.array(lag)
+async def _pulse(lag: list[float]) -> None:
+    """Notes how late the event loop wakes up, until it is cancelled: late means that the client is what is measured."""
+    while True:
+        wanted = time.monotonic() + _PULSE
+        await asyncio.sleep(_PULSE)
+        lag.append(time.monotonic() - wanted)
 
 
 def _channel(connection: Connection) -> grpc.aio.Channel:

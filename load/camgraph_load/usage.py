@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
+from http.client import HTTPException
 from types import TracebackType
 from typing import Any, Self, TypeAlias
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import numpy as np
 from numpy.typing import NDArray
 
-from camgraph_core.errors import InvalidInputError, UnavailableError
+from camgraph_core.errors import CamgraphError, InvalidInputError, UnavailableError
 from camgraph_core.redaction import without_credentials
 
 USAGE = np.dtype([("at", "f8"), ("cpu", "f8"), ("memory", "f8")])
@@ -66,7 +66,7 @@ class UsageWatch:
         while not self._is_over.wait(_PERIOD):
             try:
                 self._look()
-            except UnavailableError:  # a look that fails is a gap in the plot
+            except CamgraphError:  # a look that fails is a gap in the plot
                 continue
 
     def _look(self) -> None:
@@ -74,7 +74,7 @@ class UsageWatch:
         try:
             with urlopen(self._url, timeout=_PATIENCE) as answer:
                 text: str = answer.read(_MOST_BYTES).decode()
-        except (URLError, OSError, ValueError) as error:
+        except (OSError, HTTPException, ValueError) as error:
             raise UnavailableError(
                 f"The metrics at {without_credentials(self._url)} cannot be read: {error}."
             ) from error

@@ -65,6 +65,13 @@ def test_every_call_of_a_schedule_is_sent_and_counted_once(processes: int, strea
     assert set(server.received) == {CALL.request}
 
 
+def test_a_process_may_have_no_call_to_send() -> None:
+    """A schedule of two calls is shared out among three processes."""
+    with known_server() as server:
+        outcome = sent_to(server, np.array([0.0, 0.1]), 0.2, processes=3)
+    assert len(outcome.records) == 2
+
+
 def test_a_closed_loop_waits_for_each_answer() -> None:
     with known_server(lambda _: 0.1) as server:
         outcome = sent_to(server, None, 1.0, callers=3)
