@@ -11,15 +11,18 @@ import pytest
 from PIL import Image
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_core.errors import InvalidGraphError, InvalidInputError
+from camgraph_core.errors import InvalidGraphError, InvalidInputError, NotInImageError
 from camgraph_core.frame import Axis, Frame
-from camgraph_core.place import Mask
+from camgraph_core.place import Mask, Point
 from camgraph_core.request import Request
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.manifest import Manifest
 from camgraph_runtime.manifest_check import check_graph
+from camgraph_runtime.maps.placement import Placement
 from camgraph_runtime.preprocess import decode_mask
+from camgraph_runtime.tasks.marking import ScoreMap
 from camgraph_runtime.tasks.pixel_values import read_pixels
+from camgraph_runtime.tasks.predicted_regions import PredictedRegions
 from camgraph_runtime.tasks.segmentation import Segmentation
 from support.nets import Net
 from support.tasks import SIDE, export_model, export_task, load
@@ -110,6 +113,17 @@ def test_cells_beside_the_photo_are_outside() -> None:
     expected[2:6] = 1
     middles = np.arange(8) + 0.5
     np.testing.assert_array_equal(frame.nearest(np.ones((4, 8), np.uint8), middles, middles), expected)
+
+
+def test_a_point_at_the_edge_is_in_no_region() -> None:
+    """Rows 5 to 26 of the input show the photo: of the cell of rows 24 to 28, no more than a half."""
+    task = Segmentation(Manifest(head=pb.Head(num_classes=3)))
+    frame = Frame(Axis(64, 32, scale=21 / 64, offset=5.0), Axis(64, 32, scale=0.5))
+    score_map = ScoreMap(frame, Placement.over_input((32, 32), (8, 8)))
+    regions = PredictedRegions(task, np.ones((8, 8), np.int64), score_map)
+    assert regions.meant(Target(place=Point(32, 55))).selector == 1
+    with pytest.raises(NotInImageError, match="The point 32, 63 lies at the edge of what the network sees"):
+        regions.meant(Target(place=Point(32, 63)))
 
 
 def test_the_score_is_the_sum_under_the_mask(cropping: Explainer) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,6 +69,38 @@ def test_frames_come_in_order_with_their_times(clip: Path) -> None:
 )
 def test_parts(clip: Path, part: dict[str, float], expected: list[int]) -> None:
     assert [number for number, _ in numbers(clip, **part)] == expected
+
+
+def test_who_closes_waits_for_the_frame_that_another_thread_decodes(clip: Path) -> None:
+    decodes, go_on, closed = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow:
+        """A container whose frames come when they may."""
+
+        def __init__(self, container: Any) -> None:
+            self.container = container
+
+        def decode(self, stream: Any) -> Iterator[Any]:
+            for frame in self.container.decode(stream):
+                decodes.set()
+                assert go_on.wait(10)
+                assert not closed.is_set()
+                yield frame
+
+        def close(self) -> None:
+            closed.set()
+            self.container.close()
+
+    video = VideoReader(clip)
+    video._container = Slow(video._container)
+    with ThreadPoolExecutor(2) as threads:
+        frames = threads.submit(list, video.frames())
+        assert decodes.wait(10)
+        closing = threads.submit(video.close)
+        assert not closed.wait(0.2)
+        go_on.set()
+        closing.result()
+        frames.result()
 
 
 def test_times_are_those_of_the_file_and_not_of_a_rate(tmp_path: Path) -> None:

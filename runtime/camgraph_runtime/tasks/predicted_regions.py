@@ -66,7 +66,13 @@ class PredictedRegions:
                 f"it for {self._name(there)}."
             )
         flat = row * self._winner.shape[1] + column
-        return next((number, cells) for number, cells in self._regions([there]) if flat in cells)
+        for number, cells in self._regions([there]):
+            if flat in cells:
+                return number, cells
+        raise NotInImageError(
+            f"The point {point.x:g}, {point.y:g} lies at the edge of what the network sees, in a cell of the score map "
+            "whose middle is beside the image, so it is in no region. Name a point further inside."
+        )
 
     def _regions(self, classes: Sequence[int]) -> list[tuple[int, AnyArray]]:
         """The regions of some classes, each with the class in front, those with the largest area first."""

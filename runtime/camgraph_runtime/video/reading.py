@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -54,6 +55,10 @@ class VideoReader:
         path: The file.
         max_pixels: Largest frame that is decoded.
 
+    Attributes:
+        path: The file.
+        rate: Frames per second, as the file says; 25 where it says nothing that can be.
+
     Raises:
         InvalidInputError: It is no video, or its frames are too large.
         UsageError: PyAV is not installed.
@@ -62,6 +67,7 @@ class VideoReader:
 
     def __init__(self, path: str | Path, *, max_pixels: int = Limits().max_pixels) -> None:
         self._av, self.path, self._max_pixels = pyav(), Path(path), max_pixels
+        self._using = threading.Lock()
         if not self.path.is_file():
             raise InvalidInputError(f"There is no file {self.path}.")
         options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
@@ -82,12 +88,12 @@ class VideoReader:
         self._stream.thread_type = "SLICE"
         with suppress(AttributeError):  # of a codec that this FFmpeg lacks
             self._stream.codec_context.options = {"max_pixels": str(max_pixels)}
+        self._is_closed = False
+        # Once the file is closed, which another thread may do, the stream must not be asked.
+        self.rate = rate_of(self._stream)
+        begins, base = self._stream.start_time, self._stream.time_base
+        self._begins = float(begins * base) if begins is not None and base else 0.0
         self._check_size(self._stream.width, self._stream.height)
-
-    @property
-    def rate(self) -> Fraction:
-        """Frames per second, as the file says; 25 where it says nothing that can be."""
-        return rate_of(self._stream)
 
     @property
     def seconds(self) -> float | None:
@@ -139,8 +145,10 @@ class VideoReader:
                 number += 1
 
     def close(self) -> None:
-        """Closes the file."""
-        self._container.close()
+        """Closes the file, after the frame that another thread may be decoding: FFmpeg would not wait for it."""
+        with self._using:
+            self._is_closed = True
+            self._container.close()
 
     def __enter__(self) -> Self:
         return self
@@ -154,7 +162,8 @@ class VideoReader:
         try:
             if start > 0 and stream.time_base:
                 self._container.seek(int(start / stream.time_base), stream=stream)
-            for frame in self._container.decode(stream):
+            frames = self._container.decode(stream)
+            while (frame := self._next(frames)) is not None:
                 self._check_size(frame.width, frame.height)
                 if held is not None:
                     yield held
@@ -173,6 +182,11 @@ class VideoReader:
         if held is not None:
             yield held
 
+    def _next(self, frames: Iterator[Any]) -> Any:
+        """The next frame; None after the last, and once the file is closed."""
+        with self._using:
+            return None if self._is_closed else next(frames, None)
+
     @cached_property
     def _missing(self) -> int:
         """How many bytes the file is known to lack."""
@@ -188,9 +202,7 @@ class VideoReader:
         """When a frame is shown; without a time of its own by its number."""
         if frame.time is None:
             return number / float(self.rate)
-        first = self._stream.start_time
-        begins = float(first * self._stream.time_base) if first is not None and self._stream.time_base else 0.0
-        return float(frame.time) - begins
+        return float(frame.time) - self._begins
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self._max_pixels:
