@@ -180,6 +180,9 @@ async def test_models_are_loaded_and_unloaded_where_that_is_offered(repository, 
             gone = await controlling.get("/v1/models/tiny")
             assert gone.status_code == 503
             assert not await opened.is_model_ready("tiny.tensors")
+            with pytest.raises(InferenceServerException, match="leave config out"):
+                await opened.load_model("tiny", config="{}")
+            assert not await opened.is_model_ready("tiny")
             await opened.load_model("tiny")
             assert (await controlling.get("/v1/models/tiny")).status_code == 200
 

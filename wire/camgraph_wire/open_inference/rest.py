@@ -190,9 +190,7 @@ def _raw(tensor: Any, given: Mapping[str, Any], parameters: Mapping[str, Any]) -
     try:
         return raw_of(np.array(values, dtype))
     except OverflowError as error:  # a whole number beyond every float
-        raise InvalidInputError(
-            f"The input {tensor.name!r} has values that {tensor.datatype} does not hold."
-        ) from error
+        raise _beyond(tensor) from error
 
 
 def _beyond(tensor: Any) -> InvalidInputError:
@@ -216,19 +214,31 @@ def _flat(values: Any, name: str) -> list[Any]:
     return flat
 
 
-def known_parameters(given: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
-    """The parameters of a request that are texts, numbers or truth values; nobody knows others.
+def parameters_in(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters of a request by name.
 
     Raises:
-        InvalidInputError: A value is too long, or too large.
+        InvalidInputError: They are no object, or a name is too long.
         TooLargeError: There are too many.
     """
     parameters = _object(given.get("parameters", {}), "The field parameters")
     if len(parameters) > _MOST_ENTRIES:
         raise TooLargeError(f"The request has more than {_MOST_ENTRIES} parameters.")
+    for name in parameters:
+        check_text("parameters", name)
+    return parameters
+
+
+def known_parameters(given: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
+    """The parameters of a request that are texts, numbers or truth values; nobody knows others.
+
+    Raises:
+        InvalidInputError: A name or a value is too long, or a value is too large.
+        TooLargeError: There are too many.
+    """
+    parameters = parameters_in(given)
     known = {name: value for name, value in parameters.items() if isinstance(value, bool | int | float | str)}
     for name, value in known.items():
-        check_text("parameters", name)
         if isinstance(value, str):
             check_text(name, value)
         if isinstance(value, int) and abs(value) > _LARGEST:

@@ -16,7 +16,7 @@ from camgraph_server.transport.messages import Rpc
 from camgraph_server.transport.rules import PROBE
 from camgraph_wire.json_text import json_from
 from camgraph_wire.open_inference.models import split_name
-from camgraph_wire.open_inference.rest import RestRequest, plain, response_parts
+from camgraph_wire.open_inference.rest import RestRequest, parameters_in, plain, response_parts
 
 SERVICE = "http.v2"
 
@@ -77,7 +77,10 @@ def _endpoint(rpc: Rpc, encode: Encode, **fields: Any) -> Endpoint:
         known = {field.name: field for field in rpc.request.DESCRIPTOR.fields}
         path = {"model_name": asked.path["name"]} if "model_name" in known and "name" in asked.path else asked.path
         flags = {name: given[name] for name in known if isinstance(given.get(name), bool)}
-        return rpc.decode(rpc.request(**flags, **path))
+        message: Any = rpc.request(**flags, **path)
+        for name in parameters_in(given) if "parameters" in known else ():
+            message.parameters.get_or_create(name)  # by their names alone it is told whether they are known
+        return rpc.decode(message)
 
     return Endpoint(
         SERVICE,
