@@ -10,7 +10,7 @@ from typing import Any, cast
 from camgraph_core.explains import Explains, check_subject
 from camgraph_core.painter import ImageSource
 from camgraph_core.request import Request
-from camgraph_core.result import Result, Timings
+from camgraph_core.result import Result
 from camgraph_core.style import Style
 from camgraph_core.types import AnyArray
 from camgraph_core.windows import Window, window_from
@@ -24,8 +24,8 @@ from camgraph_runtime.preprocess.layout import spatial_size
 from camgraph_runtime.preprocess.scaling import smallest_photo
 from camgraph_runtime.preprocess.shown_tensor import shown_tensor
 from camgraph_runtime.preprocess.tensor import one_image
-from camgraph_runtime.remarks import warnings_of
-from camgraph_runtime.steps import Steps, ms
+from camgraph_runtime.remarks import remarks_of, warnings_of
+from camgraph_runtime.steps import Steps, ms, timings_of
 from camgraph_runtime.tasks.task import View
 
 
@@ -149,27 +149,15 @@ class Explainer(Steps, Explains[Result]):
         view = View.of(plan.request, network_input.frame, network_input.counted)
         predictions = self.task.predictions(plan.slots, outputs, view)
         explanations = explanations_of(self.manifest, plan, outputs, canvas, predictions)
-        timings = Timings(
-            decode_ms=network_input.decode_ms,
-            preprocess_ms=network_input.preprocess_ms,
-            inference_ms=plan.looked_ms + inference.inference_ms,
-            postprocess_ms=ms(time.perf_counter() - started),
-        )
-        count = plan.request.num_predictions
-        best = predictions.best(count)
+        timings = timings_of(plan, network_input, inference, ms(time.perf_counter() - started))
+        best = predictions.best(plan.request.num_predictions)
         remarks = network_input.prepared.remarks if network_input.prepared is not None else ()
-        warnings = [
-            *remarks,
-            *filter(None, (slot.remark for slot in plan.slots)),
-            *(predictions.warnings if count else ()),
-            *warnings_of(explanations),
-        ]
         return Result(
             best,
             [*explanations, *distances_of(plan, self.bank, self.manifest, outputs, canvas)],
             canvas,
             timings,
-            warnings,
+            [*remarks, *remarks_of(plan, predictions), *warnings_of(explanations)],
             request_id=plan.request.request_id,
             embedding=self.task.embedding(outputs),
         )

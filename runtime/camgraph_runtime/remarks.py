@@ -1,4 +1,4 @@
-"""What a user should be told about explanations."""
+"""What a user should be told about a run and its explanations."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from collections.abc import Sequence
 from camgraph_core.clips import AnyExplanation
 from camgraph_core.result import ClassScore
 from camgraph_runtime.maps.cam import METHODS
+from camgraph_runtime.plan import Plan
+from camgraph_runtime.tasks.task import Predictions
+
+
+def remarks_of(plan: Plan, predictions: Predictions) -> list[str]:
+    """What is said of the places of targets, and of classes that `Predictions.best` was asked for and did not list."""
+    of_places = [slot.remark for slot in plan.slots if slot.remark]
+    return [*of_places, *(predictions.warnings if plan.request.num_predictions else ())]
 
 
 def warnings_of(explanations: Sequence[AnyExplanation]) -> list[str]:

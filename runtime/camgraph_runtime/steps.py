@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 
 from camgraph_core.errors import TargetError, UsageError
 from camgraph_core.request import Request
+from camgraph_core.result import Timings
 from camgraph_core.types import AnyArray
 from camgraph_runtime.bank.beside import with_bank
 from camgraph_runtime.bank.memory_bank import MemoryBank
@@ -174,6 +175,16 @@ class Steps:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def timings_of(plan: Plan, network_input: NetworkInput, inference: Inference, postprocess_ms: float) -> Timings:
+    """What the steps of one explanation took."""
+    return Timings(
+        decode_ms=network_input.decode_ms,
+        preprocess_ms=network_input.preprocess_ms,
+        inference_ms=plan.looked_ms + inference.inference_ms,
+        postprocess_ms=postprocess_ms,
+    )
 
 
 def ms(seconds: float) -> float:

@@ -43,6 +43,15 @@ def test_heat_follows_what_moves(explainer: ClipExplainer) -> None:
     assert float(explanation.heatmap.max()) == pytest.approx(1, abs=1e-5)
 
 
+def test_classes_that_cannot_be_listed_are_said(tmp_path: Path) -> None:
+    explainer = ClipExplainer(write_clip_graph(tmp_path))
+    explainer.manifest.head.output_is_ranked = True
+    result = explainer.explain(moving())
+    assert not result.predictions
+    assert "the best classes cannot be listed" in result.warnings[0]
+    assert not explainer.explain(moving(), num_predictions=0).warnings
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_map_is_what_the_definition_says(layout: str, tmp_path: Path) -> None:
     """By the graph's own outputs, OpenCV's resize of each moment, and NumPy's interpolation over time."""

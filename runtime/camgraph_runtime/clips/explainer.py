@@ -16,7 +16,6 @@ from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_core.explains_clips import ExplainsClips, Footage
 from camgraph_core.painter import ImageSource
 from camgraph_core.request import DEFAULT_PROFILE, Request
-from camgraph_core.result import Timings
 from camgraph_core.types import AnyArray
 from camgraph_runtime.clips.explanations import clip_explanations
 from camgraph_runtime.clips.source import choose_frames
@@ -26,9 +25,9 @@ from camgraph_runtime.plan import Plan
 from camgraph_runtime.preprocess import Frame, PreparedPhoto, Preprocessor
 from camgraph_runtime.preprocess.layout import channel_axis, frame_axis, spatial_axes, spatial_size
 from camgraph_runtime.preprocess.tensor import one_image
-from camgraph_runtime.remarks import warnings_of
+from camgraph_runtime.remarks import remarks_of, warnings_of
 from camgraph_runtime.run.stop import Stop
-from camgraph_runtime.steps import Steps, ms
+from camgraph_runtime.steps import Steps, ms, timings_of
 from camgraph_runtime.tasks.task import View
 
 _MOST = 4  # times the pixels of the largest photo: frames of a clip together
@@ -148,20 +147,16 @@ class ClipExplainer(Steps, ExplainsClips[ClipResult]):
         taken = Taken(range(network_input.frames), is_volume=self.manifest.input.clip.is_volume)
         canvases = network_input.canvases(request.style)
         explanations = clip_explanations(plan, outputs, canvases, predictions, taken)
+        timings = timings_of(plan, network_input, inference, ms(time.perf_counter() - started))
+        best = predictions.best(request.num_predictions)
         remarks = dict.fromkeys(remark for photo in network_input.photos for remark in photo.remarks)
-        timings = Timings(
-            decode_ms=network_input.decode_ms,
-            preprocess_ms=network_input.preprocess_ms,
-            inference_ms=plan.looked_ms + inference.inference_ms,
-            postprocess_ms=ms(time.perf_counter() - started),
-        )
         return ClipResult(
-            predictions.best(request.num_predictions),
+            best,
             explanations,
             canvases,
             taken,
             timings,
-            [*remarks, *warnings_of(explanations)],
+            [*remarks, *remarks_of(plan, predictions), *warnings_of(explanations)],
             request_id=request.request_id,
             embedding=self.task.embedding(outputs),
         )
