@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from camgraph_core.errors import InvalidInputError, UnsupportedError, UsageError
+from camgraph_core.request import Request
 from camgraph_exporter import Input, export
 from camgraph_runtime import Explainer, Limits, SceneExplainer, Target
 from camgraph_runtime.maps.placement import Placement
@@ -279,4 +280,4 @@ def test_a_scene_of_a_detector_is_refused(segmenter: Explainer, monkeypatch: pyt
 def test_a_damaged_scene_ends_in_a_sentence(segmenter: Explainer, content: bytes, tmp_path: Path) -> None:
     (tmp_path / "scene").write_bytes(content)
     with pytest.raises(InvalidInputError):
-        open_scene(tmp_path / "scene", segmenter.manifest.input, max_pixels=1000)
+        open_scene(tmp_path / "scene", segmenter.manifest.input, Request(), max_pixels=1000)

@@ -16,7 +16,7 @@ from camgraph_runtime.pictures.shrink import shrunk
 from camgraph_runtime.pictures.unseen import with_unseen
 from camgraph_runtime.preprocess import decode
 from camgraph_runtime.preprocess.decode import in_order, scale_of
-from camgraph_runtime.preprocess.opening import open_image
+from camgraph_runtime.preprocess.opening import as_stored, open_image
 from camgraph_runtime.preprocess.pixels import read_stored
 from camgraph_runtime.preprocess.window import spread
 
@@ -51,9 +51,10 @@ def read_bands(
         InvalidInputError: It cannot be read, or has not these bands.
 
     """
-    opened = open_image(source, max_pixels=Limits().max_pixels, frame=frame)
+    limit = Limits().max_pixels
+    opened = as_stored(open_image(source, max_pixels=limit, frame=frame), max_pixels=limit)
     pixels = read_stored(opened)
     if max(shown.bands) >= pixels.shape[2]:
         raise InvalidInputError(f"The image has {pixels.shape[2]} channels, and no band {max(shown.bands) + 1}.")
-    values = in_order(opened, pixels) if window is None else spread(pixels, scale_of(opened, window)).values
+    values = in_order(opened, pixels) if window is None else spread(pixels, scale_of(opened, window, pixels)).values
     return shown.picture(values), shown.missing(pixels)

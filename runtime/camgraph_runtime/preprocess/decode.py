@@ -11,11 +11,16 @@ from camgraph_runtime.preprocess.grade import Grade
 from camgraph_runtime.preprocess.opening import Encoded, ImageSource, Opened, open_image
 from camgraph_runtime.preprocess.pixels import read_colour
 from camgraph_runtime.preprocess.raster import Raster
-from camgraph_runtime.preprocess.window import check_window, has_sixteen_bits, spread, used_white
+from camgraph_runtime.preprocess.tones import NO_TONES, Tones
+from camgraph_runtime.preprocess.window import check_window, has_sixteen_bits, spread, used_white, usual_range
 
 _LOW_IS_WHITE = (
-    "The TIFF says that low values are white: it was read from 0 for white to {} for black. Say other values with a "
+    "The TIFF says that low values are white: it was read from {} for white to {} for black. Say other values with a "
     "window (--window LOW,HIGH)."
+)
+_NOT_TURNED = (
+    "The TIFF says that low values are white, but its numbers went in as they are stored: their largest is not known. "
+    "Turn them round yourself if the network was trained so."
 )
 
 
@@ -43,28 +48,60 @@ def decode(
     """
     check_window(window)
     opened = open_image(source, max_pixels=max_pixels, frame=frame)
-    pixels, scale = _shown(read_colour(opened)), scale_of(opened, window)
+    pixels = _shown(read_colour(opened))
+    scale = scale_of(opened, window, pixels)
     return for_people(spread(pixels, scale).values, white_of(pixels, scale))
 
 
-def scale_of(opened: Opened, window: Window | None) -> Window | Grade | None:
-    """What makes the values of an image 0..255: the user's window, or the file's own grey scale; None for neither."""
-    grade = _grade_of(opened)
+def scale_of(opened: Opened, window: Window | None, pixels: AnyArray) -> Window | Grade | None:
+    """What makes the values of an image 0..255: the user's window, or the file's own grey scale; None for neither.
+
+    Args:
+        opened: The image.
+        window: The user's, in values as they are stored.
+        pixels: Its values, as they were read.
+
+    """
+    if isinstance(opened, Dicom):
+        return window if opened.grade is None else opened.grade.within(window)
+    tones = tones_in(opened)
+    if tones.is_turned and window is not None:
+        low, high = window
+        return tones.read(high), tones.read(low)
+    grade = _grade_of(tones, pixels)
     return window if grade is None else grade.within(window)
 
 
 def in_order(opened: Opened, pixels: AnyArray) -> AnyArray:
-    """Values of an image that grow from black to white: of a file in which low ones are white, turned round."""
-    grade = _grade_of(opened)
-    return pixels if grade is None else grade.mirrored(pixels)
+    """Values of an image that grow from black to white: of a file in which low ones are white, turned round.
 
-
-def _grade_of(opened: Opened) -> Grade | None:
-    """The grey scale that a file brings: of DICOM, and of a TIFF in which low values are white."""
+    Of a TIFF these are whole numbers of which the largest is known; others stay as they are, see `unturned`.
+    """
     if isinstance(opened, Dicom):
-        return opened.grade
-    black = opened.black if isinstance(opened, Encoded | Raster) else None
-    return None if black is None else Grade(0, black, inverted=True, remark=_LOW_IS_WHITE.format(black))
+        return pixels if opened.grade is None else opened.grade.mirrored(pixels)
+    black = tones_in(opened).black
+    return pixels if black is None else black - pixels
+
+
+def unturned(opened: Opened) -> str:
+    """A remark on a TIFF whose low values are white, and that are not turned round; empty for any other image."""
+    tones = tones_in(opened)
+    return _NOT_TURNED if tones.low_is_white and not tones.is_turned and tones.black is None else ""
+
+
+def tones_in(opened: Opened) -> Tones:
+    """What the values of an image mean, as far as a TIFF says it."""
+    return opened.tones if isinstance(opened, Encoded | Raster) else NO_TONES
+
+
+def _grade_of(tones: Tones, pixels: AnyArray) -> Grade | None:
+    """The grey scale of a TIFF in which low values are white, or that has 9 to 15 bits; None for any other."""
+    if tones.low_is_white and not tones.is_turned:
+        low, high = (0, tones.black) if tones.black is not None else usual_range(pixels)[:2]
+        return Grade(low, max(high, low + 1e-6), inverted=True, remark=_LOW_IS_WHITE.format(f"{low:g}", f"{high:g}"))
+    if tones.bits is not None and 8 < tones.bits < 16:
+        return Grade(0, 2**tones.bits - 1)
+    return None
 
 
 def white_of(pixels: AnyArray, window: Window | Grade | None) -> float:

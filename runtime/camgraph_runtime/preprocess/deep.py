@@ -25,7 +25,7 @@ _GREY_WITH_ALPHA = "LA;16B"  # of PNG; its four bytes for a pixel are read as fo
 def is_deep(image: Image.Image) -> bool:
     """Whether a picture that was opened and not decoded yet has 16 bits in each of three or four channels."""
     tiles = getattr(image, "tile", None) or []
-    return image.mode in _CHANNELS and any(_lower_half(_stored(tile)) is not None for tile in tiles[:1])
+    return image.mode in _CHANNELS and any(_lower_half(stored_form(tile)) is not None for tile in tiles[:1])
 
 
 def read_deep(data: bytes, image: Image.Image) -> AnyArray:
@@ -41,7 +41,7 @@ def read_deep(data: bytes, image: Image.Image) -> AnyArray:
     """
     lower = Image.open(io.BytesIO(data), formats=[str(image.format)])
     lower.tile = [tile._replace(args=_with_lower_half(tile.args)) for tile in lower.tile]
-    stored = _stored(cast("Any", image).tile[0])
+    stored = stored_form(cast("Any", image).tile[0])
     low: AnyArray = np.asarray(lower)
     if stored == _GREY_WITH_ALPHA:
         grey, alpha = (low[:, :, start].astype(np.uint16) << 8 | low[:, :, start + 1] for start in (0, 2))
@@ -64,7 +64,7 @@ def read_deep_on_white(data: bytes, image: Image.Image) -> AnyArray:
     return ((mixed + _WHITE // 2) // _WHITE).astype(np.uint16)
 
 
-def _stored(tile: tuple[object, ...]) -> str:
+def stored_form(tile: Any) -> str:
     """How a tile's values are stored, in Pillow's words."""
     arguments = tile[3]
     first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments

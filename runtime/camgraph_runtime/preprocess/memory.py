@@ -8,6 +8,7 @@ from camgraph_runtime.preprocess.arrays import is_numpy_file, numpy_size
 from camgraph_runtime.preprocess.deep import is_deep
 from camgraph_runtime.preprocess.dicom import Dicom
 from camgraph_runtime.preprocess.opening import Encoded, open_image
+from camgraph_runtime.preprocess.pillow_tiff import changes_values
 from camgraph_runtime.preprocess.raster import Raster
 
 # Bytes of memory per pixel at the peak of `Explainer.prepare`, each a little above what
@@ -44,6 +45,8 @@ def reading_bytes(data: bytes, *, max_pixels: int, frame: int | None = None, nod
         return _of_values(opened.nbytes // opened.dtype.itemsize, opened.nbytes)
     assert isinstance(opened, Encoded), "NumPy files were sorted out."
     image = opened.image
+    if changes_values(image):  # which is read by tifffile where values go in as they are stored
+        return _of_values(4 * image.width * image.height, 8 * image.width * image.height)
     is_filled = nodata is not None or opened.nodata is not None
     return image.width * image.height * max(_bytes_per_pixel(image), _FILLED if is_filled else 0)
 

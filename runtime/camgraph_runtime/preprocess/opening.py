@@ -6,7 +6,7 @@ import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -20,9 +20,17 @@ from camgraph_runtime.preprocess.containers import check_container
 from camgraph_runtime.preprocess.containers.dicom import is_dicom
 from camgraph_runtime.preprocess.containers.following import NOTHING, Following, following
 from camgraph_runtime.preprocess.containers.limits import LARGEST_SIDE
-from camgraph_runtime.preprocess.containers.tiff import tag_values
 from camgraph_runtime.preprocess.dicom import Dicom, open_dicom
+from camgraph_runtime.preprocess.pillow_tiff import (
+    changes_values,
+    is_beyond_pillow,
+    lacks_channels,
+    nodata_text,
+    stored_size,
+    tones_of,
+)
 from camgraph_runtime.preprocess.raster import TIFF, Raster, nodata_from, open_raster
+from camgraph_runtime.preprocess.tones import Tones
 
 ImageSource: TypeAlias = bytes | str | Path | AnyArray | Image.Image
 
@@ -33,15 +41,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 _PILLOW_LIMIT = 2 * (Image.MAX_IMAGE_PIXELS or sys.maxsize)
 
 _SIDEWAYS = 6  # any orientation in which width and height change places
-
-_MOST_OF_PILLOW = 4  # channels of a pixel
-_WIDTH, _HEIGHT, _PHOTOMETRIC, _SAMPLES, _NODATA = (
-    256,
-    257,
-    262,
-    277,
-    42113,
-)  # tags of a TIFF; the last is GDAL's value for no data
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,8 @@ class Encoded:
     @property
     def possible_sizes(self) -> tuple[Size, ...]:
         """Height and width, upright; two of them where only what follows the pixels says how the camera was turned."""
-        if self.image.format == "TIFF":  # which some versions of Pillow turn when they open it, others later
-            stored = _tag(self.image, _HEIGHT), _tag(self.image, _WIDTH)
-            return (upright_size(stored, self.orientation),)
+        if self.image.format == "TIFF":
+            return (upright_size(stored_size(self.image), self.orientation),)
         stored = self.image.height, self.image.width
         if self.image.format == "PNG" and "exif" not in self.image.info:
             return stored, upright_size(stored, _SIDEWAYS)
@@ -73,12 +71,12 @@ class Encoded:
     @property
     def nodata(self) -> float | None:
         """The value that stands for no data, as a TIFF says it."""
-        return nodata_from(_tag(self.image, _NODATA))
+        return nodata_from(nodata_text(self.image))
 
     @property
-    def black(self) -> int | None:
-        """The value of black in a TIFF of 16 bits in which 0 is white; Pillow turns those of 8 bits round."""
-        return 65_535 if self.image.mode.startswith("I;16") and _tag(self.image, _PHOTOMETRIC) == 0 else None
+    def tones(self) -> Tones:
+        """What its values mean, where it is a TIFF."""
+        return tones_of(self.image)
 
     @property
     def orientation(self) -> int:
@@ -145,6 +143,19 @@ def _opened(source: ImageSource, max_pixels: int, frame: int | None) -> Opened:
     return _open(data, name, max_pixels)
 
 
+def as_stored(opened: Opened, *, max_pixels: int) -> Opened:
+    """An opened image whose values are those of its file: a TIFF that Pillow would change is read by tifffile.
+
+    Raises:
+        InvalidInputError: The file is damaged, or of a kind that is not read.
+        UnsupportedError: It needs tifffile, which is not installed.
+
+    """
+    if not (isinstance(opened, Encoded) and opened.data is not None and changes_values(opened.image)):
+        return opened
+    return _open_raster(opened.data, max_pixels)
+
+
 def reason(error: Exception) -> str:
     """What a decoder says, to stand inside a sentence."""
     return str(error).strip().rstrip(".") or type(error).__name__
@@ -161,11 +172,8 @@ def _bytes(source: bytes | str | Path) -> tuple[bytes, str]:
 
 def _open(data: bytes, name: str, max_pixels: int) -> Encoded | Raster:
     check_container(data, max_pixels=max_pixels)
-    if (
-        data.startswith(TIFF)
-        and tag_values(data, (_SAMPLES,)).get(_SAMPLES, np.ones(1)).max(initial=1) > _MOST_OF_PILLOW
-    ):
-        return _open_raster(data, max_pixels)  # Pillow would say so on stderr before it refuses them
+    if data.startswith(TIFF) and is_beyond_pillow(data):
+        return _open_raster(data, max_pixels)
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -178,8 +186,8 @@ def _open(data: bytes, name: str, max_pixels: int) -> Encoded | Raster:
             f"{name} is not an image that can be read. Send one of {', '.join(FORMATS)}, or a NumPy file with an array "
             "[H, W, C]."
         ) from error
-    if image.format == "TIFF" and len(image.getbands()) < (_tag(image, _SAMPLES) or 1):
-        return _open_raster(data, max_pixels)  # of which Pillow leaves out channels
+    if lacks_channels(image):
+        return _open_raster(data, max_pixels)
     _check_size(image.size, max_pixels)
     return Encoded(image, data, following(data))
 
@@ -189,11 +197,6 @@ def _open_raster(data: bytes, max_pixels: int) -> Raster:
     check_array((*raster.size, raster.bands), raster.dtype, max_pixels=max_pixels)
     _check_size(raster.size[::-1], max_pixels)
     return raster
-
-
-def _tag(image: Image.Image, number: int) -> Any:
-    """A tag of a TIFF; None where there is none."""
-    return getattr(image, "tag_v2", {}).get(number)
 
 
 def _read(path: Path) -> bytes:

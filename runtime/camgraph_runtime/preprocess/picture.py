@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -15,11 +16,11 @@ from camgraph_core.scaled import Area
 from camgraph_core.shown import Shown
 from camgraph_core.types import AnyArray, ByteArray
 from camgraph_core.windows import Window
-from camgraph_runtime.preprocess.decode import for_people, in_order, scale_of, white_of
+from camgraph_runtime.preprocess.decode import for_people, in_order, scale_of, tones_in, unturned, white_of
 from camgraph_runtime.preprocess.grade import Grade
 from camgraph_runtime.preprocess.layout import channel_count
 from camgraph_runtime.preprocess.nodata import fill
-from camgraph_runtime.preprocess.opening import Encoded, Opened
+from camgraph_runtime.preprocess.opening import Encoded, Opened, as_stored
 from camgraph_runtime.preprocess.pixels import read_colour, read_stored
 from camgraph_runtime.preprocess.raster import Raster
 from camgraph_runtime.preprocess.shown import choose_shown, refuse_bands, remark_on
@@ -103,11 +104,14 @@ def read_picture(opened: Opened, spec: pb.InputSpec, request: Request | None = N
     request = request or Request()
     check_window(request.window)
     if spec.channel_order == pb.CHANNEL_ORDER_STORED:
+        opened = as_stored(opened, max_pixels=sys.maxsize)  # its size was checked when it was opened
         nodata = opened.nodata if request.nodata is None else request.nodata
+        nodata = None if nodata is None else tones_in(opened).read(nodata)
         picture = _stored(opened, read_stored(opened, fraction), spec, request, nodata)
     else:
         refuse_bands(request)
-        picture = _colour(read_colour(opened, fraction), scale_of(opened, request.window))
+        pixels = read_colour(opened, fraction)
+        picture = _colour(pixels, scale_of(opened, request.window, pixels))
     return replace(picture, remarks=(*picture.remarks, *_remarks_on_what_follows(opened)))
 
 
@@ -142,9 +146,9 @@ def _stored(opened: Opened, pixels: AnyArray, spec: pb.InputSpec, request: Reque
     filled = fill(pixels, spec, nodata)
     values, remark = filled.pixels, ""
     if request.window is None:
-        values = in_order(opened, values)
+        values, remark = in_order(opened, values), unturned(opened)
     else:
-        spreading = spread(values, scale_of(opened, request.window))
+        spreading = spread(values, scale_of(opened, request.window, values))
         values, remark = spreading.values, spreading.remark
     shown = choose_shown(values, spec, request.style, nodata, missing=filled.missing)
     if values.dtype != np.uint8:

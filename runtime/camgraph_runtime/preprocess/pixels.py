@@ -54,6 +54,8 @@ def read_colour(opened: Opened, fraction: int = 1) -> AnyArray:
     """
     if not isinstance(opened, Encoded):
         array = array_of(opened)
+        if isinstance(opened, Raster) and not opened.has_straight_alpha:
+            return _checked(array)
         if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 4:
             return _checked(array)
         opened = Encoded(Image.fromarray(np.ascontiguousarray(array), "RGBA"))

@@ -23,6 +23,7 @@ from camgraph_core.errors import InvalidInputError, UnsupportedError
 from camgraph_core.frame import Size
 from camgraph_core.types import AnyArray
 from camgraph_runtime.preprocess.containers.following import NOTHING, Following, following
+from camgraph_runtime.preprocess.tones import Tones
 
 T = TypeVar("T")
 
@@ -33,6 +34,9 @@ TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _NODATA = 42113  # of GDAL, as text
+_LOW_IS_WHITE, _STRAIGHT_ALPHA = 0, 2
+_INKS = 5
+_PHOTOMETRICS = {0, 1, 2, _INKS}  # grey, grey, red-green-blue; others need more than their values to be understood
 _COMPRESSIONS = {1, 5, 8, 32773, 32946, 34925, 50000}  # none, LZW, Deflate, PackBits, Deflate, LZMA, Zstandard
 _MOST_BANDS = 1024
 _MOST_PADDING = 4  # times the bytes of the image that its strips or tiles may hold
@@ -75,10 +79,22 @@ class Raster:
         return dtype
 
     @property
-    def black(self) -> int | None:
-        """The value of black where 0 is white: of one channel of 8 or 16 bits."""
-        is_grey = self.bands == 1 and self.dtype in (np.uint8, np.uint16)
-        return int(np.iinfo(self.dtype).max) if is_grey and int(self.page.photometric) == 0 else None
+    def tones(self) -> Tones:
+        """What its values mean."""
+        is_counted = self.dtype.kind == "u" and self.dtype.itemsize <= 2
+        bits = int(self.page.bitspersample) if is_counted else None
+        return Tones(bits, low_is_white=self.bands == 1 and int(self.page.photometric) == _LOW_IS_WHITE)
+
+    @property
+    def is_plain_colour(self) -> bool:
+        """Whether its bands are grey or red, green and blue, with an alpha channel at most, as they are."""
+        is_known = int(self.page.photometric) != _INKS and self.bands in (1, 3)
+        return is_known or self.has_straight_alpha
+
+    @property
+    def has_straight_alpha(self) -> bool:
+        """Whether the fourth of four bands is an alpha channel, by which the others are not multiplied."""
+        return self.bands == 4 and [int(kind) for kind in self.page.extrasamples] == [_STRAIGHT_ALPHA]
 
     @property
     def nbytes(self) -> int:
@@ -194,7 +210,7 @@ def _check(raster: Raster) -> None:
     height, width = raster.size
     if page.dtype is None or raster.dtype.kind not in "uif" or getattr(page, "imagedepth", 1) != 1:
         raise InvalidInputError("The TIFF holds numbers of a kind that is not read: whole or floating-point ones are.")
-    if int(page.compression) not in _COMPRESSIONS or int(page.photometric) in (3, 6):
+    if int(page.compression) not in _COMPRESSIONS or int(page.photometric) not in _PHOTOMETRICS:
         raise InvalidInputError(
             f"The TIFF is compressed or coloured in a way that is not read ({page.compression.name}, "
             f"{page.photometric.name}). Save it without compression, or with LZW or Deflate."

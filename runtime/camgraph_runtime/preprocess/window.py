@@ -62,12 +62,22 @@ def spread(values: AnyArray, window: Window | Grade | None = None) -> Spread:
         return Spread(values)
     if values.dtype == np.bool_:
         return Spread(values.astype(np.uint8) * np.uint8(255))
+    low, high, remark = usual_range(values)
+    return Spread(_scaled(values, low, high), remark)
+
+
+def usual_range(values: AnyArray) -> tuple[float, float, str]:
+    """The values that are black and white where nobody says it, of numbers that are not of 8 bits, and a remark."""
     low, high = values.min().item(), values.max().item()
     if values.dtype.kind == "f":
-        return _spread_numbers(values, low, high)
+        found = f"The picture holds numbers from {low:g} to {high:g}"
+        for white in (1, 255):
+            if low >= 0 and high <= white:
+                return 0, white, f"{found}, which were read as 0 for black and {white} for white."
+        return low, high, found + _WAS_SPREAD
     if has_sixteen_bits(values):
-        return Spread(_scaled(values, 0, _SIXTEEN_BITS), _remark_on_bits(values))
-    return Spread(_scaled(values, low, high), f"The picture holds whole numbers from {low} to {high}{_WAS_SPREAD}")
+        return 0, _SIXTEEN_BITS, _remark_on_bits(values)
+    return low, high, f"The picture holds whole numbers from {low} to {high}{_WAS_SPREAD}"
 
 
 def _remark_on_window(values: AnyArray, low: float, high: float) -> str:
@@ -117,14 +127,6 @@ def _remark_on_bits(values: AnyArray) -> str:
         f"The picture has 16 bits, but its largest value is {largest} of {_SIXTEEN_BITS}: it was read as a dark one. "
         f"{_ADVICE}, such as 0,{likely}."
     )
-
-
-def _spread_numbers(values: AnyArray, low: float, high: float) -> Spread:
-    found = f"The picture holds numbers from {low:g} to {high:g}"
-    for white in (1, 255):
-        if low >= 0 and high <= white:
-            return Spread(_scaled(values, 0, white), f"{found}, which were read as 0 for black and {white} for white.")
-    return Spread(_scaled(values, low, high), found + _WAS_SPREAD)
 
 
 def _scaled(values: AnyArray, low: float, high: float) -> AnyArray:

@@ -83,7 +83,8 @@ class SceneExplainer(Explains[Result]):
             raise UsageError("Distances to a memory bank are those of an image, not of a scene: crop it.")
         if not get_profile(request.profile).in_input_frame or request.method == "guided-grad-cam":
             raise UsageError("A scene has one heatmap: leave out the profile raw and the method guided-grad-cam.")
-        scene = open_scene(cast("Any", image), self.manifest.input, max_pixels=self.explainer.limits.max_pixels)
+        limit = self.explainer.limits.max_pixels
+        scene, request = open_scene(cast("Any", image), self.manifest.input, request, max_pixels=limit)
         fraction = max(1, -(-max(scene.size) // (request.style.max_side or LONGEST_SIDE)))
         windows = windows_over(scene.size, self.tile, self.overlap, fraction)
         mosaic = Mosaic(Grid(scene.size, fraction, self.overlap))

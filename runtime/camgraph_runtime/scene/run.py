@@ -20,6 +20,7 @@ from camgraph_core.windows import WINDOWS
 from camgraph_runtime.explainer import Explainer
 from camgraph_runtime.plan import find_layer, make_prediction_plan
 from camgraph_runtime.preprocess.shown import choose_shown, refuse_bands
+from camgraph_runtime.preprocess.tones import Tones
 from camgraph_runtime.preprocess.window import spread
 from camgraph_runtime.scene.mosaic import Mosaic
 from camgraph_runtime.scene.source import Scene
@@ -79,10 +80,9 @@ class SceneRun:
         if spec.channel_order == pb.CHANNEL_ORDER_STORED:
             thin = max(1, round((sum(part.size for part in parts) / _SAMPLED) ** 0.5))
             sample = np.concatenate([part[::thin, ::thin].reshape(-1, 1, part.shape[2]) for part in parts])
-            request = replace(request, nodata=scene.nodata if request.nodata is None else request.nodata)
             shown = choose_shown(sample, spec, request.style, request.nodata)
         else:
-            request, remark = _colours(parts, request)
+            request, remark = _colours(parts, scene.tones, request)
         return cls(explainer, scene, windows, mosaic, request, shown, remark, progress)
 
     def results(self, targets: Sequence[Target]) -> Iterator[tuple[float, Result]]:
@@ -142,7 +142,7 @@ class SceneRun:
         return result, network_input.prepared.photo
 
 
-def _colours(parts: Sequence[AnyArray], request: Request) -> tuple[Request, str]:
+def _colours(parts: Sequence[AnyArray], tones: Tones, request: Request) -> tuple[Request, str]:
     """The request with what is black and white in all windows alike, and a remark on that."""
     refuse_bands(request)
     dtype = parts[0].dtype
@@ -153,4 +153,6 @@ def _colours(parts: Sequence[AnyArray], request: Request) -> tuple[Request, str]
             f"The scene's colours are {dtype}, and each window would be spread by itself. Say what is black and what "
             "is white with a window (--window LOW,HIGH)."
         )
+    if tones.most is not None and tones.most < np.iinfo(np.uint16).max:
+        return replace(request, window=(0, tones.most)), ""
     return replace(request, window=WINDOWS["16bit"]), spread(max(parts, key=np.max)).remark
