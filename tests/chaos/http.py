@@ -39,6 +39,13 @@ async def http_bodies_without_an_end(server: Target, size: float) -> None:
         await asyncio.sleep(6 * size + 0.5)
 
 
+async def http_bodies_in_many_parts(server: Target, size: float) -> None:
+    """Bodies whose bytes come one by one."""
+    body = b"1\r\n[\r\n" * (int(500_000 * size) + 10)
+    async with _connections(server, [head(Transfer_Encoding="chunked") + body] * 8):
+        await asyncio.sleep(6 * size + 0.5)
+
+
 async def http_unread_answers(server: Target, size: float) -> None:
     """Large answers that nobody reads."""
     side = int(3000 * size**0.5) + 10

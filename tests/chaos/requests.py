@@ -12,9 +12,10 @@ from camgraph.v1 import explanation_pb2 as pb
 from chaos.herd import OWN_CONNECTION
 from chaos.pictures import odd_pictures
 from chaos.watched import MIB, Target
-from support.http2 import CALL, field
+from support.http2 import CALL, field, varint
 from support.serving import PATIENCE, blank_png, png
 
+_INFER = "/inference.GRPCInferenceService/ModelInfer"
 _OPTIONS = [*OWN_CONNECTION, ("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
 
@@ -52,6 +53,31 @@ async def countless_fields(server: Target, size: float) -> None:
     )
 
 
+async def numbers_in_lists(server: Target, size: float) -> None:
+    """Tensors whose numbers are a byte each, and eight when they are parsed."""
+    length = int(3 * size * MIB) + 100_000
+    kinds = ((1, b"BOOL"), (3, b"INT64"), (5, b"UINT64"))
+    await _send_all(
+        server,
+        [
+            field(1, b"tiny.tensors")
+            + b"".join(
+                field(
+                    5,
+                    field(1, b"%d" % name)
+                    + field(2, kind)
+                    + b"\x18"
+                    + varint(length)
+                    + field(5, field(at, b"\1" * length)),
+                )
+                for name in range(10)
+            )
+            for at, kind in kinds * 4
+        ],
+        method=_INFER,
+    )
+
+
 async def much_to_draw(server: Target, size: float) -> None:
     """Small requests for large answers."""
     side = int(2000 * size**0.5) + 10
@@ -86,7 +112,7 @@ async def swelling_messages(server: Target, size: float) -> None:
                 await call(data, timeout=PATIENCE, compression=grpc.Compression.Gzip)
 
 
-async def _send_all(server: Target, requests: Iterable[bytes]) -> None:
+async def _send_all(server: Target, requests: Iterable[bytes], method: str = CALL) -> None:
     """Sends four at once; each may be refused, but with a status that the server means."""
 
     async def send(data: bytes) -> None:
@@ -99,7 +125,7 @@ async def _send_all(server: Target, requests: Iterable[bytes]) -> None:
 
     places = asyncio.Semaphore(4)
     async with grpc.aio.insecure_channel(server.address, _OPTIONS) as channel, asyncio.TaskGroup() as group:
-        call = channel.unary_unary(CALL)
+        call = channel.unary_unary(method)
         for data in requests:
             group.create_task(send(data))
 

@@ -64,6 +64,16 @@ def test_memory_is_cut_down_to_the_limit_of_a_control_group(group, file, text, l
     assert (available_memory(tmp_path) == 2**20) == limited
 
 
+@pytest.mark.parametrize("limit", ["RLIMIT_AS", "RLIMIT_DATA"])
+def test_memory_is_cut_down_to_a_limit_of_the_process(limit):
+    code = (
+        f"import resource; resource.setrlimit(resource.{limit}, (2**32, 2**32))\n"
+        "from camgraph_runtime.run.machine import available_memory; print(available_memory())"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(run.stdout) <= 2**32
+
+
 def test_what_a_server_takes_is_what_it_decides_itself(tmp_path):
     found = json.loads(CliRunner().invoke(cli, ["doctor", "--json"]).output)
     config = ServerConfig(tmp_path)

@@ -194,6 +194,8 @@ async def test_a_client_that_waits_for_it_is_told_to_go_on(server):
 NONSENSE = {
     "no HTTP": b"\x16\x03\x01 hello\r\n\r\n",
     "headers without end": b"GET / HTTP/1.1\r\nhost: here\r\n" + b"a: " + b"b" * 40_000,
+    "headers without measure": b"GET / HTTP/1.1\r\nhost: here\r\n" + b"a: b\r\n" * 10_000 + b"\r\n",
+    "an address without measure": b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\nhost: here\r\n\r\n",
     "two lengths": b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
     "a negative length": b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: -1\r\n\r\n",
 }
@@ -205,6 +207,17 @@ async def test_what_is_no_http_is_refused_and_the_connection_closed(case, server
         writer.write(NONSENSE[case])
         assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
     assert (await client.get("/")).status_code == 200
+
+
+@pytest.mark.parametrize(("part", "status"), [(1, b"400 Bad Request\r\n"), (1024, b"200 OK\r\n")])
+async def test_a_body_comes_in_parts_but_not_in_as_many_as_bytes(part, status, server):
+    """Each part takes the event loop as long as a kilobyte does, so a few megabytes would hold it up for seconds."""
+    text = json.dumps(body(instance(png(60, 60)))).encode()
+    parts = [text[at : at + part] for at in range(0, len(text), part)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+    async with raw_connection(server.http_address) as (reader, writer):
+        writer.write(head(Transfer_Encoding="chunked") + chunks + b"0\r\n\r\n")
+        assert (await reader.readline()) == b"HTTP/1.1 " + status
 
 
 async def test_answers_that_are_too_large_for_json_go_as_bytes(repository, client):

@@ -69,6 +69,19 @@ def test_a_message_of_few_fields_is_light_however_large(message, is_light):
     SCREEN.check(message.SerializeToString())
 
 
+def many_numbers(lists: int, size: int) -> bytes:
+    """A request of the Open Inference Protocol with lists of numbers, which are one byte each."""
+    return b"".join(field(5, field(1, b"%d" % name) + field(5, field(3, b"\1" * size))) for name in range(lists))
+
+
+def test_lists_of_numbers_are_counted_together_with_what_they_take_when_they_are_parsed():
+    screen = Screen(message_class("ModelInferRequest").DESCRIPTOR, {"int64_contents": 4 * MIB})
+    allowed, hostile = many_numbers(3, MIB), many_numbers(5, MIB)
+    assert screen.check(allowed) >= 8 * 3 * MIB
+    with pytest.raises(InvalidInputError, match="more than 4194304 bytes"):
+        screen.check(hostile)
+
+
 def test_numbers_in_a_packed_list_are_not_light():
     numbers = message_class("ModelInferRequest")()
     numbers.inputs.add(name="input").contents.fp32_contents.extend([0.5] * 1000)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -108,6 +110,30 @@ def test_a_file_that_is_tried_while_the_server_stops_is_not_blamed(tmp_path, mon
     with pytest.raises(InvalidGraphError, match="stopping"):
         checked.check(tmp_path / "slow.onnx")
     stopping.join()
+
+
+@pytest.mark.parametrize(("limit", "most"), [("RLIMIT_DATA", 2**30), ("RLIMIT_AS", 2**32), ("RLIMIT_CPU", 600)])
+def test_a_server_with_limits_of_its_own_opens_files_first(limit, most, tmp_path):
+    """A limit may be lowered, and never raised."""
+    code = f"""
+import resource
+from pathlib import Path
+from camgraph_server.models.trial import ServerConfig, Trial
+resource.setrlimit(resource.{limit}, ({most}, {most}))
+Trial(ServerConfig(Path(".")), {PATIENCE}).check(Path("m.onnx"))
+"""
+    (tmp_path / "m.onnx").write_bytes(write_model(tmp_path / "made").read_bytes())
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def test_a_trial_that_cannot_work_does_not_blame_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial, "_MAIN", "import sys; sys.exit(3)")
+    checked = Trial(ServerConfig(tmp_path), PATIENCE)
+    with pytest.raises(InvalidGraphError, match=r"good\.onnx was not opened.*\(exit 3\)") as caught:
+        checked.check(tmp_path / "good.onnx")
+    assert "damaged" not in str(caught.value)
+    checked.close()
 
 
 def test_a_file_that_takes_too_long(tmp_path, monkeypatch):

@@ -14,10 +14,11 @@ import tritonclient.grpc.aio as triton
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
+from camgraph_core.errors import InvalidInputError
 from camgraph_runtime import Explainer
 from camgraph_server.lifecycle import Server
 from camgraph_wire.json_text import json_from
-from camgraph_wire.open_inference import explanation_targets
+from camgraph_wire.open_inference import explanation_targets, tensors
 from support.open_inference import TARGETS, TENSOR, given, image_input, wanted
 from support.serving import PATIENCE, running_server
 
@@ -53,6 +54,16 @@ async def test_typed_contents_are_the_same_as_raw_ones(raw_stub, explainer):
     scores = np.frombuffer(answer.raw_output_contents[[o.name for o in answer.outputs].index("target_score")], "<f4")
     expected = explainer.engine.run({"image": TENSOR, "target": TARGETS}, ["target_score"])["target_score"]
     np.testing.assert_array_equal(scores, expected.ravel())
+
+
+def test_typed_contents_are_read_portion_by_portion(monkeypatch):
+    """Each holds up all other threads."""
+    monkeypatch.setattr(tensors, "_PORTION", 7)
+    request = typed()
+    np.testing.assert_array_equal(tensors.array_of(request.inputs[0], None, 0), TENSOR)
+    request.inputs[0].contents.fp32_contents.pop()
+    with pytest.raises(InvalidInputError, match="1535 values"):
+        tensors.array_of(request.inputs[0], None, 0)
 
 
 async def test_targets_as_json_are_not_read_on_the_event_loop(client, monkeypatch):

@@ -27,7 +27,7 @@ class Machine:
         saturates_int8: Whether default kernels saturate where uint8 and int8 are multiplied; None where onnxruntime
             cannot be used.
         cores: Cores that this process may use.
-        memory: Bytes that it may use: the machine's, or less where a control group limits it.
+        memory: Bytes that it may use: the machine's, or less where a control group or a limit of the process is lower.
         cpu: What the CPU can do that makes models faster, as Linux names it.
         cpu_quota: Cores that control groups allow; None without a limit.
         machine_cores: Cores of the machine.
@@ -76,9 +76,19 @@ def cpu_abilities(path: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
 
 
 def available_memory(root: Path = Path("/")) -> int:
-    """Bytes that this process may use: the machine's memory, cut down to the limits of its control groups."""
+    """Bytes that this process may use: the machine's memory, cut down to the limits of its groups and its own."""
     limits = [limit for folder in cgroup_folders(root, "memory") for name in _LIMITS if (limit := _read(folder / name))]
-    return min([_machine_memory(), *limits])
+    return min([_machine_memory(), *limits, *_own_limits()])
+
+
+def _own_limits() -> list[int]:
+    """Limits that were set for this process, as by `ulimit`."""
+    try:
+        import resource  # noqa: PLC0415 - not every system has it
+    except ImportError:
+        return []
+    limits = (resource.getrlimit(which)[0] for which in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
+    return [limit for limit in limits if limit != resource.RLIM_INFINITY]
 
 
 def _machine_memory() -> int:

@@ -67,7 +67,7 @@ class Trial:
             code = _end(process)
             if self._is_closed:
                 raise InvalidGraphError(_STOPPING)
-            raise InvalidGraphError(f"{path.name} {self._what_happened(code)}. Export the graph again.")
+            raise InvalidGraphError(f"{path.name} {self._what_happened(code)}")
         problem: str = json.loads(answer)
         if problem:
             raise InvalidGraphError(problem)
@@ -104,8 +104,14 @@ class Trial:
 
     def _what_happened(self, code: int) -> str:
         if code == -9:
-            return f"took more memory than there is, or longer than {self._patience:.0f} s to load"
-        return f"ends the process that loads it (exit {code}); the file is damaged"
+            longest = f"{self._patience:.0f} s"
+            return f"took more memory than there is, or longer than {longest} to load. Export the graph again."
+        if code < 0:
+            return f"ends the process that loads it (exit {code}); the file is damaged. Export the graph again."
+        return (
+            f"was not opened: the process that opens files first ended by itself (exit {code}). See whether the "
+            "limits of the server's process, such as that of memory, leave it enough."
+        )
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:
@@ -132,10 +138,17 @@ def main() -> None:
 def _limit_this_process(config: ServerConfig) -> None:
     with contextlib.suppress(OSError):  # not every system has it
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO, encoding="ascii")
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (_MOST_CPU_SECONDS, _MOST_CPU_SECONDS))
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_CPU, _MOST_CPU_SECONDS)
     if config.device == "cpu":  # CUDA reserves far more than it uses
-        resource.setrlimit(resource.RLIMIT_DATA, (available_memory(), available_memory()))
+        _limit(resource.RLIMIT_DATA, available_memory())
+
+
+def _limit(which: int, most: int) -> None:
+    """Lowers a limit of this process; one that is lower already may not be raised."""
+    _, highest = resource.getrlimit(which)
+    most = most if highest == resource.RLIM_INFINITY else min(most, highest)
+    resource.setrlimit(which, (most, most))
 
 
 def _problem(config: ServerConfig, path: Path) -> str:

@@ -115,9 +115,8 @@ class Messages:
         with await self.memory(call) as share:
             data = await self._received(context)
             call.received = len(data)
-            share.shrink_to(len(data))
             call.enter("decode")
-            request = await self.decoded(rpc, data)
+            request = await self.decoded(rpc, data, share)
             del data
             yield request
 
@@ -128,8 +127,8 @@ class Messages:
             raise InvalidInputError("The call ended without a request; send one message.")
         return data
 
-    async def decoded(self, rpc: Rpc, data: bytes) -> Any:
-        """What is asked.
+    async def decoded(self, rpc: Rpc, data: bytes, memory: Share) -> Any:
+        """What is asked; the memory is shrunk to what this takes.
 
         Raises:
             CamgraphError: The bytes are not such a message, are too many, or ask for what cannot be.
@@ -138,9 +137,10 @@ class Messages:
             raise TooLargeError(f"The request has more than {self._limits.max_request / _MIB:g} MiB.")
         try:
             if len(data) <= _LIGHT and rpc.screen.finds_light(data):
+                memory.shrink_to(len(data))
                 message = _parsed(rpc, data)
                 return rpc.decode(message) if rpc.is_quick(message) else await self._on_codec(rpc.decode, message)
-            return await self._on_codec(_decode, rpc, data)
+            return await self._on_codec(_decode, rpc, data, memory)
         except (MalformedError, DecodeError) as error:
             raise InvalidInputError(
                 f"The request of {rpc.name} cannot be parsed; send {rpc.request.DESCRIPTOR.full_name}."
@@ -167,8 +167,8 @@ class Messages:
         return await asyncio.get_running_loop().run_in_executor(self._codec, work, *arguments)
 
 
-def _decode(rpc: Rpc, data: bytes) -> Any:
-    rpc.screen.check(data)
+def _decode(rpc: Rpc, data: bytes, memory: Share) -> Any:
+    memory.shrink_to(rpc.screen.check(data))
     return rpc.decode(_parsed(rpc, data))
 
 

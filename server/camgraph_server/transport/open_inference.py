@@ -53,7 +53,7 @@ from camgraph_wire.open_inference.tensors import arrays_from, parameters_of, res
 
 NAME = SERVICE
 
-_MOST_NUMBERS = 4 * 1024 * 1024  # bytes of one tensor's typed contents; raw contents have no such limit
+_MOST_NUMBERS = 4 * 1024 * 1024  # bytes of a request's typed contents; raw contents have no such limit
 _NUMBERS = ("bool", "int", "int64", "uint", "uint64", "fp32", "fp64")
 
 

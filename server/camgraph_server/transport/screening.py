@@ -6,7 +6,6 @@ are counted first, by their tags alone. This ends at the first field too many: i
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ _MOST_VARINT_BYTES = 10
 _DEEPEST = 8  # messages inside one another: a request, a target, its contrast, a mask, and some room
 _LIGHT = 256  # fields, which take about as many microseconds
 _OTHERS = 100  # entries of a list that has no limit of its own
+_NUMBER = 8  # bytes that a number may take when it is parsed, which may be one byte of a packed list
 
 
 class MalformedError(Exception):
@@ -34,24 +34,35 @@ class Screen:
         most: Largest number of entries of lists, by the field's name.
         longest_text: Longest text in bytes.
         most_fields: Largest number of fields altogether, those of inner messages included.
+        most_packed: Most bytes of packed lists of numbers altogether.
     """
 
     message: Any  # protobuf has two classes of descriptors, and types for one
     most: Mapping[str, int]
     longest_text: int = 4096
     most_fields: int = 20_000
+    most_packed: int = 4 * 1024 * 1024
 
-    def check(self, data: bytes) -> None:
+    def check(self, data: bytes) -> int:
         """Refuses bytes with too many entries, a text that is too long, or no end of inner messages.
+
+        Returns:
+            Bytes that the message takes at most when it is parsed, its own bytes included.
 
         Raises:
             InvalidInputError: It is so.
             MalformedError: The bytes are not a message.
         """
+        walk = _Walk(self, self.most_fields, self.most_packed)
         try:
-            _Walk(self, self.most_fields).message(self.message, data, 0, len(data), depth=1)
+            walk.message(self.message, data, 0, len(data), depth=1)
+        except _TooManyNumbersError:
+            raise InvalidInputError(
+                f"Lists of numbers take more than {self.most_packed} bytes of the request; send numbers as raw bytes."
+            ) from None
         except _TooManyError:
             raise InvalidInputError(f"The request has more than {self.most_fields} fields; ask for less.") from None
+        return len(data) + _NUMBER * walk.packed
 
     def finds_light(self, data: bytes) -> bool:
         """Checks bytes as `check` does, but only those of a light message, which has few fields and numbers in lists.
@@ -74,13 +85,22 @@ class _TooManyError(Exception):
     """A walk came to an end before that of the message."""
 
 
-class _Walk:
-    """One walk over a message, up to a number of fields, and of bytes in packed lists of numbers."""
+class _TooManyNumbersError(_TooManyError):
+    """It was because of lists of numbers."""
 
-    def __init__(self, screen: Screen, most: int, most_packed: int = sys.maxsize) -> None:
+
+class _Walk:
+    """One walk over a message, up to a number of fields, and of bytes in packed lists of numbers.
+
+    Attributes:
+        packed: Bytes of packed lists of numbers that it has come by.
+    """
+
+    def __init__(self, screen: Screen, most: int, most_packed: int) -> None:
+        self.packed = 0
         self._screen = screen
         self._left = most
-        self._packed_left = most_packed
+        self._most_packed = most_packed
 
     def message(self, descriptor: Any, data: bytes, at: int, end: int, depth: int) -> None:
         """Walks over the fields of a message that lies at `at` to `end`."""
@@ -114,9 +134,9 @@ class _Walk:
                 entries = _entries(field, kind, size)
                 counts[field.name] = counts.get(field.name, 0) + entries
                 self._check_count(field, counts[field.name])
-                self._packed_left -= entries if entries > 1 else 0
-                if self._packed_left < 0:
-                    raise _TooManyError
+                self.packed += entries if entries > 1 else 0
+                if self.packed > self._most_packed:
+                    raise _TooManyNumbersError
 
     def _inside(self, field: Any, data: bytes, at: int, end: int, depth: int) -> None:
         if field.type == field.TYPE_MESSAGE:

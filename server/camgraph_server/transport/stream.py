@@ -113,7 +113,6 @@ class _Stream:
                         memory.close()
                 if data is None:
                     return None
-                memory.shrink_to(len(data))
                 self._start(group, [data], memory)
                 del data
         except CamgraphError as error:
@@ -182,7 +181,7 @@ class _Stream:
         try:
             with memory:
                 call.enter("decode")
-                item: Item[Any] = await self._messages.decoded(self._rpc, data.pop())
+                item: Item[Any] = await self._messages.decoded(self._rpc, data.pop(), memory)
                 call.item = item.id
                 if isinstance(item.asked, CamgraphError):
                     raise item.asked

@@ -19,6 +19,7 @@ from camgraph_wire.open_inference.messages import message_class
 
 _Response = message_class("ModelInferResponse")
 
+_PORTION = 65_536  # numbers of typed contents, which take a few milliseconds
 _LENGTH = struct.Struct("<I")  # stands before each text of a raw tensor
 
 
@@ -178,12 +179,20 @@ def _typed(tensor: Any, datatype: Datatype, count: int) -> AnyArray:
     _check_count(tensor, len(values), count, f"values in {datatype.contents}")
     dtype = np.dtype(datatype.dtype)
     if datatype.contents not in ("int_contents", "uint_contents"):
-        return np.fromiter(values, dtype, count)
-    wide = np.fromiter(values, np.int64, count)
+        return _array(values, dtype)
+    wide = _array(values, np.dtype(np.int64))
     bounds = np.iinfo(dtype)
     if count and (wide.min() < bounds.min or wide.max() > bounds.max):
         raise InvalidInputError(f"The input {tensor.name!r} has values that {datatype.name} does not hold.")
     return wide.astype(dtype)
+
+
+def _array(values: Any, dtype: np.dtype[Any]) -> AnyArray:
+    """Numbers of a message as an array, made portion by portion: between two of them other threads may run."""
+    array = np.empty(len(values), dtype)
+    for at in range(0, len(values), _PORTION):
+        array[at : at + _PORTION] = values[at : at + _PORTION]
+    return array
 
 
 def _texts(name: str, raw: bytes, count: int) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""One connection of uvicorn: how many there may be, how long each may stay silent, and who shows which certificate."""
+"""One connection of uvicorn: how many there are, how long each is silent, how it speaks, who shows a certificate."""
 
 from __future__ import annotations
 
@@ -6,12 +6,40 @@ import asyncio
 import time
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 FIRST_REQUEST = 20.0
 """Seconds that the headers of the first request may take."""
 NEXT_REQUEST = 75.0
 """Seconds from an answer until the headers of the next request have arrived, the rest of a refused body included."""
+
+_HEADER_PORTION = 4096  # bytes of headers that are looked at together: their limit is checked between two portions
+_MOST_PARTS = 4096
+_PART = 1024
+"""Bytes for which a body may come in one part more. Each part takes the event loop about as long as a kilobyte does."""
+
+
+class _InFewParts(h11.Connection):
+    """Reads requests, and refuses a body that comes in far more parts than its size needs."""
+
+    _parts = _size = 0
+
+    def next_event(self) -> Any:
+        """What came next.
+
+        Raises:
+            RemoteProtocolError: It is not HTTP, or comes in too many parts.
+        """
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._parts = self._size = 0
+        elif isinstance(event, h11.Data):
+            self._parts += 1
+            self._size += len(event.data)
+            if self._parts > _MOST_PARTS + self._size // _PART:
+                raise h11.RemoteProtocolError("The body comes in too many parts.")
+        return event
 
 
 class Connection(H11Protocol):
@@ -28,6 +56,7 @@ class Connection(H11Protocol):
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
+        self.conn = _InFewParts(h11.SERVER, self.config.h11_max_incomplete_event_size or _HEADER_PORTION)
         self.app_state = {**self.app_state, "connection": self}
         self.peer = ""
         self.certificate_names: list[str] = []
@@ -50,6 +79,14 @@ class Connection(H11Protocol):
         if self._silence is not None:
             self._silence.cancel()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Reads headers in small portions, and a body as it comes."""
+        at = 0
+        while at < len(data) and not self.transport.is_closing():
+            size = _HEADER_PORTION if self.conn.their_state is h11.IDLE else len(data)
+            super().data_received(data[at : at + size])
+            at += size
 
     def handle_events(self) -> None:
         """Handles what has come; the headers of a request end the wait for them."""
