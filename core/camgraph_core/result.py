@@ -42,6 +42,8 @@ class ClassScore:
             counted.
         box: Detection: where the box lies in the photo (in the input where a tensor was given), cut to it; None if the
             graph does not say.
+        below_threshold: Detection: the score of the box is less than the request's score threshold, so that it counts
+            as no object. So it is with the best candidate of an image in which nothing is found.
 
     """
 
@@ -53,6 +55,7 @@ class ClassScore:
     area: float | None = None
     value: float | None = None
     box: Rectangle | None = None
+    below_threshold: bool = False
 
     @property
     def name(self) -> str:
@@ -75,6 +78,8 @@ class ClassScore:
             parts.append(f"{self.probability:.1%}" if self.area is None else f"mean {self.probability:.1%}")
         if not math.isnan(self.score):
             parts.append(f"score {_number(self.score)}")
+        if self.below_threshold:
+            parts.append("below threshold")
         return "  ·  ".join(parts)
 
 

@@ -20,6 +20,11 @@ def remarks_of(plan: Plan, predictions: Predictions) -> list[str]:
 def warnings_of(explanations: Sequence[AnyExplanation]) -> list[str]:
     """One sentence for each flag, the class in front; and where contrast or sign has nothing to act on."""
     found = [
+        f"{explanation.title}: the score of the box is below the threshold, so it counts as no object."
+        for explanation in explanations
+        if explanation.target.below_threshold
+    ]
+    found += [
         f"{explanation.target.name} wins no pixel of the image, and the target has no mask: its score is zero."
         for explanation in explanations
         if explanation.target.area == 0

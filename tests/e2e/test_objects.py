@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import onnx
 import pytest
+import tritonclient.grpc as triton
 from PIL import Image
 
 from camgraph_client import Client
 from camgraph_core.errors import TargetError, UnsupportedError
-from camgraph_core.place import DetectedObject, Point
+from camgraph_core.place import Box, DetectedObject, Point
 from camgraph_core.png import encode_png
 from camgraph_core.rectangle import Rectangle
 from camgraph_runtime import Explainer, Target
+from camgraph_server.lifecycle import Server
 from support.compare import assert_same
 from support.exporting import camgraph
-from support.serving import run_camgraph, server_thread
+from support.rest import b64
+from support.serving import PATIENCE, run_camgraph, server_thread
 from support.square_detectors import FORMS, Square, picture
 
 SQUARES = (Square("red", 64, 16), Square("green", 40, 8))
@@ -54,9 +59,14 @@ def explainer(repository: Path) -> Explainer:
 
 
 @pytest.fixture(scope="module")
-def address(repository: Path) -> Iterator[str]:
-    with server_thread(repository) as server:
-        yield server.address
+def server(repository: Path) -> Iterator[Server]:
+    with server_thread(repository, http="127.0.0.1:0") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def address(server: Server) -> str:
+    return server.address
 
 
 REQUESTS: dict[str, dict[str, Any]] = {
@@ -119,6 +129,96 @@ def test_nothing_found_is_said(explainer: Explainer) -> None:
     assert re.fullmatch(
         r"No box has a score of 0.25 or more, so no object is listed; the best has \S+\.", *result.warnings
     )
+
+
+EMPTY = encode_png(np.zeros((64, 96, 3), np.uint8))
+LISTED = r"No box has a score of 0.25 or more, so no object is listed; the best has \S+\."
+COUNTS_NOT = r"\w+, box \d+: the score of the box is below the threshold, so it counts as no object\."
+
+
+def over_triton(server: Server) -> tuple[list[Any], list[str], str]:
+    image = triton.InferInput("image", [1], "BYTES")
+    image.set_data_from_numpy(np.array([EMPTY], object))
+    names = ("predictions", "statistics")
+    with triton.InferenceServerClient(server.address) as client:
+        answer = client.infer("ssd", [image], outputs=[triton.InferRequestedOutput(name) for name in names])
+        texts = {name: [json.loads(text) for text in answer.as_numpy(name)] for name in names}
+        [statistics] = texts["statistics"]
+        return texts["predictions"], statistics["target"], answer.get_response().parameters["warnings"].string_param
+
+
+def over_v1(server: Server) -> tuple[list[Any], dict[str, Any], str]:
+    body = {"instances": [{"b64": b64(EMPTY)}], "outputs": ["predictions", "statistics"]}
+    address = f"http://{server.http_address}/v1/models/ssd:explain"
+    [found] = httpx.post(address, json=body, timeout=PATIENCE, trust_env=False).json()["explanations"]
+    return found["predictions"], found["statistics"][0]["target"], " ".join(found["warnings"])
+
+
+def over_v2(server: Server) -> tuple[list[Any], dict[str, Any], str]:
+    image = {
+        "name": "image",
+        "datatype": "BYTES",
+        "shape": [1],
+        "data": [b64(EMPTY)],
+        "parameters": {"content_type": "base64"},
+    }
+    body = {"inputs": [image], "outputs": [{"name": "predictions"}, {"name": "statistics"}]}
+    address = f"http://{server.http_address}/v2/models/ssd/infer"
+    answer = httpx.post(address, json=body, timeout=PATIENCE, trust_env=False).json()
+    outputs = {output["name"]: list(map(json.loads, output["data"])) for output in answer["outputs"]}
+    return outputs["predictions"], outputs["statistics"][0]["target"], answer["parameters"]["warnings"]
+
+
+def over_grpc(server: Server) -> tuple[list[Any], dict[str, Any], str]:
+    with Client(server.address) as client:
+        result = client.model("ssd").explain(EMPTY)
+    return result.predictions, vars(result.explanations[0].target), " ".join(result.warnings)
+
+
+@pytest.mark.parametrize("way", [over_grpc, over_triton, over_v1, over_v2])
+def test_where_nothing_is_found_the_best_candidate_is_marked_as_no_object(
+    server: Server, way: Callable[[Server], tuple[list[Any], dict[str, Any], str]]
+) -> None:
+    predictions, target, warnings = way(server)
+    assert predictions == []
+    assert target["below_threshold"] is True
+    assert target["probability"] < 0.25
+    assert re.match(f"{LISTED} {COUNTS_NOT}", warnings)
+
+
+@pytest.mark.parametrize("where", ["graph", "server"])
+def test_tables_pictures_and_reports_say_that_it_is_no_object(
+    repository: Path, address: str, tmp_path: Path, where: str
+) -> None:
+    (tmp_path / "empty.png").write_bytes(EMPTY)
+    (tmp_path / "street.png").write_bytes(photo())
+    source = ["--graph", repository / "ssd.onnx"] if where == "graph" else ["--server", address, "--model", "ssd"]
+    kept = ["--json", tmp_path / "kept.json", "--csv", tmp_path / "kept.csv", "--report", tmp_path / "page.html"]
+    found = camgraph("explain", tmp_path / "empty.png", tmp_path / "street.png", *source, *kept, "-o", tmp_path / "out")
+    assert found.exit_code == 0, found.stderr
+    said = re.sub(r"\s+", " ", found.stdout)
+    assert re.search(f"note: {LISTED} note: {COUNTS_NOT}", said)
+    empty, street = json.loads((tmp_path / "kept.json").read_text())["images"]
+    assert [row["explanations"][0]["target"]["below_threshold"] for row in (empty, street)] == [True, False]
+    assert re.match(f"{LISTED} {COUNTS_NOT}", " ".join(empty["warnings"]))
+    assert not any("counts as no object" in warning for warning in street["warnings"])
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("below threshold") == 1
+    assert page.count("it counts as no object") == 1
+    lines = list(csv.DictReader((tmp_path / "kept.csv").read_text(encoding="utf-8").splitlines()))
+    assert [line["below_threshold"] for line in lines] == ["yes", "no"]
+
+
+def test_a_candidate_that_is_named_is_marked_by_its_own_score(explainer: Explainer) -> None:
+    every = [Target(place=Box(index=index)) for index in range(8)]
+    found = [item.target for item in explainer.explain(photo(), targets=every).explanations]
+    assert [item.below_threshold for item in found] == [item.probability < 0.25 for item in found]
+    [sure] = explainer.explain(photo(), top_k=1).explanations
+    assert not sure.target.below_threshold
+    [strict] = explainer.explain(
+        photo(), targets=[Target(place=Box(index=sure.target.anchor))], score_threshold=0.9999
+    ).explanations
+    assert strict.target.below_threshold
 
 
 @pytest.mark.parametrize(

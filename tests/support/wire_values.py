@@ -101,6 +101,7 @@ SCORES = st.builds(
     area=st.none() | st.floats(0, 1),
     value=st.none() | NUMBER,
     box=st.none() | RECTANGLES,
+    below_threshold=st.booleans(),
 )
 REGIONS = st.lists(st.builds(HotRegion, RECTANGLES, *(NUMBER,) * 4), max_size=3).map(tuple)
 STATISTICS = st.builds(

@@ -67,7 +67,7 @@ def predictions_text(results: list[Result]) -> Iterator[bytes]:
 
 
 def explanations_text(results: list[Result], asked: list[AskedExplanation]) -> Iterator[bytes]:
-    """The JSON of the outputs of each instance, in pieces.
+    """The JSON of the outputs of each instance, in pieces, and of its warnings where there are some.
 
     Raises:
         TooLargeError: An output has more numbers than JSON takes.
@@ -77,6 +77,8 @@ def explanations_text(results: list[Result], asked: list[AskedExplanation]) -> I
         for place, name in enumerate(one.outputs):
             yield (b"," if place else b"{") + json.dumps(name).encode() + b":"
             yield from _output(result, name)
+        if result.warnings:
+            yield (b"," if one.outputs else b"{") + b'"warnings":' + json.dumps(result.warnings).encode()
         yield b"}"
     yield b"]}"
 

@@ -22,6 +22,7 @@ def score_message(score: ClassScore) -> pb.ClassScore:
         area=score.area,
         value=score.value,
         box=rectangle_message(score.box) if score.box is not None else None,
+        below_threshold=score.below_threshold,
     )
 
 
@@ -36,6 +37,7 @@ def score_from(message: pb.ClassScore) -> ClassScore:
         area=message.area if message.HasField("area") else None,
         value=message.value if message.HasField("value") else None,
         box=rectangle_from(message.box) if message.HasField("box") else None,
+        below_threshold=message.below_threshold,
     )
 
 

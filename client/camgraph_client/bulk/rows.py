@@ -24,6 +24,7 @@ _SCORE = pa.struct(
         ("area", pa.float64()),
         ("value", pa.float64()),
         ("box", _BOX),
+        ("below_threshold", pa.bool_()),
     ]
 )
 _STATISTICS = pa.struct(

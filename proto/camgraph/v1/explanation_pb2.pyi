@@ -377,7 +377,7 @@ class FrameAxis(_message.Message):
     def __init__(self, photo: _Optional[int] = ..., network: _Optional[int] = ..., scale: _Optional[float] = ..., offset: _Optional[float] = ...) -> None: ...
 
 class ClassScore(_message.Message):
-    __slots__ = ("class_index", "label", "score", "probability", "anchor_index", "area", "value", "box")
+    __slots__ = ("class_index", "label", "score", "probability", "anchor_index", "area", "value", "box", "below_threshold")
     CLASS_INDEX_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
@@ -386,6 +386,7 @@ class ClassScore(_message.Message):
     AREA_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     BOX_FIELD_NUMBER: _ClassVar[int]
+    BELOW_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     class_index: int
     label: str
     score: float
@@ -394,7 +395,8 @@ class ClassScore(_message.Message):
     area: float
     value: float
     box: Rectangle
-    def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., score: _Optional[float] = ..., probability: _Optional[float] = ..., anchor_index: _Optional[int] = ..., area: _Optional[float] = ..., value: _Optional[float] = ..., box: _Optional[_Union[Rectangle, _Mapping]] = ...) -> None: ...
+    below_threshold: bool
+    def __init__(self, class_index: _Optional[int] = ..., label: _Optional[str] = ..., score: _Optional[float] = ..., probability: _Optional[float] = ..., anchor_index: _Optional[int] = ..., area: _Optional[float] = ..., value: _Optional[float] = ..., box: _Optional[_Union[Rectangle, _Mapping]] = ..., below_threshold: bool = ...) -> None: ...
 
 class Explanation(_message.Message):
     __slots__ = ("target", "contrast", "statistics", "outputs", "layers", "method", "negative", "in_input_frame", "marked", "has_own_scale")

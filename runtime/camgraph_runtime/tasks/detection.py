@@ -223,7 +223,15 @@ class BoxPredictions(Predictions):
         elif self._task.manifest.head.kind == pb.HEAD_KIND_SIGMOID:
             probability = float(np.exp(-np.logaddexp(0.0, -score)))
         box = None if self._boxes is None else self._rectangle(anchor)
-        return ClassScore(index, self._task.label_of(index), score, probability, anchor=anchor, box=box)
+        below = box is not None and self._is_below(index, anchor, probability)
+        label = self._task.label_of(index)
+        return ClassScore(index, label, score, probability, anchor=anchor, box=box, below_threshold=below)
+
+    def _is_below(self, index: int, anchor: int, probability: float) -> bool:
+        """Whether a box is not listed as an object of a class for its score alone."""
+        if self._values is None:
+            return probability < self._view.score_threshold
+        return bool(self._order()[anchor, index] < self._threshold())
 
     def _rectangle(self, anchor: int) -> Rectangle:
         """Where a box lies in the photo."""

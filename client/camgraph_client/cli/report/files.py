@@ -16,9 +16,9 @@ from camgraph_core.errors import UsageError
 
 COLUMNS = (
     "image", "error", "truth", "predicted", "probability", "correct", "deviation", "explained", "class_index", "label",
-    "contrast", "score", "left", "top", "right", "bottom", "method", "layers", "map_minimum", "map_maximum", "map_mean",
-    "positive_share", "hot_regions", "hot_left", "hot_top", "hot_right", "hot_bottom", "hot_area", "hot_energy", "map",
-    "warnings", "model", "model_sha256", "certificate",
+    "contrast", "score", "left", "top", "right", "bottom", "below_threshold", "method", "layers", "map_minimum",
+    "map_maximum", "map_mean", "positive_share", "hot_regions", "hot_left", "hot_top", "hot_right", "hot_bottom",
+    "hot_area", "hot_energy", "map", "warnings", "model", "model_sha256", "certificate",
 )  # fmt: skip  # a table of names
 """The columns of the CSV file, which has one line for each explanation, and one for each image without any."""
 
@@ -182,6 +182,7 @@ def _explained(explanation: Row) -> Row:
     }
     if target["box"]:
         line |= zip(("left", "top", "right", "bottom"), target["box"], strict=True)
+        line["below_threshold"] = target["below_threshold"]
     if regions:
         line |= zip(("hot_left", "hot_top", "hot_right", "hot_bottom"), regions[0]["box"], strict=True)
         line |= {"hot_area": regions[0]["area"], "hot_energy": regions[0]["energy"]}
