@@ -139,6 +139,7 @@ def assemble(built: Built, manifest: pb.Manifest) -> onnx.ModelProto:
     """Drop what nothing uses, attach the manifest, and turn the graph into its file form."""
     model = built.prepared.model
     model.ir_version = max(model.ir_version, _LOWEST_IR_VERSION)
+    model.graph.name = model.graph.name or "model"  # the standard asks for a name, and onnxruntime does not
     proto = ir.to_proto(model)
     # Shapes of inner values served the differentiation; runtimes infer their own.
     del proto.graph.value_info[:]

@@ -116,7 +116,35 @@ def test_every_operator_without_a_rule_is_named(tmp_path: Path, monkeypatch: pyt
     assert "Softplus (opset 17)" in said
     assert "com.microsoft.Trilu (opset 1)" in said
     assert "from layer 'block' to score 'logits'" in said
-    assert "--layer" in said
+    assert "No layer after them can be explained: export the model without them, or add a rule" in said
+
+
+def test_a_layer_after_an_operator_without_a_rule_is_named(tmp_path: Path) -> None:
+    net = Net()
+    x = trunk(net, net.image())
+    for number in range(5):
+        x = net.node("Trilu", x, domain="com.microsoft", name=f"half{number}")
+    x = net.node("Relu", net.conv(x, (16, 16)), name="later")
+    said = refused(net.model(net.pooled_head(x, 16)), tmp_path, "--layer", "block")
+    assert "There is no derivative for 5 nodes on the path from layer 'block' to score 'logits': " in said
+    assert "com.microsoft.Trilu (opset 1) at nodes 'node/half0', 'node/half1', 'node/half2' and 2 more." in said
+    assert "Choose a layer after them (closer to the output) with --layer, such as 'Conv_" in said
+
+
+def test_what_onnxruntime_cannot_load_is_told_with_what_helps(tmp_path: Path) -> None:
+    def foreign() -> onnx.ModelProto:
+        net = Net()
+        x = trunk(net, net.image())
+        return net.model(net.pooled_head(net.node("A", net.node("B", x, domain="x.y"), domain="x.y"), 16))
+
+    said = refused(foreign(), tmp_path)
+    assert "of a domain that it does not know. Export the model again in standard operators." in said
+    assert "(A)" in said
+    assert "(B)" in said
+    twins = classifier()
+    for node in twins.graph.node:
+        node.name = "twin"
+    assert "Give each node a name of its own." in refused(twins, tmp_path)
 
 
 def test_operators_that_are_used_in_an_underivable_way_are_all_named(tmp_path: Path) -> None:

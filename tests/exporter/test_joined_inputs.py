@@ -71,3 +71,9 @@ def test_one_stream_is_explained_by_its_layer() -> None:
 def test_what_cannot_be_joined(flow: Shape, join: list[str], error: type[CamgraphError], said: str) -> None:
     with pytest.raises(error, match=said):
         export(two_streams(flow=flow), join=join)
+
+
+def test_a_map_of_another_size_is_no_image_to_join() -> None:
+    with pytest.raises(ModelFileError, match="Give the others numbers with --set") as caught:
+        export(two_streams(flow=("N", 2, 8, 24, 24)))
+    assert "--join" not in str(caught.value)

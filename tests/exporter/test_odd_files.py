@@ -38,6 +38,13 @@ def _partly_listed() -> onnx.ModelProto:
     return model
 
 
+def _nameless() -> onnx.ModelProto:
+    """The standard asks for a name of the graph, and onnxruntime does not."""
+    model = classifier()
+    model.graph.name = ""
+    return model
+
+
 def _cntk() -> onnx.ModelProto:
     """A batch of one, and weights whose names are those of the values that they shape, as CNTK wrote them."""
     net = Net(ir_version=3, opset=8)
@@ -148,6 +155,7 @@ FILES: dict[str, tuple[Callable[[], onnx.ModelProto], list[str]]] = {
     **{f"IR 3, opset {opset}": (lambda opset=opset: _unlisted(opset), []) for opset in (7, 8, 10, 12)},
     "IR 3, some weights listed": (_partly_listed, []),
     "IR 3, names of CNTK": (_cntk, []),
+    "a graph without a name": (_nameless, []),
     "sparse kernel by axis": (lambda: _sparse_weight([16, 8, 3, 3], by_axis=True), []),
     "sparse kernel": (lambda: _sparse_weight([8, 8, 3, 3], by_axis=False), []),
     "sparse table by axis": (lambda: _sparse_weight([CLASSES, 16], by_axis=True), []),

@@ -18,13 +18,13 @@ from camgraph_exporter.errors import GradientError, LayerError
 from camgraph_exporter.graph.dims import BATCH, dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.node_gradient import NodeGradient
-from camgraph_exporter.layers.layers import TargetLayer
+from camgraph_exporter.layers.layers import TargetLayer, spatial_layers
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.quantised.forms import is_quantiser, real_form
 from camgraph_exporter.targets.interface import AttachedTargets, Interface
 from camgraph_exporter.tasks import Score
 from camgraph_exporter.vjp.backward import Backward
-from camgraph_exporter.vjp.driver import check_rules, differentiate
+from camgraph_exporter.vjp.driver import check_rules, differentiate, without_rule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,8 @@ def build(
     graph = prepared.graph
     path = GradientPath(graph, [layer.value for layer in layers], [score.value])
     _check_connected(path, layers, score)
-    check_rules(path, layer=layers[0].name, score=score.name)
+    others = [layer.value for layer in spatial_layers(prepared, score.value)] if without_rule(path) else []
+    check_rules(path, layer=layers[0].name, score=score.name, others=others)
     image_path = GradientPath(graph, [prepared.image], [score.value])
     if options.guided:
         if any(layer.frames for layer in layers):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from camgraph_exporter.choose.no_map import why_no_map
+from camgraph_exporter.choose.no_map import why_no_map, why_no_place
 from camgraph_exporter.errors import ExportError, LayerError, UnknownTensorError, closest
 from camgraph_exporter.frontends.onnx_file import AUTO
 from camgraph_exporter.graph.dims import dims_of
@@ -43,10 +43,7 @@ def choose_layers(
     if not layers:
         raise LayerError(why_no_map(prepared, score))
     if not any(not layer.place_unknown for layer in layers):
-        raise LayerError(
-            "The model has no layer of which it is known where its cells lie on the image, so a heatmap has no place. "
-            f"The last one is {layers[-1].name!r}: {layers[-1].place_unknown}."
-        )
+        raise LayerError(why_no_place(prepared, score, layers[-1]))
     chosen = [_auto(prepared, score, branch) for branch in branches if any(not layer.place_unknown for layer in branch)]
     if len(branches) == 1:
         [best] = chosen

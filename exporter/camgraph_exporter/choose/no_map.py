@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
+from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.reading.axes import axes_on
 from camgraph_exporter.reading.image_path import image_path
@@ -23,12 +24,25 @@ def why_no_map(prepared: PreparedModel, score: Score) -> str:
         return stacked
     if lost := _maps_without_gradient(path, prepared, score):
         return lost
+    return _foreign_nodes(path) or (
+        "The model has no spatial feature map between its image input and the score, so there is nothing to draw a "
+        "heatmap on. Grad-CAM needs a convolutional or token map; check --score."
+    )
+
+
+def why_no_place(prepared: PreparedModel, score: Score, last: TargetLayer) -> str:
+    """Return one or two sentences that say what hides the place of every map; `last` is the last one."""
+    return _foreign_nodes(image_path(prepared, score.value)) or (
+        "The model has no layer of which it is known where its cells lie on the image, so a heatmap has no place. "
+        f"The last one is {last.name!r}: {last.place_unknown}."
+    )
+
+
+def _foreign_nodes(path: GradientPath) -> str:
+    """Say which nodes are not standard; nothing where all are."""
     foreign = [node for node in path.nodes if node.domain]
     if not foreign:
-        return (
-            "The model has no spatial feature map between its image input and the score, so there is nothing to draw a "
-            "heatmap on. Grad-CAM needs a convolutional or token map; check --score."
-        )
+        return ""
     named = [f"{(node.name or node.outputs[0].name)!r} ({node.op_type} of {node.domain})" for node in foreign[:_SHOWN]]
     more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
     advice = "Export the model with standard operators."

@@ -1,4 +1,4 @@
-"""Writes out what onnxruntime's optimiser fused, where a model was saved after it.
+"""Writes out what onnxruntime's optimisers fused or packed, where a model was saved after them.
 
 Such files hold operators of onnxruntime's own, which have no derivative here and which no other runtime knows. Each of
 those below is by its definition a few standard operators. Sums may round otherwise, so that a run of both must agree.
@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import InPlacePass, PassResult
 
-from camgraph_exporter.graph.constants import add_constant
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.measures import relative_to_largest
 from camgraph_exporter.graph.passes import become, notes_of
+from camgraph_exporter.prepare.fused_attention import attention, multi_head_attention
+from camgraph_exporter.prepare.packed_weights import mat_mul_of_packed
 from camgraph_exporter.prepare.probing import probe_of, remember
+from camgraph_exporter.prepare.writer import Writer
 from camgraph_exporter.running.engine import load_engine, random_input
 from camgraph_exporter.running.probe import Probe
 from camgraph_exporter.storage import weights_folder
@@ -35,37 +36,6 @@ _ACTIVATION_PARAMETERS: dict[str, tuple[str, ...]] = {
     "HardSigmoid": ("alpha", "beta"),
     "Clip": ("min", "max"),
 }
-
-
-class _Writer:
-    """Appends standard operators before a fused node; `output` is what took the place of its first output."""
-
-    def __init__(self, model: ir.Model, node: ir.Node) -> None:
-        self.graph, self.node = model.graph, node
-        self.opset = int(model.opset_imports[""])
-        self.name = str(node.outputs[0].name)
-        self._count = 0
-
-    def __call__(self, op_type: str, *inputs: ir.Value | None, **attributes: Any) -> ir.Value:
-        name = f"camgraph/prepared/{self.name}/{self._count}/{op_type}"
-        self._count += 1
-        made = ir.node(op_type, inputs, attributes, name=name)
-        made.outputs[0].name = f"{name}_output"
-        self.graph.insert_before(self.node, made)
-        return made.outputs[0]
-
-    def number(self, number: float) -> ir.Value:
-        """Return a scalar of the node's element type."""
-        dtype = self.node.outputs[0].dtype or ir.DataType.FLOAT
-        return add_constant(self.graph, f"{self.name}_number", np.asarray(number, dtype.numpy()))
-
-    def attribute(self, name: str, default: Any) -> Any:
-        """Return the value of one of the node's attributes."""
-        return self.node.attributes[name].value if name in self.node.attributes else default
-
-    def input(self, index: int) -> ir.Value | None:
-        """Return an input of the node, None where it is left out."""
-        return self.node.inputs[index] if index < len(self.node.inputs) else None
 
 
 class WriteOutFusionsPass(InPlacePass):
@@ -88,7 +58,7 @@ class WriteOutFusionsPass(InPlacePass):
         plain, replaced = model.clone(), []
         for node in list(plain.graph):
             if can_be_written_out(node) and node.outputs[0].name in self._names:
-                results = _FUSIONS[node.op_type](_Writer(plain, node))
+                results = _FUSIONS[node.op_type](Writer(plain, node))
                 if results is not None:
                     _replace(plain.graph, node, results)
                     replaced.append(node.op_type)
@@ -99,8 +69,8 @@ class WriteOutFusionsPass(InPlacePass):
         remember(model, None)
         operators = ", ".join(sorted(set(replaced)))
         notes_of(model).append(
-            f"The model was saved after onnxruntime's optimiser. Its fused operators ({operators}) are written out in "
-            f"standard ones, which changes its outputs by {change:.1g} of the largest element."
+            f"The model was saved after onnxruntime's optimiser. Its operators of onnxruntime's own ({operators}) are "
+            f"written out in standard ones, which changes its outputs by {change:.1g} of the largest element."
         )
         return PassResult(model, modified=True)
 
@@ -142,7 +112,7 @@ def _replace(graph: ir.Graph, node: ir.Node, results: Sequence[ir.Value | None])
 # --- one function per fused operator: the values of its outputs, or None where it cannot be written out ------------
 
 
-def _conv(op: _Writer) -> list[ir.Value] | None:
+def _conv(op: Writer) -> list[ir.Value] | None:
     own = {"activation", "activation_params"}
     attributes = {key: attribute.value for key, attribute in op.node.attributes.items() if key not in own}
     name = op.attribute("activation", "")
@@ -155,7 +125,7 @@ def _conv(op: _Writer) -> list[ir.Value] | None:
     return [_activated(op, y, name, op.attribute("activation_params", ()))]
 
 
-def _gemm(op: _Writer) -> list[ir.Value] | None:
+def _gemm(op: Writer) -> list[ir.Value] | None:
     attributes = {key: op.attribute(key, None) for key in ("alpha", "beta", "transA", "transB")}
     attributes = {key: value for key, value in attributes.items() if value is not None}
     name = op.attribute("activation", "")
@@ -166,7 +136,7 @@ def _gemm(op: _Writer) -> list[ir.Value] | None:
     return [_activated(op, op("Gemm", *inputs, **attributes), name, [value for value in given if value is not None])]
 
 
-def _activated(op: _Writer, y: ir.Value, name: str, parameters: Sequence[float]) -> ir.Value:
+def _activated(op: Writer, y: ir.Value, name: str, parameters: Sequence[float]) -> ir.Value:
     if not name:
         return y
     if name == "Clip":
@@ -174,7 +144,7 @@ def _activated(op: _Writer, y: ir.Value, name: str, parameters: Sequence[float])
     return op(name, y, **dict(zip(_ACTIVATION_PARAMETERS[name], parameters, strict=False)))
 
 
-def _mat_mul(op: _Writer) -> list[ir.Value] | None:
+def _mat_mul(op: Writer) -> list[ir.Value] | None:
     if op.attribute("transBatchA", 0) or op.attribute("transBatchB", 0):
         return None
     sides = []
@@ -189,37 +159,37 @@ def _mat_mul(op: _Writer) -> list[ir.Value] | None:
     return [y if alpha == 1 else op("Mul", y, op.number(alpha))]
 
 
-def _gelu(op: _Writer) -> list[ir.Value]:
+def _gelu(op: Writer) -> list[ir.Value]:
     return [_by_erf(op, _with_bias(op))]
 
 
-def _fast_gelu(op: _Writer) -> list[ir.Value]:
+def _fast_gelu(op: Writer) -> list[ir.Value]:
     x = _with_bias(op)
     cube = op("Mul", op("Mul", x, x), op("Mul", x, op.number(0.044715)))
     inner = op("Mul", op("Add", x, cube), op.number(math.sqrt(2 / math.pi)))
     return [op("Mul", op("Mul", x, op.number(0.5)), op("Add", op("Tanh", inner), op.number(1)))]
 
 
-def _quick_gelu(op: _Writer) -> list[ir.Value]:
+def _quick_gelu(op: Writer) -> list[ir.Value]:
     x, alpha = op.input(0), float(op.attribute("alpha", 1.702))
     inner = x if alpha == 1 else op("Mul", x, op.number(alpha))
     return [op("Mul", x, op("Sigmoid", inner))]
 
 
-def _by_erf(op: _Writer, x: ir.Value) -> ir.Value:
+def _by_erf(op: Writer, x: ir.Value) -> ir.Value:
     if op.opset >= _GELU:
         return op("Gelu", x)
     error = op("Erf", op("Div", x, op.number(math.sqrt(2))))
     return op("Mul", op("Mul", x, op.number(0.5)), op("Add", error, op.number(1)))
 
 
-def _with_bias(op: _Writer) -> ir.Value:
+def _with_bias(op: Writer) -> ir.Value:
     x, bias = op.input(0), op.input(1)
     assert x is not None
     return x if bias is None else op("Add", x, bias)
 
 
-def _skip_normalisation(op: _Writer) -> list[ir.Value | None] | None:
+def _skip_normalisation(op: Writer) -> list[ir.Value | None] | None:
     statistics = [value for value in op.node.outputs[1:3] if value.name and value.uses()]
     if op.opset < _LAYER_NORMALIZATION or statistics:
         return None
@@ -231,7 +201,7 @@ def _skip_normalisation(op: _Writer) -> list[ir.Value | None] | None:
     return [op("LayerNormalization", total, *scale, axis=-1, epsilon=epsilon), None, None, total]
 
 
-_FUSIONS: dict[str, Callable[[_Writer], Sequence[ir.Value | None] | None]] = {
+_FUSIONS: dict[str, Callable[[Writer], Sequence[ir.Value | None] | None]] = {
     "FusedConv": _conv,
     "FusedGemm": _gemm,
     "FusedMatMul": _mat_mul,
@@ -240,4 +210,7 @@ _FUSIONS: dict[str, Callable[[_Writer], Sequence[ir.Value | None] | None]] = {
     "FastGelu": _fast_gelu,
     "QuickGelu": _quick_gelu,
     "SkipLayerNormalization": _skip_normalisation,
+    "Attention": attention,
+    "MultiHeadAttention": multi_head_attention,
+    "MatMulNBits": mat_mul_of_packed,
 }

@@ -72,6 +72,7 @@ def _other_inputs(inputs: Sequence[ir.Value], *, advise: bool) -> str:
     listed = ", ".join(f"{value.name} {list(_dims(value)) if value.shape is not None else '[?]'}" for value in inputs)
     advice = " Give the others numbers with --set NAME=NUMBERS. Arrays go in with --set NAME=FILE.npy."
     images = [value for value in inputs if len(_dims(value)) in (_IMAGE_AXES, _MOST_AXES)]
+    images = [value for value in images if value.dtype == images[0].dtype and _dims(value)[2:] == _dims(images[0])[2:]]
     if len(images) > 1:
         advice += f" Images of one size, such as colours and flow, become one input with {_joins(images)}."
     return (

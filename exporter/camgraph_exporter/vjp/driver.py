@@ -15,6 +15,7 @@ from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.node import NodeView
 from camgraph_exporter.graph.node_gradient import NodeGradient
+from camgraph_exporter.graph.walk import reached_from
 from camgraph_exporter.quantised.score_integers import integers_of
 from camgraph_exporter.quantised.unscaled import check_integers
 from camgraph_exporter.vjp import registry
@@ -22,6 +23,8 @@ from camgraph_exporter.vjp import rules as _rules  # noqa: F401  importing the r
 from camgraph_exporter.vjp.backward import Backward
 from camgraph_exporter.vjp.composites import gated_slope
 from camgraph_exporter.vjp.registry import Cotangent, Cotangents, NoFlow, Rule
+
+_NAMED = 3  # nodes of one operator that an error names
 
 
 def without_rule(path: GradientPath) -> list[ir.Node]:
@@ -34,26 +37,58 @@ def opset_of(path: GradientPath) -> int:
     return max((entry.opset for node in path.nodes if (entry := registry.find(node)) is not None), default=13)
 
 
-def check_rules(path: GradientPath, *, layer: str, score: str) -> None:
-    """Raise one error that names every node on the path whose operator has no rule."""
+def check_rules(path: GradientPath, *, layer: str, score: str, others: Sequence[ir.Value] = ()) -> None:
+    """Raise one error that names every operator on the path that has no rule.
+
+    Args:
+        path: What lies between layer and score.
+        layer: Name of the layer.
+        score: Name of the score.
+        others: All maps of the model that can be explained, in its order.
+
+    """
     check_integers(path.nodes, path.values)
     missing = without_rule(path)
     if not missing:
         return
-    named = "; ".join(map(_describe, missing))
+    by_operator: dict[str, list[str]] = {}
+    for node in missing:
+        by_operator.setdefault(_operator(node), []).append(repr(node.name or node.outputs[0].name))
+    named = "; ".join(f"{operator} at {_at(names)}" for operator, names in by_operator.items())
+    count = "1 node" if len(missing) == 1 else f"{len(missing)} nodes"
+    later = next((str(value.name) for value in others if _is_after(value, missing, path)), "")
+    advice = (
+        f"Choose a layer after them (closer to the output) with --layer, such as {later!r}"
+        if later
+        else "No layer after them can be explained: export the model without them"
+    )
     raise GradientError(
-        f"There is no derivative for {len(missing)} node(s) on the path from layer {layer!r} to score {score!r}: "
-        f"{named}. "
-        "Choose a layer after them (closer to the output) with --layer, or add a rule as "
-        "docs/adding-an-operator.md shows."
+        f"There is no derivative for {count} on the path from layer {layer!r} to score {score!r}: "
+        f"{named}. {advice}, or add a rule as docs/adding-an-operator.md shows."
     )
 
 
-def _describe(node: ir.Node) -> str:
-    """Name operator, opset and node: `com.microsoft.QuickGelu (opset 1) at node 'gelu'`."""
+def _is_after(value: ir.Value, missing: Sequence[ir.Node], path: GradientPath) -> bool:
+    """Tell whether a value lies on the path, and no missing node between it and the score."""
+    if value not in path.values:
+        return False
+    reached = reached_from(path.nodes, {value})
+    return all(reached.isdisjoint(node.outputs) for node in missing)
+
+
+def _operator(node: ir.Node) -> str:
+    """Return operator and opset: `com.microsoft.QuickGelu (opset 1)`."""
     domain = f"{node.domain}." if node.domain else ""
     version = node.version or (node.graph.opset_imports.get(node.domain) if node.graph is not None else None) or "?"
-    return f"{domain}{node.op_type} (opset {version}) at node {node.name or node.outputs[0].name!r}"
+    return f"{domain}{node.op_type} (opset {version})"
+
+
+def _at(names: Sequence[str]) -> str:
+    """Return `node 'a'`, or `nodes 'a', 'b', 'c' and 31 more`."""
+    if len(names) == 1:
+        return f"node {names[0]}"
+    shown, rest = names[:_NAMED], len(names) - _NAMED
+    return f"nodes {', '.join(shown)}" + (f" and {rest} more" if rest > 0 else "")
 
 
 def differentiate(
