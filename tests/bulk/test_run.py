@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from camgraph_client.bulk.graph import Graph
-from camgraph_client.bulk.results import Results
+from camgraph_client.bulk.on_ray import Done
+from camgraph_client.bulk.results import Part, Results
 from camgraph_client.bulk.work import Work, Worker
 from support.exporting import camgraph
 
@@ -47,3 +50,32 @@ def test_a_target_that_the_model_does_not_have_is_said_before_anything_is_writte
     result = camgraph("bulk", str(photos), "--graph", str(model), "-o", str(tmp_path / "out"), "--target", "unicorn")
     assert result.exit_code == 2
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("rounds", "tried"), [([[0, 2], [3], [1]], 3), ([[0], [], [1, 2, 3]], 2)])
+def test_parts_that_are_left_are_tried_again_while_others_are_done(
+    rounds: list[list[int]],
+    tried: int,
+    model: Path,
+    photos: Path,
+    tmp_path: Path,
+    work: Work,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A Ray of this test does some of the parts in each round, as where the machine of the others is lost."""
+    given: list[int] = []
+    worker = Worker(work, Graph.read(str(model)).content)
+
+    def explained(parts: Sequence[Part], *_: object) -> Iterator[Done]:
+        done = rounds[len(given)]
+        given.append(len(parts))
+        for part in (part for part in parts if part.group in done):
+            yield Done(part.file, part.count, worker.do(part), "")
+
+    monkeypatch.setattr("camgraph_client.bulk.run.connected", lambda _: nullcontext())
+    monkeypatch.setattr("camgraph_client.bulk.run.explained", explained)
+    (photos / "broken.jpg").unlink()
+    result = camgraph("bulk", str(photos), "--graph", str(model), "-o", work.results, "--images-per-file", "1")
+    assert len(given) == tried
+    assert result.exit_code == (0 if tried == 3 else 1), result.stderr
+    assert ("3 images are not done" in result.stderr) == (tried == 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,9 @@ from support.peers import Peer
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("proto", "core", "wire", "runtime", "client", "server", "cli")
+
+_NODES = Path(__file__).resolve().parent / "ray_nodes.py"
+_PATIENCE = 120.0
 
 BULK = ("-c", "from camgraph_client.bulk.cli import bulk; bulk()")
 """Arguments that run `camgraph bulk` there, where its entry point is not installed."""
@@ -43,3 +46,29 @@ def started(ray: Peer, *arguments: str, **more: str) -> Iterator[subprocess.Pope
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@contextmanager
+def nodes(ray: Peer, count: int, **more: str) -> Iterator[tuple[str, Callable[[int], None]]]:
+    """A Ray of a head and other nodes, each with an address of its own: its address, and what kills a node."""
+    process = subprocess.Popen(
+        [ray.python, _NODES, str(count)],
+        env=environment(**more),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    pipe, says = process.stdin, process.stdout
+
+    def kill(number: int) -> None:
+        pipe.write(f"{number}\n")
+        pipe.flush()
+        assert says.readline() == "killed\n"
+
+    try:
+        yield says.readline().strip(), kill
+    finally:
+        process.communicate(timeout=_PATIENCE)

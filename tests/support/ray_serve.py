@@ -1,7 +1,8 @@
-"""Runs a config file of Ray Serve on a Ray of this machine that takes little, in the environment of the peer `ray`.
+"""Runs a config file of Ray Serve in the environment of the peer `ray`.
 
-    python ray_serve.py CONFIG
+    python ray_serve.py CONFIG [ADDRESS]
 
+It takes the Ray at the address, or starts one on this machine that takes little.
 It prints a line when the application serves, and ends when its standard input does.
 """
 
@@ -15,9 +16,10 @@ from ray.serve._private.api import serve_start
 from ray.serve.schema import ServeDeploySchema
 
 
-def main(config: str) -> None:
+def main(config: str, address: str = "local") -> None:
     read = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
-    ray.init("local", num_cpus=1, include_dashboard=False, object_store_memory=100 << 20, log_to_driver=False)
+    small = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 100 << 20}
+    ray.init(address, log_to_driver=False, **(small if address == "local" else {}))
     client = serve_start(
         http_options=read["http_options"], proxy_location=read["proxy_location"], grpc_options=read["grpc_options"]
     )

@@ -56,12 +56,26 @@ class Run:
         began, now = time.monotonic(), 0
         if todo:
             with connected(self.where):
-                for done in _with_progress(explained(todo, self._work, self.graph.content, self.where), todo):
+                for done in _with_progress(self._explained(todo), todo):
                     if done.problem:
                         raise CamgraphError(done.problem)
                     now += done.count
         results.tidy()
         self._report(results, parts, now, time.monotonic() - began)
+
+    def _explained(self, todo: Sequence[Part]) -> Iterator[Done]:
+        """Each part when it is done. Those whose processes ended too often are tried again while others succeed.
+
+        Where a machine is lost, its parts use up their tries before Ray knows of it.
+        """
+        while todo:
+            made = set()
+            for done in explained(todo, self._work, self.graph.content, self.where):
+                made.add(done.file)
+                yield done
+            if not made:
+                return
+            todo = [part for part in todo if part.file not in made]
 
     def _todo(self, results: Results, parts: Sequence[Part]) -> list[Part]:
         done = results.done()
