@@ -13,8 +13,9 @@ from camgraph_core.png import encode_png
 from camgraph_runtime import Explainer
 from camgraph_runtime.pictures.colormaps import COLORMAPS
 from camgraph_runtime.pictures.jpeg import encode_jpeg
+from camgraph_runtime.pictures.lettering import shorten
 from camgraph_runtime.pictures.overlay import colorize, heatmap_to_gray, overlay
-from camgraph_runtime.pictures.panel import Tile, note_lines, panel, shorten
+from camgraph_runtime.pictures.panel import Tile, note_lines, panel
 from support.tiny_graph import TinyGraph
 
 PHOTO = np.random.default_rng(4).integers(0, 256, (20, 30, 3), np.uint8)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import cast
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -16,10 +15,13 @@ from camgraph_core.marked import Marked
 from camgraph_core.rectangle import Rectangle
 from camgraph_core.result import Result
 from camgraph_core.types import ByteArray
+from camgraph_runtime.pictures.lettering import lettered, own_font, shorten
 from camgraph_runtime.pictures.outline import framed, outlined, traced
 from camgraph_runtime.pictures.overlay import colorize
 
 Color = tuple[int, int, int]
+Note: TypeAlias = tuple[list[str], ImageFont.FreeTypeFont]
+"""The lines of a note, and their font."""
 
 _PAPER: Color = (255, 255, 255)
 _INK: Color = (28, 32, 38)
@@ -137,18 +139,18 @@ def panel(tiles: Sequence[Tile], *, colormap: str = "jet") -> ByteArray:
     width = max(_tile_width(tile.picture) for tile in tiles)
     columns = min(len(tiles), _MAX_COLUMNS)
     rows = -(-len(tiles) // columns)
-    notes = [note_lines(tile.note, _font(_NOTE_SIZE), width) for tile in tiles]
-    above = _TITLE_HEIGHT + _LINE * max(1, *map(len, notes))
+    notes = [_note(tile.note, width) for tile in tiles]
+    above = _TITLE_HEIGHT + _LINE * max(1, *(len(lines) for lines, _ in notes))
     row_height = above + _TILE_HEIGHT
     size = (
         2 * _MARGIN + columns * width + (columns - 1) * _GAP + _BAR_SPACE,
         2 * _MARGIN + rows * row_height + (rows - 1) * _GAP,
     )
     canvas = Image.new("RGB", size, _PAPER)
-    for number, (tile, lines) in enumerate(zip(tiles, notes, strict=True)):
+    for number, (tile, note) in enumerate(zip(tiles, notes, strict=True)):
         row, column = divmod(number, columns)
         left, top = _MARGIN + column * (width + _GAP), _MARGIN + row * (row_height + _GAP)
-        _draw_texts(canvas, tile.title, lines, left, top, width)
+        _draw_texts(canvas, tile.title, note, left, top, width)
         _draw_picture(canvas, tile, left, top + above, width)
     _draw_bar(canvas, colormap, size[0] - _MARGIN - _BAR_SPACE + _GAP, _MARGIN + above)
     return np.asarray(canvas)
@@ -160,11 +162,20 @@ def _tile_width(picture: ByteArray) -> int:
     return min(_MAX_WIDTH, max(_MIN_WIDTH, natural))
 
 
-def _draw_texts(canvas: Image.Image, title: str, note: Sequence[str], left: int, top: int, width: int) -> None:
-    draw, font = ImageDraw.Draw(canvas), _font(_TITLE_SIZE)
-    draw.text((left, top), shorten(title, font, width), font=font, fill=_INK)
-    for number, line in enumerate(note):
-        draw.text((left, top + _TITLE_SIZE + 8 + number * _LINE), line, font=_font(_NOTE_SIZE), fill=_FAINT)
+def _draw_texts(canvas: Image.Image, title: str, note: Note, left: int, top: int, width: int) -> None:
+    text, font = lettered(title, _TITLE_SIZE)
+    _draw_line(canvas, shorten(text, font, width), font, (left, top), _TITLE_SIZE, _INK)
+    lines, font = note
+    for number, line in enumerate(lines):
+        _draw_line(canvas, line, font, (left, top + _TITLE_SIZE + 8 + number * _LINE), _NOTE_SIZE, _FAINT)
+
+
+def _draw_line(
+    canvas: Image.Image, text: str, font: ImageFont.FreeTypeFont, corner: tuple[int, int], size: int, color: Color
+) -> None:
+    """Draws a text where one in Pillow's own font would stand, as the fonts of machines are higher or lower."""
+    left, top = corner
+    ImageDraw.Draw(canvas).text((left, top + own_font(size).getmetrics()[0]), text, color, font, anchor="ls")
 
 
 def _draw_picture(canvas: Image.Image, tile: Tile, left: int, top: int, width: int) -> None:
@@ -197,7 +208,12 @@ def _draw_bar(canvas: Image.Image, colormap: str, left: int, top: int) -> None:
     draw.rectangle((left - 1, top - 1, left + _BAR_WIDTH, top + _TILE_HEIGHT), outline=_RULE)
     for share in (1.0, 0.5, 0.0):
         y = top + (1 - share) * (_TILE_HEIGHT - 1)
-        draw.text((left + _BAR_WIDTH + 8, y), f"{share:g}", font=_font(_NOTE_SIZE), fill=_FAINT, anchor="lm")
+        draw.text((left + _BAR_WIDTH + 8, y), f"{share:g}", font=own_font(_NOTE_SIZE), fill=_FAINT, anchor="lm")
+
+
+def _note(note: str, width: int) -> Note:
+    text, font = lettered(note, _NOTE_SIZE)
+    return note_lines(text, font, width), font
 
 
 def note_lines(note: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
@@ -210,18 +226,3 @@ def note_lines(note: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]
         else:
             lines.append(shorten(fact, font, width))
     return lines
-
-
-def shorten(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """The text, cut and ended by "…" if it is wider than ``width`` pixels."""
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text.rstrip(" ,") + "…"
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Pillow's own font, which is always there."""
-    return cast("ImageFont.FreeTypeFont", ImageFont.load_default(size))
