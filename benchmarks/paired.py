@@ -125,7 +125,7 @@ def ranks(manifest: pb.Manifest, batch: int, targets: int) -> Feeds:
 
 def environment(threads: int) -> str:
     """Date, processor, threads and versions in one line."""
-    installed = {item.name: item.version for item in distributions()}
+    installed = {item.name: item.version for item in reversed([*distributions()])}  # the first of a name is imported
     wanted = ("camgraph", "onnxruntime", "onnxruntime-gpu", "numpy")
     packages = ", ".join(f"{name} {installed[name]}" for name in wanted if name in installed)
     date = datetime.datetime.now(datetime.UTC).date()

@@ -54,9 +54,10 @@ class Steps:
         batching: Batching | None = None,
         bank: MemoryBank | None = None,
     ) -> None:
-        self.engine = (
-            graph if isinstance(graph, Engine) else Engine(graph, device=device, threads=threads, exact_int8=exact_int8)
-        )
+        if not isinstance(graph, Engine):
+            shapes = len(batching.sizes) if batching else 1
+            graph = Engine(graph, device=device, threads=threads, exact_int8=exact_int8, shapes=shapes)
+        self.engine = graph
         self.manifest = manifest_from_metadata(self.engine.metadata, self.engine.name)
         check_subjects(self.manifest, self.engine.name, clips=self.takes_clips)
         self.bank = self._checked(bank)

@@ -27,25 +27,31 @@ ONE = Threads(intra_op=1)
 
 
 class Watched:
-    """A session on the CPU that says it is on CUDA, and counts how its outputs are bound."""
+    """A session on the CPU that says it is on CUDA, counts how its outputs are bound, and notes its images' shapes."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
         self.allocated_here = self.allocated_there = 0
+        self.shapes: set[tuple[int, ...]] = set()  # of images
 
     def get_providers(self) -> list[str]:
         return [CUDA, CPU]
 
     def io_binding(self) -> Any:
         binding, watched = self._session.io_binding(), self
-        bind_output = binding.bind_output
+        bind_input, bind_output = binding.bind_input, binding.bind_output
+
+        def seen(name: str, *where: Any) -> None:
+            if len(where[3]) == 4:
+                watched.shapes.add(tuple(where[3]))
+            bind_input(name, *where)
 
         def counted(name: str, *where: Any) -> None:
             watched.allocated_here += len(where) > 1
             watched.allocated_there += len(where) == 1
             bind_output(name, *where)
 
-        binding.bind_output = counted
+        binding.bind_input, binding.bind_output = seen, counted
         return binding
 
     def __getattr__(self, name: str) -> Any:
@@ -129,6 +135,40 @@ def test_buffers_grow_to_the_largest_run_and_stay(machine: MachineWithGpu) -> No
 def run(engine: Engine, batch: int, seed: int = 0) -> dict[str, np.ndarray]:
     images = np.random.default_rng(seed).normal(size=(batch, 3, 16, 16)).astype(np.float32)
     return engine.run({"image": images, "target": np.zeros((batch, 1), np.int64)})
+
+
+def test_each_shape_of_images_has_a_session(machine: MachineWithGpu) -> None:
+    engine, plain = on_gpu(machine, TinyGraph().serialize(), shapes=3), Engine(TinyGraph().serialize(), threads=ONE)
+    assert len(machine.sessions) == 3
+    for batch in (1, 2, 4, 4, 2, 1):
+        for name, value in run(plain, batch).items():
+            np.testing.assert_array_equal(run(engine, batch)[name], value)
+    assert [session.shapes for session in machine.sessions] == [{(size, 3, 16, 16)} for size in (1, 2, 4)]
+
+
+def test_a_shape_too_many_takes_the_session_that_was_not_used_for_longest(machine: MachineWithGpu) -> None:
+    engine = on_gpu(machine, TinyGraph().serialize(), shapes=2)
+    for batch in (1, 2, 1, 3, 1):
+        run(engine, batch)
+    first, second = (session.shapes for session in machine.sessions)
+    assert first == {(1, 3, 16, 16)}
+    assert second == {(2, 3, 16, 16), (3, 3, 16, 16)}
+
+
+def test_a_graph_of_one_shape_has_one_session(machine: MachineWithGpu) -> None:
+    model = relu_of_one_shape()
+    on_gpu(machine, model.SerializeToString(), shapes=5)
+    assert len(machine.sessions) == 1
+
+
+def relu_of_one_shape() -> onnx.ModelProto:
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "fixed",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3, 8, 8])],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 def test_a_result_is_kept_when_the_next_run_takes_its_buffers(machine: MachineWithGpu) -> None:

@@ -39,9 +39,8 @@ def resolve_ranks(op: Backward, scores: ir.Value, target: ir.Value, size: int | 
     # Compilers that plan memory ahead want to know how many ranks there are: the portable form sorts all.
     count = op.ints(size) if op.portable and isinstance(size, int) else _highest(op, rank)
     ranked = op.emit("TopK", (scores, count), {"axis": -1}, outputs=2)[1]
-    # A target that is an index has rank 0, and for rank 0 there is a zero: the larger of the two is the index.
-    by_rank = pick(op, op.Pad(ranked, op.ints(0, 1, 0, 0), zero), rank)
-    return op.Max(by_rank, target)
+    by_rank = pick(op, ranked, op.Max(op.Sub(rank, scalar(op, 1)), zero))
+    return op.Where(op.Less(target, zero), by_rank, target)
 
 
 def in_own_order(op: Backward, target: ir.Value, *, single: bool) -> ir.Value:
@@ -56,8 +55,8 @@ def in_own_order(op: Backward, target: ir.Value, *, single: bool) -> ir.Value:
 
 def _highest(op: Backward, rank: ir.Value) -> ir.Value:
     """Return the highest of the ranks [N, T] as int64 [1], at least 1: there may be no target, or none by rank."""
-    padded = op.Pad(op.Reshape(rank, op.ints(-1)), op.ints(0, 1), scalar(op, 1))
-    return op.reduce("ReduceMax", padded, [0], keepdims=True)
+    one_more = op.Concat(op.Reshape(rank, op.ints(-1)), op.ints(1), axis=0)
+    return op.reduce("ReduceMax", one_more, [0], keepdims=True)
 
 
 def pick(op: Backward, values: ir.Value, index: ir.Value, *, batch_dims: int = 1) -> ir.Value:

@@ -21,6 +21,7 @@ from camgraph_runtime.run.backend import Backend, Runs, Session, SessionSettings
 from camgraph_runtime.run.bound import BoundSession
 from camgraph_runtime.run.int8 import EXACT_KERNELS, PROBE_MODEL, refusal_note, saturates
 from camgraph_runtime.run.page_locked import Allocate, PageLocked
+from camgraph_runtime.run.per_shape import SessionPerShape
 from camgraph_runtime.run.providers import (
     CPU,
     CUDA,
@@ -167,6 +168,8 @@ class Engine:
             products. They need ``optimize``. `exact_int8` says whether such sums are exact, and `notes` has a
             sentence where onnxruntime cannot load the graph with exact kernels.
         session_config: onnxruntime's config entries, for example ``{"session.set_denormal_as_zero": "1"}``.
+        shapes: On CUDA, for how many shapes of images, such as sizes of batches, to hold a session each: see
+            `SessionPerShape`. Each takes memory for the weights. Other devices take no notice.
         page_locked: Whether arrays go to CUDA and come back through page-locked memory. Other devices take no notice.
         backend: Stands in for onnxruntime: in tests, and where another program runs the graph.
 
@@ -185,6 +188,7 @@ class Engine:
         optimize: bool = True,
         exact_int8: bool = True,
         session_config: Mapping[str, str] | None = None,
+        shapes: int = 1,
         page_locked: bool = True,
         backend: Backend | None = None,
     ) -> None:
@@ -211,8 +215,11 @@ class Engine:
         self.outputs = {info.name: info for info in map(_tensor_info, session.get_outputs())}
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
         self._session: Runs | None = session
-        if page_locked and self.execution_provider == CUDA:
-            self._session = BoundSession(session, backend.page_locked(request.device_id))
+        if self.execution_provider == CUDA:
+            others = range(1, 1 if self._has_one_shape() else shapes)
+            sessions = [session, *(load(backend, model, settings, request) for _ in others)]
+            allocate = backend.page_locked(request.device_id) if page_locked else None
+            self._session = SessionPerShape([BoundSession(one, allocate) if allocate else one for one in sessions])
         self._output_names = list(self.outputs)
         # The same question comes with every run; asking it anew takes as long as a few operators.
         self._check_feeds = lru_cache(maxsize=_REMEMBERED)(partial(check_feeds, self.inputs))
@@ -259,6 +266,10 @@ class Engine:
             except Exception:
                 stop.check()
                 raise
+
+    def _has_one_shape(self) -> bool:
+        """Whether no axis of the inputs is open."""
+        return all(isinstance(axis, int) for info in self.inputs.values() for axis in info.shape)
 
     def _known(self, outputs: Sequence[str]) -> list[str]:
         for name in outputs:

@@ -11,6 +11,7 @@ from camgraph_runtime.bank.beside import bank_of
 from camgraph_runtime.digest import check_digest
 from camgraph_runtime.explainers import AnyExplainer, explainer_of
 from camgraph_runtime.run.machine import available_memory
+from camgraph_runtime.run.providers import CUDA
 from camgraph_runtime.run.threads import Threads
 from camgraph_server.config import ServerConfig
 from camgraph_server.config.limits import MIB
@@ -53,7 +54,9 @@ def load_explainer(config: ServerConfig, path: Path) -> AnyExplainer:
     runs_one_by_one = worker_count(config) == 1 or config.max_batch_size > 1
     threads = Threads.latency() if runs_one_by_one and config.processes == 1 else Threads.throughput()
     limits = Limits(max_pixels=int(config.max_megapixels * 1e6), max_targets=config.max_targets)
-    engine = Engine(path, device=config.device, threads=threads, exact_int8=not config.fast_int8)
+    on_cuda = batching_on(config, CUDA)
+    shapes = len(on_cuda.sizes) if on_cuda else 1
+    engine = Engine(path, device=config.device, threads=threads, exact_int8=not config.fast_int8, shapes=shapes)
     batching = batching_on(config, engine.execution_provider)
     explainer = explainer_of(engine, limits=limits, batching=batching, bank=bank)
     for note in engine.notes:
