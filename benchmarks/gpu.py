@@ -6,8 +6,9 @@ The agreement is the relative L2 difference of every float output between the tw
 for the best class. Both devices compute in float32 (TF32 is off unless the engine is told otherwise), so differences
 come from the order of additions, and in deep layers from single ReLU gates that flip on them.
 
-The last table is the same run on the GPU without page-locked memory, and with it, where arrays go through a buffer that
-the GPU copies from directly.
+The last tables are of the GPU alone. First what it costs that the size of the batch changes between two runs: with one
+session, in which onnxruntime then has cuDNN plan each convolution anew, and with one per size. Then the images per
+second with several runs at the same time.
 
 How the explainable graph compares with the plain model on the GPU is measured by
 `export_vs_forward.py --device cuda`. With `--device cpu` this program compares the CPU with itself, to try it out.
@@ -15,7 +16,10 @@ How the explainable graph compares with the plain model on the GPU is measured b
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +33,9 @@ from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.run.engine import Engine
 from camgraph_runtime.run.providers import Device
 
+_RUNS_AT_ONCE = (1, 2, 4, 8)
+_REPEATED = 4
+
 
 @click.command(help=__doc__.partition("\n")[0])
 @click.argument("graph", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -39,11 +46,12 @@ from camgraph_runtime.run.providers import Device
 def main(graph: Path, batches: tuple[int, ...], targets: int, pairs: int, device: Device) -> None:
     """Prints the agreement and one line of a Markdown table for each batch size."""
     try:
-        cpu, other, plain = Engine(graph), Engine(graph, device=device), Engine(graph, device=device, page_locked=False)
+        cpu, other = Engine(graph), Engine(graph, device=device, shapes=len(batches))
         manifest = manifest_from_metadata(cpu.metadata, graph.name)
         _compare(cpu, other, manifest, targets, device)
         _measure(_Side("CPU", cpu), _Side(other.execution_provider, other), manifest, batches, targets, pairs)
-        _measure(_Side("plain", plain), _Side("page-locked", other), manifest, batches, targets, pairs)
+        _change_sizes(Engine(graph, device=device), other, manifest, batches, pairs)
+        _run_together(other, manifest, batches, pairs)
     except CamgraphError as error:
         raise click.ClickException(str(error)) from error
 
@@ -76,6 +84,30 @@ def _measure(a: _Side, b: _Side, manifest: pb.Manifest, batches: Sequence[int], 
         timed = run_pairs(lambda x=feeds: a.engine.run(x), lambda x=feeds: b.engine.run(x), pairs)  # type: ignore[misc]  # defaults bind
         slow, fast, ratio = timed.summary()
         click.echo(f"| {batch} | {targets} | {slow:.2f} | {fast:.2f} | {ratio} |")
+
+
+def _change_sizes(one: Engine, several: Engine, manifest: pb.Manifest, batches: Sequence[int], pairs: int) -> None:
+    click.echo("\n| batches in turn | one session ms | a session each ms | ratio (min-max) |\n|---|---:|---:|---:|")
+    feeds = [{**random_image(one, manifest.input, batch), **ranks(manifest, batch, 1)} for batch in batches]
+    timed = run_pairs(
+        lambda: [one.run(each) for each in feeds], lambda: [several.run(each) for each in feeds], max(pairs // 5, 1)
+    )
+    slow, fast, ratio = timed.summary()
+    click.echo(f"| {', '.join(map(str, batches))} | {slow:.1f} | {fast:.1f} | {ratio} |")
+
+
+def _run_together(engine: Engine, manifest: pb.Manifest, batches: Sequence[int], pairs: int) -> None:
+    click.echo("\n| batch | runs at once | images/s (min-max) |\n|---:|---:|---:|")
+    for batch in batches:
+        feeds = {**random_image(engine, manifest.input, batch), **ranks(manifest, batch, 1)}
+        for threads in _RUNS_AT_ONCE:
+            rates = []
+            with ThreadPoolExecutor(threads) as pool:
+                for _ in range(_REPEATED):
+                    began = time.perf_counter()
+                    list(pool.map(engine.run, [feeds] * pairs))
+                    rates.append(batch * pairs / (time.perf_counter() - began))
+            click.echo(f"| {batch} | {threads} | {statistics.median(rates):.0f} ({min(rates):.0f}-{max(rates):.0f}) |")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ Kinds of work: a photo for its raw maps, a photo for an overlay (JPEG), and a re
 process the same explainer does the same work with as many threads as the server has workers; of tensors it is a bare
 loop over the session, without any camgraph. A round does both, one after the other, in an order that changes. "Share"
 is the calls of the server per second over those in one process, by the clock and by the CPU time of the server's
-process alone: the clock also has the client, which runs on the same machine. "Added" is what one call takes longer
-with the server, at the median of all calls. CPU time is read from /proc, on Linux.
+process alone: the clock also has the client, unless `--cores` leaves it cores of its own. "Added" is what one call
+takes longer with the server, at the median of all calls. CPU time is read from /proc, on Linux.
 """
 
 from __future__ import annotations
@@ -35,12 +35,37 @@ from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_core.request import Addressed, Request
 from camgraph_runtime import Explainer
 from camgraph_runtime.run.providers import Device
-from camgraph_runtime.run.threads import Threads, available_cores
+from camgraph_runtime.run.threads import Threads
 from camgraph_wire.requests import request_message
 
 _MODEL = ROOT / "examples" / "models" / "efficientnet_lite0.onnx"
 _PHOTO = ROOT / "examples" / "photos" / "rocket.jpg"
 _TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Cores:
+    """The cores of each side, and those of the client."""
+
+    sides: frozenset[int]
+    client: frozenset[int]
+
+    @classmethod
+    def split(cls, count: int) -> Cores:
+        """So many cores for each side, and the others for the client; all for both where none are left or asked for."""
+        cores = sorted(os.sched_getaffinity(0))
+        if not 0 < count < len(cores):
+            return cls(frozenset(cores), frozenset(cores))
+        return cls(frozenset(cores[:count]), frozenset(cores[count:]))
+
+    @contextmanager
+    def of_a_side(self) -> Iterator[None]:
+        """Within it, this thread and the processes that it starts have the cores of a side."""
+        os.sched_setaffinity(0, self.sides)
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, self.client)
 
 
 @dataclass(frozen=True)
@@ -132,13 +157,15 @@ def _cpu(process: int) -> float:
 
 
 @contextmanager
-def serving(graph: Path, options: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+def serving(graph: Path, cores: Cores, options: tuple[str, ...]) -> Iterator[tuple[str, int]]:
     """A server of one graph: its address and its process."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / graph.name).symlink_to(graph.resolve())
         command = [str(Path(sys.executable).with_name("camgraph")), "serve", "--model-repository", folder]
         command += ["--listen", "127.0.0.1:0", "--log-level", "info", *options]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        with cores.of_a_side():
+            started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        with started as process:
             assert process.stdout is not None
             ready = re.search(r"listening on (\S+)", process.stdout.readline())
             if ready is None:
@@ -149,12 +176,12 @@ def serving(graph: Path, options: tuple[str, ...]) -> Iterator[tuple[str, int]]:
                 process.terminate()
 
 
-async def measure(work: Work, address: str, process: int, callers: int, calls: int, rounds: int) -> str:
+async def measure(work: Work, address: str, process: int, cores: Cores, callers: int, calls: int, rounds: int) -> str:
     """One row of the table."""
     message = request_message(work.asked)
     data = message.SerializeToString()
     pairs: list[tuple[Side, Side]] = []
-    with ThreadPoolExecutor(available_cores()) as pool:
+    with ThreadPoolExecutor(len(cores.sides), initializer=os.sched_setaffinity, initargs=(0, cores.sides)) as pool:
         async with grpc.aio.insecure_channel(address) as channel:
             stub = _Bytes(channel)
             for number in range(-1, rounds):
@@ -195,6 +222,7 @@ def _spread(ratios: list[float]) -> str:
 @click.option("--rounds", type=click.IntRange(1), default=8, show_default=True)
 @click.option("--kind", "kinds", multiple=True, help="Only these kinds of work.")
 @click.option("--device", default="cpu", show_default=True, help="Where both sides run the graph.")
+@click.option("--cores", type=click.IntRange(0), default=0, help="Cores of each side; the client has others. 0: all.")
 @click.option("--serve", "options", multiple=True, help="Further options of the server.")
 def main(
     graph: Path | None,
@@ -203,6 +231,7 @@ def main(
     rounds: int,
     kinds: tuple[str, ...],
     device: Device,
+    cores: int,
     options: tuple[str, ...],
 ) -> None:
     """Prints a Markdown table."""
@@ -210,19 +239,17 @@ def main(
         if graph is None:
             graph = Path(folder) / _MODEL.name
             camgraph("export", str(_MODEL), "-o", str(graph))
-        several = available_cores() > 1
-        threads = Threads.throughput() if several else Threads.latency()
-        with Explainer(graph, device=device, threads=threads) as explainer:
-            cores = available_cores()
-            click.echo(f"{environment(1 if several else cores)}, {cores} workers, {place(device)}\n")
+        split = Cores.split(cores)
+        with Explainer(graph, device=device, threads=Threads(intra_op=1)) as explainer:
+            click.echo(f"{environment(1)}, {len(split.sides)} workers, {place(device)}\n")
             click.echo("| work | callers | CPU ms here | CPU ms server | share by CPU | share by clock | added ms |")
             click.echo("|---|---:|---:|---:|---:|---:|---:|")
-            with serving(graph, (f"--device={device}", *options)) as (address, process):
+            with serving(graph, split, (f"--device={device}", *options)) as (address, process):
                 for work in works(explainer):
                     if kinds and work.name not in kinds:
                         continue
                     for count in callers:
-                        click.echo(asyncio.run(measure(work, address, process, count, calls, rounds)))
+                        click.echo(asyncio.run(measure(work, address, process, split, count, calls, rounds)))
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ class GraphRunner:
         self._batcher = (
             None
             if batching is None or self.batch_sizes[-1] == 1
-            else Batcher(self._infer_items, self.batch_sizes[-1], batching.max_queue_delay)
+            else Batcher(self._infer_items, self.batch_sizes[-1], batching.max_queue_delay, batching.runs_at_once)
         )
 
     def infer(

@@ -20,7 +20,14 @@ from support import cuda
 cuda.needed()
 
 
-@pytest.mark.parametrize("case", [case for case in ALL_CASES if not case.without_onnxruntime], ids=str)
+# With nothing to reduce, ReduceL2 is the magnitude and ReduceLogSum the logarithm; onnxruntime's CUDA gives x itself.
+_WRONG_ON_CUDA = {
+    f"{op_type}-{name}" for op_type in ("ReduceL2", "ReduceLogSum") for name in ("nothing", "nothing-for-empty-axes")
+}
+CASES = [case for case in ALL_CASES if not case.without_onnxruntime and case.id not in _WRONG_ON_CUDA]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_rule_agrees_with_float64(case: OpCase) -> None:
     engine = Engine(harness.gradient_model(case, np.float32).model.SerializeToString(), device="cuda")
     assert engine.execution_provider == CUDA

@@ -11,10 +11,11 @@ import pytest
 
 from camgraph_core.errors import UsageError
 from camgraph_runtime.run.batch import Batching
-from camgraph_runtime.run.batcher import RUNS_AT_ONCE, Batcher
+from camgraph_runtime.run.batcher import Batcher
 from camgraph_runtime.run.stop import Stop, StoppedError
 
 PATIENCE = 30.0
+RUNS_AT_ONCE = 2
 FOREVER = 1e4  # of a batch that only its size closes
 
 
@@ -59,7 +60,7 @@ def ask() -> Iterator[Callable[..., Future[int]]]:
 
 def test_items_run_together_as_soon_as_a_batch_is_full(ask: Callable[..., Future[int]]) -> None:
     squares = Squares()
-    batcher = Batcher(squares, 4, FOREVER)
+    batcher = Batcher(squares, 4, FOREVER, RUNS_AT_ONCE)
     answers = [ask(batcher.answer, "kind", number) for number in range(8)]
     assert [answer.result(PATIENCE) for answer in answers] == [number * number for number in range(8)]
     assert [len(run) for run in squares.runs] == [4, 4]
@@ -67,13 +68,13 @@ def test_items_run_together_as_soon_as_a_batch_is_full(ask: Callable[..., Future
 
 def test_an_item_alone_waits_no_longer_than_the_delay(ask: Callable[..., Future[int]]) -> None:
     squares = Squares()
-    assert ask(Batcher(squares, 4, 0.001).answer, "kind", 3).result(PATIENCE) == 9
+    assert ask(Batcher(squares, 4, 0.001, RUNS_AT_ONCE).answer, "kind", 3).result(PATIENCE) == 9
     assert squares.runs == [[3]]
 
 
 def test_while_all_runs_are_busy_the_next_batch_goes_on_filling(ask: Callable[..., Future[int]]) -> None:
     squares = Squares(waits=True)
-    batcher = Batcher(squares, 4, 0.0)
+    batcher = Batcher(squares, 4, 0.0, RUNS_AT_ONCE)
     first = []
     for number in range(RUNS_AT_ONCE):
         first.append(ask(batcher.answer, "kind", number))
@@ -89,7 +90,7 @@ def test_while_all_runs_are_busy_the_next_batch_goes_on_filling(ask: Callable[..
 
 def test_only_items_of_one_kind_run_together(ask: Callable[..., Future[int]]) -> None:
     squares = Squares()
-    batcher = Batcher(squares, 2, FOREVER)
+    batcher = Batcher(squares, 2, FOREVER, RUNS_AT_ONCE)
     answers = [ask(batcher.answer, number % 2, number) for number in range(4)]
     assert [answer.result(PATIENCE) for answer in answers] == [0, 1, 4, 9]
     assert sorted(map(sorted, squares.runs)) == [[0, 2], [1, 3]]
@@ -97,7 +98,7 @@ def test_only_items_of_one_kind_run_together(ask: Callable[..., Future[int]]) ->
 
 def test_one_bad_item_fails_alone(ask: Callable[..., Future[int]]) -> None:
     squares = Squares()
-    batcher = Batcher(squares, 3, FOREVER)
+    batcher = Batcher(squares, 3, FOREVER, RUNS_AT_ONCE)
     good, bad, other = (ask(batcher.answer, "kind", number) for number in (2, -1, 3))
     assert (good.result(PATIENCE), other.result(PATIENCE)) == (4, 9)
     with pytest.raises(ValueError, match="-1 is below zero"):
@@ -107,7 +108,7 @@ def test_one_bad_item_fails_alone(ask: Callable[..., Future[int]]) -> None:
 
 def test_whose_caller_has_gone_does_not_run(ask: Callable[..., Future[int]]) -> None:
     squares, stop = Squares(), Stop()
-    batcher = Batcher(squares, 2, FOREVER)
+    batcher = Batcher(squares, 2, FOREVER, RUNS_AT_ONCE)
     gone = ask(batcher.answer, "kind", 1, stop)
     wait_for_members(batcher, 1)
     stop.ask()
@@ -120,7 +121,7 @@ def test_whose_caller_has_gone_does_not_run(ask: Callable[..., Future[int]]) -> 
 
 def test_a_run_ends_when_the_last_of_its_callers_has_gone(ask: Callable[..., Future[int]]) -> None:
     squares = Squares(waits=True)
-    batcher = Batcher(squares, 2, FOREVER)
+    batcher = Batcher(squares, 2, FOREVER, RUNS_AT_ONCE)
     stops = [Stop(), Stop()]
     answers = [ask(batcher.answer, "kind", number, stop) for number, stop in enumerate(stops)]
     squares.wait_for_runs(1)
@@ -136,7 +137,7 @@ def test_the_others_do_not_wait_for_a_thread_that_was_interrupted(ask: Callable[
     def interrupted(_: Sequence[int], __: Stop) -> list[int]:
         raise KeyboardInterrupt
 
-    batcher = Batcher(interrupted, 2, FOREVER)
+    batcher = Batcher(interrupted, 2, FOREVER, RUNS_AT_ONCE)
     answers = [ask(batcher.answer, "kind", number) for number in range(2)]
     errors = [answer.exception(PATIENCE) for answer in answers]
     assert sorted(type(error).__name__ for error in errors) == ["KeyboardInterrupt", "StoppedError"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,10 +81,6 @@ class FakeBackend:
 
     def run_options(self) -> Any:
         return None
-
-    def page_locked(self, device: int) -> Callable[[int], np.ndarray]:
-        assert device >= 0
-        return lambda size: np.empty(size, np.uint8)
 
     def saturates_int8(self) -> bool:
         return self._saturates

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from camgraph_runtime.run.page_locked import Allocate
 from camgraph_runtime.run.providers import ProviderList
 from camgraph_runtime.run.threads import Threads
 
@@ -28,8 +27,6 @@ class Session(Runs, Protocol):
     def get_outputs(self) -> Sequence[Any]: ...  # noqa: D102 - as above
     def get_providers(self) -> Sequence[str]: ...  # noqa: D102 - as above
     def get_modelmeta(self) -> Any: ...  # noqa: D102 - as above
-    def io_binding(self) -> Any: ...  # noqa: D102 - as above
-    def run_with_iobinding(self, binding: Any, run_options: Any = ...) -> None: ...  # noqa: D102 - as above
 
 
 class Backend(Protocol):
@@ -49,9 +46,6 @@ class Backend(Protocol):
 
     def run_options(self) -> Any:
         """New options of one run; their attribute ``terminate`` ends it."""
-
-    def page_locked(self, device: int) -> Allocate:
-        """What gives memory that the GPU of that number copies from and to directly."""
 
     def saturates_int8(self) -> bool:
         """Tells whether the default kernels saturate on this CPU where uint8 and int8 are multiplied."""

@@ -21,6 +21,7 @@ class Batching:
             goes on taking images however long that is.
         buckets: Sizes of batches that are run; a smaller batch is filled up with copies to the next of them. By
             default powers of two, and the largest size.
+        runs_at_once: Batches that run at the same time: while one is computed, the inputs of others are copied.
 
     Raises:
         UsageError: A number is out of range.
@@ -28,12 +29,13 @@ class Batching:
     """
 
     max_batch_size: int
-    max_queue_delay: float = 0.001
+    max_queue_delay: float = 0.0
     buckets: tuple[int, ...] = ()
+    runs_at_once: int = 2
 
     def __post_init__(self) -> None:
-        if self.max_batch_size < 1 or self.max_queue_delay < 0:
-            raise UsageError("max_batch_size must be at least 1, and max_queue_delay at least 0.")
+        if self.max_batch_size < 1 or self.max_queue_delay < 0 or self.runs_at_once < 1:
+            raise UsageError("max_batch_size and runs_at_once must be at least 1, and max_queue_delay at least 0.")
         if any(not 1 <= bucket <= self.max_batch_size for bucket in self.buckets):
             raise UsageError(f"buckets must be from 1 to max_batch_size, which is {self.max_batch_size}.")
 

@@ -15,32 +15,34 @@ from camgraph_runtime.run.stop import Stop, StoppedError
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-RUNS_AT_ONCE = 2
-"""While one batch runs, the inputs of the next are copied."""
-
 
 class Batcher(Generic[Item, Answer]):
     """Runs items of one kind together.
 
     A batch takes items until it is full, or until its first item has waited for `max_queue_delay` and one of
-    `RUNS_AT_ONCE` runs is free. Items whose callers have gone by then are left out. If a batch fails, its items run
+    ``runs_at_once`` runs is free. Items whose callers have gone by then are left out. If a batch fails, its items run
     one by one, so that each gets its own answer or its own error. A run ends when all its callers have gone.
 
     Args:
         run: Gives an answer for each item, in their order; ends with `StoppedError` if its `Stop` asks.
         max_batch_size: Most items of one run.
         max_queue_delay: Seconds that the first item of a batch waits for others.
+        runs_at_once: Most batches that run at the same time.
     """
 
     def __init__(
-        self, run: Callable[[Sequence[Item], Stop], Sequence[Answer]], max_batch_size: int, max_queue_delay: float
+        self,
+        run: Callable[[Sequence[Item], Stop], Sequence[Answer]],
+        max_batch_size: int,
+        max_queue_delay: float,
+        runs_at_once: int,
     ) -> None:
         self._run = run
         self._size = max_batch_size
         self._delay = max_queue_delay
         self._open: dict[Hashable, _Batch[Item, Answer]] = {}
         self._lock = threading.Lock()
-        self._runs = threading.Semaphore(RUNS_AT_ONCE)
+        self._runs = threading.Semaphore(runs_at_once)
 
     def answer(self, kind: Hashable, item: Item, stop: Stop | None = None) -> Answer:
         """Waits for the answer of one item, which may run with others of its kind.

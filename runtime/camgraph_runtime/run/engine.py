@@ -18,9 +18,7 @@ from camgraph_core.errors import (
     InvalidGraphError,
 )
 from camgraph_runtime.run.backend import Backend, Runs, Session, SessionSettings
-from camgraph_runtime.run.bound import BoundSession
 from camgraph_runtime.run.int8 import EXACT_KERNELS, PROBE_MODEL, refusal_note, saturates
-from camgraph_runtime.run.page_locked import Allocate, PageLocked
 from camgraph_runtime.run.per_shape import SessionPerShape
 from camgraph_runtime.run.providers import (
     CPU,
@@ -108,10 +106,6 @@ class OnnxRuntime:
         parts = session.get_provider_graph_assignment_info()
         return [(part.ep_name, node.op_type) for part in parts for node in part.get_nodes()]
 
-    def page_locked(self, device: int) -> Allocate:
-        """What gives memory that the GPU of that number copies from and to directly."""
-        return PageLocked(self._ort.cuda_version, device)
-
     def saturates_int8(self) -> bool:
         """Tells whether the default kernels saturate on this CPU where uint8 and int8 are multiplied."""
         return _saturates_int8()
@@ -170,7 +164,6 @@ class Engine:
         session_config: onnxruntime's config entries, for example ``{"session.set_denormal_as_zero": "1"}``.
         shapes: On CUDA, for how many shapes of images, such as sizes of batches, to hold a session each: see
             `SessionPerShape`. Each takes memory for the weights. Other devices take no notice.
-        page_locked: Whether arrays go to CUDA and come back through page-locked memory. Other devices take no notice.
         backend: Stands in for onnxruntime: in tests, and where another program runs the graph.
 
     Raises:
@@ -189,7 +182,6 @@ class Engine:
         exact_int8: bool = True,
         session_config: Mapping[str, str] | None = None,
         shapes: int = 1,
-        page_locked: bool = True,
         backend: Backend | None = None,
     ) -> None:
         backend = backend or OnnxRuntime()
@@ -218,8 +210,7 @@ class Engine:
         if self.execution_provider == CUDA:
             others = range(1, 1 if self._has_one_shape() else shapes)
             sessions = [session, *(load(backend, model, settings, request) for _ in others)]
-            allocate = backend.page_locked(request.device_id) if page_locked else None
-            self._session = SessionPerShape([BoundSession(one, allocate) if allocate else one for one in sessions])
+            self._session = SessionPerShape(sessions)
         self._output_names = list(self.outputs)
         # The same question comes with every run; asking it anew takes as long as a few operators.
         self._check_feeds = lru_cache(maxsize=_REMEMBERED)(partial(check_feeds, self.inputs))

@@ -19,8 +19,9 @@ CPU = f"CPU{_SUFFIX}"
 CUDA = f"CUDA{_SUFFIX}"
 
 # Short of what is asked for, a provider computes as exactly as it can, because results are compared with the CPU's.
-# TF32 keeps ten bits of each factor. HEURISTIC finds a convolution algorithm without timing all of them anew for every
-# shape. OpenVINO by itself computes in bfloat16 or float16 where the device is faster with it.
+# TF32 keeps ten bits of each factor. HEURISTIC finds a convolution algorithm without timing all of them for each shape;
+# DEFAULT gives one that is hundreds of times slower (docs/gpu.md). OpenVINO by itself computes in bfloat16 or float16
+# where the device is faster with it.
 DEFAULTS: Mapping[str, Mapping[str, str]] = {
     CUDA: {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"},
     f"OpenVINO{_SUFFIX}": {"precision": "ACCURACY"},
@@ -43,11 +44,6 @@ class Request:
 
     providers: ProviderList = field(default_factory=lambda: [(CPU, {})])
     wanted: str | None = CPU
-
-    @property
-    def device_id(self) -> int:
-        """Number of the GPU, of the provider that is asked for first."""
-        return int(self.providers[0][1].get("device_id", "0"))
 
     @property
     def uses_cuda(self) -> bool:

@@ -35,11 +35,12 @@ class BatchSettings:
     max_queue_delay: Annotated[
         float,
         Setting(
-            "Seconds that the first image of a batch waits for others, where batches are run.",
+            "Seconds that the first image of a batch waits for others, where batches are run. While all runs are busy, "
+            "a batch takes images however long that is.",
             at_least=0,
             at_most=_MOST_SECONDS,
         ),
-    ] = 0.001
+    ] = 0.0
     batch_buckets: Annotated[
         tuple[int, ...],
         Setting(

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from camgraph_runtime import Batching
-from camgraph_runtime.run.batcher import RUNS_AT_ONCE
 from camgraph_runtime.run.engine import OnnxRuntime
 from camgraph_runtime.run.providers import CUDA, request_for
 from camgraph_runtime.run.threads import available_cores
 from camgraph_server.config import ServerConfig
 
 _ON_CUDA = 16
+_RUNS_ON_CUDA = 4
+"""A GPU computes small runs beside each other, and copies for one while it computes another (docs/gpu.md)."""
 
 
 def batching_on(config: ServerConfig, provider: str) -> Batching | None:
     """How images are run together by a provider of onnxruntime; None where each runs by itself."""
     most = config.max_batch_size or (_ON_CUDA if provider == CUDA else 1)
     buckets = tuple(size for size in config.batch_buckets if size <= most)
-    return None if most == 1 else Batching(most, config.max_queue_delay, buckets)
+    runs = _RUNS_ON_CUDA if provider == CUDA else Batching.runs_at_once
+    return None if most == 1 else Batching(most, config.max_queue_delay, buckets, runs)
 
 
 def worker_count(config: ServerConfig) -> int:
@@ -26,7 +28,7 @@ def worker_count(config: ServerConfig) -> int:
     batches, as many more are taken as the batches that run hold.
     """
     batching = batching_on(config, _first_provider(config.device))
-    waiting = 0 if batching is None else RUNS_AT_ONCE * batching.max_batch_size
+    waiting = 0 if batching is None else batching.runs_at_once * batching.max_batch_size
     return config.workers or max(1, available_cores() // config.processes) + waiting
 
 
