@@ -55,13 +55,15 @@ class MapStatistics:
             return cls(
                 0.0, 0.0, 0.0, 0.0, all_nonpositive=False, constant=False, nonfinite=nonfinite, no_gradient=no_gradient
             )
+        minimum, maximum = float(finite.min()), float(finite.max())
+        is_constant = minimum == maximum if len(maps) == 1 else all(raw.min() == raw.max() for raw in maps)
         return cls(
-            minimum=float(finite.min()),
-            maximum=float(finite.max()),
+            minimum=minimum,
+            maximum=maximum,
             mean=float(finite.mean(dtype=np.float64)),
             positive_share=float(np.count_nonzero(cells > 0) / cells.size),
-            all_nonpositive=not nonfinite and bool(finite.max() <= 0),
-            constant=not nonfinite and all(raw.min() == raw.max() for raw in maps),
+            all_nonpositive=not nonfinite and maximum <= 0,
+            constant=not nonfinite and is_constant,
             nonfinite=nonfinite,
             no_gradient=no_gradient,
         )

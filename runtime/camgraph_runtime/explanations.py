@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,8 @@ from camgraph_runtime.maps.placement import Placement
 from camgraph_runtime.plan import Plan
 from camgraph_runtime.tasks.slots import SlotPair
 from camgraph_runtime.tasks.task import Outputs, Predictions
+
+_HEATMAP = "input-heatmap"
 
 
 def explanations_of(
@@ -45,14 +47,12 @@ def explanations_of(
         parts = ingredients(plan, outputs, target, pair)
         raw_maps = tuple(plan.method(*of_layer) for of_layer in zip(*parts, strict=True))
         slot, against = pair
-        heatmap = cache(partial(_heatmap, plan, raw_maps, canvas))
-        given: dict[str, Any] = {
-            "raw-map": raw_maps,
-            "weights": parts.weights,
-            "activations": parts.activations,
-        }
+        given = _Given(
+            {"raw-map": raw_maps, "weights": parts.weights, "activations": parts.activations},
+            partial(_heatmap, plan, raw_maps, canvas),
+        )
         if image_gradients is not None:
-            given["guided"] = guided_grad_cam(image_gradients[slot], heatmap(), manifest.input)
+            given.add("guided", guided_grad_cam(image_gradients[slot], given[_HEATMAP], manifest.input))
         explanations.append(
             Explanation(
                 target=predictions.of_slot(slot),
@@ -63,7 +63,7 @@ def explanations_of(
                 method=plan.method.name,
                 in_input_frame=plan.profile.in_input_frame,
                 canvas=canvas,
-                given=_Given(given, heatmap),
+                given=given,
                 complete=True,
                 marked=predictions.marked(slot),
             )
@@ -74,12 +74,18 @@ def explanations_of(
 class _Given(Mapping[str, Any]):
     """The outputs that a run gave, by name; the heatmap is made when it is read first, as not everybody asks for it."""
 
-    def __init__(self, outputs: Mapping[str, Any], heatmap: Callable[[], FloatArray]) -> None:
-        self._outputs = {"input-heatmap": None, **outputs}
-        self._heatmap = heatmap
+    def __init__(self, outputs: Mapping[str, Any], make_heatmap: Callable[[], FloatArray]) -> None:
+        self._outputs = {_HEATMAP: None, **outputs}
+        self._make_heatmap = make_heatmap
+
+    def add(self, name: str, output: Any) -> None:
+        """Adds a further output."""
+        self._outputs[name] = output
 
     def __getitem__(self, name: str) -> Any:
-        return self._heatmap() if name == "input-heatmap" else self._outputs[name]
+        if name == _HEATMAP and self._outputs[name] is None:
+            self._outputs[name] = self._make_heatmap()
+        return self._outputs[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self._outputs

@@ -96,7 +96,7 @@ def get_method(name: str) -> Method:
 
 def weighted_sum(weights: FloatArray, activations: FloatArray) -> FloatArray:
     """Map [h, w]: the sum over k of weights[k] * A[k]."""
-    total: FloatArray = (weights[:, None, None] * activations).sum(axis=0)
+    total: FloatArray = np.einsum("k,khw->hw", weights, activations)  # without an array of all products
     return total
 
 
