@@ -12,7 +12,8 @@ _MOST_LINES = 10_000
 """Lines that may wait. At 200 bytes a line that is 2 MB, and minutes of a busy server's log."""
 
 _STDERR = 2
-_MOMENT = 0.02  # seconds that a line may wait for others
+_MOMENT = 0.05  # seconds that a line may wait for others
+_QUIET = 40  # moments without a line after which the thread sleeps until one wakes it
 _FAREWELL = 2.0
 """Seconds that the last lines get to leave when the process ends; a stalled reader takes none."""
 
@@ -20,8 +21,8 @@ _FAREWELL = 2.0
 class LogSink(logging.Handler):
     """Hands records to a thread that writes them; when too many wait, it drops new ones and counts them.
 
-    The count is written as a line of its own as soon as lines are written again. The thread wakes up once for the lines
-    of a moment: to wake it for each line costs its call more than the line does.
+    The count is written as a line of its own as soon as lines are written again. To wake the thread for a line costs
+    more than the line does: so the thread looks for lines from moment to moment as long as some come.
 
     Args:
         descriptor: Where the lines go. It is written to directly: a buffer in between has a lock, which the end of
@@ -70,19 +71,24 @@ class LogSink(logging.Handler):
     def _write_all(self) -> None:
         while True:
             self._has_some.wait()
-            self._is_closing.wait(_MOMENT)
-            self._is_idle.clear()
-            self._has_some.clear()  # before the lines are taken: one that comes in between wakes it again
-            self._write_waiting()
-            self._is_idle.set()
+            quiet = 0
+            while quiet < _QUIET:
+                self._is_closing.wait(_MOMENT)
+                quiet = 0 if self._waiting else quiet + 1
+                self._write_waiting()
+            self._has_some.clear()
+            if self._waiting:  # it came before that, and so has woken nobody
+                self._has_some.set()
 
     def _write_waiting(self) -> None:
+        self._is_idle.clear()
         while self._waiting:
             self._write(self._waiting.popleft())
             with self._count_lock:
                 dropped, self._dropped = self._dropped, 0
             if dropped:
                 self._write(_notice(f"{dropped} lines of the log were dropped, as nobody read it"))
+        self._is_idle.set()
 
     def _write(self, record: logging.LogRecord) -> None:
         line = f"{self._text(record)}\n".encode(errors="backslashreplace")
