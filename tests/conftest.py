@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+# Before anything imports onnxruntime, NumPy or PyTorch: nothing leaves the machine, whatever module is the first.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# One thread per process for linear algebra: the suite's workers share the cores, and threads that wait spin.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from support import browser as browsers
 from support.peers import Peer, installed
 from support.saturating_cpu import SaturatingCpu, saturating_cpu
-
-# Before any test imports onnxruntime: nothing leaves the machine, whatever module is the first.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
