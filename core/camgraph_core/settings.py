@@ -18,7 +18,7 @@ import dataclasses
 import inspect
 import types
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -108,7 +108,7 @@ class Declared:
 
 def declared(settings: type) -> Iterator[Declared]:
     """Each setting of a dataclass: its own in the order of its fields, then those of its bases."""
-    hints = get_type_hints(settings, include_extras=True)
+    hints = _hints(settings)
     for field in _fields(settings):
         if get_origin(hints[field.name]) is Annotated:
             kind, setting = get_args(hints[field.name])
@@ -117,11 +117,17 @@ def declared(settings: type) -> Iterator[Declared]:
 
 def nested(settings: type) -> Iterator[tuple[str, type]]:
     """Each field that holds further settings, with their class."""
-    hints = get_type_hints(settings)
+    hints = _hints(settings)
     for field in _fields(settings):
         kind = hints[field.name]
         if isinstance(kind, type) and dataclasses.is_dataclass(kind) and any(declared(kind)):
             yield field.name, kind
+
+
+@lru_cache(maxsize=32)
+def _hints(settings: type) -> dict[str, Any]:
+    """The types of its fields; kept, as Python compiles every annotation anew."""
+    return get_type_hints(settings, include_extras=True)
 
 
 def _fields(settings: type) -> list[dataclasses.Field[Any]]:

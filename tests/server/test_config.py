@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import tomllib
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -25,8 +27,14 @@ ODD_VALUES = [
 ]  # fmt: skip
 
 
+# Thousands of runs follow, each of which would look through every installed package for the command.
+_COMMANDS = cache(entry_points)
+
+
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, monkeypatch):
+    monkeypatch.setattr("camgraph_cli.main.entry_points", _COMMANDS)
+
     def invoke(*arguments: str, **environment: str):
         given = ["--model-repository", str(tmp_path), *arguments] if "--config" not in arguments else list(arguments)
         return CliRunner().invoke(cli, ["serve", "--print-config", *given], env=environment, prog_name="camgraph")
