@@ -28,8 +28,8 @@ class NetworkInput:
         preprocess_ms: Time for geometry and normalisation.
         frames: How many frames it has; 1 of a single image.
         photos: Of a clip each frame and its preprocessing; empty where the caller gave a tensor.
-        counted: How much each pixel of the photo counts in areas and means over them, numbers or truth values [H, W];
-            None: all alike.
+        counted: How much each pixel of the photo counts in areas and means over them, [H, W]: truth values of a photo;
+            numbers of a window of a scene. None: all alike.
 
     """
 

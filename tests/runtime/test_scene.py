@@ -121,6 +121,53 @@ def test_areas_are_those_of_the_whole_scene(
     assert sum(row.area or 0 for row in scene.predictions) == pytest.approx(1)
 
 
+@pytest.mark.parametrize(
+    ("size", "tile", "overlap"),
+    [((192, 256), 96, 48), ((130, 190), 80, 40), ((130, 190), 128, 64), ((160, 160), 96, 32)],
+)
+def test_scores_are_sums_over_the_pixels_of_the_scene_each_once(
+    segmenter: Explainer, size: tuple[int, int], tile: int, overlap: int
+) -> None:
+    """So they do not depend on the windows of a net that takes images of any size."""
+    image = drawn(*size)
+    whole = segmenter.explain(image, top_k=CLASSES)
+    scene = SceneExplainer(segmenter, tile=tile, overlap=overlap).explain(image, top_k=CLASSES)
+    for found, expected in zip(scene.predictions, whole.predictions, strict=True):
+        assert found.score == pytest.approx(expected.score, rel=1e-4)
+    for item, whole_item in zip(scene.explanations, whole.explanations, strict=True):
+        assert item.target.score == pytest.approx(whole_item.target.score, rel=1e-4)
+    contrast = [Target.index(0, contrast=Target.index(1))]
+    held = SceneExplainer(segmenter, tile=tile, overlap=overlap).explain(image, targets=contrast).explanations[0]
+    [against] = segmenter.explain(image, targets=contrast).explanations
+    assert held.contrast is not None
+    assert against.contrast is not None
+    assert held.contrast.score == pytest.approx(against.contrast.score, rel=1e-4)
+
+
+@pytest.mark.parametrize(("tile", "overlap"), [(96, 48), (80, 40)])
+@pytest.mark.parametrize("numbers", [1, 3])
+def test_numbers_are_means_over_the_pixels_of_the_scene_each_once(
+    tmp_path: Path, numbers: int, tile: int, overlap: int
+) -> None:
+    net = Net(seed=4)
+    hidden = net.node("Relu", net.conv(net.image(("N", BANDS, "H", "W")), (BANDS, 8)), name="hidden")
+    output = net.conv(hidden, (8, numbers), kernel=1, name="numbers")
+    model = net.model(output, shapes={output: ("N", numbers, "H", "W")})
+    explainer = _explainer(model, tmp_path, input=STATED, task="dense-regression")
+    image = drawn(130, 190) + np.linspace(-1, 1, 190, dtype=np.float32)[:, None]  # so that means of windows differ
+    targets = [Target.index(index) for index in (range(numbers) if numbers > 1 else (0, 1))]
+    whole = explainer.explain(image, targets=targets)
+    scene = SceneExplainer(explainer, tile=tile, overlap=overlap).explain(image, targets=targets)
+    for found, expected in zip(scene.predictions, whole.predictions, strict=True):
+        assert found.value == pytest.approx(expected.value, rel=1e-4, abs=1e-5)
+    for item, whole_item in zip(scene.explanations, whole.explanations, strict=True):
+        assert item.target.value == pytest.approx(whole_item.target.value, rel=1e-4, abs=1e-5)
+        assert item.target.score == pytest.approx(whole_item.target.score, rel=1e-4, abs=1e-5)
+    usual = SceneExplainer(explainer, tile=tile, overlap=overlap).explain(image).explanations[0]
+    assert usual.target.class_index == explainer.explain(image).explanations[0].target.class_index
+    assert usual.heatmap.shape == (130, 190)
+
+
 def test_what_has_no_data_does_not_count_in_areas(segmenter: Explainer) -> None:
     image = drawn(96, 96)
     image[:, :48] = np.nan

@@ -1,4 +1,4 @@
-"""What a scene shows, from what its windows show: means over the windows, each by the share that it stands for."""
+"""What a scene shows, from what its windows show: sums over the windows, or means by the share each stands for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ class Tally:
         self._total = 0.0
 
     def add(self, share: float, scores: Iterable[ClassScore]) -> None:
-        """Adds a window that stands for a share of the scene."""
+        """Adds a window that stands for a share of the scene; one without a share says nothing of it."""
+        if not share:
+            return
         self._total += share
         for score in scores:
             self._rows.setdefault(score.class_index, []).append((share, score))
@@ -48,9 +50,11 @@ class Tally:
         numbers = [row.value for _, row in rows]
         # A class that wins nowhere in a window is not listed there: it has no area in it.
         areas = np.array([row.area or 0.0 for _, row in rows]) * shares
+        scores = [row.score for _, row in rows]
+        is_sum = first.area is not None  # over pixels of each window
         return replace(
             first,
-            score=mean([row.score for _, row in rows], counted),
+            score=math.fsum(scores) if is_sum else mean(scores, counted),
             probability=_average(
                 np.array([row.probability for _, row in rows]), shares if first.area is None else areas
             ),

@@ -13,12 +13,15 @@ from camgraph_core.marked import Marked
 from camgraph_core.place import Mask, Point, Polygon
 from camgraph_core.result import NO_CLASS, ClassScore
 from camgraph_core.target import Target
-from camgraph_core.types import ByteArray
+from camgraph_core.types import AnyArray, ByteArray
+from camgraph_runtime.tasks.counting import is_window, weights_of
 from camgraph_runtime.tasks.labels import number_code
 from camgraph_runtime.tasks.marking import MASK_INPUT, ScoreMap, checked_place, fitted, mask_of
 from camgraph_runtime.tasks.pixel_values import channels_first
 from camgraph_runtime.tasks.slots import CLASS_INPUT, TargetSlot
 from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, View, register
+
+_LESS = 0  # of the only number; 1 is more
 
 
 @register
@@ -28,6 +31,8 @@ class DenseRegression(Task):
     kinds = (pb.TASK_DENSE_REGRESSION,)
     takes = (*CLASS, Mask, Polygon, Point)
     targets_noun = "targets"
+    is_ranked = False
+    suits_scenes = True
     inputs = (CLASS_INPUT, MASK_INPUT)
 
     def checked_slot(self, target: Target) -> TargetSlot:
@@ -56,6 +61,7 @@ class MapPredictions(Predictions):
         self._score_map = ScoreMap.of(manifest, view.frame)
         self._indices = outputs[manifest.target.target_index_output]
         self._scores = outputs[manifest.target.target_score_output]
+        self._weights, self._is_window = weights_of(self._score_map, view), is_window(view)
         self._single, output = manifest.head.single_logit, task.head_output(outputs)
         shape = (1 if self._single else manifest.head.num_classes, *self._score_map.size)
         self._numbers = channels_first(output, shape, channels_last=manifest.input.layout == pb.LAYOUT_NHWC)
@@ -66,7 +72,7 @@ class MapPredictions(Predictions):
         """The means of the first numbers over all pixels, in the model's own order: numbers are not ranked."""
         if self._numbers is None:
             return []
-        means = self._numbers.mean(axis=(1, 2), dtype=np.float64)[:count]
+        means = [self._mean(number) for number in range(min(count, len(self._numbers)))]
         if self._single:
             return [ClassScore(NO_CLASS, "", math.nan, math.nan, value=float(mean)) for mean in means]
         return [
@@ -79,11 +85,20 @@ class MapPredictions(Predictions):
         index, counted = int(self._indices[number]), self._masks[number] != 0
         if not counted.any():
             counted = np.ones_like(counted)
-        value = math.nan
-        if self._numbers is not None:
-            value = float(self._numbers[0 if self._single else index][counted].mean(dtype=np.float64))
-        label, score = self._task.label_of(index), float(self._scores[number])
+        value = math.nan if self._numbers is None else self._mean(0 if self._single else index, counted)
+        score = float(self._scores[number])
+        if self._is_window:
+            total = value * float(np.where(counted, self._weights, 0).sum(dtype=np.float64))
+            score = -total if self._single and index == _LESS else total
+        label = self._task.label_of(index)
         return ClassScore(index, label, score, math.nan, area=float(counted.mean()), value=value)
+
+    def _mean(self, number: int, cells: AnyArray | None = None) -> float:
+        """The mean of a number over cells, by default all, each as much as it counts."""
+        assert self._numbers is not None
+        weights = self._weights if cells is None else np.where(cells, self._weights, 0)
+        taken = weights if weights.any() else np.ones_like(weights)
+        return float(np.average(self._numbers[number], weights=taken.astype(np.float64)))
 
     def marked(self, number: int) -> Marked | None:
         """The pixels under a slot's mask; None where all count."""

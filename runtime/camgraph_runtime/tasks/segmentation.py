@@ -15,7 +15,8 @@ from camgraph_core.marked import Marked
 from camgraph_core.place import Mask, Point, Polygon, Region
 from camgraph_core.result import ClassScore
 from camgraph_core.target import Target
-from camgraph_core.types import AnyArray, ByteArray, FloatArray
+from camgraph_core.types import AnyArray, ByteArray
+from camgraph_runtime.tasks.counting import is_window, weights_of
 from camgraph_runtime.tasks.labels import target_code
 from camgraph_runtime.tasks.marking import MASK_INPUT, ScoreMap, checked_place, fitted, mask_of
 from camgraph_runtime.tasks.pixel_values import read_pixels
@@ -96,7 +97,8 @@ class PixelPredictions(Predictions):
         self._indices = outputs[manifest.target.target_index_output]
         self._scores = outputs[manifest.target.target_score_output]
         height, width = self._masks[0].shape
-        self._weights = _weights(self._score_map, view)
+        self._is_window = is_window(view)
+        self._weights = weights_of(self._score_map, view)
         output = task.head_output(outputs)
         self._values = read_pixels(output, manifest, (height, width))
         wanted = f"{manifest.head.num_classes} classes of {height} x {width} pixels"
@@ -114,7 +116,7 @@ class PixelPredictions(Predictions):
     def of_slot(self, number: int) -> ClassScore:
         """The class of a slot: under its mask, or where it wins."""
         index, mask = int(self._indices[number]), self._masks[number] != 0
-        return self._class_score(index, self._counted(index, mask), float(self._scores[number]))
+        return self._class_score(index, self._counted(index, mask), number)
 
     def marked(self, number: int) -> Marked | None:
         """The pixels under a slot's mask, or where its class wins."""
@@ -126,18 +128,27 @@ class PixelPredictions(Predictions):
         wins = self._counted(index, None)
         for number, mask in enumerate(self._masks):
             if int(self._indices[number]) == index and not mask.any():
-                return self._class_score(index, wins, float(self._scores[number]))
-        scores = self._values.scores if self._values else None
-        score = math.nan if scores is None else float(scores[index][wins].sum(dtype=np.float64))
-        # A probability that was rounded to 1 hides its score.
-        return self._class_score(index, wins, score if math.isfinite(score) else math.nan)
+                return self._class_score(index, wins, number)
+        return self._class_score(index, wins)
 
     def _counted(self, index: int, mask: AnyArray | None) -> AnyArray | None:
         if mask is not None and mask.any():
             return mask
         return self._values.winner == index if self._values else None
 
-    def _class_score(self, index: int, counted: AnyArray | None, score: float) -> ClassScore:
+    def _score(self, index: int, counted: AnyArray | None, slot: int | None) -> float:
+        """The sum of a class's scores where they count; that of a slot is exact, as the graph gives it."""
+        if slot is not None and not self._is_window:
+            return float(self._scores[slot])
+        scores = self._values.scores if self._values else None
+        if scores is None or counted is None:
+            return math.nan
+        weights = self._weights[counted].astype(np.float64) if self._is_window else np.ones(int(counted.sum()))
+        score = float(np.dot(scores[index][counted], weights))
+        return score if math.isfinite(score) else math.nan  # a probability that was rounded to 1 hides its score
+
+    def _class_score(self, index: int, counted: AnyArray | None, slot: int | None = None) -> ClassScore:
+        score = self._score(index, counted, slot)
         probabilities = self._values.probabilities if self._values else None
         probability, area = math.nan, None
         if counted is not None:
@@ -146,11 +157,3 @@ class PixelPredictions(Predictions):
             if probabilities is not None and area > 0:
                 probability = float(np.average(probabilities[index][counted], weights=weights))
         return ClassScore(index, self._task.label_of(index), score, probability, area=area)
-
-
-def _weights(score_map: ScoreMap, view: View) -> FloatArray:
-    """How much each cell of the score map counts, float32 [h, w]."""
-    if view.counted is None or score_map.off_image:
-        return np.ones(score_map.size, np.float32)
-    weights = score_map.of_photo(view.counted)
-    return weights if weights.any() else np.ones(score_map.size, np.float32)

@@ -39,8 +39,8 @@ class View:
         frame: Where its photo lies in the network's input.
         score_threshold: The least score of an object that is listed.
         iou_threshold: Overlap from which on two boxes are one object.
-        counted: How much each pixel of the photo counts in areas and means over them, numbers or truth values [H, W];
-            None: all alike.
+        counted: How much each pixel of the photo counts in areas and means over them, [H, W]: truth values of a photo;
+            numbers of a window of a scene, whose sums are taken over them, too. None: all alike.
 
     """
 
