@@ -17,6 +17,7 @@ from camgraph_server.observe.log import log_event
 from camgraph_server.processes.life import WorkerLife
 from camgraph_server.processes.messages import Asks, Found, Joins, Leaves, Ready, Settled
 from camgraph_server.processes.metrics import ProcessMetrics
+from camgraph_server.processes.orphans import collect_orphans
 from camgraph_server.processes.port import HeldPort
 from camgraph_server.processes.restarts import Restarts
 from camgraph_server.processes.together import Together
@@ -80,6 +81,9 @@ class Supervisor:
         for number in _STOPS:
             loop.add_signal_handler(number, self._on_stop, number)
         loop.add_signal_handler(signal.SIGHUP, self._tell_all, signal.SIGHUP)
+        collecting = asyncio.create_task(
+            collect_orphans(lambda: [each.pid for each in self._workers if each is not None])
+        )
         keeping = [asyncio.ensure_future(self._keep(place)) for place in range(self._config.processes)]
         try:
             await asyncio.wait(keeping, return_when=asyncio.FIRST_EXCEPTION)
@@ -88,6 +92,7 @@ class Supervisor:
             for each in keeping:
                 each.result()
         finally:
+            collecting.cancel()
             self._tell_all(signal.SIGKILL)
             for port in filter(None, (self._port, self._http)):
                 port.close()
