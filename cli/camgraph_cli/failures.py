@@ -75,6 +75,8 @@ def _os_message(error: OSError) -> str:
 
 
 def _unexpected_message(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "There is not enough memory. See whether a limit of this process, such as ulimit -d, is too low."
     first_line = str(error).strip().partition("\n")[0].rstrip(".")
     detail = f": {first_line}" if first_line else ""
     return f"Unexpected {type(error).__name__}{detail}. This is a fault of camgraph; --debug shows where."

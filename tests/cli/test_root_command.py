@@ -37,6 +37,7 @@ FAILURES = {
     "interrupt": KeyboardInterrupt(),
     "bug": ZeroDivisionError("division by zero\nsecond line"),
     "empty-bug": AssertionError(),
+    "memory": MemoryError(),
     "extra": ModuleNotFoundError("No module named 'onnx_ir'", name="onnx_ir"),
     "other-module": ModuleNotFoundError("No module named 'nonsense'", name="nonsense"),
 }
@@ -110,6 +111,7 @@ def test_file_that_is_not_there(run, tmp_path):
         ("interrupt", 1, "Error: Stopped before the work was done."),
         ("bug", 1, "Error: Unexpected ZeroDivisionError: division by zero. This is a fault of camgraph"),
         ("empty-bug", 1, "Error: Unexpected AssertionError. This is a fault of camgraph"),
+        ("memory", 1, "Error: There is not enough memory."),
         ("extra", 1, "Error: This command needs the package 'onnx_ir': install it with pip install"),
         ("other-module", 1, "Error: Unexpected ModuleNotFoundError: No module named 'nonsense'."),
     ],

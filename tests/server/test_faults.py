@@ -230,6 +230,13 @@ def test_inference_errors_are_internal():
     assert Refusal.of(InferenceError("onnxruntime failed")).status is grpc.StatusCode.INTERNAL
 
 
+def test_a_request_for_which_there_is_no_memory_is_too_large(caplog):
+    refusal = Refusal.of(MemoryError("std::bad_alloc"))
+    assert refusal.status is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "not enough memory" in refusal.text
+    assert [record.getMessage() for record in caplog.records] == ["a request found no memory"]
+
+
 async def test_overload_is_refused_at_once(connect, repository):
     loader = GatedLoader()
     async with running_server(repository, loader, workers=1, queue_capacity=1) as server:

@@ -120,6 +120,24 @@ def test_a_file_that_changes_while_it_is_loaded_is_not_swapped_in(tmp_path):
     repository.close()
 
 
+def test_files_that_were_away_while_they_were_loaded_are_tried_again_when_they_are_back(tmp_path):
+    """Their stamps are those of the try that failed: so nothing has changed between two looks."""
+    away = tmp_path / "away"
+
+    def load(path: Path) -> Explainer:
+        if not away.exists():
+            (tmp_path / "models").rename(away)
+        return Explainer(path)
+
+    write_model(tmp_path / "models")
+    repository = loaded(tmp_path / "models", load)
+    assert states(repository)["tiny", "1"][0] == "failed"
+    away.rename(tmp_path / "models")
+    away.mkdir()
+    look_twice(repository)
+    assert states(repository)["tiny", "1"][0] == "ready"
+
+
 def test_files_with_weights_are_watched_too(tmp_path):
     folder = write_model(tmp_path, graph=OLD).parent
     (tmp_path / "flat.onnx").write_bytes(OLD.serialize())

@@ -65,6 +65,22 @@ def test_a_folder_that_cannot_be_read_is_listed_with_the_reason(tmp_path, monkey
     assert "cannot be read: Permission denied" in reason
 
 
+def test_what_is_no_file_is_listed_as_that(tmp_path):
+    os.mkfifo(tmp_path / "pipe.onnx")
+    (tmp_path / "device.onnx").symlink_to("/dev/zero")
+    for state, reason in listed(tmp_path).values():
+        assert (state, reason.endswith("is not a regular file.")) == (ModelState.FAILED, True), reason
+
+
+def test_a_name_may_be_as_long_as_a_file_may_be_called(tmp_path):
+    """And so have no room for the name of a bank beside it."""
+    name = "n" * 250
+    (tmp_path / f"{name}.onnx").write_bytes(write_model(tmp_path / "made").read_bytes())
+    repository = ModelRepository(tmp_path, Explainer)
+    repository.load()
+    assert {model.name: model.state for model in repository.models}[name] is ModelState.READY
+
+
 async def test_a_file_that_ends_the_process_which_loads_it_does_not_end_the_server(tmp_path, connect, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text(ABORTS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

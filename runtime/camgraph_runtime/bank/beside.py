@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,7 @@ def bank_of(graph: Path) -> MemoryBank | None:
 
     """
     path = bank_path(graph)
-    return MemoryBank.load(path) if path.exists() else None
+    return MemoryBank.load(path) if _exists(path) else None
 
 
 def bank_bytes(graph: Path) -> int:
@@ -41,7 +42,16 @@ def bank_bytes(graph: Path) -> int:
 
     """
     path = bank_path(graph)
-    return arrays_size(path) if path.exists() else 0
+    return arrays_size(path) if _exists(path) else 0
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # the graph's name is as long as one may be
+            return False
+        raise
 
 
 def with_bank(plan: Plan, bank: MemoryBank | None, manifest: Manifest) -> Plan:

@@ -44,8 +44,13 @@ class Backend(Protocol):
     def placement(self, session: Session) -> Sequence[tuple[str, str]]:
         """For each node of a session's graph the provider that has it, and its operator."""
 
-    def run_options(self) -> Any:
-        """New options of one run; their attribute ``terminate`` ends it."""
+    def run_options(self, *, gives_back: bool) -> Any:
+        """New options of one run; their attribute ``terminate`` ends it.
+
+        Args:
+            gives_back: Whether memory that the run took goes back to the system after it.
+
+        """
 
     def saturates_int8(self) -> bool:
         """Tells whether the default kernels saturate on this CPU where uint8 and int8 are multiplied."""

@@ -16,6 +16,7 @@ from camgraph_core.errors import (
     DeviceError,
     InferenceError,
     InvalidGraphError,
+    TooLargeError,
 )
 from camgraph_runtime.run.backend import Backend, Runs, Session, SessionSettings
 from camgraph_runtime.run.int8 import EXACT_KERNELS, PROBE_MODEL, refusal_note, saturates
@@ -52,6 +53,11 @@ _TELEMETRY_SWITCH = "ORT_DISABLE_TELEMETRY"
 
 # Has onnxruntime remember which provider took which node.
 _RECORD_PLACEMENT = "session.record_ep_graph_assignment_info"
+
+# onnxruntime keeps the memory of a graph's largest run for the next one, unless a run asks to give it back.
+_SHRINK = "memory.enable_memory_arena_shrinkage", "cpu:0"
+_LARGE = 16 * 1024 * 1024  # bytes of inputs from which on a run gives its memory back, which takes 1 % of its time
+_OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "out of memory")  # in messages of onnxruntime
 
 _REMEMBERED = 256  # combinations of shapes whose check is remembered
 
@@ -95,10 +101,12 @@ class OnnxRuntime:
         session: Session = self._ort.InferenceSession(model, settings, providers=providers, enable_fallback=0)
         return session
 
-    def run_options(self) -> Any:
+    def run_options(self, *, gives_back: bool) -> Any:
         """New options of one run; their attribute ``terminate`` ends it."""
         options = self._ort.RunOptions()
         options.log_severity_level = _FATAL_ONLY
+        if gives_back:
+            options.add_run_config_entry(*_SHRINK)
         return options
 
     def placement(self, session: Any) -> list[tuple[str, str]]:
@@ -230,6 +238,7 @@ class Engine:
 
         Raises:
             InvalidInputError: An input is missing, unknown, or of the wrong type or shape.
+            TooLargeError: There is not enough memory for it.
             InferenceError: The engine is closed, an output is unknown, or onnxruntime failed.
             StoppedError: The run was ended.
 
@@ -244,13 +253,18 @@ class Engine:
         except StoppedError:
             raise
         except Exception as error:
+            if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
+                raise TooLargeError(
+                    f"There is not enough memory to run {self.name}; give a smaller input, or fewer targets."
+                ) from error
             raise InferenceError(f"Running {self.name} failed: {_reason(error)}") from error
         return dict(zip(names, values, strict=True))
 
     def _run_until(
         self, stop: Stop, session: Runs, names: Sequence[str], feeds: Mapping[str, np.ndarray]
     ) -> Sequence[Any]:
-        options = self._run_options()
+        is_large = self.execution_provider == CPU and sum(value.nbytes for value in feeds.values()) >= _LARGE
+        options = self._run_options(gives_back=is_large)
         with stop.ending(lambda: setattr(options, "terminate", True)):
             try:
                 return session.run(names, feeds, options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -53,10 +53,15 @@ def attempt(entry: Entry, loader: Loader, memory: ModelMemory, *, device_error_i
     except CamgraphError as error:
         if isinstance(error, DeviceError) and device_error_is_fatal:
             raise
-        return Attempt(entry, reason=str(error))
+        return _failed(entry, str(error))
     except Exception as error:  # a file that breaks the loader must not take the other models down
         log_event(_log, logging.ERROR, "unexpected error while loading", trace=True, path=str(entry.path))
-        return Attempt(entry, reason=f"It could not be loaded: {type(error).__name__}.")
+        return _failed(entry, f"It could not be loaded: {type(error).__name__}.")
+
+
+def _failed(entry: Entry, reason: str) -> Attempt:
+    """What came of files that cannot be loaded. If they are others by now, the next look has to try those."""
+    return Attempt(replace(entry, files=()) if entry.has_changed() else entry, reason=reason)
 
 
 def _loaded(entry: Entry, loader: Loader, memory: ModelMemory) -> Loaded:

@@ -131,7 +131,8 @@ def _entries_of(path: Path) -> Iterator[Entry]:
         if path.is_dir():
             yield from _versions_of(path)
         elif is_file:
-            yield Entry(path.stem, "1", path, files=_files_of(path))
+            files = _files_of(path)
+            yield Entry(path.stem, "1", path, "" if path.is_file() else f"{path} is not a regular file.", files)
     except OSError as error:
         yield Entry(path.stem if is_file else path.name, "1", path, _unreadable(path, error))
 

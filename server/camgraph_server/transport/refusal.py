@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from grpc import StatusCode
 
-from camgraph_core.errors import OverLimitError, UnavailableError
+from camgraph_core.errors import OverLimitError, TooLargeError, UnavailableError
 from camgraph_server.observe.log import log_event
 from camgraph_wire.errors import DETAILS_KEY, Reason, reason_of, status_details
 
@@ -47,6 +47,9 @@ class Refusal:
     @classmethod
     def of(cls, error: Exception) -> Refusal:
         """What becomes of an error. What is not the caller's doing goes to the log, under an identifier."""
+        if isinstance(error, MemoryError):
+            log_event(_log, logging.ERROR, "a request found no memory", trace=True)
+            error = TooLargeError("The server has not enough memory for this request; send a smaller one.")
         reason = reason_of(error)
         if reason is None:
             identifier = uuid.uuid4().hex[:12]
