@@ -79,7 +79,7 @@ class FakeBackend:
     def placement(self, _: FakeSession) -> Sequence[tuple[str, str]]:
         return self._placed
 
-    def run_options(self, *, gives_back: bool) -> Any:
+    def run_options(self, *, gives_back: bool) -> Any:  # noqa: ARG002 - it runs nothing
         return None
 
     def saturates_int8(self) -> bool:
