@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from camgraph_client.cli.report import page as report_page
+from camgraph_runtime.bank.memory_bank import METHOD as DISTANCES
 from support.browser import Tab
 from support.contrast import AA, OF_PAGE, colour, contrast
 from support.report_rows import failed, row, rows, strange, write
@@ -76,6 +77,27 @@ def test_columns_sort_both_ways_and_what_is_unknown_stays_last(shown: tuple[Tab,
     assert press(tab, "image") == names[::-1]
     pressed = "[...document.querySelectorAll('th[aria-sort]')].map(h => [h.textContent, h.ariaSort])"
     assert tab.run(pressed) == [["image", "descending"]]
+
+
+def test_the_farthest_from_a_memory_bank_come_first(browser: Tab, tmp_path: Path) -> None:
+    distances = {"good.png": 0.6, "worst.png": 10.5, "bad.png": 2.4, "fair.png": 1.0}
+    made = [
+        row(
+            name,
+            probability=0.0,
+            predictions=[],
+            explanations=[{"method": DISTANCES, "target": {"score": far}, "statistics": {"maximum": far}}],
+        )
+        for name, far in distances.items()
+    ]
+    write(tmp_path / "page.html", made)
+    browser.show(tmp_path / "page.html")
+    order = ["worst.png", "bad.png", "fair.png", "good.png"]
+    assert browser.run(NAMES) == order
+    text = browser.run("document.body.innerText")
+    assert "4 images; 2 of 4 are farther from the memory bank than its limit." in text
+    assert "the middle is the bank's limit" in text
+    assert press(browser, "distance") == order[::-1]
 
 
 def test_images_are_chosen_by_verdict_and_words(shown: tuple[Tab, list[dict[str, Any]]]) -> None:

@@ -193,7 +193,13 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Decode a large JPEG at 1/2, 1/4 or 1/8 of its size, as far as the network and --max-side allow: faster, and "
     "scores move a little.",
 )
-@click.option("--colormap", type=click.Choice(list(COLORMAPS)), default="jet", help="Colours of overlays.")
+@click.option(
+    "--colormap",
+    type=click.Choice(list(COLORMAPS)),
+    default="jet",
+    help="Colours of overlays. Of viridis and inferno what is hotter is lighter, also in print without colours and for "
+    "those who see few of them.",
+)
 @click.option(
     "--image-weight",
     type=click.FloatRange(0, 1),

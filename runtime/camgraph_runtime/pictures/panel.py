@@ -25,7 +25,7 @@ Note: TypeAlias = tuple[list[str], ImageFont.FreeTypeFont]
 
 _PAPER: Color = (255, 255, 255)
 _INK: Color = (28, 32, 38)
-_FAINT: Color = (112, 120, 130)
+_FAINT: Color = (96, 104, 114)
 _RULE: Color = (222, 226, 230)
 
 GUIDED_TITLE = "Guided Grad-CAM"

@@ -37,8 +37,16 @@ _HERE = Path(__file__).parent
 _SIDE = 240  # pixels of a thumbnail's longer side
 _QUALITY = 80  # of its JPEG
 _MOST_BYTES = 64 << 20  # of the JPEGs of a page, which base64 makes a third larger
-_OF_CLASSES = ("image", "verdict", "truth", "predicted", "probability", "maps", "warnings")
-_OF_NUMBERS = ("image", "truth", "predicted", "error", "maps", "warnings")  # of images whose true numbers are known
+_OF_CLASSES = ("image", "verdict", "truth", "predicted", "probability", "distance", "maps", "warnings")
+_OF_NUMBERS = (
+    "image",
+    "truth",
+    "predicted",
+    "error",
+    "distance",
+    "maps",
+    "warnings",
+)  # of images whose true numbers are known
 _STOPS = 33  # of the bar that shows the colours
 _LONG = 200  # images, from which on pictures that are not seen are not laid out
 _LEFT_OUT = (
@@ -97,7 +105,7 @@ def write_page(
     style, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     each = [row for _, row in rows]
     with written(path) as file:
-        file.write(opening("Explanations", style + _bar(colormap), script=script))
+        file.write(opening(f"Explanations by {model['name']}", style + _bar(colormap), script=script))
         file.write(_summary(model, each))
         file.write(_scale(each, shared_scale=shared_scale))
         file.write(_choice(each))
@@ -121,6 +129,10 @@ def _summary(model: dict[str, Any], rows: Sequence[Row]) -> str:
     if judged:
         said.append(f"{sum(judged)} of {len(judged)} predictions are right ({sum(judged) / len(judged):.1%})")
     said += _errors(rows)
+    distances = [distance for distance in map(_distance, rows) if distance is not None]
+    if distances:
+        far = sum(distance > 1 for distance in distances)
+        said.append(f"{far} of {len(distances)} are farther from the memory bank than its limit")
     if failed:
         said.append(f"{failed} could not be explained")
     certificate = model["certificate"]
@@ -196,7 +208,7 @@ def _check(check: Row) -> str:
 def _order(row: Row) -> tuple[int, float]:
     """Wrong ones, failed ones, those without a truth, right ones; wrong ones by probability, right ones against it.
 
-    Of numbers, those with the largest error first.
+    Of numbers, those with the largest error first; where nothing is known, those that are farthest from a memory bank.
     """
     probability, error = _probability(row) or 0.0, largest_deviation(row)
     if error is not None:
@@ -204,7 +216,7 @@ def _order(row: Row) -> tuple[int, float]:
     if row["error"] is not None:
         return 1, 0.0
     if row["correct"] is None:
-        return 2, 0.0
+        return 2, -(_distance(row) or 0.0)
     return (3, probability) if row["correct"] else (0, -probability)
 
 
@@ -217,6 +229,13 @@ def _verdict(row: Row) -> str:
 def _kinds(row: Row) -> str:
     """The verdict, and whether there are warnings, as classes of the row's element."""
     return " ".join(filter(None, (_verdict(row), "warned" if row["warnings"] else "")))
+
+
+def _distance(row: Row) -> float | None:
+    """How far the image is from the memory bank, in units of the bank's limit."""
+    distances = (item["target"]["score"] for item in row["explanations"] if item["method"] == DISTANCES)
+    distance: float | None = next(distances, None)
+    return distance
 
 
 def _headings(rows: Sequence[Row], columns: Sequence[str]) -> str:
@@ -236,7 +255,7 @@ def _probability(row: Row) -> float | None:
 
 
 def _line(row: Row, columns: Sequence[str], pictures: Pictures) -> str:
-    verdict, probability, error = _verdict(row), _probability(row), largest_deviation(row)
+    verdict, probability, distance, error = _verdict(row), _probability(row), _distance(row), largest_deviation(row)
     figures = "".join(_figure(picture, row["image"]) for picture in pictures)
     remarks = [*([row["error"]] if row["error"] is not None else []), *row["warnings"]]
     cells = {
@@ -248,6 +267,8 @@ def _line(row: Row, columns: Sequence[str], pictures: Pictures) -> str:
         f"{'' if probability is None else f'{probability:.1%}'}",
         "error": f'data-value="{"" if error is None else abs(error)}" data-label="error">'
         f"{escape(deviations_in_words(row))}",
+        "distance": f'data-value="{"" if distance is None else distance}" data-label="distance to the bank">'
+        f"{'' if distance is None else f'{distance:.2f}'}",
         "maps": f'class="maps" data-value="{_heat(row)}"><div class="figures">{figures}</div>',
         "warnings": f'class="remarks">{"".join(f"<p>{escape(text)}</p>" for text in remarks)}',
     }
