@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,14 @@ import onnx_ir as ir
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.prepare import PreparedModel
 
-NAME = "camgraph_score"
+_INNER = "camgraph/score"  # begins the names of what no user reads
+
+
+def named(prepared: PreparedModel, score: ir.Value, output: ir.Value) -> ir.Value:
+    """Return the score of an output: one that was added under a name for users, a tensor of the source as it is."""
+    if str(score.name).startswith(_INNER):
+        score.name = _free(prepared, f"{output.name}_scores")
+    return score
 
 
 def multiple(prepared: PreparedModel, value: ir.Value, factor: float) -> ir.Value:
@@ -75,14 +83,12 @@ def _adopt(prepared: PreparedModel, node: ir.Node, *results: ir.Value) -> None:
         result.name = ""
     for result in results:
         result.name = _free(prepared)
-    node.name = f"camgraph/{results[0].name}"
+    node.name = str(results[0].name)
 
 
-def _free(prepared: PreparedModel) -> str:
-    taken = set(prepared.graph.initializers) | {str(x.name) for node in prepared.graph for x in node.outputs}
-    number = 0
-    name = NAME
-    while name in taken:
-        number += 1
-        name = f"{NAME}_{number}"
-    return name
+def _free(prepared: PreparedModel, base: str = _INNER) -> str:
+    """Return a name that nothing in the graph has: `base`, or that with a number."""
+    graph = prepared.graph
+    taken = {str(value.name) for value in graph.inputs} | set(graph.initializers)
+    taken |= {str(value.name) for node in graph for value in node.outputs}
+    return next(name for name in chain([base], (f"{base}_{number}" for number in count(1))) if name not in taken)

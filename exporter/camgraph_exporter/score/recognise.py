@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.prepare.prepare import PreparedModel
-from camgraph_exporter.score.added_score import difference, multiple
+from camgraph_exporter.score.added_score import difference, multiple, named
 from camgraph_exporter.score.class_part import class_part
 from camgraph_exporter.score.head_form import HeadForm, direction, head_form
 from camgraph_exporter.score.mixture import mixture_of, outer_form
@@ -48,7 +48,8 @@ def _product(prepared: PreparedModel, output: ir.Value) -> OutputHead | None:
     """Return the scores of products of sigmoids, such as how likely a box is an object and of which class."""
     if not is_product(prepared, output):
         return None
-    return OutputHead(log_odds(prepared, output, [whole(output)]), pb.HEAD_KIND_SIGMOID, note=_PRODUCT)
+    score = named(prepared, log_odds(prepared, output, [whole(output)]), output)
+    return OutputHead(score, pb.HEAD_KIND_SIGMOID, note=_PRODUCT)
 
 
 def _head(prepared: PreparedModel, output: ir.Value) -> OutputHead:
@@ -112,7 +113,7 @@ def _exact(prepared: PreparedModel, output: ir.Value, ways: list[Way]) -> Output
         return None
     cut, form = found
     value = cut if form.shows != "one" else difference(prepared, cut, form.axis or 1)
-    value = multiple(prepared, value, form.slope)
+    value = named(prepared, multiple(prepared, value, form.slope), output)
     return OutputHead(
         value,
         form.kind,
@@ -158,12 +159,13 @@ def _mixture(prepared: PreparedModel, output: ir.Value, ways: list[Way]) -> Outp
         if found is None or outer is None:
             continue
         scale, is_logarithm = outer
+        score = named(prepared, multiple(prepared, found.score, 1 / found.total), output)
         note = (
-            f"Output {output.name!r} is {found.account}. The score {found.score.name!r} is the same of these scores"
+            f"Output {output.name!r} is {found.account}. The score {score.name!r} is the same of these scores"
             f"{', and classes are ranked by the probabilities' if found.is_mixed else ''}."
         )
         return OutputHead(
-            multiple(prepared, found.score, 1 / found.total),
+            score,
             pb.HEAD_KIND_SIGMOID if found.is_sigmoid else pb.HEAD_KIND_PROBABILITY,
             class_axis=found.class_axis,
             scale=scale * found.total,
@@ -179,7 +181,8 @@ def _rising(prepared: PreparedModel, output: ir.Value, ways: list[Way]) -> Outpu
         sign = direction(f, f.shape)
         if sign:
             before = plain_head(cut)
-            value = multiple(prepared, before.value if before.kind != pb.HEAD_KIND_NONE else cut, float(sign))
+            score = multiple(prepared, before.value if before.kind != pb.HEAD_KIND_NONE else cut, float(sign))
+            value = named(prepared, score, output)
             way = "rise" if sign > 0 else "fall"
             note = (
                 f"Output {output.name!r} holds probabilities, but not by a softmax or sigmoid. They {way} with "

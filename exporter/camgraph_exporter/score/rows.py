@@ -8,7 +8,7 @@ import onnx_ir as ir
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.prepare import PreparedModel
-from camgraph_exporter.score.added_score import append, constant
+from camgraph_exporter.score.added_score import append, constant, named
 from camgraph_exporter.score.class_part import ClassPart
 from camgraph_exporter.score.columns import Columns
 from camgraph_exporter.score.odds import log_odds, moved_alike, of_product, sources_of
@@ -34,6 +34,7 @@ def head_of_rows(prepared: PreparedModel, output: ir.Value, columns: Columns) ->
         score = append(prepared, "Mul", parts, {}, dims_of(parts[0]), parts[0])
     else:
         score = of_product(prepared, *parts)
+    named(prepared, score, output)
     return OutputHead(
         score,
         kind,
