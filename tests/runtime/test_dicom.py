@@ -31,7 +31,7 @@ from support.dicoms import FRAMES, MANY, SECRET, SLICE, dicom, item, of_pydicom,
 def shown(data: bytes, window: Any = None, **options: Any) -> np.ndarray:
     """On the scale 0..255, as a network of photos sees it."""
     found = opened(data, **options)
-    return np.asarray(spread(found.array, scale_of(found, window)).values, np.float64)
+    return np.asarray(spread(found.array, scale_of(found, window, found.array)).values, np.float64)
 
 
 def test_values_are_in_the_unit_of_the_modality() -> None:

@@ -36,6 +36,7 @@ _TAGS = (
     "RedPaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData",
     "GreenPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableData",
     "BluePaletteColorLookupTableDescriptor", "BluePaletteColorLookupTableData",
+    "SegmentedRedPaletteColorLookupTableData", "FloatPixelData", "DoubleFloatPixelData", "PixelPaddingValue",
 )  # fmt: skip  # what belongs together in a row
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _GROUP_OF = {
@@ -45,7 +46,13 @@ _GROUP_OF = {
     "WindowWidth": "FrameVOILUTSequence",
     "VOILUTFunction": "FrameVOILUTSequence",
 }
+_COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")  # which pydicom makes red, green and blue
+_PALETTE = "PALETTE COLOR"
 _BITS = (1, 8, 16, 32)
+_NEEDED = (
+    "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit",
+    "PixelRepresentation",
+)  # fmt: skip  # what says how pixels are stored
 _INSTALL = "Install the extra dicom (pip install camgraph[dicom])"
 
 
@@ -98,10 +105,10 @@ class Dicom:
 
         dataset = self.dataset
         check_frame(dataset, self.frame)
-        array = _guarded(lambda: _decoded(dataset, self.frame))
-        if array.shape != self.shape and dataset.PhotometricInterpretation != "PALETTE COLOR":
+        array = _guarded(lambda: _decoded(dataset, self.frame), _undecodable(dataset))
+        if array.shape != self.shape and dataset.PhotometricInterpretation != _PALETTE:
             raise _damaged()
-        if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        if dataset.PhotometricInterpretation == _PALETTE:
             array = _guarded(lambda: apply_color_lut(array, dataset))
             return array, None if array.dtype == np.uint8 else Grade(0, 65535)
         if array.ndim == 3:
@@ -185,6 +192,8 @@ def open_dicom(data: bytes, name: str, *, max_pixels: int, frame: int | None = N
         raise UnsupportedError(f"{name} is a DICOM file, which needs the package pydicom. {_INSTALL}.") from error
     check_dicom(data)
     dataset = _guarded(lambda: dcmread(io.BytesIO(data), specific_tags=list(_TAGS)))
+    if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
+        raise InvalidInputError(f"{name} is a DICOM file of floating-point pixels, which is not read. Send an array.")
     if "PixelData" not in dataset:
         raise InvalidInputError(f"{name} is a DICOM file without a picture. Send one that has pixels.")
     frames = _guarded(lambda: _check(dataset, max_pixels))
@@ -197,14 +206,26 @@ def open_dicom(data: bytes, name: str, *, max_pixels: int, frame: int | None = N
 
 def _check(dataset: Dataset, max_pixels: int) -> int:
     """Checks what the header states; the number of frames."""
-    if not dataset.file_meta.TransferSyntaxUID:
-        raise _damaged()
+    missing = [keyword for keyword in _NEEDED if dataset.get(keyword) in (None, "")]
+    if not dataset.file_meta.get("TransferSyntaxUID"):
+        missing.append("TransferSyntaxUID")
+    if missing:
+        raise InvalidInputError(
+            f"The DICOM file is damaged or incomplete: it lacks {', '.join(missing)}, without which its pixels cannot "
+            "be read. Send the whole file."
+        )
     photometric, bits = str(dataset.PhotometricInterpretation), int(dataset.BitsAllocated)
     stored, samples = int(dataset.BitsStored), int(dataset.SamplesPerPixel)
-    is_known = photometric in (*_GREY, "PALETTE COLOR", "RGB") or photometric.startswith("YBR_")
-    if not is_known or bits not in _BITS or not 1 <= stored <= bits or samples not in (1, 3):
+    if (
+        photometric not in (*_GREY, _PALETTE, *_COLOURS)
+        or bits not in _BITS
+        or not 1 <= stored <= bits
+        or samples not in (1, 3)
+    ):
         raise InvalidInputError("The DICOM file has pixels of a kind that cannot be read. Send grey or colour.")
-    if (samples == 1) != (photometric in (*_GREY, "PALETTE COLOR")) or int(dataset.PixelRepresentation) not in (0, 1):
+    if "SegmentedRedPaletteColorLookupTableData" in dataset:
+        raise InvalidInputError("The DICOM file has a palette in segments, which is not read. Save it as RGB.")
+    if (samples == 1) != (photometric in (*_GREY, _PALETTE)) or int(dataset.PixelRepresentation) not in (0, 1):
         raise _damaged()
     shape = int(dataset.Rows), int(dataset.Columns), _channels(dataset)
     check_array(shape, np.dtype(f"u{max(1, bits // 8)}"), max_pixels=max_pixels)
@@ -267,14 +288,25 @@ def _number(value: Any, default: float = math.nan) -> float:
         return math.nan
 
 
-def _guarded(read: Callable[[], T]) -> T:
-    """What is read; errors of the reader say what the file holds, and are not passed on."""
+def _guarded(read: Callable[[], T], otherwise: InvalidInputError | None = None) -> T:
+    """What is read; errors of the reader say what the file holds, and are not passed on, but `otherwise`."""
     try:
         return read()
     except InvalidInputError:
         raise
     except Exception:  # pydicom and decoders raise anything on hostile bytes
-        raise _damaged() from None
+        raise otherwise or _damaged() from None
+
+
+def _undecodable(dataset: Dataset) -> InvalidInputError:
+    """What is said of a frame that its decoder gives up: of a compressed one it may be the decoder that is at fault."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_encapsulated:
+        return _damaged()
+    return InvalidInputError(
+        f"The DICOM file is damaged or incomplete, or compressed in a way ({syntax.name[:80]}) that the decoders here "
+        "do not read. Decompress it, or install pylibjpeg with its plugins (pip install pylibjpeg[all])."
+    )
 
 
 def _damaged() -> InvalidInputError:
