@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,13 @@ def test_stale_stubs_are_noticed(tmp_path: Path, change: str) -> None:
     assert outcome.returncode == 1
     assert stub.name in outcome.stderr
     assert outcome.stderr.count("make proto") == 1
+
+
+def test_every_file_of_tests_has_a_name_of_its_own() -> None:
+    """Else pytest collects the second of a name as the first, and ends the run."""
+    counts = Counter(path.name for path in tracked_files() if path.name.startswith("test_") and path.suffix == ".py")
+    assert counts
+    assert not [name for name, count in counts.items() if count > 1]
 
 
 def test_the_licence_is_the_unmodified_apache_text() -> None:
