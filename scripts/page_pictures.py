@@ -5,6 +5,7 @@ python scripts/page_pictures.py [NAME ...]
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -104,7 +105,7 @@ def command_of(page: str | None, beginning: str) -> str:
     """
     if page is None:
         return beginning
-    text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")
+    text = re.sub(r" \\\n *", " ", (ROOT / page).read_text(encoding="utf-8"))
     for line in text.splitlines():
         if line.startswith(beginning):
             return line

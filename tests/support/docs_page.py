@@ -19,8 +19,9 @@ def page(name: str) -> str:
 
 
 def blocks(text: str, language: str = "sh") -> list[str]:
-    """Blocks of code of a page, without their fences."""
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    """Blocks of code of a page, without their fences; a command that goes on in further lines is one line."""
+    found = re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [re.sub(r" \\\n *", " ", block) for block in found]
 
 
 def run(line: str) -> str:
