@@ -14,12 +14,12 @@ from camgraph_core.place import Mask, Point, Polygon
 from camgraph_core.result import NO_CLASS, ClassScore
 from camgraph_core.target import Target
 from camgraph_core.types import AnyArray, ByteArray
-from camgraph_runtime.tasks.counting import is_window, weights_of
 from camgraph_runtime.tasks.labels import number_code
 from camgraph_runtime.tasks.marking import MASK_INPUT, ScoreMap, checked_place, fitted, mask_of
 from camgraph_runtime.tasks.pixel_values import channels_first
 from camgraph_runtime.tasks.slots import CLASS_INPUT, TargetSlot
 from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, View, register
+from camgraph_runtime.tasks.weighing import is_window, weights_of
 
 _LESS = 0  # of the only number; 1 is more
 

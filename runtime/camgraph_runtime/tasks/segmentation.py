@@ -16,13 +16,13 @@ from camgraph_core.place import Mask, Point, Polygon, Region
 from camgraph_core.result import ClassScore
 from camgraph_core.target import Target
 from camgraph_core.types import AnyArray, ByteArray
-from camgraph_runtime.tasks.counting import is_window, weights_of
 from camgraph_runtime.tasks.labels import target_code
 from camgraph_runtime.tasks.marking import MASK_INPUT, ScoreMap, checked_place, fitted, mask_of
 from camgraph_runtime.tasks.pixel_values import read_pixels
 from camgraph_runtime.tasks.predicted_regions import PredictedRegions
 from camgraph_runtime.tasks.slots import CLASS_INPUT, TargetSlot
 from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, View, register
+from camgraph_runtime.tasks.weighing import is_window, weights_of
 
 _OBJECT = 1  # of a single mask; 0 is the background
 
