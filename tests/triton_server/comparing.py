@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from conformance import Difference
+from differences import Difference
 
 _NAMED = ("inputs", "outputs", "input", "output", "models", "model_stats")
 

@@ -1,11 +1,11 @@
 """Requests of the Open Inference Protocol, fine and faulty, that this server and a real Triton are asked alike.
 
-Where they answer otherwise, the reason stands beside the request. `docs/triton.md` lists these differences.
+Where they answer otherwise, the reason stands beside the request. `extensions.py` has what Triton adds to the protocol.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ class Case:
     Attributes:
         what: What is asked, in words.
         method: The method.
-        request: Its message.
+        request: Its message; of a stream a list of them.
         ours: Name of the status that this server gives.
         triton: That of Triton, if it is another.
         why: Why they differ.
@@ -238,67 +238,3 @@ ADDRESSED = [
 ]
 
 CASES = [*ABOUT, *FINE, *FAULTY, *UNLIKE, *ADDRESSED]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Fields of answers that differ.
-
-    Attributes:
-        method: The method.
-        fields: The fields.
-        why: Why they differ.
-        only: Words of `Case.what` where they may; everywhere without any.
-    """
-
-    method: str
-    fields: tuple[str, ...]
-    why: str
-    only: str = ""
-
-
-_SWITCH = "The switch for gradients is not listed by this server. Triton knows no inputs that are not listed."
-RUNS = "Each names what runs its models. Triton's names depend on the backend."
-LABELS = "Triton has files with labels."
-HOW_IT_RUNS = ("default_model_filename", "instance_group", "optimization", "parameters", "version_policy")
-OWN_SETTINGS = "How Triton runs a model. This server has its own settings for that."
-
-DIFFERENCES = [
-    Difference("ServerMetadata", ("name", "version"), "They are two programs."),
-    Difference("ServerMetadata", ("extensions",), "Each lists those that it has."),
-    Difference("ModelMetadata", ("platform",), RUNS),
-    Difference("ModelMetadata", ("inputs",), _SWITCH, "with a switch"),
-    Difference("ModelConfig", ("platform", "backend"), RUNS),
-    Difference("ModelConfig", ("input",), _SWITCH, "with a switch"),
-    Difference("ModelConfig", ("output",), LABELS, "of a model"),
-    Difference(
-        "ModelConfig",
-        HOW_IT_RUNS,
-        OWN_SETTINGS,
-    ),
-    Difference(
-        "ModelInfer",
-        ("outputs",),
-        "Triton gives all outputs where a request names none. This server leaves out pictures, which cost time.",
-        "without names of outputs",
-    ),
-]
-
-
-def table_of(rows: Iterable[tuple[object, ...]], differences: Iterable[Difference]) -> str:
-    """Two tables of a page: requests with both statuses and why they differ, and fields of answers that differ."""
-    lines = ["| request | this server | Triton | why |", "| -- | -- | -- | -- |"]
-    lines += ["| " + " | ".join(map(str, row)) + " |" for row in rows]
-    lines += ["", "| answer | fields that differ | why |", "| -- | -- | -- |"]
-    lines += [
-        f"| `{item.method}` | {', '.join(f'`{field}`' for field in item.fields)} | {item.why} |" for item in differences
-    ]
-    return "\n".join(lines)
-
-
-def page_section() -> str:
-    """The differences as `docs/triton.md` has them."""
-    rows = [
-        (f"`{case.method}`: {case.what}", f"`{case.ours}`", f"`{case.triton}`", case.why) for case in CASES if case.why
-    ]
-    return table_of(rows, DIFFERENCES)

@@ -11,7 +11,8 @@ import grpc
 import numpy as np
 import pytest
 from comparing import by_names, differing, unexplained
-from conformance import CASES, DIFFERENCES, FINE, Case, page_section
+from conformance import FINE, Case
+from differences import ALL_CASES, DIFFERENCES, page_section
 from google.protobuf import json_format
 from tritonclient.grpc import service_pb2_grpc
 from tritonclient.utils import deserialize_bytes_tensor
@@ -40,8 +41,11 @@ def theirs(triton: TritonServer) -> Iterator[Stub]:
 
 def answer(stub: Stub, case: Case) -> tuple[str, Any]:
     """Status and message."""
+    call = getattr(stub, case.method)
     try:
-        return "OK", getattr(stub, case.method)(case.request, timeout=case.timeout)
+        if isinstance(case.request, list):
+            return "OK", list(call(iter(case.request), timeout=case.timeout))
+        return "OK", call(case.request, timeout=case.timeout)
     except grpc.RpcError as error:
         return error.code().name, error.details()
 
@@ -50,7 +54,7 @@ def by_name(case: Case) -> str:
     return f"{case.method}: {case.what}"
 
 
-@pytest.mark.parametrize("case", CASES, ids=by_name)
+@pytest.mark.parametrize("case", ALL_CASES, ids=by_name)
 def test_this_server_gives_the_status_of_the_table(case: Case, ours: Stub) -> None:
     status, details = answer(ours, case)
     assert status == case.ours, details
@@ -58,7 +62,7 @@ def test_this_server_gives_the_status_of_the_table(case: Case, ours: Stub) -> No
         assert details.endswith(".")
 
 
-@pytest.mark.parametrize("case", CASES, ids=by_name)
+@pytest.mark.parametrize("case", ALL_CASES, ids=by_name)
 def test_triton_gives_the_same_status_but_where_the_table_says_why_not(case: Case, theirs: Stub) -> None:
     status, details = answer(theirs, case)
     assert status == (case.triton or case.ours), details
@@ -68,7 +72,7 @@ def test_triton_gives_the_same_status_but_where_the_table_says_why_not(case: Cas
 def test_answers_are_equal_but_for_what_the_table_explains(ours: Stub, theirs: Stub) -> None:
     seen: set[tuple[str, str]] = set()
     wrong = []
-    for case in CASES:
+    for case in ALL_CASES:
         (status, one), (other_status, other) = answer(ours, case), answer(theirs, case)
         if status == other_status == "OK":
             fields = differing(view(one), view(other))
@@ -80,7 +84,17 @@ def test_answers_are_equal_but_for_what_the_table_explains(ours: Stub, theirs: S
 
 
 def view(message: Any) -> dict[str, Any]:
-    """The fields of an answer, lists of named things by their names; arrays of an inference in place of bytes."""
+    """The fields of an answer, lists of named things by their names; arrays of an inference in place of bytes.
+
+    Of a stream lists of these fields, and which of its answers are errors.
+    """
+    if isinstance(message, list):
+        answers = [view(each.infer_response) for each in message]
+        names = {name for answer in answers for name in answer}
+        return {
+            "failed": [bool(each.error_message) for each in message],
+            **{name: [answer.get(name) for answer in answers] for name in names - {"model_name", "model_version"}},
+        }
     fields: dict[str, Any] = json_format.MessageToDict(message, preserving_proto_field_name=True)
     if "config" in fields:
         fields = fields["config"]

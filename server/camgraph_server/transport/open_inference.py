@@ -49,6 +49,7 @@ from camgraph_wire.open_inference.models import (
     statistics_message,
     tensors_of,
 )
+from camgraph_wire.open_inference.not_offered import check_tensors
 from camgraph_wire.open_inference.tensors import arrays_from, parameters_of, response_message
 
 NAME = SERVICE
@@ -264,6 +265,7 @@ def _asked(max_targets: int, message: Any) -> _Asked:
 
 def _usable(max_targets: int, message: Any) -> AskedExplanation | TensorRequest:
     _check_version(message.model_version)
+    check_tensors(message)
     arrays = arrays_from(message, max_targets)
     name, is_tensors = split_name(message.model_name)
     outputs = dict.fromkeys(output.name for output in message.outputs)

@@ -19,6 +19,7 @@ from camgraph_core.errors import InvalidInputError, TooLargeError
 from camgraph_core.types import AnyArray
 from camgraph_wire.json_text import bytes_from, number_texts, utf8
 from camgraph_wire.open_inference.messages import message_class
+from camgraph_wire.open_inference.not_offered import check_parameters
 from camgraph_wire.open_inference.tensors import array_of, dtype_of, parameters_of, raw_of
 
 _Request = message_class("ModelInferRequest")
@@ -71,6 +72,7 @@ class RestRequest:
             raise InvalidInputError(f"The shape of the input {name!r} is not a list of lengths.")
         tensor = self.message.inputs.add(name=name, datatype=datatype, shape=shape)
         parameters = _object(given.get("parameters", {}), f"The field parameters of the input {name!r}")
+        check_parameters(f"The input {name!r}", parameters)
         size = parameters.get("binary_data_size")
         if size is None:
             self.message.raw_input_contents.append(_raw(tensor, given, parameters))
