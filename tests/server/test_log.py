@@ -76,7 +76,7 @@ def test_a_line_that_cannot_be_written_is_named_and_the_others_follow():
     sink.handle(record(number=1))
     sink.close()
     text = os.read(reading, PIPE_BYTES)
-    assert b"WARNING a line of library at library.py:7 cannot be written" in text
+    assert b"WARNING a line of library cannot be written (%d format: a real number is required" in text
     assert b"call number=1" in text
     os.close(reading)
     os.close(writing)

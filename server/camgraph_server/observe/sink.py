@@ -12,6 +12,7 @@ _MOST_LINES = 10_000
 """Lines that may wait. At 200 bytes a line that is 2 MB, and minutes of a busy server's log."""
 
 _STDERR = 2
+_LONGEST_TEXT = 200  # of a message that cannot be put together
 _MOMENT = 0.05  # seconds that a line may wait for others
 _QUIET = 40  # moments without a line after which the thread sleeps until one wakes it
 _FAREWELL = 2.0
@@ -102,8 +103,8 @@ class LogSink(logging.Handler):
         try:
             return self.format(record)
         except Exception as error:  # a library's message and arguments do not fit: without this no line would follow
-            where = f"{record.pathname}:{record.lineno}"
-            return self.format(_notice(f"a line of {record.name} at {where} cannot be written ({error})"))
+            text = str(record.msg)[:_LONGEST_TEXT]
+            return self.format(_notice(f"a line of {record.name} cannot be written ({error}): {text!r}"))
 
 
 def _notice(text: str) -> logging.LogRecord:
