@@ -11,7 +11,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidGraphError, InvalidInputError
 from camgraph_core.frame import Frame
 from camgraph_core.laid import LaidMap
-from camgraph_runtime.preprocess.geometry import apply_steps
+from support.geometry import apply_steps
 
 LIMIT = 10_000_000
 RESIZE_SHORTER = pb.GeometryStep(resize_shorter_side=pb.ResizeShorterSide(size=64))

@@ -11,8 +11,8 @@ from PIL import Image
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.scaled import Area, Span
 from camgraph_runtime.preprocess import resample
-from camgraph_runtime.preprocess.geometry import apply_steps
 from camgraph_runtime.preprocess.resample import Part, resize_part
+from support.geometry import apply_steps
 
 FILTERS = {
     pb.FILTER_UNSPECIFIED: Image.Resampling.BILINEAR,

@@ -109,18 +109,6 @@ def plan_geometry(size: Size, steps: Iterable[pb.GeometryStep], *, max_pixels: i
     return Geometry(frame, tuple(actions))
 
 
-def apply_steps(photo: AnyArray, steps: Iterable[pb.GeometryStep], *, max_pixels: int) -> tuple[AnyArray, Frame]:
-    """The picture that the network sees of an upright photo [H, W, C], uint8 or float32, and the photo's place in it.
-
-    Raises:
-        InvalidInputError: A step would need more than ``max_pixels``.
-        InvalidGraphError: A step is unknown or asks for no pixels.
-
-    """
-    geometry = plan_geometry((photo.shape[0], photo.shape[1]), steps, max_pixels=max_pixels)
-    return geometry.apply(photo), geometry.frame
-
-
 def _actions_of(step: pb.GeometryStep, size: Size) -> Sequence[_Action]:
     height, width = size
     match step.WhichOneof("step"):
