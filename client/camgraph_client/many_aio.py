@@ -132,5 +132,5 @@ async def _each(images: Iterable[ImageSource] | AsyncIterable[ImageSource]) -> A
 
 async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
+    with contextlib.suppress(asyncio.CancelledError):  # as it was told to
         await task

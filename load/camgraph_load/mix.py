@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_load.records import NO_STAGES, STAGES
@@ -64,7 +65,7 @@ def judge(call: Call, answer: bytes) -> Verdict:
     """Reads an answer and says whether it is what was asked for."""
     try:
         response = pb.ExplainResponse.FromString(answer)
-    except Exception:
+    except DecodeError:
         return Verdict(wrong=True, stages=NO_STAGES)
     stages = tuple(float(getattr(response.timings, f"{stage}_ms")) for stage in STAGES)
     return Verdict(not _is_right(call, response), stages)

@@ -125,6 +125,7 @@ class _Course:
 
     async def close(self) -> None:
         self._writing.cancel()
+        # Whatever became of the stream: nobody waits for an answer of it any more.
         with contextlib.suppress(TimeoutError, grpc.aio.AioRpcError, asyncio.InvalidStateError, asyncio.CancelledError):
             await self._call.done_writing()
             await asyncio.wait_for(self._reading, _PATIENCE)
@@ -138,7 +139,7 @@ class _Course:
                     await self._call.write(message)
 
     async def _read(self) -> None:
-        with contextlib.suppress(grpc.aio.AioRpcError):
+        with contextlib.suppress(grpc.aio.AioRpcError):  # those that wait are told below
             while (data := await self._call.read()) is not grpc.aio.EOF:
                 if not self._waiting:  # a server that says what nobody asked
                     self._call.cancel()

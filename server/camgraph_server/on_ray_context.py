@@ -81,5 +81,5 @@ class RayContext:
         while (data := await self._answers.get()) is not None:
             yield Written(data)
             self._answers.task_done()
-        with suppress(AbortedError):
+        with suppress(AbortedError):  # its status is set, and Ray sends it
             await call

@@ -55,7 +55,7 @@ def outcome(data: bytes, folder: Path) -> dict[str, str]:
             made = export(folder / "source.onnx", folder / "cam.onnx")
     except CamgraphError as error:
         return {"refused": str(error)}
-    except Exception:
+    except Exception:  # which is what the test looks for
         return {"fault": traceback.format_exc()}
     return {"exported": str(made.manifest.certificate.passed)}
 

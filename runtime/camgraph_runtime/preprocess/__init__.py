@@ -150,7 +150,7 @@ class Preprocessor:
         """Checks that the photo, which has one of these sizes, can be brought to the network's size."""
         *others, last = sizes
         for size in others:
-            with suppress(InvalidInputError):
+            with suppress(InvalidInputError):  # another size may go
                 self._geometry(size)
                 return
         self._geometry(last)

@@ -200,7 +200,7 @@ def mapped(path: Path) -> bytes | mmap.mmap:
 
 def nodata_from(text: object) -> float | None:
     """The value that stands for no data from GDAL's text; None without one that is a number."""
-    with suppress(ValueError, TypeError):
+    with suppress(ValueError):  # it is not a number, and marks nothing
         return float(str(text).strip("\0 "))
     return None
 
@@ -260,6 +260,6 @@ def _guarded(read: Callable[[], T]) -> T:
         return read()
     except InvalidInputError:
         raise
-    except Exception as error:
+    except Exception as error:  # see above
         [reason, *_] = str(error).strip().rstrip(".").splitlines() or [type(error).__name__]
         raise InvalidInputError(f"The TIFF is damaged, or of a kind that cannot be read ({reason[:120]}).") from error

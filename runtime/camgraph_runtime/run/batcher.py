@@ -104,7 +104,7 @@ class Batcher(Generic[Item, Answer]):
     def _run_alone(self, member: _Member[Item, Answer]) -> None:
         try:
             [answer] = self._run([member.item], member.stop)
-        except Exception as error:
+        except Exception as error:  # whatever it is, the caller hears of it
             member.future.set_exception(error)
         else:
             member.future.set_result(answer)

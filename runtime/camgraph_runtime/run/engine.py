@@ -252,7 +252,7 @@ class Engine:
             values = session.run(names, feeds) if stop is None else self._run_until(stop, session, names, feeds)
         except StoppedError:
             raise
-        except Exception as error:
+        except Exception as error:  # onnxruntime has no errors of its own that it documents
             if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
                 raise TooLargeError(
                     f"There is not enough memory to run {self.name}; give a smaller input, or fewer targets."
@@ -268,7 +268,7 @@ class Engine:
         with stop.ending(lambda: setattr(options, "terminate", True)):
             try:
                 return session.run(names, feeds, options)
-            except Exception:
+            except Exception:  # a run that was ended raises what any failed run does
                 stop.check()
                 raise
 
@@ -322,7 +322,7 @@ class Engine:
             model = str(model)
         try:
             return backend.create_session(model, settings, request.providers)
-        except Exception as error:
+        except Exception as error:  # as in a run
             # The graph may be fine and the provider not: only a load on the CPU tells the two apart.
             on_cpu = _load_on_cpu(backend, model, settings) if len(request.providers) > 1 else None
             if on_cpu is None:
@@ -347,7 +347,7 @@ def _check_file(path: Path) -> None:
 def _load_on_cpu(backend: Backend, model: str | bytes, settings: SessionSettings) -> Session | None:
     try:
         return backend.create_session(model, settings, Request().providers)
-    except Exception:
+    except Exception:  # then the graph is at fault, and the caller has its error
         return None
 
 

@@ -35,7 +35,7 @@ def load_libraries() -> dict[str, str]:
 
 
 def _is_installed(module: str) -> bool:
-    with contextlib.suppress(ModuleNotFoundError):
+    with contextlib.suppress(ModuleNotFoundError):  # a part of a package that is not installed
         return importlib.util.find_spec(module.partition(".")[0]) is not None
     return False
 

@@ -71,7 +71,7 @@ def _loaded(entry: Entry, loader: Loader, memory: ModelMemory) -> Loaded:
         if entry.has_changed():
             explainer.close()
             raise InvalidGraphError(f"{entry.path} changed while it was loaded. It is loaded when it is complete.")
-    except BaseException:
+    except BaseException:  # whatever ends it, the memory is free again
         memory.give_back(taken)
         raise
     trim()  # loading takes more than what is loaded

@@ -38,7 +38,7 @@ def check_explains(explainer: AnyExplainer) -> None:
     except CamgraphError as error:
         subject = "a clip" if explainer.takes_clips else "an image"
         raise InvalidGraphError(f"{name} cannot explain {subject}: {error}") from error
-    except Exception as error:
+    except Exception as error:  # a graph may give anything, and NumPy raises anything on it
         raise InvalidGraphError(
             f"{name} does not give what its manifest says ({type(error).__name__}: {error}). Export the model again."
         ) from error

@@ -159,6 +159,6 @@ def _problem(config: ServerConfig, path: Path) -> str:
         return ""
     except CamgraphError as error:
         return str(error)
-    except Exception as error:
+    except Exception as error:  # a library may raise anything on what is no graph
         return f"{path.name} cannot be loaded ({type(error).__name__}). Export the graph again."
     return ""

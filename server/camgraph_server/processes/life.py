@@ -103,5 +103,5 @@ class WorkerLife:
     def signal(self, number: signal.Signals) -> None:
         """Sends it a signal, unless it has ended."""
         if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
                 self._process.send_signal(number)

@@ -138,8 +138,8 @@ class SharedChanges(Changes):
             make = self._repository.load_model if change.kind == LOAD else self._repository.unload_model
             try:
                 return make(change.name, change.version, agreement.on)
-            except Exception as error:
-                if not agreement.is_reached:  # whatever it is, the others wait for what was found here
+            except Exception as error:  # whatever it is, the others wait for what was found here
+                if not agreement.is_reached:
                     agreement.on({}, _problem(error))
                 raise
         finally:

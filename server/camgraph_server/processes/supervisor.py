@@ -125,7 +125,7 @@ class Supervisor:
                 reason=worker.problem and str(worker.problem),
                 seconds=delay,
             )
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError):  # nobody asked to stop: it is started again
                 await asyncio.wait_for(self._stop_asked.wait(), delay)
 
     async def _see_through(self, worker: WorkerLife) -> None:

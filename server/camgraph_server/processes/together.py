@@ -178,7 +178,7 @@ class _Round(Generic[Report]):
 
     async def complete(self, patience: float) -> None:
         """Waits until nobody is missing, or for that many seconds."""
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError):  # who is missing then stays so
             async with asyncio.timeout(patience):
                 while self.missing:
                     await self._changed.wait()

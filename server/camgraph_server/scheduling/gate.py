@@ -28,7 +28,7 @@ class Gate:
 
     async def drained(self, timeout: float) -> bool:
         """Waits until no call is in flight; False if that took longer than `timeout` seconds."""
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError):  # what is answered says so
             await asyncio.wait_for(self._idle.wait(), timeout)
         return self._idle.is_set()  # with no time at all, `wait_for` would not even look
 

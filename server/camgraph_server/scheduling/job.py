@@ -45,10 +45,10 @@ class Job:
 
     def succeed(self, value: object) -> None:
         """Gives the result to the caller, unless it was told something else before."""
-        with contextlib.suppress(InvalidStateError):
+        with contextlib.suppress(InvalidStateError):  # it was told before, in another thread
             self.result.set_result(value)
 
     def fail(self, error: BaseException) -> None:
         """Gives an error to the caller, unless it was told something else before."""
-        with contextlib.suppress(InvalidStateError):
+        with contextlib.suppress(InvalidStateError):  # as above
             self.result.set_exception(error)

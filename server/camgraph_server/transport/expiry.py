@@ -35,7 +35,7 @@ class ExpiryWatch:
         """Ends."""
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError):  # as it was told to
                 await self._task
 
     @property

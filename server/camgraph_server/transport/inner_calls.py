@@ -58,7 +58,7 @@ class InnerCalls:
         with self._observers.watching(inner):
             try:
                 result = await answer(inner)
-            except Exception as error:
+            except Exception as error:  # it is noted, and goes on
                 if isinstance(error, CamgraphError):
                     error.args = (f"{kind} {number}: {error}",)
                 refusal = Refusal.of(error)

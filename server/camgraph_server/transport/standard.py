@@ -65,7 +65,7 @@ class StandardServices:
                 raise InvalidInputError(f"The message has {len(data)} bytes; the limit is {_LONGEST_MESSAGE}.")
             try:
                 message = decode(data)
-            except Exception as error:
+            except Exception as error:  # each message's own decoder, on a stranger's bytes
                 raise InvalidInputError("The request cannot be parsed; send the message of this method.") from error
             yield message
 

@@ -48,6 +48,6 @@ class Instances:
             async with asyncio.TaskGroup() as group:  # a task for each image would hold up the event loop
                 for _ in range(at_once):
                     group.create_task(explain_waiting())
-        except BaseExceptionGroup as errors:
+        except BaseExceptionGroup as errors:  # the caller is told of the first
             raise errors.exceptions[0] from None
         return [results[number] for number in range(len(asked))]

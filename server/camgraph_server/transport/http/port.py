@@ -95,7 +95,7 @@ class HttpPort:
         server = self._server
         server.should_exit = True
         await self._ticking
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError):  # those that remain are cut off
             await asyncio.wait_for(server.shutdown([self._socket]), max(patience, _LEAST_PATIENCE))
         for connection in list(server.server_state.connections):
             connection.transport.abort()

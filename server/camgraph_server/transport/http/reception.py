@@ -126,7 +126,7 @@ class HttpReception:
             async with limit:
                 self._admit(endpoint.rule, exchange, call, held)
                 return await self._answered(endpoint, exchange, call)
-        except Exception as error:
+        except Exception as error:  # see above
             cause: Exception = error
             if isinstance(error, TimeoutError) and limit.expired():
                 cause = DeadlineError("The request was not answered before its deadline.")
