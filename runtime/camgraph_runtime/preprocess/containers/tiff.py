@@ -20,6 +20,7 @@ _ELEMENT[16:19] = 8
 _PLAIN_BYTES = (1, 2, 7)  # kept as they are; the values of other types become numbers of Python
 _PROFILE = 34_675
 _NEEDED = (*range(256, 260), 262, 273, *range(277, 280), 284, 317, *range(320, 326), 338, 339)  # to read any pixel
+_FRACTIONS = (5, 10, 11, 12)  # types of numbers that need not be whole
 _SLACK = 1 << 16
 _KIND, _SMALLER_OR_MASK = 254, 0b101
 _PLACES, _LENGTHS = (273, 324), (279, 325)  # of strips and of tiles
@@ -35,7 +36,7 @@ def check_tiff(data: Block, _: int) -> None:
 
     Raises:
         InvalidInputError: There is none, or it is cut off; or its entries state too many values, more than the file
-            has, or too large a profile.
+            has, or too large a profile; or sizes and places that are no whole numbers.
 
     """
     entries = _entries(data)
@@ -43,8 +44,11 @@ def check_tiff(data: Block, _: int) -> None:
         raise InvalidInputError("The TIFF is damaged: it does not say what it has. Send the whole file.")
     check_directory(data)
     sizes = _ELEMENT[entries["type"]] * entries["count"].astype(np.float64)
-    is_needed = np.isin(entries["tag"], _NEEDED) & (sizes > entries["value"].dtype.itemsize)
-    if _next(data, _start(data)) is None or (entries["value"] + sizes)[is_needed].max(initial=0) > len(data):
+    is_needed = np.isin(entries["tag"], _NEEDED)
+    if np.isin(entries["type"][is_needed], _FRACTIONS).any():
+        raise InvalidInputError("The TIFF is damaged: it has fractions where whole numbers belong. Save it again.")
+    is_apart = is_needed & (sizes > entries["value"].dtype.itemsize)
+    if _next(data, _start(data)) is None or (entries["value"] + sizes)[is_apart].max(initial=0) > len(data):
         raise InvalidInputError("The TIFF is incomplete: what it says of its pixels is missing. Send the whole file.")
 
 
@@ -154,8 +158,8 @@ def _values(block: Block, entries: np.ndarray | None, tags: Collection[int]) -> 
         # A number of NumPy has the machine's order of bytes, an array that of the file.
         inline = np.array(start, word).tobytes()
         data = inline[:size] if size <= len(inline) else block[start : start + size]
-        if len(data) == size:
-            found[int(entry["tag"])] = np.frombuffer(data, dtype)
+        if 0 < len(data) == size and np.isfinite(values := np.frombuffer(data, dtype)).all():
+            found[int(entry["tag"])] = values
     return found
 
 
