@@ -21,7 +21,6 @@ from camgraph_core.request import Request
 from camgraph_core.windows import WINDOWS
 from camgraph_runtime import Explainer
 from camgraph_runtime.preprocess import decode
-from camgraph_runtime.preprocess.decode import scale_of
 from camgraph_runtime.preprocess.memory import reading_bytes
 from camgraph_runtime.preprocess.opening import open_image
 from camgraph_runtime.preprocess.window import spread
@@ -31,7 +30,7 @@ from support.dicoms import FRAMES, MANY, SECRET, SLICE, dicom, item, of_pydicom,
 def shown(data: bytes, window: Any = None, **options: Any) -> np.ndarray:
     """On the scale 0..255, as a network of photos sees it."""
     found = opened(data, **options)
-    return np.asarray(spread(found.array, scale_of(found, window, found.array)).values, np.float64)
+    return np.asarray(spread(found.array, found.scale(window)).values, np.float64)
 
 
 def test_values_are_in_the_unit_of_the_modality() -> None:

@@ -15,6 +15,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, 
 
 from camgraph_core.errors import InvalidInputError, UsageError
 from camgraph_runtime import Explainer
+from camgraph_runtime.preprocess import decode
 from camgraph_runtime.preprocess.containers import limits
 from camgraph_runtime.preprocess.window import spread
 from support.dicoms import FRAMES, SLICE, dicom, item, of_pydicom, opened
@@ -54,6 +55,13 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "colour of one sample": (lambda: dicom(SLICE, PhotometricInterpretation="RGB"), "damaged or incomplete"),
     "a slope of zero": (lambda: dicom(SLICE, RescaleSlope=0, RescaleIntercept=1), "cannot be used"),
     "a window of no width": (lambda: dicom(SLICE, WindowCenter=5, WindowWidth=0), "names a window that cannot be"),
+    "a window too far out": (lambda: dicom(SLICE, WindowCenter="1e12", WindowWidth=1), "names a window that cannot be"),
+    "a window without end": (
+        lambda: dicom(SLICE, WindowCenter=4, WindowWidth="1e300"),
+        "names a window that cannot be",
+    ),
+    "a slope of almost zero": (lambda: dicom(SLICE, RescaleSlope="1e-320", RescaleIntercept=0), "cannot be used"),
+    "a slope that is lost": (lambda: dicom(SLICE, RescaleSlope="1e-9", RescaleIntercept="1e13"), "cannot be used"),
     "an empty table": (lambda: dicom(SLICE, VOILUTSequence=item(LUTDescriptor=[5, 0, 12], LUTData=b"")), "damaged"),
     "deflated": (lambda: dicom(SLICE, syntax=DeflatedExplicitVRLittleEndian), "compressed as a whole"),
     "no decoder": (lambda: of_pydicom("JPEGLSNearLossless_08.dcm").read_bytes(), "no decoder for that is installed"),
@@ -68,7 +76,15 @@ def test_files_that_are_refused(name: str, task_graphs: dict[str, Explainer]) ->
     make, text = REFUSED[name]
     data = make()
     with pytest.raises(InvalidInputError, match=text):
-        opened(data, frame=7 if "frames" in name else None).array  # noqa: B018 - it is read there
+        opened(data, frame=7 if "frames" in name else None).grade  # noqa: B018 - it is read there
+
+
+def test_a_window_that_is_given_stands_in_for_one_that_cannot_be_used() -> None:
+    good, bad = (
+        decode(dicom(SLICE, WindowCenter=40, WindowWidth=width), max_pixels=10**6, window=(0, 100))
+        for width in (400, 0)
+    )
+    assert np.array_equal(good, bad)
 
 
 def test_a_file_may_not_have_more_elements_than_its_length_pays_for(monkeypatch: pytest.MonkeyPatch) -> None:

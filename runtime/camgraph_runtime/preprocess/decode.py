@@ -63,7 +63,7 @@ def scale_of(opened: Opened, window: Window | None, pixels: AnyArray) -> Window 
 
     """
     if isinstance(opened, Dicom):
-        return window if opened.grade is None else opened.grade.within(window)
+        return opened.scale(window)
     tones = tones_in(opened)
     if tones.is_turned and window is not None:
         low, high = window

@@ -17,10 +17,12 @@ import numpy as np
 
 from camgraph_core.errors import InvalidInputError, NotInImageError, UnsupportedError
 from camgraph_core.types import AnyArray
+from camgraph_core.windows import Window
 from camgraph_runtime.preprocess.arrays import check_array
 from camgraph_runtime.preprocess.compressed_frame import check_frame
 from camgraph_runtime.preprocess.containers.dicom import check_dicom
 from camgraph_runtime.preprocess.grade import Grade
+from camgraph_runtime.preprocess.window import can_be_used
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -53,6 +55,7 @@ _NEEDED = (
     "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit",
     "PixelRepresentation",
 )  # fmt: skip  # what says how pixels are stored
+_NO_SCALE = "The DICOM file rescales its values by numbers that cannot be used. Mend the file."
 _INSTALL = "Install the extra dicom (pip install camgraph[dicom])"
 
 
@@ -94,13 +97,28 @@ class Dicom:
         """
         return self._read[0]
 
-    @property
+    @cached_property
     def grade(self) -> Grade | None:
-        """How they are shown, with the errors of `array`; None for colour of 8 bits."""
-        return self._read[1]
+        """How the file shows them; None for colour of 8 bits.
+
+        Raises:
+            InvalidInputError: As for `array`; or the file's window cannot be used.
+
+        """
+        return self._read[1]()
+
+    def scale(self, window: Window | None) -> Window | Grade | None:
+        """What makes them 0..255: a window that the user gave, if there is one, else what the file says."""
+        if window is not None and len(self.shape) == 2:  # even if the file's own cannot be used
+            return Grade(*window, inverted=self._is_inverted)
+        return window if self.grade is None else self.grade.within(window)
+
+    @property
+    def _is_inverted(self) -> bool:
+        return bool(self.dataset.PhotometricInterpretation == "MONOCHROME1")
 
     @cached_property
-    def _read(self) -> tuple[AnyArray, Grade | None]:
+    def _read(self) -> tuple[AnyArray, Callable[[], Grade | None]]:
         from pydicom.pixels.processing import apply_color_lut  # noqa: PLC0415 - an extra
 
         dataset = self.dataset
@@ -110,11 +128,11 @@ class Dicom:
             raise _damaged()
         if dataset.PhotometricInterpretation == _PALETTE:
             array = _guarded(lambda: apply_color_lut(array, dataset))
-            return array, None if array.dtype == np.uint8 else Grade(0, 65535)
+            return array, lambda: None if array.dtype == np.uint8 else Grade(0, 65535)
         if array.ndim == 3:
-            return array, None if array.dtype == np.uint8 else Grade(0, 2 ** int(dataset.BitsStored) - 1)
+            return array, lambda: None if array.dtype == np.uint8 else Grade(0, 2 ** int(dataset.BitsStored) - 1)
         values, unit = self._in_unit(array)
-        return values, self._grade(values, unit)
+        return values, lambda: self._grade(values, unit)
 
     def _in_unit(self, stored: AnyArray) -> tuple[AnyArray, Callable[[float], float]]:
         """Values in the unit of the modality, such as Hounsfield units, and what makes a stored value one."""
@@ -126,7 +144,7 @@ class Dicom:
             _number(self._value(name), default) for name, default in (("RescaleSlope", 1), ("RescaleIntercept", 0))
         )
         if not (math.isfinite(slope) and math.isfinite(intercept) and slope != 0):
-            raise InvalidInputError("The DICOM file rescales its values by numbers that cannot be used. Mend the file.")
+            raise InvalidInputError(_NO_SCALE)
         if (slope, intercept) == (1, 0):
             return stored, float
         values: AnyArray = stored.astype(np.float32 if stored.dtype.itemsize <= 2 else np.float64)
@@ -135,7 +153,7 @@ class Dicom:
         return values, lambda value: value * slope + intercept
 
     def _grade(self, values: AnyArray, unit: Callable[[float], float]) -> Grade:
-        inverted = self.dataset.PhotometricInterpretation == "MONOCHROME1"
+        inverted = self._is_inverted
         if "VOILUTSequence" in self.dataset:
             return _table(self.dataset.VOILUTSequence[0], inverted=inverted)
         centre, width = (self._value(name) for name in ("WindowCenter", "WindowWidth"))
@@ -146,11 +164,13 @@ class Dicom:
         if "ModalityLUTSequence" not in self.dataset and not (is_signed and bits >= 16) and bits <= 16:
             least, most = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if is_signed else (0, 2**bits - 1)
             black, white = sorted((unit(least), unit(most)))
+            if not can_be_used(black, white):
+                raise InvalidInputError(_NO_SCALE)
             found = f"The DICOM file names no window: its values {low:g} to {high:g} were read on the scale of its "
             remark = f"{found}{bits} bits, {black:g} to {white:g}. {_ADVICE}." if bits > 8 else ""
             return Grade(black, white, inverted=inverted, remark=remark)
         remark = f"The DICOM file names no window: its values were spread from {low:g} to {high:g}. {_ADVICE}."
-        return Grade(low, high if high > low else low + 1, inverted=inverted, remark=remark)
+        return Grade(low, high if high > low else low + max(1, abs(low)), inverted=inverted, remark=remark)
 
     def _value(self, keyword: str) -> Any:
         """What is said of the frame, by the file or, in files of many frames, by a functional group."""
@@ -255,9 +275,9 @@ def _window(centre: float, width: float, function: str, inverted: bool) -> Grade
     """The window of a file, by DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3."""
     exact = function != "LINEAR"
     middle, half = (centre, width / 2) if exact else (centre - 0.5, (width - 1) / 2)
-    if not (math.isfinite(middle) and math.isfinite(half) and width >= (0 if exact else 1)):
-        raise InvalidInputError("The DICOM file names a window that cannot be used. Give one with --window LOW,HIGH.")
     low, high = middle - half, middle + max(half, 1e-6)
+    if width < (0 if exact else 1) or not can_be_used(low, high):
+        raise InvalidInputError("The DICOM file names a window that cannot be used. Give one with --window LOW,HIGH.")
     remark = f"The window of the DICOM file was used, {low:g} to {high:g}."
     return Grade(low, high, sigmoid=function == "SIGMOID", inverted=inverted, remark=remark)
 

@@ -34,11 +34,13 @@ def check_window(window: Window | None) -> None:
         UsageError: Its ends are not finite numbers in order.
 
     """
-    if window is None:
-        return
-    low, high = window
-    if not (-LARGEST <= low < high <= LARGEST and high - low >= _NARROWEST):
-        raise UsageError(f"A window goes from a low to a higher number, but this is {low:g} to {high:g}.")
+    if window is not None and not can_be_used(*window):
+        raise UsageError(f"A window goes from a low to a higher number, but this is {window[0]:g} to {window[1]:g}.")
+
+
+def can_be_used(low: float, high: float) -> bool:
+    """Whether two values are finite, in order, and far enough from each other to be black and white."""
+    return -LARGEST <= low < high <= LARGEST and high - low >= _NARROWEST
 
 
 def spread(values: AnyArray, window: Window | Grade | None = None) -> Spread:
