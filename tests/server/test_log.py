@@ -68,15 +68,23 @@ def test_a_reader_that_has_gone_stops_nobody():
     os.close(writing)
 
 
+class Unsayable:
+    def __str__(self) -> str:
+        raise RuntimeError(self)
+
+
 def test_a_line_that_cannot_be_written_is_named_and_the_others_follow():
     reading, writing = os.pipe()
     sink = LogSink(writing)
     sink.setFormatter(TextFormatter())
     sink.handle(logging.LogRecord("library", logging.INFO, "library.py", 7, "%d files", ("no number",), None))
+    sink.handle(logging.LogRecord("odd library", logging.INFO, "library.py", 7, Unsayable(), (), None))
     sink.handle(record(number=1))
     sink.close()
     text = os.read(reading, PIPE_BYTES)
-    assert b"WARNING a line of library cannot be written (%d format: a real number is required" in text
+    assert b"WARNING a line of library cannot be written (TypeError" in text
+    assert b"'%d files'" in text
+    assert b"WARNING a line of odd library cannot be written (RuntimeError" in text
     assert b"call number=1" in text
     os.close(reading)
     os.close(writing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import reprlib
 import threading
 import time
 from collections import deque
@@ -12,9 +13,10 @@ _MOST_LINES = 10_000
 """Lines that may wait. At 200 bytes a line that is 2 MB, and minutes of a busy server's log."""
 
 _STDERR = 2
-_LONGEST_TEXT = 200  # of a message that cannot be put together
 _MOMENT = 0.05  # seconds that a line may wait for others
 _QUIET = 40  # moments without a line after which the thread sleeps until one wakes it
+_SHORT = reprlib.Repr()  # it raises for no object
+_SHORT.maxstring = 200
 _FAREWELL = 2.0
 """Seconds that the last lines get to leave when the process ends; a stalled reader takes none."""
 
@@ -103,8 +105,8 @@ class LogSink(logging.Handler):
         try:
             return self.format(record)
         except Exception as error:  # a library's message and arguments do not fit: without this no line would follow
-            text = str(record.msg)[:_LONGEST_TEXT]
-            return self.format(_notice(f"a line of {record.name} cannot be written ({error}): {text!r}"))
+            kind, text = type(error).__name__, _SHORT.repr(record.msg)
+            return self.format(_notice(f"a line of {record.name} cannot be written ({kind}): {text}"))
 
 
 def _notice(text: str) -> logging.LogRecord:
