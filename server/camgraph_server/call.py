@@ -109,6 +109,8 @@ class Call:
     @property
     def trace_id(self) -> str | None:
         """Identifier of the caller's trace; None without one."""
+        if not self.trace:
+            return None
         found = _TRACE_ID.fullmatch(self.trace.get("traceparent", ""))
         return found[1] if found is not None else None
 

@@ -34,7 +34,7 @@ DOMAIN = "camgraph"
 DETAILS_KEY = "grpc-status-details-bin"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is one of a kind
 class Reason:
     """What an error is called on the wire.
 

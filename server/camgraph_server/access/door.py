@@ -16,6 +16,7 @@ CALLER: ContextVar[Client] = ContextVar("camgraph_caller")
 
 _SCHEME = "bearer "
 _LONGEST_TOKEN = 4096
+_MOST_REMEMBERED = 1024  # peers
 
 
 class Door:
@@ -23,14 +24,15 @@ class Door:
 
     Args:
         clients: Gives the clients that are known; None where everybody may call.
+
+    Attributes:
+        visitor: Gives the caller behind a peer that is known by its machine alone. Where clients have names, it sees no
+            model.
     """
 
     def __init__(self, clients: Callable[[], Clients] | None) -> None:
         self._clients = clients
-
-    def visitor(self, peer: str) -> Client:
-        """A caller that is known by its machine alone. Where clients have names, it sees no model."""
-        return _anonymous(host_of(peer), may_use_all=self._clients is None)
+        self.visitor = lru_cache(_MOST_REMEMBERED)(self._visitor)
 
     def client(self, peer: str, authorization: Sequence[str], certificate_names: Sequence[str]) -> Client:
         """The client that sends a call.
@@ -56,10 +58,9 @@ class Door:
             )
         return client
 
-
-@lru_cache(1024)
-def _anonymous(host: str, *, may_use_all: bool) -> Client:
-    return Client(host, models=EVERYTHING if may_use_all else (), control=may_use_all)
+    def _visitor(self, peer: str) -> Client:
+        is_open = self._clients is None
+        return Client(host_of(peer), models=EVERYTHING if is_open else (), control=is_open)
 
 
 def _with_token(clients: Clients, authorization: Sequence[str]) -> Client:

@@ -46,8 +46,19 @@ class ClientLimits:
         Raises:
             OverLimitError: The client has as many calls as it may.
         """
-        if client.calls_at_once is None:
+        self.enter(client)
+        try:
             yield
+        finally:
+            self.leave(client)
+
+    def enter(self, client: Client) -> None:
+        """Counts a call, until it leaves.
+
+        Raises:
+            OverLimitError: The client has as many calls as it may.
+        """
+        if client.calls_at_once is None:
             return
         use = self._use(client)
         if use.calls >= client.calls_at_once:
@@ -55,10 +66,11 @@ class ClientLimits:
                 f"You have {use.calls} calls in flight, which is your limit; wait for an answer.", _RETRY_AFTER
             )
         use.calls += 1
-        try:
-            yield
-        finally:
-            use.calls -= 1
+
+    def leave(self, client: Client) -> None:
+        """A call that has entered is over."""
+        if client.calls_at_once is not None:
+            self._use(client).calls -= 1
 
     def take(self, client: Client) -> None:
         """Takes one request off what the client may send now.

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from functools import lru_cache
 from urllib.parse import unquote
 
 _NETWORK_OF_ONE = 64  # bits of an IPv6 address; a single machine has all addresses that share them
 
 
-@lru_cache(1024)
 def host_of(peer: str) -> str:
     """The machine behind a peer's address, such as `ipv4:10.0.0.7:51234` or `ipv6:[::1]:51234`.
 

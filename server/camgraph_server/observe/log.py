@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import sys
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -33,9 +34,24 @@ def log_event(logger: logging.Logger, level: int, message: str, *, trace: bool =
     if not logger.isEnabledFor(level):
         return
     kept = {name: value for name, value in facts.items() if value is not None}
-    error = sys.exc_info() if trace else None
-    # `Logger.log` would look up from which line it was called, which takes as long as the rest.
-    logger.handle(logger.makeRecord(logger.name, level, __file__, 0, message, (), error, extra={_FACTS: kept}))
+    logger.handle(_Event(logger.name, level, message, kept, sys.exc_info() if trace else None))
+
+
+class _Event(logging.LogRecord):
+    """The record of an event, without what a `LogRecord` finds out of the line, thread and process that it is of.
+
+    No format of ours writes that, and to find it out takes longer than all else that is logged of a refused call.
+    """
+
+    def __init__(self, name: str, level: int, message: str, facts: Mapping[str, object], error: Any) -> None:
+        now = time.time()
+        vars(self).update(
+            _OF_ALL, name=name, levelno=level, levelname=logging.getLevelName(level), msg=message, exc_info=error
+        )
+        self.created, self.msecs, self.camgraph_facts = now, now % 1 * 1e3, facts
+
+
+_OF_ALL = vars(logging.LogRecord("", logging.NOTSET, __file__, 0, "", (), None))
 
 
 def configure_logging(log_format: Literal["text", "json"], level: str) -> None:
@@ -43,8 +59,6 @@ def configure_logging(log_format: Literal["text", "json"], level: str) -> None:
 
     Nothing ever waits for the reader of stderr; see `LogSink`.
     """
-    # https://docs.python.org/3/howto/logging.html#optimization: no line says which thread or process it is of.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = LogSink()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
@@ -97,8 +111,8 @@ def _time(record: logging.LogRecord) -> str:
 
 
 @lru_cache(1)
-def _second(time: int) -> str:
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def _second(moment: int) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _plain(name: str, value: object) -> str:

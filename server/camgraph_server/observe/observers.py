@@ -71,6 +71,7 @@ class Observers:
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = observers
+        self._of_begins = [each for each in observers if type(each).began is not Observer.began]
         self.live: set[Call] = set()
 
     def __iter__(self) -> Iterator[Observer]:
@@ -102,20 +103,21 @@ class Observers:
     def begin(self, call: Call) -> None:
         """A call has come."""
         self.live.add(call)
-        self._tell(lambda observer: observer.began(call))
+        if self._of_begins:
+            self._tell(lambda observer: observer.began(call), self._of_begins)
 
     def end(self, call: Call) -> None:
         """A call is over."""
         call.end()
         self.live.discard(call)
-        self._tell(lambda observer: observer.ended(call))
+        self._tell(lambda observer: observer.ended(call), self._observers)
 
     def explained(self, call: Call, explained: Explained) -> None:
         """A request was worked on."""
-        self._tell(lambda observer: observer.explained(call, explained))
+        self._tell(lambda observer: observer.explained(call, explained), self._observers)
 
-    def _tell(self, tell: Callable[[Observer], None]) -> None:
-        for observer in self._observers:
+    def _tell(self, tell: Callable[[Observer], None], observers: Sequence[Observer]) -> None:
+        for observer in observers:
             try:
                 tell(observer)
             except Exception:  # what watches must not harm what it watches

@@ -30,9 +30,10 @@ class FairQueue(Generic[J]):
         self._jobs: dict[str, deque[J]] = {}  # of clients that wait; who was served last stands last
         self._spent: dict[str, float] = {}  # seconds, on a scale on which they begin with `_level`
         self._level = 0.0
+        self._count = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._jobs.values()))
+        return self._count
 
     def __iter__(self) -> Iterator[J]:
         for jobs in self._jobs.values():
@@ -53,6 +54,7 @@ class FairQueue(Generic[J]):
             self._jobs[job.client] = deque()
             self._spent[job.client] = max(self._spent.get(job.client, 0.0), self._level)
         self._jobs[job.client].append(job)
+        self._count += 1
 
     def take(self, cost: float) -> J:
         """Removes the job that is next.
@@ -69,6 +71,7 @@ class FairQueue(Generic[J]):
         self._level = max(self._level, self._spent[client])
         jobs = self._jobs.pop(client)
         job = jobs.popleft()
+        self._count -= 1
         if jobs:
             self._jobs[client] = jobs
         self.charge(client, cost)
@@ -86,6 +89,7 @@ class FairQueue(Generic[J]):
         if jobs is None or job not in jobs:
             return False
         jobs.remove(job)
+        self._count -= 1
         if not jobs:
             del self._jobs[job.client]
         return True

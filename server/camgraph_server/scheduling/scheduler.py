@@ -44,6 +44,10 @@ class Scheduler:
         self.workers = workers
         self.queue_capacity = queue_capacity
         self._max_share = max_share
+        self._full = (
+            f"The server is at its limit of {workers} running and {queue_capacity} waiting requests; send the request "
+            "again in a moment."
+        )
         self._waiting: FairQueue[Job] = FairQueue()
         self._running: set[Job] = set()
         self._mean = 0.0  # seconds that a job runs
@@ -77,11 +81,7 @@ class Scheduler:
             wait = self._expected_wait(client)
             self._check_share(client, wait)
             if self._is_full and self._waiting.greediest(than=client) is None:
-                raise UnavailableError(
-                    f"The server is at its limit of {self.workers} running and {self.queue_capacity} waiting "
-                    "requests; send the request again in a moment.",
-                    retry_after=max(wait, _SHORTEST_RETRY),
-                )
+                raise UnavailableError(self._full, retry_after=max(wait, _SHORTEST_RETRY))
             if deadline is not None and wait > 0 and time.monotonic() + _CAUTION * (wait + self._mean) > deadline:
                 raise UnavailableError(
                     f"The request would wait {wait:.1f} s and not be answered before its deadline; send it again with "

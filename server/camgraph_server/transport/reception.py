@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
@@ -77,7 +77,7 @@ class Reception(grpc.aio.ServerInterceptor):
         async def serve(_: object, context: Context) -> bytes | None:
             headers = tuple(context.invocation_metadata() or ())
             call = self._call(service, name, handler.kind, rule, context, headers)
-            held = contextlib.ExitStack()
+            held: list[Callable[[], object]] = []  # what gives back what the call has taken
             task = asyncio.current_task()
             aborted: list[BaseException] = []
             self._observers.begin(call)
@@ -87,7 +87,8 @@ class Reception(grpc.aio.ServerInterceptor):
                     call.status = StatusCode.CANCELLED.name
                 if handler.kind == "unary" and call.status != StatusCode.OK.name:
                     call.sent = None  # its one answer did not arrive
-                held.close()
+                while held:
+                    held.pop()()
                 self._observers.end(call)
                 call.answer.close()
                 while aborted:  # gRPC keeps it in a cycle, with all frames that it went through
@@ -103,7 +104,8 @@ class Reception(grpc.aio.ServerInterceptor):
                 await context.abort(StatusCode.CANCELLED, "The call was given up.")
             except Exception as error:  # whatever happened, the caller gets a status and the server lives on
                 refusal = Refusal.of(error)
-                let_go(error)
+                if call.received is not None:
+                    let_go(error)
                 call.status, call.reason = refusal.status.name, refusal.text
             try:  # outside of the handlers above, as what gRPC raises would lead to the error, and keep it
                 await context.abort(refusal.status, refusal.text, refusal.trailers)
@@ -130,7 +132,7 @@ class Reception(grpc.aio.ServerInterceptor):
         )
 
     def _admit(
-        self, method: str, rule: Rule, call: Call, context: Context, headers: Headers, held: contextlib.ExitStack
+        self, method: str, rule: Rule, call: Call, context: Context, headers: Headers, held: list[Callable[[], object]]
     ) -> None:
         """Finds out who calls, and counts the call until it is over.
 
@@ -143,12 +145,13 @@ class Reception(grpc.aio.ServerInterceptor):
         CALLER.set(call.client)
         if rule.is_counted:
             self._gate.enter()
-            held.callback(self._gate.leave)
+            held.append(self._gate.leave)
         if rule.most is not None:
-            held.enter_context(self._counted(method, rule.most, rule.most_of_one, call))
+            held.append(self._counted(method, rule.most, rule.most_of_one, call))
         if not rule.is_open:
             if call.client.calls_at_once is not None:
-                held.enter_context(self._security.limits.in_flight(call.client))
+                self._security.limits.enter(call.client)
+                held.append(partial(self._security.limits.leave, call.client))
             if call.kind != "bidi_stream":  # of which each request counts
                 self._security.limits.take(call.client)
 
@@ -167,20 +170,21 @@ class Reception(grpc.aio.ServerInterceptor):
         shown = context.auth_context()
         return [name.decode(errors="replace") for key in _CERTIFICATE_NAMES for name in shown.get(key, ())]
 
-    @contextlib.contextmanager
-    def _counted(self, method: str, most: int, most_of_one: int, call: Call) -> Iterator[None]:
+    def _counted(self, method: str, most: int, most_of_one: int, call: Call) -> Callable[[], None]:
+        """Counts a call of a method with a limit; what it returns ends that."""
         of_all, of_one = (method,), (method, call.client.name)
         if self._open[of_all] >= most:
             raise UnavailableError(f"The server has {most} calls of {call.rpc}, which is its limit; try later.")
         if self._open[of_one] >= most_of_one:
             raise OverLimitError(f"You have {most_of_one} calls of {call.rpc}, which is the limit; end one first.")
         self._open.update((of_all, of_one))
-        try:
-            yield
-        finally:
+
+        def leave() -> None:
             self._open.subtract((of_all, of_one))
             if not self._open[of_one]:
                 del self._open[of_one]
+
+        return leave
 
 
 def _unknown(method: str) -> Handler:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from grpc import StatusCode
 
-from camgraph_core.errors import OverLimitError, TooLargeError, UnavailableError
+from camgraph_core.errors import TooLargeError
 from camgraph_server.observe.log import log_event
 from camgraph_wire.errors import DETAILS_KEY, Reason, reason_of, status_details
 
@@ -56,7 +56,7 @@ class Refusal:
             log_event(_log, logging.ERROR, "internal error", trace=True, error_id=identifier)
             text = f"Internal error {identifier}; the server's log has the details under this identifier."
             return cls(StatusCode.INTERNAL, text)
-        delay = error.retry_after if isinstance(error, UnavailableError | OverLimitError) else None
+        delay = getattr(error, "retry_after", None)  # of errors that say when it is worth another try
         rounded = delay if delay is None else round(delay, 2)
         return _refusal(reason, str(error)[:_LONGEST_READ], rounded)
 
@@ -79,7 +79,7 @@ def _refusal(reason: Reason, text: str, retry_after: float | None) -> Refusal:
 def let_go(error: BaseException) -> None:
     """Empties the frames of an error and of those that led to it.
 
-    They hold the request. gRPC keeps the error in a cycle, so they would be kept until the garbage collector comes.
+    They hold the request, and with an error in a cycle they would be kept until the garbage collector comes.
     """
     errors = [error]
     seen = set()
