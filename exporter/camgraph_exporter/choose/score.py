@@ -16,6 +16,7 @@ from camgraph_exporter.errors import ScoreError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.columns import CLASSES, columns_of, stated_columns
+from camgraph_exporter.score.likely import hint_on_scores
 from camgraph_exporter.score.one_number import number_per_pixel, one_number
 from camgraph_exporter.score.output_head import OutputHead, no_head
 from camgraph_exporter.score.per_pixel import has_one_per_pixel, is_rectified
@@ -133,7 +134,7 @@ def _first(prepared: PreparedModel, search: _Search) -> Score:
             problems.append(str(error))
     heads, said_of_heads = undecoded_heads(prepared)
     if not scores:
-        raise ScoreError(said_of_heads or " ".join(dict.fromkeys(problems)))
+        raise ScoreError(said_of_heads or hint_on_scores(prepared) or " ".join(dict.fromkeys(problems)))
     score, others = choose_output(prepared, scores, search.num_labels)
     notes = (score.note, score.task.doubt(prepared, score), others, said_of_heads if score.output in heads else "")
     return replace(score, note=" ".join(filter(None, notes)))

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import onnx_ir as ir
 
-from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.dims import Dim, dims_of
 from camgraph_exporter.prepare.prepare import PreparedModel
 
 _FEWEST = 18  # channels: three anchors with a box, an objectness and one class
@@ -15,24 +15,31 @@ _FEWEST = 18  # channels: three anchors with a box, an objectness and one class
 def undecoded_heads(prepared: PreparedModel) -> tuple[list[ir.Value], str]:
     """Return the outputs that look like a detector's heads, one for each scale, and a sentence on them.
 
-    Such have the shape [N, anchors, h, w, numbers], which nothing else has, or [N, anchors * numbers, h, w], as maps of
-    classes have in several sizes, too. There are none, and no sentence, where no outputs look like that.
+    Such have the shape [N, anchors, h, w, numbers], which nothing else has, or [N, anchors * numbers, h, w] or
+    [N, h, w, anchors * numbers], as maps of classes have in several sizes, too. Some have outputs of their own for
+    boxes, classes and objectness of each scale. There are none, and no sentence, where no outputs look like that.
     """
     outputs = [output for output in prepared.graph.outputs if output.shape is not None]
-    for rank, channels in ((5, -1), (4, 1)):
-        heads = [output for output in outputs if len(dims_of(output)) == rank]
-        if _are_scales(prepared, heads, channels) and (rank == 5 or int(dims_of(heads[0])[channels]) >= _FEWEST):
+    for rank, channels, rows in ((5, 4, 2), (4, 1, 2), (4, 3, 1)):
+        groups: dict[Dim, list[ir.Value]] = {}
+        for output in outputs:
+            if len(dims_of(output)) == rank:
+                groups.setdefault(dims_of(output)[channels], []).append(output)
+        if not groups or not all(_are_scales(prepared, group, rows) for group in groups.values()):
+            continue
+        widest = max(size if isinstance(size, int) else 0 for size in groups)
+        is_several = len(groups) > 1 and len({len(group) for group in groups.values()}) == 1
+        if rank == 5 or is_several or (len(groups) == 1 and widest >= _FEWEST):
+            heads = [output for group in groups.values() for output in group]
             return heads, _sentence(heads, is_certain=rank == 5)
     return [], ""
 
 
-def _are_scales(prepared: PreparedModel, heads: list[ir.Value], channels: int) -> bool:
-    """Tell whether some maps have as many channels, and each one twice or half the rows and columns of the next."""
-    if len(heads) < 2 or len({dims_of(head)[channels] for head in heads}) > 1:
+def _are_scales(prepared: PreparedModel, heads: list[ir.Value], rows: int) -> bool:
+    """Tell whether some maps have each twice or half the rows and columns of the next; `rows`: the axis of the rows."""
+    if len(heads) < 2:
         return False
-    if not isinstance(dims_of(heads[0])[channels], int):
-        return False
-    sizes = [[prepared.probe.example(dim) or 0 for dim in dims_of(head)[2:4]] for head in heads]
+    sizes = [[prepared.probe.example(dim) or 0 for dim in dims_of(head)[rows : rows + 2]] for head in heads]
     steps = [all(a == 2 * b for a, b in zip(one, other, strict=True)) for one, other in pairwise(sizes)]
     back = [all(2 * a == b for a, b in zip(one, other, strict=True)) for one, other in pairwise(sizes)]
     return all(steps) or all(back)
@@ -40,7 +47,10 @@ def _are_scales(prepared: PreparedModel, heads: list[ir.Value], channels: int) -
 
 def _sentence(heads: list[ir.Value], *, is_certain: bool) -> str:
     names = " and ".join(filter(None, (", ".join(repr(str(head.name)) for head in heads[:-1]), repr(heads[-1].name))))
-    advice = "export the model with the part that decodes and joins them, which PyTorch's evaluation mode often adds."
+    advice = (
+        "export the model with the part that decodes and joins them, which PyTorch's evaluation mode often adds "
+        "(YOLOv7: export.py --grid)."
+    )
     if is_certain:
         return f"Outputs {names} are the heads of a detector's scales, without boxes that could be named: {advice}"
     return f"Outputs {names} may be the heads of a detector's scales and not maps of classes; if so, {advice}"

@@ -57,6 +57,8 @@ class Detection(Task):
 
     def doubt(self, prepared: PreparedModel, score: Score) -> str:
         """Say that box coordinates may be among the classes where no head tells them apart."""
+        if score.kind == pb.HEAD_KIND_SIGMOID and _is_one_for_all(prepared, score):
+            return f"One sigmoid is taken of output {score.output.name!r} as a whole, so {_all_count(score)}"
         if score.kind != pb.HEAD_KIND_NONE:
             return ""
         outputs = (output for output in prepared.graph.outputs if output is not score.output)
@@ -66,11 +68,8 @@ class Detection(Task):
             return (
                 "No sigmoid or softmax is applied to the classes, so nothing is known of probabilities; state --head."
             )
-        return (
-            f"No sigmoid or softmax was found before output {score.output.name!r}, so that all of its "
-            f"{score.num_classes} values count as classes. If there are box coordinates among them, say with --columns "
-            "what the values are, or name the tensor of the class scores with --score."
-        )
+        found = f"No sigmoid or softmax was found before output {score.output.name!r}, so that"
+        return f"{found} {_all_count(score)}"
 
     def complete(self, prepared: PreparedModel, score: Score, options: BoxOptions) -> Score:
         """Find the boxes, and the class that stands for no object."""
@@ -215,3 +214,15 @@ def _resolve_boxes(op: Backward, boxes: ir.Value, anchor: ir.Value, count: ir.Va
     result = op.Reshape(resolved, op.Shape(anchor))
     result.shape = anchor.shape
     return result
+
+
+def _is_one_for_all(prepared: PreparedModel, score: Score) -> bool:
+    """Tell whether the only output holds nothing but sigmoids, so that boxes can be nowhere but among them."""
+    return score.shown.part is None and not score.shown.is_ranked and len(prepared.graph.outputs) == 1
+
+
+def _all_count(score: Score) -> str:
+    return (
+        f"all of its {score.num_classes} values count as classes. If there are box coordinates among them, say with "
+        "--columns what the values are, or name the tensor of the class scores with --score."
+    )
