@@ -106,9 +106,9 @@ def _print(runs: Iterable[Recorded], plan: LoadPlan) -> None:
     table = _table("", "offered/s", "good/s", "p50 ms", "p99 ms", "largest ms", "codes")
     for step in steps:
         summary = step.summary
-        figures = [summary.offered, summary.good, *(summary.latency.percentiles[name] for name in ("p50", "p99"))]
+        figures = [f"{summary.offered:.1f}", f"{summary.good:.1f}", *summary.latency_in_words("p50", "p99")]
         codes = ", ".join(f"{name} {count}" for name, count in summary.codes.items())
-        table.add_row(step.title, *(f"{value:.1f}" for value in (*figures, summary.latency.largest)), codes)
+        table.add_row(step.title, *figures, codes)
     console.print(table)
     for step in steps:
         if step.summary.server_cpu is not None:

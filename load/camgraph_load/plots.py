@@ -72,6 +72,8 @@ def over_time(run: Recorded) -> str:
         for percent in _SHOWN:
             values = [np.percentile(latency[second == number], percent) for number in shown]
             axes.plot(shown, values, marker=".", label=f"p{percent}")
+        if not shown:
+            axes.set_xlim(0, run.duration)
         _name(axes, "second of the run", "latency, ms")
         axes.set_ylim(bottom=0)
     return svg[0]
@@ -151,8 +153,8 @@ def against_load(steps: Sequence[Recorded]) -> str:
         axes.plot(offered, [summary.good for summary in summaries], marker="o", label="good answers/s")
         latency = _other(axes, "latency, ms")
         for name, line in (("p50", ":"), ("p99", "--")):
-            values = [summary.latency.percentiles[name] for summary in summaries]
-            latency.plot(offered, values, line, color=_RED, label=f"latency {name}")
+            values = [item.latency.percentiles[name] if item.has_answers else np.nan for item in summaries]
+            latency.plot(offered, values, line, marker=".", color=_RED, label=f"latency {name}")
         axes.set_ylim(bottom=0)
         latency.set_ylim(bottom=0)
         _name(axes, "offered calls per second", "calls per second")
@@ -161,7 +163,8 @@ def against_load(steps: Sequence[Recorded]) -> str:
 
 def _kinds(records: Records) -> Iterator[tuple[str, np.ndarray]]:
     fine = records["code"] == OK
-    yield "good", fine & ~records["wrong"]
+    if (fine & ~records["wrong"]).any():
+        yield "good", fine & ~records["wrong"]
     if (fine & records["wrong"]).any():
         yield "wrong answer", fine & records["wrong"]
     for code in np.unique(records["code"][~fine]):

@@ -118,9 +118,9 @@ def _table(runs: Sequence[Recorded]) -> str:
 
 def _row(run: Recorded) -> list[str]:
     summary = run.summary
-    latency = [f"{summary.latency.percentiles[name]:.1f}" for name in ("p50", "p90", "p99", "p99.9")]
+    latency = summary.latency_in_words("p50", "p90", "p99", "p99.9")
     codes = ", ".join(f"{name} {count}" for name, count in summary.codes.items())
-    figures = [f"{summary.offered:.1f}", f"{summary.good:.1f}", *latency, f"{summary.latency.largest:.1f}"]
+    figures = [f"{summary.offered:.1f}", f"{summary.good:.1f}", *latency]
     usage = [_known(summary.server_cpu, ".2f"), _known(summary.server_memory, ".0f")]
     return [run.title, *figures, *usage, codes]
 

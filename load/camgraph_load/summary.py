@@ -92,6 +92,18 @@ class Summary:
     server_cpu: float | None
     server_memory: float | None
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether any call was answered with OK; without one there is no latency, and its figures are zeros."""
+        return self.codes.get("OK", 0) > 0
+
+    def latency_in_words(self, *percentiles: str) -> list[str]:
+        """These percentiles and the largest latency in milliseconds; dashes where no call was answered with OK."""
+        if not self.has_answers:
+            return ["–"] * (len(percentiles) + 1)
+        values = (*(self.latency.percentiles[name] for name in percentiles), self.latency.largest)
+        return [f"{value:.1f}" for value in values]
+
     def to_json(self) -> dict[str, Any]:
         """As JSON has it."""
         return asdict(self)

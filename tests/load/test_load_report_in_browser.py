@@ -22,10 +22,11 @@ NAME = "_a $run$</svg><script>alert(1)</script>&" * 3
 
 
 def written(kind: str, folder: Path) -> Path:
-    """A report of one run, of a ramp, or of two runs that are called alike."""
+    """A report of one run, of one without any answer, of a ramp, or of two runs that are called alike."""
     first, second = recorded(NAME, failing=0.1), recorded(NAME, latency=0.03, seed=4)
     texts = {
         "run": lambda: page([first]),
+        "refused": lambda: page([recorded(NAME, failing=1.0)]),
         "ramp": lambda: page([recorded(f"{rate}/s", rate=rate) for rate in (10, 20, 30, 40, 50, 60, 70, 80)]),
         "two": lambda: comparison_page(first, second, compare(first.outcome.records, second.outcome.records)),
     }
@@ -34,7 +35,7 @@ def written(kind: str, folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["run", "ramp", "two"])
+@pytest.mark.parametrize("kind", ["run", "refused", "ramp", "two"])
 def test_it_fits_every_window_loads_nothing_and_says_nothing(browser: Tab, tmp_path: Path, kind: str) -> None:
     path = written(kind, tmp_path)
     browser.requested.clear()
@@ -49,6 +50,14 @@ def test_it_fits_every_window_loads_nothing_and_says_nothing(browser: Tab, tmp_p
     assert browser.run("document.scripts.length") == 0
     assert browser.run("[...document.querySelectorAll('svg')].every(s => s.ariaLabel)")
     assert browser.printed().startswith(b"%PDF")
+
+
+def test_a_run_without_answers_has_no_latency(browser: Tab, tmp_path: Path) -> None:
+    browser.show(written("refused", tmp_path))
+    cells = "[...document.querySelectorAll('.figures tbody td')].map(cell => cell.textContent)"
+    assert browser.run(cells)[1:7] == ["0.0", "–", "–", "–", "–", "–"]
+    browser.show(written("run", tmp_path))
+    assert "–" not in browser.run(cells)
 
 
 def test_no_legend_lies_over_a_plot(browser: Tab, tmp_path: Path) -> None:
