@@ -47,6 +47,42 @@ def test_scratched_parts_are_told_apart(factory: Path, monkeypatch: pytest.Monke
     assert min(scores[True]) > 1.5
 
 
+def test_a_folder_of_good_parts_is_a_bank(factory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same as that of `build-bank`, in one command."""
+    monkeypatch.chdir(factory)
+    layers = ["--layer", "/_blocks.10/Add_output_0", "--layer", "/_blocks.4/Add_output_0"]
+    rows = []
+    for bank in ("bank.npz", "parts/good"):
+        words = ("--graph", "parts.onnx", *layers, "--bank", bank, "--json", "kept.json", "-o", f"of_{Path(bank).name}")
+        result = camgraph("explain", "parts/test/scratched_00.png", *words)
+        assert result.exit_code == 0, result.stderr
+        [row] = json.loads(Path("kept.json").read_text(encoding="utf-8"))["images"]
+        rows.append({**row["explanations"][0], "map": None})
+    assert rows[0] == rows[1]
+    assert "patches was built from 24 good images" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("where", "code", "said"),
+    [
+        (["--server", "127.0.0.1:9"], 2, "is a folder, whose bank is built in this process of whole images"),
+        (["--graph", "parts.onnx", "--bank", "alone"], 1, "A bank needs two good images or more"),
+        (["--graph", "parts.onnx", "--bank", "empty"], 2, "The folder empty has no pictures"),
+    ],
+)
+def test_a_folder_that_makes_no_bank_is_said(
+    factory: Path, monkeypatch: pytest.MonkeyPatch, where: list[str], code: int, said: str
+) -> None:
+    monkeypatch.chdir(factory)
+    for name in ("empty", "alone"):
+        Path(name).mkdir(exist_ok=True)
+    Path("alone/good.png").write_bytes(Path("parts/good/00.png").read_bytes())
+    words = ("--bank", "parts/good", *where, "-o", "nothing")
+    result = camgraph("explain", "parts/test/scratched_00.png", *words)
+    assert result.exit_code == code, result.stderr
+    assert said in result.stderr
+
+
 def test_a_server_gives_what_a_bank_needs(factory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(factory)
     (tmp_path / "models").mkdir()

@@ -1,4 +1,4 @@
-"""The option `--bank` of `camgraph explain`: a file, or the bank that lies beside the graph."""
+"""The option `--bank` of `camgraph explain`: a file, a folder of good images, or the bank beside the graph."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OF_MODEL = "model"
 
 
 class BankFile(click.Path):
-    """The file of a bank, or `OF_MODEL`."""
+    """The file of a bank, a folder of good images, or `OF_MODEL`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path, or the word."""
@@ -20,5 +20,5 @@ class BankFile(click.Path):
 
 
 def is_file(bank: Path | str | None) -> bool:
-    """Whether a bank is a file of the caller's own."""
+    """Whether a bank is a file, or a folder, of the caller's own."""
     return bank is not None and bank != OF_MODEL

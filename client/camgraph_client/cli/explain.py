@@ -14,7 +14,7 @@ import click
 from camgraph_cli.options import Text, options_of
 from camgraph_client.cli.asking import asked_of
 from camgraph_client.cli.bank_option import BankFile, is_file
-from camgraph_client.cli.banks import Measure
+from camgraph_client.cli.banks import good_images, measure_of
 from camgraph_client.cli.connection import ServerOptions
 from camgraph_client.cli.photos import photos_of
 from camgraph_client.cli.pictures import Wanted
@@ -30,7 +30,6 @@ from camgraph_client.cli.video.run import VideoRun
 from camgraph_core.errors import CamgraphError, UsageError
 from camgraph_core.style import OPACITIES
 from camgraph_core.windows import WINDOWS
-from camgraph_runtime.bank.memory_bank import MemoryBank
 from camgraph_runtime.maps.cam import METHODS
 from camgraph_runtime.pictures.colormaps import COLORMAPS
 from camgraph_runtime.preprocess.shown import usual_bands
@@ -131,10 +130,11 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option(
     "--bank",
-    type=BankFile(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE|model",
-    help="Memory bank (camgraph build-bank): also show how far each part of an IMAGE is from good images. The word "
-    "model stands for the bank that lies beside the graph, here or on the server.",
+    type=BankFile(exists=True, path_type=Path),
+    metavar="FILE|FOLDER|model",
+    help="Memory bank (camgraph build-bank): also show how far each part of an IMAGE is from good images. A folder of "
+    "good images becomes a bank for this run, with the layers of --layer. The word model stands for the bank that lies "
+    "beside the graph, here or on the server.",
 )
 @click.option("--method", type=click.Choice(list(METHODS)), help="How the map is made; default: as the graph says.")
 @click.option(
@@ -295,14 +295,16 @@ def explain(
     paths = [path for path in images if isinstance(path, Path)]
     photos = photos_of(paths, output, are_tensors=options["as_tensor"])
     references = compared.photos(output)
+    good = good_images(options["bank"], output)
     wanted = Wanted(output, options["opacity"], not options["own_scale"], options["hot_regions"], kept.maps)
-    said = _said(options, kept, where) | {"references": [stamp(photo.path) for group in references for photo in group]}
+    read = {"references": [photo.path for group in references for photo in group], "good": good}
+    said = _said(options, kept, where) | {name: list(map(stamp, paths)) for name, paths in read.items()}
     with closing(open_source(where, options)) as source:
         if options["as_tensor"] and not asked["display_bands"]:
             asked["display_bands"] = usual_bands(source.manifest.input)
         if compared.reference:
             asked["targets"] = compared.targets(source, references, asked, negative=options["negative"])
-        measure = Measure(MemoryBank.load(options["bank"]), source, asked) if is_file(options["bank"]) else None
+        measure = measure_of(options["bank"], good, source, asked)
         problems = Run(source, asked, wanted, kept, said | {"compared": asdict(compared)}, measure).over(photos)
     if problems:
         raise CamgraphError(summary_of(problems, len(photos)))

@@ -19,6 +19,7 @@ from camgraph_runtime.preprocess.camera import orientation_of, upright_size
 from camgraph_runtime.preprocess.containers import check_container
 from camgraph_runtime.preprocess.containers.dicom import is_dicom
 from camgraph_runtime.preprocess.containers.following import NOTHING, Following, following
+from camgraph_runtime.preprocess.containers.kinds import kind_of
 from camgraph_runtime.preprocess.containers.limits import LARGEST_SIDE
 from camgraph_runtime.preprocess.dicom import Dicom, open_dicom
 from camgraph_runtime.preprocess.pillow_tiff import (
@@ -36,6 +37,7 @@ ImageSource: TypeAlias = bytes | str | Path | AnyArray | Image.Image
 
 # Only decoders of photos: Pillow's others read documents and rare formats, and one starts Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+_INSTEAD = f"Send one of {', '.join(FORMATS)}, or a NumPy file with an array [H, W, C]."
 
 # Pillow refuses what is larger whatever the caller says, and already when it opens a file.
 _PILLOW_LIMIT = 2 * (Image.MAX_IMAGE_PIXELS or sys.maxsize)
@@ -182,10 +184,10 @@ def _open(data: bytes, name: str, max_pixels: int) -> Encoded | Raster:
     except Exception as error:  # as above
         if data.startswith(TIFF):
             return _open_raster(data, max_pixels)
-        raise InvalidInputError(
-            f"{name} is not an image that can be read. Send one of {', '.join(FORMATS)}, or a NumPy file with an array "
-            "[H, W, C]."
-        ) from error
+        kind = kind_of(data)
+        if kind is not None:
+            raise InvalidInputError(f"{name} is {kind}, which is not read. {_INSTEAD}") from error
+        raise InvalidInputError(f"{name} is not an image that can be read. {_INSTEAD}") from error
     if lacks_channels(image):
         return _open_raster(data, max_pixels)
     _check_size(image.size, max_pixels)
