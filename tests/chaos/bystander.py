@@ -1,6 +1,7 @@
-"""Somebody honest beside an attack, in a process of its own: checks health, and makes small calls.
+"""Somebody honest beside attacks, in a process of its own: checks health, and makes small calls.
 
-It prints a line when it has been answered once, and what it saw, as JSON, when its stdin ends.
+It watches once for every pair of lines on stdin. At the first it begins, and prints a line when it has been answered.
+At the second it ends, and prints what it saw, as JSON.
 """
 
 from __future__ import annotations
@@ -35,6 +36,15 @@ class Seen:
 
 
 async def _main(address: str) -> None:
+    while await _line():
+        await _watch(address)
+
+
+async def _line() -> str:
+    return await asyncio.to_thread(sys.stdin.readline)
+
+
+async def _watch(address: str) -> None:
     seen, is_over = Seen(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(_check_health(address, seen, is_over))
@@ -42,9 +52,9 @@ async def _main(address: str) -> None:
         while not (seen.failures or (seen.checks and seen.calls)):
             await asyncio.sleep(0.01)
         print(flush=True)
-        await asyncio.to_thread(sys.stdin.read)
+        await _line()
         is_over.set()
-    print(json.dumps(asdict(seen)))
+    print(json.dumps(asdict(seen)), flush=True)
 
 
 async def _check_health(address: str, seen: Seen, is_over: asyncio.Event) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chaos import connections, http, machine, requests
-from chaos.watched import Attack, Report, target, watched
+from chaos.watched import Attack, Report, bystander, target, watched
 
 ATTACKS: dict[str, Attack] = {
     attack.__name__.replace("_", " "): attack
@@ -47,8 +47,8 @@ async def attack_all(folder: Path, size: float, told: Callable[[Report], None]) 
         told: Is called with the report of each.
     """
     reports = []
-    async with target(folder) as server:
+    async with target(folder) as server, bystander(server.address) as honest:
         for name, attack in ATTACKS.items():
-            reports.append(await watched(name, attack, server, size))
+            reports.append(await watched(name, attack, server, honest, size))
             told(reports[-1])
     return reports

@@ -127,11 +127,11 @@ async def target(folder: Path) -> AsyncIterator[Target]:
             raise AssertionError(f"the server ended with {process.process.returncode}")
 
 
-async def watched(name: str, attack: Attack, server: Target, size: float) -> Report:
+async def watched(name: str, attack: Attack, server: Target, bystander: Bystander, size: float) -> Report:
     """Attacks a server, and watches it meanwhile."""
     report = Report(name)
     server.forget_peak()
-    async with _bystander(server.address, report):
+    async with bystander.watching(report):
         try:
             async with asyncio.timeout(_LONGEST):
                 await attack(server, size)
@@ -145,22 +145,41 @@ async def watched(name: str, attack: Attack, server: Target, size: float) -> Rep
     return report
 
 
+@dataclass
+class Bystander:
+    """A process that checks health and makes calls while something attacks."""
+
+    _process: asyncio.subprocess.Process
+
+    @contextlib.asynccontextmanager
+    async def watching(self, report: Report) -> AsyncIterator[None]:
+        """Begins when it has been answered once; its report is filled in at the end."""
+        await self._told()
+        try:
+            yield
+        finally:
+            seen = json.loads(await self._told())
+            report.failures += seen.pop("failures")
+            for name, value in seen.items():
+                setattr(report, name, value)
+
+    async def _told(self) -> bytes:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(b"\n")
+        return await self._process.stdout.readline()
+
+
 @contextlib.asynccontextmanager
-async def _bystander(address: str, report: Report) -> AsyncIterator[None]:
-    """A process that checks health and makes calls while this is entered."""
+async def bystander(address: str) -> AsyncIterator[Bystander]:
+    """One process for all attacks, as it takes longer to start than most of them."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "chaos.bystander", address),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    assert process.stdout is not None
-    await process.stdout.readline()  # it has been answered once
     try:
-        yield
+        yield Bystander(process)
     finally:
-        output, _ = await process.communicate(b"")
-        seen = json.loads(output)
-        report.failures += seen.pop("failures")
-        for name, value in seen.items():
-            setattr(report, name, value)
+        await process.communicate(b"")
