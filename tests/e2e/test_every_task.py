@@ -22,7 +22,8 @@ from camgraph_core.png import encode_png
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.maps.cam import METHODS
 from support.compare import assert_same
-from support.serving import PATIENCE, png, run_camgraph, server_process
+from support.exporting import camgraph
+from support.serving import PATIENCE, png, server_process
 from support.tasks import EMBEDDING, TASKS, export_task, load
 
 OUTPUTS = ["heatmap", "weights", "raw-map"]
@@ -196,8 +197,8 @@ def test_the_embedding_goes_over_the_wire_and_back_as_a_reference(
         "-o",
         str(tmp_path / "out"),
     )
-    result = run_camgraph("explain", str(tmp_path / "photo.png"), *words)
-    assert result.returncode == 0, result.stderr
+    result = camgraph("explain", str(tmp_path / "photo.png"), *words)
+    assert result.exit_code == 0, result.stderr
     [row] = json.loads((tmp_path / "all.json").read_text())["images"]
     np.testing.assert_allclose(row["embedding"], of_photo, rtol=1e-6)
     assert row["explanations"] == row["files"] == []
@@ -246,8 +247,8 @@ def test_command_line_with_graph_and_server(
     pictures = []
     for place in (["--graph", str(models / f"{model}.onnx")], ["--server", address, "--model", model]):
         out = tmp_path / place[0].strip("-")
-        result = run_camgraph("explain", inputs["photo.png"], *place, *words, "-o", str(out))
-        assert result.returncode == 0, result.stderr
+        result = camgraph("explain", inputs["photo.png"], *place, *words, "-o", str(out))
+        assert result.exit_code == 0, result.stderr
         pictures.append({path.name: path.read_bytes() for path in out.iterdir()})
         table = {"segmentation": "area", "detection": "box", "embedding": ""}.get(model, "value")
         assert table in result.stdout
@@ -286,7 +287,7 @@ def test_command_line_refuses(
     models: Path, inputs: dict[str, str], model: str, options: list[str], code: int, text: str
 ) -> None:
     words = [inputs.get(word, word) for word in options]
-    result = run_camgraph("explain", inputs["photo.png"], "--graph", str(models / f"{model}.onnx"), *words)
-    assert result.returncode == code
+    result = camgraph("explain", inputs["photo.png"], "--graph", str(models / f"{model}.onnx"), *words)
+    assert result.exit_code == code
     assert text in result.stderr
     assert "Traceback" not in result.stderr

@@ -27,7 +27,7 @@ from camgraph_server.lifecycle import Server
 from support.compare import assert_same
 from support.exporting import camgraph
 from support.rest import b64
-from support.serving import PATIENCE, run_camgraph, server_thread
+from support.serving import PATIENCE, server_thread
 from support.square_detectors import FORMS, Square, picture
 
 SQUARES = (Square("red", 64, 16), Square("green", 40, 8))
@@ -257,8 +257,8 @@ def test_command_line(repository: Path, address: str, tmp_path: Path, options: l
 def test_command_line_refuses(repository: Path, tmp_path: Path, options: list[str], code: int, said: str) -> None:
     (tmp_path / "photo.png").write_bytes(photo())
     words = [str(tmp_path / word) if word.endswith(".png") else word for word in options]
-    result = run_camgraph("explain", str(tmp_path / "photo.png"), "--graph", str(repository / "ssd.onnx"), *words)
-    assert result.returncode == code, result.stderr
+    result = camgraph("explain", str(tmp_path / "photo.png"), "--graph", str(repository / "ssd.onnx"), *words)
+    assert result.exit_code == code, result.stderr
     assert said in result.stderr
 
 
