@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 import onnx
@@ -92,7 +93,12 @@ def in_precision(feeds: Mapping[str, np.ndarray], dtype: type[np.floating]) -> A
 
 def forward(case: OpCase, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """Evaluate the node in float64."""
-    return Float64Evaluator(forward_model(case, np.float64)).run([f"y{i}" for i in case.used], dict(feeds))
+    return _forward_evaluator(case).run([f"y{i}" for i in case.used], dict(feeds))
+
+
+@lru_cache(maxsize=4)
+def _forward_evaluator(case: OpCase) -> Float64Evaluator:
+    return Float64Evaluator(forward_model(case, np.float64))
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,12 @@ class Gradient:
     model: onnx.ModelProto
     emitted: list[onnx.NodeProto]
 
+    @cached_property
+    def evaluator(self) -> Float64Evaluator:
+        return Float64Evaluator(self.model)
 
+
+@lru_cache(maxsize=8)  # the tests of a case follow one another
 def gradient_model(case: OpCase, dtype: type[np.floating], *, lazy: bool = False, portable: bool = False) -> Gradient:
     """Differentiate the case's node: a graph from the inputs and one seed an output to dx of every Input.
 
@@ -142,7 +153,7 @@ def differentiated(case: OpCase) -> list[str]:
 
 def _annotate(case: OpCase, graph: ir.Graph, element: ir.DataType) -> None:
     """Set the shapes of the node's outputs: sizes that differ between two runs are symbols."""
-    runs = [Float64Evaluator(forward_model(case, np.float64)).run(None, _grown(case, batch)) for batch in (2, 3)]
+    runs = [_forward_evaluator(case).run(None, _grown(case, batch)) for batch in (2, 3)]
     for i, value in enumerate(next(iter(graph)).outputs):
         first, second = runs[0][i], runs[1][i]
         value.shape = ir.Shape(
@@ -192,7 +203,7 @@ def draw_seeds(case: OpCase, outputs: list[np.ndarray], targets: int, *, lazy: b
 def gradients(gradient: Gradient, feeds: Mapping[str, np.ndarray]) -> Arrays:
     """Evaluate a float64 gradient graph."""
     names = [output.name for output in gradient.model.graph.output]
-    return dict(zip(names, Float64Evaluator(gradient.model).run(names, dict(feeds)), strict=True))
+    return dict(zip(names, gradient.evaluator.run(names, dict(feeds)), strict=True))
 
 
 def assert_float32_agrees(case: OpCase, engine: Engine) -> None:

@@ -72,7 +72,7 @@ def fed(array: np.ndarray) -> Fed:
     return Fed(lambda *_: array)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OpCase:
     """One node: `inputs` in order; an Input is differentiated, an array is a constant, None is left out.
 
