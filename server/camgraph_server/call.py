@@ -20,9 +20,11 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 """What a call goes through, in this order: its bytes arrive, its message is read, it waits for a worker, its image
 becomes a tensor, the graph runs, maps and pictures are made, the answer's message is made, its bytes leave."""
 
-
 UNKNOWN = "unknown"
 """Name of service and method of a call for a method that there is not: callers invent names, which must not be kept."""
+
+TRACE_HEADERS = ("traceparent", "tracestate")
+"""Headers of W3C Trace Context: the caller's place in a trace."""
 
 _EXPLAINS = ("Explain", "Predict", "ModelInfer", "ModelStreamInfer")  # methods that run a model begin so
 _TRACE_ID = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -42,7 +44,7 @@ class Call:
         kind: Which side sends a stream.
         protocol: How it came.
         is_quiet: Whether the log leaves it out if it succeeds.
-        trace: The caller's place in a trace: its headers ``traceparent`` and ``tracestate``.
+        trace: The caller's place in a trace: its headers `TRACE_HEADERS`.
         started: When it came, on the clock of `time.monotonic`.
         came: When it came, in seconds since 1970.
         ended: When it ended, on the clock of `time.monotonic`; None while it goes on.

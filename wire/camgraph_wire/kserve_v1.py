@@ -21,6 +21,7 @@ from camgraph_wire.open_inference.explanation_outputs import OUTPUTS, entries_of
 from camgraph_wire.open_inference.explanation_parameters import PARAMETERS
 from camgraph_wire.open_inference.explanations import INPUTS, AskedExplanation, Subject, asked_from
 from camgraph_wire.open_inference.rest import check_text, known_parameters
+from camgraph_wire.open_inference.tensors import texts_array
 
 MOST_INSTANCES = 100
 """Images of one request."""
@@ -104,13 +105,13 @@ def _arrays(instance: Any) -> dict[str, AnyArray]:
 def _input(name: str, value: Any) -> AnyArray:
     values = value if isinstance(value, list) else [value]
     if name == "image":
-        return _array([_file(value, "The image of an instance")])
+        return texts_array([_file(value, "The image of an instance")])
     if name == "reference":
-        return _array([_file(item, "A reference of an instance") for item in values])
+        return texts_array([_file(item, "A reference of an instance") for item in values])
     if name == "target":
-        return _array([json.dumps(item).encode() for item in values])
+        return texts_array([json.dumps(item).encode() for item in values])
     if name == "target_label":
-        return _array([text.encode() for text in _texts(values)])
+        return texts_array([text.encode() for text in _texts(values)])
     if not all(type(item) is int and abs(item) < 2**63 for item in values):
         raise InvalidInputError(f"The field {name} of an instance is not a list of whole numbers.")
     return np.array(values, np.int64)
@@ -120,12 +121,6 @@ def _file(value: Any, what: str) -> bytes:
     if not isinstance(value, dict) or set(value) != {"b64"} or not isinstance(value["b64"], str):
         raise InvalidInputError(f'{what} is not {{"b64": "..."}}, its file in base64.')
     return bytes_from(value["b64"], what)
-
-
-def _array(values: list[bytes]) -> AnyArray:
-    array = np.empty(len(values), object)
-    array[:] = values
-    return array
 
 
 def _texts(values: Any) -> list[str]:

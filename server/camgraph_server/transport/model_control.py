@@ -8,11 +8,10 @@ from functools import partial
 import grpc
 
 from camgraph.v1 import model_control_pb2 as pb
-from camgraph_server.call import Call
 from camgraph_server.service.control import ModelControl
 from camgraph_server.transport.handler import Handler
 from camgraph_server.transport.messages import Messages, Rpc
-from camgraph_server.transport.once import answer_once
+from camgraph_server.transport.once import admit_control, answer_once
 from camgraph_server.transport.screening import Screen
 from camgraph_wire.models import index_message, model_message
 
@@ -61,9 +60,5 @@ def model_control_service(control: ModelControl, messages: Messages) -> grpc.Gen
         ),
     )
     return grpc.method_handlers_generic_handler(
-        NAME, {rpc.name: Handler(partial(answer_once, messages, replace(rpc, admit=_admit))) for rpc in rpcs}
+        NAME, {rpc.name: Handler(partial(answer_once, messages, replace(rpc, admit=admit_control))) for rpc in rpcs}
     )
-
-
-def _admit(call: Call) -> None:
-    call.client.check_control()

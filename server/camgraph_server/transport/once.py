@@ -7,6 +7,15 @@ from camgraph_server.transport.messages import COPIES_WRITTEN, Messages, Rpc
 from camgraph_server.transport.receiving import Context
 
 
+def admit_control(call: Call) -> None:
+    """Admits a call that changes models.
+
+    Raises:
+        ForbiddenError: The caller may not.
+    """
+    call.client.check_control()
+
+
 async def answer_once(messages: Messages, rpc: Rpc, context: Context, call: Call) -> bytes:
     """The bytes of the one message that answers one request; gRPC writes them when they are returned.
 

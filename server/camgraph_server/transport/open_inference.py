@@ -26,7 +26,7 @@ from camgraph_server.transport.health import HealthServicer
 from camgraph_server.transport.inner_calls import Explaining
 from camgraph_server.transport.light import is_light
 from camgraph_server.transport.messages import Messages, Rpc
-from camgraph_server.transport.once import answer_once
+from camgraph_server.transport.once import admit_control, answer_once
 from camgraph_server.transport.refusal import Refusal
 from camgraph_server.transport.screening import Screen
 from camgraph_server.transport.stream import Streaming, Streams
@@ -126,8 +126,8 @@ def open_inference_rpcs(
     ]
     if control is not None:
         rpcs += [
-            replace(_rpc("RepositoryModelLoad", answer=partial(_changed, control.load)), admit=_admit_control),
-            replace(_rpc("RepositoryModelUnload", answer=partial(_changed, control.unload)), admit=_admit_control),
+            replace(_rpc("RepositoryModelLoad", answer=partial(_changed, control.load)), admit=admit_control),
+            replace(_rpc("RepositoryModelUnload", answer=partial(_changed, control.unload)), admit=admit_control),
         ]
     return rpcs
 
@@ -233,10 +233,6 @@ async def _changed(change: Any, asked: Any, call: Call) -> dict[str, Any]:
     _check_plain(asked, "unload_dependents")  # which a client sends always; no model depends on another
     await change((split_name(asked.model_name)[0], ""), call)
     return {}
-
-
-def _admit_control(call: Call) -> None:
-    call.client.check_control()
 
 
 def _check_plain(asked: Any, *known: str) -> None:

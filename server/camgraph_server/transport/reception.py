@@ -16,7 +16,7 @@ from camgraph_core.errors import OverLimitError, UnauthenticatedError, Unavailab
 from camgraph_server.access.client import Client
 from camgraph_server.access.door import CALLER
 from camgraph_server.budget import Budget, Share
-from camgraph_server.call import UNKNOWN, Call, Kind
+from camgraph_server.call import TRACE_HEADERS, UNKNOWN, Call, Kind
 from camgraph_server.observe.observers import Observers
 from camgraph_server.scheduling.gate import Gate
 from camgraph_server.transport.handler import Handler
@@ -28,7 +28,6 @@ from camgraph_server.transport.standard import StandardServices
 from camgraph_server.transport.unwritten import Unwritten
 
 _CERTIFICATE_NAMES = ("x509_subject_alternative_name", "x509_common_name")
-_TRACE_HEADERS = ("traceparent", "tracestate")  # of W3C Trace Context
 
 Headers: TypeAlias = Sequence[tuple[str, str | bytes]]
 
@@ -128,7 +127,7 @@ class Reception(grpc.aio.ServerInterceptor):
             Share(self._answers),
             kind=kind,
             is_quiet=rule.is_quiet,
-            trace={key: str(value) for key, value in headers if key in _TRACE_HEADERS},
+            trace={key: str(value) for key, value in headers if key in TRACE_HEADERS},
         )
 
     def _admit(

@@ -15,6 +15,7 @@ from camgraph_core.explanation import Explanation
 from camgraph_core.outputs import OUTPUTS as KINDS
 from camgraph_core.result import Result
 from camgraph_core.types import AnyArray
+from camgraph_wire.open_inference.tensors import texts_array
 
 OUTPUTS: Mapping[str, tuple[str, list[int]]] = {
     "heatmap": ("FP32", [-1, -1, -1]),
@@ -86,7 +87,7 @@ def is_text(name: str) -> bool:
 
 def _output(result: Result, name: str) -> AnyArray:
     if name in _TEXTS:
-        return _array([json.dumps(entry, allow_nan=False).encode() for entry in entries_of(result, name)])
+        return texts_array([json.dumps(entry, allow_nan=False).encode() for entry in entries_of(result, name)])
     if name == "embedding":
         if result.embedding is None:
             raise InvalidInputError("The output embedding is one of models for embeddings, which this one is not.")
@@ -97,7 +98,7 @@ def _output(result: Result, name: str) -> AnyArray:
     values = [_value(item, name) for item in _of_targets(result)]
     datatype, shape = OUTPUTS[name]
     if datatype == "BYTES":
-        return _array(values)
+        return texts_array(values)
     if len({value.shape for value in values}) > 1:
         raise InvalidInputError(f"The output {name} has maps of several sizes; ask for one target in a request.")
     return np.stack(values) if values else np.zeros([0] * len(shape), np.float32)
@@ -109,7 +110,7 @@ def _of_targets(result: Result) -> list[Explanation]:
 
 def _of_bank(explanation: Explanation, name: str) -> AnyArray:
     value = _value(explanation, _OF_BANK[name])
-    return _array([value]) if isinstance(value, bytes) else value
+    return texts_array([value]) if isinstance(value, bytes) else value
 
 
 def _value(explanation: Explanation, name: str) -> Any:
@@ -119,12 +120,6 @@ def _value(explanation: Explanation, name: str) -> Any:
     if len(value) > 1:
         raise InvalidInputError(f"The output {name} is that of one layer; name it with the parameter layer.")
     return value[0]
-
-
-def _array(values: list[bytes]) -> AnyArray:
-    array = np.empty(len(values), object)
-    array[:] = values
-    return array
 
 
 def _statistics(item: Explanation) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from camgraph_core.types import AnyArray
 from camgraph_wire.json_text import bytes_from, number_texts, utf8
 from camgraph_wire.open_inference.messages import message_class
 from camgraph_wire.open_inference.not_offered import check_parameters
-from camgraph_wire.open_inference.tensors import array_of, dtype_of, parameters_of, raw_of
+from camgraph_wire.open_inference.tensors import array_of, dtype_of, parameters_of, raw_of, texts_array
 
 _Request = message_class("ModelInferRequest")
 
@@ -177,9 +177,7 @@ def _raw(tensor: Any, given: Mapping[str, Any], parameters: Mapping[str, Any]) -
         _check_kinds(tensor, kinds, {str}, "texts")
         is_base64 = parameters.get("content_type") == "base64"
         what = f"A text of the input {tensor.name!r}"
-        array = np.empty(len(values), object)
-        array[:] = [bytes_from(text, what) if is_base64 else utf8(text, what) for text in values]
-        return raw_of(array)
+        return raw_of(texts_array([bytes_from(text, what) if is_base64 else utf8(text, what) for text in values]))
     if dtype.kind == "b":
         _check_kinds(tensor, kinds, {bool}, "true and false")
     elif dtype.kind == "f":

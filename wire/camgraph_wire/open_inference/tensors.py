@@ -150,11 +150,16 @@ def array_of(tensor: Any, raw: bytes | None, most_texts: int) -> AnyArray:
             raise InvalidInputError(f"The input {tensor.name!r} has {count} texts; the limit is {most_texts}.")
         texts = list(tensor.contents.bytes_contents) if raw is None else _texts(tensor.name, raw, count)
         _check_count(tensor, len(texts), count, "texts")
-        array = np.empty(count, object)
-        array[:] = texts
-        return array.reshape(shape)
+        return texts_array(texts).reshape(shape)
     flat = _typed(tensor, datatype, count) if raw is None else _numbers(tensor, datatype, raw, count)
     return flat.reshape(shape)
+
+
+def texts_array(texts: Sequence[bytes]) -> AnyArray:
+    """Texts, or files, as a tensor has them: an array [N] of objects, which has no length of its elements."""
+    array = np.empty(len(texts), object)
+    array[:] = texts
+    return array
 
 
 def _datatype(tensor: Any) -> Datatype:

@@ -14,7 +14,7 @@ from camgraph_core.errors import DeadlineError, UnauthenticatedError, UnknownMet
 from camgraph_server.access.client import Client
 from camgraph_server.access.door import CALLER
 from camgraph_server.budget import Budget, Share
-from camgraph_server.call import UNKNOWN, Call
+from camgraph_server.call import TRACE_HEADERS, UNKNOWN, Call
 from camgraph_server.observe.observers import Observers
 from camgraph_server.scheduling.gate import Gate
 from camgraph_server.transport.http.endpoint import Answer, Asked, Endpoint
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 TIMEOUT_HEADER = "x-envoy-expected-rq-timeout-ms"
 """Milliseconds that the caller waits. Envoy, and so Istio, sends it of its own accord."""
-
-_TRACE_HEADERS = ("traceparent", "tracestate")  # of W3C Trace Context
 
 
 class HttpReception:
@@ -106,7 +104,7 @@ class HttpReception:
     def _call(self, endpoint: Endpoint, exchange: Exchange, share: Share) -> Call:
         peer = exchange.connection.peer
         visitor = self._security.door.visitor(peer)
-        trace = {name: exchange.headers[name] for name in _TRACE_HEADERS if name in exchange.headers}
+        trace = {name: exchange.headers[name] for name in TRACE_HEADERS if name in exchange.headers}
         return Call(
             endpoint.service,
             endpoint.name,
