@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
+from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from camgraph_cli.main import cli
 from camgraph_runtime import Explainer
+from support.exporting import camgraph
 from support.report_page import Page
 from support.serving import png, server_thread, write_model
+from support.square_detectors import FORMS, Square
+from support.square_detectors import picture as squares
 from support.tiny_graph import TinyGraph
 
 HOSTILE = "<img src=x onerror=alert(1)>&'"
@@ -86,6 +94,36 @@ def test_each_row_has_the_photo_and_its_maps(page):
     for picture in page.pictures:
         picture.load()
         assert max(picture.size) == 240
+
+
+def test_objects_are_outlined_in_the_photo(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    onnx.save(FORMS["ssd"].build(), "detector.onnx")
+    Image.fromarray(squares((Square("red", 8, 8), Square("green", 56, 32)))).save("street.png")
+    options = ("--divisor", 255, "--mean", 0, "--std", 1, "--resize", "letterbox")
+    assert camgraph("export", "detector.onnx", "-o", "graph.onnx", *options).exit_code == 0
+    done = camgraph("explain", "street.png", "--graph", "graph.onnx", "--report", "report.html", "--json", "rows.json")
+    assert done.exit_code == 0, done.output
+    photo = np.asarray(Page(Path("report.html").read_text(encoding="utf-8")).pictures[0]).astype(int)
+    [row] = json.loads(Path("rows.json").read_text(encoding="utf-8"))["images"]
+    boxes = [item["box"] for item in row["predictions"]]
+    assert len(boxes) == 2
+    for left, top, right, bottom in boxes:
+        middle = round((top + bottom) / 2)
+        for edge in (left, right):
+            near = photo[middle, max(round(edge) - 2, 0) : round(edge) + 3]
+            assert near.min(axis=1).max() > 190, "a white line, of which JPEG takes a little"
+
+
+def test_guided_grad_cam_is_on_the_page(source, graph, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.png").write_bytes(png())
+    options = ["--method", "guided-grad-cam", "--top-k", "2", "--report", "report.html"]
+    done = CliRunner().invoke(cli, ["explain", "one.png", *source, *options])
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert len(Page(text).pictures) == 5
+    assert text.count("<br>Guided Grad-CAM<") == 2
 
 
 def test_a_page_without_truth(graph, tmp_path, monkeypatch):

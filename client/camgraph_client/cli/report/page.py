@@ -31,7 +31,7 @@ from camgraph_core.result import Result
 from camgraph_core.types import ByteArray
 from camgraph_runtime.bank.memory_bank import METHOD as DISTANCES
 from camgraph_runtime.pictures.overlay import colorize
-from camgraph_runtime.pictures.panel import shared_peaks
+from camgraph_runtime.pictures.panel import GUIDED_TITLE, shared_peaks
 
 _HERE = Path(__file__).parent
 _SIDE = 240  # pixels of a thumbnail's longer side
@@ -56,7 +56,7 @@ _LEFT_OUT = (
 
 
 def thumbnails(result: Result, wanted: Wanted) -> Pictures:
-    """Small pictures of an image: the photo, and an overlay for each explanation, painted as in a panel."""
+    """Small pictures of an image: the photo with its objects and what each explanation shows, as in a panel."""
     canvas = result.canvas
     width, height = result.image_size
     encode = canvas.painter.encode_jpeg
@@ -66,7 +66,11 @@ def thumbnails(result: Result, wanted: Wanted) -> Pictures:
         jpeg = base64.b64encode(encode(picture, _QUALITY)).decode()
         return {"title": title, "note": note, **size, "jpeg": jpeg}
 
-    shown = [thumbnail("photo", f"{width} x {height} px", canvas.photo_of(canvas.size(_SIDE)))]
+    photo = np.array(canvas.photo_of(canvas.size(_SIDE)))
+    for score in result.predictions:
+        if score.box:
+            photo = canvas.painter.outlined(photo, score.box.scaled(photo.shape[1] / width, photo.shape[0] / height))
+    shown = [thumbnail("photo", f"{width} x {height} px", photo)]
     peaks = shared_peaks(result.explanations) if wanted.shared_scale else None
     for number, item in enumerate(result.explanations):
         picture = item.overlay(
@@ -74,6 +78,8 @@ def thumbnails(result: Result, wanted: Wanted) -> Pictures:
         )
         note = " · ".join(filter(None, (item.note, f"largest {item.statistics.maximum:.3g}")))
         shown.append(thumbnail(item.title, note, picture))
+        if hasattr(item, "guided"):
+            shown.append(thumbnail(item.title, GUIDED_TITLE, item.guided_picture(max_side=_SIDE)))
     return shown
 
 
