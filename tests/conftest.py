@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,19 @@ def shared() -> Path:
 def data() -> Path:
     """Folder with the golden arrays that the repository has."""
     return _REPOSITORY / "tests" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _operators_of_torch_are_read_once() -> Iterator[None]:
+    """PyTorch's exporter parses the source of each of its operators in every export, a third of that export's time."""
+    if not {"torch", "onnxscript"} <= sys.modules.keys():
+        yield
+        return
+    from torch.onnx._internal._lazy_import import onnxscript_apis  # noqa: PLC0415 - slow to load
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnxscript_apis, "get_torchlib_ops", cache(onnxscript_apis.get_torchlib_ops))
+        yield
 
 
 @pytest.fixture(scope="session")
