@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("av", reason="PyAV is not installed (extra `video`), so there are no videos.")
 
+import av
 from PIL import Image
 
 from camgraph_client.cli.video.follow import nearest
@@ -187,6 +188,26 @@ def test_of_a_video_that_was_cut_off_what_is_there_is_explained_and_the_exit_cod
     assert 8 < len(found) < 32
     assert f"{len(found)} frames" in result.stdout
     assert "wrote" in result.stdout
+
+
+def test_frames_that_are_damaged_in_the_middle_are_counted(tmp_path: Path, graph: Path) -> None:
+    path, frames = tmp_path / "clip.avi", tiny_frames(30)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.height, stream.width, stream.pix_fmt, stream.gop_size = *frames[0].shape[:2], "yuv420p", 10
+        for pixels in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")))
+        container.mux(stream.encode())
+    whole = camgraph("explain", path, "--graph", graph, "-o", tmp_path / "out.mp4")
+    assert "frames are damaged" not in whole.output
+    data = bytearray(path.read_bytes())
+    for place in range(len(data) // 3, 2 * len(data) // 3, 97):
+        data[place] ^= 0x55
+    path.write_bytes(data)
+    result = camgraph("explain", path, "--graph", graph, "-o", tmp_path / "out.mp4")
+    assert re.search(
+        r"^\d+ frames are damaged in the file: the decoder filled what they lack$", result.stdout, re.MULTILINE
+    )
 
 
 def test_times_for_people() -> None:

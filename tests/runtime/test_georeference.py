@@ -14,6 +14,7 @@ from PIL import Image
 
 from camgraph_core.errors import InvalidInputError
 from camgraph_runtime.pictures.geotiff import write_geotiff
+from camgraph_runtime.preprocess import georeference
 from camgraph_runtime.preprocess.georeference import Georeference, read_georeference
 from camgraph_runtime.preprocess.opening import Encoded, open_image
 from camgraph_runtime.preprocess.pixels import read_colour
@@ -88,6 +89,14 @@ def test_a_world_file_lies_beside_the_image(image: str, name: str, tmp_path: Pat
     found = read_georeference(tmp_path / image)
     assert found == Georeference(TRANSFORM)
     assert found.world_file().split() == ["10", "0", "0", "-10", "600005", "5699995"]
+
+
+def test_an_array_with_a_world_file_is_not_read_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be a scene that is larger than memory."""
+    np.save(tmp_path / "a.npy", np.zeros((20, 30), np.float32))
+    (tmp_path / "a.wld").write_text("10\n0\n0\n-10\n600005\n5699995\n", encoding="ascii")
+    monkeypatch.setattr(georeference, "open_image", None)
+    assert read_georeference(tmp_path / "a.npy") == Georeference(TRANSFORM)
 
 
 @pytest.mark.parametrize("text", ["", "1 2 3", "a b c d e f", "0 0 0 0 1 1", "nan 0 0 1 1 1", "1\n" * 1000])

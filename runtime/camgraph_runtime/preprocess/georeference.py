@@ -8,7 +8,9 @@ from pathlib import Path
 
 from camgraph_core.frame import Size
 from camgraph_core.types import AnyArray
+from camgraph_runtime.preprocess.arrays import is_numpy_file
 from camgraph_runtime.preprocess.camera import mirrored_axes, upright_size
+from camgraph_runtime.preprocess.containers.dicom import is_dicom
 from camgraph_runtime.preprocess.containers.limits import LARGEST_SIDE
 from camgraph_runtime.preprocess.containers.tiff import tag_values
 from camgraph_runtime.preprocess.opening import Encoded, open_image
@@ -21,6 +23,7 @@ _WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274
 _SCALE, _TIEPOINTS, _MATRIX, _KEYS, _NUMBERS, _TEXTS = 33550, 33922, 34264, 34735, 34736, 34737
 _RASTER_TYPE, _POINT, _AREA = 1025, 2, 1
 _LONGEST_WORLD_FILE = 1024
+_HEAD = 132  # bytes that tell a NumPy file and a DICOM file
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,11 @@ def _turn_of_tiff(path: Path) -> tuple[Size, int]:
 
 
 def _turn(path: Path) -> tuple[Size, int]:
-    """The same of another picture; what is no picture is not turned."""
+    """The same of another picture; what is no picture is not turned, and may be too large to be read for it."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if is_numpy_file(head) or is_dicom(head):
+        return (1, 1), 1
     opened = open_image(path, max_pixels=LARGEST_SIDE**2)
     return (
         ((opened.image.height, opened.image.width), opened.orientation) if isinstance(opened, Encoded) else ((1, 1), 1)

@@ -58,6 +58,7 @@ class VideoReader:
     Attributes:
         path: The file.
         rate: Frames per second, as the file says; 25 where it says nothing that can be.
+        damaged: Frames so far that are damaged and that the decoder filled; not all decoders say so.
 
     Raises:
         InvalidInputError: It is no video, or its frames are too large.
@@ -67,6 +68,7 @@ class VideoReader:
 
     def __init__(self, path: str | Path, *, max_pixels: int = Limits().max_pixels) -> None:
         self._av, self.path, self._max_pixels = pyav(), Path(path), max_pixels
+        self.damaged = 0
         self._using = threading.Lock()
         if not self.path.is_file():
             raise InvalidInputError(f"There is no file {self.path}.")
@@ -166,6 +168,7 @@ class VideoReader:
             while (frame := self._next(frames)) is not None:
                 self._check_size(frame.width, frame.height)
                 if held is not None:
+                    self.damaged += bool(held.is_corrupt)
                     yield held
                     last, number = self._seconds_of(held, number), number + 1
                 held = frame

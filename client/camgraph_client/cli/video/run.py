@@ -88,6 +88,8 @@ class VideoRun:
         story.print()
         if isinstance(video, LiveReader) and video.dropped:
             click.echo(f"{video.dropped} frames came while others were explained, and were left out")
+        if isinstance(video, VideoReader) and video.damaged:
+            click.echo(f"{video.damaged} frames are damaged in the file: the decoder filled what they lack")
         for file in (written, written.with_suffix(".sheet.png")):
             click.echo(f"wrote {file}")
         if problem is not None:
