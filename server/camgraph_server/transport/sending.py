@@ -63,7 +63,7 @@ class Sending:
         """Looks after an answer that gRPC writes when the way of this call, whose task this is, has ended."""
         task = asyncio.current_task()
         assert task is not None, "it runs in a task"
-        looks = self._looks(context, call, data, task.cancel)
+        looks = self._looks(call, data, task.cancel)
         looks.start()
         context.add_done_callback(looks.stop)  # type: ignore[arg-type]  # the stubs ask for a class of their own
 
@@ -73,19 +73,17 @@ class Sending:
         Raises:
             CancelledError: Its caller has gone, or did not read it in time: then the connection is closed.
         """
-        with self._looks(context, call, data):
+        with self._looks(call, data):
             try:
                 await context.write(data)
             except grpc.aio.BaseError:  # gRPC's own: it was not read in time, or its caller has gone
                 raise asyncio.CancelledError from None
 
-    def _looks(self, context: Context, call: Call, data: bytes, *further: Callable[[], object]) -> Looks:
-        peer = context.peer()
-
+    def _looks(self, call: Call, data: bytes, *further: Callable[[], object]) -> Looks:
         def give_up(refusal: CamgraphError) -> None:
             call.status, call.reason = StatusCode.DEADLINE_EXCEEDED.name, str(refusal)
             for end in further:
                 end()
-            self._hang_ups.add(peer)
+            self._hang_ups.add(call.peer)
 
         return Looks(self._reading.check_of(len(data)), give_up)
