@@ -83,6 +83,8 @@ def test_flag_beats_environment_beats_file_beats_default(run, tmp_path):
         ("[serve]\nsize = 3\n", "no table [work]"),
         ("work = 3\n", "no table [work]"),
         ("[work\n", "not valid TOML"),
+        ("[work]\nsize = " + "[" * 5000, "not valid TOML"),
+        ("[work]\nsize = " + "9" * 5000, "not valid TOML"),
         ("[work]\nsize = 'many'\n", "'many' is not a valid integer"),
     ],
 )

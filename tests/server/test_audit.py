@@ -202,6 +202,20 @@ def test_a_file_that_cannot_be_written(tmp_path):
         AuditFile(tmp_path / "missing" / "audit.jsonl")
 
 
+def test_a_pipe_is_written_to_while_somebody_reads_it_and_holds_up_nobody(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(AuditError, match="cannot be written"):
+        AuditFile(path)
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        file = AuditFile(path)
+        for number in range(100):
+            file.add(b'{"number": %d, "long": "%b"}' % (number, b"x" * 4000))
+        file.close()
+        assert file.lost > 0
+        assert json.loads(reader.readline())["number"] == 0
+
+
 def test_what_waits_is_bounded(tmp_path, monkeypatch):
     gate = threading.Event()
     write = os.write

@@ -67,6 +67,8 @@ def test_no_token_is_kept(tmp_path):
 BROKEN = {
     "not TOML": ("[clients.a\ntokens = ['secret-secret-secret']", "is not TOML at line 1"),
     "not text": (b"\xff\xfe", "is not TOML"),
+    "a number without end": (f"[clients.a]\ntokens = ['{OTHER}']\nrate = {'9' * 5000}", "is not TOML"),
+    "lists inside one another": ("[clients.a]\ntokens = " + "[" * 5000, "is not TOML"),
     "empty": ("", "must have tables"),
     "something else": ("[client.a]\ntokens = []", "must have tables"),
     "no table": ("[clients]\na = 1", r"\[clients.a\] is not a table"),

@@ -231,6 +231,9 @@ def test_on_the_command_line(tmp_path):
     missing = run_camgraph("serve", "--model-repository", str(tmp_path / "nowhere"))
     assert missing.returncode == 2
     assert "an existing folder, or a URL" in missing.stderr
+    forgotten = run_camgraph("serve", "--model-repository", "")  # a variable that is not set
+    assert forgotten.returncode == 2
+    assert "an existing folder, or a URL" in forgotten.stderr
     unknown = run_camgraph("serve", "--model-repository", "nothing://models")
     assert unknown.returncode == 2
     assert "\nError: The repository nothing://models cannot be used" in f"\n{unknown.stderr}"

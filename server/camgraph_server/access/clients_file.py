@@ -60,7 +60,7 @@ def _tables(path: Path) -> Mapping[str, Any]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"The clients file {path} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, not text, numbers too long, lists inside one another
         where = f" at {match[0]}" if (match := re.search(r"line \d+, column \d+", str(error))) else ""
         raise UsageError(f"The clients file {path} is not TOML{where}.") from None  # its text may quote a token
     clients = content.pop("clients", None)

@@ -14,6 +14,8 @@ from camgraph_server.observe.log import log_event
 _MOST_LINES = 10_000
 _MOST_BYTES = 64 * 1024 * 1024  # a line with masks may be large
 _FAREWELL = 5.0  # seconds for the last lines
+# A pipe that nobody reads refuses to be opened, and a full one to be written to, where they would hold up the server.
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
 _log = logging.getLogger("camgraph.audit")
 
 
@@ -62,7 +64,7 @@ class AuditFile:
         self._thread.join(_FAREWELL)
 
     def _open(self) -> int:
-        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.open(self._path, _FLAGS, 0o600)
 
     def _write_all(self) -> None:
         while (line := self._waiting.get()) is not None:

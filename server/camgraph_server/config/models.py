@@ -16,7 +16,7 @@ _MOST_SECONDS = 1_000_000.0
 def _folder_or_url(text: str) -> Path | str:
     if "://" in text:
         return text
-    if not Path(text).is_dir():
+    if not text or not Path(text).is_dir():  # an empty path would be the working directory
         raise ValueError("an existing folder, or a URL such as s3://bucket/models")
     return Path(text)
 
