@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gzip
 import itertools
 import time
 
@@ -18,7 +17,6 @@ from chaos.watched import MIB, Target
 from support.http2 import Http2
 from support.serving import PATIENCE, blank_png
 
-_CHECK = "/grpc.health.v1.Health/Check"
 _OPTIONS = [*OWN_CONNECTION, ("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
 
@@ -27,17 +25,6 @@ async def bodies_without_an_end(server: Target, size: float) -> None:
     body = pb.ExplainRequest(image=pb.EncodedImage(data=bytes(int(30 * size) * MIB + MIB))).SerializeToString()
     async with _closing([Http2.call(server.address, body, len(body) + 4) for _ in range(40)]):
         await asyncio.sleep(6 * size + 0.5)
-
-
-async def swelling_checks(server: Target, size: float) -> None:
-    """Health checks that are a thousand times as large when they are opened."""
-    packed = gzip.compress(bytes(int(30 * size) * MIB + MIB))
-    calls = [
-        Http2.call(server.address, packed, len(packed) + 5, method=_CHECK, encoding="gzip")
-        for _ in range(int(200 * size) + 10)
-    ]
-    async with _closing(calls):
-        await asyncio.sleep(4 * size + 0.5)
 
 
 async def unread_answers(server: Target, size: float) -> None:

@@ -18,7 +18,6 @@ ATTACKS: dict[str, Attack] = {
         requests.pictures,
         requests.swelling_messages,
         connections.bodies_without_an_end,
-        connections.swelling_checks,
         connections.unread_answers,
         connections.rapid_reset,
         connections.floods_of_frames,

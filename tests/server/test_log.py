@@ -16,7 +16,8 @@ from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_server.observe.log import JsonFormatter, TextFormatter, log_event
 from camgraph_server.observe.sink import LogSink
-from support.serving import PATIENCE, png, server_process
+from support.http2 import Http2
+from support.serving import PATIENCE, png, running_server, server_process
 
 PIPE_BYTES = 65536  # what Linux keeps for a reader; a line of the log takes about 200
 NOTICE = re.compile(rb"WARNING (\d+) lines of the log were dropped")
@@ -34,6 +35,16 @@ def test_text_lines_cannot_be_forged():
     line = TextFormatter().format(record(model="a", ms=1.23456, id='x\nstatus="OK" y=1', none=None, empty=""))
     assert line.endswith('Z INFO call model=a ms=1.235 id="x\\nstatus=\\"OK\\" y=1" empty=""')
     assert "\n" not in line
+
+
+def test_what_libraries_write_is_one_line_and_not_long():
+    said = logging.LogRecord(
+        "library", logging.ERROR, "", 0, "odd tag: %s", ("x\n2026 INFO call status=OK" + "y" * 5000,), None
+    )
+    line = TextFormatter().format(said)
+    assert "\n" not in line
+    assert len(line) < 1200
+    assert len(json.loads(JsonFormatter().format(said))["message"]) < 1200
 
 
 def test_json_lines():
@@ -113,3 +124,18 @@ async def test_a_server_whose_log_nobody_reads_answers_and_stops(connect, reposi
         assert process.process.returncode == 0
         _, log = process.wait()
         assert len(log) > 0.9 * PIPE_BYTES  # so the pipe was full
+
+
+async def test_a_header_that_is_not_text_is_not_quoted(repository, caplog):
+    """It may be a token: gRPC would write it with a traceback."""
+    caplog.set_level(logging.INFO, "camgraph.request")
+    names = {**Http2.NAMES, b"authorization": b"Bearer a-token-of-somebody\xff"}
+    block = b"".join(b"\0" + bytes([len(key)]) + key + bytes([len(value)]) + value for key, value in names.items())
+    async with running_server(repository) as server:
+        client = await Http2.call(server.address, b"", 0, ends=False)
+        client.writer.write(Http2.frame(1, 5, 3, block))  # and no message
+        async with asyncio.timeout(PATIENCE):
+            while not [record for record in caplog.records if record.getMessage() == "call"]:
+                await asyncio.sleep(0.01)
+        await client.close()
+    assert "a-token" not in caplog.text

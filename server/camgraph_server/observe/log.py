@@ -81,7 +81,8 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line, and the traceback below it if there is one."""
         facts = "".join(f" {name}={_plain(name, value)}" for name, value in _facts(record).items())
-        line = f"{_time(record)} {record.levelname} {record.getMessage()}{facts}"
+        message = _message(record)
+        line = f"{_time(record)} {record.levelname} {message if message.isprintable() else json.dumps(message)}{facts}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -93,12 +94,18 @@ class JsonFormatter(logging.Formatter):
         entry: dict[str, object] = {
             "time": _time(record),
             "level": record.levelname,
-            "message": record.getMessage(),
+            "message": _message(record),
         }
         entry |= {name: _shortened(name, value) for name, value in _facts(record).items()}
         if record.exc_info:
             entry["trace"] = self.formatException(record.exc_info)
         return json.dumps(entry, default=str)
+
+
+def _message(record: logging.LogRecord) -> str:
+    """What happened; what a library says may have been written by a caller, and be long."""
+    text = record.getMessage()
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."
 
 
 def _facts(record: logging.LogRecord) -> Mapping[str, Any]:

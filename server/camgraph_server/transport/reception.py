@@ -25,6 +25,7 @@ from camgraph_server.transport.refusal import Refusal, let_go
 from camgraph_server.transport.rules import Rule, rule_of
 from camgraph_server.transport.security import Security
 from camgraph_server.transport.standard import StandardServices
+from camgraph_server.transport.unreadable import Unreadable
 from camgraph_server.transport.unwritten import Unwritten
 
 _CERTIFICATE_NAMES = ("x509_subject_alternative_name", "x509_common_name")
@@ -51,6 +52,7 @@ class Reception(grpc.aio.ServerInterceptor):
         self._security = security
         self._standard = StandardServices()
         self._unwritten = Unwritten.of_grpc()
+        Unreadable.keep_out()
         self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         self._open: Counter[tuple[str, ...]] = Counter()
 

@@ -3,9 +3,6 @@
 Their messages are small, and arrive with their headers. So each is received apart from the memory of our requests: a
 health check is answered while that is full. One that is late takes one of a few places, and the next that is late takes
 it over: gRPC holds what has come of a message, up to the largest request of the server.
-
-A compressed message is large only when gRPC has unpacked it, which it does when it is read. So few are read at a time,
-the newest first: whoever sends many such messages does not hold up the health check of somebody else.
 """
 
 from __future__ import annotations
@@ -20,14 +17,11 @@ from camgraph_core.errors import DeadlineError, InvalidInputError, UnavailableEr
 from camgraph_server.call import Call
 from camgraph_server.transport.handler import Handler
 from camgraph_server.transport.receiving import Context, bytes_of
-from camgraph_server.transport.turns import Turns
 
 _LONGEST_MESSAGE = 65_536  # bytes
 _AT_ONCE = 0.05  # seconds after which a message is late
-_MOST_AT_ONCE = 2  # messages that are read, those that are late apart
 _MOST_LATE = 4
 _PATIENCE = 10.0  # seconds that a message may take to arrive
-_GAVE_WAY = "The request arrives so slowly that it gave way to another; send it again."
 
 
 class StandardServices:
@@ -35,7 +29,6 @@ class StandardServices:
 
     def __init__(self) -> None:
         self._late: list[asyncio.Future[Any]] = []
-        self._turns = Turns(_MOST_AT_ONCE)
 
     def handler(self, handler: grpc.RpcMethodHandler[Any, Any]) -> Handler:
         """Serves such a method as ours are."""
@@ -71,18 +64,9 @@ class StandardServices:
 
     async def _received(self, context: Context) -> bytes | None:
         """The bytes of the next message, or None at the end of the stream."""
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                await self._turns.take()
-        except TimeoutError:
-            raise UnavailableError(_GAVE_WAY) from None
         reading = asyncio.ensure_future(context.read())
         try:
-            try:
-                arrived, _ = await asyncio.wait({reading}, timeout=_AT_ONCE)
-            finally:
-                self._turns.give_back()
-            if not arrived:
+            if not (await asyncio.wait({reading}, timeout=_AT_ONCE))[0]:
                 await self._wait_for(reading)
             return await bytes_of(reading.result())
         finally:
@@ -98,6 +82,6 @@ class StandardServices:
             if reading in self._late:
                 self._late.remove(reading)
         if reading.cancelled():
-            raise UnavailableError(_GAVE_WAY)
+            raise UnavailableError("The request arrives so slowly that it gave way to another; send it again.")
         if not arrived:
             raise DeadlineError(f"The request did not arrive within {_PATIENCE:.0f} s.")
