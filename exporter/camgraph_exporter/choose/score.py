@@ -107,6 +107,7 @@ def _named(prepared: PreparedModel, search: _Search) -> Score:
         if found.kind != pb.HEAD_KIND_NONE and _same_shape(value, found.value):
             return _interpret(prepared, _as_probabilities(found, value), output, search)
     output, ranked = prepared.graph.outputs[0], None
+    # The user named the tensor, so an output that does not tell what it was chosen from refuses nobody.
     with contextlib.suppress(ScoreError):
         ranked = ranked_scores(prepared, output)
     if ranked is not None and ranked.value is value:

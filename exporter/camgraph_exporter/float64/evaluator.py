@@ -212,7 +212,7 @@ def _run_node(node: OpRun, values: dict[str, Any]) -> tuple[Any, ...]:
         # Overflow to infinity is a result like any other: exp in an unstable activation, log of zero.
         with np.errstate(all="ignore"):
             return tuple(node.run(*inputs, **context))  # type: ignore[no-untyped-call]  # onnx leaves it untyped
-    except Exception as error:
+    except Exception as error:  # whatever an operator raises
         name = node.onnx_node.name or node.output[0]
         operator = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
         raise ExportError(

@@ -52,7 +52,7 @@ def call_factory(spec: str) -> Any:
         raise UsageError(f"{spec!r} is not a function but {kind}. Name a function that builds the module.")
     try:
         return found()
-    except Exception as error:
+    except Exception as error:  # the code of a user
         raise ModuleError(
             f"The factory {spec!r} raised {type(error).__name__}: {_first_line(error)}. It is called without arguments."
         ) from error
@@ -72,7 +72,7 @@ def _import(name: str) -> Any:
                 "Write package.module:factory."
             ) from error
         raise ModuleError(f"Module {name!r} needs {missing!r}, which is not installed.") from error
-    except Exception as error:
+    except Exception as error:  # the code of a user
         raise ModuleError(f"Importing module {name!r} raised {type(error).__name__}: {_first_line(error)}.") from error
 
 

@@ -45,7 +45,7 @@ def to_model(proto: onnx.ModelProto, path: str) -> ir.Model:
     """
     try:
         model = ir.from_proto(proto)
-    except Exception as error:
+    except Exception as error:  # whatever a broken model makes the reader raise
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
@@ -165,7 +165,7 @@ def _wrong_size(tensor: onnx.TensorProto) -> str | None:
     if not tensor.HasField("raw_data"):
         try:
             onnx.numpy_helper.to_array(tensor)
-        except Exception as error:
+        except Exception as error:  # whatever broken elements make onnx raise
             return f"cannot be read ({str(error).splitlines()[0]})"
         return None
     bits = ir.DataType(tensor.data_type).bitwidth if tensor.data_type != onnx.TensorProto.STRING else 0

@@ -43,7 +43,7 @@ def check_runs(core: torch.nn.Module, inputs: Inputs) -> None:
     images = random_like(example, batch=example.shape[0])
     try:
         first, second = tensors_of(inputs.module(images)), tensors_of(inputs.module(images))
-    except Exception as error:
+    except Exception as error:  # the code of a user
         raise ModuleError(
             f"{name} does not run on an input of shape {list(example.shape)}: {cause(error)}. "
             "Give an example input that fits."
