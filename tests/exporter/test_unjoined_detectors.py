@@ -74,8 +74,8 @@ def _heads(widths: Sequence[int], *, channels_last: bool) -> onnx.ModelProto:
     net = Net(seed=3)
     shapes: dict[str, Sequence[int | str]] = {}
     for number, (x, side) in enumerate(zip(backbone(net, 4)[2:], (8, 4), strict=True)):
-        for width in widths:
-            name = f"scale{number}_{width}"
+        for kind, width in enumerate(widths):
+            name = f"scale{number}_{kind}"
             made = net.conv(x, (8, width), kernel=1, name="" if channels_last else name)
             if channels_last:
                 net.node("Transpose", made, perm=[0, 2, 3, 1], name=name)
@@ -85,8 +85,14 @@ def _heads(widths: Sequence[int], *, channels_last: bool) -> onnx.ModelProto:
 
 @pytest.mark.parametrize(
     ("widths", "channels_last", "asks"),
-    [((24,), True, True), ((3,), True, False), ((5, 4, 1), False, True), ((16, 7), False, True)],
-    ids=["rows last", "few classes", "YOLOX", "YOLOv8 for NPUs"],
+    [
+        ((24,), True, True),
+        ((3,), True, False),
+        ((5, 4, 1), False, True),
+        ((16, 7), False, True),
+        ((36, 36), False, True),
+    ],
+    ids=["channels last", "few classes", "YOLOX", "YOLOv8 for NPUs", "EfficientDet"],
 )
 def test_heads_without_what_joins_them_are_told(
     widths: Sequence[int], channels_last: bool, asks: bool, tmp_path: Path

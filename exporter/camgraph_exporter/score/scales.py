@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 
 import onnx_ir as ir
@@ -28,7 +29,7 @@ def undecoded_heads(prepared: PreparedModel) -> tuple[list[ir.Value], str]:
         if not groups or not all(_are_scales(prepared, group, rows) for group in groups.values()):
             continue
         widest = max(size if isinstance(size, int) else 0 for size in groups)
-        is_several = len(groups) > 1 and len({len(group) for group in groups.values()}) == 1
+        is_several = len({len(group) for group in groups.values()}) == 1 and len(groups) > 1
         if rank == 5 or is_several or (len(groups) == 1 and widest >= _FEWEST):
             heads = [output for group in groups.values() for output in group]
             return heads, _sentence(heads, is_certain=rank == 5)
@@ -36,13 +37,20 @@ def undecoded_heads(prepared: PreparedModel) -> tuple[list[ir.Value], str]:
 
 
 def _are_scales(prepared: PreparedModel, heads: list[ir.Value], rows: int) -> bool:
-    """Tell whether some maps have each twice or half the rows and columns of the next; `rows`: the axis of the rows."""
-    if len(heads) < 2:
+    """Tell whether the sizes of some maps are each twice or half the next, and all as frequent.
+
+    A size may be there twice where boxes have as many channels as classes. `rows`: the axis of the rows.
+    """
+    sizes = Counter(tuple(prepared.probe.example(dim) or 0 for dim in dims_of(head)[rows : rows + 2]) for head in heads)
+    if len(sizes) < 2 or len(set(sizes.values())) > 1:
         return False
-    sizes = [[prepared.probe.example(dim) or 0 for dim in dims_of(head)[rows : rows + 2]] for head in heads]
-    steps = [all(a == 2 * b for a, b in zip(one, other, strict=True)) for one, other in pairwise(sizes)]
-    back = [all(2 * a == b for a, b in zip(one, other, strict=True)) for one, other in pairwise(sizes)]
-    return all(steps) or all(back)
+    pairs = list(pairwise(sizes))
+    return all(map(_is_half, pairs)) or all(_is_half((b, a)) for a, b in pairs)
+
+
+def _is_half(pair: tuple[tuple[int, ...], tuple[int, ...]]) -> bool:
+    """Tell whether the second size is half the first, rounded up."""
+    return all(b == -(-a // 2) for a, b in zip(*pair, strict=True))
 
 
 def _sentence(heads: list[ir.Value], *, is_certain: bool) -> str:
