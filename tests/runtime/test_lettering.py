@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from PIL import ImageFont
@@ -14,7 +13,12 @@ from camgraph_runtime.pictures import lettering
 from camgraph_runtime.pictures.lettering import lettered, own_font, shorten
 from camgraph_runtime.pictures.panel import Tile, panel
 
-DEJAVU = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+
+@pytest.fixture
+def dejavu() -> Path:
+    """A font with many letters, which comes with matplotlib."""
+    matplotlib = pytest.importorskip("matplotlib", reason="matplotlib, which brings the font, is not installed")
+    return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 
 
 @pytest.fixture
@@ -31,17 +35,21 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, Pat
     lettering._has.cache_clear()
 
 
-def test_english_takes_the_font_that_is_the_same_everywhere(machine: Callable[[dict[str, Path]], None]) -> None:
-    machine({"DejaVuSans.ttf": DEJAVU})
+def test_english_takes_the_font_that_is_the_same_everywhere(
+    machine: Callable[[dict[str, Path]], None], dejavu: Path
+) -> None:
+    machine({"DejaVuSans.ttf": dejavu})
     assert lettered("tiger cat, 95.1%  ·  score 9.17", 19) == ("tiger cat, 95.1%  ·  score 9.17", own_font(19))
 
 
 @pytest.mark.parametrize("text", ["chat tigré", "łóżko", "Жираф", "γάτα", "חתול", "5 × 5 px"])
-def test_other_letters_take_a_font_that_has_them(machine: Callable[[dict[str, Path]], None], text: str) -> None:
-    machine({"arial.ttf": DEJAVU})
+def test_other_letters_take_a_font_that_has_them(
+    machine: Callable[[dict[str, Path]], None], dejavu: Path, text: str
+) -> None:
+    machine({"arial.ttf": dejavu})
     said, font = lettered(text, 19)
     assert said == text
-    assert Path(str(font.path)) == DEJAVU
+    assert Path(str(font.path)) == dejavu
     shapes = {bytes(font.getmask(letter)) for letter in text if letter != " "}
     assert bytes(font.getmask("\U0010ffff")) not in shapes, "a letter is drawn as the box of a font that lacks it"
 
@@ -62,8 +70,8 @@ def test_a_title_is_one_line(machine: Callable[[dict[str, Path]], None], text: s
     assert (picture[80:400, 24:344] == 0).all(), "a second line would lie over the picture"
 
 
-def test_a_text_without_end_costs_no_more_than_a_line(machine: Callable[[dict[str, Path]], None]) -> None:
-    machine({"DejaVuSans.ttf": DEJAVU})
+def test_a_text_without_end_costs_no_more_than_a_line(machine: Callable[[dict[str, Path]], None], dejavu: Path) -> None:
+    machine({"DejaVuSans.ttf": dejavu})
     text, font = lettered("é" * 1_000_000, 19)
     assert len(text) == 300
     assert shorten(text, font, 560).endswith("…")
