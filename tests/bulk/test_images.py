@@ -10,9 +10,10 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from camgraph_client.bulk.images import images_of
-from camgraph_core.errors import CamgraphError
+from camgraph_core.errors import CamgraphError, UsageError
 
 
 def named(*arguments: str, column: str = "path", target_column: str | None = None) -> list[tuple[str, str]]:
@@ -101,3 +102,29 @@ def test_what_cannot_be_read_is_said(photos: Path, argument: str, wanted: str) -
     pq.write_table(pa.table({"path": ["a.png", None]}), photos / "gap.parquet")
     with pytest.raises(CamgraphError, match=wanted):
         paths(argument if "://" in argument else str(photos / argument))
+
+
+class HostFileSystem(MemoryFileSystem):
+    """A store whose URLs have a host and whose names have none, as with sftp."""
+
+    protocol = "withhost"
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return "/" + path.partition("://")[2].partition("/")[2] if "://" in path else path
+
+
+fsspec.register_implementation("withhost", HostFileSystem, clobber=True)
+
+
+def test_images_keep_the_host_that_their_store_does_not_name(tmp_path: Path) -> None:
+    files = HostFileSystem()
+    for name in ("1.png", "2.png"):
+        files.pipe_file(f"/{tmp_path.name}/{name}", b"")
+    files.pipe_file(f"/{tmp_path.name}/list.txt", b"1.png\n/other/3.png")
+    url = f"withhost://me@store:22/{tmp_path.name}"
+    assert paths(url) == [f"{url}/1.png", f"{url}/2.png"]
+    assert f"{url}/1.png" in paths(f"{url}/list.txt")
+    with pytest.raises(UsageError, match="FSSPEC_WITHHOST_PASSWORD") as refused:
+        paths(url.replace("me@", "me:secret@"))
+    assert "secret" not in str(refused.value)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pyarrow as pa
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from camgraph_client.bulk.images import SCHEMA
 from camgraph_client.bulk.results import Part, Results
@@ -24,13 +26,30 @@ def table(*names: str) -> pa.Table:
     return pa.table([list(names), [""] * len(names)], schema=SCHEMA)
 
 
+class OneThreadFileSystem(MemoryFileSystem):
+    """A store that takes calls of one thread alone, as the one of sftp does, which hangs otherwise."""
+
+    protocol = "onethread"
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._thread = threading.get_ident()
+
+    def _open(self, *arguments: Any, **more: Any) -> Any:
+        assert threading.get_ident() == self._thread
+        return super()._open(*arguments, **more)
+
+
+fsspec.register_implementation("onethread", OneThreadFileSystem, clobber=True)
+
+
 def planned(results: Results) -> list[str]:
     return [image for part in results.parts() for image, _ in results.images(part)]
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "memory", "onethread"])
 def url(request: Any, tmp_path: Path) -> str:
-    return str(tmp_path / "results") if request.param == "file" else f"memory://{tmp_path.name}"
+    return str(tmp_path / "results") if request.param == "file" else f"{request.param}://{tmp_path.name}"
 
 
 def test_parts_are_as_large_as_asked_and_images_that_are_new_come_after(url: str) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+import fsspec
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from camgraph_client.bulk.graph import Graph
 from camgraph_client.bulk.on_ray import Done
@@ -79,3 +81,23 @@ def test_parts_that_are_left_are_tried_again_while_others_are_done(
     assert len(given) == tried
     assert result.exit_code == (0 if tried == 3 else 1), result.stderr
     assert ("3 images are not done" in result.stderr) == (tried == 2)
+
+
+def test_the_memory_of_a_process_is_no_shared_store(model: Path, photos: Path) -> None:
+    result = camgraph("bulk", str(photos), "--graph", str(model), "-o", "memory://out")
+    assert result.exit_code == 2
+    assert "memory://out lies in the memory of one process" in result.stderr
+
+
+def test_a_store_that_cannot_be_written_is_said(model: Path, photos: Path) -> None:
+    class ReadOnly(MemoryFileSystem):
+        protocol = "readonly"
+
+        def pipe_file(self, *_: object, **__: object) -> None:
+            raise RuntimeError("501, Unsupported method")
+
+    fsspec.register_implementation("readonly", ReadOnly, clobber=True)
+    result = camgraph("bulk", str(photos), "--graph", str(model), "-o", "readonly://me:secret@store/out")
+    assert result.exit_code == 1
+    assert "cannot be written: 501, Unsupported method." in result.stderr
+    assert "secret" not in result.stderr

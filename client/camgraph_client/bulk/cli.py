@@ -26,9 +26,9 @@ def bulk(images: tuple[str, ...], graph: str, output: str, asked: Asked, lists: 
         from camgraph_client.bulk.graph import Graph  # noqa: PLC0415 - what an extra brings
         from camgraph_client.bulk.images import images_of  # noqa: PLC0415 - what an extra brings
         from camgraph_client.bulk.run import Run  # noqa: PLC0415 - what an extra brings
-        from camgraph_client.bulk.store import whole  # noqa: PLC0415 - what an extra brings
+        from camgraph_client.bulk.store import shared  # noqa: PLC0415 - what an extra brings
     except ImportError as error:
         raise UsageError(f"{error}. Install camgraph[bulk].") from error
     model = Graph.read(graph)
     model.check(asked.keywords)
-    Run(model, asked, where, whole(output).rstrip("/")).over(images_of(images, lists.column, lists.target_column))
+    Run(model, asked, where, shared(output).rstrip("/")).over(images_of(images, lists.column, lists.target_column))

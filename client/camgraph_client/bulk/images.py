@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -55,12 +56,13 @@ def _named(url: str, column: str, target_column: str | None) -> pa.Table:
     tables = [name for name in found if name.endswith(_TABLE)]
     lists = [name for name in found if name.endswith(_LIST)]
     pictures = [name for name in found if not name.endswith((_TABLE, _LIST))]
+    host = _host(files, url)
     try:
         return pa.concat_tables(
             [
-                _table(_whole_names(files, pictures)),
-                *(_read_list(files, name) for name in lists),
-                *(_read_table(files, name, column, target_column) for name in tables),
+                _table(_whole_names(files, host, pictures)),
+                *(_read_list(files, host, name) for name in lists),
+                *(_read_table(files, host, name, column, target_column) for name in tables),
             ]
         )
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
@@ -79,12 +81,12 @@ def _found(files: Any, path: str) -> Iterator[str]:
         yield path
 
 
-def _read_list(files: Any, name: str) -> pa.Table:
+def _read_list(files: Any, host: str, name: str) -> pa.Table:
     lines = (line.strip() for line in files.cat_file(name).decode().splitlines())
-    return _table([_beside(files, name, line) for line in lines if line])
+    return _table([_beside(files, host, name, line) for line in lines if line])
 
 
-def _read_table(files: Any, name: str, column: str, target_column: str | None) -> pa.Table:
+def _read_table(files: Any, host: str, name: str, column: str, target_column: str | None) -> pa.Table:
     wanted = [column] if target_column is None else [column, target_column]
     with files.open(name, "rb") as file:
         table = pq.ParquetFile(file)
@@ -95,7 +97,7 @@ def _read_table(files: Any, name: str, column: str, target_column: str | None) -
         read = table.read(wanted)
     if read[column].null_count:
         raise InvalidInputError(f"{name} has rows without a path in the column {column!r}.")
-    paths = [_beside(files, name, path) for path in read[column].to_pylist()]
+    paths = [_beside(files, host, name, path) for path in read[column].to_pylist()]
     return _table(paths, None if target_column is None else pc.cast(read[target_column], pa.string()))
 
 
@@ -105,14 +107,33 @@ def _table(paths: Sequence[str], targets: Any = None) -> pa.Table:
     return pa.table([named, pc.fill_null(targets, "")], schema=SCHEMA)
 
 
-def _beside(files: Any, name: str, path: str) -> str:
+def _beside(files: Any, host: str, name: str, path: str) -> str:
     """A path of a list: a URL, an absolute path, or one that starts at the folder of the list."""
     if "://" in path or path.startswith("/"):
         return path
-    [folder] = _whole_names(files, [name.rpartition("/")[0]])
+    [folder] = _whole_names(files, host, [name.rpartition("/")[0]])
     return f"{folder}/{path}"
 
 
-def _whole_names(files: Any, names: Sequence[str]) -> list[str]:
+def _whole_names(files: Any, host: str, names: Sequence[str]) -> list[str]:
     """Names of a file system as URLs; of this machine's files as absolute paths."""
-    return list(names) if "file" in files.protocol else [files.unstrip_protocol(name) for name in names]
+    if "file" in files.protocol:
+        return list(names)
+    return [host + name if host and name.startswith("/") else files.unstrip_protocol(name) for name in names]
+
+
+def _host(files: Any, url: str) -> str:
+    """The begin of a URL whose host the names of its file system do not have, as with sftp; else empty.
+
+    Raises:
+        UsageError: It has a password, which would stand in the results.
+    """
+    parts = urlsplit(url)
+    if not parts.netloc or "::" in url or parts.netloc in files._strip_protocol(url):
+        return ""
+    if parts.password is not None:
+        raise UsageError(
+            f"{without_credentials(url)} has a password, which would stand in the results. Leave it out, and set "
+            f"FSSPEC_{parts.scheme.upper()}_PASSWORD on each machine, or use a key."
+        )
+    return f"{parts.scheme}://{parts.netloc}"

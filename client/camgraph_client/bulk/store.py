@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from fsspec.core import url_to_fs
 
-from camgraph_core.errors import UsageError
+from camgraph_core.errors import CamgraphError, UsageError
 from camgraph_core.redaction import without_credentials
 
 
 def whole(url: str) -> str:
     """A path of this machine as an absolute one, so that it means the same wherever it is read; a URL as it is."""
     return url if "://" in url else str(Path(url).absolute())
+
+
+def shared(url: str) -> str:
+    """The URL of a store that other processes see as well, as `whole` gives it.
+
+    Raises:
+        UsageError: It is the memory of this process.
+    """
+    if url.startswith("memory:"):
+        raise UsageError(f"{url} lies in the memory of one process, and others do the work; name a shared store.")
+    return whole(url)
 
 
 def opened(url: str) -> tuple[Any, str]:
@@ -68,7 +78,21 @@ class Folder:
         return files.open(f"{root}/{name}", "rb")
 
     def write(self, name: str, content: bytes) -> None:
-        """Writes a file. It has its name when all of it is written; one that was there before is replaced then."""
+        """Writes a file. It has its name when all of it is written; one that was there before is replaced then.
+
+        Raises:
+            OSError: It cannot be written.
+            CamgraphError: It cannot be written, and the store says so in its own way.
+
+        """
+        try:
+            self._write(name, content)
+        except OSError:
+            raise
+        except Exception as error:  # each file system of fsspec has errors of its own
+            raise CamgraphError(without_credentials(f"{self.url}/{name} cannot be written: {error}.")) from error
+
+    def _write(self, name: str, content: bytes) -> None:
         files, root = self._opened
         files.makedirs(self._unfinished, exist_ok=True)
         part = f"{self._unfinished}/{uuid.uuid4().hex}"
@@ -89,7 +113,7 @@ class Folder:
     def _unfinished(self) -> str:
         return f"{self._opened[1]}/.unfinished"
 
-    @cached_property
+    @property
     def _opened(self) -> tuple[Any, str]:
-        files, root = opened(self.url)
+        files, root = opened(self.url)  # which fsspec keeps for each thread: not every store takes calls of several
         return files, root.rstrip("/")
