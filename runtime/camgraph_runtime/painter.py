@@ -6,7 +6,7 @@ from camgraph_core.painter import Painter
 
 
 def load_painter() -> Painter:
-    """What draws; Pillow is loaded here, as a client that draws nothing should not wait for them."""
+    """What draws. It is loaded here with Pillow, as a client that draws nothing should not wait for them."""
     from camgraph_runtime.pictures import paint  # noqa: PLC0415 - see above
 
     return paint

@@ -106,6 +106,11 @@ def test_a_world_file_that_cannot_be_used_says_nothing(text: str, tmp_path: Path
     assert read_georeference(tmp_path / "a.png") is None
 
 
+def test_a_file_that_has_gone_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"gone\.png cannot be read: No such file"):
+        read_georeference(tmp_path / "gone.png")
+
+
 def test_a_map_lies_where_its_image_lies(tmp_path: Path) -> None:
     """Also if it is smaller, and where data is missing it has none."""
     found = read_georeference(written(tmp_path / "scene.tif", *GEO_TAGS))

@@ -9,9 +9,8 @@ from camgraph_core.scaled import Area, Span
 from camgraph_core.types import AnyArray, ByteArray, FloatArray
 
 _ROWS = 8  # of the result, worked out at a time
-_PRODUCTS = (
-    1 << 18
-)  # in one product of matrices; for more, OpenBLAS would wake all threads, which then burn their cores
+_PRODUCTS = 1 << 18
+"""Products of numbers in one product of matrices. For more, OpenBLAS would wake all threads, which then burn their cores."""
 
 
 def shrunk(photo: ByteArray, size: Size, area: Area | None = None) -> ByteArray:

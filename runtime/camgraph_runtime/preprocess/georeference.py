@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from camgraph_core.errors import InvalidInputError
 from camgraph_core.frame import Size
 from camgraph_core.types import AnyArray
 from camgraph_runtime.preprocess.arrays import is_numpy_file
@@ -101,9 +102,12 @@ def read_georeference(path: Path) -> Georeference | None:
         InvalidInputError: The file cannot be read.
 
     """
-    with path.open("rb") as file:
-        is_tiff = file.read(4) in TIFF
-    found = (_of_tiff(path) if is_tiff else None) or _of_world_file(path)
+    try:
+        with path.open("rb") as file:
+            is_tiff = file.read(4) in TIFF
+        found = (_of_tiff(path) if is_tiff else None) or _of_world_file(path)
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be read: {error.strerror or error}.") from error
     return None if found is None else found.turned(*(_turn_of_tiff(path) if is_tiff else _turn(path)))
 
 
