@@ -10,7 +10,7 @@ from camgraph_core.types import AnyArray, ByteArray, FloatArray
 
 _ROWS = 8  # of the result, worked out at a time
 _PRODUCTS = 1 << 18
-"""Products of numbers in one product of matrices. For more, OpenBLAS would wake all threads, which then burn their cores."""
+"""Numbers multiplied in one product of matrices. For more, OpenBLAS would wake all threads, which burn their cores."""
 
 
 def shrunk(photo: ByteArray, size: Size, area: Area | None = None) -> ByteArray:
