@@ -9,6 +9,7 @@ work failed, 2 wrong usage.
 from __future__ import annotations
 
 import copy
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -192,6 +193,16 @@ def cli() -> None:
 cli.add_command(doctor)
 
 
+def _open_standard_streams() -> None:
+    """Opens those of the three that the process was started without: the next file or pipe would take the place."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it takes the lowest number that is free
+
+
 def main() -> None:
     """Entry point of the console script."""
+    _open_standard_streams()
     cli(prog_name="camgraph")

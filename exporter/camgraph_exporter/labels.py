@@ -37,6 +37,8 @@ def read_labels(path: Path) -> Labels:
     if not path.is_file():
         raise UsageError(f"There is no labels file {str(path)!r}.")
     text = _text(path)
+    if not text.strip():
+        raise UsageError(f"The labels file {str(path)!r} is empty.")
     if not text.lstrip().startswith(("{", "[")):
         return _lines(text)
     try:
@@ -193,4 +195,7 @@ def _name(value: Any) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"{value!r} is not a label")
-    return str(value).strip()
+    name = str(value).strip()
+    if any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise ValueError(f"{name!r} has half of a letter, which is no text")
+    return name

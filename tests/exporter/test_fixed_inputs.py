@@ -66,6 +66,8 @@ def test_a_further_input_is_fixed(shape: tuple[int | str, ...], numbers: list[fl
         (("--set", "scale=1,2"), r"shape \['N', 5\], which 2 numbers do not fill. Give one number, or 5\."),
         (("--set", "scale"), r"--set is NAME=NUMBER\[,NUMBER\]"),
         (("--set", "scale=one"), "--set is a list of numbers"),
+        (("--set", "scale=nan"), "--set has a number that is not finite"),
+        (("--set", "scale=1e400"), "--set has a number that is not finite"),
         (("--set", "scale=1,2;3"), "--set has rows of different lengths"),
         (("--set", "scale=1,2,3,4,5;1,2,3,4,5"), r"an array of shape \[2, 5\] does not fill. Give one row, which"),
         (("--set", "scale=nowhere.npy"), "There is no file 'nowhere.npy'"),

@@ -78,6 +78,8 @@ def test_classes_without_a_name_and_odd_names(text: str, labels: tuple[str, ...]
         ('{"-1": "ant"}', "its indices go from -1 to -1"),
         ('[{"a": 1}]', "is not a label"),
         ("[true]", "True is not a label"),
+        ('["\\ud800"]', "half of a letter"),
+        (" \n", "is empty"),
     ],
 )
 def test_json_that_names_no_classes_is_refused(text: str, said: str, tmp_path: Path) -> None:

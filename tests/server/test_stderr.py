@@ -93,8 +93,9 @@ async def test_the_log_of_a_server_is_json_throughout(connect, repository):
     assert records[-1]["message"] == "stopped"
 
 
-def test_a_server_whose_stderr_is_closed_serves(repository):
-    arguments = ["serve", "--model-repository", str(repository), "--listen", "127.0.0.1:0", "--no-trial-load"]
+@pytest.mark.parametrize("more", [(), ("--supervised",)])
+def test_a_server_whose_stderr_is_closed_serves(more, repository):
+    arguments = ["serve", "--model-repository", str(repository), "--listen", "127.0.0.1:0", "--no-trial-load", *more]
     command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *camgraph_command(arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

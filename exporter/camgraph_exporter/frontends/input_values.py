@@ -49,6 +49,8 @@ def parse_values(text: str) -> Values:
         raise UsageError(
             f"--set is a list of numbers such as 1,0,3, rows such as 1,2;3,4, or an .npy file, not {text!r}."
         ) from error
+    if not all(math.isfinite(number) for row in rows for number in row):
+        raise UsageError(f"--set has a number that is not finite in {text!r}.")
     if len({len(row) for row in rows}) > 1:
         raise UsageError(f"--set has rows of different lengths in {text!r}. Give every row as many numbers.")
     return rows[0] if len(rows) == 1 else np.asarray(rows)
