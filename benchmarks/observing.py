@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 from paired import EXAMPLE_MODEL, ROOT, camgraph, environment
-from throughput import _Bytes, by_server, serving
+from throughput import Cores, _Bytes, by_server, serving
 
 from camgraph_core.request import Addressed, Request
 from camgraph_runtime import Explainer
@@ -80,7 +80,8 @@ async def paired_ms(graph: Path, options: tuple[str, ...], calls: int, rounds: i
     """CPU time of a call on a server without observers and on one with them, in milliseconds, round by round."""
     data = request_message(Addressed(request=Request(), image=_PHOTO.read_bytes())).SerializeToString()
     pairs: list[tuple[float, float]] = []
-    with serving(graph, ()) as plain, serving(graph, options) as observed:
+    cores = Cores.split(0)
+    with serving(graph, cores, ()) as plain, serving(graph, cores, options) as observed:
         async with grpc.aio.insecure_channel(plain[0]) as one, grpc.aio.insecure_channel(observed[0]) as other:
             sides = [(_Bytes(one), plain[1]), (_Bytes(other), observed[1])]
             for number in range(-1, rounds):

@@ -34,7 +34,7 @@ import numpy as np
 import onnxruntime
 import tritonclient.grpc as triton  # type: ignore[import-untyped]  # it has no types
 from paired import EXAMPLE_MODEL, ROOT, camgraph, environment
-from throughput import serving
+from throughput import Cores, serving
 from tritonclient.grpc import service_pb2 as pb
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -66,7 +66,7 @@ class Server:
 @contextlib.contextmanager
 def ours(graph: Path, _: Path) -> Iterator[Server]:
     """`camgraph serve`, as it is."""
-    with serving(graph, ("--workers", str(THREADS))) as (address, __):
+    with serving(graph, Cores.split(0), ("--workers", str(THREADS))) as (address, __):
         yield Server("camgraph serve", address)
 
 

@@ -49,7 +49,7 @@ def address_of(listen: str) -> str:
 
 def channel(where: str) -> grpc.Channel:
     """A channel to the server, with TLS where it has a certificate: that one is trusted, and no other."""
-    options = [("grpc.enable_http_proxy", 0)]
+    options: list[tuple[str, int | str]] = [("grpc.enable_http_proxy", 0)]
     certificate = os.environ.get("CAMGRAPH_SERVE_TLS_CERT")
     if not certificate:
         return grpc.insecure_channel(where, options)
