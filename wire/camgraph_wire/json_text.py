@@ -35,7 +35,7 @@ def json_from(data: bytes | bytearray | memoryview, what: str = "The body of the
 
     Raises:
         TooLargeError: It has more numbers, or more keys, than are read.
-        InvalidInputError: It is not JSON, is nested too deeply, or has numbers that are not finite.
+        InvalidInputError: It is not JSON, which has no word for NaN and infinity, or is nested too deeply.
     """
     _check_parts(data)
     try:
