@@ -38,9 +38,12 @@ def serve_here(
     limit_blas_threads()
     configure_logging(config.log_format, config.log_level)
     log_settings(config)
-    with captured_stderr():
-        server = Server(config, make_changes=make_changes)
-        drained = asyncio.run(server.run(lambda _: on_ready(server)))
+    try:
+        with captured_stderr():
+            server = Server(config, make_changes=make_changes)
+            drained = asyncio.run(server.run(lambda _: on_ready(server)))
+    finally:
+        logging.shutdown()  # the last lines leave before the command says why it ends
     problem = None if drained else UndrainedError.after(config.grace)
     if server.is_stuck:
         _end_now(problem)
@@ -52,5 +55,4 @@ def _end_now(problem: CamgraphError | None) -> None:
     """Ends the process although a thread still works: Python would wait for it, and nobody waits for its result."""
     if problem is not None:
         sys.stderr.write(f"Error: {problem}\n")
-    logging.shutdown()
     os._exit(0 if problem is None else problem.exit_code)

@@ -20,6 +20,7 @@ REASONS = {
     "reading/axes.py _READERS": "functions; tests/exporter/test_traits.py holds them to the traits",
     "reading/placement/follow.py _READERS": "functions; tests/exporter/test_traits.py holds them to the traits",
     "prepare/fusions.py _ACTIVATION_PARAMETERS": "spellings of an attribute of FusedConv",
+    "prepare/fusions.py _FUSIONS": "functions; of onnxruntime's own operators, two with a standard one's name",
     "score/output_head.py HEAD_KINDS": "values of an enum of the manifest",
     "float64/convert.py _TYPE_ATTRIBUTES": "spellings of attributes; the evaluator knows nothing of the exporter",
     "float64/evaluator.py _ROUNDED_TO_FLOAT32": "what onnx.reference rounds; it knows nothing of the exporter",

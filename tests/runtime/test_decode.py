@@ -220,8 +220,8 @@ def test_every_truncation_is_refused(picture: np.ndarray, format_: str) -> None:
     [
         (b"", "zero bytes"),
         (b"this is no image", "not an image"),
-        (b"%PDF-1.4\n", "not an image"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
+        (b"%PDF-1.4\n", "is a PDF file, which is not read"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is a PostScript file, which is not read"),
         (b"\x89PNG\r\n\x1a\n", "not an image"),
         (b"\xff\xd8\xff", "not an image"),
     ],

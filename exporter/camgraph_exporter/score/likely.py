@@ -15,7 +15,6 @@ from camgraph_exporter.graph.walk import leading_to, reached_from
 from camgraph_exporter.prepare.prepare import PreparedModel
 
 _MOVES = Trait.COPIES | Trait.RESHAPES | Trait.PERMUTES | Trait.CUTS | Trait.JOINS | Trait.PICKS
-_REGIONS = {"RoiAlign", "MaxRoiPool"}
 
 
 def hint_on_scores(prepared: PreparedModel) -> str:
@@ -40,7 +39,7 @@ def hint_on_scores(prepared: PreparedModel) -> str:
 
 def _proposes(node: ir.Node, dependent: Collection[ir.Value]) -> bool:
     """Tell whether a node cuts out regions that depend on the image."""
-    return node.op_type in _REGIONS and not node.domain and node.inputs[1] in dependent
+    return node.op_type in ("RoiAlign", "MaxRoiPool") and not node.domain and node.inputs[1] in dependent
 
 
 def _likely(prepared: PreparedModel, nodes: list[ir.Node], dependent: Collection[ir.Value]) -> Iterator[ir.Value]:
