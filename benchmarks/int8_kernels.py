@@ -12,8 +12,9 @@ import click
 import numpy as np
 from paired import environment, run_pairs
 
-from camgraph_runtime.run.engine import Engine, Threads, cpu_saturates_int8
+from camgraph_runtime.run.engine import Engine, Threads
 from camgraph_runtime.run.int8 import EXACT_KERNELS
+from camgraph_runtime.run.onnx_runtime import cpu_saturates_int8
 
 
 @click.command()

@@ -76,5 +76,5 @@ def browser() -> Iterator[browsers.Tab]:
 def saturating(monkeypatch: pytest.MonkeyPatch) -> type[SaturatingCpu]:
     """Every engine of this test runs on a CPU whose default 8-bit kernels saturate."""
     played = saturating_cpu()
-    monkeypatch.setattr("camgraph_runtime.run.engine.OnnxRuntime", played)
+    monkeypatch.setattr("camgraph_runtime.run.onnx_runtime.OnnxRuntime", played)
     return played

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from support.on_ray import BULK, nodes, started
+from support.on_ray import BULK, nodes, started, wait_for
 from support.peers import Peer
 from support.serving import png
 
@@ -26,7 +25,7 @@ def test_a_run_goes_on_when_a_node_is_lost(peer: Callable[[str], Peer], tmp_path
     with nodes(ray, 2) as (cluster, kill):
         options = ["--workers", "2", "--images-per-file", "4", "--ray", cluster]
         with started(ray, *BULK, str(photos), "--graph", str(model), "-o", str(results), *options) as run:
-            _wait_for(lambda: len(list(results.glob("part-*.parquet"))) >= 5)
+            wait_for(lambda: len(list(results.glob("part-*.parquet"))) >= 5, PATIENCE)
             kill(1)
             assert len(list(results.glob("part-*.parquet"))) < 80, "it was done before the node was lost"
             said, errors = run.communicate(timeout=PATIENCE)
@@ -37,10 +36,3 @@ def test_a_run_goes_on_when_a_node_is_lost(peer: Callable[[str], Peer], tmp_path
     assert Counter(row["image"] for row in rows) == dict.fromkeys(map(str, photos.iterdir()), 1)
     assert all(row["explanations"] for row in rows)
     assert not list(results.rglob(".unfinished"))
-
-
-def _wait_for(happened: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < until, "it did not begin"
-        time.sleep(0.05)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from camgraph_runtime import Explainer, Threads
-from support.on_ray import BULK, started
+from support.on_ray import BULK, started, wait_for
 from support.peers import Peer
 from support.serving import png
 
@@ -30,7 +29,7 @@ def test_a_run_that_is_killed_goes_on_where_it_ended(peer: Callable[[str], Peer]
     arguments = [*BULK, str(photos), "--graph", str(model), "-o", str(results), "--workers", "2", "--images-per-file"]
 
     with started(ray, *arguments, "8") as first:
-        _wait_for(lambda: len(list(results.glob("part-*.parquet"))) >= 3)
+        wait_for(lambda: len(list(results.glob("part-*.parquet"))) >= 3, PATIENCE)
         first.send_signal(signal.SIGKILL)
         first.wait(PATIENCE)
     before = {path: path.stat().st_mtime_ns for path in results.glob("part-*.parquet")}
@@ -56,10 +55,3 @@ def test_a_run_that_is_killed_goes_on_where_it_ended(peer: Callable[[str], Peer]
             numbers = np.array(found["map"], np.uint8).reshape(found["map_height"], found["map_width"])
             assert np.array_equal(numbers, wanted[int(Path(row["image"]).stem) % 7])
     assert not list(results.rglob(".unfinished"))
-
-
-def _wait_for(happened: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < until, "it did not begin"
-        time.sleep(0.05)

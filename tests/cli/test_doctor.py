@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from camgraph_cli.main import cli
 from camgraph_runtime.run import libraries
-from camgraph_runtime.run.engine import cpu_saturates_int8
 from camgraph_runtime.run.machine import available_memory, cpu_abilities, look_at_machine
+from camgraph_runtime.run.onnx_runtime import cpu_saturates_int8
 from camgraph_runtime.run.providers import CPU, CUDA
 from camgraph_runtime.run.threads import available_cores
 from camgraph_server.assembly import Assembly

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from camgraph_core.errors import TooLargeError
-from camgraph_runtime.run.engine import Engine, OnnxRuntime
+from camgraph_runtime.run.engine import Engine
+from camgraph_runtime.run.onnx_runtime import OnnxRuntime
 from camgraph_runtime.run.stop import Stop
 from support.tiny_graph import TinyGraph
 

@@ -12,7 +12,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from camgraph_runtime import Batching, Explainer
-from camgraph_runtime.run.engine import Engine, OnnxRuntime, Threads
+from camgraph_runtime.run.engine import Engine, Threads
+from camgraph_runtime.run.onnx_runtime import OnnxRuntime
 from camgraph_runtime.run.providers import CPU, CUDA
 from support.tiny_graph import TinyGraph
 
@@ -118,7 +119,7 @@ def test_a_graph_of_one_shape_has_one_session(machine: MachineWithGpu) -> None:
 def test_an_explainer_has_a_session_for_each_size_of_its_batches(
     machine: MachineWithGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("camgraph_runtime.run.engine.OnnxRuntime", lambda: machine)
+    monkeypatch.setattr("camgraph_runtime.run.onnx_runtime.OnnxRuntime", lambda: machine)
     with Explainer(GRAPH, device="cuda", threads=ONE, batching=Batching(8, buckets=(2, 4))):
         assert len(machine.sessions) == 3
     with Explainer(GRAPH, device="cuda", threads=ONE):

@@ -105,7 +105,7 @@ def test_many_kinds_of_nodes_are_summed_up() -> None:
 
 def test_onnxruntime_itself_says_where_nodes_are() -> None:
     """CUDA is not here, but the same question of a session on the CPU has an answer."""
-    from camgraph_runtime.run.engine import OnnxRuntime  # noqa: PLC0415 - the real backend, only here
+    from camgraph_runtime.run.onnx_runtime import OnnxRuntime  # noqa: PLC0415 - the real backend, only here
 
     class Recording(OnnxRuntime):
         def available_providers(self) -> list[str]:

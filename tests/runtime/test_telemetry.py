@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from camgraph_runtime.run.engine import OnnxRuntime
+from camgraph_runtime.run.onnx_runtime import OnnxRuntime
 
 SWITCH = "ORT_DISABLE_TELEMETRY"
 # onnxruntime's own switches: with one of them in the environment, these tests could not fail.

@@ -6,7 +6,7 @@ import ctypes
 
 import pytest
 
-from camgraph_runtime.run.engine import OnnxRuntime
+from camgraph_runtime.run.onnx_runtime import OnnxRuntime
 from camgraph_runtime.run.providers import CUDA
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,3 +73,11 @@ def nodes(ray: Peer, count: int, **more: str) -> Iterator[tuple[str, Callable[[i
         yield says.readline().strip(), kill
     finally:
         process.communicate(timeout=_PATIENCE)
+
+
+def wait_for(happened: Callable[[], bool], seconds: float) -> None:
+    """Returns as soon as something has happened."""
+    until = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < until, "it did not begin"
+        time.sleep(0.05)

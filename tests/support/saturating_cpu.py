@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from camgraph_runtime.run.backend import Session, SessionSettings
-from camgraph_runtime.run.engine import OnnxRuntime
 from camgraph_runtime.run.int8 import EXACT_KERNELS
+from camgraph_runtime.run.onnx_runtime import OnnxRuntime
 from camgraph_runtime.run.providers import ProviderList
 
 Spoil = Callable[[np.ndarray], np.ndarray]

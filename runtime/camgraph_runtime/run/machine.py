@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camgraph_core.errors import DeviceError
-from camgraph_runtime.run import engine
+from camgraph_runtime.run import onnx_runtime
 from camgraph_runtime.run.backend import Backend
 from camgraph_runtime.run.threads import available_cores, cgroup_folders, cgroup_quota
 
@@ -50,7 +50,7 @@ def look_at_machine(backend: Backend | None = None) -> Machine:
     providers: tuple[str, ...] = ()
     saturates = None
     with suppress(DeviceError, ImportError):  # `load_libraries` says why
-        backend = backend or engine.OnnxRuntime()
+        backend = backend or onnx_runtime.OnnxRuntime()
         providers, saturates = tuple(backend.available_providers()), backend.saturates_int8()
     quota = cgroup_quota()
     return Machine(

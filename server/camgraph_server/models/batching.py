@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from camgraph_runtime import Batching
-from camgraph_runtime.run.engine import OnnxRuntime
+from camgraph_runtime.run.onnx_runtime import OnnxRuntime
 from camgraph_runtime.run.providers import CUDA, request_for
 from camgraph_runtime.run.threads import available_cores
 from camgraph_server.config import ServerConfig

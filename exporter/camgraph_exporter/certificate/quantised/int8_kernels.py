@@ -13,7 +13,8 @@ from camgraph_exporter.graph.passes import run
 from camgraph_exporter.graph.traits import Trait, has, of
 from camgraph_exporter.quantised.exact_weights import StoreExactlyPass, has_int8_weights, may_saturate
 from camgraph_exporter.running.engine import load_engine
-from camgraph_runtime.run.engine import Engine, cpu_saturates_int8
+from camgraph_runtime.run.engine import Engine
+from camgraph_runtime.run.onnx_runtime import cpu_saturates_int8
 
 _IMAGES = 8
 _SATURATED = "On this CPU onnxruntime's default 8-bit kernels saturate; leave --fast-int8 out for exact ones."

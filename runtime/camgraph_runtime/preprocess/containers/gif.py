@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from camgraph_runtime.preprocess.containers.limits import most_parts, too_many_parts
 
 _HEADER = 13
 _EXTENSION, _PICTURE, _END = 0x21, 0x2C, 0x3B
+_BLOCK = -1  # of data, after an extension or a picture
 _DESCRIPTOR = 10  # bytes
 _BLOCKS_PER_PART = 8  # pixels come in blocks of 255 bytes, a few of them shorter
 
@@ -17,25 +20,13 @@ def check_gif(data: bytes, _: int) -> None:
         InvalidInputError: It has too many for its size.
 
     """
-    position = _HEADER + _table(data, 10)
     # Comments of many small blocks are joined one by one, so the length pays for none of them.
     limit = most_parts(0)
-    is_inside = False
-    for _ in range(limit):
-        if position >= len(data):
+    for number, part in enumerate(_parts(data), 1):
+        if part in {_PICTURE, _END}:
             return
-        byte = data[position]
-        if is_inside:
-            position += 1 + byte
-            is_inside = byte != 0
-        elif byte == _EXTENSION:
-            position += 2
-            is_inside = True
-        elif byte in {_PICTURE, _END}:
-            return
-        else:
-            position += 1
-    raise too_many_parts("GIF", limit)
+        if number == limit:
+            raise too_many_parts("GIF", limit)
 
 
 def pictures_of_gif(data: bytes) -> tuple[int, bool]:
@@ -43,24 +34,31 @@ def pictures_of_gif(data: bytes) -> tuple[int, bool]:
 
     A file of many tiny blocks is walked through in part, and is then taken for a whole one.
     """
-    position, count, is_inside = _HEADER + _table(data, 10), 0, False
-    for _ in range(most_parts(len(data)) * _BLOCKS_PER_PART):
-        if position >= len(data):
-            return count, False
+    count, limit = 0, most_parts(len(data)) * _BLOCKS_PER_PART
+    for number, part in enumerate(_parts(data), 1):
+        count += part == _PICTURE
+        if number == limit or part not in {_EXTENSION, _PICTURE, _BLOCK}:
+            return count, True
+    return count, False
+
+
+def _parts(data: bytes) -> Iterator[int]:
+    """The marks of a file one after the other, and `_BLOCK` for each block of data, as far as the file goes."""
+    position, is_inside = _HEADER + _table(data, 10), False
+    while position < len(data):
         byte = data[position]
+        yield _BLOCK if is_inside else byte
         if is_inside:
             position += 1 + byte
             is_inside = byte != 0
+        elif byte == _PICTURE:
+            position += _DESCRIPTOR + _table(data, position + _DESCRIPTOR - 1) + 1
+            is_inside = True
         elif byte == _EXTENSION:
             position += 2
             is_inside = True
-        elif byte == _PICTURE:
-            position += _DESCRIPTOR + _table(data, position + _DESCRIPTOR - 1) + 1
-            count += 1
-            is_inside = True
         else:
-            break
-    return count, True
+            position += 1
 
 
 def _table(data: bytes, flags: int) -> int:
