@@ -11,7 +11,8 @@ session, in which onnxruntime then has cuDNN plan each convolution anew, and wit
 second with several runs at the same time.
 
 How the explainable graph compares with the plain model on the GPU is measured by
-`export_vs_forward.py --device cuda`. With `--device cpu` this program compares the CPU with itself, to try it out.
+`export_vs_forward.py --device cuda`. With `--device cpu` this program compares the CPU with itself, to try it out; with
+options of the provider, such as `--device cuda:use_tf32=1`, it shows what they change.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _REPEATED = 4
 @click.option("--batch", "batches", multiple=True, type=click.IntRange(1), default=(1, 8, 32), show_default=True)
 @click.option("--targets", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--pairs", type=click.IntRange(1), default=50, show_default=True, help="Pairs of runs for each line.")
-@click.option("--device", type=click.Choice(["cuda", "cpu"]), default="cuda", show_default=True)
+@click.option("--device", default="cuda", show_default=True, help="CUDA, also with options: cuda:use_tf32=1.")
 def main(graph: Path, batches: tuple[int, ...], targets: int, pairs: int, device: Device) -> None:
     """Prints the agreement and one line of a Markdown table for each batch size."""
     try:
