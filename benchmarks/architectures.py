@@ -59,7 +59,7 @@ def main(models: tuple[str, ...], pairs: int, threads: int, cache: Path | None) 
 def random_network(name: str) -> torch.nn.Module:
     """A classifier of torchvision, or of timm where torchvision has none of the name, with random weights."""
     declare_operators()
-    import torchvision  # type: ignore[import-untyped]  # noqa: PLC0415  after the declarations
+    import torchvision  # type: ignore[import-untyped]  # noqa: PLC0415  it has no types; after the declarations
 
     torch.manual_seed(0)
     if hasattr(torchvision.models, name):

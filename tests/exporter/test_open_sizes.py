@@ -25,7 +25,7 @@ def manifest_of(
     if imgsz:
         model.metadata_props.add(key="imgsz", value=imgsz)
     # The options come from tables, in which a checker sees no types.
-    return export(model, folder / "out.onnx", **{"input": STRETCH, **options}).manifest  # type: ignore[arg-type]
+    return export(model, folder / "out.onnx", **{"input": STRETCH, **options}).manifest  # type: ignore[arg-type]  # options of any kind
 
 
 def size_of(manifest: pb.Manifest) -> tuple[int, int]:

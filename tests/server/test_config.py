@@ -24,7 +24,7 @@ ITEMS = {item.name: item for item in declared(ServerConfig)}
 ODD_TEXTS = ["nan", "inf", "-inf", "-1", "0", "1e30", "1e308", str(10**30), "", " ", "true", "ж\u202e", "a=b", "[", "'"]
 ODD_VALUES = [
     float("nan"), float("inf"), -1, 0, 10**30, 1e30, 2.7, "", "\0", "\ud7ff", "1", True, [], [1], ["a"], {}, {"a": 1},
-]  # fmt: skip
+]  # fmt: skip  # a table, a line each
 
 
 # Thousands of runs follow, each of which would look through every installed package for the command.

@@ -156,7 +156,7 @@ def opened(program: str) -> Iterator[Tab]:
         process = subprocess.Popen(
             ["bash", "-c", shell, "browser", *arguments],
             pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        )  # fmt: skip  # arguments of a command
         os.close(theirs_in)
         os.close(theirs_out)
         try:
