@@ -2,17 +2,18 @@
 
     python benchmarks/overload.py --seconds 20
 
-The server has one core of its own and its callers have the others: so what they cost is not taken for the server's.
-First its peak is measured, with as many callers as suffice. Then calls come at even times at some times that rate, from
-two processes, whatever becomes of those before. "Share" is the calls answered per second over the peak. A call that is
-refused is not sent again. Beside `camgraph serve` stands a server that has nothing but grpc.aio and the same work
-(overload_bare.py): a server on grpc.aio can hardly keep more. A refusal costs what the rest of the peak would have
-taken, divided by the calls that were refused.
+The servers have one core and their callers have the others: so what callers cost is not taken for a server's. Calls
+come at even times at some times the peak, from two processes, whatever becomes of those before. The peak is measured
+before and after that, as the speed of a machine changes: "share" is the calls answered per second over the mean of the
+two. A call that is refused is not sent again. Beside `camgraph serve` stands a server that has nothing but grpc.aio and
+the same work (overload_bare.py): a server on grpc.aio can hardly keep more. They take turns, and each figure is the
+median of the rounds. A refusal costs what the rest of the peak would have taken, divided by the calls refused.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import multiprocessing
 import os
 import re
@@ -23,7 +24,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,7 @@ _PHOTO = ROOT / "examples" / "photos" / "rocket.jpg"
 _CALL = "/camgraph.v1.ExplanationService/Explain"
 _CORES = sorted(os.sched_getaffinity(0))
 _PROCESSES = 2  # that send calls
+_CALLERS = 8  # that suffice for the peak
 _PLACES = 8  # of the bare server: calls that wait no longer than a second
 _LATE = 60.0  # seconds, where a call has no deadline
 
@@ -130,28 +132,73 @@ def overloaded(address: str, data: bytes, rate: float, seconds: float, deadline:
         return [one for part in pool.starmap(sent_from_process, [asked] * _PROCESSES) for one in part]
 
 
-def row(name: str, times: int, deadline: float | None, most: float, ended: list[Ended], seconds: float) -> str:
-    """One row of the table."""
-    answered = sum(one.status == "OK" and one.in_time for one in ended) / seconds
-    refused = sorted(one.seconds for one in ended if one.status == "UNAVAILABLE")
-    cost = (most - answered) / most / (len(refused) / seconds) * 1e3 if refused else float("nan")
-    waits = (
-        f"{statistics.median(refused) * 1e3:.0f} | {refused[len(refused) * 99 // 100] * 1e3:.0f}"
-        if refused
-        else "- | -"
+@dataclass(frozen=True)
+class Measured:
+    """What one server did in one round.
+
+    Attributes:
+        peak: Calls per second, the mean of before and after.
+        answered: Calls per second that were answered under overload.
+        refused: Calls per second that were refused.
+        waits: Seconds after which they were, in order.
+        others: How many calls had another end, by status.
+    """
+
+    peak: float
+    answered: float
+    refused: float
+    waits: list[float]
+    others: Counter[str]
+
+    @property
+    def share(self) -> float:
+        """Of the peak, what is left."""
+        return self.answered / self.peak
+
+    @property
+    def cost_ms(self) -> float:
+        """Of a refusal."""
+        return (1 - self.share) / self.refused * 1e3 if self.refused else float("nan")
+
+
+def measure(address: str, data: bytes, times: int, deadline: float | None, seconds: float) -> Measured:
+    """Measures the peak, the overload, and the peak again."""
+    before = asyncio.run(peak(address, data, _CALLERS, seconds / 3))
+    ended = overloaded(address, data, times * before, seconds, deadline)
+    after = asyncio.run(peak(address, data, _CALLERS, seconds / 3))
+    waits = sorted(one.seconds for one in ended if one.status == "UNAVAILABLE")
+    return Measured(
+        (before + after) / 2,
+        sum(one.status == "OK" and one.in_time for one in ended) / seconds,
+        len(waits) / seconds,
+        waits,
+        Counter(one.status for one in ended if one.status not in ("OK", "UNAVAILABLE")),
     )
-    others = Counter(one.status for one in ended if one.status not in ("OK", "UNAVAILABLE"))
+
+
+def row(name: str, times: int, deadline: float | None, rounds: list[Measured]) -> str:
+    """One row of the table."""
+    middle = {
+        field: statistics.median(getattr(one, field) for one in rounds)
+        for field in ("peak", "answered", "share", "cost_ms")
+    }
+    shares = [one.share for one in rounds]
+    waits = sorted(wait * 1e3 for one in rounds for wait in one.waits)
+    after = f"{statistics.median(waits):.0f} | {waits[len(waits) * 99 // 100]:.0f}" if waits else "- | -"
+    others = sum((one.others for one in rounds), Counter[str]())
     return (
-        f"| {name} | {times} | {'-' if deadline is None else f'{deadline:g} s'} | {most:.1f} | {answered:.1f} | "
-        f"{answered / most:.2f} | {cost:.2f} | {waits} | {dict(others) or '-'} |"
+        f"| {name} | {times} | {'-' if deadline is None else f'{deadline:g} s'} | {middle['peak']:.1f} | "
+        f"{middle['answered']:.1f} | {middle['share']:.2f} ({min(shares):.2f}-{max(shares):.2f}) | "
+        f"{middle['cost_ms']:.2f} | {after} | {dict(others) or '-'} |"
     )
 
 
 @click.command(help=__doc__.partition("\n")[0])
 @click.option("--graph", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="An explainable graph.")
 @click.option("--times", multiple=True, type=click.IntRange(2), default=(3, 5), show_default=True)
-@click.option("--seconds", type=click.FloatRange(2), default=20.0, show_default=True)
-def main(graph: Path | None, times: tuple[int, ...], seconds: float) -> None:
+@click.option("--seconds", type=click.FloatRange(2), default=15.0, show_default=True, help="Of each overload.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
+def main(graph: Path | None, times: tuple[int, ...], seconds: float, rounds: int) -> None:
     """Prints a Markdown table."""
     if len(_CORES) < 2:
         raise click.ClickException("It takes two cores: one for the server, one for its callers.")
@@ -173,18 +220,21 @@ def main(graph: Path | None, times: tuple[int, ...], seconds: float) -> None:
                 str(python.with_name("camgraph")), "serve", "--model-repository", str(models), *listens
             ],
         }  # fmt: skip  # a command in one row
-        click.echo(f"{environment(1)}, one core for the server; {seconds:g} s each\n")
-        columns = "server", "times the peak", "deadline", "peak/s", "answered/s", "share", "ms per refusal"
+        click.echo(f"{environment(1)}, one core for the servers; {rounds} rounds of {seconds:g} s\n")
+        columns = "server", "times the peak", "deadline", "peak/s", "answered/s", "share (min-max)", "ms per refusal"
         click.echo(f"| {' | '.join(columns)} | refused after ms, median | p99 | others |")
         click.echo("|---|---:|---:|---:|---:|---:|---:|---:|---:|---|")
-        for name, command in servers.items():
-            with pinned(command) as address:
-                asyncio.run(peak(address, data, 4, 3))
-                most = max(asyncio.run(peak(address, data, callers, seconds / 3)) for callers in (4, 8))
-                for number in times:
-                    for deadline in (None, 1.0):
-                        ended = overloaded(address, data, number * most, seconds, deadline)
-                        click.echo(row(name, number, deadline, most, ended, seconds))
+        with ExitStack() as stack:
+            addresses = {name: stack.enter_context(pinned(command)) for name, command in servers.items()}
+            for address in addresses.values():
+                asyncio.run(peak(address, data, _CALLERS, 3))
+            for number, deadline in itertools.product(times, (None, 1.0)):
+                found: dict[str, list[Measured]] = {name: [] for name in addresses}
+                for turn in range(rounds):
+                    for name in list(addresses)[:: -1 if turn % 2 else 1]:
+                        found[name].append(measure(addresses[name], data, number, deadline, seconds))
+                for name, measured in found.items():
+                    click.echo(row(name, number, deadline, measured))
 
 
 if __name__ == "__main__":

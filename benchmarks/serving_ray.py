@@ -57,7 +57,7 @@ class Graph:
 
 def main(threads: int, http_port: int, grpc_port: int) -> None:
     """Serves until the standard input ends."""
-    ray.init(num_cpus=threads, object_store_memory=200 << 20, include_dashboard=False, logging_level="warning")
+    ray.init("local", num_cpus=threads, object_store_memory=200 << 20, include_dashboard=False, logging_level="warning")
     serve.start(
         http_options={"host": "127.0.0.1", "port": http_port},
         grpc_options=gRPCOptions(port=grpc_port, grpc_servicer_functions=["serving_ray.add_servicer"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -24,6 +25,7 @@ from support.triton_server import TritonServer, python_environment, run_by_pytho
 MAPS = ("heatmap", "input-heatmap")
 PICTURES = ("heatmap-png", "overlay-png", "overlay-jpeg")
 TEXTS = ("statistics", "predictions", "hot-regions")
+STEADY = 5  # looks at counts that agree
 PHOTO = np.array([png(48, 40, seed=5)], object)
 POLYGON = b'{"label": "cow", "polygon": {"corners": [{"x": 2, "y": 3}, {"x": 30, "y": 4}, {"x": 9, "y": 28}]}}'
 
@@ -115,10 +117,17 @@ def test_one_process_that_reads_images_fills_batches_of_the_graph(
 
 
 def counts(server: TritonServer, model: str) -> tuple[int, int]:
-    """How often the newest version of a model has run, and for how many images."""
+    """How often the newest version of a model has run, and for how many images, once that no longer changes.
+
+    Triton answers a call first and counts its runs then.
+    """
+    seen: list[tuple[int, int]] = []
     with client.InferenceServerClient(server.grpc) as opened:
-        newest = opened.get_inference_statistics(model).model_stats[-1]
-    return newest.execution_count, newest.inference_count
+        while len(seen) < STEADY or len(set(seen[-STEADY:])) > 1:
+            newest = opened.get_inference_statistics(model).model_stats[-1]
+            seen.append((newest.execution_count, newest.inference_count))
+            time.sleep(0.1)
+    return seen[-1]
 
 
 @pytest.mark.parametrize(
