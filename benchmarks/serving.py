@@ -8,6 +8,9 @@ the calls per second of a server over those of the bare loop in the same round. 
 cores, and one thread per run. The client is one process of its own for all: it sends a message that is made once, and
 counts the bytes of the answers. perf_analyzer measures those that it can; it asks for the protocol's ModelConfig,
 which KServe's SDK and the program on Ray do not answer. Client and server share the machine.
+
+"grpc.aio alone" and "pygrpc-native alone" (`pip install pygrpc-native`) have nothing but gRPC and the run
+(serving_bare.py): what a server in Python can reach by either.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import contextlib
 import csv
 import json
 import os
+import re
 import socket
 import statistics
 import subprocess
@@ -92,15 +96,8 @@ def kserves(graph: Path, folder: Path) -> Iterator[Server]:
     packages = Path(onnxruntime.__file__).parent.parent
     ports = [_free_port(), _free_port()]
     command = [
-        _peer("kserve").python,
-        program,
-        graph,
-        packages,
-        THREADS,
-        "--http_port",
-        ports[0],
-        "--grpc_port",
-        ports[1],
+        *(_peer("kserve").python, program, graph, packages, THREADS),
+        *("--http_port", ports[0], "--grpc_port", ports[1]),
     ]
     with (
         (folder / "kserve.log").open("wb") as log,
@@ -142,7 +139,34 @@ def rays(graph: Path, folder: Path) -> Iterator[Server]:
             process.communicate(timeout=60)
 
 
-SERVERS: tuple[Callable[[Path, Path], contextlib.AbstractContextManager[Server]], ...] = (ours, tritons, kserves, rays)
+@contextlib.contextmanager
+def alone(graph: Path, _: Path, package: str = "grpc", name: str = "grpc.aio alone") -> Iterator[Server]:
+    """A server that has nothing but gRPC and the run (serving_bare.py)."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "serving_bare.py"), package, str(graph), str(THREADS)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            ready = re.search(r"listening on (\S+)", process.stdout.readline())
+            if ready is None:
+                raise click.ClickException(f"{name} did not start: pip install pygrpc-native?")
+            yield Server(name, ready[1], has_config=False)
+        finally:
+            process.terminate()
+
+
+def natives(graph: Path, folder: Path) -> contextlib.AbstractContextManager[Server]:
+    """The same with HTTP/2 in Rust."""
+    return alone(graph, folder, "pygrpc_native", "pygrpc-native alone")
+
+
+SERVERS: tuple[Callable[[Path, Path], contextlib.AbstractContextManager[Server]], ...] = (
+    ours,
+    alone,
+    natives,
+    tritons,
+    kserves,
+    rays,
+)
 
 
 class Bare:
@@ -282,7 +306,13 @@ def measure(
 @click.command(help=__doc__.partition("\n")[0])
 @click.option("--callers", multiple=True, type=click.IntRange(1), default=(1, 4, 16), show_default=True)
 @click.option("--seconds", type=click.FloatRange(0.5), default=3.0, show_default=True, help="Of each measurement.")
-@click.option("--server", "names", multiple=True, help="Only these: ours, tritons, kserves or rays.")
+@click.option(
+    "--server",
+    "names",
+    multiple=True,
+    type=click.Choice([start.__name__ for start in SERVERS]),
+    help="Only these.",
+)
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
 def main(callers: tuple[int, ...], seconds: float, names: tuple[str, ...], rounds: int) -> None:
     """Prints a Markdown table."""
