@@ -6,7 +6,7 @@ The servers have one core and their callers have the others: so what callers cos
 come at even times at some times the peak, from two processes, whatever becomes of those before. The peak is measured
 before and after that, as the speed of a machine changes: "share" is the calls answered per second over the mean of the
 two. A call that is refused is not sent again. Beside `camgraph serve` stands a server that has nothing but grpc.aio and
-the same work (overload_bare.py): a server on grpc.aio can hardly keep more. They take turns, and each figure is the
+the same work (grpc_alone.py): a server on grpc.aio can hardly keep more. They take turns, and each figure is the
 median of the rounds. A refusal costs what the rest of the peak would have taken, divided by the calls refused.
 """
 
@@ -15,29 +15,25 @@ from __future__ import annotations
 import asyncio
 import itertools
 import multiprocessing
-import os
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import grpc.aio
 from paired import EXAMPLE_MODEL, ROOT, camgraph, environment
+from throughput import Cores, started
 
 from camgraph_core.request import Addressed, Request
 from camgraph_wire.requests import request_message
 
 _PHOTO = ROOT / "examples" / "photos" / "rocket.jpg"
 _CALL = "/camgraph.v1.ExplanationService/Explain"
-_CORES = sorted(os.sched_getaffinity(0))
 _PROCESSES = 2  # that send calls
 _CALLERS = 8  # that suffice for the peak
 _PLACES = 8  # of the bare server: calls that wait no longer than a second
@@ -57,23 +53,6 @@ class Ended:
     status: str
     seconds: float
     in_time: bool
-
-
-@contextmanager
-def pinned(command: list[str]) -> Iterator[str]:
-    """A server on the first core alone: its address."""
-    os.sched_setaffinity(0, _CORES[:1])
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    os.sched_setaffinity(0, _CORES[1:])
-    with process:
-        assert process.stdout is not None
-        ready = re.search(r"listening on (\S+)", process.stdout.readline())
-        if ready is None:
-            raise click.ClickException(f"The server did not start; try {' '.join(command)}.")
-        try:
-            yield ready[1]
-        finally:
-            process.terminate()
 
 
 async def peak(address: str, data: bytes, callers: int, seconds: float) -> float:
@@ -200,7 +179,8 @@ def row(name: str, times: int, deadline: float | None, rounds: list[Measured]) -
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
 def main(graph: Path | None, times: tuple[int, ...], seconds: float, rounds: int) -> None:
     """Prints a Markdown table."""
-    if len(_CORES) < 2:
+    cores = Cores.split(1)
+    if cores.client == cores.sides:
         raise click.ClickException("It takes two cores: one for the server, one for its callers.")
     asked = Addressed(request=Request(outputs=["raw-map"]), image=_PHOTO.read_bytes())
     data = request_message(asked).SerializeToString()
@@ -215,7 +195,9 @@ def main(graph: Path | None, times: tuple[int, ...], seconds: float, rounds: int
             served.symlink_to(graph.resolve())
         listens = ["--listen", "127.0.0.1:0", "--allow-uncertified"]
         servers = {
-            "grpc.aio alone": [str(python), str(ROOT / "benchmarks" / "overload_bare.py"), str(served), str(_PLACES)],
+            "grpc.aio alone": [
+                str(python), str(ROOT / "benchmarks" / "grpc_alone.py"), str(served), str(_PLACES), "cpu"
+            ],
             "camgraph serve": [
                 str(python.with_name("camgraph")), "serve", "--model-repository", str(models), *listens
             ],
@@ -225,7 +207,7 @@ def main(graph: Path | None, times: tuple[int, ...], seconds: float, rounds: int
         click.echo(f"| {' | '.join(columns)} | refused after ms, median | p99 | others |")
         click.echo("|---|---:|---:|---:|---:|---:|---:|---:|---:|---|")
         with ExitStack() as stack:
-            addresses = {name: stack.enter_context(pinned(command)) for name, command in servers.items()}
+            addresses = {name: stack.enter_context(started(command, cores))[0] for name, command in servers.items()}
             for address in addresses.values():
                 asyncio.run(peak(address, data, _CALLERS, 3))
             for number, deadline in itertools.product(times, (None, 1.0)):

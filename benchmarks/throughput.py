@@ -7,7 +7,9 @@ process the same explainer does the same work with as many threads as the server
 loop over the session, without any camgraph. A round does both, one after the other, in an order that changes. "Share"
 is the calls of the server per second over those in one process, by the clock and by the CPU time of the server's
 process alone: the clock also has the client, unless `--cores` leaves it cores of its own. "Added" is what one call
-takes longer with the server, at the median of all calls. CPU time is read from /proc, on Linux.
+takes longer with the server, at the median of all calls. CPU time is read from /proc, on Linux. Beside `camgraph serve`
+stands a server that has nothing but grpc.aio and the same explainer (grpc_alone.py): a server on grpc.aio can hardly
+come nearer.
 """
 
 from __future__ import annotations
@@ -20,11 +22,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import grpc.aio
@@ -41,6 +45,8 @@ from camgraph_wire.requests import request_message
 _MODEL = ROOT / "examples" / "models" / "efficientnet_lite0.onnx"
 _PHOTO = ROOT / "examples" / "photos" / "rocket.jpg"
 _TICK = os.sysconf("SC_CLK_TCK")
+_HERE = "here"
+_PLACES = 1000  # of grpc.aio alone: it refuses nothing
 
 
 @dataclass(frozen=True)
@@ -157,41 +163,57 @@ def _cpu(process: int) -> float:
 
 
 @contextmanager
+def started(command: list[str], cores: Cores) -> Iterator[tuple[str, int]]:
+    """A server that says where it listens: its address and its process."""
+    with cores.of_a_side():
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with process:
+        assert process.stdout is not None
+        ready = re.search(r"listening on (\S+)", process.stdout.readline())
+        if ready is None:
+            raise click.ClickException(f"The server did not start; try {' '.join(command)}.")
+        try:
+            yield ready[1], process.pid
+        finally:
+            process.terminate()
+
+
+@contextmanager
 def serving(graph: Path, cores: Cores, options: tuple[str, ...]) -> Iterator[tuple[str, int]]:
-    """A server of one graph: its address and its process."""
+    """`camgraph serve` with one graph: its address and its process."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / graph.name).symlink_to(graph.resolve())
         command = [str(Path(sys.executable).with_name("camgraph")), "serve", "--model-repository", folder]
         command += ["--listen", "127.0.0.1:0", "--log-level", "info", *options]
-        with cores.of_a_side():
-            started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        with started as process:
-            assert process.stdout is not None
-            ready = re.search(r"listening on (\S+)", process.stdout.readline())
-            if ready is None:
-                raise click.ClickException("The server did not start; try the command camgraph serve by hand.")
-            try:
-                yield ready[1], process.pid
-            finally:
-                process.terminate()
+        with started(command, cores) as server:
+            yield server
 
 
-async def measure(work: Work, address: str, process: int, cores: Cores, callers: int, calls: int, rounds: int) -> str:
-    """One row of the table."""
-    message = request_message(work.asked)
-    data = message.SerializeToString()
-    pairs: list[tuple[Side, Side]] = []
+def grpc_alone(graph: Path, cores: Cores, device: Device) -> AbstractContextManager[tuple[str, int]]:
+    """A server that has nothing but grpc.aio: its address and its process."""
+    program = ROOT / "benchmarks" / "grpc_alone.py"
+    return started([sys.executable, str(program), str(graph), str(_PLACES), str(device)], cores)
+
+
+Ask = Callable[[], Coroutine[Any, Any, Side]]
+
+
+async def measure(
+    work: Work, servers: dict[str, tuple[str, int]], cores: Cores, callers: int, calls: int, rounds: int
+) -> list[str]:
+    """The rows of one kind of work and number of callers, one per server."""
+    data = request_message(work.asked).SerializeToString()
+    sides: dict[str, list[Side]] = {_HERE: [], **{name: [] for name in servers}}
     with ThreadPoolExecutor(len(cores.sides), initializer=os.sched_setaffinity, initargs=(0, cores.sides)) as pool:
-        async with grpc.aio.insecure_channel(address) as channel:
-            stub = _Bytes(channel)
+        async with AsyncExitStack() as stack:
+            ways: dict[str, Ask] = {_HERE: lambda: asyncio.to_thread(in_process, work, pool, callers, calls)}
+            for name, (address, process) in servers.items():
+                stub = _Bytes(await stack.enter_async_context(grpc.aio.insecure_channel(address)))
+                ways[name] = partial(by_server, data, stub, process, callers, calls)
             for number in range(-1, rounds):
-                order = [
-                    lambda: asyncio.to_thread(in_process, work, pool, callers, calls),
-                    lambda: by_server(data, stub, process, callers, calls),
-                ]
-                sides = [await order[number % 2](), await order[1 - number % 2]()]
-                pairs.append((sides[number % 2], sides[1 - number % 2]))
-    return _row(work, callers, pairs[1:])
+                for name in list(ways)[:: -1 if number % 2 else 1]:
+                    sides[name].append(await ways[name]())
+    return [_row(work, callers, name, list(zip(sides[_HERE][1:], sides[name][1:], strict=True))) for name in servers]
 
 
 class _Bytes(ExplanationServiceStub):
@@ -201,14 +223,15 @@ class _Bytes(ExplanationServiceStub):
         self.Explain = channel.unary_unary("/camgraph.v1.ExplanationService/Explain")
 
 
-def _row(work: Work, callers: int, pairs: list[tuple[Side, Side]]) -> str:
+def _row(work: Work, callers: int, server: str, pairs: list[tuple[Side, Side]]) -> str:
     here = statistics.median(side.cpu / len(side.calls) for side, _ in pairs) * 1e3
     there = statistics.median(side.cpu / len(side.calls) for _, side in pairs) * 1e3
     wall = [a.wall / b.wall for a, b in pairs]
     cpu = [a.cpu / b.cpu for a, b in pairs]
     times = [statistics.median(one for pair in pairs for one in pair[number].calls) * 1e3 for number in (0, 1)]
     added = f"{times[1] - times[0]:.1f}" if callers == 1 else ""
-    return f"| {work.name} | {callers} | {here:.2f} | {there:.2f} | {_spread(cpu)} | {_spread(wall)} | {added} |"
+    shares = f"{_spread(cpu)} | {_spread(wall)}"
+    return f"| {work.name} | {callers} | {server} | {here:.2f} | {there:.2f} | {shares} | {added} |"
 
 
 def _spread(ratios: list[float]) -> str:
@@ -242,14 +265,21 @@ def main(
         split = Cores.split(cores)
         with Explainer(graph, device=device, threads=Threads(intra_op=1)) as explainer:
             click.echo(f"{environment(1)}, {len(split.sides)} workers, {place(device)}\n")
-            click.echo("| work | callers | CPU ms here | CPU ms server | share by CPU | share by clock | added ms |")
-            click.echo("|---|---:|---:|---:|---:|---:|---:|")
-            with serving(graph, split, (f"--device={device}", *options)) as (address, process):
+            click.echo(
+                "| work | callers | server | CPU ms here | CPU ms there | share by CPU | share by clock | added ms |"
+            )
+            click.echo("|---|---:|---|---:|---:|---:|---:|---:|")
+            with ExitStack() as stack:
+                servers = {
+                    "grpc.aio alone": stack.enter_context(grpc_alone(graph, split, device)),
+                    "camgraph serve": stack.enter_context(serving(graph, split, (f"--device={device}", *options))),
+                }
                 for work in works(explainer):
                     if kinds and work.name not in kinds:
                         continue
                     for count in callers:
-                        click.echo(asyncio.run(measure(work, address, process, split, count, calls, rounds)))
+                        for row in asyncio.run(measure(work, servers, split, count, calls, rounds)):
+                            click.echo(row)
 
 
 if __name__ == "__main__":

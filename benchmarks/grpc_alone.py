@@ -1,6 +1,6 @@
-"""The least that a server in Python can do about overload, as benchmarks/overload.py measures it.
+"""The least that a server of explanations in Python can do, as overload.py and throughput.py measure it.
 
-    python benchmarks/overload_bare.py GRAPH PLACES
+    python benchmarks/grpc_alone.py GRAPH PLACES DEVICE
 
 grpc.aio alone: a call is refused at its headers where PLACES calls wait or run, or else received, and explained on a
 thread. There are no limits, deadlines, clients, log or metrics. It prints its address when it answers.
@@ -17,6 +17,7 @@ import grpc
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_runtime import Explainer
+from camgraph_runtime.run.providers import Device
 from camgraph_runtime.run.threads import Threads, available_cores
 from camgraph_wire.requests import request_from
 from camgraph_wire.results import response_message
@@ -48,14 +49,13 @@ class Bare:
 
     def _work(self, data: bytes) -> bytes:
         request = request_from(pb.ExplainRequest.FromString(data))
-        assert request.image is not None
-        result = self._explainer.explain(request.image, outputs=request.request.outputs)
+        result = self._explainer.explain(request.image, tensor=request.tensor, outputs=request.request.outputs)
         return response_message(result, request.request).SerializeToString()
 
 
-async def serve(graph: str, places: int) -> None:
+async def serve(graph: str, places: int, device: Device) -> None:
     """Serves until the process is ended."""
-    with Explainer(graph, threads=Threads.throughput()) as explainer:
+    with Explainer(graph, device=device, threads=Threads.throughput()) as explainer:
         server = grpc.aio.server()
         method: grpc.RpcMethodHandler[Any, Any] = grpc.stream_unary_rpc_method_handler(Bare(explainer, places).explain)
         service = grpc.method_handlers_generic_handler("camgraph.v1.ExplanationService", {"Explain": method})
@@ -67,4 +67,4 @@ async def serve(graph: str, places: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1], int(sys.argv[2])))
+    asyncio.run(serve(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
