@@ -166,6 +166,22 @@ class Assembly:
         self.repository.stop_loading()
         self._files.close()
 
+    def close(self, patience: float) -> bool:
+        """Ends the work, and then frees the models. Call it after `stop_loading`; it blocks.
+
+        Args:
+            patience: Seconds that running work gets to stop, and loading once more.
+
+        Returns:
+            True if all threads have ended. Otherwise the models stay, as a thread may still use one.
+        """
+        workers_ended = self.scheduler.close(patience)
+        loading_ended = self.keeper.stop(patience)
+        if not (workers_ended and loading_ended):
+            return False
+        self.repository.close()
+        return True
+
     def _observers(self) -> list[Observer]:
         """Who is told of calls. A further one is a further line here."""
         observers: list[Observer] = [CallLog(), self._counts]

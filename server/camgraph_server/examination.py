@@ -12,6 +12,8 @@ from camgraph_server.config import ServerConfig
 from camgraph_server.models.batching import worker_count
 from camgraph_server.models.loading import memory_parts, model_memory
 
+_HARD_END = 1.0  # seconds; no call has given it work
+
 
 @dataclass(frozen=True)
 class Examination:
@@ -47,4 +49,4 @@ def _loaded(config: ServerConfig) -> list[ModelInfo]:
         return [model.info for model in parts.repository.models]
     finally:
         parts.stop_loading()
-        parts.repository.close()
+        parts.close(_HARD_END)

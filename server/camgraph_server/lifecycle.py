@@ -114,7 +114,7 @@ class Server:
                 patience = max(_LAST_WORDS, self.config.grace - (time.monotonic() - began))
             await self._close_ports(patience)
             await self._server.stop(0)
-        await asyncio.to_thread(self._close)
+        self.is_stuck = not await asyncio.to_thread(self.parts.close, _HARD_END)
         await self.parts.observers.stop()
         await self.parts.security.stop()
         log_event(_log, logging.INFO, "stopped", drained=drained, seconds=time.monotonic() - began)
@@ -166,13 +166,6 @@ class Server:
         if self._http is not None:
             closing.append(self._http.stop(patience))
         await asyncio.gather(*closing)
-
-    def _close(self) -> None:
-        workers_ended = self.parts.scheduler.close(_HARD_END)
-        loading_ended = self.parts.keeper.stop(_HARD_END)
-        self.is_stuck = not (workers_ended and loading_ended)
-        if not self.is_stuck:
-            self.parts.repository.close()
 
     def _report_health(self, loop: asyncio.AbstractEventLoop) -> None:
         """Called on the thread that changes the models."""

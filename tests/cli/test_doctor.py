@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 
 import pytest
 from click.testing import CliRunner
@@ -87,11 +88,13 @@ def test_what_a_server_takes_is_what_it_decides_itself(tmp_path):
 def test_each_model_of_a_repository_has_its_state(tmp_path):
     write_model(tmp_path)
     (tmp_path / "broken.onnx").write_bytes(b"no graph")
+    threads = set(threading.enumerate())
     result = CliRunner().invoke(cli, ["doctor", "--json", "--model-repository", str(tmp_path)])
     assert result.exit_code == 1
     models = {model["name"]: model for model in json.loads(result.output)["models"]}
     assert models["tiny"]["state"] == "ready", models
     assert models["broken"]["state"] == "failed"
+    assert not set(threading.enumerate()) - threads
     table = CliRunner().invoke(cli, ["doctor", "--model-repository", str(tmp_path)]).output
     assert "tiny 1 ready" in table
     assert models["broken"]["reason"] in table

@@ -90,15 +90,18 @@ def engine_of(path: Path, parameters: Mapping[str, str]) -> Engine:
 
 
 def _response(request: Any, answer: Callable[[Asked], Answer]) -> Any:
-    if request.is_cancelled():
-        return _failed("The request was cancelled.", pb_utils.TritonError.CANCELLED)
     try:
-        given = answer(_asked(request))
+        if request.is_cancelled():
+            return _failed("The request was cancelled.", pb_utils.TritonError.CANCELLED)
+        return _given(answer(_asked(request)))
     except Exception as error:  # whatever happened, the caller gets a status and the model lives on
         return _refusal(error)
-    tensors = [pb_utils.Tensor(name, array) for name, array in given.outputs.items()]
-    if given.parameters and hasattr(pb_utils.InferenceResponse, "parameters"):  # older releases have none
-        return pb_utils.InferenceResponse(tensors, parameters=dict(given.parameters))
+
+
+def _given(answer: Answer) -> Any:
+    tensors = [pb_utils.Tensor(name, array) for name, array in answer.outputs.items()]
+    if answer.parameters and hasattr(pb_utils.InferenceResponse, "parameters"):  # older releases have none
+        return pb_utils.InferenceResponse(tensors, parameters=dict(answer.parameters))
     return pb_utils.InferenceResponse(tensors)
 
 
