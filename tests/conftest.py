@@ -18,6 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from support import browser as browsers
+from support.on_ray import own_folder
 from support.peers import Peer, installed
 from support.saturating_cpu import SaturatingCpu, saturating_cpu
 
@@ -60,9 +61,10 @@ def _operators_of_torch_are_read_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def peer() -> Callable[[str], Peer]:
+def peer() -> Iterator[Callable[[str], Peer]]:
     """Gives a program of others by its name; a test that asks for one that is not installed is skipped."""
-    return installed
+    with own_folder():
+        yield installed
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ def test_a_run_goes_on_when_a_node_is_lost(peer: Callable[[str], Peer], tmp_path
             kill(1)
             assert len(list(results.glob("part-*.parquet"))) < 80, "it was done before the node was lost"
             said, errors = run.communicate(timeout=PATIENCE)
+    assert not list(Path(os.environ["RAY_TMPDIR"]).rglob("ray_current_cluster")), "a later Ray would look for this one"
     assert run.returncode == 0, errors
     assert "320 images are done" in said
     assert "; 0 have an error" in said

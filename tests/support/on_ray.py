@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from support.peers import Peer
 
@@ -15,7 +19,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("proto", "core", "wire", "runtime", "client", "server", "cli")
 
 _NODES = Path(__file__).resolve().parent / "ray_nodes.py"
-_PATIENCE = 120.0
+_PATIENCE = 120.0  # seconds
 
 BULK = ("-c", "from camgraph_client.bulk.cli import bulk; bulk()")
 """Arguments that run `camgraph bulk` there, where its entry point is not installed."""
@@ -29,6 +33,21 @@ def environment(**more: str) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         **more,
     }
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """Where each Ray writes that is started before the end of the block, which removes it.
+
+    Its usual folder would stay, with an address in it that every other Ray of this machine would go to.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # the paths of its sockets have 107 letters at most
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", str(folder))
+        yield folder
+    until = time.monotonic() + _PATIENCE
+    while folder.exists() and time.monotonic() < until:  # what was killed may still write
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

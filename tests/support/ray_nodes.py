@@ -27,6 +27,7 @@ def main(count: int) -> None:
         print("killed", flush=True)
     for node in [*cluster.worker_nodes, cluster.head_node]:
         cluster.remove_node(node, allow_graceful=False)  # a raylet that may would wait 30 s
+    cluster.shutdown()  # nobody shall look for it any more
 
 
 if __name__ == "__main__":
