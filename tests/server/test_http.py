@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 import tritonclient.http.aio as triton
+from PIL import Image
 from tritonclient.utils import InferenceServerException
 
 from camgraph_core.target import Target
@@ -108,6 +110,22 @@ async def test_v1_explains_as_the_runtime_does(client, explainer):
             assert base64.b64decode(found[name][position]["b64"]) == explanation.output(name)
         assert found["statistics"][position]["target"]["label"] == explanation.target.label
     assert [item["label"] for item in found["predictions"]] == [item.label for item in expected.predictions]
+
+
+def animation() -> bytes:
+    """Of which the first picture alone is explained."""
+    file = io.BytesIO()
+    Image.new("L", (24, 24), 40).save(file, "gif", save_all=True, append_images=[Image.new("L", (24, 24), 90)])
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("images", [[png()], [animation()], [png(), animation(), png()]])
+async def test_v1_predicts_with_the_warnings_of_each_image(client, explainer, images):
+    answer = (await client.post("/v1/models/tiny:predict", json=body(*map(instance, images)))).json()
+    expected = [explainer.explain(image).warnings for image in images]
+    assert len(answer["predictions"]) == len(images)
+    assert answer.get("warnings", [[]] * len(images)) == expected
+    assert ("warnings" in answer) == any(expected) == (animation() in images)
 
 
 async def test_v1_takes_several_images_and_answers_in_their_order(client, explainer):

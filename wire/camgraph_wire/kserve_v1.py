@@ -63,8 +63,11 @@ def asked_from_v1(model: str, body: Any, max_targets: int, request_id: str = "")
 
 
 def predictions_text(results: list[Result]) -> Iterator[bytes]:
-    """The JSON of the best classes of each instance."""
-    yield json.dumps({"predictions": [entries_of(result, "predictions") for result in results]}).encode()
+    """The JSON of the best classes of each instance, and of the warnings of each where any has some."""
+    answer = {"predictions": [entries_of(result, "predictions") for result in results]}
+    if any(result.warnings for result in results):
+        answer["warnings"] = [list(result.warnings) for result in results]
+    yield json.dumps(answer).encode()
 
 
 def explanations_text(results: list[Result], asked: list[AskedExplanation]) -> Iterator[bytes]:
