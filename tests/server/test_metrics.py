@@ -6,15 +6,17 @@ import asyncio
 import contextlib
 import math
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import grpc
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -211,6 +213,24 @@ async def test_both_formats_and_other_pages(repository):
         with pytest.raises(HTTPError, match="404") as caught:
             await asyncio.to_thread(page, server, "/etc/passwd")
         caught.value.close()
+
+
+async def test_the_event_loop_goes_on_while_the_port_closes(monkeypatch):
+    """The end of its thread waits here for what only the event loop can do."""
+    opened, turned = MetricsPort("127.0.0.1:0", CollectorRegistry(), lambda: 0.0), threading.Event()
+    await opened.start()
+    shutdown, waited = port._Server.shutdown, []
+
+    def slow(server: Any) -> None:
+        waited.append(turned.wait(PATIENCE))
+        shutdown(server)
+
+    monkeypatch.setattr(port._Server, "shutdown", slow)
+    asyncio.get_running_loop().call_later(0.01, turned.set)
+    await opened.stop()
+    assert waited == [True]
+    with pytest.raises(URLError):
+        await asyncio.to_thread(urlopen, f"http://{opened.address}/healthz", timeout=PATIENCE)
 
 
 async def test_an_address_that_is_taken_is_told(repository):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import socket
@@ -71,7 +72,7 @@ class MetricsPort(Observer):
     async def stop(self) -> None:
         """Closes the port."""
         if self._server is not None:
-            self._server.shutdown()
+            await asyncio.to_thread(self._server.shutdown)  # which waits for a look of its thread, twice a second
             self._server.server_close()
 
 
