@@ -11,6 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
+from camgraph.v1 import explanation_pb2
+from camgraph_server.access.client import Client
+from camgraph_server.budget import Budget, Share
+from camgraph_server.call import Call
+from camgraph_wire.open_inference.messages import POOL, SERVICE
 from metrics_page import after_two_calls
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -81,6 +86,21 @@ def test_every_query_asks_for_what_there_is(title: str, expression: str, labels_
 )
 def test_what_there_is_not_is_found(expression: str, wrong: set[str], labels_of: dict[str, set[str]]) -> None:
     assert wrong_in(expression, labels_of) == wrong
+
+
+METHODS = [
+    *explanation_pb2.DESCRIPTOR.services_by_name["ExplanationService"].methods_by_name,
+    *POOL.FindServiceByName(SERVICE).methods_by_name,
+    *("Predict", "ModelReady", "ListModels", "Alive", "Metrics"),  # of HTTP
+]
+
+
+@pytest.mark.parametrize(("title", "expression"), [*of_rules(), *of_dashboard()])
+def test_a_query_about_explanations_sees_them_in_every_protocol(title: str, expression: str) -> None:
+    for pattern in re.findall(r'grpc_method=~"([^"]*)"', expression):
+        for method in METHODS:
+            call = Call("", method, "", Client(""), None, Share(Budget(1)), item="1")
+            assert bool(re.fullmatch(pattern, method)) == call.explains, f"{title}: {method}"
 
 
 def test_panels_do_not_overlap() -> None:
