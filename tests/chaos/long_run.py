@@ -117,10 +117,6 @@ async def run(repository: Path, seed: int, goes_on: Callable[[Outcome, float], b
     return outcome
 
 
-def _goes_on(goes_on: Callable[[Outcome, float], bool], outcome: Outcome, began: float) -> bool:
-    return goes_on(outcome, time.monotonic() - began)
-
-
 async def _call(address: str, draw: Draw, goes_on: Callable[[], bool], outcome: Outcome) -> None:
     leaves = np.random.default_rng(0)
     async with grpc.aio.insecure_channel(address, OWN_CONNECTION) as channel:

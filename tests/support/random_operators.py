@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from onnx import TensorProto, helper
 
 from support.random_draft import DTYPES, FLOAT, INT, Draft, Value
-
-Maker = Callable[[Draft, Value], Value | None]
 
 
 def _conv(draft: Draft, x: Value) -> Value | None:

@@ -43,7 +43,7 @@ def read_clients(path: Path) -> Clients:
         client = entry.client()
         for digest in entry.digests():
             if digest in by_digest:
-                raise entry.error("token-sha256", f"has a token that {by_digest[digest].name} has, too")
+                raise entry.error("", f"has a token that {by_digest[digest].name} has, too")
             by_digest[digest] = client
         for shown in entry.texts("certificate-names"):
             if shown in by_name:

@@ -13,8 +13,13 @@ from camgraph_core.settings import Setting
 _MOST_SECONDS = 1_000_000.0
 
 
+def is_url(text: str) -> bool:
+    """Whether a repository is named by a URL, such as s3://bucket/models, and not by a path."""
+    return "://" in text
+
+
 def _folder_or_url(text: str) -> Path | str:
-    if "://" in text:
+    if is_url(text):
         return text
     if not text or not Path(text).is_dir():  # an empty path would be the working directory
         raise ValueError("an existing folder, or a URL such as s3://bucket/models")

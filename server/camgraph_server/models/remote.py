@@ -28,11 +28,6 @@ _MOST_FILES = 10_000
 _PORTION = MIB
 
 
-def is_url(text: str) -> bool:
-    """Whether a repository is named by a URL, such as s3://bucket/models, and not by a path."""
-    return "://" in text
-
-
 @dataclass(frozen=True)
 class _Remote:
     """A file elsewhere: its path there, its bytes, and what changes when it changes."""

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from camgraph_server.config import ServerConfig
 from camgraph_server.config.limits import MIB
-from camgraph_server.models.remote import RemoteFolder, is_url
+from camgraph_server.config.models import is_url
+from camgraph_server.models.remote import RemoteFolder
 
 
 class Source(Protocol):

@@ -1,1 +1,1 @@
-"""What the server says about itself: its log."""
+"""What the server says about itself: its log, metrics and traces."""

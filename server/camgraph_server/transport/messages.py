@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError, Message
 from camgraph_core.errors import InvalidInputError, TooLargeError
 from camgraph_server.budget import Budget, Share
 from camgraph_server.call import Call
+from camgraph_server.config.limits import MIB
 from camgraph_server.models.explaining import COPIES
 from camgraph_server.transport.receiving import Context, Patience, receive
 from camgraph_server.transport.screening import MalformedError, Screen
@@ -23,9 +24,7 @@ from camgraph_server.transport.sending import Sending
 COPIES_WRITTEN = 2
 """Of an answer while it is written: ours, and gRPC's."""
 
-_MIB = 1024 * 1024
-_LIGHT = _MIB  # bytes; to read or make such a message takes less than to hand it to a thread, if its fields are few
-_PATIENCE_IN_NEED = 5.0  # seconds that a request may take to arrive while others wait for its memory
+_LIGHT = MIB  # bytes; to read or make such a message takes less than to hand it to a thread, if its fields are few
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class Messages:
         self.sending = sending
         self._limits = limits
         self._memory = memory
-        self._patience = Patience(longest=limits.patience, in_need=_PATIENCE_IN_NEED)
+        self._patience = Patience(limits.patience)
         self._codec = ThreadPoolExecutor(2, thread_name_prefix="camgraph-codec")
 
     @property
@@ -134,7 +133,7 @@ class Messages:
             CamgraphError: The bytes are not such a message, are too many, or ask for what cannot be.
         """
         if len(data) > self._limits.max_request:  # where gRPC does not say so itself
-            raise TooLargeError(f"The request has more than {self._limits.max_request / _MIB:g} MiB.")
+            raise TooLargeError(f"The request has more than {self._limits.max_request / MIB:g} MiB.")
         try:
             if len(data) <= _LIGHT and rpc.screen.finds_light(data):
                 memory.shrink_to(len(data))
@@ -187,7 +186,7 @@ def _encode(rpc: Rpc, value: Any, request: Any, max_bytes: int) -> bytes:
     data: bytes = rpc.encode(value, request).SerializeToString()
     if len(data) > max_bytes:
         raise TooLargeError(
-            f"The answer takes {len(data) / _MIB:.0f} MiB, more than the limit of {max_bytes / _MIB:.0f} MiB; "
+            f"The answer takes {len(data) / MIB:.0f} MiB, more than the limit of {max_bytes / MIB:.0f} MiB; "
             "ask for fewer targets, or for pictures instead of arrays."
         )
     return data

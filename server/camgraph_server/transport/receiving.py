@@ -28,7 +28,7 @@ class Patience:
     """
 
     longest: float
-    in_need: float
+    in_need: float = 5.0
 
     def check(self, place: Budget, waited: float) -> None:
         """Ends the wait for a message after so many seconds; the slowest gives way where others wait for its place.

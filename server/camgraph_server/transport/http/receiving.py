@@ -21,7 +21,6 @@ T = TypeVar("T")
 
 COPIES = 4
 """Of a body while it is read: its bytes, its text, the values of it, and the image in them."""
-_PATIENCE_IN_NEED = 5.0  # seconds that a body may take to arrive while others wait for its memory
 
 
 class Bodies:
@@ -35,7 +34,7 @@ class Bodies:
     def __init__(self, limits: Limits, memory: Budget) -> None:
         self._limits = limits
         self._memory = memory
-        self._patience = Patience(longest=limits.patience, in_need=_PATIENCE_IN_NEED)
+        self._patience = Patience(limits.patience)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="camgraph-http")
 
     async def memory(self, exchange: Exchange, call: Call) -> Share:

@@ -25,6 +25,7 @@ LENGTH_HEADER = "inference-header-content-length"
 
 _MODEL = ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
 _BINARY = "application/octet-stream"
+_LONGEST_ID = 200  # characters of one that a header gives
 
 
 def routes(service: Service, rpcs: Sequence[Rpc], max_response: int) -> list[Route]:
@@ -144,9 +145,6 @@ def _infer(rpc: Rpc, max_response: int) -> Endpoint:
         return Answer.within([*text, *binary], max_response, headers=headers, content_type=_BINARY)
 
     return Endpoint(SERVICE, rpc.name, answer, decode, encode, takes_body=True, admit=rpc.admit)
-
-
-_LONGEST_ID = 200
 
 
 def _header_size(asked: Asked) -> int:
