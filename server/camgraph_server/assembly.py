@@ -45,6 +45,7 @@ from camgraph_server.transport.endpoint import channel_options
 from camgraph_server.transport.health import HealthServicer
 from camgraph_server.transport.inner_calls import Explaining, InnerCalls
 from camgraph_server.transport.messages import Limits, Messages, Rpc
+from camgraph_server.transport.packed import Unpacking
 from camgraph_server.transport.reception import Reception
 from camgraph_server.transport.security import Security
 from camgraph_server.transport.sending import Reading, Sending
@@ -108,6 +109,7 @@ class Assembly:
             "answers": Budget(memory["answers"]),
         }
         self.security = Security(config)
+        self._unpacking = Unpacking(config.compressed_requests)
         self._audit = None if config.audit_log is None else AuditLog(config.audit_log)
         self._counts = InferenceCounts()
         self._registry = CollectorRegistry()
@@ -235,10 +237,11 @@ class Assembly:
         )
 
     def _reception(self) -> Reception:
-        return Reception(self.gate, self.budgets["answers"], self.observers, self.security)
+        return Reception(self.gate, self.budgets["answers"], self.observers, self.security, self._unpacking)
 
     def _limits(self) -> Limits:
-        return Limits(self._config.max_request_mib * MIB, self._max_answer, self._config.receive_timeout)
+        config = self._config
+        return Limits(config.max_request_mib * MIB, self._max_answer, config.receive_timeout, self._unpacking)
 
     def _messages(self) -> Messages:
         sending = Sending(Reading(self._config.write_timeout, self.budgets["answers"]))

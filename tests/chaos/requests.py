@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 from collections.abc import Iterable
 
 import grpc
@@ -12,10 +13,11 @@ from camgraph.v1 import explanation_pb2 as pb
 from chaos.herd import OWN_CONNECTION
 from chaos.pictures import odd_pictures
 from chaos.watched import MIB, Target
-from support.http2 import CALL, field, varint
+from support.http2 import CALL, Http2, field, varint
 from support.serving import PATIENCE, blank_png, png
 
 _INFER = "/inference.GRPCInferenceService/ModelInfer"
+_HEALTH = "/grpc.health.v1.Health/Check"
 _OPTIONS = [*OWN_CONNECTION, ("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
 
@@ -110,6 +112,20 @@ async def swelling_messages(server: Target, size: float) -> None:
         for _ in range(2):
             with contextlib.suppress(grpc.RpcError):
                 await call(data, timeout=PATIENCE, compression=grpc.Compression.Gzip)
+
+
+async def swelling_health_checks(server: Target, size: float) -> None:
+    """The same of a method that answers everybody, as many as there are connections for."""
+    data = gzip.compress(field(1, bytes(31 * MIB)))
+    calls = [
+        Http2.call(server.address, data, len(data) + 5, method=_HEALTH, encoding="gzip")
+        for _ in range(int(400 * size) + 20)
+    ]
+    opened = await asyncio.gather(*calls, return_exceptions=True)  # the server may hang up on some
+    await asyncio.sleep(4 * size + 0.5)
+    for client in opened:
+        if isinstance(client, Http2):
+            client.writer.transport.abort()
 
 
 async def _send_all(server: Target, requests: Iterable[bytes], method: str = CALL) -> None:

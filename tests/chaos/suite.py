@@ -17,6 +17,7 @@ ATTACKS: dict[str, Attack] = {
         requests.much_to_draw,
         requests.pictures,
         requests.swelling_messages,
+        requests.swelling_health_checks,
         connections.bodies_without_an_end,
         connections.unread_answers,
         connections.rapid_reset,

@@ -38,24 +38,27 @@ class Http2:
         method: str = CALL,
         ends: bool | None = None,
         timeout: str | None = None,
+        encoding: str | None = None,
     ) -> Http2:
         """Begins a call, and sends so many bytes of its message, 5 of them before it.
 
-        By default it ends its side where the message is whole.
+        By default it ends its side where the message is whole. With an encoding, the message counts as compressed.
         """
         host, _, port = address.rpartition(":")
         client = cls(*await asyncio.open_connection(host, int(port), limit=1024))
-        client.writer.write(cls.PREFACE + cls.frame(4, 0, 0) + cls.headers(1, method, timeout))
-        whole = b"\0" + struct.pack(">I", len(message)) + message
+        client.writer.write(cls.PREFACE + cls.frame(4, 0, 0) + cls.headers(1, method, timeout, encoding))
+        whole = bytes([encoding is not None]) + struct.pack(">I", len(message)) + message
         await client._send(whole[:sent], ends=sent >= len(whole) if ends is None else ends)
         return client
 
     @classmethod
-    def headers(cls, stream: int, method: str = CALL, timeout: str | None = None) -> bytes:
+    def headers(cls, stream: int, method: str = CALL, timeout: str | None = None, encoding: str | None = None) -> bytes:
         """The frame that begins a call."""
         names = {**cls.NAMES, b":path": method.encode()}
         if timeout is not None:
             names[b"grpc-timeout"] = timeout.encode()
+        if encoding is not None:
+            names[b"grpc-encoding"] = encoding.encode()
         block = b"".join(b"\0" + bytes([len(k)]) + k + bytes([len(v)]) + v for k, v in names.items())
         return cls.frame(1, 4, stream, block)
 

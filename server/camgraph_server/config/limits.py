@@ -18,6 +18,9 @@ class LimitSettings:
     """What one request may take."""
 
     max_request_mib: Annotated[int, Setting("Largest request in MiB.", at_least=1, at_most=_MOST_MIB)] = 32
+    compressed_requests: Annotated[
+        bool, Setting("Refuse requests of gRPC that are compressed.", option="--no-compressed-requests")
+    ] = True
     max_response_mib: Annotated[int, Setting("Largest response in MiB.", at_least=1, at_most=_MOST_MIB)] = 256
     max_megapixels: Annotated[
         float,

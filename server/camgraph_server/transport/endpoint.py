@@ -23,6 +23,7 @@ def channel_options(config: ServerConfig) -> list[tuple[str, Any]]:
     options: list[tuple[str, Any]] = [
         ("grpc.max_receive_message_length", config.max_request_mib * MIB),
         ("grpc.max_send_message_length", config.max_response_mib * MIB),
+        ("grpc.per_message_decompression", 0),  # we unpack messages ourselves, when it is known whose they are
         ("grpc.max_concurrent_streams", _MOST_STREAMS),
         ("grpc.http2.max_frame_size", _FRAME_BYTES),
         # With it, gRPC takes in megabytes of every body that nobody has asked for yet, outside of all limits.

@@ -17,6 +17,7 @@ from camgraph_server.budget import Budget, Share
 from camgraph_server.call import Call
 from camgraph_server.config.limits import MIB
 from camgraph_server.models.explaining import COPIES
+from camgraph_server.transport.packed import Unpacking, is_packed
 from camgraph_server.transport.receiving import Context, Patience, receive
 from camgraph_server.transport.screening import MalformedError, Screen
 from camgraph_server.transport.sending import Sending
@@ -64,11 +65,13 @@ class Limits:
         max_request: Largest request in bytes.
         max_response: Largest answer in bytes.
         patience: Seconds that a request may take to arrive.
+        unpacking: What becomes of one that is compressed.
     """
 
     max_request: int
     max_response: int
     patience: float
+    unpacking: Unpacking
 
 
 class Messages:
@@ -135,6 +138,8 @@ class Messages:
         if len(data) > self._limits.max_request:  # where gRPC does not say so itself
             raise TooLargeError(f"The request has more than {self._limits.max_request / MIB:g} MiB.")
         try:
+            if is_packed(data):
+                return await self._on_codec(self._unpacked, rpc, data, memory)
             if len(data) <= _LIGHT and rpc.screen.finds_light(data):
                 memory.shrink_to(len(data))
                 message = _parsed(rpc, data)
@@ -161,6 +166,9 @@ class Messages:
         """The bytes of the next message, which is made now; None after the last."""
         data: bytes | None = await self._on_codec(_next_encoded, messages)
         return data
+
+    def _unpacked(self, rpc: Rpc, data: bytes, memory: Share) -> Any:
+        return _decode(rpc, self._limits.unpacking.unpacked(data, self._limits.max_request), memory)
 
     async def _on_codec(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._codec, work, *arguments)

@@ -20,6 +20,7 @@ from camgraph_server.call import TRACE_HEADERS, UNKNOWN, Call, Kind
 from camgraph_server.observe.observers import Observers
 from camgraph_server.scheduling.gate import Gate
 from camgraph_server.transport.handler import Handler
+from camgraph_server.transport.packed import Unpacking
 from camgraph_server.transport.receiving import Context
 from camgraph_server.transport.refusal import Refusal, let_go
 from camgraph_server.transport.rules import Rule, rule_of
@@ -43,14 +44,17 @@ class Reception(grpc.aio.ServerInterceptor):
         answers: Memory of answers, from when they are drawn until they are written.
         observers: Are told of every call.
         security: Tells who calls, and holds clients to their limits.
+        unpacking: What becomes of compressed messages of services that others wrote.
     """
 
-    def __init__(self, gate: Gate, answers: Budget, observers: Observers, security: Security) -> None:
+    def __init__(
+        self, gate: Gate, answers: Budget, observers: Observers, security: Security, unpacking: Unpacking
+    ) -> None:
         self._gate = gate
         self._answers = answers
         self._observers = observers
         self._security = security
-        self._standard = StandardServices()
+        self._standard = StandardServices(unpacking)
         self._unwritten = Unwritten.of_grpc()
         Unreadable.keep_out()
         self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}

@@ -16,6 +16,7 @@ import grpc
 from camgraph_core.errors import DeadlineError, InvalidInputError, UnavailableError
 from camgraph_server.call import Call
 from camgraph_server.transport.handler import Handler
+from camgraph_server.transport.packed import Unpacking, is_packed
 from camgraph_server.transport.receiving import Context, bytes_of
 
 _LONGEST_MESSAGE = 65_536  # bytes
@@ -25,9 +26,14 @@ _PATIENCE = 10.0  # seconds that a message may take to arrive
 
 
 class StandardServices:
-    """Serves handlers of any of gRPC's four kinds as streams of bytes."""
+    """Serves handlers of any of gRPC's four kinds as streams of bytes.
 
-    def __init__(self) -> None:
+    Args:
+        unpacking: What becomes of compressed messages.
+    """
+
+    def __init__(self, unpacking: Unpacking) -> None:
+        self._unpacking = unpacking
         self._late: list[asyncio.Future[Any]] = []
 
     def handler(self, handler: grpc.RpcMethodHandler[Any, Any]) -> Handler:
@@ -56,8 +62,9 @@ class StandardServices:
         while (data := await self._received(context)) is not None:
             if len(data) > _LONGEST_MESSAGE:
                 raise InvalidInputError(f"The message has {len(data)} bytes; the limit is {_LONGEST_MESSAGE}.")
+            whole = self._unpacking.unpacked(data, _LONGEST_MESSAGE) if is_packed(data) else data
             try:
-                message = decode(data)
+                message = decode(whole)
             except Exception as error:  # each message's own decoder, on a stranger's bytes
                 raise InvalidInputError("The request cannot be parsed; send the message of this method.") from error
             yield message
