@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from camgraph_core.style import COLORMAPS
 from camgraph_runtime.pictures import panel
-from camgraph_runtime.pictures.colormaps import COLORMAPS, colours_of
+from camgraph_runtime.pictures.colormaps import colours_of
 from support.contrast import AA, contrast
 
 # What those see who lack one kind of cones, of linear RGB: Machado, Oliveira and Fernandes, "A Physiologically-based

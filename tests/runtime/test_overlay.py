@@ -10,8 +10,8 @@ from PIL import Image, ImageFont
 
 from camgraph_core.errors import AbsentOutputError, InvalidInputError, UsageError
 from camgraph_core.png import encode_png
+from camgraph_core.style import COLORMAPS
 from camgraph_runtime import Explainer
-from camgraph_runtime.pictures.colormaps import COLORMAPS
 from camgraph_runtime.pictures.jpeg import encode_jpeg
 from camgraph_runtime.pictures.lettering import shorten
 from camgraph_runtime.pictures.overlay import colorize, heatmap_to_gray, overlay

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from camgraph_core import tiles
 from camgraph_core.errors import InvalidInputError
+from camgraph_core.style import COLORMAPS
 from camgraph_runtime.pictures import blend
-from camgraph_runtime.pictures.colormaps import COLORMAPS
 from camgraph_runtime.pictures.overlay import colorize, heatmap_to_gray, overlay
 from support.plain_overlay import plain_colours, plain_grey, plain_overlay
 

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from camgraph_core.style import COLORMAPS
 from camgraph_runtime.maps.resize import resize_map
-from camgraph_runtime.pictures.colormaps import COLORMAPS, colours_of
+from camgraph_runtime.pictures.colormaps import colours_of
 from camgraph_runtime.pictures.shrink import shrunk
 from support.plain_overlay import OPENCV_COLOURS
 

@@ -17,9 +17,9 @@ from camgraph_core.models import ModelInfo, RepositoryEntry
 from camgraph_core.request import Addressed, Request
 from camgraph_core.result import ClassScore, Timings
 from camgraph_core.statistics import MapStatistics
+from camgraph_core.style import COLORMAPS as CORE_COLORMAPS
 from camgraph_core.target import Target
 from camgraph_runtime.maps.profiles import PROFILES as RUNTIME_PROFILES
-from camgraph_runtime.pictures.colormaps import COLORMAPS as RUNTIME_COLORMAPS
 from camgraph_wire.arrays import array_from, tensor_message
 from camgraph_wire.enums import COLORMAPS, MODEL_STATES, OUTPUTS, PROFILES, EnumNames
 from camgraph_wire.models import index_from, index_message, model_from, model_message
@@ -151,9 +151,9 @@ def test_every_value_of_an_enum_has_its_name(names: EnumNames) -> None:
         names.value("nothing")
 
 
-def test_the_runtime_has_what_the_wire_names() -> None:
+def test_core_and_runtime_have_what_the_wire_names() -> None:
     assert set(PROFILES) == set(RUNTIME_PROFILES)
-    assert set(COLORMAPS) == set(RUNTIME_COLORMAPS)
+    assert set(COLORMAPS) == set(CORE_COLORMAPS)
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,9 @@ from camgraph_client.cli.video.live import PathOrLive
 from camgraph_client.cli.video.options import VideoOptions
 from camgraph_client.cli.video.run import VideoRun
 from camgraph_core.errors import CamgraphError, UsageError
-from camgraph_core.style import OPACITIES
+from camgraph_core.style import COLORMAPS, OPACITIES
 from camgraph_core.windows import WINDOWS
 from camgraph_runtime.maps.cam import METHODS
-from camgraph_runtime.pictures.colormaps import COLORMAPS
 from camgraph_runtime.preprocess.shown import usual_bands
 from camgraph_runtime.video.live import LiveSource
 
@@ -195,7 +194,7 @@ _READABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option(
     "--colormap",
-    type=click.Choice(list(COLORMAPS)),
+    type=click.Choice(COLORMAPS),
     default="jet",
     help="Colours of overlays. Of viridis and inferno what is hotter is lighter, also in print without colours and for "
     "those who see few of them.",

@@ -9,21 +9,8 @@ import numpy as np
 from PIL import Image
 
 from camgraph_core.names import unknown_name
+from camgraph_core.style import COLORMAPS
 from camgraph_core.types import ByteArray
-
-COLORMAPS = ("jet", "viridis", "turbo", "inferno")
-"""Names of the colour maps, in the order of the rows of ``colormaps.png``."""
-
-
-def check_colormap(name: str) -> None:
-    """Checks that there is such a colour map.
-
-    Raises:
-        UsageError: There is none.
-
-    """
-    if name not in COLORMAPS:
-        raise unknown_name("colour map", name, COLORMAPS)
 
 
 @cache
@@ -34,8 +21,9 @@ def colours_of(colormap: str) -> ByteArray:
         UsageError: There is no such colour map.
 
     """
-    check_colormap(colormap)
+    if colormap not in COLORMAPS:
+        raise unknown_name("colour map", colormap, COLORMAPS)
     with (files(__package__) / "colormaps.png").open("rb") as file:
         rows: ByteArray = np.asarray(Image.open(file))
-    colours: ByteArray = rows[COLORMAPS.index(colormap)]
+    colours: ByteArray = rows[COLORMAPS.index(colormap)]  # the picture has a row for each, in this order
     return colours

@@ -49,7 +49,7 @@ def overlay(
     Args:
         photo: uint8 [H, W, 3], RGB.
         heatmap: float32 [H, W] in 0..1; an array, or a `LaidMap`, which is laid a tile at a time.
-        colormap: One of `camgraph_runtime.pictures.colormaps.COLORMAPS`.
+        colormap: One of `camgraph_core.style.COLORMAPS`.
         image_weight: Weight of the photo against the colours, 0..1.
         opacity: "even", or "heat", which leaves the photo as it is where the map is cold; see `blend.veil`.
 
