@@ -18,6 +18,7 @@ from camgraph_exporter import Exported, Input
 from camgraph_exporter.errors import LayerError
 from camgraph_runtime import Explainer, Target
 from camgraph_runtime.maps.placement import Placement
+from support.cells import rectangle_of
 from support.exporting import in_memory
 from support.fronts import (
     SIZE,
@@ -124,7 +125,7 @@ def test_cells_lie_in_the_middle_of_the_pixels_that_move_them(case: Case) -> Non
             pixels = (np.argwhere(moves[row, column] > 0) + 0.5) * BLOCK
             if not len(pixels) or (pixels < BLOCK).any() or (pixels > np.array(size) - BLOCK).any():
                 continue  # nothing of it, or it reaches over an edge of the image
-            box = placement.rectangle(row, column)
+            box = rectangle_of(placement, row, column)
             middle = np.array([box.top + box.bottom, box.left + box.right]) / 2
             if (middle < 0).any() or (middle > size).any():
                 continue  # in a padding, where a reflection shows pixels from elsewhere

@@ -20,6 +20,7 @@ from camgraph_exporter.certificate.subject import Subject
 from camgraph_exporter.errors import CertificateError
 from camgraph_runtime.maps.placement import CellAxis, Placement
 from camgraph_runtime.run.engine import Engine
+from support.cells import rectangle_of
 from support.exporting import in_memory
 from support.nets import Net, classifier
 
@@ -244,7 +245,7 @@ def test_patches_lie_on_the_cells_that_they_name(transposed: bool) -> None:
     assert set(corners(placement, 0.2)) < set(patches)
     for patch in patches:
         (top, bottom), (left, right) = patch.spans
-        cell = placement.rectangle(round(patch.place[0]), round(patch.place[1]))
+        cell = rectangle_of(placement, round(patch.place[0]), round(patch.place[1]))
         assert top - 1 <= cell.top < cell.bottom <= bottom + 1
         assert left - 1 <= cell.left < cell.right <= right + 1
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_runtime.maps.placement import Placement, Rectangle
+from camgraph_core.rectangle import Rectangle
+from camgraph_runtime.maps.placement import Placement
 from camgraph_runtime.maps.profiles import pytorch_grad_cam
+from support.cells import rectangle_of
 
 SIZE = (48, 64)
 
@@ -21,30 +23,30 @@ def _layer(rows: dict[str, float], columns: dict[str, float], *, transposed: boo
 
 
 PLACES = {
-    "upright": (_layer({"stride": 8}, {"stride": 8}), Rectangle(8, 16, 16, 24)),
-    "cropped": (_layer({"start": 16, "stride": 4}, {"start": 8, "stride": 6}), Rectangle(20, 20, 24, 26)),
-    "mirrored": (_layer({"stride": 8}, {"start": 64, "stride": -8}), Rectangle(8, 40, 16, 48)),
+    "upright": (_layer({"stride": 8}, {"stride": 8}), Rectangle(16, 8, 24, 16)),
+    "cropped": (_layer({"start": 16, "stride": 4}, {"start": 8, "stride": 6}), Rectangle(20, 20, 26, 24)),
+    "mirrored": (_layer({"stride": 8}, {"start": 64, "stride": -8}), Rectangle(40, 8, 48, 16)),
     "mirrored from the end": (
         _layer({"stride": 8}, {"start": -4, "start_share": 1, "stride": -8}),
-        Rectangle(8, 36, 16, 44),
+        Rectangle(36, 8, 44, 16),
     ),
-    "resized": (_layer({"stride_share": 0.25}, {"stride_share": 0.125}), Rectangle(12, 16, 24, 24)),
-    "transposed": (_layer({"stride": 8}, {"start": 48, "stride": -6}, transposed=True), Rectangle(30, 8, 36, 16)),
-    "padded": (_layer({"start": -8, "stride": 16}, {"start": -20, "stride": 8}), Rectangle(8, -4, 24, 4)),
+    "resized": (_layer({"stride_share": 0.25}, {"stride_share": 0.125}), Rectangle(16, 12, 24, 24)),
+    "transposed": (_layer({"stride": 8}, {"start": 48, "stride": -6}, transposed=True), Rectangle(8, 30, 16, 36)),
+    "padded": (_layer({"start": -8, "stride": 16}, {"start": -20, "stride": 8}), Rectangle(-4, 8, 4, 24)),
 }
 
 
 @pytest.mark.parametrize("name", PLACES)
 def test_a_cell_is_a_rectangle_of_the_input(name: str) -> None:
     layer, expected = PLACES[name]
-    assert Placement.of_layer(layer, SIZE, (4, 5)).rectangle(1, 2) == expected
+    assert rectangle_of(Placement.of_layer(layer, SIZE, (4, 5)), 1, 2) == expected
 
 
 def test_a_map_without_a_place_covers_the_input() -> None:
     placement = Placement.of_layer(pb.Layer(), SIZE, (3, 4))
     assert placement.covers_input
-    assert placement.rectangle(0, 0) == Rectangle(0, 0, 16, 16)
-    assert placement.rectangle(2, 3) == Rectangle(32, 48, 48, 64)
+    assert rectangle_of(placement, 0, 0) == Rectangle(0, 0, 16, 16)
+    assert rectangle_of(placement, 2, 3) == Rectangle(48, 32, 64, 48)
 
 
 @pytest.mark.parametrize("name", PLACES)
@@ -52,7 +54,7 @@ def test_cells_in_a_padding_are_not_on_the_input(name: str) -> None:
     placement = Placement.of_layer(PLACES[name][0], SIZE, (6, 9))
     found = placement.on_input()
     for row, column in np.ndindex(6, 9):
-        box = placement.rectangle(row, column)
+        box = rectangle_of(placement, row, column)
         middle = (box.top + box.bottom) / 2, (box.left + box.right) / 2
         assert found[row, column] == all(0 <= at < length for at, length in zip(middle, SIZE, strict=True))
 
@@ -70,7 +72,7 @@ def test_a_map_is_laid_where_its_cells_are(name: str) -> None:
 def _sampled(placement: Placement, cells: np.ndarray) -> np.ndarray:
     """Each pixel by itself: the mean of its four nearest centres by distance, 0 outside of every rectangle."""
     size = placement.network_size
-    boxes = {(i, j): placement.rectangle(i, j) for i in range(cells.shape[0]) for j in range(cells.shape[1])}
+    boxes = {(i, j): rectangle_of(placement, i, j) for i in range(cells.shape[0]) for j in range(cells.shape[1])}
     laid = np.zeros(size)
     for y in range(size[0]):
         for x in range(size[1]):

@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError
-from camgraph_core.frame import Axis, Frame
+from camgraph_core.frame import Axis, Frame, Size
 from camgraph_core.laid import LaidMap
 from camgraph_core.types import FloatArray
-
-Size = tuple[int, int]
 
 
 def mask_size(manifest: pb.Manifest, network_size: Size) -> Size:
@@ -45,19 +43,6 @@ def _count(law: pb.CellCount, length: int) -> int:
 
 
 @dataclass(frozen=True)
-class Rectangle:
-    """A rectangle on the network's input, in pixels; pixel p reaches from p to p + 1.
-
-    It may reach over the input's edges, where a network pads.
-    """
-
-    top: float
-    left: float
-    bottom: float
-    right: float
-
-
-@dataclass(frozen=True)
 class CellAxis:
     """The cells along one axis of a map, on an axis of the input.
 
@@ -82,15 +67,6 @@ class CellAxis:
     def over(cls, cells: int, length: int) -> CellAxis:
         """Cells that cover the whole axis of `length` pixels."""
         return cls(cells, 0.0, length / cells)
-
-    def edges(self) -> NDArray[np.float64]:
-        """The cells' edges, float64 [cells + 1], in input pixels, in the order of the map."""
-        return self.start + self.stride * np.arange(self.cells + 1, dtype=np.float64)
-
-    def span(self, cell: int) -> tuple[float, float]:
-        """The smaller and the greater edge of one cell, in input pixels."""
-        near, far = self.start + self.stride * cell, self.start + self.stride * (cell + 1)
-        return min(near, far), max(near, far)
 
     def centres(self) -> NDArray[np.float64]:
         """The cells' middles, float64 [cells], in input pixels, in the order of the map."""
@@ -173,13 +149,6 @@ class Placement:
         """The placement of a map [h, w] that is stretched over the whole input."""
         rows, columns = (CellAxis.over(*sizes) for sizes in zip(map_size, network_size, strict=True))
         return cls(rows, columns, False, network_size, covers_input=True)
-
-    def rectangle(self, row: int, column: int) -> Rectangle:
-        """The rectangle of one cell."""
-        vertical, horizontal = self.rows.span(row), self.columns.span(column)
-        if self.transposed:
-            vertical, horizontal = horizontal, vertical
-        return Rectangle(vertical[0], horizontal[0], vertical[1], horizontal[1])
 
     def on_input(self) -> NDArray[np.bool_]:
         """Whether the middle of each cell lies on the input and not in a padding, bool [h, w]."""
