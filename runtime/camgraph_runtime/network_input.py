@@ -57,13 +57,14 @@ class NetworkInput:
         return Canvas(
             self.frame,
             style,
-            partial(_as_it_is, prepared.photo) if original is None else original.read_photo,
+            partial(as_it_is, prepared.photo) if original is None else original.read_photo,
             load_painter,
             None if original is None else ScaledPhoto(prepared.photo, original.area),
             shown=prepared.shown,
-            read_missing=None if prepared.missing is None else partial(_as_it_is, prepared.missing),
+            read_missing=None if prepared.missing is None else partial(as_it_is, prepared.missing),
         )
 
 
-def _as_it_is(value: T) -> T:
+def as_it_is(value: T) -> T:
+    """What a canvas reads where nothing has to be read; other than a lambda it can be pickled."""
     return value

@@ -80,9 +80,7 @@ def _averaged(layer: FloatArray, reach: int) -> FloatArray:
 def _read(layer: FloatArray, item: _Upright, down: NDArray[np.float64], across: NDArray[np.float64]) -> FloatArray:
     """A layer at places on the input, float32 [K, places down, places across]; beyond its cells the outermost count."""
     for axis, (cells, places) in enumerate(((item.vertical, down), (item.horizontal, across)), start=1):
-        positions = np.clip((places - cells.start) / cells.stride - 0.5, 0, cells.cells - 1)
-        lower = positions.astype(np.intp)
-        upper = np.minimum(lower + 1, cells.cells - 1)
-        share = (positions - lower).astype(np.float32).reshape((-1, 1) if axis == 1 else (-1,))
+        lower, upper, weight = cells.taps(places)
+        share = weight.reshape((-1, 1) if axis == 1 else (-1,))
         layer = layer.take(lower, axis) * (1 - share) + layer.take(upper, axis) * share
     return layer

@@ -53,11 +53,8 @@ def _laid(cells: FloatArray, layer: pb.Layer, size: tuple[int, int], frames: int
     """A map [t, h, w] on the input, [T, H, W]: bilinear over space, linear over time between the middles of cells."""
     place = Placement.of_layer(layer, size, (cells.shape[1], cells.shape[2]))
     slices = np.stack([on_input(part, size, place) for part in cells])
-    along = FrameCells.of_layer(layer, frames).cells
-    where = np.clip((np.arange(frames) + 0.5 - along.start) / along.stride - 0.5, 0, len(cells) - 1)
-    lower = np.floor(where).astype(np.intp)
-    upper = np.minimum(lower + 1, len(cells) - 1)
-    share = (where - lower).astype(np.float32)[:, None, None]
+    lower, upper, weight = FrameCells.of_layer(layer, frames).cells.taps(np.arange(frames) + 0.5)
+    share = weight[:, None, None]
     laid: FloatArray = slices[lower] * (1 - share) + slices[upper] * share
     return laid
 
@@ -66,4 +63,4 @@ def _volume(layer: pb.Layer, cells: FloatArray, size: tuple[int, int], frames: i
     """Pixels and frames per cell."""
     place = Placement.of_layer(layer, size, (cells.shape[1], cells.shape[2]))
     along = FrameCells.of_layer(layer, frames).cells
-    return np.float32(abs(place.rows.stride * place.columns.stride * along.stride))
+    return np.float32(place.pixels_per_cell * abs(along.stride))

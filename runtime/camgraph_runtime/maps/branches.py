@@ -38,5 +38,4 @@ def add_up(raw_maps: Sequence[FloatArray], placements: Sequence[Placement]) -> t
 
 def _density(cells: FloatArray, placement: Placement) -> FloatArray:
     """A raw map on the input [H, W], per pixel."""
-    area = abs(placement.rows.stride * placement.columns.stride)
-    return on_input(cells, placement.network_size, placement) / np.float32(area)
+    return on_input(cells, placement.network_size, placement) / np.float32(placement.pixels_per_cell)

@@ -11,7 +11,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import InvalidInputError
 from camgraph_core.frame import Axis, Frame, Size
 from camgraph_core.laid import LaidMap
-from camgraph_core.types import FloatArray
+from camgraph_core.types import AnyArray, FloatArray
 
 
 def mask_size(manifest: pb.Manifest, network_size: Size) -> Size:
@@ -71,6 +71,15 @@ class CellAxis:
     def centres(self) -> NDArray[np.float64]:
         """The cells' middles, float64 [cells], in input pixels, in the order of the map."""
         return self.start + self.stride * (np.arange(self.cells, dtype=np.float64) + 0.5)
+
+    def taps(self, positions: AnyArray) -> tuple[AnyArray, AnyArray, FloatArray]:
+        """For each position on the input the two cells that it lies between, and the weight of the second, 0..1.
+
+        Beyond the middles of the outermost cells these count alone.
+        """
+        places = np.clip((positions - self.start) / self.stride - 0.5, 0, self.cells - 1)
+        lower = np.floor(places).astype(np.intp)
+        return lower, np.minimum(lower + 1, self.cells - 1), (places - lower).astype(np.float32)
 
     def on(self, length: int) -> Axis:
         """The way from the `length` pixels of the input to the cells."""
@@ -149,6 +158,11 @@ class Placement:
         """The placement of a map [h, w] that is stretched over the whole input."""
         rows, columns = (CellAxis.over(*sizes) for sizes in zip(map_size, network_size, strict=True))
         return cls(rows, columns, False, network_size, covers_input=True)
+
+    @property
+    def pixels_per_cell(self) -> float:
+        """Pixels of the input that a cell covers."""
+        return abs(self.rows.stride * self.columns.stride)
 
     def on_input(self) -> NDArray[np.bool_]:
         """Whether the middle of each cell lies on the input and not in a padding, bool [h, w]."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 
@@ -18,13 +17,12 @@ from camgraph_core.types import FloatArray
 from camgraph_runtime.maps.branches import add_up
 from camgraph_runtime.maps.placement import Placement
 from camgraph_runtime.maps.profiles import get_profile
+from camgraph_runtime.network_input import as_it_is
 from camgraph_runtime.painter import load_painter
 from camgraph_runtime.preprocess.shown import remark_on
 from camgraph_runtime.remarks import warnings_of
 from camgraph_runtime.scene.run import SceneRun
 from camgraph_runtime.scene.tally import TargetTally
-
-T = TypeVar("T")
 
 
 def result_of(run: SceneRun, predictions: Sequence[ClassScore], tallies: Sequence[TargetTally]) -> Result:
@@ -49,10 +47,10 @@ def _canvas(run: SceneRun) -> Canvas:
     area = Area(*(Span(0, side / grid.fraction) for side in grid.size))
     style = run.request.style
     style = replace(style, max_side=min(style.max_side or max(grid.size), max(grid.size) // grid.fraction))
-    missing = partial(_kept, mosaic.missing) if mosaic.missing.any() else None
+    missing = partial(as_it_is, mosaic.missing) if mosaic.missing.any() else None
     photo = ScaledPhoto(mosaic.photo, area)
     return Canvas(
-        grid.frame, style, partial(_kept, mosaic.photo), load_painter, photo, shown=run.shown, read_missing=missing
+        grid.frame, style, partial(as_it_is, mosaic.photo), load_painter, photo, shown=run.shown, read_missing=missing
     )
 
 
@@ -93,7 +91,3 @@ def _remarks(run: SceneRun) -> list[str]:
     if missing:
         remarks.append(f"{missing:.1%} of the scene has no data and is left unpainted.")
     return [remark for remark in remarks if remark]
-
-
-def _kept(value: T) -> T:
-    return value

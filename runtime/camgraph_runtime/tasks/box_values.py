@@ -8,7 +8,7 @@ import numpy as np
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.types import AnyArray
-from camgraph_runtime.tasks.head_scores import log_odds, shown_probabilities, shows_scores
+from camgraph_runtime.tasks.head_scores import log_odds, shown_probabilities, shows_scores, sigmoid, softmax
 
 _SOFTMAX = (pb.HEAD_KIND_SOFTMAX, pb.HEAD_KIND_LOG_SOFTMAX)
 
@@ -92,10 +92,5 @@ def _distance(order: AnyArray, known: dict[tuple[int, int], float]) -> float:
 
 def _probabilities(scores: AnyArray, head: pb.Head) -> AnyArray | None:
     if head.kind == pb.HEAD_KIND_SIGMOID:
-        sigmoid: AnyArray = np.exp(-np.logaddexp(0.0, -scores))
-        return sigmoid
-    if head.kind in _SOFTMAX:
-        powers: AnyArray = np.exp(scores - scores.max(axis=1, keepdims=True))
-        softmax: AnyArray = powers / powers.sum(axis=1, keepdims=True)
-        return softmax
-    return None
+        return sigmoid(scores)
+    return softmax(scores, axis=1) if head.kind in _SOFTMAX else None

@@ -16,6 +16,7 @@ from camgraph_core.result import ClassScore
 from camgraph_core.target import Rank, Target
 from camgraph_core.types import AnyArray
 from camgraph_runtime.tasks.box_values import BoxValues, listed_boxes, read_boxes
+from camgraph_runtime.tasks.head_scores import log_odds, sigmoid
 from camgraph_runtime.tasks.labels import target_code
 from camgraph_runtime.tasks.objects import Found, find_objects
 from camgraph_runtime.tasks.slots import CLASS_INPUT, TargetInput, TargetSlot
@@ -37,6 +38,7 @@ class Detection(Task):
 
     kinds = (pb.TASK_DETECTION,)
     takes = (*CLASS, Box, DetectedObject, Point)
+    found_by_run = (DetectedObject, Point)
     inputs = (CLASS_INPUT, TargetInput("anchor_input", np.int64, _anchor_of))
     outputs = ("target_index_output", "anchor_index_output", "target_score_output")
 
@@ -56,7 +58,7 @@ class Detection(Task):
 
     def checked_slot(self, target: Target) -> TargetSlot:
         """The class and its box; without one the class's best."""
-        if isinstance(target.place, DetectedObject | Point):
+        if isinstance(target.place, self.found_by_run):
             if not self.has_boxes:
                 raise UnsupportedError(
                     "The target names an object, but the graph does not say where its boxes are. Export the model "
@@ -81,19 +83,8 @@ class Detection(Task):
             raise TargetError(f"top_k is {count}, but the model has {self.manifest.head.num_anchors} boxes.")
         return [Target(place=DetectedObject(rank)) for rank in range(1, count + 1)]
 
-    def must_look(self, target: Target) -> bool:
-        """Whether a target names an object, which only a run can tell."""
-        places = (target.place, None if target.contrast is None else target.contrast.place)
-        return any(isinstance(place, DetectedObject | Point) for place in places)
-
-    def looked(self, target: Target, outputs: Outputs, view: View) -> Target:
+    def found(self, target: Target, outputs: Outputs, view: View) -> Target:
         """The target with the candidate box of its object."""
-        if not self.must_look(target):
-            return target
-        contrast = None if target.contrast is None else self.looked(target.contrast, outputs, view)
-        target = replace(target, contrast=contrast)
-        if not isinstance(target.place, DetectedObject | Point):
-            return target
         found = BoxPredictions(self, outputs, view).object_of(target)
         return replace(target, selector=found.class_index, place=Box(found.anchor))
 
@@ -196,13 +187,12 @@ class BoxPredictions(Predictions):
             return -math.inf
         if self._values.order is self._values.probabilities:
             return least
-        with np.errstate(divide="ignore"):
-            return float(np.log(least) - np.log1p(-least))
+        return float(log_odds(np.asarray(least)))
 
     def _nothing_found(self) -> str:
         best = self._order().max() if self._order().size else math.nan
         if self._values is not None and self._values.order is not self._values.probabilities:
-            best = np.exp(-np.logaddexp(0.0, -best))
+            best = sigmoid(np.asarray(best))
         return (
             f"No box has a score of {self._view.score_threshold:g} or more, so no object is listed; the best has "
             f"{best:.3g}."
@@ -221,7 +211,7 @@ class BoxPredictions(Predictions):
         if values is not None and values.probabilities is not None:
             probability = float(values.probabilities[anchor, index])
         elif self._task.manifest.head.kind == pb.HEAD_KIND_SIGMOID:
-            probability = float(np.exp(-np.logaddexp(0.0, -score)))
+            probability = float(sigmoid(np.asarray(score)))
         box = None if self._boxes is None else self._rectangle(anchor)
         below = box is not None and self._is_below(index, anchor, probability)
         label = self._task.label_of(index)

@@ -34,6 +34,7 @@ class Embedding(Task):
 
     kinds = (pb.TASK_EMBEDDING,)
     takes = (Direction, References, Likeness)
+    found_by_run = (References,)
     inputs = (TargetInput("cotangent_input", np.float32, _direction_of),)
     outputs = ("target_score_output", "embedding_output")
 
@@ -78,18 +79,10 @@ class Embedding(Task):
         """A direction, which the embedding does not depend on."""
         return TargetSlot(place=self.any_target().place)
 
-    def must_look(self, target: Target) -> bool:
-        """Whether a target depends on the embedding of the image."""
-        places = (target.place, None if target.contrast is None else target.contrast.place)
-        return any(isinstance(place, References) for place in places)
-
-    def looked(self, target: Target, outputs: Outputs, view: View) -> Target:
-        """The target with the gradient of its similarity."""
-        contrast = None if target.contrast is None else self.looked(target.contrast, outputs, view)
-        place = target.place
-        if isinstance(place, References):
-            place = likeness(place, self.embedding(outputs))
-        return replace(target, contrast=contrast, place=place)
+    def found(self, target: Target, outputs: Outputs, _view: View) -> Target:
+        """The target with the gradient of its similarity, which depends on the embedding of the image."""
+        assert isinstance(target.place, References)
+        return replace(target, place=likeness(target.place, self.embedding(outputs)))
 
     def embedding(self, outputs: Outputs) -> FloatArray:
         """The embedding of an image."""

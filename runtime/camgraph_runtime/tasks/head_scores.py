@@ -68,6 +68,19 @@ def shown_probabilities(output: AnyArray, head: pb.Head) -> AnyArray:
     return probabilities
 
 
+def sigmoid(scores: AnyArray) -> AnyArray:
+    """1 / (1 + exp(-y)) of scores of any shape, in their element type; no score is too large for it."""
+    probabilities: AnyArray = np.exp(-np.logaddexp(0.0, -scores))
+    return probabilities
+
+
+def softmax(scores: AnyArray, axis: int) -> AnyArray:
+    """exp(y) over its sum along an axis, in the element type of the scores."""
+    powers = np.exp(scores - scores.max(axis=axis, keepdims=True))
+    probabilities: AnyArray = powers / powers.sum(axis=axis, keepdims=True)
+    return probabilities
+
+
 def log_odds(probabilities: AnyArray) -> AnyArray:
     """The scores before a sigmoid; infinite where a probability was rounded to 0 or 1."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -124,9 +137,8 @@ def _from_scores(scores: Float64Array, head: pb.Head) -> ClassValues:
     if head.single_logit:
         scores = np.concatenate([-scores, scores])
     if head.single_logit or head.kind == pb.HEAD_KIND_SIGMOID:
-        return ClassValues(scores, np.exp(-np.logaddexp(0.0, -scores)))
-    powers = np.exp(scores - scores.max())
-    return ClassValues(scores, powers / powers.sum())
+        return ClassValues(scores, sigmoid(scores))
+    return ClassValues(scores, softmax(scores, axis=0))
 
 
 def _scores_shown_by(

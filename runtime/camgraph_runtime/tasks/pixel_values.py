@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.types import AnyArray, FloatArray
-from camgraph_runtime.tasks.head_scores import log_odds, shown_probabilities, shows_scores
+from camgraph_runtime.tasks.head_scores import log_odds, shown_probabilities, shows_scores, sigmoid, softmax
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +72,5 @@ def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _from_scores(values: FloatArray, head: pb.Head) -> PixelValues:
     scores = np.concatenate([-values, values]) if head.single_logit else values
     if head.single_logit or head.kind == pb.HEAD_KIND_SIGMOID:
-        return PixelValues(scores.argmax(axis=0), scores, np.exp(-np.logaddexp(np.float32(0), -scores)))
-    powers = np.exp(scores - scores.max(axis=0))
-    return PixelValues(scores.argmax(axis=0), scores, powers / powers.sum(axis=0))
+        return PixelValues(scores.argmax(axis=0), scores, sigmoid(scores))
+    return PixelValues(scores.argmax(axis=0), scores, softmax(scores, axis=0))

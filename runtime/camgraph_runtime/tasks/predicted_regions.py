@@ -17,7 +17,8 @@ from camgraph_runtime.tasks.labels import target_code
 from camgraph_runtime.tasks.marking import ScoreMap
 from camgraph_runtime.tasks.task import Task
 
-_OBJECT = 1  # of a single mask
+OBJECT = 1
+"""The class of the object of a single mask; 0 is the background."""
 
 
 class PredictedRegions:
@@ -83,7 +84,7 @@ class PredictedRegions:
     def _class_of(self, target: Target) -> int | None:
         """The class that a target names; None for any."""
         if target.selector is None:
-            return _OBJECT if self._task.manifest.head.single_logit else None
+            return OBJECT if self._task.manifest.head.single_logit else None
         code = target_code(target, self._task.manifest)
         if not isinstance(target.selector, Rank):
             return code

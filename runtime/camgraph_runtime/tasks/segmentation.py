@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -19,12 +18,10 @@ from camgraph_core.types import AnyArray, ByteArray
 from camgraph_runtime.tasks.labels import target_code
 from camgraph_runtime.tasks.marking import MASK_INPUT, ScoreMap, checked_place, fitted, mask_of
 from camgraph_runtime.tasks.pixel_values import read_pixels
-from camgraph_runtime.tasks.predicted_regions import PredictedRegions
+from camgraph_runtime.tasks.predicted_regions import OBJECT, PredictedRegions
 from camgraph_runtime.tasks.slots import CLASS_INPUT, TargetSlot
 from camgraph_runtime.tasks.task import CLASS, Outputs, Predictions, Task, View, register
 from camgraph_runtime.tasks.weighing import is_window, weights_of
-
-_OBJECT = 1  # of a single mask; 0 is the background
 
 
 @register
@@ -33,6 +30,7 @@ class Segmentation(Task):
 
     kinds = (pb.TASK_SEGMENTATION,)
     takes = (*CLASS, Mask, Polygon, Region, Point)
+    found_by_run = (Region, Point)
     suits_scenes = True
     inputs = (CLASS_INPUT, MASK_INPUT)
 
@@ -43,13 +41,13 @@ class Segmentation(Task):
         """
         place = checked_place(target, self.manifest)
         if target.selector is None and self.manifest.head.single_logit:
-            return TargetSlot(_OBJECT, place)
+            return TargetSlot(OBJECT, place)
         return TargetSlot(target_code(target, self.manifest), place)
 
     def best_targets(self, count: int) -> list[Target]:
         """The classes with the largest areas; of a single mask the object, then the background."""
         targets = super().best_targets(count)
-        return [Target.index(_OBJECT), Target.index(0)][:count] if self.manifest.head.single_logit else targets
+        return [Target.index(OBJECT), Target.index(0)][:count] if self.manifest.head.single_logit else targets
 
     def is_complete(self) -> bool:
         """Whether the manifest also says how large the score map is."""
@@ -60,19 +58,8 @@ class Segmentation(Task):
         score_map = ScoreMap.of(self.manifest, frame)
         return [fitted(slot, score_map) for slot in slots]
 
-    def must_look(self, target: Target) -> bool:
-        """Whether a target names a region of the prediction, which only a run can tell."""
-        places = (target.place, None if target.contrast is None else target.contrast.place)
-        return any(isinstance(place, Region | Point) for place in places)
-
-    def looked(self, target: Target, outputs: Outputs, view: View) -> Target:
+    def found(self, target: Target, outputs: Outputs, view: View) -> Target:
         """The target with the mask of its region."""
-        if not self.must_look(target):
-            return target
-        contrast = None if target.contrast is None else self.looked(target.contrast, outputs, view)
-        target = replace(target, contrast=contrast)
-        if not isinstance(target.place, Region | Point):
-            return target
         score_map = ScoreMap.of(self.manifest, view.frame)
         values = read_pixels(self.head_output(outputs), self.manifest, score_map.size)
         if values is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -88,6 +88,7 @@ class Task(ABC):
         targets_noun: What `top_k` counts.
         is_ranked: Whether a rank may be another class on another image.
         suits_scenes: Whether a target is the same one in every window of a scene.
+        found_by_run: The kinds of places of which only a run can tell what they are in an image.
         inputs: The inputs that carry targets.
         outputs: Fields of the manifest's `TargetTensors` with the outputs that predictions need.
 
@@ -99,6 +100,7 @@ class Task(ABC):
     targets_noun: ClassVar[str] = "classes"
     is_ranked: ClassVar[bool] = True
     suits_scenes: ClassVar[bool] = False
+    found_by_run: ClassVar[tuple[type, ...]] = ()
     inputs: ClassVar[tuple[TargetInput, ...]] = (CLASS_INPUT,)
     outputs: ClassVar[tuple[str, ...]] = ("target_index_output", "target_score_output")
 
@@ -190,12 +192,24 @@ class Task(ABC):
         """
         return slots
 
-    def must_look(self, _: Target) -> bool:
-        """Whether a run must tell first what a target means."""
-        return False
+    def must_look(self, target: Target) -> bool:
+        """Whether a run must tell first what a target, or its contrast, means."""
+        places = (target.place, None if target.contrast is None else target.contrast.place)
+        return any(isinstance(place, self.found_by_run) for place in places)
 
-    def looked(self, target: Target, _outputs: Outputs, _view: View) -> Target:
-        """The target, as it is meant in an image of which a run gave the predictions' outputs.
+    def looked(self, target: Target, outputs: Outputs, view: View) -> Target:
+        """The target and its contrast, as they are meant in an image of which a run gave the predictions' outputs.
+
+        Raises:
+            TargetError: There is nothing of the kind.
+
+        """
+        contrast = None if target.contrast is None else self.looked(target.contrast, outputs, view)
+        target = replace(target, contrast=contrast)
+        return self.found(target, outputs, view) if isinstance(target.place, self.found_by_run) else target
+
+    def found(self, target: Target, _outputs: Outputs, _view: View) -> Target:
+        """A target whose place is one of `found_by_run`, as it is meant in an image; its contrast is found already.
 
         Raises:
             TargetError: There is nothing of the kind.
