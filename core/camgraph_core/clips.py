@@ -147,7 +147,7 @@ class ClipExplanation(Outputs):
             return self.given[name]
         if not self.complete:
             raise absent(name)
-        return joined([frame.output(name) for frame in self.frames])
+        return of_all_frames([frame.output(name) for frame in self.frames])
 
     def overlays(self) -> list[ByteArray]:
         """The overlay on each frame, uint8 [H, W, 3], RGB.
@@ -177,7 +177,7 @@ class ClipExplanation(Outputs):
             self.canvases[0].painter.play_clip(self, path)
 
 
-def joined(values: Sequence[Any]) -> Any:
+def of_all_frames(values: Sequence[Any]) -> Any:
     """The output of a clip from those of its frames: an array [T, ...] of arrays, a tuple of others."""
     return np.stack(values) if isinstance(values[0], np.ndarray) else tuple(values)
 

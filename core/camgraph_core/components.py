@@ -22,7 +22,7 @@ def components(cells: AnyArray) -> list[AnyArray]:
         return []
     width = cells.shape[1] + 1
     lengths = stops - starts
-    number = np.repeat(joined(starts, stops, width), lengths)
+    number = np.repeat(components_of_runs(starts, stops, width), lengths)
     places = np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
     flat = places - places // width  # rows without the cell at their end
     order = np.argsort(number, kind="stable")
@@ -40,7 +40,7 @@ def runs_of(cells: AnyArray) -> tuple[AnyArray, AnyArray]:
     return np.flatnonzero(change == 1), np.flatnonzero(change == -1)
 
 
-def joined(starts: AnyArray, stops: AnyArray, width: int) -> AnyArray:
+def components_of_runs(starts: AnyArray, stops: AnyArray, width: int) -> AnyArray:
     """For each run the number of its component, from 0 in the order of the first runs.
 
     Args:

@@ -1,4 +1,4 @@
-"""Where the photo lies in the network's input, and the way back onto the photo. Takes NumPy alone."""
+"""Where the photo lies in the network's input, and the way back onto the photo."""
 
 from __future__ import annotations
 
@@ -46,8 +46,12 @@ class Axis:
     @property
     def seen(self) -> slice:
         """The photo's pixels whose middle lies on the network's axis."""
-        inside = np.flatnonzero(self.taps()[3])
-        return slice(int(inside[0]), int(inside[-1]) + 1) if inside.size else slice(0, 0)
+        return _span(self.taps()[3])
+
+    @property
+    def filled(self) -> slice:
+        """The network's pixels whose middle lies on the photo's axis, and not beside it as in a letterbox."""
+        return _span(self.on_photo(np.arange(self.network) + 0.5)[1])
 
     def then(self, other: Axis) -> Axis:
         """The axis of the photo on what lies on the network's axis as ``other`` says."""
@@ -114,6 +118,12 @@ class Frame:
         columns, on_columns = self.horizontal.pixels(across)
         laid: ByteArray = mask[rows[:, None], columns[None, :]]
         return np.where(on_rows[:, None] & on_columns[None, :], laid, 0).astype(np.uint8)
+
+
+def _span(inside: AnyArray) -> slice:
+    """Where the elements of an axis are true, which stand in a row; empty if none are."""
+    places = np.flatnonzero(inside)
+    return slice(int(places[0]), int(places[-1]) + 1) if places.size else slice(0, 0)
 
 
 def of_shrunk_photo(frame: Frame, size: Size) -> Frame:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from camgraph_core.components import joined, runs_of
-from camgraph_core.frame import Axis, Frame
+from camgraph_core.components import components_of_runs, runs_of
+from camgraph_core.frame import Frame
 from camgraph_core.rectangle import Rectangle
 from camgraph_core.types import AnyArray, FloatArray
 
@@ -47,7 +47,7 @@ def hot_regions(heatmap: FloatArray, frame: Frame, threshold: float) -> tuple[Ho
         threshold: The heat from which on a cell is hot, above 0 and up to 1.
 
     """
-    rows, columns = _on_photo(frame.vertical), _on_photo(frame.horizontal)
+    rows, columns = frame.vertical.filled, frame.horizontal.filled
     cells = np.asarray(heatmap[rows, columns], np.float64)
     total = float(cells[cells > 0].sum())
     height, width = frame.photo_size
@@ -62,20 +62,13 @@ def hot_regions(heatmap: FloatArray, frame: Frame, threshold: float) -> tuple[Ho
     return tuple(found)
 
 
-def _on_photo(axis: Axis) -> slice:
-    """The cells of an axis whose centres lie on the photo."""
-    centres = (np.arange(axis.network) + 0.5 - axis.offset) / axis.scale
-    inside = np.flatnonzero((centres >= 0) & (centres < axis.photo))
-    return slice(int(inside[0]), int(inside[-1]) + 1) if inside.size else slice(0, 0)
-
-
 def _measured(cells: AnyArray, hot: AnyArray) -> list[tuple[int, int, int, int, int, float, float]]:
     """Top, bottom, left, right, number of cells, energy and peak of each region, those with the most energy first."""
     if not hot.any():
         return []
     starts, stops = runs_of(hot)
     width = hot.shape[1] + 1  # of the rows that runs are in
-    number = joined(starts, stops, width)
+    number = components_of_runs(starts, stops, width)
     padded = np.pad(cells, ((0, 0), (0, 1))).ravel()
     edges = np.stack([starts, stops], axis=1).ravel()
     sums, peaks = np.add.reduceat(padded, edges)[::2], np.maximum.reduceat(padded, edges)[::2]

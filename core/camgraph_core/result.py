@@ -1,4 +1,4 @@
-"""What is said of an image: classes with their scores, and what goes with them. NumPy is all that this takes."""
+"""What is said of an image: classes with their scores, and what goes with them."""
 
 from __future__ import annotations
 

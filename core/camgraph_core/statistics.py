@@ -61,7 +61,7 @@ class MapStatistics:
             minimum=minimum,
             maximum=maximum,
             mean=float(finite.mean(dtype=np.float64)),
-            positive_share=float(np.count_nonzero(cells > 0) / cells.size),
+            positive_share=float(np.count_nonzero(finite > 0) / finite.size),
             all_nonpositive=not nonfinite and maximum <= 0,
             constant=not nonfinite and is_constant,
             nonfinite=nonfinite,

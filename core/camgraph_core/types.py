@@ -1,4 +1,4 @@
-"""Names for the arrays that the runtime passes around."""
+"""Names for arrays of one element type, of any shape."""
 
 from __future__ import annotations
 

@@ -44,6 +44,6 @@ def window_from(text: str) -> Window:
         low, high = (float(part) for part in text.split(","))
     except ValueError as error:
         raise UsageError(
-            f"--window is two numbers LOW,HIGH, such as 0,4095, or a name such as lung, not {text!r}."
+            f"A window is two numbers LOW,HIGH, such as 0,4095, or a name such as lung, not {text!r}."
         ) from error
     return low, high

@@ -89,7 +89,7 @@ def test_a_window_means_the_same_everywhere(grey: Path, xray: Path, tmp_path: Pa
 @pytest.mark.parametrize("text", ["5", "a,b", "1,2,3", ""])
 def test_a_window_is_two_numbers(text: str, grey: Path, xray: Path) -> None:
     result = camgraph("explain", xray, "--graph", grey, "--window", text)
-    said = f"--window is two numbers LOW,HIGH, such as 0,4095, or a name such as lung, not {text!r}."
+    said = f"A window is two numbers LOW,HIGH, such as 0,4095, or a name such as lung, not {text!r}."
     assert said in complaint(result, exit_code=2)
 
 

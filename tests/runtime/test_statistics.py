@@ -21,6 +21,14 @@ def test_numbers() -> None:
     assert statistics.warnings() == []
 
 
+def test_numbers_are_those_of_the_finite_cells() -> None:
+    statistics = MapStatistics.of(grid(np.inf, np.nan, -1, -2, 4))
+    assert (statistics.minimum, statistics.maximum) == (-2, 4)
+    assert statistics.mean == statistics.positive_share == pytest.approx(1 / 3)
+    broken = MapStatistics.of(grid(np.inf, np.nan))
+    assert (broken.minimum, broken.maximum, broken.mean, broken.positive_share) == (0, 0, 0, 0)
+
+
 def test_several_layers_are_taken_together() -> None:
     statistics = MapStatistics.of(grid(-1, 1), grid(4, 4, 4, 4))
     assert (statistics.minimum, statistics.maximum) == (-1, 4)

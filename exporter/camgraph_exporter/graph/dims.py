@@ -28,11 +28,6 @@ def dims_of(value: ir.Value) -> Dims:
     return tuple(dim if isinstance(dim, int) else (dim.value or unknown()) for dim in value.shape)
 
 
-def is_static(dims: Sequence[Dim]) -> bool:
-    """Tell whether every dimension is a number."""
-    return all(isinstance(dim, int) for dim in dims)
-
-
 def static(dims: Sequence[Dim]) -> tuple[int, ...] | None:
     """Return the dimensions if all are numbers, else None."""
     numbers = tuple(dim for dim in dims if isinstance(dim, int))

@@ -17,6 +17,7 @@ import numpy as np
 
 from camgraph_core.errors import InvalidInputError
 from camgraph_core.types import AnyArray
+from camgraph_runtime.preprocess.containers.limits import too_many_pixels
 
 T = TypeVar("T")
 
@@ -133,13 +134,10 @@ def check_array(shape: Sequence[int], dtype: np.dtype[Any], *, max_pixels: int) 
             "A ready input tensor goes in by `tensor=`, or on the command line with --tensor."
         )
     height, width = shape[:2]
-    pixels = height * width
     if min(shape) < 1:
         raise InvalidInputError(f"The image has no pixels: its shape is {list(shape)}.")
-    if pixels > max_pixels:
-        raise InvalidInputError(
-            f"The image has {width} x {height} = {pixels} pixels, but the limit is {max_pixels}. Send a smaller image."
-        )
+    if height * width > max_pixels:
+        raise too_many_pixels(width, height, max_pixels)
     _check_numbers(shape, dtype, max_pixels=max_pixels)
 
 

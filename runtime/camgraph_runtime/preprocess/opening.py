@@ -20,7 +20,7 @@ from camgraph_runtime.preprocess.containers import check_container
 from camgraph_runtime.preprocess.containers.dicom import is_dicom
 from camgraph_runtime.preprocess.containers.following import NOTHING, Following, following
 from camgraph_runtime.preprocess.containers.kinds import kind_of
-from camgraph_runtime.preprocess.containers.limits import LARGEST_SIDE
+from camgraph_runtime.preprocess.containers.limits import LARGEST_SIDE, too_many_pixels
 from camgraph_runtime.preprocess.dicom import Dicom, open_dicom
 from camgraph_runtime.preprocess.pillow_tiff import (
     changes_values,
@@ -181,7 +181,7 @@ def _open(data: bytes, name: str, max_pixels: int) -> Encoded | Raster:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         limit = min(max_pixels, _PILLOW_LIMIT)
         raise InvalidInputError(f"{name} has too many pixels: the limit is {limit}. Send a smaller image.") from error
-    except Exception as error:  # as above
+    except Exception as error:  # what a decoder raises on hostile bytes may be anything
         if data.startswith(TIFF):
             return _open_raster(data, max_pixels)
         kind = kind_of(data)
@@ -211,10 +211,7 @@ def _read(path: Path) -> bytes:
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:
     width, height = size
     if width * height > max_pixels:
-        raise InvalidInputError(
-            f"The image has {width} x {height} = {width * height} pixels, but the limit is {max_pixels}. "
-            "Send a smaller image."
-        )
+        raise too_many_pixels(width, height, max_pixels)
     if width < 1 or height < 1:
         raise InvalidInputError(f"The image has no pixels: it is {width} x {height}.")
     if max(size) > LARGEST_SIDE:

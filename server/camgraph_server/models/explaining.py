@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from camgraph_core.clips import AnyExplanation, AnyResult, ClipExplanation, joined
+from camgraph_core.clips import AnyExplanation, AnyResult, ClipExplanation, of_all_frames
 from camgraph_core.errors import TooLargeError
 from camgraph_core.outputs import DEFAULT_OUTPUTS
 from camgraph_core.regions import HotRegion
@@ -118,7 +118,7 @@ class _Drawing:
     def _output(self, item: AnyExplanation, name: str) -> Any:
         """The output of an image; or of a clip, which is drawn frame by frame."""
         if isinstance(item, ClipExplanation) and name not in item.given:
-            return joined([self._held(frame, name) for frame in item.frames])
+            return of_all_frames([self._held(frame, name) for frame in item.frames])
         return self._held(item, name)
 
     def _held(self, explanation: AnyExplanation, name: str) -> Any:

@@ -32,6 +32,13 @@ def too_many_parts(kind: str, limit: int) -> InvalidInputError:
     )
 
 
+def too_many_pixels(width: int, height: int, limit: int) -> InvalidInputError:
+    """The refusal of an image with more pixels than are allowed."""
+    return InvalidInputError(
+        f"The image has {width} x {height} = {width * height} pixels, but the limit is {limit}. Send a smaller image."
+    )
+
+
 def check_metadata(kind: str, size: int, limit: int) -> None:
     """Checks the size of EXIF or of a profile in bytes.
 

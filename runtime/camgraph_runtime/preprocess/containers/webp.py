@@ -9,6 +9,7 @@ from camgraph_runtime.preprocess.containers.limits import (
     check_metadata,
     most_parts,
     too_many_parts,
+    too_many_pixels,
 )
 
 _HEADER = 12
@@ -39,10 +40,7 @@ def check_webp(data: bytes, max_pixels: int) -> None:
             check_metadata(name, length, largest)
         width, height = _size(kind, data[position + 8 : position + 18])
         if width * height > max_pixels:
-            raise InvalidInputError(
-                f"The image has {width} x {height} = {width * height} pixels, but the limit is {max_pixels}. "
-                "Send a smaller image."
-            )
+            raise too_many_pixels(width, height, max_pixels)
         position += 8 + length + length % 2
     raise too_many_parts("WebP", limit)
 
