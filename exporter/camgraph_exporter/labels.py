@@ -197,5 +197,5 @@ def _name(value: Any) -> str:
         raise ValueError(f"{value!r} is not a label")
     name = str(value).strip()
     if any("\ud800" <= letter <= "\udfff" for letter in name):
-        raise ValueError(f"{name!r} has half of a letter, which is no text")
+        raise ValueError(f"{name!r} has half of a letter, which is not text")
     return name

@@ -25,7 +25,7 @@ def digest_of_bytes(model: bytes) -> pb.Digest:
     """The digest of a model in memory, which has all its weights in itself.
 
     Raises:
-        InvalidGraphError: The bytes are no model.
+        InvalidGraphError: The bytes are not a model.
     """
     return pb.Digest(graph_sha256=_graph_sha256(io.BytesIO(model), len(model)))
 
@@ -34,7 +34,7 @@ def digest_of_file(path: Path) -> pb.Digest:
     """The digest of a model's file and of the files with its weights, in little memory.
 
     Raises:
-        InvalidGraphError: The file is no model, or a file with weights does not lie in its folder.
+        InvalidGraphError: The file is not a model, or a file with weights does not lie in its folder.
     """
     with _opened(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -49,7 +49,7 @@ def check_digest(path: Path, expected: pb.Digest) -> None:
     """Checks that a model's file and the files with its weights have the digest that its manifest states, if it does.
 
     Raises:
-        InvalidGraphError: One of them has another; or the file is no model, or one with weights is missing.
+        InvalidGraphError: One of them has another; or the file is not a model, or one with weights is missing.
     """
     if not expected.graph_sha256:
         return

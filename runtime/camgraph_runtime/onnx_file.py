@@ -57,7 +57,7 @@ def fields_of(file: BinaryIO, start: int, end: int) -> Iterator[Field]:
     """The fields of the message that lies at `start` to `end`. The file may be moved meanwhile.
 
     Raises:
-        InvalidGraphError: The bytes are no message.
+        InvalidGraphError: The bytes are not a message.
     """
     while start < end:
         file.seek(start)
@@ -91,7 +91,7 @@ def metadata_of(file: BinaryIO, size: int, key: str) -> str | None:
     """The metadata of a model with this key; None without it.
 
     Raises:
-        InvalidGraphError: The bytes are no model.
+        InvalidGraphError: The bytes are not a model.
     """
     for field in fields_of(file, 0, size):
         if is_entry(file, field, key):
@@ -108,7 +108,7 @@ def external_locations(file: BinaryIO, size: int) -> set[str]:
         size: Its bytes.
 
     Raises:
-        InvalidGraphError: The bytes are no model.
+        InvalidGraphError: The bytes are not a model.
     """
     return set(_locations(file, "model", 0, size, 0))
 

@@ -140,7 +140,7 @@ def lanes(tmp_path_factory: pytest.TempPathFactory) -> Explainer:
 
 
 def test_a_lane_detector_is_explained_by_cells(lanes: Explainer) -> None:
-    [note] = [note for note in lanes.manifest.notes if "no map of the image" in note]
+    [note] = [note for note in lanes.manifest.notes if "not a map of the image" in note]
     assert "their 4 rows and 2 columns may be the rows and lanes of a lane detector" in note
     cell = np.zeros((ROWS, LANES), np.uint8)
     cell[2, 1] = 1
@@ -158,7 +158,7 @@ def test_a_lane_detector_is_explained_by_cells(lanes: Explainer) -> None:
 )
 def test_no_place_of_a_photo_names_cells_that_lie_nowhere(lanes: Explainer, place: Place) -> None:
     name = type(place).__name__.lower()
-    with pytest.raises(UnsupportedError, match=rf"no map of the image, so a {name} names none .* a mask of 2 x 4"):
+    with pytest.raises(UnsupportedError, match=rf"not a map of the image, so a {name} names none .* a mask of 2 x 4"):
         lanes.explain(tensor=SEEN, targets=[Target(place=place)])
 
 

@@ -84,7 +84,7 @@ def measure_of(bank: Path | str | None, good: Sequence[Path], source: Source, as
 
     Raises:
         UsageError: Good images cannot be run here.
-        InvalidInputError: The file is no bank, or the images make none.
+        InvalidInputError: The file is not a bank, or the images make none.
 
     """
     if not isinstance(bank, Path):

@@ -10,7 +10,7 @@ from camgraph_runtime.scene.run import Progress
 
 
 def window_progress() -> Progress | None:
-    """What shows the windows that are done; None where stderr is no terminal."""
+    """What shows the windows that are done; None where stderr is not a terminal."""
     return _show if sys.stderr.isatty() else None
 
 

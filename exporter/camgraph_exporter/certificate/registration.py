@@ -27,7 +27,7 @@ _IMAGES = 4
 _SHARE_OF_SPAN = 0.5
 # So many images are run together.
 _PORTION = 4
-# The narrower movements show how wide a patch's movement is; one that a patch makes in two places is no width.
+# The narrower movements show how wide a patch's movement is; one that a patch makes in two places is not a width.
 _NARROW = 0.25
 # Below this share of what cells could differ in, a patch moves every cell alike.
 _LEAST_ASSOCIATION = 0.01

@@ -29,7 +29,7 @@ def take_bytes(loaded: LoadedModel, spec: pb.InputSpec) -> LoadedModel:
         spec: How pixels become these values.
 
     Raises:
-        UsageError: It is not known for sure how, or pixels of these images are no bytes.
+        UsageError: It is not known for sure how, or pixels of these images are not bytes.
         ModelFileError: The model's opset is too old.
 
     """

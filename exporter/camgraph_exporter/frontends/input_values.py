@@ -38,7 +38,7 @@ def parse_values(text: str) -> Values:
     """Read values as the command line writes them: `1,0,3`, rows as `1,2;3,4`, or the path of an .npy file.
 
     Raises:
-        UsageError: the text is no list of numbers, or the file cannot be used.
+        UsageError: the text is not a list of numbers, or the file cannot be used.
 
     """
     if text.endswith(".npy"):

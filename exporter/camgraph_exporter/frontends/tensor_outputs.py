@@ -1,4 +1,4 @@
-"""Leaves out outputs that are no arrays of numbers: lists, maps and texts, as classical machine learning returns them.
+"""Leaves out outputs that are not arrays of numbers: lists, maps and texts, as classical machine learning returns them.
 
 An explainable graph answers in tensors. The tensors that a list or a map is made of become outputs in its place.
 """
@@ -23,7 +23,7 @@ _KINDS = {
 
 
 def keep_tensor_outputs(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Drop the outputs that are no numeric tensors, in place, and the nodes that only they need.
+    """Drop the outputs that are not numeric tensors, in place, and the nodes that only they need.
 
     Returns:
         What the user should know, one sentence per output that is left out.

@@ -18,7 +18,7 @@ def relative_l2(a: np.ndarray, b: np.ndarray) -> float:
 def relative_to_largest(a: np.ndarray, b: np.ndarray) -> float:
     """Return max |a - b| / max |b|; infinite where an element is finite in one of them only.
 
-    Elements that are not finite in both must be the same. Of what are no numbers it is 0 if all are the same, else 1.
+    Elements that are not finite in both must be the same. Of what are not numbers it is 0 if all are the same, else 1.
     """
     if a.shape != b.shape:
         return float("inf")

@@ -1,4 +1,4 @@
-"""The channels of images that are no photos: their names, and the values that the model was made for."""
+"""The channels of images that are not photos: their names, and the values that the model was made for."""
 
 from __future__ import annotations
 

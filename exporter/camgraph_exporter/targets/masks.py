@@ -68,8 +68,9 @@ def place_of_scores(prepared: PreparedModel, value: ir.Value, *, last: bool) -> 
     if off_image:
         cells = f"{size.rows.margin} rows and {size.columns.margin} columns"
         note = (
-            f"The scores of {value.name!r} are no map of the image: their {cells} may be the rows and lanes of a lane "
-            "detector. Targets are classes, and cells named by a mask of that size; no place of a photo can be named."
+            f"The scores of {value.name!r} are not a map of the image: their {cells} may be the rows and lanes of a "
+            "lane detector. Targets are classes, and cells named by a mask of that size; no place of a photo can be "
+            "named."
         )
     return pb.TargetTensors(mask_placement=place, mask_size=size, mask_off_image=off_image), note
 

@@ -29,7 +29,7 @@ class Segmentation(DenseTask):
     kind = pb.TASK_SEGMENTATION
 
     def claim(self, evidence: Evidence) -> str | None:
-        """Claim maps of more than one row or column of scores; of one number per pixel those that are no quantity."""
+        """Claim maps of more than one row or column of scores; of single numbers those that are not a quantity."""
         is_map = len(evidence.dims) == 4 and evidence.num_wide > 1
         if not is_map or evidence.shown.sorted_from is not None:
             return None

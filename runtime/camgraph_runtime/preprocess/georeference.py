@@ -119,7 +119,7 @@ def _turn_of_tiff(path: Path) -> tuple[Size, int]:
 
 
 def _turn(path: Path) -> tuple[Size, int]:
-    """The same of another picture; what is no picture is not turned, and may be too large to be read for it."""
+    """The same of another picture; what is not a picture is not turned, and may be too large to be read for it."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     if is_numpy_file(head) or is_dicom(head):

@@ -36,4 +36,4 @@ class Tones:
 
 
 NO_TONES = Tones()
-"""Of what is no TIFF."""
+"""Of what is not a TIFF."""

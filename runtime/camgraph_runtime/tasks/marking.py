@@ -39,7 +39,7 @@ class ScoreMap:
     Attributes:
         frame: Where the photo lies in the network's input.
         placement: Where the score map lies there.
-        off_image: It is no map of the image, and lies nowhere.
+        off_image: It is not a map of the image, and lies nowhere.
 
     """
 
@@ -180,7 +180,7 @@ def checked_place(target: Target, manifest: pb.Manifest) -> Place | None:
     if manifest.target.mask_off_image and isinstance(place, Polygon | Point | Region):
         size = manifest.target.mask_size
         raise UnsupportedError(
-            f"The scores of {manifest.head.score_tensor!r} are no map of the image, so a "
+            f"The scores of {manifest.head.score_tensor!r} are not a map of the image, so a "
             f"{type(place).__name__.lower()} names none of them. Name a class, and cells by a mask of "
             f"{size.columns.margin} x {size.rows.margin} (width x height)."
         )

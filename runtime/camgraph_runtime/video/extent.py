@@ -42,7 +42,7 @@ def missing_bytes(path: Path) -> int:
                 return -size % packet
         length = _kind_of(head)
         position = 0
-        with suppress(ValueError, IndexError):  # what follows states no length, or is no part
+        with suppress(ValueError, IndexError):  # what follows states no length, or is not a part
             for _ in range(_MOST_PARTS if length else 0):
                 if position >= size:
                     return position - size if position - size > _SLACK else 0

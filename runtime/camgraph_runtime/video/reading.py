@@ -61,7 +61,7 @@ class VideoReader:
         damaged: Frames so far that are damaged and that the decoder filled; not all decoders say so.
 
     Raises:
-        InvalidInputError: It is no video, or its frames are too large.
+        InvalidInputError: It is not a video, or its frames are too large.
         UsageError: PyAV is not installed.
 
     """

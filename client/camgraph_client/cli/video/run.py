@@ -57,7 +57,7 @@ class VideoRun:
         source also ends at Ctrl-C, as if it had ended by itself.
 
         Raises:
-            InvalidInputError: The file is no video, is damaged, or has no frame in the part that is asked for; or the
+            InvalidInputError: It is not a video, is damaged, or has no frame in the part that is asked for; or the
                 live source cannot be read.
             NotInImageError: What is asked for is in no frame.
             UsageError: The output cannot be written.

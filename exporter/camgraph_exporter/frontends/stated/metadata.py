@@ -34,7 +34,7 @@ def stated_in_metadata(metadata: Metadata, *, classifies: bool) -> Stated | None
 
     Raises:
         ValueError: A value cannot be read.
-        UsageError: The values are no preprocessing.
+        UsageError: The values are not preprocessing.
 
     """
     return (

@@ -36,7 +36,7 @@ def check_tiff(data: Block, _: int) -> None:
 
     Raises:
         InvalidInputError: There is none, or it is cut off; or its entries state too many values, more than the file
-            has, or too large a profile; or sizes and places that are no whole numbers.
+            has, or too large a profile; or sizes and places that are not whole numbers.
 
     """
     entries = _entries(data)
