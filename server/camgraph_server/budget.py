@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 
 from camgraph_core.errors import UnavailableError
+from camgraph_runtime.run.stop import Stop
 
 _RETRY_AFTER = 1.0  # seconds
 _MOMENT = 2 * _RETRY_AFTER  # so long a refusal says that memory is wanted
@@ -28,6 +29,7 @@ class Budget:
 
     def __init__(self, size: int, max_share: float = 1.0) -> None:
         self.size = size
+        self._max_share = max_share
         self._most_of_one = max(1, int(size * max_share))
         self._held = 0
         self._refused = -_MOMENT  # when somebody was refused last
@@ -53,18 +55,38 @@ class Budget:
             if not promise.done():  # else a wake-up of the event loop is saved
                 await asyncio.wrap_future(promise)
         except asyncio.CancelledError:
-            if not promise.cancel():  # it was lent in the same moment
-                self._give_back(size, client)
+            self._give_up(promise, size, client)
             raise
         return Share(self, size, client)
 
     @contextmanager
-    def lent_to_thread(self, size: int) -> Iterator[Share]:
-        """Waits for `size` bytes, at most what one client may hold."""
+    def lent_to_thread(self, size: int, stop: Stop | None = None) -> Iterator[Share]:
+        """Waits for `size` bytes, at most what one client may hold.
+
+        Raises:
+            StoppedError: `stop` ended the waiting.
+        """
         size = min(size, self._most_of_one)
-        self._ask(size, "").result()
+        stop = stop or Stop()
+        stop.check()
+        promise = self._ask(size, "")
+        try:
+            with stop.ending(promise.cancel):
+                promise.result()
+            stop.check()
+        except BaseException:
+            self._give_up(promise, size, "")
+            stop.check()
+            raise
         with Share(self, size) as share:
             yield share
+
+    def resize(self, size: int) -> None:
+        """Has so many bytes from now on. Who waits for more than that gets it when nobody else holds any."""
+        with self._lock:
+            self.size = size
+            self._most_of_one = max(1, int(size * self._max_share))
+            self._lend()
 
     def _ask(self, size: int, client: str) -> Future[None]:
         promise: Future[None] = Future()
@@ -72,6 +94,14 @@ class Budget:
             self._waiting.setdefault(client, deque()).append((size, promise))
             self._lend()
         return promise
+
+    def _give_up(self, promise: Future[None], size: int, client: str) -> None:
+        """Wants it no more, so that those behind need not wait for it."""
+        if promise.cancel():  # also where it was cancelled before
+            with self._lock:
+                self._lend()
+        else:  # it was lent in the same moment
+            self._give_back(size, client)
 
     def _take_now(self, size: int, client: str) -> bool:
         with self._lock:
@@ -95,7 +125,7 @@ class Budget:
     def _lend(self) -> None:
         while (client := self._next()) is not None:
             size, promise = self._waiting[client][0]
-            if self._held + size > self.size:
+            if self._held and self._held + size > self.size:
                 return
             if promise.set_running_or_notify_cancel():
                 self._hold(size, client)
@@ -107,9 +137,14 @@ class Budget:
         for client in list(self._waiting):
             while client in self._waiting and self._waiting[client][0][1].cancelled():
                 self._end_turn(client, keeps_place=True)
-            if client in self._waiting and self._held_by[client] + self._waiting[client][0][0] <= self._most_of_one:
+            if client in self._waiting and self._may_hold(client, self._waiting[client][0][0]):
                 return client
         return None
+
+    def _may_hold(self, client: str, more: int) -> bool:
+        """Whether a client may hold so many bytes more. If it holds none, it may: the budget may be smaller by now."""
+        held = self._held_by[client]
+        return not held or held + more <= self._most_of_one
 
     def _end_turn(self, client: str, *, keeps_place: bool = False) -> None:
         waiting = self._waiting[client]

@@ -84,7 +84,7 @@ def _explained(
     call.queue_ms = waited * 1e3
     check_subject(explainer, addressed)
     plan = explainer.plan(addressed.request, has_photo=addressed.has_photo)
-    with room.pictures.lent_to_thread(memory_of(explainer, addressed, room.pictures.size)):
+    with room.pictures.lent_to_thread(memory_of(explainer, addressed, room.pictures.size), stop):
         stop.check()
         network_input = network_input_of(explainer, addressed, stop)
         check_answer_size(network_input, plan, max_bytes=room.max_answer, max_drawn=room.max_drawn)

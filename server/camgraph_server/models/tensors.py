@@ -70,7 +70,7 @@ def run_tensors(
     call.enter("prepare")
     with model.lent() as explainer:
         inputs = tensor_feeds(explainer, request.inputs, request.outputs)
-        with room.pictures.lent_to_thread(min(room.pictures.size, sum(array.nbytes for array in inputs.values()))):
+        with room.pictures.lent_to_thread(sum(array.nbytes for array in inputs.values()), stop):
             stop.check()
             call.enter("infer")
             outputs = run_feeds(explainer, inputs, request.outputs, stop)
