@@ -21,7 +21,7 @@ class Stop:
 
     def __init__(self) -> None:
         self._asked = False
-        self._ends: list[Callable[[], None]] = []
+        self._ends: list[Callable[[], object]] = []
         self._lock = threading.Lock()
 
     @property
@@ -48,7 +48,7 @@ class Stop:
             raise StoppedError("The work was ended, as nobody waits for its result.")
 
     @contextmanager
-    def ending(self, end: Callable[[], None]) -> Iterator[None]:
+    def ending(self, end: Callable[[], object]) -> Iterator[None]:
         """While this is entered, `ask` calls ``end``, which must return at once.
 
         Raises:
