@@ -9,9 +9,12 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from camgraph_core.errors import UnavailableError
-from camgraph_runtime.run.stop import Stop
+
+if TYPE_CHECKING:
+    from camgraph_runtime.run.stop import Stop
 
 _RETRY_AFTER = 1.0  # seconds
 _MOMENT = 2 * _RETRY_AFTER  # so long a refusal says that memory is wanted
@@ -60,14 +63,13 @@ class Budget:
         return Share(self, size, client)
 
     @contextmanager
-    def lent_to_thread(self, size: int, stop: Stop | None = None) -> Iterator[Share]:
+    def lent_to_thread(self, size: int, stop: Stop) -> Iterator[Share]:
         """Waits for `size` bytes, at most what one client may hold.
 
         Raises:
             StoppedError: `stop` ended the waiting.
         """
         size = min(size, self._most_of_one)
-        stop = stop or Stop()
         stop.check()
         promise = self._ask(size, "")
         try:

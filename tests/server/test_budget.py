@@ -68,15 +68,15 @@ async def test_who_gives_up_last_leaves_no_trace():
 def test_a_thread_that_waits_is_ended_and_makes_way_for_those_behind():
     budget, stop, errors = Budget(10), Stop(), list[BaseException]()
 
-    def wait_for(size: int, stop: Stop | None) -> None:
+    def wait_for(size: int, stop: Stop) -> None:
         try:
             with budget.lent_to_thread(size, stop):
                 pass
         except StoppedError as error:
             errors.append(error)
 
-    with budget.lent_to_thread(6):
-        threads = [threading.Thread(target=wait_for, args=args) for args in ((6, stop), (3, None))]
+    with budget.lent_to_thread(6, Stop()):
+        threads = [threading.Thread(target=wait_for, args=args) for args in ((6, stop), (3, Stop()))]
         for thread in threads:
             thread.start()
             while not budget.is_wanted:
