@@ -191,7 +191,7 @@ def _interpret(prepared: PreparedModel, shown: OutputHead, output: ir.Value, sea
         shown = replace(shown, kind=HEADS[search.options.head])
     task, note = _task(prepared, shown, output, search)
     if not task.has_head:
-        shown = OutputHead(value)
+        shown = OutputHead(value, note=shown.note)
     shape = task.read(prepared, value, search.options.class_axis or shown.class_axis)
     return Score(value, output, task, shown, shape, " ".join(filter(None, (shown.note, note))), shown.ranked_by)
 

@@ -17,6 +17,7 @@ from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.added_score import copy
+from camgraph_exporter.score.expectation import is_expectation
 from camgraph_exporter.score.output_head import OutputHead
 from camgraph_exporter.score.stretch import Stretch, fixed_array, is_fixed
 
@@ -32,8 +33,8 @@ class Mixture:
 
     `score`: the same combination of the scores. `is_mixed`: numbers of different members are summed, so that scores and
     probabilities may be in different order. `is_sigmoid`: each number is the sigmoid of its score. `total`: the sum of
-    the probabilities of all classes, of softmaxes; 1 where that is not the same for all images. `account`: what the
-    combination is, in words.
+    the probabilities of all classes, of softmaxes; 1 where that is not the same for all images. `is_quantity`: the
+    numbers are no probabilities, such as an expected age. `account`: what the combination is, in words.
     """
 
     score: ir.Value
@@ -41,6 +42,7 @@ class Mixture:
     is_mixed: bool
     is_sigmoid: bool
     total: float
+    is_quantity: bool
     account: str
 
 
@@ -74,6 +76,7 @@ def mixture_of(prepared: PreparedModel, value: ir.Value, leaf: Leaf) -> Mixture 
         is_mixed=bool(mixes),
         is_sigmoid=not mixes and kinds == {pb.HEAD_KIND_SIGMOID},
         total=_total(prepared, value) if mixes and kinds == {pb.HEAD_KIND_SOFTMAX} else 1.0,
+        is_quantity=bool(mixes) and is_expectation(prepared, value, heads),
         account=_account(list(heads.values()), mixes),
     )
 

@@ -30,7 +30,7 @@ class OutputHead:
     ArgMax runs over. `ranked_by`: what classes are ranked by, if not by the scores: probabilities in the same layout.
     `part`: where the output holds the classes, if it holds more than them. `is_listed`: the output holds what F gives
     of all scores. `is_ranked`: it holds only the best of them, sorted, and `sorted_from` says what of, if the graph
-    tells. `note`: what the user should know of it.
+    tells. `is_quantity`: the numbers are known to be no scores of classes. `note`: what the user should know of it.
     """
 
     value: ir.Value
@@ -43,6 +43,7 @@ class OutputHead:
     is_ranked: bool = False
     sorted_from: Literal["boxes", "classes"] | None = None
     ranked_by: ir.Value | None = None
+    is_quantity: bool = False
     note: str = ""
 
 

@@ -12,7 +12,7 @@ from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.added_score import difference, multiple, named
 from camgraph_exporter.score.class_part import class_part
 from camgraph_exporter.score.head_form import HeadForm, direction, head_form
-from camgraph_exporter.score.mixture import mixture_of, outer_form
+from camgraph_exporter.score.mixture import Mixture, mixture_of, outer_form
 from camgraph_exporter.score.odds import is_product, log_odds
 from camgraph_exporter.score.output_head import OutputHead, plain_head
 from camgraph_exporter.score.pieces import whole
@@ -158,6 +158,8 @@ def _mixture(prepared: PreparedModel, output: ir.Value, ways: list[Way]) -> Outp
         outer = outer_form(after) if found is not None else None
         if found is None or outer is None:
             continue
+        if found.is_quantity:
+            return OutputHead(output, is_quantity=True, note=_quantity(output, found))
         scale, is_logarithm = outer
         score = named(prepared, multiple(prepared, found.score, 1 / found.total), output)
         note = (
@@ -174,6 +176,13 @@ def _mixture(prepared: PreparedModel, output: ir.Value, ways: list[Way]) -> Outp
             note=note,
         )
     return None
+
+
+def _quantity(output: ir.Value, found: Mixture) -> str:
+    return (
+        f"Output {output.name!r} is {found.account}, with factors by which it is a quantity and not a probability, such "
+        "as an expected age. For the classes themselves, name their scores with --score."
+    )
 
 
 def _rising(prepared: PreparedModel, output: ir.Value, ways: list[Way]) -> OutputHead | None:

@@ -6,7 +6,7 @@ This tells what the end of a model computes, however it is written.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import onnx
@@ -43,8 +43,13 @@ class Stretch:
         return result if np.isfinite(result).all() else None
 
 
-def stretch(prepared: PreparedModel, start: ir.Value, end: ir.Value) -> Stretch | None:
-    """Return the function from `start` to `end`; None where it depends on the image in another way as well."""
+def stretch(
+    prepared: PreparedModel, start: ir.Value, end: ir.Value, *, without: Collection[ir.Value] = ()
+) -> Stretch | None:
+    """Return the function from `start` to `end`; None where it depends on the image in another way as well.
+
+    Values in `without` count as zeros.
+    """
     shape = example_shape(prepared, start)
     if shape is None or start.dtype is None or start is end:
         return None
@@ -56,7 +61,7 @@ def stretch(prepared: PreparedModel, start: ir.Value, end: ir.Value) -> Stretch 
         if value in seen:
             continue
         seen.add(value)
-        fixed = _fixed(prepared, value)
+        fixed = _zeros(prepared, value) if value in without else _fixed(prepared, value)
         if fixed is not None:
             outside[str(value.name)] = fixed
         elif (node := value.producer()) is not None and len(nodes) < _MOST_STEPS:
@@ -135,6 +140,13 @@ def _fixed(prepared: PreparedModel, value: ir.Value) -> onnx.TensorProto | None:
     if value.const_value is None or value.const_value.size > _LARGEST:
         return None
     return numpy_helper.from_array(value.const_value.numpy(), name)
+
+
+def _zeros(prepared: PreparedModel, value: ir.Value) -> onnx.TensorProto | None:
+    shape = example_shape(prepared, value)
+    if shape is None or value.dtype is None:
+        return None
+    return numpy_helper.from_array(np.zeros(shape, value.dtype.numpy()), str(value.name))
 
 
 def _has_weights(prepared: PreparedModel, node: ir.Node) -> bool:

@@ -32,7 +32,9 @@ class Regression(Task):
     has_classes = False
 
     def claim(self, evidence: Evidence) -> str | None:
-        """Claim a single number that is a quantity."""
+        """Claim a single number that is a quantity, and rows of numbers that are known to be."""
+        if evidence.shown.is_quantity and evidence.num_wide <= 1:
+            return ""
         number = evidence.one_number
         return number.note if number is not None and number.is_quantity else None
 
