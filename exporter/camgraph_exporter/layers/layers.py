@@ -100,10 +100,10 @@ def spatial_layers(prepared: PreparedModel, score: ir.Value) -> list[TargetLayer
     """
     path = image_path(prepared, score)
     flows = path.with_gradient()
-    axes = axes_on(path, prepared.image, prepared.probe.constants)
-    idle = without_effect(path, axes, prepared.probe.constants)
     pixels = pixels_of(prepared)
     places = Places(prepared, score, front_of(path, pixels))
+    axes = axes_on(path, prepared.image, prepared.probe.constants, places.row_of_cells)
+    idle = without_effect(path, axes, prepared.probe.constants)
     cuts = cuts_of(path)
     own = set(prepared.values().values())  # without what was added to give a score
     total = sum(macs(node) for node in prepared.graph) or 1

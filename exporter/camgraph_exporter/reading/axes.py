@@ -30,9 +30,13 @@ from camgraph_exporter.reading.axis import (
     Axes,
     Axis,
     Role,
+    TokenGrid,
     is_role,
 )
 from camgraph_exporter.reading.node_reading import NodeReading
+from camgraph_exporter.reading.placement.rows_of_cells import RowOfCells
+
+CellsOf = Callable[[ir.Value], RowOfCells | None]
 
 # Where onnxruntime keeps blocks of channels together, the axes of a map are in no order of the standard.
 _BLOCKED = "com.microsoft.nchwc"
@@ -50,16 +54,34 @@ def image_axes(image: ir.Value) -> Axes:
     return (BATCH, HEIGHT, WIDTH) if len(dims) == 3 else (BATCH,) + (None,) * (len(dims) - 1)
 
 
-def axes_on(path: GradientPath, image: ir.Value, constants: Constants) -> dict[ir.Value, Axes]:
-    """Return the axes of every value on a path that starts at the image."""
+def axes_on(
+    path: GradientPath, image: ir.Value, constants: Constants, cells: CellsOf | None = None
+) -> dict[ir.Value, Axes]:
+    """Return the axes of every value on a path that starts at the image.
+
+    `cells`: tells the map that a row of tokens holds where its axes do not.
+    """
     known = {image: image_axes(image)}
     for node in path.nodes:
         reading = _AxesReading(node, constants, known, dims_of(image))
         read = _foreign if node.domain else _READERS.get(node.op_type, _broadcast)
         for index, value in enumerate(node.outputs):
             if value.shape is not None:
-                known[value] = read(reading, index)
+                axes = read(reading, index)
+                known[value] = axes if cells is None else _completed(value, axes, dims_of(image), cells)
     return known
+
+
+def _completed(value: ir.Value, axes: Axes, image: Dims, cells: CellsOf) -> Axes:
+    """Return the axes of a row of tokens [N, S, K] with the map that it holds, where that was lost."""
+    dims = dims_of(value)
+    if len(dims) != 3 or axes[1] is not None or dims[0] != image[0] or not isinstance(dims[1], int):
+        return axes
+    row = cells(value)
+    if row is None:
+        return axes
+    grid = TokenGrid(row.prefix, row.height, row.width, source=value, axes=(1, 1))
+    return (BATCH, Axis(Role.TOKENS, grid), axes[2])
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from exporter.matrix.convolutional import (
 )
 from exporter.matrix.dense_prediction import PyramidDetector, UNet
 from exporter.matrix.detectors import Anchors, Decoupled, Multiplied, product_odds
+from exporter.matrix.rearranged import Hiera, PixelsInPatches
 from exporter.matrix.transformers import ChannelsLast, ConvNext, Swin, VisionTransformer
 
 # Constants are rounded to float32 as they are written: the 1/6 of a hard sigmoid, the scale of a batch normalisation.
@@ -105,6 +106,16 @@ ARCHITECTURES = [
     Architecture("vit-mean", lambda: VisionTransformer("mean", registers=2), (3, 32, 24), auto="norm", prefix=2),
     Architecture("swin", lambda: Swin(rows=False), (3, 32, 32), auto="norm"),
     Architecture("swin-rows", lambda: Swin(rows=True), (3, 32, 32), auto="norm"),
+    Architecture("hiera", Hiera, (3, 32, 48), auto="last"),
+    Architecture(
+        "patches-as-a-batch",
+        PixelsInPatches,
+        (3, 24, 32),
+        auto="blocks.1",
+        prefix=1,
+        reads_class_token=True,
+        tolerance=_ROUNDED_CONSTANTS,
+    ),
     Architecture("u-net", UNet, (3, 32, 24), auto="bottleneck", scores="segmentation", tolerance=_ROUNDED_CONSTANTS),
     Architecture(
         "pyramid-detector",

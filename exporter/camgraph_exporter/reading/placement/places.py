@@ -18,6 +18,7 @@ from camgraph_exporter.reading.placement.elements import Elements, Lost, split
 from camgraph_exporter.reading.placement.follow import follow
 from camgraph_exporter.reading.placement.law import MapPlace, PlaceError, law_of, place_of_map, place_of_tokens
 from camgraph_exporter.reading.placement.located import Located
+from camgraph_exporter.reading.placement.rows_of_cells import RowOfCells, row_of_cells
 from camgraph_exporter.running.probe import Sighting
 
 _NOT_FOLLOWED = "it does not come from the image on a way that could be followed"
@@ -33,6 +34,11 @@ class Places:
         nodes = leading_to(prepared.graph, [score])
         self._runs = [_Run(prepared, nodes, sighting) for sighting in prepared.probe.sightings]
         self._sees_all = all(run.sees_all(front) for run in self._runs)
+
+    def row_of_cells(self, value: ir.Value) -> RowOfCells | None:
+        """Return which map a row of tokens [N, S, K] holds, by where its elements lie; None if it holds none."""
+        first, *others = [run.row_of_cells(value) for run in self._runs]
+        return first if all(other == first for other in others) else None
 
     def placement(self, value: ir.Value, layout: MapLayout) -> pb.Placement | None:
         """Return the place of a map; None if it covers the whole image, as Grad-CAM lays every map.
@@ -73,6 +79,10 @@ class _Run:
         if layout.grid is None:
             return place_of_map(place, axes, self._image)
         return place_of_tokens(place, axes, layout.grid, [self._size(dim) for dim in layout.grid.sizes], self._image)
+
+    def row_of_cells(self, value: ir.Value) -> RowOfCells | None:
+        place = self._places.get(value)
+        return None if place is None else row_of_cells(place)
 
     def _with_frames(self, place: Located, layout: MapLayout) -> tuple[Located, Sequence[int]]:
         """Return a place with the frames on an axis of their own, and that axis; none where there are no frames."""
