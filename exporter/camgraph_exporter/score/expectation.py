@@ -1,4 +1,4 @@
-"""Tells a combination of probabilities that is a probability again from one that is a quantity, such as an expected age.
+"""Tells whether a combination of probabilities is a probability again, or a quantity such as an expected age.
 
 A mean of an ensemble, some classes, or the sum of some are probabilities. A softmax over ages that is multiplied by the
 ages and summed is an age (Rothe et al. 2015, DEX: Deep EXpectation of apparent age), a softmax over places a place,

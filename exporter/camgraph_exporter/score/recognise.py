@@ -180,8 +180,8 @@ def _mixture(prepared: PreparedModel, output: ir.Value, ways: list[Way]) -> Outp
 
 def _quantity(output: ir.Value, found: Mixture) -> str:
     return (
-        f"Output {output.name!r} is {found.account}, with factors by which it is a quantity and not a probability, such "
-        "as an expected age. For the classes themselves, name their scores with --score."
+        f"Output {output.name!r} is {found.account}, with factors by which it is a quantity and not a probability, "
+        "such as an expected age. For the classes themselves, name their scores with --score."
     )
 
 

@@ -38,7 +38,7 @@ def row_of_cells(value: Located) -> RowOfCells | None:
 
 
 def _grid(row: Elements) -> RowOfCells | None:
-    shown = np.isfinite(row.offsets).all(axis=1)
+    shown = np.asarray(np.isfinite(row.offsets).all(axis=1))
     count, prefix = int(shown.sum()), int(shown.argmax())
     cells = row.offsets[prefix : prefix + count]
     if count < 2 or not shown[prefix : prefix + count].all():
