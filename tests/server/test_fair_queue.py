@@ -107,6 +107,14 @@ def test_ahead_is_what_comes_before():
         assert abs(taken(queue).index(last) - ahead) <= 2  # the order among those of one round is left open
 
 
+@pytest.mark.parametrize(("others", "own", "gives_way"), [(1, 0, False), (2, 0, True), (3, 2, False), (4, 2, True)])
+def test_the_greediest_gives_way_to_who_has_less_even_with_one_more(others, own, gives_way):
+    queue = filled(greedy=others, own=own)
+    newest = queue.greediest(than="own")
+    assert (newest is not None) == gives_way
+    assert newest is None or (newest.client, newest.number) == ("greedy", others - 1)
+
+
 def test_many_clients_leave_no_trace(monkeypatch):
     monkeypatch.setattr(fair_queue, "_MOST_REMEMBERED", 10)
     queue: FairQueue[Named] = FairQueue()

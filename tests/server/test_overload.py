@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
+from camgraph_core.errors import UnavailableError
 from camgraph_runtime import Explainer
 from camgraph_runtime.run.stop import Stop
 from camgraph_server.budget import Budget
@@ -144,6 +145,27 @@ async def test_who_comes_first_is_lent_first_and_who_leaves_loses_nothing():
     backs[3].set()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert budget.held == 0
+
+
+async def test_what_is_lent_in_the_moment_in_which_its_caller_leaves_comes_back():
+    budget = Budget(10)
+    holder = await budget.lent_to_call(10)
+    waiting = asyncio.ensure_future(budget.lent_to_call(10))
+    await until(lambda: budget.is_wanted)
+    holder.close()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert budget.held == 0
+
+
+async def test_a_call_that_is_over_takes_no_more_memory():
+    budget = Budget(10)
+    share = await budget.lent_to_call(4)
+    share.close()
+    with pytest.raises(UnavailableError):  # a worker may still draw for it
+        share.grow(1)
+    assert (budget.held, share.size) == (0, 0)
 
 
 @pytest.mark.parametrize("text", ["short", "x" * 5000, "\N{GRINNING FACE}" * 950, "a\nb\t c  d", "ä" * 999])

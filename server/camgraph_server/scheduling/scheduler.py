@@ -36,14 +36,21 @@ class Scheduler:
         queue_capacity: Jobs that may wait.
         patience: How long a job may run.
         max_share: The part of these places that one client may have.
+        clock: Seconds that only grow.
     """
 
     def __init__(
-        self, workers: int, queue_capacity: int, patience: Patience | None = None, max_share: float = 1.0
+        self,
+        workers: int,
+        queue_capacity: int,
+        patience: Patience | None = None,
+        max_share: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.workers = workers
         self.queue_capacity = queue_capacity
         self._max_share = max_share
+        self._clock = clock
         self._full = (
             f"The server is at its limit of {workers} running and {queue_capacity} waiting requests; send the request "
             "again in a moment."
@@ -82,7 +89,7 @@ class Scheduler:
             self._check_share(client, wait)
             if self._is_full and self._waiting.greediest(than=client) is None:
                 raise UnavailableError(self._full, retry_after=max(wait, _SHORTEST_RETRY))
-            if deadline is not None and wait > 0 and time.monotonic() + _CAUTION * (wait + self._mean) > deadline:
+            if deadline is not None and wait > 0 and self._clock() + _CAUTION * (wait + self._mean) > deadline:
                 raise UnavailableError(
                     f"The request would wait {wait:.1f} s and not be answered before its deadline; send it again with "
                     "more time, or in a moment.",
@@ -104,7 +111,7 @@ class Scheduler:
             ExpiredError: The deadline passed in the queue, or would pass before the end.
             DeadlineError: The work took longer than the server allows.
         """
-        job = Job(work, deadline, on_hang, client)
+        job = Job(work, deadline, on_hang, client, submitted=self._clock())
         with self._changed:
             self.check(deadline, client)
             displaced = self._displaced_by(job) if self._is_full else None
@@ -208,7 +215,7 @@ class Scheduler:
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            started = job.started = time.monotonic()
+            started = job.started = self._clock()
             try:
                 self._check_time(job, started)
                 settle = partial(job.succeed, job.work(job.stop, started - job.submitted))
@@ -249,12 +256,12 @@ class Scheduler:
             if not job.is_abandoned:
                 self._charge(job)
             if not job.stop.asked:  # what was dropped or stopped says nothing of how long work takes
-                self._mean += (time.monotonic() - started - self._mean) * (_NEWEST if self._mean else 1.0)
+                self._mean += (self._clock() - started - self._mean) * (_NEWEST if self._mean else 1.0)
 
     def _charge(self, job: Job) -> None:
         """Counts the time that a worker spent on a job, in place of what was expected."""
         if job.started is not None:
-            self._waiting.charge(job.client, time.monotonic() - job.started - job.estimate)
+            self._waiting.charge(job.client, self._clock() - job.started - job.estimate)
 
 
 def _refuse(job: Job, error: CamgraphError) -> None:
