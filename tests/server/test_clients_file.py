@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from camgraph_server.access.client import Client
 from camgraph_server.access.clients_file import read_clients
 from camgraph_server.access.door import Door
 from camgraph_server.access.limits import ClientLimits
+from camgraph_server.followed import Followed
 
 TOKEN = "correct-horse-battery-staple"
 OTHER = "another-token-of-32-characters.."
@@ -195,3 +197,16 @@ def test_calls_at_once_are_counted_until_they_end():
             pass
         with limits.in_flight(client), limits.in_flight(Client("b", calls_at_once=1)):
             pass
+
+
+def test_a_file_that_another_takes_the_place_of_is_read_whatever_its_size_and_time(tmp_path):
+    file, other = tmp_path / "file", tmp_path / "other"
+    file.write_text("before", "utf-8")
+    other.write_text("behind", "utf-8")
+    status = file.stat()
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    followed = Followed("the file", [file], lambda: file.read_text("utf-8"))
+    followed.open()
+    other.replace(file)
+    followed.look()
+    assert followed.get() == "behind"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+import weakref
 
 import grpc
 import pytest
 
 from camgraph.v1 import explanation_pb2 as pb
+from camgraph_core.errors import CamgraphError, InvalidInputError, UsageError
+from camgraph_server.transport.refusal import let_go
 from support.serving import PATIENCE, png
 
 SIZE = 4 << 20
@@ -36,3 +39,33 @@ async def test_failed_requests_are_not_kept(stub, data):
         tracemalloc.stop()
         gc.enable()
     assert kept < 3 * SIZE  # one may still be on its way
+
+
+class Held:
+    """Something large."""
+
+
+def failing(held: Held) -> None:
+    try:
+        raise ValueError(id(held))
+    except ValueError:
+        raise InvalidInputError("It is no image.") from None
+
+
+def failing_further(held: Held) -> None:
+    try:
+        failing(held)
+    except InvalidInputError as error:
+        raise UsageError("It cannot be used.") from error
+
+
+@pytest.mark.parametrize("fails", [failing, failing_further])
+def test_all_errors_that_led_to_one_let_go(fails):
+    held = Held()
+    alive = weakref.ref(held)
+    with pytest.raises(CamgraphError) as caught:
+        fails(held)
+    del held
+    assert alive() is not None  # the frames of the errors hold it
+    let_go(caught.value)
+    assert alive() is None

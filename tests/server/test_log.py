@@ -7,9 +7,11 @@ import json
 import logging
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 from camgraph.v1 import explanation_pb2 as pb
@@ -76,6 +78,32 @@ def test_a_reader_that_has_gone_stops_nobody():
     sink = LogSink(writing)
     sink.handle(record())
     sink.close()
+    os.close(writing)
+
+
+def test_a_line_that_comes_as_the_thread_goes_to_sleep_is_written(monkeypatch):
+    monkeypatch.setattr("camgraph_server.observe.sink._QUIET", 1)
+    reading, writing = os.pipe()
+    sink = LogSink(writing)
+    sink.setFormatter(TextFormatter())
+    wakes, sleeps = sink._has_some, threading.Event()
+
+    def clear() -> None:
+        if not sleeps.is_set():
+            sink.handle(record(number=2))
+            sleeps.set()
+        threading.Event.clear(wakes)
+
+    monkeypatch.setattr(wakes, "clear", clear)
+    sink.handle(record(number=1))
+    assert sleeps.wait(PATIENCE)
+    assert select.select([reading], [], [], PATIENCE)[0]
+    text = os.read(reading, PIPE_BYTES)
+    while b"number=2" not in text:
+        assert select.select([reading], [], [], PATIENCE)[0]
+        text += os.read(reading, PIPE_BYTES)
+    sink.close()
+    os.close(reading)
     os.close(writing)
 
 

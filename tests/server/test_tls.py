@@ -155,6 +155,12 @@ def test_files_that_cannot_be_used_are_told_apart(authority, tmp_path):
             read_certificate(*files)
 
 
+def test_a_chain_expires_with_the_first_of_its_certificates(authority):
+    (cert, key), (next_one, _) = authority.issue("localhost", days=90), authority.issue("between", days=9.5)
+    cert.write_bytes(cert.read_bytes() + next_one.read_bytes())
+    assert read_certificate(cert, key).left.days == 9
+
+
 def test_authorities_may_have_names_in_any_letters_beside_them(authority):
     bundle = authority.file.read_text(encoding="utf-8")
     authority.file.write_text(f"# Autorité de certification\n{bundle}", encoding="utf-8")
