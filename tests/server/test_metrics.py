@@ -274,4 +274,6 @@ def test_kinds_of_maps():
     ]
     none = {"all_nonpositive": False, "constant": False, "nonfinite": False}
     assert tuple(kind_of(MapStatistics(0, 0, 0, 0, **none | flag)) for flag in flags) == KINDS
+    assert kind_of(MapStatistics(0, 0, 0, 0, all_nonpositive=True, constant=True, nonfinite=False)) == "empty"
+    assert kind_of(MapStatistics(0, 0, 0, 0, all_nonpositive=True, constant=True, nonfinite=True)) == "nonfinite"
     assert set(STAGES) >= {"queue", "infer"}
