@@ -59,8 +59,8 @@ async def replica(repository, tmp_path, monkeypatch):
     made = Replica.__new__(Replica)
     await made.__init__(ServerConfig(repository, clients=clients, max_request_mib=1, trial_load=False))
     yield made
-    made._parts.scheduler.close(1.0)
-    made._parts.keeper.stop(1.0)
+    made._parts.stop_loading()
+    made._parts.close(1.0)
     await made._parts.observers.stop()
     await made._parts.security.stop()
 

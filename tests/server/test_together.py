@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
+from camgraph_server.config import ServerConfig
 from camgraph_server.processes.messages import (
     Answer,
     Asks,
     Change,
     Found,
+    Joins,
     Settled,
     Unloaded,
     Verdict,
     line_of,
     message_of,
 )
+from camgraph_server.processes.supervisor import Supervisor
 from camgraph_server.processes.together import Together, found_by_all
 
 A, B = "a/1", "b/1"
@@ -130,6 +134,50 @@ async def test_who_leaves_is_waited_for_no_more():
     assert together.unloaded == {A}
     await together.change(leaving, Asks(0, "load", "a", ""))
     assert "still loads its models, or stops" in leaving.answers[0]
+
+
+async def test_who_leaves_before_it_has_joined_takes_part_in_nothing():
+    together = Together(60.0)
+    staying, leaving = Worker(together, None), Worker(together, None)
+    await joined(together, staying)
+    changing = asyncio.ensure_future(together.change(staying, Asks(0, "unload", "a", "")))
+    await asyncio.sleep(0)
+    joining = asyncio.ensure_future(together.join(leaving))  # waits for the end of the change
+    await asyncio.sleep(0)
+    together.leave(leaving)
+    together.leave(staying)
+    await asyncio.wait_for(asyncio.gather(changing, joining), 30)
+    assert leaving.told == []
+    await together.change(leaving, Asks(0, "load", "a", ""))
+    assert "still loads its models, or stops" in leaving.answers[0]
+
+
+class Dying(Worker):
+    """Asks to join, and ends."""
+
+    is_over = False
+
+    async def messages(self):
+        yield Joins()
+
+    async def end(self) -> None:
+        self.is_over = True
+
+
+async def test_the_end_of_a_worker_is_seen_while_it_waits_to_join(tmp_path):
+    supervisor = Supervisor(ServerConfig(tmp_path, listen="127.0.0.1:0", processes=2))
+    together = supervisor._together
+    busy = Worker(together, None)
+    await together.join(busy)
+    changing = asyncio.ensure_future(together.change(busy, Asks(0, "load", "a", "")))
+    await asyncio.sleep(0)
+    dying = Dying(together, None)
+    with contextlib.closing(supervisor._port):
+        await asyncio.wait_for(supervisor._see_through(dying), 10)  # the change may take much longer
+    assert dying.is_over
+    assert not changing.done()
+    together.leave(busy)
+    await asyncio.wait_for(changing, 30)
 
 
 async def test_too_many_are_refused_and_one_comes_after_the_other():

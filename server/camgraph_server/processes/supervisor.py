@@ -7,8 +7,9 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from typing import Any
 
 from camgraph_core.errors import CamgraphError
 from camgraph_server.address import Address, write_port
@@ -132,20 +133,24 @@ class Supervisor:
         async for message in worker.messages():
             match message:
                 case Joins():
-                    await self._together.join(worker)
+                    self._begin(self._together.join(worker))
                 case Ready():
                     log_event(_log, logging.INFO, "worker process ready", process=worker.pid)
                     self._announce()
                 case Asks():
-                    changing = asyncio.create_task(self._together.change(worker, message))
-                    self._changing.add(changing)
-                    changing.add_done_callback(self._changing.discard)
+                    self._begin(self._together.change(worker, message))
                 case Found() | Settled():
                     self._together.hear(worker, message)
                 case Leaves():
                     self._together.leave(worker)
         self._together.leave(worker)
         await worker.end()
+
+    def _begin(self, part: Coroutine[Any, Any, None]) -> None:
+        """Begins what may wait for other workers, while this one is heard, and seen to end."""
+        beginning = asyncio.create_task(part)
+        self._changing.add(beginning)
+        beginning.add_done_callback(self._changing.discard)
 
     def _announce(self) -> None:
         """Says where it serves, when every worker is ready for the first time."""

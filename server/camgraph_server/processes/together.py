@@ -45,19 +45,24 @@ class Together:
         """Versions that calls have unloaded and not loaded again."""
         self._patience = patience
         self._members: set[WorkerLife] = set()
+        self._joining: set[WorkerLife] = set()
         self._round: _Round[Found] | _Round[Settled] | None = None
         self._numbers = itertools.count()
         self._waiting = 0
         self._one_by_one = asyncio.Lock()
 
     async def join(self, worker: WorkerLife) -> None:
-        """Tells a worker what is unloaded, and has it take part in the changes after that."""
+        """Tells a worker what is unloaded, and has it take part in the changes after that, unless it leaves before."""
+        self._joining.add(worker)
         async with self._one_by_one:
-            self._members.add(worker)
-            worker.tell(Unloaded(sorted(self.unloaded)))
+            if worker in self._joining:
+                self._joining.discard(worker)
+                self._members.add(worker)
+                worker.tell(Unloaded(sorted(self.unloaded)))
 
     def leave(self, worker: WorkerLife) -> None:
         """Waits for a worker no more."""
+        self._joining.discard(worker)
         self._members.discard(worker)
         if self._round is not None:
             self._round.leave(worker)
