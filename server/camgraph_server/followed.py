@@ -30,6 +30,8 @@ class Followed(Generic[T]):
     def __init__(self, what: str, paths: Sequence[Path], read: Callable[[], T]) -> None:
         self._what, self._paths, self._read = what, tuple(paths), read
         self._seen: list[tuple[int, int, int] | None] = []
+        self._is_current = False  # what the files said when they were seen last is the value
+        self._trouble = ""
         self._value: T | None = None
 
     def open(self) -> None:
@@ -40,6 +42,7 @@ class Followed(Generic[T]):
         """
         self._seen = self._stamps()
         self._value = self._read()
+        self._is_current = True
 
     def get(self) -> T:
         """What they say."""
@@ -48,16 +51,20 @@ class Followed(Generic[T]):
         return self._value
 
     def look(self) -> None:
-        """Reads the files again if one of them has changed. It blocks."""
+        """Reads the files again if one of them has changed, or could not be read the last time. It blocks."""
         stamps = self._stamps()  # before they are read: what changes meanwhile is seen by the next look
-        if stamps == self._seen:
+        has_changed = stamps != self._seen
+        if not has_changed and self._is_current:
             return
-        self._seen = stamps
+        self._seen, self._is_current = stamps, False
         try:
             self._value = self._read()
         except CamgraphError as error:
-            log_event(_log, logging.ERROR, f"{self._what} changed and cannot be used", reason=str(error))
+            if has_changed or str(error) != self._trouble:
+                log_event(_log, logging.ERROR, f"{self._what} changed and cannot be used", reason=str(error))
+            self._trouble = str(error)
         else:
+            self._is_current = True
             log_event(_log, logging.INFO, f"{self._what} changed", paths=", ".join(map(str, self._paths)))
 
     def _stamps(self) -> list[tuple[int, int, int] | None]:

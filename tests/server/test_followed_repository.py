@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -11,6 +13,8 @@ import pytest
 
 from camgraph_core.errors import InvalidGraphError, NotFoundError, NotReadyError, UnavailableError
 from camgraph_runtime import Explainer
+from camgraph_server.errors import RepositoryError
+from camgraph_server.models.discovery import discover
 from camgraph_server.models.keeper import Keeper
 from camgraph_server.models.loaded import Loaded
 from camgraph_server.models.model import ModelState
@@ -196,6 +200,31 @@ def test_a_repository_that_vanishes_leaves_what_is_loaded_and_is_reported_once(t
     look_twice(repository)
     assert states(repository) == {("tiny", "1"): ("ready", 2)}
     repository.close()
+
+
+@pytest.mark.parametrize("code", [errno.ESTALE, errno.EIO, errno.EACCES])
+def test_a_file_system_that_gives_errors_leaves_what_is_loaded(code, tmp_path, monkeypatch, caplog):
+    write_model(tmp_path, graph=OLD)
+    repository = loaded(tmp_path)
+
+    def broken(path, **_):
+        raise OSError(code, os.strerror(code), str(path))
+
+    with monkeypatch.context() as patched:
+        for call in ("stat", "iterdir"):
+            patched.setattr(Path, call, broken)
+        look_twice(repository)
+    assert states(repository) == {("tiny", "1"): ("ready", 2)}
+    assert sum("cannot be looked through" in record.getMessage() for record in caplog.records) == 1
+    overwrite(tmp_path)
+    look_twice(repository)
+    assert states(repository) == {("tiny", "1"): ("ready", 3)}
+    repository.close()
+
+
+def test_a_repository_whose_name_cannot_be_one_is_said(tmp_path):
+    with pytest.raises(RepositoryError, match="cannot be read: File name too long"):
+        discover(tmp_path / ("x" * 300))
 
 
 @pytest.mark.parametrize("shut", ["tiny", "tiny/2"])

@@ -101,9 +101,9 @@ def discover(directory: Path) -> Listing:
     Raises:
         RepositoryError: The directory does not exist or cannot be read.
     """
-    if not directory.is_dir():
-        raise RepositoryError(f"The model repository {directory} is not a directory.")
     try:
+        if not directory.is_dir():
+            raise RepositoryError(f"The model repository {directory} is not a directory.")
         inside = sorted(directory.iterdir())
     except OSError as error:
         raise RepositoryError(f"The model repository {directory} cannot be read: {error.strerror}.") from error
