@@ -32,6 +32,11 @@ PLACES = {
     ),
     "resized": (_layer({"stride_share": 0.25}, {"stride_share": 0.125}), Rectangle(16, 12, 24, 24)),
     "transposed": (_layer({"stride": 8}, {"start": 48, "stride": -6}, transposed=True), Rectangle(8, 30, 16, 36)),
+    "transposed, along the longer side": (
+        _layer({"stride": 12}, {"start": 48, "stride": -6}, transposed=True),
+        Rectangle(12, 30, 24, 36),
+    ),
+    "shifted by half a cell": (_layer({"start": 4, "stride": 8}, {"start": 4, "stride": 8}), Rectangle(20, 12, 28, 20)),
     "padded": (_layer({"start": -8, "stride": 16}, {"start": -20, "stride": 8}), Rectangle(-4, 8, 4, 24)),
 }
 

@@ -61,7 +61,7 @@ def ring(placement: Placement, share: float, frames: FrameCells | None = None) -
 
 def _spans(axis: CellAxis, length: int, share: float) -> Iterator[tuple[float, tuple[int, int]]]:
     """Yield the first, the middle and the last place along an axis: where it lies in the map, first and end pixel."""
-    centres = axis.start + axis.stride * (np.arange(axis.cells) + 0.5)
+    centres = axis.centres()
     seen = np.flatnonzero((centres > 0) & (centres < length))
     inside = int(len(seen) * share)
     half = max(1.0, axis.cells * _SHARE_OF_MAP) * abs(axis.stride) / 2

@@ -82,8 +82,7 @@ def pytorch_grad_cam(raw_maps: Sequence[FloatArray], size: tuple[int, int], plac
     """
     scaled = (min_max(np.maximum(raw, 0)) for raw in raw_maps)
     layers = [on_input(cells, size, placement) for cells, placement in zip(scaled, placements, strict=True)]
-    stacked = np.maximum(np.stack(layers).astype(np.float32, copy=False), 0)
-    return min_max(np.mean(stacked, axis=0))
+    return min_max(np.mean(np.stack(layers).astype(np.float32, copy=False), axis=0))
 
 
 def on_input(cells: FloatArray, size: tuple[int, int], placement: Placement) -> FloatArray:
