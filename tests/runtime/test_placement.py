@@ -36,6 +36,10 @@ PLACES = {
         _layer({"stride": 12}, {"start": 48, "stride": -6}, transposed=True),
         Rectangle(12, 30, 24, 36),
     ),
+    "transposed and resized": (
+        _layer({"stride_share": 0.125}, {"start_share": 1, "stride": -6}, transposed=True),
+        Rectangle(8, 30, 16, 36),
+    ),
     "shifted by half a cell": (_layer({"start": 4, "stride": 8}, {"start": 4, "stride": 8}), Rectangle(20, 12, 28, 20)),
     "padded": (_layer({"start": -8, "stride": 16}, {"start": -20, "stride": 8}), Rectangle(-4, 8, 4, 24)),
 }
