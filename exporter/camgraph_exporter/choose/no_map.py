@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
+from camgraph_exporter.graph.traits import MICROSOFT
 from camgraph_exporter.layers.layers import TargetLayer
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.reading.axes import axes_on
@@ -13,7 +14,6 @@ from camgraph_exporter.reading.pixels import pixels_of
 from camgraph_exporter.tasks import Score
 
 _SHOWN = 3
-_OPTIMISER = "com.microsoft"
 
 
 def why_no_map(prepared: PreparedModel, score: Score) -> str:
@@ -46,7 +46,7 @@ def _foreign_nodes(path: GradientPath) -> str:
     named = [f"{(node.name or node.outputs[0].name)!r} ({node.op_type} of {node.domain})" for node in foreign[:_SHOWN]]
     more = f" and {len(foreign) - _SHOWN} more" if len(foreign) > _SHOWN else ""
     advice = "Export the model with standard operators."
-    if any(node.domain.startswith(_OPTIMISER) for node in foreign):
+    if any(node.domain.startswith(MICROSOFT) for node in foreign):
         advice = (
             "If onnxruntime's optimiser saved the file, take the one from before it, or save it at the level "
             "ORT_ENABLE_EXTENDED or lower."

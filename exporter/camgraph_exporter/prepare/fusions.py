@@ -16,6 +16,7 @@ from onnx_ir.passes import InPlacePass, PassResult
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.measures import relative_to_largest
 from camgraph_exporter.graph.passes import become, notes_of
+from camgraph_exporter.graph.traits import MICROSOFT
 from camgraph_exporter.prepare.fused_attention import attention, multi_head_attention
 from camgraph_exporter.prepare.packed_weights import mat_mul_of_packed
 from camgraph_exporter.prepare.probing import probe_of, remember
@@ -24,7 +25,6 @@ from camgraph_exporter.running.engine import load_engine, random_input
 from camgraph_exporter.running.probe import Probe
 from camgraph_exporter.storage import weights_folder
 
-_DOMAIN = "com.microsoft"
 # Relative to the largest element of an output.
 _ROUNDING = 1e-4
 _LAYER_NORMALIZATION, _GELU = 17, 20  # opsets with these operators
@@ -95,7 +95,7 @@ def _change(before: np.ndarray, after: np.ndarray) -> float:
 
 def can_be_written_out(node: ir.Node) -> bool:
     """Tell whether a node is a fused one that is known here."""
-    return node.domain == _DOMAIN and node.op_type in _FUSIONS
+    return node.domain == MICROSOFT and node.op_type in _FUSIONS
 
 
 def _replace(graph: ir.Graph, node: ir.Node, results: Sequence[ir.Value | None]) -> None:

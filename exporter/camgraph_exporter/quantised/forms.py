@@ -15,10 +15,8 @@ from typing import Any
 import onnx_ir as ir
 
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
-from camgraph_exporter.graph.traits import Trait, has
+from camgraph_exporter.graph.traits import MICROSOFT, Trait, has
 from camgraph_exporter.graph.walk import required
-
-MICROSOFT = "com.microsoft"
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,21 @@ from __future__ import annotations
 from typing import Protocol
 
 from camgraph_exporter.graph.traits import elementwise, integers, others, places, sums
-from camgraph_exporter.graph.traits.trait import IMPLIED, MEANINGS, Operator, Trait
+from camgraph_exporter.graph.traits.trait import IMPLIED, MEANINGS, MICROSOFT, Operator, Trait
 
-__all__ = ["IMPLIED", "MEANINGS", "OPERATORS", "Operator", "Trait", "has", "is_stop", "named", "names", "of"]
+__all__ = [
+    "IMPLIED",
+    "MEANINGS",
+    "MICROSOFT",
+    "OPERATORS",
+    "Operator",
+    "Trait",
+    "has",
+    "is_stop",
+    "named",
+    "names",
+    "of",
+]
 
 _FAMILIES = (elementwise, places, sums, integers, others)
 # By domain and name.

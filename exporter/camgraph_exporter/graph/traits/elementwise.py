@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from camgraph_exporter.graph.traits.trait import Trait, row
+from camgraph_exporter.graph.traits.trait import MICROSOFT, Trait, row
 
-_MICROSOFT = "com.microsoft"
 _HALF_PI = math.pi / 2
 # Why no gradient passes.
 _TRUTH = "The result is a truth value."
@@ -64,10 +63,10 @@ ROWS = [
     row("Tanh", Trait.ACTIVATION, bounds=(-1, 1)),
     row("Softsign", Trait.ACTIVATION, bounds=(-1, 1)),
     row("Softplus", Trait.ACTIVATION, bounds=(0, math.inf)),
-    row("Gelu", Trait.ACTIVATION, domain=_MICROSOFT),
-    row("FastGelu", Trait.ACTIVATION, domain=_MICROSOFT),
-    row("QuickGelu", Trait.ACTIVATION, domain=_MICROSOFT),
-    row("BiasGelu", Trait.ACTIVATION, domain=_MICROSOFT),
+    row("Gelu", Trait.ACTIVATION, domain=MICROSOFT),
+    row("FastGelu", Trait.ACTIVATION, domain=MICROSOFT),
+    row("QuickGelu", Trait.ACTIVATION, domain=MICROSOFT),
+    row("BiasGelu", Trait.ACTIVATION, domain=MICROSOFT),
     # --- copies; a Cast is not a mere move, as what integers stand for is lost by it
     row("Identity", Trait.COPIES | Trait.MOVES),
     row("Dropout", Trait.COPIES | Trait.MOVES),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from camgraph_exporter.graph.traits.trait import Trait, row
+from camgraph_exporter.graph.traits.trait import MICROSOFT, Trait, row
 
-_MICROSOFT = "com.microsoft"
 # Why no gradient passes.
 _INDEX = "The result is an index or a choice."
 
@@ -15,11 +14,11 @@ ROWS = [
     row("Conv", Trait.PRODUCT | Trait.SLIDES | Trait.LINEAR | Trait.KERNEL, weights=1),
     row("ConvTranspose", Trait.PRODUCT | Trait.TRANSPOSED | Trait.LINEAR | Trait.KERNEL, weights=1),
     row("DeformConv", Trait.PRODUCT | Trait.SLIDES | Trait.COORDINATES, weights=1),
-    row("FusedConv", Trait.PRODUCT | Trait.SLIDES, domain=_MICROSOFT, weights=1),
+    row("FusedConv", Trait.PRODUCT | Trait.SLIDES, domain=MICROSOFT, weights=1),
     row("MatMul", Trait.PRODUCT | Trait.MULTIPLIES | Trait.LINEAR | Trait.KERNEL),
-    row("FusedMatMul", Trait.PRODUCT | Trait.LOSES_PLACES, domain=_MICROSOFT),
+    row("FusedMatMul", Trait.PRODUCT | Trait.LOSES_PLACES, domain=MICROSOFT),
     row("Gemm", Trait.PRODUCT | Trait.MIXES_PLACES | Trait.LINEAR | Trait.KERNEL),
-    row("FusedGemm", Trait.PRODUCT | Trait.MIXES_PLACES | Trait.LOSES_PLACES, domain=_MICROSOFT),
+    row("FusedGemm", Trait.PRODUCT | Trait.MIXES_PLACES | Trait.LOSES_PLACES, domain=MICROSOFT),
     row("Einsum", Trait.PRODUCT | Trait.MULTIPLIES | Trait.MIXES_PLACES | Trait.LINEAR | Trait.KERNEL),
     row("Det"),
     # --- poolings
@@ -61,7 +60,7 @@ ROWS = [
     row("InstanceNormalization", Trait.NORMALISES | Trait.CHANNELS_SECOND | Trait.MIXES_PLACES),
     row("GroupNormalization", Trait.NORMALISES | Trait.CHANNELS_SECOND | Trait.MIXES_PLACES),
     row("LayerNormalization", Trait.NORMALISES | Trait.FROM_AXIS),
-    row("SkipLayerNormalization", Trait.NORMALISES, domain=_MICROSOFT),
+    row("SkipLayerNormalization", Trait.NORMALISES, domain=MICROSOFT),
     row("RMSNormalization", Trait.NORMALISES | Trait.FROM_AXIS),
     row("MeanVarianceNormalization", Trait.NORMALISES | Trait.MIXES_PLACES),
     row("LpNormalization", Trait.NORMALISES | Trait.OVER_AXIS | Trait.MIXES_PLACES),

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Final
 
+MICROSOFT = "com.microsoft"
+"""The domain of the operators that onnxruntime has beside the standard's."""
+
 
 class Trait(Flag):
     """Something that is true of an operator, whatever its attributes are; `MEANINGS` says what, in words."""

@@ -15,7 +15,8 @@ import onnx_ir as ir
 from camgraph_exporter.errors import LATER_LAYER, GradientError
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.node import NodeView
-from camgraph_exporter.quantised.forms import MICROSOFT, Operand, quantisation_of, real_form
+from camgraph_exporter.graph.traits import MICROSOFT
+from camgraph_exporter.quantised.forms import Operand, quantisation_of, real_form
 from camgraph_exporter.quantised.ranges import may_clip
 from camgraph_exporter.quantised.residuals import scale_along
 from camgraph_exporter.vjp import registry
