@@ -15,7 +15,7 @@ from camgraph_exporter.errors import ScoreError, UnknownTensorError, closest
 from camgraph_exporter.graph.dims import Dim, dims_of
 from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.graph.walk import needed_for
-from camgraph_exporter.image.layout import channel_axis
+from camgraph_exporter.image.layout import sides_of
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.added_score import append, constant
 from camgraph_exporter.score.class_part import ClassPart
@@ -192,8 +192,7 @@ def _advice(prepared: PreparedModel, wanted: Wanted) -> str:
 
 
 def _cells(prepared: PreparedModel, wanted: Wanted) -> np.ndarray:
-    image_axes = (2, 3) if channel_axis(prepared.image) == 1 else (1, 2)
-    height, width = (dims_of(prepared.image)[axis] for axis in image_axes)
+    height, width = sides_of(prepared.image)
     boxes = wanted.boxes
     if not isinstance(height, int) or not isinstance(width, int) or not isinstance(boxes, int):
         raise ScoreError(

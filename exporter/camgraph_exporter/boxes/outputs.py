@@ -9,7 +9,7 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.boxes.cells import decoded
 from camgraph_exporter.boxes.find import BoxTensor
 from camgraph_exporter.graph.dims import dims_of
-from camgraph_exporter.image.layout import channel_axis
+from camgraph_exporter.image.layout import side_axes, sides_of
 from camgraph_exporter.targets.interface import Interface
 from camgraph_exporter.vjp.backward import Backward
 
@@ -23,14 +23,13 @@ def add_boxes(op: Backward, interface: Interface, boxes: BoxTensor) -> pb.Boxes:
     if boxes.cells is not None:
         rows = decoded(op, rows, boxes.cells)
     corners = boxes.form.corners()
-    image_axes = (2, 3) if channel_axis(interface.image) == 1 else (1, 2)
-    sides = [dims_of(interface.image)[axis] for axis in image_axes]
+    sides = sides_of(interface.image)
     if boxes.form.is_normalised and all(isinstance(side, int) for side in sides):
         corners = corners * np.array([sides[1], sides[0]] * 2, np.float32)
     if not np.array_equal(corners, np.eye(4)):
         rows = op.MatMul(rows, op.constant(corners))
     if boxes.form.is_normalised and not all(isinstance(side, int) for side in sides):
-        height, width = (op.size_vector(interface.image, axis) for axis in image_axes)
+        height, width = (op.size_vector(interface.image, axis) for axis in side_axes(interface.image))
         rows = op.Mul(rows, op.cast(op.join([width, height, width, height]), ir.DataType.FLOAT))
     return pb.Boxes(
         output=interface.add_output("boxes", rows),

@@ -40,10 +40,15 @@ def frame_axis(image: ir.Value) -> int | None:
     return {1: 2, 2: 1, 4: 1}[channel_axis(image) or 1] if len(dims_of(image)) == 5 else None
 
 
+def side_axes(image: ir.Value) -> list[int]:
+    """Return the axes of height and width of an image or a clip."""
+    others = (0, channel_axis(image), frame_axis(image))
+    return [axis for axis in range(len(dims_of(image))) if axis not in others]
+
+
 def sides_of(image: ir.Value) -> list[int | str]:
     """Return height and width of an image, or of each of a clip's frames; names where they are open."""
-    others = (0, channel_axis(image), frame_axis(image))
-    return [dim for axis, dim in enumerate(dims_of(image)) if axis not in others]
+    return [dims_of(image)[axis] for axis in side_axes(image)]
 
 
 def possible_shapes(image: ir.Value) -> list[Dims]:

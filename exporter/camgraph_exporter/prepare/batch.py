@@ -16,7 +16,7 @@ from camgraph_exporter.graph.passes import become, notes_of
 from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.prepare.image_input import image_input
 from camgraph_exporter.prepare.probing import remember
-from camgraph_exporter.running.engine import load_engine, random_input
+from camgraph_exporter.running.engine import DEFAULT_SIZE, load_engine, random_input
 from camgraph_exporter.running.probe import Probe, probe
 from camgraph_exporter.storage import weights_folder
 from camgraph_runtime.run.engine import Engine
@@ -199,7 +199,7 @@ def _same_results(model: ir.Model, freed: ir.Model, sizes: Sequence[int] | None)
     image = model.graph.inputs[0]
     assert image.dtype is not None
     batch, open_sizes = int(dims_of(image)[0]), iter(sizes or ())
-    shape = [dim if isinstance(dim, int) else next(open_sizes, 224) for dim in dims_of(image)[1:]]
+    shape = [dim if isinstance(dim, int) else next(open_sizes, DEFAULT_SIZE) for dim in dims_of(image)[1:]]
     images = random_input(np.random.default_rng(0), [max(batch, 2), *shape], image.dtype)
     expected = _rows(_engine(model), str(image.name), np.split(images, len(images) // batch))
     parts = [images] if batch == 1 else [images[:1], images[1:]]

@@ -20,9 +20,8 @@ from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import CamgraphError
 from camgraph_exporter.errors import ScoreError
 from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.image.layout import side_axes
 from camgraph_exporter.prepare.prepare import PreparedModel
-from camgraph_exporter.reading.axes import image_axes
-from camgraph_exporter.reading.axis import Role
 from camgraph_exporter.running.engine import engine_with_outputs, random_input
 
 _MOST = 64  # of `up` and `down`
@@ -96,8 +95,7 @@ class _Runs:
         self._image, self._name, self._axes = prepared.image, str(value.name), axes
         dims = prepared.probe.shapes[str(prepared.image.name)]
         self._shape = [prepared.probe.example(dim) for dim in dims]
-        roles = [axis.role if axis is not None else None for axis in image_axes(prepared.image)]
-        self._places = (roles.index(Role.HEIGHT), roles.index(Role.WIDTH))
+        self._places = side_axes(prepared.image)
         self._is_open = [isinstance(dims[place], str) for place in self._places]
         self._rng = np.random.default_rng(0)
         self.number = 0

@@ -7,9 +7,10 @@ import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.graph.dims import Dim
+from camgraph_exporter.image.layout import side_axes
 from camgraph_exporter.prepare.prepare import PreparedModel
-from camgraph_exporter.reading.axes import axes_on, image_axes
-from camgraph_exporter.reading.axis import Role, is_spatial_pair
+from camgraph_exporter.reading.axes import axes_on
+from camgraph_exporter.reading.axis import is_spatial_pair
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.reading.layouts import MapLayout
 from camgraph_exporter.reading.map_size import map_size
@@ -77,13 +78,11 @@ def place_of_scores(prepared: PreparedModel, value: ir.Value, *, last: bool) -> 
 
 def _is_pixelwise(prepared: PreparedModel, size: pb.MapSize) -> bool:
     """Tell whether a map has a cell for each pixel of the image, in every run that was seen."""
-    roles = [axis.role if axis is not None else None for axis in image_axes(prepared.image)]
-    dims = prepared.probe.shapes[str(prepared.image.name)]
+    dims = [prepared.probe.shapes[str(prepared.image.name)][axis] for axis in side_axes(prepared.image)]
     manifest = pb.Manifest(target=pb.TargetTensors(mask_size=size))
     for sighting in prepared.probe.sightings:
-        lengths = dict(zip(roles, (dim if isinstance(dim, int) else sighting.sizes[dim] for dim in dims), strict=True))
-        image = lengths[Role.HEIGHT], lengths[Role.WIDTH]
-        if mask_size(manifest, image) != image:
+        height, width = (dim if isinstance(dim, int) else sighting.sizes[dim] for dim in dims)
+        if mask_size(manifest, (height, width)) != (height, width):
             return False
     return True
 
