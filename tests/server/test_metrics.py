@@ -32,7 +32,7 @@ from camgraph_server.lifecycle import Server
 from camgraph_server.observe.inference import reason_of
 from camgraph_server.observe.metrics import port
 from camgraph_server.observe.metrics.calls import go_name
-from camgraph_server.observe.metrics.drift import KINDS, kind_of
+from camgraph_server.observe.metrics.drift import KINDS, Drift, kind_of
 from camgraph_server.observe.metrics.port import MetricsPort
 from support.serving import PATIENCE, GatedLoader, png, running_server, write_model
 
@@ -196,7 +196,8 @@ def _while_blocked(server: Server) -> tuple[Numbers, int]:
     return Numbers(text), 200
 
 
-async def test_who_holds_connections_open_keeps_nobody_out(repository):
+async def test_who_holds_connections_open_keeps_nobody_out(monkeypatch, repository):
+    monkeypatch.setattr(port._Handler, "timeout", 10 * PATIENCE)  # it is not their silence that closes them
     async with measured(repository) as server:
         host, _, number = metrics_port(server).address.rpartition(":")
         held = [socket.create_connection((host, int(number)), timeout=PATIENCE) for _ in range(50)]
@@ -277,3 +278,11 @@ def test_kinds_of_maps():
     assert kind_of(MapStatistics(0, 0, 0, 0, all_nonpositive=True, constant=True, nonfinite=False)) == "empty"
     assert kind_of(MapStatistics(0, 0, 0, 0, all_nonpositive=True, constant=True, nonfinite=True)) == "nonfinite"
     assert set(STAGES) >= {"queue", "infer"}
+
+
+def test_the_counts_of_each_model_begin_at_zero():
+    registry = CollectorRegistry()
+    Drift(registry, lambda: [("tiny", "1", "ready")])
+    for kind in KINDS:
+        labels = {"model": "tiny", "version": "1", "kind": kind}
+        assert registry.get_sample_value("camgraph_maps_total", labels) == 0
