@@ -179,6 +179,34 @@ def test_functional_groups_say_how_each_frame_is_scaled() -> None:
     np.testing.assert_array_equal(opened(shared, frame=2).array, FRAMES[1] * 5.0 - 1)
 
 
+PADDED = np.where(
+    np.arange(48) < 5, np.int16(-2000), np.linspace(-100, 300, 48).astype(np.int16)[None, :].repeat(40, 0)
+)
+
+
+@pytest.mark.parametrize(
+    ("tags", "written", "low"),
+    [
+        ({}, b"SS", -2000),
+        ({"PixelPaddingValue": -2000}, b"SS", -57),
+        ({"PixelPaddingValue": -2000}, b"US", -57),  # without its sign
+        ({"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": -50}, b"SS", -48),
+        ({"PixelPaddingValue": -50, "PixelPaddingRangeLimit": -2000}, b"SS", -48),
+        ({"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": 300}, b"SS", -2000),  # nothing is left
+        ({"PixelPaddingValue": 7777}, b"SS", -2000),
+    ],
+)
+def test_padding_is_no_value_of_the_picture(tags: dict[str, int], written: bytes, low: int) -> None:
+    data = dicom(PADDED, RescaleSlope=2, RescaleIntercept=1, **tags).replace(
+        b"\x28\0\x20\1SS", b"\x28\0\x20\1" + written
+    )
+    found = opened(data)
+    np.testing.assert_array_equal(found.array, PADDED * 2.0 + 1)
+    assert found.grade is not None
+    assert (found.grade.low, found.grade.high) == (low * 2 + 1, 601)
+    assert f"spread from {low * 2 + 1} to 601" in found.grade.remark
+
+
 def test_remarks_say_what_was_done(task_graphs: dict[str, Explainer]) -> None:
     explainer = task_graphs["regression"]
     said = {

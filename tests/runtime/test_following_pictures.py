@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 
 import numpy as np
@@ -103,3 +104,44 @@ def test_a_gif_of_many_tiny_blocks_is_walked_through_in_part() -> None:
     data = saved("GIF", 1)
     assert data.endswith(b";")
     assert remarks(data[:-1] + b"!\xfe" + b"\1\0" * 3 + b"\0" + b"\1 " * 40_000) == ""
+
+
+def jpeg_of_several(order: str, kinds: list[int]) -> bytes:
+    """A JPEG whose index lists pictures of some kinds, with one of them behind it."""
+    word, table = (">" if order == "MM" else "<"), 8 + 2 + 3 * 12 + 4
+    fields = [(0xB000, 7, 4, b"0100"), (0xB001, 4, 1, struct.pack(f"{word}I", len(kinds)))]
+    fields += [(0xB002, 7, 16 * len(kinds), struct.pack(f"{word}I", table))]
+    index = order.encode() + struct.pack(f"{word}HIH", 42, 8, len(fields))
+    index += b"".join(struct.pack(f"{word}HHI", *field[:3]) + field[3] for field in fields) + bytes(4)
+    index += b"".join(struct.pack(f"{word}IIIHH", kind, 0, 0, 0, 0) for kind in kinds)
+    segment = b"\xff\xe2" + struct.pack(">H", len(index) + 6) + b"MPF\0" + index
+    photo = saved("JPEG", 1)
+    return photo[:2] + segment + photo[2:] + photo
+
+
+@pytest.mark.parametrize("order", ["II", "MM"])
+@pytest.mark.parametrize(
+    ("kinds", "is_said"),
+    [
+        ([0x030000], False),
+        ([0x20030000, 0x00000000], False),  # what phones put there: maps of brightness or depth
+        ([0x030000, 0x010001, 0x010002], False),  # previews
+        ([0x020001, 0x020001], True),  # a panorama
+        ([0x20020002, 0x00020002], True),  # both eyes
+        ([0x030000, 0x010002, 0x020003], True),  # another angle
+    ],
+)
+def test_of_a_jpeg_other_views_are_said_and_what_phones_add_is_not(order: str, kinds: list[int], is_said: bool) -> None:
+    data = jpeg_of_several(order, kinds)
+    assert ("has several pictures, and the first was read" in remarks(data)) == is_said
+    np.testing.assert_array_equal(
+        Preprocessor(SPEC).read(data).pixels, Preprocessor(SPEC).read(saved("JPEG", 1)).pixels
+    )
+
+
+def test_a_jpeg_with_an_index_of_pillow_or_a_damaged_one_is_read() -> None:
+    assert remarks(saved("MPO", 3)) == ""
+    whole = jpeg_of_several("II", [0x020002] * 3)
+    start = whole.index(b"MPF") + 4
+    for at in range(start, start + 60):
+        outcome(whole[:at] + b"\xff" + whole[at + 1 :])

@@ -38,7 +38,8 @@ _TAGS = (
     "RedPaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData",
     "GreenPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableData",
     "BluePaletteColorLookupTableDescriptor", "BluePaletteColorLookupTableData",
-    "SegmentedRedPaletteColorLookupTableData", "FloatPixelData", "DoubleFloatPixelData", "PixelPaddingValue",
+    "SegmentedRedPaletteColorLookupTableData", "FloatPixelData", "DoubleFloatPixelData",
+    "PixelPaddingValue", "PixelPaddingRangeLimit",
 )  # fmt: skip  # what belongs together in a row
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _GROUP_OF = {
@@ -132,7 +133,7 @@ class Dicom:
         if array.ndim == 3:
             return array, lambda: None if array.dtype == np.uint8 else Grade(0, 2 ** int(dataset.BitsStored) - 1)
         values, unit = self._in_unit(array)
-        return values, lambda: self._grade(values, unit)
+        return values, lambda: self._grade(values, unit, array)
 
     def _in_unit(self, stored: AnyArray) -> tuple[AnyArray, Callable[[float], float]]:
         """Values in the unit of the modality, such as Hounsfield units, and what makes a stored value one."""
@@ -152,7 +153,7 @@ class Dicom:
         values += intercept
         return values, lambda value: value * slope + intercept
 
-    def _grade(self, values: AnyArray, unit: Callable[[float], float]) -> Grade:
+    def _grade(self, values: AnyArray, unit: Callable[[float], float], stored: AnyArray) -> Grade:
         inverted = self._is_inverted
         if "VOILUTSequence" in self.dataset:
             return _table(self.dataset.VOILUTSequence[0], inverted=inverted)
@@ -160,7 +161,8 @@ class Dicom:
         if centre is not None and width is not None:
             return _window(_number(centre), _number(width), str(self._value("VOILUTFunction") or "LINEAR"), inverted)
         bits, is_signed = int(self.dataset.BitsStored), int(self.dataset.PixelRepresentation) == 1
-        low, high = values.min().item(), values.max().item()
+        of_pixels = self._without_padding(values, stored)
+        low, high = of_pixels.min().item(), of_pixels.max().item()
         if "ModalityLUTSequence" not in self.dataset and not (is_signed and bits >= 16) and bits <= 16:
             least, most = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if is_signed else (0, 2**bits - 1)
             black, white = sorted((unit(least), unit(most)))
@@ -171,6 +173,20 @@ class Dicom:
             return Grade(black, white, inverted=inverted, remark=remark)
         remark = f"The DICOM file names no window: its values were spread from {low:g} to {high:g}. {_ADVICE}."
         return Grade(low, high if high > low else low + max(1, abs(low)), inverted=inverted, remark=remark)
+
+    def _without_padding(self, values: AnyArray, stored: AnyArray) -> AnyArray:
+        """The values without the padding beside the picture, by DICOM PS3.3 C.7.5.1.1.2; all where none is left.
+
+        Some programs write the padding of signed values without its sign.
+        """
+        if "PixelPaddingValue" not in self.dataset:
+            return values
+        signs = 2 ** int(self.dataset.BitsAllocated) if int(self.dataset.PixelRepresentation) == 1 else math.inf
+        first = _number(self.dataset.get("PixelPaddingValue"))
+        last = _number(self.dataset.get("PixelPaddingRangeLimit"), first)
+        least, most = sorted(value - signs if value >= signs / 2 else value for value in (first, last))
+        kept: AnyArray = values[(stored < least) | (stored > most)]
+        return kept if kept.size else values
 
     def _value(self, keyword: str) -> Any:
         """What is said of the frame, by the file or, in files of many frames, by a functional group."""

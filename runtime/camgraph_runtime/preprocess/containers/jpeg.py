@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from camgraph_core.errors import InvalidInputError
 from camgraph_runtime.preprocess.containers.limits import (
     LARGEST_EXIF,
@@ -12,7 +14,7 @@ from camgraph_runtime.preprocess.containers.limits import (
     check_metadata,
     too_many_parts,
 )
-from camgraph_runtime.preprocess.containers.tiff import check_directory
+from camgraph_runtime.preprocess.containers.tiff import check_directory, tag_values
 
 MOST_SCANS = 64
 """Scans of a picture. Encoders write 1 to 4 of them, and up to 20 in progressive files."""
@@ -26,6 +28,7 @@ _ALONE = {0x01, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}  # markers without a seg
 _START_OF_SCAN, _END = 0xDA, 0xD9
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
+_ENTRIES, _ENTRY, _VIEW = 0xB002, 16, 2  # of the index of several pictures: its tag, bytes of each, kind of a picture
 _EXIF, _PROFILE, _PICTURES = b"Exif\0\0", b"ICC_PROFILE\0", b"MPF\0"
 
 
@@ -67,6 +70,36 @@ def check_jpeg(data: bytes, max_pixels: int) -> None:
                 _check_scans(data, position, pixels, max_pixels)
             return
     raise too_many_parts("JPEG", MOST_PARTS)
+
+
+def shows_other_views(data: bytes) -> bool:
+    """Whether pictures follow that show more than the first one: a panorama's, a stereo pair's, those of other angles.
+
+    The index of a file of several pictures (MPO) says what each is. What phones add to a photo is none of these: it is
+    previews, and maps of brightness or depth.
+
+    Source:
+        CIPA DC-007-2009, Multi-Picture Format, 5.2.3.3.
+    """
+    position = 2
+    for _ in range(MOST_PARTS):
+        found = _next(data, position)
+        if found is None or found[0] == _START_OF_SCAN:
+            return False
+        marker, position = found
+        if marker in _ALONE:
+            continue
+        length = max(2, int.from_bytes(data[position : position + 2], "big"))
+        if marker == 0xE2 and data.startswith(_PICTURES, position + 2):
+            return _has_views(data[position + 2 + len(_PICTURES) : position + length])
+        position += length
+    return False
+
+
+def _has_views(index: bytes) -> bool:
+    entries = tag_values(index, (_ENTRIES,)).get(_ENTRIES, np.zeros(0, np.uint8))
+    kinds = entries[: entries.size // _ENTRY * _ENTRY].reshape(-1, _ENTRY)[:, 2 if index[:2] == b"II" else 1]
+    return bool((kinds[1:] == _VIEW).any())
 
 
 def _next(data: bytes, position: int) -> tuple[int, int] | None:
