@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import ssl
+import tracemalloc
 from pathlib import Path
 
 import httpx
@@ -12,7 +14,7 @@ import pytest
 from camgraph_core.errors import UsageError
 from camgraph_server.lifecycle import Server
 from support.certificates import Authority
-from support.rest import EXPLAIN, body, client_of, http_server, until
+from support.rest import EXPLAIN, body, client_of, http_server, raw_connection, until
 from support.serving import PATIENCE, write_model
 
 TOKEN, OTHER = "a-token-of-the-clinic", "a-token-of-the-load-test"
@@ -146,6 +148,22 @@ async def test_a_renewed_certificate_is_shown_to_new_connections(authority, repo
         assert await status(server, context(newer)) == 200
         with pytest.raises(httpx.ConnectError):
             await status(server, context(authority))
+
+
+async def test_connections_that_stop_in_their_handshake_take_little(authority, repository):
+    pair, count = authority.issue("localhost"), 40
+    async with (
+        http_server(repository, listen="localhost:0", tls_cert=pair[0], tls_key=pair[1]) as server,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        assert await status(server, context(authority)) == 200
+        tracemalloc.start()
+        stack.callback(tracemalloc.stop)
+        for _ in range(count):
+            _, writer = await stack.enter_async_context(raw_connection(server.http_address))
+            writer.write(b"\x16\x03\x01\x02\x00")  # the beginning of a record
+        assert await status(server, context(authority)) == 200  # it comes after them
+        assert tracemalloc.get_traced_memory()[0] < count * 120_000
 
 
 async def test_clients_are_known_by_their_certificates_and_the_authorities_are_followed(

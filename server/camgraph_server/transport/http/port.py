@@ -8,6 +8,7 @@ import logging
 import math
 import socket
 import ssl
+from asyncio.sslproto import SSLProtocol
 from typing import Any
 
 import uvicorn
@@ -24,6 +25,7 @@ from camgraph_server.transport.tls import Certificate
 _HEADER_BYTES = 16_384  # of the headers of a request
 _BACKLOG = 128  # connections that may wait in the kernel
 _ACCEPTED_AT_ONCE = 4  # in one pass of the event loop: more would hold up the calls of gRPC, which share it
+_READ_AT_ONCE = 32_768  # bytes of a TLS connection; asyncio would hold 256 KiB for each, also for one that says nothing
 _LEAST_PATIENCE = 0.2  # seconds; uvicorn looks twice in this time
 _log = logging.getLogger("camgraph.http")
 
@@ -79,6 +81,7 @@ class HttpPort:
         server.config.load()
         server.config.ssl = None if self._certificate is None else _FollowingContext.of(self._certificate)
         server.lifespan = server.config.lifespan_class(server.config)
+        SSLProtocol.max_size = _READ_AT_ONCE
         await server.startup([self._socket])
         self._socket.listen(_BACKLOG)  # asyncio has one number for both
         self._ticking = asyncio.create_task(server.main_loop())
