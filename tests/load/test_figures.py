@@ -18,6 +18,7 @@ from camgraph_load.ramp import knee
 from camgraph_load.recorded import Recorded, read, write
 from camgraph_load.records import RECORD, Records
 from camgraph_load.report import comparison_page, page
+from camgraph_load.summary import summarise
 from camgraph_load.usage import NONE, USAGE, processors, sums_of
 
 
@@ -95,6 +96,27 @@ def test_a_plan_knows_how_many_outputs_an_answer_has(
     (tmp_path / "photo.jpg").write_bytes(b"any")
     [call] = LoadPlan(callers=1, target=("1", "2"), top_k=1, outputs=outputs).mix([tmp_path / "photo.jpg"]).calls
     assert (call.outputs, call.explanations) == (number, 3)
+
+
+# --- summaries ----------------------------------------------------------------------------------------------------
+
+
+def test_a_summary_of_known_calls() -> None:
+    number = np.arange(100)
+    records = np.zeros(100, RECORD)
+    records["due"] = number / 10
+    records["sent"] = records["due"] + 0.01
+    records["done"] = records["due"] + (21 + number) / 1000
+    records["wrong"][90:95] = True
+    records["code"][95:] = 14
+    summary = summarise(Outcome(records, np.zeros(1), 0.1, NONE), 10.0)
+    assert (summary.calls, summary.wrong, summary.codes) == (100, 5, {"OK": 95, "UNAVAILABLE": 5})
+    # The first second is left out: calls 10 to 99 were due after it, and 10 to 94 were answered, the last 5 wrong.
+    assert (summary.offered, summary.answered, summary.good) == pytest.approx((90 / 9, 85 / 9, 80 / 9))
+    latency = {"p50": 68, "p90": 106, "p95": 111, "p99": 115, "p99.9": 115}
+    assert summary.latency.percentiles == pytest.approx(latency)
+    assert (summary.latency.mean, summary.latency.largest) == pytest.approx((68, 115))
+    assert summary.service.percentiles == pytest.approx({name: value - 10 for name, value in latency.items()})
 
 
 # --- comparisons --------------------------------------------------------------------------------------------------
