@@ -45,27 +45,35 @@ class Held:
     """Something large."""
 
 
-def failing(held: Held) -> None:
+Seen = list["weakref.ref[Held]"]
+
+
+def reading(seen: Seen) -> None:
+    held = Held()
+    seen.append(weakref.ref(held))
+    raise ValueError
+
+
+def failing(seen: Seen) -> None:
     try:
-        raise ValueError(id(held))
+        reading(seen)
     except ValueError:
         raise InvalidInputError("It is no image.") from None
 
 
-def failing_further(held: Held) -> None:
+def failing_further(seen: Seen) -> None:
     try:
-        failing(held)
+        failing(seen)
     except InvalidInputError as error:
         raise UsageError("It cannot be used.") from error
 
 
 @pytest.mark.parametrize("fails", [failing, failing_further])
 def test_all_errors_that_led_to_one_let_go(fails):
-    held = Held()
-    alive = weakref.ref(held)
+    seen: Seen = []
     with pytest.raises(CamgraphError) as caught:
-        fails(held)
-    del held
-    assert alive() is not None  # the frames of the errors hold it
+        fails(seen)
+    [held] = seen
+    assert held() is not None  # the frame of the first error holds it
     let_go(caught.value)
-    assert alive() is None
+    assert held() is None
