@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
@@ -70,6 +72,45 @@ def test_a_reader_that_stops_costs_lines_and_no_time():
     sink.close()
     os.close(reading)
     os.close(writing)
+
+
+def test_a_disk_that_is_full_costs_lines_that_are_counted_and_spoils_no_other(monkeypatch, tmp_path):
+    path = tmp_path / "log"
+    descriptor, room, write = os.open(path, os.O_CREAT | os.O_WRONLY), [70], os.write
+
+    def limited(where: int, data: bytes) -> int:
+        if where != descriptor:
+            return write(where, data)
+        if not room[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = write(where, data[: room[0]])
+        room[0] -= written
+        return written
+
+    monkeypatch.setattr(os, "write", limited)
+    sink = LogSink(descriptor)
+    sink.setFormatter(logging.Formatter("%(message)s"))
+    for number in range(3):
+        sink.handle(logging.makeLogRecord({"msg": f"line {number}" + "x" * 42}))
+    wait_until(lambda: sink.dropped == 2)
+    room[0] = 1000
+    sink.handle(logging.makeLogRecord({"msg": "later"}))
+    sink.close()
+    os.close(descriptor)
+    assert path.read_text().splitlines() == [
+        "line 0" + "x" * 42,
+        "line 1" + "x" * 15,
+        "later",
+        "2 lines of the log were dropped",
+    ]
+    assert sink.dropped == 2
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_a_reader_that_has_gone_stops_nobody():

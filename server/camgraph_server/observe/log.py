@@ -66,7 +66,7 @@ def configure_logging(log_format: Literal["text", "json"], level: str) -> None:
 
 
 def lines_dropped() -> int:
-    """Lines of this process's log that nobody read in time, so that they were dropped."""
+    """Lines of this process's log that could not be written, or that nobody read in time."""
     return sum(handler.dropped for handler in logging.getLogger().handlers if isinstance(handler, LogSink))
 
 

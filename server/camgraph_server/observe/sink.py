@@ -34,7 +34,7 @@ class LogSink(logging.Handler):
 
     Attributes:
         descriptor: Where the lines go.
-        dropped: Records that were dropped since the start.
+        dropped: Records that were dropped since the start, or could not be written, as to a full disk.
     """
 
     def __init__(self, descriptor: int = _STDERR, capacity: int = _MOST_LINES) -> None:
@@ -46,7 +46,8 @@ class LogSink(logging.Handler):
         self._is_closing = threading.Event()
         self._is_idle = threading.Event()
         self._is_idle.set()
-        self._dropped = 0
+        self._is_whole = True  # the last line that was written
+        self._dropped = 0  # that no line has told yet
         self.dropped = 0
         self._count_lock = threading.Lock()
         threading.Thread(target=self._write_all, name="camgraph-log", daemon=True).start()
@@ -56,9 +57,7 @@ class LogSink(logging.Handler):
         if len(self._waiting) < self._capacity:
             self._waiting.append(record)
         else:
-            with self._count_lock:
-                self._dropped += 1
-                self.dropped += 1
+            self._count_one()
         if not self._has_some.is_set():
             self._has_some.set()
         return True
@@ -86,20 +85,30 @@ class LogSink(logging.Handler):
     def _write_waiting(self) -> None:
         self._is_idle.clear()
         while self._waiting:
-            self._write(self._waiting.popleft())
-            with self._count_lock:
-                dropped, self._dropped = self._dropped, 0
-            if dropped:
-                self._write(_notice(f"{dropped} lines of the log were dropped, as nobody read it"))
+            if not self._write(self._waiting.popleft()):
+                self._count_one()
+            elif (dropped := self._dropped) and self._write(_notice(f"{dropped} lines of the log were dropped")):
+                with self._count_lock:
+                    self._dropped -= dropped
         self._is_idle.set()
 
-    def _write(self, record: logging.LogRecord) -> None:
+    def _count_one(self) -> None:
+        with self._count_lock:
+            self._dropped += 1
+            self.dropped += 1
+
+    def _write(self, record: logging.LogRecord) -> bool:
+        """Writes a line; False if the reader has gone or the disk is full. Serving goes on."""
         line = f"{self._text(record)}\n".encode(errors="backslashreplace")
+        if not self._is_whole:
+            line = b"\n" + line
         try:
             while line:
                 line = line[os.write(self.descriptor, line) :]
-        except OSError:  # the reader has gone, or the disk is full: serving goes on
-            pass
+                self._is_whole = not line
+        except OSError:
+            return False
+        return True
 
     def _text(self, record: logging.LogRecord) -> str:
         try:

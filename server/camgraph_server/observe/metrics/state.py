@@ -57,7 +57,9 @@ class StateMetrics(Collector):
         yield jobs
         yield self._models()
         yield from self._certificate()
-        dropped = CounterMetricFamily("camgraph_log_lines_dropped", "Lines of the log that nobody read in time.")
+        dropped = CounterMetricFamily(
+            "camgraph_log_lines_dropped", "Lines of the log that could not be written, or that nobody read in time."
+        )
         dropped.add_metric((), lines_dropped())
         yield dropped
         if (lost := self._state.audit_lines_lost()) is not None:
