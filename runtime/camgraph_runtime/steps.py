@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Self
 
-from camgraph_core.errors import TargetError, UsageError
+import numpy as np
+
+from camgraph_core.errors import CamgraphError, TargetError, UsageError
 from camgraph_core.request import Request
 from camgraph_core.result import Timings
 from camgraph_core.types import AnyArray
@@ -22,8 +25,11 @@ from camgraph_runtime.plan import Plan, make_plan, make_prediction_plan, replan
 from camgraph_runtime.run.batch import Batching
 from camgraph_runtime.run.engine import Device, Engine, Threads
 from camgraph_runtime.run.stop import Stop
+from camgraph_runtime.run_memory import RunMemory
 from camgraph_runtime.tasks import task_of
 from camgraph_runtime.tasks.task import View
+
+_TIMES_THE_SAMPLE = 16
 
 
 class Steps:
@@ -37,6 +43,8 @@ class Steps:
         bank: A memory bank that was built with the graph; None without one.
         limits: What one request may ask for.
         task: What its scores mean.
+        sample: A small image that it has explained; None before. See `settle`.
+        run_memory: What runs take of memory; None where that was not measured. See `give_back`.
 
     """
 
@@ -65,6 +73,8 @@ class Steps:
         self.task = task_of(self.manifest, self.engine.name)
         check_graph(self.task, self.engine)
         self._runner = GraphRunner(self.engine, self.manifest, self.task, batching)
+        self.sample: NetworkInput | None = None
+        self.run_memory: RunMemory | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -90,6 +100,38 @@ class Steps:
     def batch_sizes(self) -> tuple[int, ...]:
         """The sizes of batches that the graph is run with; empty if there is no need to keep to some."""
         return self._runner.batch_sizes
+
+    def give_back(self, memory: RunMemory | None) -> None:
+        """Has runs that are large give their memory back to the system, as far as is known what runs take."""
+        self.run_memory = memory
+        if memory is not None:
+            self.engine.is_large = lambda feeds: memory.is_large(self.image_in(feeds).size, self.targets_in(feeds))
+
+    def image_in(self, feeds: Mapping[str, AnyArray]) -> AnyArray:
+        """The image among the graph's inputs; an empty array where it is missing."""
+        return feeds.get(self.manifest.input.tensor.name, np.empty(0))
+
+    def targets_in(self, feeds: Mapping[str, AnyArray]) -> int:
+        """The number of targets of each image among the graph's inputs, at least 1."""
+        names = [getattr(self.manifest.target, item.field) for item in self.task.inputs]
+        counts = [feeds[name].shape[1] for name in names if name in feeds and feeds[name].ndim > 1]
+        return max(counts, default=1)
+
+    def settle(self, elements: int) -> None:
+        """Gives back what the outputs of a large run took, when nobody has them any more, by a run of the sample.
+
+        Where that would take long, the next run gives it back.
+
+        Args:
+            elements: Elements of the image input of the large run.
+
+        """
+        if self.sample is None or elements < _TIMES_THE_SAMPLE * self.sample.tensor.size:
+            return
+        with suppress(CamgraphError):  # a driver that fails now is met by the next caller
+            plan = make_prediction_plan(self.task, Request())
+            slots = tuple(self.task.fit(plan.slots, self.sample.frame))
+            self.infer([self.sample], [replace(plan, slots=slots)], Stop())
 
     def plan(self, request: Request, *, has_photo: bool = True) -> Plan:
         """Checks a request, with the errors of ``explain``, before any work is done for it.

@@ -91,7 +91,8 @@ class Assembly:
         self._config = config
         source = source_of(config)
         self._files = FileLoader(config, source.folder)
-        self.repository = ModelRepository(source, loader or self._files, ModelMemory(model_memory(config)))
+        models = ModelMemory(model_memory(config), worker_count(config))
+        self.repository = ModelRepository(source, loader or self._files, models)
         self.keeper = Keeper(self.repository.look, config.reload_interval, self._files.rest)
         self.changes = make_changes(self.repository, self.keeper)
         self.scheduler = Scheduler(
@@ -107,6 +108,7 @@ class Assembly:
             "requests": Budget(memory["requests"], config.max_client_share),
             "images": Budget(memory["images"]),
             "answers": Budget(memory["answers"]),
+            "runs": models.runs,
         }
         self.security = Security(config)
         self._unpacking = Unpacking(config.compressed_requests)
@@ -209,6 +211,7 @@ class Assembly:
         """What it does for callers, in any protocol."""
         room = Room(
             self.budgets["images"],
+            self.budgets["runs"],
             self._max_answer,
             int(self._config.max_output_megapixels * 1e6),
             max_in_chunks=self.budgets["answers"].size // 2,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
@@ -45,6 +45,9 @@ _LARGE = 16 * 1024 * 1024  # bytes of inputs from which on a run gives its memor
 _OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "out of memory")  # in messages of onnxruntime
 _REMEMBERED = 256  # combinations of shapes whose check is remembered
 
+Feeds: TypeAlias = Mapping[str, np.ndarray]
+"""The inputs of a run, by name."""
+
 _NUMPY_NAMES = {"float": "float32", "double": "float64", "bfloat16": "bfloat16", "string": "str"}
 
 
@@ -65,6 +68,10 @@ class Engine:
         shapes: On CUDA, for how many shapes of images, such as sizes of batches, to hold a session each: see
             `SessionPerShape`. Each takes memory for the weights. Other devices take no notice.
         backend: Stands in for onnxruntime: in tests, and where another program runs the graph.
+
+    Attributes:
+        is_large: Says of the inputs of a run whether its memory goes back to the system after it, on the CPU and where
+            a `Stop` was given. That of its outputs goes back after the next run.
 
     Raises:
         InvalidGraphError: The file is missing, damaged, or uses what onnxruntime does not know.
@@ -92,6 +99,8 @@ class Engine:
         if request.uses_cuda:
             backend.preload_cuda()
         self._run_options = backend.run_options
+        self.is_large: Callable[[Feeds], bool] = _has_large_inputs
+        self._owes = False
         self.int8_notes: tuple[str, ...] = ()
         self.exact_int8 = not backend.saturates_int8()
         load = self._load_exact if exact_int8 and optimize and not self.exact_int8 else self._load
@@ -155,8 +164,9 @@ class Engine:
     def _run_until(
         self, stop: Stop, session: Runs, names: Sequence[str], feeds: Mapping[str, np.ndarray]
     ) -> Sequence[Any]:
-        is_large = self.execution_provider == CPU and sum(value.nbytes for value in feeds.values()) >= _LARGE
-        options = self._run_options(gives_back=is_large)
+        is_large = self.execution_provider == CPU and self.is_large(feeds)
+        options = self._run_options(gives_back=is_large or self._owes)
+        self._owes = is_large  # its outputs are still there when it gives back
         with stop.ending(lambda: setattr(options, "terminate", True)):
             try:
                 return session.run(names, feeds, options)
@@ -226,6 +236,10 @@ class Engine:
             if request.wanted is not None:
                 raise not_started(request, f"onnxruntime cannot start it: {_reason(error)}") from error
             return on_cpu
+
+
+def _has_large_inputs(feeds: Feeds) -> bool:
+    return sum(value.nbytes for value in feeds.values()) >= _LARGE
 
 
 def _check_file(path: Path) -> None:

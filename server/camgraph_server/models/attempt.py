@@ -71,8 +71,18 @@ def _loaded(entry: Entry, loader: Loader, memory: ModelMemory) -> Loaded:
         if entry.has_changed():
             explainer.close()
             raise InvalidGraphError(f"{entry.path} changed while it was loaded. It is loaded when it is complete.")
+        taken += _runs_of(explainer, memory)
     except BaseException:  # whatever ends it, the memory is free again
         memory.give_back(taken)
         raise
     trim()  # loading takes more than what is loaded
     return Loaded(explainer, partial(memory.give_back, taken))
+
+
+def _runs_of(explainer: AnyExplainer, memory: ModelMemory) -> int:
+    """Counts the ordinary runs of a model."""
+    try:
+        return memory.take_runs(explainer.run_memory)
+    except CamgraphError:
+        explainer.close()
+        raise

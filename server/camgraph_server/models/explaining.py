@@ -14,11 +14,14 @@ from camgraph_core.regions import HotRegion
 from camgraph_core.request import Addressed
 from camgraph_runtime.answer_size import check_answer_size
 from camgraph_runtime.explainers import AnyExplainer
+from camgraph_runtime.network_input import NetworkInput
+from camgraph_runtime.plan import Plan
 from camgraph_runtime.run.stop import Stop
 from camgraph_server.budget import Budget
 from camgraph_server.call import Call
 from camgraph_server.config.limits import MIB
 from camgraph_server.models.model import Model
+from camgraph_server.models.runs import memory_for_run
 from camgraph_server.models.subjects import check_subject, memory_of, network_input_of
 from camgraph_server.observe.observers import Explained, Observers
 
@@ -34,6 +37,7 @@ class Room:
 
     Attributes:
         pictures: Memory for the images that are worked on, all together.
+        runs: Memory for the runs of graphs that take more than is counted with their models, all together.
         max_answer: Most bytes of one answer.
         max_drawn: Most pixels that are drawn for one request.
         max_in_chunks: Most bytes of one answer that is written in pieces.
@@ -41,6 +45,7 @@ class Room:
     """
 
     pictures: Budget
+    runs: Budget
     max_answer: int
     max_drawn: int
     max_in_chunks: int
@@ -88,18 +93,28 @@ def _explained(
         stop.check()
         network_input = network_input_of(explainer, addressed, stop)
         check_answer_size(network_input, plan, max_bytes=room.max_answer, max_drawn=room.max_drawn)
-        plan = explainer.fit(plan, network_input, stop)
-        call.enter("infer")
-        [inference] = explainer.infer([network_input], [plan], stop)
-        call.enter("post")
-        call.inference_ms, call.batch_size = inference.inference_ms, inference.batch_size
-        stop.check()
-        result = explainer.finish(plan, network_input, inference)
-        started = time.perf_counter()
-        drawing = _Drawing(plan.request.outputs or DEFAULT_OUTPUTS, room, call, stop)
-        explanations = [drawing.drawn(explanation) for explanation in result.explanations]
-        render_ms = (time.perf_counter() - started) * 1e3
-    timings = replace(result.timings, queue_ms=call.queue_ms, render_ms=render_ms, total_ms=call.elapsed_ms)
+        tensor, targets = network_input.tensor, max(len(plan.slots), len(plan.targets))
+        elements = (explainer.batch_size or 1) * tensor.size
+        with memory_for_run(explainer, tensor.shape, elements, targets, room.runs, stop):
+            return _run(explainer, plan, network_input, room, call, stop)
+
+
+def _run(
+    explainer: AnyExplainer, plan: Plan, network_input: NetworkInput, room: Room, call: Call, stop: Stop
+) -> AnyResult:
+    """The result of a run with what was drawn of it; nothing else of the run is held after it."""
+    plan = explainer.fit(plan, network_input, stop)
+    call.enter("infer")
+    [inference] = explainer.infer([network_input], [plan], stop)
+    call.enter("post")
+    call.inference_ms, call.batch_size = inference.inference_ms, inference.batch_size
+    stop.check()
+    result = explainer.finish(plan, network_input, inference)
+    started = time.perf_counter()
+    drawing = _Drawing(plan.request.outputs or DEFAULT_OUTPUTS, room, call, stop)
+    explanations = [drawing.drawn(explanation) for explanation in result.explanations]
+    render_ms = (time.perf_counter() - started) * 1e3
+    timings = replace(result.timings, queue_ms=call.queue_ms or 0.0, render_ms=render_ms, total_ms=call.elapsed_ms)
     return cast("AnyResult", replace(cast("Any", result), explanations=explanations, timings=timings))
 
 

@@ -43,8 +43,10 @@ class FileLoader:
             guard.check(path)  # before anything else reads it
         if self._trial is None:
             return load_checked(self._config, path)
-        self._trial.check(path)
-        return load_explainer(self._config, path)
+        memory = self._trial.check(path)
+        explainer = load_explainer(self._config, path)
+        explainer.give_back(memory)
+        return explainer
 
     def rest(self) -> None:
         """Gives back what is needed only while files are loaded."""

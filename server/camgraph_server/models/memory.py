@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 from camgraph_core.errors import UnsupportedError
+from camgraph_runtime.run_memory import RunMemory
+from camgraph_server.budget import Budget
 from camgraph_server.config.limits import MIB
 from camgraph_server.heap import trim
 
@@ -18,12 +21,18 @@ class ModelMemory:
 
     Args:
         size: Bytes that they may take together; None means any number.
+        workers: Runs of one model at the same time, at most.
+
+    Attributes:
+        runs: What the models leave, which is lent to runs that take more than an ordinary one.
     """
 
-    def __init__(self, size: int | None = None) -> None:
+    def __init__(self, size: int | None = None, workers: int = 1) -> None:
         self._size = size
+        self._workers = workers
         self._taken = 0
         self._lock = threading.Lock()
+        self.runs = Budget(self._left)
 
     def take(self, files: int) -> int:
         """Counts a model and gives what it is counted with, which belongs to `give_back`.
@@ -34,7 +43,20 @@ class ModelMemory:
         Raises:
             UnsupportedError: There is too little left for it.
         """
-        needed = _TIMES_THE_FILES * files + _BESIDE
+        return self._take(_TIMES_THE_FILES * files + _BESIDE)
+
+    def take_runs(self, memory: RunMemory | None) -> int:
+        """Counts the ordinary runs of a model, whose memory onnxruntime keeps, beside what `take` has counted.
+
+        Args:
+            memory: What its runs take, if that was measured.
+
+        Raises:
+            UnsupportedError: There is too little left for them.
+        """
+        return self._take(max(0, self._workers * memory.kept - _BESIDE)) if memory is not None else 0
+
+    def _take(self, needed: int) -> int:
         with self._lock:
             if self._size is not None and self._taken + needed > self._size:
                 raise UnsupportedError(
@@ -42,10 +64,16 @@ class ModelMemory:
                     f"models {self._taken / MIB:.0f} are taken. Unload another model, or raise --max-model-memory-mib."
                 )
             self._taken += needed
+            self.runs.resize(self._left)
         return needed
 
     def give_back(self, taken: int) -> None:
         """Counts a model no more, and returns what is free in this process to the system."""
         with self._lock:
             self._taken -= taken
+            self.runs.resize(self._left)
         trim()
+
+    @property
+    def _left(self) -> int:
+        return sys.maxsize if self._size is None else self._size - self._taken

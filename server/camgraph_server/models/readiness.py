@@ -26,8 +26,8 @@ _SIDES = (128, 256, 512)
 def check_explains(explainer: AnyExplainer) -> None:
     """Explains an image, or a clip, once for each size of batch that the graph is run with; also with its bank.
 
-    The image (each frame) has the graph's own size. Where that is open it is small, and larger only if the graph does
-    not take it.
+    The image (each frame) becomes the explainer's sample. It has the graph's own size. Where that is open it is small,
+    and larger only if the graph does not take it.
 
     Raises:
         InvalidGraphError: The graph does not run, or does not give what its manifest says.
@@ -59,6 +59,7 @@ def _explain(image: AnyArray, explainer: AnyExplainer) -> None:
     request = Request(targets=[explainer.task.any_target()], bank=explainer.bank is not None)
     plan = explainer.plan(request)
     plan = explainer.fit(plan, network_input)
+    explainer.sample = network_input
     for size in explainer.batch_sizes or (1,):
         inference = explainer.infer([network_input] * size, [plan] * size)[0]
     for explanation in explainer.finish(plan, network_input, inference).explanations:

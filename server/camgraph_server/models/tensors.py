@@ -13,6 +13,7 @@ from camgraph_server.call import Call
 from camgraph_server.config.limits import MIB
 from camgraph_server.models.explaining import Room
 from camgraph_server.models.model import Model
+from camgraph_server.models.runs import memory_for_run
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,14 @@ def run_tensors(
     with model.lent() as explainer:
         inputs = tensor_feeds(explainer, request.inputs, request.outputs)
         with room.pictures.lent_to_thread(sum(array.nbytes for array in inputs.values()), stop):
-            stop.check()
-            call.enter("infer")
-            outputs = run_feeds(explainer, inputs, request.outputs, stop)
-            call.enter("post")
-            call.inference_ms = (call.timeline[-1][1] - call.timeline[-2][1]) * 1e3
-            _hold(outputs, room, call)
+            image, targets = explainer.image_in(inputs), explainer.targets_in(inputs)
+            with memory_for_run(explainer, image.shape, image.size, targets, room.runs, stop):
+                stop.check()
+                call.enter("infer")
+                outputs = run_feeds(explainer, inputs, request.outputs, stop)
+                call.enter("post")
+                call.inference_ms = (call.timeline[-1][1] - call.timeline[-2][1]) * 1e3
+                _hold(outputs, room, call)
     return TensorResult(model.version, outputs)
 
 

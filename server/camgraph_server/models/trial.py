@@ -15,12 +15,17 @@ import resource
 import subprocess
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from camgraph_core.errors import CamgraphError, DeviceError, InvalidGraphError
 from camgraph_runtime.run.machine import available_memory
+from camgraph_runtime.run_memory import RunMemory
 from camgraph_server.config import ServerConfig
+from camgraph_server.heap import keep_little
 from camgraph_server.models.loading import load_checked
+from camgraph_server.models.measuring import measured
 
 _MAIN = "from camgraph_server.models.trial import main; main()"
 _MOST_CPU_SECONDS = 3600
@@ -43,8 +48,11 @@ class Trial:
         self._is_closed = False
         self._lock = threading.Lock()
 
-    def check(self, path: Path) -> None:
-        """Loads a file as the server will, checks its digest, and explains an image with it.
+    def check(self, path: Path) -> RunMemory | None:
+        """Loads a file as the server will, checks its digest, explains an image with it, and measures what runs take.
+
+        Returns:
+            What runs take of memory; None where the system does not tell.
 
         Raises:
             InvalidGraphError: It cannot be loaded, or it ends the process that loads it.
@@ -68,9 +76,10 @@ class Trial:
             if self._is_closed:
                 raise InvalidGraphError(_STOPPING)
             raise InvalidGraphError(f"{path.name} {self._what_happened(code)}")
-        problem: str = json.loads(answer)
+        problem, memory = json.loads(answer)
         if problem:
             raise InvalidGraphError(problem)
+        return None if memory is None else RunMemory(**memory)
 
     def rest(self) -> None:
         """Ends the process for now; the next file starts another. To be called between two files."""
@@ -130,8 +139,9 @@ def main() -> None:
     os.dup2(2, 1)  # what a library prints is no answer
     config: ServerConfig = pickle.load(sys.stdin.buffer)  # from the server, which started this process
     _limit_this_process(config)
+    keep_little()  # as the server does, so that runs take as much here as there
     for line in sys.stdin.buffer:
-        answers.write(json.dumps(_problem(config, Path(json.loads(line)))) + "\n")
+        answers.write(json.dumps(_outcome(config, Path(json.loads(line)))) + "\n")
         answers.flush()
 
 
@@ -151,14 +161,15 @@ def _limit(which: int, most: int) -> None:
     resource.setrlimit(which, (most, most))
 
 
-def _problem(config: ServerConfig, path: Path) -> str:
-    """What is wrong with a file, in a sentence; empty if nothing is."""
+def _outcome(config: ServerConfig, path: Path) -> tuple[str, dict[str, Any] | None]:
+    """What is wrong with a file, in a sentence, empty if nothing is; and what runs take, if that was measured."""
     try:
-        load_checked(config, path).close()
+        with load_checked(config, path) as explainer:
+            memory = measured(explainer)
     except DeviceError:  # not the file's fault; the server finds it out for itself
-        return ""
+        return "", None
     except CamgraphError as error:
-        return str(error)
+        return str(error), None
     except Exception as error:  # a library may raise anything on what is no graph
-        return f"{path.name} cannot be loaded ({type(error).__name__}). Export the graph again."
-    return ""
+        return f"{path.name} cannot be loaded ({type(error).__name__}). Export the graph again.", None
+    return "", None if memory is None else asdict(memory)
