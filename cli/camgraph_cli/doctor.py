@@ -51,8 +51,15 @@ def _found(repository: Path | None) -> dict[str, Any]:
             ) from error
         return found
     server = dataclasses.asdict(examine(repository))
-    models = server.pop("models")
-    return {**found, "server": server} | ({} if models is None else {"models": models})
+    models, runs = server.pop("models"), server.pop("runs")
+    if models is None:
+        del server["left_for_runs"]
+        return {**found, "server": server}
+    return {
+        **found,
+        "server": server,
+        "models": [model | {"run": run} for model, run in zip(models, runs, strict=True)],
+    }
 
 
 def _blas() -> list[dict[str, Any]]:
@@ -84,11 +91,18 @@ def _rows(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
         parts = ", ".join(f"{name} {_gib(size)}" for name, size in found["server"]["memory"].items())
         yield "Server", f"{found['server']['workers']} workers; memory for {parts}"
     for model in found.get("models", []):
-        yield "Model", " ".join(filter(None, (model["name"], model["version"], model["state"], model["reason"])))
+        run = "" if model["run"] is None else f"(a run takes {_mib(model['run'])})"
+        yield "Model", " ".join(filter(None, (model["name"], model["version"], model["state"], model["reason"], run)))
+    if "left_for_runs" in found.get("server", {}):
+        yield "Larger runs", f"{_mib(found['server']['left_for_runs'])} are left for them beside the models"
 
 
 def _gib(size: int) -> str:
     return f"{size / 2**30:.1f} GiB"
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.0f} MiB"
 
 
 _EXACT = "exact: the CPU's default kernels compute the standard's integers"

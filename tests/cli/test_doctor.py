@@ -97,6 +97,12 @@ def test_each_model_of_a_repository_has_its_state(tmp_path):
     assert not set(threading.enumerate()) - threads
     table = CliRunner().invoke(cli, ["doctor", "--model-repository", str(tmp_path)]).output
     assert "tiny 1 ready" in table
+    assert "(a run takes " in table
+    assert models["tiny"]["run"] > 0
+    assert models["broken"]["run"] is None
+    server = json.loads(result.output)["server"]
+    assert server["left_for_runs"] <= server["memory"]["models"] - server["workers"] * models["tiny"]["run"]
+    assert "MiB are left for them beside the models" in table
     assert models["broken"]["reason"] in table
 
 

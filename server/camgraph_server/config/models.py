@@ -65,7 +65,8 @@ class ModelSettings:
     trial_load: Annotated[
         bool,
         Setting(
-            "Do not open each file in a process of its own first, which a damaged file may end.",
+            "Do not open each file in a process of its own first, which a damaged file may end, and in which "
+            "the memory of runs is measured. Without it, that is not counted.",
             option="--no-trial-load",
         ),
     ] = True
@@ -81,7 +82,8 @@ class ModelSettings:
     max_model_memory_mib: Annotated[
         int,
         Setting(
-            "Memory in MiB for the models of all processes together. 0 means two fifths of what there is.",
+            "Memory in MiB for the models of all processes together, and for their runs. 0 means two fifths of what "
+            "there is.",
             at_least=0,
             at_most=1_000_000_000,
         ),

@@ -31,7 +31,9 @@ _FORGET_PEAK = "5"
 
 
 @dataclass(frozen=True)
-class _Cost:
+class Cost:
+    """Bytes and seconds of a run."""
+
     bytes: int
     seconds: float
 
@@ -51,20 +53,28 @@ def measured(explainer: AnyExplainer) -> RunMemory | None:
     """
     assert explainer.sample is not None, "it was tried"
     with suppress(OSError):
-        return _Measuring(explainer, explainer.sample).result()
+        return Measuring(explainer, explainer.sample).result()
     return None
 
 
-class _Measuring:
+class Measuring:
+    """Measures runs of a graph; see `measured`.
+
+    Args:
+        explainer: Runs the graph.
+        sample: An image that it has explained.
+    """
+
     def __init__(self, explainer: AnyExplainer, sample: NetworkInput) -> None:
         self._explainer, self._sample = explainer, sample
         self._explainer.engine.is_large = lambda _: True  # so that each run begins with nothing
 
     def result(self) -> RunMemory:
-        own = largest = self._cost(self._sample, 1)
+        """What runs take, from as many of them as are short and small enough."""
+        own = largest = self.cost(self._sample, 1)
         image, power = self._sample, 1.0
         for _ in range(_DOUBLINGS if self._is_open else 0):
-            larger = _doubled(image, self._explainer)
+            larger = enlarged(image, self._explainer, 2)
             if not largest.allows(4) or (cost := self._tried(larger, 1)) is None:
                 break
             power = min(2.0, max(1.0, math.log((cost.bytes + _UNSURE) / (largest.bytes + _UNSURE), 4)))
@@ -75,7 +85,7 @@ class _Measuring:
 
     def _most_targets(self, image: NetworkInput) -> tuple[int, float]:
         """A number of targets that shows in the memory, if there is one, and how many times as much it takes."""
-        first = cost = self._cost(image, 1)
+        first = cost = self.cost(image, 1)
         targets, limit = 1, self._explainer.limits.max_targets
         while targets < limit and (cost.allows(2) or (targets < _FEW and 2 * cost.bytes <= _MOST_BYTES)):
             more = min(2 * targets, limit)
@@ -94,20 +104,21 @@ class _Measuring:
         shape = self._explainer.engine.inputs[spec.tensor.name].shape
         return not any(isinstance(shape[axis], int) for axis in spatial_axes(spec.layout))
 
-    def _tried(self, image: NetworkInput, targets: int) -> _Cost | None:
+    def _tried(self, image: NetworkInput, targets: int) -> Cost | None:
         """The cost of a run; None if the graph does not take it."""
         with suppress(CamgraphError):
-            return self._cost(image, targets)
+            return self.cost(image, targets)
         return None
 
-    def _cost(self, image: NetworkInput, targets: int) -> _Cost:
+    def cost(self, image: NetworkInput, targets: int) -> Cost:
+        """What a run for an image with so many targets takes."""
         self._run(self._sample, 1)  # gives back what the outputs of the run before took
         trim()
         before = _status("VmRSS")
         _CLEAR_REFS.write_text(_FORGET_PEAK, encoding="ascii")
         started = time.monotonic()
         self._run(image, targets)
-        return _Cost(max(0, _status("VmHWM") - before), time.monotonic() - started)
+        return Cost(max(0, _status("VmHWM") - before), time.monotonic() - started)
 
     def _run(self, image: NetworkInput, targets: int) -> None:
         explainer = self._explainer
@@ -120,11 +131,11 @@ class _Measuring:
             _ = explanation.heatmap
 
 
-def _doubled(image: NetworkInput, explainer: AnyExplainer) -> NetworkInput:
-    """An image of twice the height and width."""
+def enlarged(image: NetworkInput, explainer: AnyExplainer, times: int) -> NetworkInput:
+    """An image of so many times the height and width."""
     repeats = [1] * image.tensor.ndim
     for axis in spatial_axes(explainer.manifest.input.layout):
-        repeats[axis] = 2
+        repeats[axis] = times
     return explainer.accept(np.tile(image.tensor, repeats))
 
 
