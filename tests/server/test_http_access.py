@@ -77,11 +77,13 @@ async def test_a_client_sees_its_models_alone(repository, clients):
         assert (await client.post(EXPLAIN, json=body())).status_code == 200
 
 
-async def test_a_client_is_held_to_its_rate_also_with_several_instances(repository, clients):
+@pytest.mark.parametrize(("instances", "status"), [(2, 200), (3, 429)])  # two may come at once
+async def test_a_client_is_held_to_its_rate_also_with_several_instances(instances, status, repository, clients):
     async with http_server(repository, clients=clients, model_control=True) as server:
         async with client_of(server, headers=bearer(OTHER)) as client:
-            answer = await client.post(EXPLAIN, json=body() | {"instances": body()["instances"] * 3})
-            assert (answer.status_code, answer.json()["reason"]) == (429, "OVER_CLIENT_LIMIT")
+            answer = await client.post(EXPLAIN, json=body() | {"instances": body()["instances"] * instances})
+            assert answer.status_code == status
+            assert status == 200 or answer.json()["reason"] == "OVER_CLIENT_LIMIT"
             answer = await client.get("/v1/models")
             assert answer.status_code == 429
             assert 50 <= int(answer.headers["retry-after"]) <= 100

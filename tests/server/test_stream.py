@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from typing import Any
 
 import grpc
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_core.errors import CamgraphError, DeadlineError, InvalidInputError, TargetError
+from camgraph_runtime import Explainer
 from camgraph_wire.items import MAX_ITEM_KEY, error_of
 from support.serving import PATIENCE, GatedLoader, png, running_server, server_process
 
@@ -126,6 +128,21 @@ async def test_a_stream_waits_where_calls_are_refused(repository, connect):
             statuses = [answer.error.status for answer in answers]
             assert statuses.count("") >= 5
             assert set(statuses) <= {"", "UNAVAILABLE"}
+
+
+async def test_an_item_for_whose_answer_there_is_never_memory_is_given_up_after_five_tries(
+    repository, connect, monkeypatch
+):
+    monkeypatch.setattr("camgraph_server.transport.stream._LONGEST_PAUSE", 0.01)
+    runs, infer = list[Any](), Explainer.infer
+    async with running_server(repository) as server:
+        monkeypatch.setattr(Explainer, "infer", lambda *given: runs.append(given) or infer(*given))
+        stub, answers = ExplanationServiceStub(connect(server.address)), server.parts.budgets["answers"]
+        with await answers.lent_to_call(answers.size):
+            [refused] = await answers_to(stub, [item("a")])
+        assert (refused.id, refused.error.status, len(runs)) == ("a", "UNAVAILABLE", 5)
+        [answer] = await answers_to(stub, [item("b")])
+        assert answer.WhichOneof("outcome") == "response"
 
 
 async def test_an_item_that_takes_too_long_is_answered_so_while_the_next_is_not_harmed(repository, connect):
