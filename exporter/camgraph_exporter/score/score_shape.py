@@ -17,7 +17,8 @@ class ScoreShape:
 
     `num_classes`: how many a target may name; two for a single logit and for a single number. For an embedding it is
     the length of the vector. `num_anchors`: candidate boxes of a detector, zero where the image decides.
-    `background`: the class that stands for "no object", None if there is none.
+    `background`: the class that stands for "no object", None if there is none. `are_steps`: the candidates are no
+    boxes but steps along the image, as those of a text recogniser.
     """
 
     num_classes: int
@@ -25,6 +26,7 @@ class ScoreShape:
     single_logit: bool = False
     num_anchors: int = 0
     background: int | None = None
+    are_steps: bool = False
 
     @property
     def logits(self) -> int:

@@ -21,6 +21,7 @@ from camgraph_exporter.layers.layers import TargetLayer, is_moved, narrowest
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.columns import SIDES
 from camgraph_exporter.score.score_shape import ScoreShape, count_of, misfit
+from camgraph_exporter.score.steps import axis_of_steps
 from camgraph_exporter.targets.classes import add_target_input, pick, resolve_ranks, targets_first
 from camgraph_exporter.targets.draw import Arrays, Draw
 from camgraph_exporter.targets.interface import AttachedTargets, Interface
@@ -46,20 +47,30 @@ class Detection(Task):
         return "" if len(evidence.dims) == 3 and least <= evidence.num_wide <= 2 else None
 
     def read(self, prepared: PreparedModel, value: ir.Value, class_axis: int | None) -> ScoreShape:
-        """Read one score for each box and class; there are more boxes than classes where nothing else tells."""
+        """Read one score for each box and class, or for each step of a row and class.
+
+        There are more boxes than classes where nothing else tells.
+        """
         dims = dims_of(value)
         if len(dims) != 3 or not any(isinstance(dim, int) for dim in dims[1:]):
             raise misfit(value, "one score for each box and class, [N, boxes, C] or [N, C, boxes]")
         sizes = [dim if isinstance(dim, int) else float("inf") for dim in dims]
-        axis = class_axis or (2 if sizes[2] <= sizes[1] else 1)
+        steps = axis_of_steps(prepared, value)
+        of_classes = 3 - steps if steps is not None else 2 if sizes[2] <= sizes[1] else 1
+        axis = class_axis or of_classes
         boxes = dims[3 - axis]
-        return ScoreShape(count_of(dims[axis]), axis, num_anchors=boxes if isinstance(boxes, int) else 0)
+        return ScoreShape(
+            count_of(dims[axis]),
+            axis,
+            num_anchors=boxes if isinstance(boxes, int) else 0,
+            are_steps=steps is not None and axis == of_classes,
+        )
 
     def doubt(self, prepared: PreparedModel, score: Score) -> str:
         """Say that box coordinates may be among the classes where no head tells them apart."""
         if score.kind == pb.HEAD_KIND_SIGMOID and _is_one_for_all(prepared, score):
             return f"One sigmoid is taken of output {score.output.name!r} as a whole, so {_all_count(score)}"
-        if score.kind != pb.HEAD_KIND_NONE:
+        if score.kind != pb.HEAD_KIND_NONE or score.shape.are_steps:
             return ""
         outputs = (output for output in prepared.graph.outputs if output is not score.output)
         others = [dims_of(output) for output in outputs if output.shape is not None]
@@ -83,7 +94,7 @@ class Detection(Task):
             format=options.box_format,
             unit=options.box_unit,
         )
-        boxes, said_of_boxes = find_boxes(prepared, wanted)
+        boxes, said_of_boxes = (None, _steps(score)) if _is_row(score, options) else find_boxes(prepared, wanted)
         background, said_of_background = options.background_among(score.num_classes), ""
         if options.background is None and score.kind in _SOFTMAX:
             scores = np.moveaxis(sample_of(prepared, score.value), score.class_axis, 2)
@@ -214,6 +225,18 @@ def _resolve_boxes(op: Backward, boxes: ir.Value, anchor: ir.Value, count: ir.Va
     result = op.Reshape(resolved, op.Shape(anchor))
     result.shape = anchor.shape
     return result
+
+
+def _is_row(score: Score, options: BoxOptions) -> bool:
+    return score.shape.are_steps and options.boxes is None
+
+
+def _steps(score: Score) -> str:
+    count = f"The {score.shape.num_anchors} candidates" if score.shape.num_anchors else "The candidates"
+    return (
+        f"{count} of {score.name!r} are no boxes but steps along the image, as text recognisers (CTC) have: --target "
+        "names the character, and --anchor the step."
+    )
 
 
 def _is_one_for_all(prepared: PreparedModel, score: Score) -> bool:

@@ -40,6 +40,16 @@ class Places:
         first, *others = [run.row_of_cells(value) for run in self._runs]
         return first if all(other == first for other in others) else None
 
+    def is_line(self, value: ir.Value, axis: int) -> bool:
+        """Tell whether the elements along an axis follow each other down the image or across, and no other way."""
+        axes = [run.axis(value, axis) for run in self._runs]
+        return all(found is not None and _is_line(found) for found in axes)
+
+    def is_in_one_place(self, value: ir.Value, axis: int) -> bool:
+        """Tell whether all elements along an axis lie in one place, as channels do."""
+        axes = [run.axis(value, axis) for run in self._runs]
+        return all(found is not None and found.is_fixed for found in axes)
+
     def placement(self, value: ir.Value, layout: MapLayout) -> pb.Placement | None:
         """Return the place of a map; None if it covers the whole image, as Grad-CAM lays every map.
 
@@ -80,6 +90,11 @@ class _Run:
             return place_of_map(place, axes, self._image)
         return place_of_tokens(place, axes, layout.grid, [self._size(dim) for dim in layout.grid.sizes], self._image)
 
+    def axis(self, value: ir.Value, axis: int) -> Elements | None:
+        place = self._places.get(value)
+        found = None if place is None else place.axes[axis]
+        return found if isinstance(found, Elements) else None
+
     def row_of_cells(self, value: ir.Value) -> RowOfCells | None:
         place = self._places.get(value)
         return None if place is None else row_of_cells(place)
@@ -113,6 +128,11 @@ class _Run:
         within = cell.max(axis=0) + 1e-6
         begins, ends = first.min(axis=0) <= within, last.max(axis=0) >= np.array(self._image) - within
         return bool((begins & ends)[self._ways].all())
+
+
+def _is_line(axis: Elements) -> bool:
+    step = axis.step() if len(axis) > 1 else None
+    return step is not None and np.flatnonzero(np.abs(step) > 1e-6).tolist() in ([0], [1])
 
 
 def _box(place: Located) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
