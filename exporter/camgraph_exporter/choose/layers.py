@@ -12,6 +12,7 @@ from camgraph_exporter.frontends.onnx_file import AUTO
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.layers.branches import parallel_branches
+from camgraph_exporter.layers.early import note_on_early
 from camgraph_exporter.layers.layers import TargetLayer, ends_of_blocks, narrowest, spatial_layers
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.quantised.forms import quantised_twin, shown
@@ -47,6 +48,9 @@ def choose_layers(
     chosen = [_auto(prepared, score, branch) for branch in branches if any(not layer.place_unknown for layer in branch)]
     if len(branches) == 1:
         [best] = chosen
+        if not score.task.is_dense:
+            early = note_on_early(prepared, score.value, best)
+            best = replace(best, note=" ".join(filter(None, [best.note, early])))
         return score.task.completed(prepared, score, best, [layer for layer in layers if not layer.place_unknown])
     lost = [
         score.task.best_layer(prepared, score, branch)
