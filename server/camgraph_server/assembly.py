@@ -46,11 +46,13 @@ from camgraph_server.transport.health import HealthServicer
 from camgraph_server.transport.inner_calls import Explaining, InnerCalls
 from camgraph_server.transport.messages import Limits, Messages, Rpc
 from camgraph_server.transport.packed import Unpacking
+from camgraph_server.transport.receiving import Arrival
 from camgraph_server.transport.reception import Reception
 from camgraph_server.transport.security import Security
 from camgraph_server.transport.sending import Reading, Sending
 from camgraph_server.transport.stream import Streaming
 from camgraph_server.transport.stream_places import StreamPlaces
+from camgraph_server.transport.way_in import WayIn
 from camgraph_wire.open_inference.messages import POOL
 
 if TYPE_CHECKING:
@@ -152,16 +154,7 @@ class Assembly:
             return None
         service = self.service()
         return self._make_http_port(
-            self._config,
-            service,
-            self._rpcs(service),
-            self._limits(),
-            self.budgets["requests"],
-            self.budgets["answers"],
-            self.gate,
-            self.observers,
-            self.security,
-            self._registry,
+            self._config, service, self._rpcs(service), self._limits(), self._way_in(), self._registry
         )
 
     def stop_loading(self) -> None:
@@ -240,11 +233,16 @@ class Assembly:
         )
 
     def _reception(self) -> Reception:
-        return Reception(self.gate, self.budgets["answers"], self.observers, self.security, self._unpacking)
+        return Reception(self._way_in(), self._unpacking)
+
+    def _way_in(self) -> WayIn:
+        return WayIn(
+            self.gate, self.security, self.observers, requests=self.budgets["requests"], answers=self.budgets["answers"]
+        )
 
     def _limits(self) -> Limits:
         config = self._config
-        return Limits(config.max_request_mib * MIB, self._max_answer, config.receive_timeout, self._unpacking)
+        return Limits(config.max_request_mib * MIB, self._max_answer, Arrival(config.receive_timeout), self._unpacking)
 
     def _messages(self) -> Messages:
         sending = Sending(Reading(self._config.write_timeout, self.budgets["answers"]))

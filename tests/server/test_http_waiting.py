@@ -141,7 +141,7 @@ async def test_a_caller_that_goes_away_with_half_a_body_leaves_nothing(repositor
 
 
 async def test_a_body_waits_for_memory_and_the_slow_give_way(repository, monkeypatch):
-    monkeypatch.setattr("camgraph_server.transport.http.receiving._PATIENCE_IN_NEED", 0.6)
+    monkeypatch.setattr("camgraph_server.transport.receiving.IN_NEED", 0.6)
     async with http_server(repository, max_memory_mib=64, max_request_mib=8) as server, client_of(server) as client:
         most = 4 * 1024 * 1024  # four times that is all the memory of requests
         async with raw_connection(server.http_address) as (slow_reader, slow):

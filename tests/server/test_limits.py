@@ -150,7 +150,7 @@ async def test_pictures_are_bounded_by_what_is_drawn(connect, repository):
 
 
 async def test_requests_that_do_not_arrive_give_way_to_those_that_do(connect, repository, monkeypatch):
-    monkeypatch.setattr("camgraph_server.transport.messages._PATIENCE_IN_NEED", 0.2)
+    monkeypatch.setattr("camgraph_server.transport.receiving.IN_NEED", 0.2)
     async with running_server(repository, max_memory_mib=8, max_request_mib=1, max_response_mib=1) as server:
         whole = pb.ExplainRequest(image=pb.EncodedImage(data=png())).SerializeToString()
         stalled = [await Http2.call(server.address, whole, len(whole)) for _ in range(8)]  # the last byte is missing

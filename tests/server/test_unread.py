@@ -52,7 +52,7 @@ async def test_an_answer_that_is_not_read_loses_its_connection(repository, conne
 
 
 async def test_who_does_not_read_gives_way_to_others(repository, connect, monkeypatch):
-    monkeypatch.setattr("camgraph_server.transport.sending._PATIENCE_IN_NEED", 0.2)
+    monkeypatch.setattr("camgraph_server.transport.sending.IN_NEED", 0.2)
     async with running_server(repository, max_memory_mib=96, max_response_mib=8) as server:
         clients = [await silent_client(server) for _ in range(4)]
         answers = server.parts.budgets["answers"]

@@ -18,7 +18,7 @@ from camgraph_server.call import Call
 from camgraph_server.config.limits import MIB
 from camgraph_server.models.explaining import COPIES
 from camgraph_server.transport.packed import Unpacking, is_packed
-from camgraph_server.transport.receiving import Context, Patience, receive
+from camgraph_server.transport.receiving import Arrival, Context, receive
 from camgraph_server.transport.screening import MalformedError, Screen
 from camgraph_server.transport.sending import Sending
 
@@ -64,13 +64,13 @@ class Limits:
     Attributes:
         max_request: Largest request in bytes.
         max_response: Largest answer in bytes.
-        patience: Seconds that a request may take to arrive.
+        arrival: How long a request may take to arrive.
         unpacking: What becomes of one that is compressed.
     """
 
     max_request: int
     max_response: int
-    patience: float
+    arrival: Arrival
     unpacking: Unpacking
 
 
@@ -87,7 +87,6 @@ class Messages:
         self.sending = sending
         self._limits = limits
         self._memory = memory
-        self._patience = Patience(limits.patience)
         self._codec = ThreadPoolExecutor(2, thread_name_prefix="camgraph-codec")
 
     @property
@@ -124,7 +123,7 @@ class Messages:
 
     async def _received(self, context: Context) -> bytes:
         """The bytes of a call's only request; the slowest gives way where others wait for its memory."""
-        data = await receive(context, partial(self._patience.check, self._memory))
+        data = await receive(context, partial(self._limits.arrival.check, self._memory))
         if data is None:
             raise InvalidInputError("The call ended without a request; send one message.")
         return data

@@ -15,20 +15,21 @@ from camgraph_server.transport.waiting import bounded
 
 Context: TypeAlias = ServicerContext[Any, Any]
 
+IN_NEED = 5.0
+"""Seconds that the other side gets, to send a message or to read a portion of one, while others wait for its memory."""
+
 _MOMENT = 0.01  # seconds after the end of a stream in which gRPC ends the call, where its caller has gone
 
 
 @dataclass(frozen=True)
-class Patience:
-    """Seconds that a message may take to arrive.
+class Arrival:
+    """How long a message may take to arrive.
 
     Attributes:
-        longest: In any case.
-        in_need: While others wait for its place.
+        longest: Seconds, where nobody waits for its place.
     """
 
     longest: float
-    in_need: float = 5.0
 
     def check(self, place: Budget, waited: float) -> None:
         """Ends the wait for a message after so many seconds; the slowest gives way where others wait for its place.
@@ -43,10 +44,10 @@ class Patience:
         """
         if waited > self.longest:
             raise DeadlineError(f"The request did not arrive within {self.longest:.0f} s.")
-        if waited > self.in_need and place.is_wanted:
+        if waited > IN_NEED and place.is_wanted:
             raise UnavailableError(
                 "The request arrives so slowly that others cannot be received; send it again later.",
-                retry_after=self.in_need,
+                retry_after=IN_NEED,
             )
 
 

@@ -15,19 +15,17 @@ from grpc import StatusCode
 from camgraph_core.errors import OverLimitError, UnauthenticatedError, UnavailableError, UnknownMethodError
 from camgraph_server.access.client import Client
 from camgraph_server.access.door import CALLER
-from camgraph_server.budget import Budget, Share
+from camgraph_server.budget import Share
 from camgraph_server.call import TRACE_HEADERS, UNKNOWN, Call, Kind
-from camgraph_server.observe.observers import Observers
-from camgraph_server.scheduling.gate import Gate
 from camgraph_server.transport.handler import Handler
 from camgraph_server.transport.packed import Unpacking
 from camgraph_server.transport.receiving import Context
 from camgraph_server.transport.refusal import Refusal, let_go
 from camgraph_server.transport.rules import Rule, rule_of
-from camgraph_server.transport.security import Security
 from camgraph_server.transport.standard import StandardServices
 from camgraph_server.transport.unreadable import Unreadable
 from camgraph_server.transport.unwritten import Unwritten
+from camgraph_server.transport.way_in import WayIn
 
 _CERTIFICATE_NAMES = ("x509_subject_alternative_name", "x509_common_name")
 
@@ -40,20 +38,13 @@ class Reception(grpc.aio.ServerInterceptor):
     Every method takes a stream for gRPC: so a call is ours before its body has arrived. Callers see no difference.
 
     Args:
-        gate: Counts the calls.
-        answers: Memory of answers, from when they are drawn until they are written.
-        observers: Are told of every call.
-        security: Tells who calls, and holds clients to their limits.
+        way_in: What every call meets.
         unpacking: What becomes of compressed messages of services that others wrote.
     """
 
-    def __init__(
-        self, gate: Gate, answers: Budget, observers: Observers, security: Security, unpacking: Unpacking
-    ) -> None:
-        self._gate = gate
-        self._answers = answers
-        self._observers = observers
-        self._security = security
+    def __init__(self, way_in: WayIn, unpacking: Unpacking) -> None:
+        self._gate, self._security = way_in.gate, way_in.security
+        self._observers, self._answers = way_in.observers, way_in.answers
         self._standard = StandardServices(unpacking)
         self._unwritten = Unwritten.of_grpc()
         Unreadable.keep_out()

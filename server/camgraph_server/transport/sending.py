@@ -12,13 +12,11 @@ from camgraph_core.errors import CamgraphError, DeadlineError
 from camgraph_server.budget import Budget
 from camgraph_server.call import Call
 from camgraph_server.transport.connections import HangUps
-from camgraph_server.transport.receiving import Context
+from camgraph_server.transport.receiving import IN_NEED, Context
 from camgraph_server.transport.waiting import Looks
 
 _PORTION = 16 * 1024 * 1024
 """Bytes for which a caller gets the whole time once more."""
-
-_PATIENCE_IN_NEED = 5.0  # seconds for the first portion while others are refused as there is no memory
 
 
 class Reading:
@@ -38,7 +36,7 @@ class Reading:
         portions = 1 + size / _PORTION
 
         def check(waited: float) -> None:
-            in_need = self._memory.is_wanted and waited > portions * _PATIENCE_IN_NEED
+            in_need = self._memory.is_wanted and waited > portions * IN_NEED
             if in_need or waited > portions * self._patience:
                 raise DeadlineError(f"The answer was not read within {waited:.0f} s.")
 

@@ -14,7 +14,6 @@ from camgraph_server.call import Call
 from camgraph_server.config.limits import MIB
 from camgraph_server.transport.http.exchange import Exchange
 from camgraph_server.transport.messages import Limits
-from camgraph_server.transport.receiving import Patience
 from camgraph_server.transport.waiting import bounded
 
 T = TypeVar("T")
@@ -34,7 +33,6 @@ class Bodies:
     def __init__(self, limits: Limits, memory: Budget) -> None:
         self._limits = limits
         self._memory = memory
-        self._patience = Patience(limits.patience)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="camgraph-http")
 
     async def memory(self, exchange: Exchange, call: Call) -> Share:
@@ -60,7 +58,7 @@ class Bodies:
         Raises:
             CamgraphError: It is too large, or does not come in time.
         """
-        return await bounded(exchange.body(self._limits.max_request), partial(self._patience.check, self._memory))
+        return await bounded(exchange.body(self._limits.max_request), partial(self._limits.arrival.check, self._memory))
 
     async def on_thread(self, work: Callable[..., T], *arguments: object) -> T:
         """Does what takes time for a large body, or a large answer."""

@@ -13,10 +13,8 @@ from starlette.routing import Match, Route
 from camgraph_core.errors import DeadlineError, UnauthenticatedError, UnknownMethodError
 from camgraph_server.access.client import Client
 from camgraph_server.access.door import CALLER
-from camgraph_server.budget import Budget, Share
+from camgraph_server.budget import Share
 from camgraph_server.call import TRACE_HEADERS, UNKNOWN, Call
-from camgraph_server.observe.observers import Observers
-from camgraph_server.scheduling.gate import Gate
 from camgraph_server.transport.http.endpoint import Answer, Asked, Endpoint
 from camgraph_server.transport.http.exchange import Exchange
 from camgraph_server.transport.http.receiving import Bodies
@@ -24,7 +22,7 @@ from camgraph_server.transport.http.refusing import WrongMethodError, refused
 from camgraph_server.transport.http.writing import Writing
 from camgraph_server.transport.refusal import Refusal, let_go
 from camgraph_server.transport.rules import Rule
-from camgraph_server.transport.security import Security
+from camgraph_server.transport.way_in import WayIn
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -38,10 +36,7 @@ class HttpReception:
 
     Args:
         routes: The addresses; the endpoint of each is an `Endpoint`.
-        gate: Counts the calls.
-        answers: Memory of answers, from when they are drawn until they are written.
-        observers: Are told of every call.
-        security: Tells who calls, and holds clients to their limits.
+        way_in: What every call meets.
         bodies: Receives bodies.
         writing: Writes answers.
         max_age: Seconds after which a connection is closed when it has been answered; 0 means never.
@@ -53,19 +48,14 @@ class HttpReception:
     def __init__(
         self,
         routes: Sequence[Route],
-        gate: Gate,
-        answers: Budget,
-        observers: Observers,
-        security: Security,
+        way_in: WayIn,
         bodies: Bodies,
         writing: Writing,
         max_age: float,
     ) -> None:
         self.routes = routes
-        self._gate = gate
-        self._answers = answers
-        self._observers = observers
-        self._security = security
+        self._gate, self._security = way_in.gate, way_in.security
+        self._observers, self._answers = way_in.observers, way_in.answers
         self._bodies = bodies
         self._writing = writing
         self._max_age = max_age

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry
 
-from camgraph_server.budget import Budget
 from camgraph_server.config import ServerConfig
 from camgraph_server.models.batching import worker_count
-from camgraph_server.observe.observers import Observers
-from camgraph_server.scheduling.gate import Gate
 from camgraph_server.service.service import Service
 from camgraph_server.transport.http import metrics, v1, v2
 from camgraph_server.transport.http.instances import Instances
@@ -20,8 +17,8 @@ from camgraph_server.transport.http.reception import HttpReception
 from camgraph_server.transport.http.writing import Writing
 from camgraph_server.transport.inner_calls import Explaining, InnerCalls
 from camgraph_server.transport.messages import Limits, Rpc
-from camgraph_server.transport.security import Security
 from camgraph_server.transport.sending import Reading
+from camgraph_server.transport.way_in import WayIn
 
 
 def http_port(
@@ -29,11 +26,7 @@ def http_port(
     service: Service,
     rpcs: Sequence[Rpc],
     limits: Limits,
-    requests: Budget,
-    answers: Budget,
-    gate: Gate,
-    observers: Observers,
-    security: Security,
+    way_in: WayIn,
     registry: CollectorRegistry,
 ) -> HttpPort:
     """The port of HTTP, which has not been bound.
@@ -43,15 +36,11 @@ def http_port(
         service: What answers.
         rpcs: The methods of the Open Inference Protocol.
         limits: What a request and an answer may take.
-        requests: Memory of requests.
-        answers: Memory of answers.
-        gate: Counts the calls.
-        observers: Are told of every call.
-        security: Tells who calls, and holds clients to their limits.
+        way_in: What every call meets.
         registry: The metrics.
     """
     # No more at once than there are workers: they would fill the queue, and be refused for it.
-    inner = InnerCalls(observers, security.limits)
+    inner = InnerCalls(way_in.observers, way_in.security.limits)
     instances = Instances(Explaining(service, inner), inner, min(config.max_stream_items, worker_count(config)))
     routes = [
         *v2.routes(service, rpcs, limits.max_response),
@@ -60,12 +49,9 @@ def http_port(
     ]
     reception = HttpReception(
         routes,
-        gate,
-        answers,
-        observers,
-        security,
-        Bodies(limits, requests),
-        Writing(Reading(config.write_timeout, answers)),
+        way_in,
+        Bodies(limits, way_in.requests),
+        Writing(Reading(config.write_timeout, way_in.answers)),
         config.max_connection_age,
     )
-    return HttpPort(reception, config, security.certificate)
+    return HttpPort(reception, config, way_in.security.certificate)
