@@ -12,6 +12,7 @@ import grpc.aio
 
 from camgraph.v1 import explanation_pb2 as pb
 from camgraph_load.records import OK
+from camgraph_wire.items import timeout_ms
 
 _SERVICE = "/camgraph.v1.ExplanationService"
 _PATIENCE = 1.0  # seconds for the last answers of a stream that is closed
@@ -84,7 +85,7 @@ class Stream:
         if self._course is None or self._course.has_ended:
             self._course = _Course(self._method())
         message = pb.ExplainStreamRequest(
-            request=pb.ExplainRequest.FromString(request), timeout_ms=min(round(deadline * 1e3), 2**32 - 1)
+            request=pb.ExplainRequest.FromString(request), timeout_ms=timeout_ms(deadline)
         )
         try:
             async with asyncio.timeout(deadline):

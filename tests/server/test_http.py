@@ -18,6 +18,7 @@ from tritonclient.utils import InferenceServerException
 from camgraph_core.target import Target
 from camgraph_runtime import Explainer
 from camgraph_server.lifecycle import Server
+from camgraph_server.transport.http.endpoint import Asked
 from support.open_inference import TARGETS, TENSOR
 from support.rest import EXPLAIN, b64, body, client_of, http_server, instance
 from support.serving import png
@@ -230,3 +231,7 @@ async def test_a_call_has_one_record_and_each_of_its_images_another(client, capl
     for fact in facts:
         assert (fact["request_id"], fact["trace_id"]) == ("mine", trace.split("-")[1])
         assert fact["peer"].startswith("ipv4:127.0.0.1:")
+
+
+def test_a_long_name_of_a_request_is_cut():
+    assert Asked({}, {"x-request-id": "x" * 5000}).request_id == "x" * 200

@@ -22,6 +22,7 @@ from camgraph_core.target import Target
 from camgraph_runtime.maps.profiles import PROFILES as RUNTIME_PROFILES
 from camgraph_wire.arrays import array_from, tensor_message
 from camgraph_wire.enums import COLORMAPS, MODEL_STATES, OUTPUTS, PROFILES, EnumNames
+from camgraph_wire.items import item_from, item_message
 from camgraph_wire.models import index_from, index_message, model_from, model_message
 from camgraph_wire.requests import request_from, request_message
 from camgraph_wire.scores import (
@@ -130,6 +131,13 @@ def test_models(model: ModelInfo) -> None:
 @given(ENTRIES)
 def test_entries_of_a_repository(entries: list[RepositoryEntry]) -> None:
     assert index_from(over_the_wire(index_message(entries))) == entries
+
+
+@pytest.mark.parametrize(("timeout", "arrives"), [(None, None), (0.25, 0.25), (1e9, (2**32 - 1) / 1e3)])
+def test_items_and_how_long_they_may_take(timeout: float | None, arrives: float | None) -> None:
+    addressed = Addressed(request=Request(top_k=2), image=b"image")
+    item = item_from(over_the_wire(item_message("seven", addressed, timeout)))
+    assert (item.id, item.asked, item.timeout) == ("seven", addressed, arrives)
 
 
 def test_what_is_left_out_has_the_defaults_of_python() -> None:

@@ -49,8 +49,13 @@ def item_message(id_: str, addressed: Addressed, timeout: float | None = None) -
     Raises:
         CamgraphError: It cannot be sent; see `request_message`.
     """
-    milliseconds = None if timeout is None else min(round(timeout * 1e3), 2**32 - 1)
+    milliseconds = None if timeout is None else timeout_ms(timeout)
     return pb.ExplainStreamRequest(id=id_, request=request_message(addressed), timeout_ms=milliseconds)
+
+
+def timeout_ms(seconds: float) -> int:
+    """Seconds as the field `timeout_ms` has them; more than it holds are 49 days."""
+    return min(round(seconds * 1e3), 2**32 - 1)
 
 
 def answer_message(id_: str, response: pb.ExplainResponse) -> pb.ExplainStreamResponse:

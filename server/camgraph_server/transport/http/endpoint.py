@@ -16,6 +16,8 @@ from camgraph_server.transport.rules import DEFAULT, Rule
 
 JSON = "application/json"
 
+_LONGEST_ID = 200  # characters, which the log has room for
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -30,6 +32,11 @@ class Asked:
     path: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytearray = field(default_factory=bytearray)
+
+    @property
+    def request_id(self) -> str:
+        """The caller's name of the request, which its headers may say."""
+        return self.headers.get("x-request-id", "")[:_LONGEST_ID]
 
 
 @dataclass(frozen=True)

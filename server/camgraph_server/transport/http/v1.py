@@ -57,4 +57,4 @@ def routes(service: Service, instances: Instances, max_targets: int, max_respons
 
 
 def _decoded(max_targets: int, asked: Asked) -> list[AskedExplanation]:
-    return asked_from_v1(asked.path["name"], json_from(asked.body), max_targets, asked.headers.get("x-request-id", ""))
+    return asked_from_v1(asked.path["name"], json_from(asked.body), max_targets, asked.request_id)

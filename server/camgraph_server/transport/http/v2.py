@@ -25,7 +25,6 @@ LENGTH_HEADER = "inference-header-content-length"
 
 _MODEL = ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
 _BINARY = "application/octet-stream"
-_LONGEST_ID = 200  # characters of one that a header gives
 
 
 def routes(service: Service, rpcs: Sequence[Rpc], max_response: int) -> list[Route]:
@@ -131,7 +130,7 @@ def _infer(rpc: Rpc, max_response: int) -> Endpoint:
         size = _header_size(asked)
         model = asked.path["name"], asked.path.get("version", "")
         rest = RestRequest(model, json_from(body[:size]), body[size:])
-        rest.message.id = rest.message.id or asked.headers.get("x-request-id", "")[:_LONGEST_ID]
+        rest.message.id = rest.message.id or asked.request_id
         return _Inference(rest, rpc.decode(rest.message))
 
     async def answer(inference: _Inference, call: Call) -> Any:
