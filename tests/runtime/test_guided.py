@@ -47,6 +47,8 @@ def test_the_product_has_the_channels_of_a_picture() -> None:
     np.testing.assert_array_equal(swapped, expected[:, :, ::-1])
     grey = guided_grad_cam(GRADIENT[:1], HEATMAP, spec(pb.CHANNEL_ORDER_GRAY))
     np.testing.assert_array_equal(grey, np.repeat(expected[:, :, :1], 3, axis=2))
+    bands = guided_grad_cam(np.concatenate([GRADIENT, GRADIENT[:1]]), HEATMAP, spec(pb.CHANNEL_ORDER_STORED))
+    np.testing.assert_array_equal(bands, expected)
 
 
 def test_the_picture_is_that_of_the_reference() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.rectangle import Rectangle
-from camgraph_runtime.maps.placement import Placement
+from camgraph_runtime.maps.placement import FrameCells, Placement
 from camgraph_runtime.maps.profiles import pytorch_grad_cam
 from support.cells import rectangle_of
 
@@ -119,3 +119,17 @@ def test_maps_of_several_places_are_fused_on_the_input() -> None:
     np.testing.assert_allclose(heatmap, heatmap[:, ::-1], rtol=0, atol=1e-6)
     assert heatmap[18, 12] == pytest.approx(1, abs=0.2)
     assert heatmap[18, 32] == 0
+
+
+def test_frames_lie_where_the_manifest_places_them() -> None:
+    """Cells of three frames from two frames before the clip on: the first and the last have their middle outside."""
+    place = pb.Placement(frames=pb.AxisPlacement(start=-2, stride=3))
+    placed = FrameCells.of_layer(pb.Layer(frames=4, placement=place), 8)
+    np.testing.assert_array_equal(placed.cells.centres(), [-0.5, 2.5, 5.5, 8.5])
+    np.testing.assert_array_equal(placed.on_input(), [False, True, True, False])
+
+
+def test_frames_without_a_place_cover_the_clip() -> None:
+    spread = FrameCells.of_layer(pb.Layer(frames=4), 8)
+    np.testing.assert_array_equal(spread.cells.centres(), [1, 3, 5, 7])
+    assert spread.on_input().all()
