@@ -150,7 +150,7 @@ def test_the_nearest_box_of_the_class_is_followed() -> None:
     [
         (["--json", "out.json"], "are for images, not for a video"),
         (["--bank", "clip.mp4", "--hot-regions"], "not for a video: --bank and --hot-regions"),
-        (["--start", "2", "--end", "1"], "ends after it begins"),
+        (["--start", "2", "--end", "1"], "give a later --end"),
         (["--start", "9"], "no frame in the part"),
         (["-o", "out.avi"], ".mp4, .mov, .mkv, .webm"),
         (["--follow"], "does not"),

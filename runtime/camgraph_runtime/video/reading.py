@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from camgraph_core.errors import InvalidInputError, UsageError
+from camgraph_core.errors import InvalidInputError
 from camgraph_core.types import ByteArray
 from camgraph_runtime.limits import Limits
 from camgraph_runtime.video.extent import missing_bytes
@@ -213,17 +213,6 @@ class VideoReader:
             raise InvalidInputError(
                 f"{self.path} has frames of {width} x {height} pixels, but the limit is {self._max_pixels} pixels."
             )
-
-
-def check_segment(every: int, start: float, end: float | None) -> None:
-    """Checks which frames are asked for.
-
-    Raises:
-        UsageError: They are none.
-
-    """
-    if every < 1 or start < 0 or (end is not None and end <= start):
-        raise UsageError("A part of a video begins at 0 seconds or later and ends after it begins.")
 
 
 def rate_of(stream: Any) -> Fraction:

@@ -10,7 +10,7 @@ from typing import Annotated
 from camgraph_core.errors import UsageError
 from camgraph_core.settings import Setting, check_settings
 from camgraph_runtime.video.live import LiveReader, LiveSource
-from camgraph_runtime.video.reading import VIDEO_SUFFIXES, VideoReader, check_segment
+from camgraph_runtime.video.reading import VIDEO_SUFFIXES, VideoReader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,11 @@ class VideoOptions:
     ] = 10.0
 
     def __post_init__(self) -> None:
-        check_settings(self)
-        check_segment(self.every, self.start, self.end)
+        check_settings(self, self._check_part)
+
+    def _check_part(self) -> None:
+        if self.end is not None and self.end <= self.start:
+            raise UsageError(f"--end is {self.end:g} seconds, but --start is {self.start:g}; give a later --end.")
 
     def video_among(self, images: Sequence[Path | LiveSource]) -> Path | LiveSource | None:
         """The video or live source of a run, or None for a run over images.
