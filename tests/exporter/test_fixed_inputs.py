@@ -63,7 +63,7 @@ def test_a_further_input_is_fixed(shape: tuple[int | str, ...], numbers: list[fl
     [
         ((), r"inputs are: image .*, scale \[.*\]\. Give the others numbers with --set NAME=NUMBERS\."),
         (("--set", "scal=1"), "There is no input 'scal' to fix. Did you mean scale?"),
-        (("--set", "scale=1,2"), r"shape \['N', 5\], which 2 numbers do not fill. Give one number, or 5\."),
+        (("--set", "scale=1,2"), r"shape \[N, 5\], which 2 numbers do not fill. Give one number, or 5\."),
         (("--set", "scale"), r"--set is NAME=NUMBER\[,NUMBER\]"),
         (("--set", "scale=one"), "--set is a list of numbers"),
         (("--set", "scale=nan"), "--set has a number that is not finite"),
@@ -198,7 +198,7 @@ def test_what_follows_the_batch_is_noted(tmp_path: Path) -> None:
     [
         (np.array([{}]), "holds no array of numbers"),
         (np.array(["a"]), "holds no array of numbers"),
-        (np.zeros((2, 4)), r"has the shape \['batch', 3\], which an array of shape \[2, 4\] does not fill"),
+        (np.zeros((2, 4)), r"has the shape \[batch, 3\], which an array of shape \[2, 4\] does not fill"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(array: np.ndarray, message: str, tmp_path: Path) -> None:

@@ -245,7 +245,7 @@ def test_a_score_without_the_batch_in_front_is_refused(tmp_path: Path) -> None:
     row = net.node("Reshape", net.node("AveragePool", trunk(net, net.image()), kernel_shape=[8, 1]), net.ints(0, 16, 8))
     steps = net.node("Transpose", row, perm=[2, 0, 1])
     out = net.node("MatMul", steps, net.random(16, 6), name="logits")
-    with pytest.raises(ScoreError, match=r"\[8, 'N', 6\], whose first axis does not count the images"):
+    with pytest.raises(ScoreError, match=r"\[8, N, 6\], whose first axis does not count the images"):
         _export(net.model(out, shapes={out: (8, "N", 6)}), tmp_path)
 
 

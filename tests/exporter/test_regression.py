@@ -89,5 +89,5 @@ def test_a_map_is_not_a_number(tmp_path: Path) -> None:
     net = Net(seed=6)
     maps = net.conv(trunk(net, net.image()), (16, 3), kernel=1, name="map")
     model = net.model(maps, shapes={maps: ("N", 3, 8, 8)})
-    with pytest.raises(ScoreError, match=r"'map' has the shape \['N', 3, 8, 8\], not one number for each image"):
+    with pytest.raises(ScoreError, match=r"'map' has the shape \[N, 3, 8, 8\], not one number for each image"):
         in_memory(model, tmp_path, task="regression")

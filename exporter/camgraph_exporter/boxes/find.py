@@ -12,7 +12,7 @@ from camgraph_exporter.boxes.cells import cells_of
 from camgraph_exporter.boxes.form import YOLOX, BoxForm, recognise
 from camgraph_exporter.boxes.sample import sample_of
 from camgraph_exporter.errors import ScoreError, UnknownTensorError, closest
-from camgraph_exporter.graph.dims import Dim, dims_of
+from camgraph_exporter.graph.dims import Dim, dims_of, known_dims, shape_text
 from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.graph.walk import needed_for
 from camgraph_exporter.image.layout import sides_of
@@ -102,7 +102,7 @@ def _named(prepared: PreparedModel, wanted: Wanted, name: str) -> tuple[BoxTenso
     value = _of_three_axes(prepared, value)
     axis = _box_axis(value, wanted, more=True)
     if axis is None:
-        shape = list(dims_of(value)) if value.shape is not None else "unknown"
+        shape = shape_text(value)
         raise ScoreError(
             f"Tensor {name!r} has the shape {shape}, not a box for each of the {wanted.boxes} candidates: "
             f"[N, {wanted.boxes}, 4] or [N, 4, {wanted.boxes}]. Name the decoded boxes with --boxes."
@@ -142,7 +142,7 @@ def _before_ranking(prepared: PreparedModel, wanted: Wanted) -> Iterator[tuple[i
 
 def _of_three_axes(prepared: PreparedModel, value: ir.Value) -> ir.Value:
     """Return boxes of the shape [N, boxes, 1, 4] without the axis that says nothing, and any other value as it is."""
-    dims = dims_of(value) if value.shape is not None else ()
+    dims = known_dims(value)
     if len(dims) != 4 or dims[2] != 1:
         return value
     axes = constant(prepared, np.array([2]))

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from camgraph_exporter.choose.no_map import why_no_map, why_no_place
 from camgraph_exporter.errors import ExportError, LayerError, UnknownTensorError, closest
 from camgraph_exporter.frontends.onnx_file import AUTO
-from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.dims import shape_text
 from camgraph_exporter.graph.element_types import SMALL_INTEGERS
 from camgraph_exporter.layers.branches import parallel_branches
 from camgraph_exporter.layers.early import note_on_early
@@ -174,5 +174,5 @@ def _unknown(prepared: PreparedModel, score: Score, name: str, by_name: dict[str
             f"No gradient flows from score {score.name!r} to layer {name!r}: the score depends on the layer only "
             f"through rounding, integers or comparisons. {hint}"
         )
-    shape = list(dims_of(value)) if value.shape is not None else "unknown"
+    shape = shape_text(value)
     return LayerError(f"Layer {name!r} has the shape {shape}, which is not a feature map [N, K, h, w]. {hint}")

@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph.v1 import manifest_pb2 as pb
-from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.dims import dims_of, known_dims, text_of
 from camgraph_exporter.graph.traits import Trait, has, of
 from camgraph_exporter.graph.walk import needed_for
 from camgraph_exporter.prepare.prepare import PreparedModel
@@ -56,7 +56,7 @@ def choose_output(prepared: PreparedModel, scores: Sequence[Score], num_labels: 
         lower = any(mark.points < most for mark in marks)
         reason = "the others look like features or boxes" if lower else "it comes first"
         reason = "it has the most layers before it" if best is not first else reason
-    named = ", ".join(f"{score.output.name!r} {_shape(score.output)}" for score in others)
+    named = ", ".join(f"{score.output.name!r} {text_of(known_dims(score.output))}" for score in others)
     return best, (
         f"Of the model's outputs, {best.output.name!r} is explained, as {reason}. "
         f"{'Another is' if len(others) == 1 else 'Others are'} {named}. State which one with --score."
@@ -135,8 +135,3 @@ def _is_made_of_features(value: ir.Value) -> bool:
     if made.traits & (Trait.POOLS | Trait.REDUCES):
         return bool(made.traits & Trait.KEEPS_RANGE)
     return bool(made.traits & Trait.NORMALISES) and not made.traits & Trait.AFFINE
-
-
-def _shape(output: ir.Value) -> str:
-    dims = dims_of(output) if output.shape is not None else ()
-    return f"[{', '.join('?' if str(dim).startswith('?') else str(dim) for dim in dims)}]"

@@ -13,7 +13,7 @@ from camgraph_core.settings import Setting, check_settings
 from camgraph_exporter.boxes.options import BoxOptions
 from camgraph_exporter.choose.output import choose_output
 from camgraph_exporter.errors import ScoreError, UnknownTensorError, closest
-from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.dims import dims_of, shape_text
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.columns import CLASSES, columns_of, stated_columns
 from camgraph_exporter.score.likely import hint_on_scores
@@ -176,7 +176,7 @@ def _of_stated_columns(prepared: PreparedModel, value: ir.Value, options: ScoreO
     columns = stated_columns(prepared, value, stated, options.class_axis)
     if columns is not None:
         return head_of_rows(prepared, value, columns)
-    shape = list(dims_of(value)) if value.shape is not None else "unknown"
+    shape = shape_text(value)
     least = len(stated.split(",")) + 3
     raise ScoreError(
         f"Tensor {value.name!r} has the shape {shape}, not {least} numbers or more for each candidate, as --columns "

@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from camgraph_core.errors import InvalidInputError, UsageError
-from camgraph_exporter.graph.dims import Dim, dims_of
+from camgraph_exporter.graph.dims import Dim, dims_of, text_of
 from camgraph_runtime.preprocess.arrays import map_numbers
 
 Values = Sequence[float] | np.ndarray[Any, Any]
@@ -102,12 +102,8 @@ def fill(value: ir.Value, given: Values, batch: Dim | None) -> np.ndarray:
         advice = f"Give one number, or {full}." if array.ndim < 2 else "Give one row, which stands for every image."
         advice = advice if array.ndim < 2 or wanted != list(dims) else "Give an array of that shape."
         does = "do" if array.ndim < 2 else "does"
-        raise UsageError(f"Input {value.name!r} has the shape {_said(dims)}, which {what} {does} not fill. {advice}")
+        raise UsageError(f"Input {value.name!r} has the shape {text_of(dims)}, which {what} {does} not fill. {advice}")
     return _cast(value, np.full(shape, array.reshape(-1)[0]) if array.size == 1 else array.reshape(shape))
-
-
-def _said(dims: Sequence[Dim]) -> list[Dim]:
-    return [dim if isinstance(dim, int) or not dim.startswith("?") else "?" for dim in dims]
 
 
 def _shape(array: np.ndarray, wanted: Sequence[Dim]) -> list[int] | None:

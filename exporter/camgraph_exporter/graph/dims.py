@@ -28,6 +28,26 @@ def dims_of(value: ir.Value) -> Dims:
     return tuple(dim if isinstance(dim, int) else (dim.value or unknown()) for dim in value.shape)
 
 
+def known_dims(value: ir.Value) -> Dims:
+    """Return the dimensions of a value, none where its shape is not known."""
+    return dims_of(value) if value.shape is not None else ()
+
+
+def name_of(dim: Dim) -> str:
+    """Return one dimension as text: a question mark where it has no name."""
+    return "?" if str(dim).startswith("?") else str(dim)
+
+
+def text_of(dims: Sequence[Dim]) -> str:
+    """Return dimensions for a sentence: `[N, 3, ?, ?]`."""
+    return f"[{', '.join(map(name_of, dims))}]"
+
+
+def shape_text(value: ir.Value) -> str:
+    """Return the shape of a value for a sentence: `[N, 3, ?, ?]`, or `unknown`."""
+    return text_of(dims_of(value)) if value.shape is not None else "unknown"
+
+
 def static(dims: Sequence[Dim]) -> tuple[int, ...] | None:
     """Return the dimensions if all are numbers, else None."""
     numbers = tuple(dim for dim in dims if isinstance(dim, int))

@@ -12,7 +12,7 @@ from camgraph_exporter.errors import ModelFileError, Problems, UnknownTensorErro
 from camgraph_exporter.frontends.input_values import Values, fill
 from camgraph_exporter.frontends.onnx_file import LoadedModel
 from camgraph_exporter.graph.constants import add_constant
-from camgraph_exporter.graph.dims import Dims, dims_of
+from camgraph_exporter.graph.dims import Dims, dims_of, known_dims
 from camgraph_exporter.prepare.prepare import prepare
 
 _SHOWN = 8
@@ -47,9 +47,9 @@ def fix_inputs(loaded: LoadedModel, values: Mapping[str, Values], *, sizes: Sequ
             arrays[name] = fill(inputs[name], given, batch)
     problems.raise_all()
 
-    sure = {name for name in arrays if batch is not None and _dims(inputs[name])[:1] == (batch,)}
+    sure = {name for name in arrays if batch is not None and known_dims(inputs[name])[:1] == (batch,)}
     sure = {name for name in sure if len(arrays[name]) == 1}
-    may = {name for name, array in arrays.items() if batch is not None and _may_follow(array, _dims(inputs[name]))}
+    may = {name for name, array in arrays.items() if batch is not None and _may_follow(array, known_dims(inputs[name]))}
     model = _fixed(loaded.model, arrays, sure)
     if may - sure and not _runs(model, sizes):
         sure |= may
@@ -66,10 +66,6 @@ def _image(model: ir.Model, fixed: Mapping[str, Values]) -> ir.Value | None:
     weights = set(model.graph.initializers)
     left = [value for value in model.graph.inputs if value.name not in fixed and value.name not in weights]
     return left[0] if len(left) == 1 and left[0].shape is not None and len(left[0].shape) >= 3 else None
-
-
-def _dims(value: ir.Value) -> Dims:
-    return dims_of(value) if value.shape is not None else ()
 
 
 def _may_follow(array: np.ndarray, dims: Dims) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import onnx_ir as ir
 
 from camgraph_exporter.errors import ModelFileError
-from camgraph_exporter.graph.dims import Dims, dims_of
+from camgraph_exporter.graph.dims import Dims, dims_of, known_dims, name_of, text_of
 from camgraph_exporter.image.layout import axes_of_first_layer
 
 _LEAST_AXES, _IMAGE_AXES, _MOST_AXES = 3, 4, 5
@@ -25,8 +25,8 @@ def image_input(model: ir.Model) -> ir.Value:
 
     """
     inputs = list(model.graph.inputs)
-    wide = [value for value in inputs if len(_dims(value)) >= _LEAST_AXES]
-    images = [value for value in wide if len(_dims(value)) <= _MOST_AXES]
+    wide = [value for value in inputs if len(known_dims(value)) >= _LEAST_AXES]
+    images = [value for value in wide if len(known_dims(value)) <= _MOST_AXES]
     problems = list(_problems((images or wide)[0])) if images or wide else []
     if len(wide) != 1 or len(inputs) != 1:
         problems.append(_other_inputs(inputs, advise=bool(images) and not problems))
@@ -40,11 +40,11 @@ def _problems(image: ir.Value) -> Iterator[str]:
     dims = dims_of(image)
     if 0 in dims:
         yield (
-            f"The image input {image.name!r} has the shape {_text(dims)}, so an image has no elements. "
+            f"The image input {image.name!r} has the shape {text_of(dims)}, so an image has no elements. "
             "Export the model again with the size of its images."
         )
     if len(dims) > _MOST_AXES:
-        yield (f"The input {image.name!r} has {len(dims)} axes, {_text(dims)}. {_OURS}")
+        yield (f"The input {image.name!r} has {len(dims)} axes, {text_of(dims)}. {_OURS}")
     if len(dims) == _LEAST_AXES:
         yield from _problems_of_three_axes(image, dims)
 
@@ -56,23 +56,25 @@ def _problems_of_three_axes(image: ir.Value, dims: Dims) -> Iterator[str]:
         return
     if len(first) == _LEAST_AXES:
         yield (
-            f"The input {image.name!r} has the axes {_text(dims)}, and the model's first layer slides along one of "
+            f"The input {image.name!r} has the axes {text_of(dims)}, and the model's first layer slides along one of "
             f"them only, as over a signal [N, C, L]. {_OURS}"
         )
     elif len(first) == _IMAGE_AXES and first[0] is None and dims[0] != 1:
         order = ["channels" if axis == first[1] else "height" if axis == first[2] else "width" for axis in range(3)]
         yield (
-            f"The input {image.name!r} has the axes {_text(dims)}, which are {order[0]}, {order[1]} and {order[2]}, "
+            f"The input {image.name!r} has the axes {text_of(dims)}, which are {order[0]}, {order[1]} and {order[2]}, "
             "and none for the batch. Export the model with a batch of images in front: "
-            f"[N, {', '.join(map(_plain, dims))}]."
+            f"[N, {', '.join(map(name_of, dims))}]."
         )
 
 
 def _other_inputs(inputs: Sequence[ir.Value], *, advise: bool) -> str:
-    listed = ", ".join(f"{value.name} {list(_dims(value)) if value.shape is not None else '[?]'}" for value in inputs)
+    listed = ", ".join(f"{value.name} {'[?]' if value.shape is None else text_of(dims_of(value))}" for value in inputs)
     advice = " Give the others numbers with --set NAME=NUMBERS. Arrays go in with --set NAME=FILE.npy."
-    images = [value for value in inputs if len(_dims(value)) in (_IMAGE_AXES, _MOST_AXES)]
-    images = [value for value in images if value.dtype == images[0].dtype and _dims(value)[2:] == _dims(images[0])[2:]]
+    images = [value for value in inputs if len(known_dims(value)) in (_IMAGE_AXES, _MOST_AXES)]
+    images = [
+        value for value in images if (value.dtype, *dims_of(value)[2:]) == (images[0].dtype, *dims_of(images[0])[2:])
+    ]
     if len(images) > 1:
         advice += f" Images of one size, such as colours and flow, become one input with {_joins(images)}."
     return (
@@ -83,15 +85,3 @@ def _other_inputs(inputs: Sequence[ir.Value], *, advise: bool) -> str:
 
 def _joins(images: Sequence[ir.Value]) -> str:
     return " ".join(f"--join {value.name}" for value in images)
-
-
-def _dims(value: ir.Value) -> Dims:
-    return dims_of(value) if value.shape is not None else ()
-
-
-def _plain(dim: int | str) -> str:
-    return "?" if isinstance(dim, str) and dim.startswith("?") else str(dim)
-
-
-def _text(dims: Dims) -> str:
-    return f"[{', '.join(map(_plain, dims))}]"

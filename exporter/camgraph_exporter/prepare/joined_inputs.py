@@ -13,7 +13,7 @@ from camgraph_core.errors import UsageError
 from camgraph_exporter.errors import UnknownTensorError, closest
 from camgraph_exporter.frontends.onnx_file import LoadedModel
 from camgraph_exporter.graph.constants import add_constant
-from camgraph_exporter.graph.dims import Dim, dims_of
+from camgraph_exporter.graph.dims import Dim, known_dims, shape_text
 from camgraph_exporter.image.layout import channel_axis
 
 _SPLIT_BY_INPUT = 13  # the opset from which Split takes sizes as an input
@@ -59,14 +59,14 @@ def join_inputs(loaded: LoadedModel, names: Sequence[str]) -> LoadedModel:
 
 def _channels(parts: Sequence[ir.Value]) -> tuple[int, list[int]]:
     """Return the axis of the channels, and how many each input has."""
-    shapes = [dims_of(part) if part.shape is not None else () for part in parts]
+    shapes = list(map(known_dims, parts))
     axes = {channel_axis(part) if len(shape) in (4, 5) else None for part, shape in zip(parts, shapes, strict=True)}
     axis = next(iter(axes))
     rests = {tuple(_size(dim) for i, dim in enumerate(shape) if i != axis) for shape in shapes}
     counts = [shape[axis] for shape in shapes if axis is not None]
     numbers = [count for count in counts if isinstance(count, int)]
     if axis is None or len(axes) > 1 or len(rests) > 1 or len({part.dtype for part in parts}) > 1:
-        listed = ", ".join(f"{part.name} {list(shape)}" for part, shape in zip(parts, shapes, strict=True))
+        listed = ", ".join(f"{part.name} {shape_text(part)}" for part in parts)
         raise UsageError(f"Inputs are joined along their channels, so all else must be equal, but they are: {listed}.")
     if len(numbers) < len(counts):
         raise UsageError("Inputs whose number of channels is open cannot be joined. Export the model with theirs.")
@@ -86,7 +86,7 @@ def _joined(parts: Sequence[ir.Value], axis: int, counts: Sequence[int]) -> ir.V
 
 def _split(model: ir.Model, joined: ir.Value, axis: int, counts: Sequence[int]) -> ir.Node:
     sizes = [] if model.opset_imports.get("", 0) < _SPLIT_BY_INPUT else [np.array(counts, np.int64)]
-    constants = [add_constant(model.graph, "camgraph/prepared/join_sizes", array) for array in sizes]
+    constants = [add_constant(model.graph, "join_sizes", array) for array in sizes]
     attributes: dict[str, int | list[int]] = {"axis": axis} if sizes else {"axis": axis, "split": list(counts)}
     node = ir.node("Split", [joined, *constants], attributes, num_outputs=len(counts), name="camgraph/prepared/join")
     for number, output in enumerate(node.outputs):

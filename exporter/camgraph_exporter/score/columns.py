@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
-from camgraph_exporter.graph.dims import Dims, dims_of
+from camgraph_exporter.graph.dims import Dims, known_dims
 from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.graph.walk import needed_for, reached_from
 from camgraph_exporter.prepare.prepare import PreparedModel
@@ -46,31 +46,33 @@ def columns_of(prepared: PreparedModel, output: ir.Value, num_labels: int) -> Co
 
     `num_labels`: how many class labels are known, zero for none.
     """
-    dims = dims_of(output) if output.shape is not None else ()
-    axis = _shorter_axis(dims)
-    size = dims[axis] if axis is not None else None
-    if axis is None or not isinstance(size, int) or not SIDES < size <= _MOST:
+    dims = known_dims(output)
+    if len(dims) != 3:
+        return None
+    axis = shorter_axis(dims)
+    size = dims[axis]
+    if not isinstance(size, int) or not SIDES < size <= _MOST:
         return None
     return _Reader(prepared, output, axis, size).read(num_labels)
 
 
 def stated_columns(prepared: PreparedModel, value: ir.Value, stated: str, class_axis: int | None) -> Columns | None:
     """Return what the user says of the numbers of each candidate; None where that does not fit the tensor's shape."""
-    dims = dims_of(value) if value.shape is not None else ()
-    axis = _shorter_axis(dims) if class_axis is None else class_axis
-    size = dims[axis] if axis is not None and axis < len(dims) else None
+    dims = known_dims(value)
+    if len(dims) != 3:
+        return None
+    axis = shorter_axis(dims) if class_axis is None else class_axis
+    size = dims[axis] if axis < len(dims) else None
     start = SIDES + (stated == BOX_OBJECTNESS_CLASSES)
-    if axis is None or len(dims) != 3 or not isinstance(size, int) or size <= start:
+    if not isinstance(size, int) or size <= start:
         return None
     reader = _Reader(prepared, value, axis, size)
     objectness = SIDES if stated == BOX_OBJECTNESS_CLASSES else None
     return Columns(axis, start, size, objectness, is_probability=is_probable(prepared, reader.cut(SIDES, size)))
 
 
-def _shorter_axis(dims: Dims) -> int | None:
+def shorter_axis(dims: Dims) -> int:
     """Return the axis of a candidate's numbers in a tensor [N, ...] of three axes: there are more candidates."""
-    if len(dims) != 3:
-        return None
     sizes = [dim if isinstance(dim, int) else math.inf for dim in dims]
     return 2 if sizes[2] <= sizes[1] else 1
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 
 import onnx_ir as ir
 
-from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.dims import dims_of, shape_text
 from camgraph_exporter.graph.traits import Trait, has
 from camgraph_exporter.graph.walk import leading_to, reached_from
 from camgraph_exporter.prepare.prepare import PreparedModel
@@ -33,7 +33,7 @@ def hint_on_scores(prepared: PreparedModel) -> str:
         return ""
     return (
         "No output of the model holds the class scores of all its boxes. They may be those of "
-        f"{likely.name!r} [{', '.join(map(str, dims_of(likely)))}]: name them with --score."
+        f"{likely.name!r} {shape_text(likely)}: name them with --score."
     )
 
 

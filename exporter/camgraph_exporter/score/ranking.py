@@ -13,7 +13,7 @@ import onnx_ir as ir
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter.errors import ScoreError
 from camgraph_exporter.graph.constants import Constants, elements_of
-from camgraph_exporter.graph.dims import dims_of
+from camgraph_exporter.graph.dims import dims_of, known_dims, shape_text
 from camgraph_exporter.graph.traits import Trait, has, of
 from camgraph_exporter.prepare.prepare import PreparedModel
 from camgraph_exporter.score.odds import is_product
@@ -64,7 +64,7 @@ def _note(sorting: Sorting, found: OutputHead, output: ir.Value) -> str:
 
 def _unclear(sorting: Sorting, output: ir.Value) -> ScoreError:
     what = sorting.what
-    shape = list(dims_of(what)) if what.shape is not None else "unknown"
+    shape = shape_text(what)
     return ScoreError(
         f"Output {output.name!r} holds only the best boxes or classes: {sorting.name} selects them by "
         f"{what.name!r} of shape {shape}. No class scores [N, boxes, C] were found before it. Name the tensor of the "
@@ -166,7 +166,7 @@ def _farthest(sorting: Sorting, prepared: PreparedModel, *, rank: int) -> _Trail
     best: _Trail | None = None
     while trail is not None:
         value = trail.piece.value
-        dims = dims_of(value) if value.shape is not None else ()
+        dims = known_dims(value)
         fits = _is_real(value) and len(dims) == rank and dims[:1] == batch
         if fits and _is_cut_softmax(trail.piece):
             return replace(trail, note=_cut_note(trail.piece))

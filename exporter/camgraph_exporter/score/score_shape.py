@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from camgraph_exporter.errors import ScoreError
-from camgraph_exporter.graph.dims import Dims, dims_of
+from camgraph_exporter.graph.dims import Dims, dims_of, shape_text, text_of
 from camgraph_exporter.prepare.prepare import PreparedModel
 
 
@@ -50,7 +50,7 @@ def score_dims(prepared: PreparedModel, value: ir.Value) -> Dims:
     dims = dims_of(value)
     if dims[:1] != dims_of(prepared.image)[:1]:
         raise ScoreError(
-            f"Tensor {value.name!r} has the shape {list(dims)}, whose first axis does not count the images of the "
+            f"Tensor {value.name!r} has the shape {text_of(dims)}, whose first axis does not count the images of the "
             "batch. Name scores that have the batch first with --score, or export the model with its batch first."
         )
     return dims
@@ -85,6 +85,6 @@ def count_of(dim: int | str) -> int:
 def misfit(value: ir.Value, wanted: str) -> ScoreError:
     """Return the error for a tensor that has another shape than its task wants."""
     return ScoreError(
-        f"Tensor {value.name!r} has the shape {list(dims_of(value))}, not {wanted}. "
+        f"Tensor {value.name!r} has the shape {shape_text(value)}, not {wanted}. "
         "Name the class scores with --score, and their kind with --task."
     )
