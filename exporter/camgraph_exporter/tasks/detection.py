@@ -19,7 +19,7 @@ from camgraph_exporter.layers.auto import deepest_map, last_map
 from camgraph_exporter.layers.box_groups import BoxGroups
 from camgraph_exporter.layers.layers import TargetLayer, is_moved, narrowest
 from camgraph_exporter.prepare.prepare import PreparedModel
-from camgraph_exporter.score.columns import SIDES
+from camgraph_exporter.score.columns import SIDES, shorter_axis
 from camgraph_exporter.score.score_shape import ScoreShape, count_of, misfit
 from camgraph_exporter.score.steps import axis_of_steps
 from camgraph_exporter.targets.classes import add_target_input, pick, resolve_ranks, targets_first
@@ -54,9 +54,8 @@ class Detection(Task):
         dims = dims_of(value)
         if len(dims) != 3 or not any(isinstance(dim, int) for dim in dims[1:]):
             raise misfit(value, "one score for each box and class, [N, boxes, C] or [N, C, boxes]")
-        sizes = [dim if isinstance(dim, int) else float("inf") for dim in dims]
         steps = axis_of_steps(prepared, value)
-        of_classes = 3 - steps if steps is not None else 2 if sizes[2] <= sizes[1] else 1
+        of_classes = shorter_axis(dims) if steps is None else 3 - steps
         axis = class_axis or of_classes
         boxes = dims[3 - axis]
         return ScoreShape(
