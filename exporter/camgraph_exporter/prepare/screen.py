@@ -1,4 +1,4 @@
-"""Refuses models that no layer of which can be explained: in training mode, random, or with broken weights."""
+"""Refuses models of which no layer can be explained: in training mode, random, or with broken weights."""
 
 from __future__ import annotations
 

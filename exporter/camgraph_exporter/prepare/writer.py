@@ -11,7 +11,7 @@ from camgraph_exporter.graph.constants import add_constant
 
 
 class Writer:
-    """Appends standard operators before a fused node; `output` is what took the place of its first output."""
+    """Appends standard operators before a fused node, under names that begin with that of its first output."""
 
     def __init__(self, model: ir.Model, node: ir.Node) -> None:
         self.graph, self.node = model.graph, node
