@@ -64,6 +64,17 @@ def test_a_guided_picture_is_that_of_whole_arrays(frame: Frame, seed: int, pixel
         np.testing.assert_array_equal(guided_picture(guided, frame), wanted)
 
 
+def test_pixels_without_data_are_zero() -> None:
+    """Of a mask of another size, each pixel takes the one that its middle lies on."""
+    cells, frame = np.ones((2, 4), np.float32), Frame.identity(2, 4)
+    own = np.array([[True, False, False, False], [False, False, False, True]])
+    np.testing.assert_array_equal(LaidMap(cells, frame, own).whole(), ~own)
+    larger = np.arange(4 * 8).reshape(4, 8) % 8 == 3
+    np.testing.assert_array_equal(LaidMap(cells, frame, larger).whole(), [[1, 0, 1, 1]] * 2)
+    smaller = np.array([[True, False]])
+    np.testing.assert_array_equal(LaidMap(cells, frame, smaller).whole(), [[0, 0, 1, 1]] * 2)
+
+
 def test_a_map_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="not \\(4, 4\\)"):
         LaidMap(np.zeros((4, 5), np.float32), Frame.identity(4, 4))

@@ -65,6 +65,18 @@ def test_an_empty_map_has_none() -> None:
     assert hot_regions(np.full((4, 4), np.nan, np.float32), Frame.identity(4, 4), 0.5) == ()
 
 
+def test_a_cell_that_is_not_a_number_holds_no_heat() -> None:
+    [region] = hot_regions(np.array([[np.nan, 0.25], [0, 0.75]], np.float32), Frame.identity(2, 2), 0.5)
+    assert (region.box, region.energy) == (Rectangle(1, 1, 2, 2), 0.75)
+
+
+def test_no_region_is_larger_than_the_photo() -> None:
+    """The last of three cells, each 3.8 pixels wide, reaches beyond the ten pixels of the photo."""
+    frame = Frame(Axis(10, 3, 0.26), Axis(10, 3, 0.26))
+    [region] = hot_regions(np.ones((3, 3), np.float32), frame, 0.5)
+    assert (region.box, region.area) == (Rectangle(0, 0, 10, 10), 1)
+
+
 def test_boxes_lie_on_the_photo() -> None:
     """A photo of 200 x 100 pixels in the middle of an input of 40 x 40: a letterbox with 10 rows above and below."""
     frame = Frame(Axis(100, 40, 0.2, 10), Axis(200, 40, 0.2, 0))

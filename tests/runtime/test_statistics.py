@@ -34,6 +34,14 @@ def test_several_layers_are_taken_together() -> None:
     assert (statistics.minimum, statistics.maximum) == (-1, 4)
     assert statistics.positive_share == pytest.approx(5 / 6)
     assert not statistics.constant
+    assert MapStatistics.of(grid(1, 1), grid(4, 4)).constant
+
+
+def test_a_layer_that_is_not_reached_is_said_before_all_that_follows_from_it() -> None:
+    statistics = MapStatistics.of(grid(0, 0), no_gradient=True)
+    assert statistics.all_nonpositive
+    [warning] = statistics.warnings()
+    assert warning.startswith("The score does not depend on the layer")
 
 
 @pytest.mark.parametrize(
@@ -43,6 +51,8 @@ def test_several_layers_are_taken_together() -> None:
         (grid(-1, -2, 0), {"all_nonpositive"}),
         (grid(2, 2, 2), {"constant"}),
         (grid(1, np.nan, 2), {"nonfinite"}),
+        (grid(-1, np.nan, -2), {"nonfinite"}),
+        (grid(2, np.nan, 2), {"nonfinite"}),
         (grid(1, np.inf, 2), {"nonfinite"}),
         (grid(np.nan, np.nan), {"nonfinite"}),
         (grid(-1, 1), set()),
