@@ -61,6 +61,15 @@ def test_the_picture_is_that_of_the_reference() -> None:
     assert picture.max() > 140
 
 
+def test_values_far_from_the_mean_are_cut_to_black_and_white() -> None:
+    guided = np.zeros((20, 20, 3), np.float32)
+    guided[0, 0], guided[1, 1] = 1, -1
+    picture = guided_picture(guided, Frame.identity(20, 20))
+    assert (picture[0, 0] == 255).all()
+    assert (picture[1, 1] == 0).all()
+    assert np.unique(picture).tolist() == [0, 127, 255]
+
+
 def test_a_flat_or_broken_product_is_grey() -> None:
     frame = Frame.identity(6, 8)
     assert (guided_picture(np.zeros((6, 8, 3), np.float32), frame) == 127).all()
