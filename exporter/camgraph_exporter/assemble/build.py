@@ -11,11 +11,11 @@ import onnx_ir as ir
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_core.errors import UsageError
 from camgraph_core.settings import Setting
-from camgraph_exporter.assemble.guided import GUIDED_RULES, check_guided
+from camgraph_exporter.assemble.guided import add_image_gradient, check_guided
 from camgraph_exporter.assemble.layer_outputs import add_layer_outputs
 from camgraph_exporter.assemble.skippable import make_skippable
-from camgraph_exporter.errors import GradientError, LayerError
-from camgraph_exporter.graph.dims import BATCH, dims_of
+from camgraph_exporter.errors import LayerError
+from camgraph_exporter.graph.dims import BATCH
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.node_gradient import NodeGradient
 from camgraph_exporter.layers.layers import TargetLayer, spatial_layers
@@ -101,11 +101,8 @@ def build(
     check_rules(path, layer=layers[0].name, score=score.name, others=others)
     image_path = GradientPath(graph, [prepared.image], [score.value])
     if options.guided:
-        if any(layer.frames for layer in layers):
-            raise GradientError("Guided Grad-CAM is for models of single images. Leave --guided out.")
-        _check_reaches_image(image_path, score)
+        check_guided(image_path, layers, score)
         check_rules(image_path, layer=str(prepared.image.name), score=score.name)
-        check_guided(image_path)
 
     place, note = score.task.place(prepared, score)
     interface = Interface(prepared)
@@ -129,11 +126,7 @@ def build(
         g = cotangents[layer.value]
         built.layer_tensors.append(add_layer_outputs(op, interface, layer, g, i, gradients=gradients))
     if options.guided:
-        with op.scope("guided"):
-            g = differentiate(op, image_path, seeds, [prepared.image], rules=GUIDED_RULES)[prepared.image]
-            rest = range(2, len(dims_of(prepared.image)) + 1)
-            by_image = op.Transpose(op.cast(op.full(g, prepared.image), ir.DataType.FLOAT), perm=[1, 0, *rest])
-            built.image_gradient_tensor = interface.add_output("image_gradient", by_image)
+        built.image_gradient_tensor = add_image_gradient(op, interface, image_path, seeds)
     prepared.take_back()
     if options.skippable:
         between = {node for part in ([path, image_path] if options.guided else [path]) for node in part.nodes}
@@ -158,14 +151,6 @@ def _repeatable(built: Built, nodes: Collection[ir.Node]) -> set[ir.Node]:
     if built.is_quantised or any(value.dtype not in plain for node in nodes for value in node.outputs if value.uses()):
         return set()
     return {node for node in nodes if not any(a.type == ir.AttributeType.GRAPH for a in node.attributes.values())}
-
-
-def _check_reaches_image(path: GradientPath, score: Score) -> None:
-    if score.value not in path.values:
-        raise GradientError(
-            f"Guided Grad-CAM needs the gradient of score {score.name!r} at the image, and the model rounds or "
-            "compares its pixels, or what it makes of them, on every way there. Leave --guided out."
-        )
 
 
 def _check_connected(path: GradientPath, layers: Sequence[TargetLayer], score: Score) -> None:
