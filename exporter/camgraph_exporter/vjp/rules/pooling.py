@@ -38,7 +38,7 @@ def average_pool(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
     """Dx = g / (elements in the window), added up where windows overlap."""
     x, y = node.x, node.y
     window = window_of(node, node.attr_ints("kernel_shape"))
-    if _covers_everything(window, x, y):
+    if _covers_everything(window, x):
         return op.Div(g, float(math.prod(window.kernel)))
     shares = op.Div(op.full(g, y), _elements_in_window(op, node, window, dtype_of(g)))
     return _fold_ones(op, window, shares, x, y)
@@ -141,11 +141,10 @@ def _lowest(dtype: ir.DataType) -> float | int:
     return -math.inf if dtype.is_floating_point() else int(dtype.min)
 
 
-def _covers_everything(window: Window, x: ir.Value, y: ir.Value) -> bool:
+def _covers_everything(window: Window, x: ir.Value) -> bool:
     """Tell whether one unpadded window covers the whole map, which makes the pooling a global one."""
     unpadded = window.begin is not None and window.end is not None and not any(window.begin) and not any(window.end)
-    sizes, outs = static(dims_of(x)[2:]), static(dims_of(y)[2:])
-    return unpadded and sizes == window.kernel and outs == (1,) * window.rank
+    return unpadded and static(dims_of(x)[2:]) == window.kernel
 
 
 def _elements_in_window(op: Backward, node: NodeView, window: Window, dtype: ir.DataType) -> ir.Value | float:
