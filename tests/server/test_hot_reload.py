@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
+import threading
+from pathlib import Path
 
 import grpc
 import pytest
@@ -85,6 +87,27 @@ async def test_the_repository_is_watched_and_becomes_empty_and_full_again(connec
         if told_last == [told.NOT_SERVING]:  # while it was loaded
             told_last.append((await asyncio.wait_for(watch.read(), PATIENCE)).status)
         assert told_last[-1] == told.SERVING
+
+
+async def test_a_file_system_that_hangs_holds_up_neither_calls_nor_the_stop(connect, repository, monkeypatch):
+    hangs, released, real = threading.Event(), threading.Event(), Path.iterdir
+
+    def iterdir(path):
+        if path == repository:
+            hangs.set()
+            released.wait(2 * PATIENCE)
+        return real(path)
+
+    async with running_server(repository, **SOON) as server:
+        monkeypatch.setattr(Path, "iterdir", iterdir)
+        assert await asyncio.to_thread(hangs.wait, PATIENCE)
+        stub = ExplanationServiceStub(connect(server.address))
+        assert (await stub.Explain(small(), timeout=PATIENCE)).predictions
+        assert len((await stub.ListModels(pb.ListModelsRequest(), timeout=PATIENCE)).models) == 1
+        server.reload()
+        assert await asyncio.wait_for(server.stop(), PATIENCE)
+        assert server.is_stuck  # so that the end of the process does not wait for the file system either
+        released.set()
 
 
 async def test_sighup_reloads_and_does_not_end_the_server(connect, repository):
