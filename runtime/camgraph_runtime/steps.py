@@ -22,6 +22,7 @@ from camgraph_runtime.manifest import manifest_from_metadata
 from camgraph_runtime.manifest_check import check_graph, check_subjects
 from camgraph_runtime.network_input import NetworkInput
 from camgraph_runtime.plan import Plan, make_plan, make_prediction_plan, replan
+from camgraph_runtime.preprocess.layout import spatial_axes
 from camgraph_runtime.run.batch import Batching
 from camgraph_runtime.run.engine import Device, Engine, Threads
 from camgraph_runtime.run.stop import Stop
@@ -95,6 +96,14 @@ class Steps:
     def batch_size(self) -> int | None:
         """The one batch size that the graph takes, or None if it takes any. Smaller batches are filled up."""
         return self._runner.batch_size
+
+    @property
+    def sees_in_full(self) -> bool:
+        """Whether the network sees an image as large as it is, of any size."""
+        spec = self.manifest.input
+        shape = self.engine.inputs[spec.tensor.name].shape
+        is_open = not any(isinstance(shape[axis], int) for axis in spatial_axes(spec.layout) if axis < len(shape))
+        return is_open and all(step.HasField("center_square") for step in spec.steps)
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:

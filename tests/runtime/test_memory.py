@@ -78,6 +78,28 @@ def test_no_turn_takes_more_than_is_stated(tmp_path: Path, kind: str, work: str)
         assert max(found) - found[0] < 1.5  # a copy of the turned photo would take 3
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "npy"])
+def test_a_photo_that_the_network_sees_in_full_takes_its_tensor_too(tmp_path: Path, kind: str) -> None:
+    graph = tmp_path / "graph.onnx"
+    graph.write_bytes(TinyGraph(size=None, steps=[]).serialize())
+    if kind == "npy":
+        large, small = tmp_path / "large.npy", tmp_path / "small.npy"
+        np.save(large, np.full((HEIGHT, WIDTH, 3), 0.5, np.float32))
+        np.save(small, np.full((30, 40, 3), 0.5, np.float32))
+    else:
+        large, small = (saved(tmp_path / "large", kind, 1, HEIGHT, WIDTH), saved(tmp_path / "small", kind, 1, 30, 40))
+    command = [sys.executable, "-c", CHILD, *map(str, (graph, "read", small, large))]
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
+    assert outcome.returncode == 0, outcome.stderr
+    [peak] = json.loads(outcome.stdout)
+    pixels = HEIGHT * WIDTH
+    small_beside, in_full = (
+        reading_bytes(large.read_bytes(), max_pixels=4 * pixels, in_full=in_full) for in_full in (False, True)
+    )
+    assert small_beside < peak <= in_full < 1.5 * peak
+
+
 CLIP_CHILD = CHILD.replace("import Explainer", "import ClipExplainer as Explainer").replace(
     'work = explainer.prepare if what == "read" else explain', "work = lambda path: explainer.prepare([path] * 8)"
 )

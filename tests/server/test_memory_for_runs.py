@@ -13,8 +13,10 @@ import pytest
 from onnx import helper, numpy_helper
 
 from camgraph.v1 import explanation_pb2 as pb
+from camgraph.v1 import manifest_pb2 as pb_manifest
 from camgraph.v1.explanation_pb2_grpc import ExplanationServiceStub
 from camgraph_core.errors import TooLargeError, UnsupportedError
+from camgraph_core.request import Addressed, Request
 from camgraph_runtime import Explainer
 from camgraph_runtime.explainers import AnyExplainer
 from camgraph_runtime.run.stop import Stop, StoppedError
@@ -24,6 +26,7 @@ from camgraph_server.config import ServerConfig
 from camgraph_server.models.memory import ModelMemory
 from camgraph_server.models.repository import ModelRepository
 from camgraph_server.models.runs import memory_for_run
+from camgraph_server.models.subjects import memory_of as memory_of_image
 from camgraph_server.models.trial import Trial
 from support.serving import PATIENCE, blank_png, png, running_server, server_process, write_model
 from support.tiny_graph import TinyGraph
@@ -200,3 +203,19 @@ async def test_large_runs_wait_for_each_other(connect, tmp_path):
     one = 2 * 64 * 4 * 900 * 900 / MIB  # 396
     assert peaks[900] < 2 * one
     assert peaks[4000] > 2 * one
+
+
+@pytest.mark.parametrize(
+    ("graph", "times"),
+    [
+        (TinyGraph(size=None, steps=[]), 34),  # bytes per pixel
+        (TinyGraph(size=None, steps=[pb_manifest.GeometryStep(center_square=pb_manifest.CenterSquare())]), 34),
+        (TinyGraph(size=None), 10),
+        (TinyGraph(), 10),
+        (TinyGraph(steps=[]), 10),
+    ],
+)
+def test_a_photo_is_counted_with_its_tensor_where_the_network_sees_it_in_full(tmp_path, graph, times):
+    with Explainer(write_model(tmp_path, graph=graph)) as explainer:
+        addressed = Addressed(request=Request(), image=png(300, 200))
+        assert memory_of_image(explainer, addressed, 10**9) == times * 300 * 200

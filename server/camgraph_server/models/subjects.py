@@ -50,7 +50,9 @@ def memory_of(explainer: AnyExplainer, addressed: Addressed, most: int) -> int:
     files = (addressed.image,) if addressed.image is not None else addressed.frames or ()
     needed = 0
     for data in files:  # all frames stay until the clip is explained
-        needed += reading_bytes(data, max_pixels=limit, frame=request.frame, nodata=request.nodata)
+        needed += reading_bytes(
+            data, max_pixels=limit, frame=request.frame, nodata=request.nodata, in_full=explainer.sees_in_full
+        )
         if needed > most:
             what = "the image" if addressed.image is not None else "the clip"
             raise TooLargeError(
