@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 
 import grpc
 import numpy as np
@@ -85,7 +86,7 @@ async def test_a_slow_reader_gets_everything_and_the_server_holds_one_copy_and_g
         assert len(assembled.finished().explanations) == 2
         while server.parts.gate.in_flight:
             await asyncio.sleep(0.02)
-        assert [budget.held for budget in server.parts.budgets.values()] == [0, 0, 0]
+        assert not any(budget.held for budget in server.parts.budgets.values())
 
 
 async def test_a_caller_that_leaves_in_the_middle_frees_all(repository, connect):
@@ -97,7 +98,7 @@ async def test_a_caller_that_leaves_in_the_middle_frees_all(repository, connect)
         async with asyncio.timeout(PATIENCE):
             while server.parts.gate.in_flight:
                 await asyncio.sleep(0.02)
-        assert [budget.held for budget in server.parts.budgets.values()] == [0, 0, 0]
+        assert not any(budget.held for budget in server.parts.budgets.values())
 
 
 async def test_more_than_the_memory_for_answers_allows_is_refused(repository, connect):
@@ -112,13 +113,21 @@ def output(data: bytes, size: int, place: int = 0) -> pb.ExplainChunkedResponse:
     return pb.ExplainChunkedResponse(output=pb.OutputPiece(output=place, size=size, data=data))
 
 
+HEAD = pb.ExplainChunkedResponse(head=pb.ExplainResponse(explanations=[pb.Explanation(outputs=[pb.Output()] * 2)]))
+
+
 @pytest.mark.parametrize(
     ("pieces", "problem"),
     [
         ([], "before it began"),
-        ([output(b"ab", 3)], "in the middle"),
-        ([output(b"ab", 3), output(b"c", 1, place=1)], "in the middle"),
-        ([output(b"ab", 3), output(b"cd", 3)], "more bytes"),
+        ([HEAD, output(b"ab", 3)], "in the middle"),
+        ([HEAD, output(b"ab", 3), output(b"c", 1, place=1)], "in the middle"),
+        ([HEAD, output(b"ab", 3), output(b"cd", 3)], "more bytes"),
+        ([HEAD, output(b"a", 1), output(b"b", 1, place=1), output(b"", 1)], "behind those of another"),
+        ([HEAD, output(b"a", 1, place=2)], "did not announce"),
+        ([HEAD, pb.ExplainChunkedResponse(output=pb.OutputPiece(explanation=1))], "did not announce"),
+        ([HEAD, HEAD], "began twice"),
+        ([output(b"ab", 2), HEAD], "before it began"),
     ],
 )
 def test_pieces_that_do_not_fit_are_no_answer(pieces, problem):
@@ -130,3 +139,17 @@ def test_pieces_that_do_not_fit_are_no_answer(pieces, problem):
 
     with pytest.raises(RemoteError, match=problem):
         assemble()
+
+
+def test_a_size_that_is_announced_takes_no_memory_before_its_bytes_come():
+    assembled = Assembled()
+    assembled.add(HEAD)
+    tracemalloc.start()
+    try:
+        assembled.add(output(b"a", 2**63))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**20
+    with pytest.raises(RemoteError, match="in the middle"):
+        assembled.finished()

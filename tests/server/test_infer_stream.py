@@ -124,7 +124,7 @@ async def test_a_stream_takes_no_more_requests_at_once_than_allowed_and_a_cancel
             loader.loaded.release.set()
             while server.parts.scheduler.admitted:
                 await asyncio.sleep(0.02)
-        assert [budget.held for budget in server.parts.budgets.values()] == [0, 0, 0]
+        assert not any(budget.held for budget in server.parts.budgets.values())
 
 
 METHODS = {

@@ -173,7 +173,7 @@ async def test_a_cancelled_stream_frees_all_that_it_held(repository, connect):
             loader.loaded.release.set()
             while server.parts.scheduler.admitted:
                 await asyncio.sleep(0.02)
-        assert [budget.held for budget in server.parts.budgets.values()] == [0, 0, 0]
+        assert not any(budget.held for budget in server.parts.budgets.values())
         assert not server.parts.observers.live
         assert loader.loaded.runs == 1
 

@@ -32,7 +32,7 @@ def pieces_of(result: AnyResult, request: Request) -> Iterator[pb.ExplainChunked
 
 
 class Assembled:
-    """An answer that is put together from its pieces; each byte is copied once.
+    """An answer that is put together from its pieces. It takes memory for what has come, not for what is announced.
 
     Attributes:
         head: The response without the data of its outputs.
@@ -42,26 +42,30 @@ class Assembled:
     def __init__(self) -> None:
         self.head: pb.ExplainResponse | None = None
         self.apart: dict[Place, bytearray] = {}
-        self._filled = 0  # of the output that came last
+        self._size = 0  # of the output that came last, when it is whole
 
     def add(self, message: pb.ExplainChunkedResponse) -> None:
         """Takes the next piece.
 
         Raises:
-            RemoteError: It does not follow the one before.
+            RemoteError: It does not follow the one before, or is of an output that the answer does not have.
         """
         if message.WhichOneof("piece") == "head":
+            if self.head is not None:
+                raise RemoteError("The answer began twice.")
             self.head = message.head
             return
         piece = message.output
         place, data = (piece.explanation, piece.output), piece.data
         if place not in self.apart:
             self._check_filled()
-            self.apart[place], self._filled = bytearray(piece.size), 0
-        if self._filled + len(data) > len(self.apart[place]):
+            self._check_announced(piece)
+            self.apart[place], self._size = bytearray(), piece.size
+        elif place != next(reversed(self.apart)):
+            raise RemoteError("The answer has pieces of an output behind those of another one.")
+        if len(self.apart[place]) + len(data) > self._size:
             raise RemoteError("The answer has more bytes of an output than it said.")
-        self.apart[place][self._filled : self._filled + len(data)] = data
-        self._filled += len(data)
+        self.apart[place] += data
 
     def finished(self) -> pb.ExplainResponse:
         """The response without its data, once all pieces have come.
@@ -74,6 +78,13 @@ class Assembled:
             raise RemoteError("The answer ended before it began.")
         return self.head
 
+    def _check_announced(self, piece: pb.OutputPiece) -> None:
+        if self.head is None:
+            raise RemoteError("The answer has outputs before it began.")
+        explanations = self.head.explanations
+        if piece.explanation >= len(explanations) or piece.output >= len(explanations[piece.explanation].outputs):
+            raise RemoteError("The answer has an output that it did not announce.")
+
     def _check_filled(self) -> None:
-        if self.apart and self._filled < len(next(reversed(self.apart.values()))):
+        if self.apart and len(next(reversed(self.apart.values()))) < self._size:
             raise RemoteError("The answer ended in the middle of an output.")
