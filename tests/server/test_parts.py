@@ -13,8 +13,12 @@ import pytest
 from camgraph_core.errors import UnavailableError, UsageError
 from camgraph_runtime.run.stop import Stop
 from camgraph_server.config import ServerConfig
+from camgraph_server.config.limits import MIB
 from camgraph_server.models.batching import worker_count
+from camgraph_server.models.changes import OwnChanges
 from camgraph_server.models.keeper import Keeper
+from camgraph_server.models.loading import memory_limit, model_memory
+from camgraph_server.processes.restarts import Restarts
 from camgraph_server.scheduling.gate import Gate
 from camgraph_server.scheduling.scheduler import Scheduler
 from support.serving import PATIENCE
@@ -76,6 +80,53 @@ def test_workers_follow_the_usable_cores(tmp_path, monkeypatch):
     assert worker_count(ServerConfig(tmp_path)) == 7
     assert worker_count(ServerConfig(tmp_path, workers=3)) == 3
     assert worker_count(ServerConfig(tmp_path, max_batch_size=4)) == 7 + 2 * 4
+    assert worker_count(ServerConfig(tmp_path, processes=2)) == 3
+    assert worker_count(ServerConfig(tmp_path, processes=20)) == 1
+
+
+@pytest.mark.parametrize(("settings", "requests", "models"), [({}, 50, 40), ({"processes": 2}, 25, 20)])
+def test_processes_share_the_memory(settings, requests, models, tmp_path, monkeypatch):
+    monkeypatch.setattr("camgraph_server.models.loading.available_memory", lambda: 100 * MIB)
+    config = ServerConfig(tmp_path, **settings)
+    assert (memory_limit(config), model_memory(config)) == (requests * MIB, models * MIB)
+    config = ServerConfig(tmp_path, max_memory_mib=requests, max_model_memory_mib=models, processes=1)
+    assert (memory_limit(config), model_memory(config)) == (requests * MIB, models * MIB)
+
+
+@pytest.mark.parametrize(
+    ("lives", "delays"),
+    [
+        ([None, None, None], [0.1, 0.2, 0.4]),
+        ([59.0, 59.0], [0.1, 0.2]),
+        ([None, None, 61.0, None], [0.1, 0.2, 0.1, 0.2]),  # after a minute of service, earlier failures count no more
+        ([None] * 12, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0, 30.0, 30.0]),
+    ],
+)
+def test_a_worker_that_ends_soon_is_started_later_each_time(lives, delays):
+    restarts = Restarts()
+    assert [restarts.delay_after(served) for served in lives] == pytest.approx(delays)
+    assert restarts.is_hopeless == (restarts.in_a_row >= 3)
+
+
+async def test_a_change_of_models_goes_on_although_its_caller_leaves():
+    begun, release, done = threading.Event(), threading.Event(), list[str]()
+
+    class Models:
+        def load_model(self, name: str, _: str) -> None:
+            begun.set()
+            release.wait(PATIENCE)
+            done.append(name)
+
+    keeper = Keeper(lambda: None, 0, lambda: None)
+    changes = OwnChanges(Models(), keeper)  # type: ignore[arg-type]  # it is asked for nothing else
+    calls = [asyncio.ensure_future(changes.load(name, "")) for name in ("first", "second")]
+    await asyncio.to_thread(begun.wait, PATIENCE)
+    for call in calls:  # the first is being made, the second waits
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    release.set()
+    assert await asyncio.wrap_future(keeper.ask(lambda: list(done))) == ["first", "second"]
+    assert await asyncio.to_thread(keeper.stop, PATIENCE)
 
 
 def test_the_server_needs_neither_onnx_nor_torch():

@@ -32,6 +32,16 @@ def test_an_error_arrives_as_what_it_was(reason: Reason) -> None:
     assert reason.status in grpc.StatusCode.__members__
 
 
+@pytest.mark.parametrize("kind", [errors.UnavailableError, errors.OverLimitError])
+@pytest.mark.parametrize("delay", [None, 0.25, 90.0])
+def test_an_error_that_will_pass_says_when(kind: type[errors.UnavailableError], delay: float | None) -> None:
+    reason = reason_of(kind("Later."))
+    assert reason is not None
+    arrived = error_from_details(status_details(reason, "Later.", retry_after=delay))
+    assert isinstance(arrived, kind)
+    assert arrived.retry_after == delay
+
+
 def test_every_exception_has_a_reason_or_is_of_the_server() -> None:
     classes = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, CamgraphError)}
     assert {reason.error for reason in REASONS} == classes - OF_A_SERVER - LOCAL
