@@ -79,6 +79,7 @@ CASES = [
     Special("ReduceProd", [[2.0, 0.0, 0.0]], [[0, 0, 0]]),
     Special("ReduceL1", [[0.0, -2.0]], [[0, -1]]),
     Special("ReduceL2", [[0.0, 0.0]], [[0, 0]]),
+    Special("GlobalLpPool", [[[[0.0, 0.0]]]], [[[[0, 0]]]], opset=17),
     Special("LpNormalization", [[0.0, 0.0]], [[0, 0]]),
     Special("LpNormalization", [[0.0, 0.0]], [[0, 0]], {"p": 1}),
     Special(

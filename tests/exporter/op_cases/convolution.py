@@ -135,6 +135,16 @@ CASES = [
     _transpose("dilated", (4, 6, 3, 2), (5, 4), dilations=[2, 3], strides=[2, 1], pads=[1, 2, 1, 0]),
     _transpose("grouped", (4, 3, 3, 3), (4, 5), group=2, strides=[2, 2], bias=6),
     _transpose("depthwise", (4, 1, 4, 4), (4, 5), group=4, strides=[2, 2], pads=[1, 1, 1, 1]),
+    _transpose("output-padding-of-a-stride", (4, 6, 3, 3), (4, 5), dilations=[2, 3], output_padding=[1, 1]),
+    _transpose(
+        "output-shape-and-padding",
+        (4, 6, 3, 3),
+        (4, 5),
+        strides=[3, 3],
+        output_padding=[1, 1],
+        output_shape=[12, 14],
+        auto_pad="SAME_UPPER",
+    ),
     _transpose("output-shape", (4, 6, 3, 3), (4, 5), strides=[2, 2], output_shape=[8, 10]),
     _transpose(
         "output-shape-same-upper", (4, 6, 3, 3), (4, 5), strides=[2, 2], output_shape=[8, 10], auto_pad="SAME_UPPER"
