@@ -46,12 +46,12 @@ def matmul(op: Backward, node: NodeView, g: ir.Value) -> Cotangents:
         if da is None:
             full = _as_matrices(op, g if column else op.full(g, y, [-1]), row, column)
             da = op.MatMul(full, op.Unsqueeze(b, op.ints(0)) if column else transposed(op, b))
-            da = _without_batch(op, da, batch, y, _batch_of(a))
+            da = _without_batch(op, da, batch, _batch_of(a))
             da = op.Squeeze(da, op.ints(1)) if row else da
     if node.needs(1):
         full = _as_matrices(op, op.full(g, y, range(len(batch), len(dims_of(y)))), row, column)
         db = op.MatMul(op.Unsqueeze(a, op.ints(1)) if row else transposed(op, a), full)
-        db = _without_batch(op, db, batch, y, _batch_of(b))
+        db = _without_batch(op, db, batch, _batch_of(b))
         db = op.Squeeze(db, op.ints(2)) if column else db
     return da, db
 
@@ -87,12 +87,13 @@ def _batch_of(x: ir.Value) -> Dims:
     return dims_of(x)[:-2]
 
 
-def _without_batch(op: Backward, g: ir.Value, batch: Dims, y: ir.Value, want: Dims) -> ir.Value:
-    """Sum the cotangent of a matrix operand over the batch axes along which the operand was broadcast."""
+def _without_batch(op: Backward, g: ir.Value, batch: Dims, want: Dims) -> ir.Value:
+    """Sum the cotangent of a matrix operand over the batch axes along which the operand was broadcast.
+
+    It is not un-expanded there: the other operand, with which it was multiplied, has them.
+    """
     extra = len(batch) - len(want)
     axes = [i for i in range(len(batch)) if i < extra or (want[i - extra] == 1 and batch[i] != 1)]
     have = dims_of(g)[1:]
-    lazy = [axis for axis in axes if have[axis] == 1 and batch[axis] != 1]
     g = op.sum(g, [axis + 1 for axis in axes if have[axis] != 1], keepdims=True)
-    g = op.Mul(g, op.number(op.size_of(y, lazy), g)) if lazy else g
     return op.Squeeze(g, op.ints(*range(1, extra + 1))) if extra else g
