@@ -102,13 +102,21 @@ REFUSED = [
     _refused("computes its axes", "Pad", _IMAGE, np.array([1, 1]), None, fed(np.array([2])), opset=18),
     _refused("Input 2 of Pad node 'node'", "Pad", _IMAGE, np.ones(8, dtype=np.int64), Input(()), name="-value"),
     _refused(
-        "pads axis 2 by more elements than it has",
+        "pads axis 2 by more elements than the 4 that mode 'wrap' copies from it once",
         "Pad",
         _IMAGE,
         np.array([0, 0, 9, 0, 0, 0, 0, 0]),
         name="-reach",
         mode="wrap",
         opset=19,
+    ),
+    _refused(
+        "pads axis 2 by more elements than the 3 that mode 'reflect' copies from it once",
+        "Pad",
+        _IMAGE,
+        np.array([0, 0, 4, 0, 0, 0, 0, 0]),
+        name="-reflected-once-more",
+        mode="reflect",
     ),
     _refused("depends on the image", "Compress", _IMAGE, fed(np.array([True, False, True])), axis=1),
     _refused(

@@ -64,6 +64,14 @@ def _roundings(size: tuple[int, int], **options: Any) -> list[OpCase]:
 CASES = [
     _resize("nearest-2x", (3, 4), scales=(2, 2), coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
     _resize("nearest-2x-half-pixel", (3, 4), scales=(2, 2)),
+    _resize("nearest-2x-half-pixel-floor", (3, 4), scales=(2, 2), nearest_mode="floor"),
+    _resize(
+        "nearest-3x-asymmetric-rounded",
+        (3, 4),
+        scales=(3, 3),
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="round_prefer_floor",
+    ),
     _resize("nearest-3x2-half-pixel-ceil", (3, 4), scales=(3, 2), nearest_mode="round_prefer_ceil"),
     _resize(
         "nearest-2x-sizes", (3, 4), sizes=(6, 8), coordinate_transformation_mode="asymmetric", nearest_mode="floor"

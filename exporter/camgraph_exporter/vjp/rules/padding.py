@@ -106,8 +106,8 @@ def _check_reach(
     limit = int(length[0]) - (1 if mode == "reflect" else 0)
     if any(width is not None and int(width[0]) > limit for width in widths):
         raise GradientError(
-            f"Pad node {node.name!r} pads axis {axis} by more elements than it has (mode {mode!r}), and there is no "
-            f"derivative for that. {LATER_LAYER}."
+            f"Pad node {node.name!r} pads axis {axis} by more elements than the {limit} that mode {mode!r} copies from "
+            f"it once, and there is no derivative for that. {LATER_LAYER}."
         )
 
 
