@@ -10,7 +10,7 @@ import pytest
 
 from camgraph.v1 import manifest_pb2 as pb
 from camgraph_exporter import Exported, export
-from camgraph_exporter.errors import ScoreError
+from camgraph_exporter.errors import LayerError, ScoreError
 from camgraph_runtime.run.engine import Engine
 from support.exporting import images
 from support.nets import Net, trunk
@@ -74,6 +74,34 @@ def test_the_automatic_layer_of_a_segmenter_is_its_bottleneck(tmp_path: Path, si
     layer = made.manifest.layers[0]
     assert (layer.name, layer.stride_height, layer.stride_width) == ("last", 2, 2)
     assert bool(layer.height) == (size == (16, 16))
+
+
+def test_scores_that_are_only_enlarged_are_no_layer_to_explain_them(tmp_path: Path) -> None:
+    """DeepLab and FCN score coarse cells and enlarge the scores: the map before these is meant."""
+    net = Net(seed=6)
+    coarse = net.conv(trunk(net, net.image()), (16, 3), kernel=1, name="coarse")
+    sizes = net.weight(np.array([1, 1, 2, 2], np.float32))
+    enlarged = net.node("Resize", coarse, "", sizes, mode="linear", name="enlarged")
+    made, _ = _export(net.model(enlarged, shapes={enlarged: ("N", 3, 16, 16)}), tmp_path, layer="auto")
+    assert (made.manifest.layers[0].name, made.manifest.head.score_tensor) == ("last", "enlarged")
+
+
+def test_the_scores_before_a_threshold_are_named(tmp_path: Path) -> None:
+    segmenter = _segmenter(classes=1)
+    del segmenter.graph.output[:]
+    segmenter.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(0.5), "half"))
+    segmenter.graph.node.extend([
+        onnx.helper.make_node("Sigmoid", ["map"], ["p"]),
+        onnx.helper.make_node("Greater", ["p", "half"], ["above"]),
+        onnx.helper.make_node("Cast", ["above"], ["mask_out"], to=onnx.TensorProto.FLOAT),
+    ])  # fmt: skip  # a table, in rows of its own
+    segmenter.graph.output.append(
+        onnx.helper.make_tensor_value_info("mask_out", onnx.TensorProto.FLOAT, ("N", 1, 16, 16))
+    )
+    with pytest.raises(LayerError, match=r"It ends at 'above' \(Greater\).* give --score map\."):
+        _export(segmenter, tmp_path, layer="auto")
+    made, _ = _export(segmenter, tmp_path, layer="auto", score="map")
+    assert made.manifest.layers[0].name == "last"
 
 
 def test_an_empty_mask_means_where_the_class_wins(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import onnx_ir as ir
+
 from camgraph_exporter.graph.dims import dims_of
 from camgraph_exporter.graph.gradient_path import GradientPath
 from camgraph_exporter.graph.traits import MICROSOFT
@@ -11,6 +13,7 @@ from camgraph_exporter.reading.axes import axes_on
 from camgraph_exporter.reading.image_path import image_path
 from camgraph_exporter.reading.layouts import layout_from
 from camgraph_exporter.reading.pixels import pixels_of
+from camgraph_exporter.score.output_head import plain_head
 from camgraph_exporter.tasks import Score
 
 _SHOWN = 3
@@ -69,7 +72,18 @@ def _maps_without_gradient(path: GradientPath, prepared: PreparedModel, score: S
     return (
         f"No gradient of the score {score.name!r} comes to a feature map, so there is nothing to draw a heatmap on. "
         f"It ends at {', '.join(ends)}, after the last map: none passes an operator that rounds, compares or picks."
+        f"{_scores_before(path, flows)}"
     )
+
+
+def _scores_before(path: GradientPath, flows: set[ir.Value]) -> str:
+    """Name the scores that the last such operator reads, such as those before a threshold."""
+    node = path.stops()[-1]
+    read = [x for x in node.inputs if x is not None and x in path.values - flows and x.shape is not None]
+    floats = [x for x in read if x.dtype is not None and x.dtype.is_floating_point()]
+    if len(floats) != 1:
+        return ""
+    return f" To explain the scores before that, give --score {plain_head(floats[0]).value.name}."
 
 
 def _stacked_images(path: GradientPath, prepared: PreparedModel) -> str:

@@ -28,7 +28,8 @@ def deepest_map(
 ) -> TargetLayer:
     """Return the last of the coarsest `layers` that a finer map, one of `others`, is made from.
 
-    That is the bottleneck of an encoder and decoder. Without a decoder it is the last of the coarsest.
+    That is the bottleneck of an encoder and decoder. Without a decoder it is the last of the coarsest. Maps of the
+    scores themselves, which are only enlarged afterwards, show no more than the answer: they are left out.
     """
 
     def area(layer: TargetLayer) -> float:
@@ -36,6 +37,7 @@ def deepest_map(
 
     smallest = min(area(layer) for layer in layers)
     coarsest = [layer for layer in layers if area(layer) == smallest]
+    coarsest = [layer for layer in coarsest if layer.extra_cost > 0] or coarsest
     finer = {layer.value for layer in others if area(layer) > smallest}
     for layer in reversed(coarsest):
         if finer & GradientPath(prepared.graph, [layer.value], [score]).values:
