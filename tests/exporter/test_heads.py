@@ -86,21 +86,33 @@ def test_scores_that_are_only_enlarged_are_no_layer_to_explain_them(tmp_path: Pa
     assert (made.manifest.layers[0].name, made.manifest.head.score_tensor) == ("last", "enlarged")
 
 
-def test_the_scores_before_a_threshold_are_named(tmp_path: Path) -> None:
+def _segmenter_ending_in(*nodes: onnx.NodeProto) -> onnx.ModelProto:
+    """A segmenter of one class whose output is `end`."""
     segmenter = _segmenter(classes=1)
     del segmenter.graph.output[:]
     segmenter.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(0.5), "half"))
-    segmenter.graph.node.extend([
-        onnx.helper.make_node("Sigmoid", ["map"], ["p"]),
-        onnx.helper.make_node("Greater", ["p", "half"], ["above"]),
-        onnx.helper.make_node("Cast", ["above"], ["mask_out"], to=onnx.TensorProto.FLOAT),
-    ])  # fmt: skip  # a table, in rows of its own
-    segmenter.graph.output.append(
-        onnx.helper.make_tensor_value_info("mask_out", onnx.TensorProto.FLOAT, ("N", 1, 16, 16))
+    segmenter.graph.node.extend(nodes)
+    end = onnx.helper.make_tensor_value_info("end", onnx.TensorProto.FLOAT, ("N", 1, 16, 16))
+    segmenter.graph.output.append(end)
+    return segmenter
+
+
+def test_a_mask_of_what_is_above_a_threshold_leads_to_its_scores(tmp_path: Path) -> None:
+    node = onnx.helper.make_node
+    model = _segmenter_ending_in(
+        node("Sigmoid", ["map"], ["p"]),
+        node("Greater", ["p", "half"], ["above"]),
+        node("Cast", ["above"], ["end"], to=onnx.TensorProto.FLOAT),
     )
-    with pytest.raises(LayerError, match=r"It ends at 'above' \(Greater\).* give --score map\."):
-        _export(segmenter, tmp_path, layer="auto")
-    made, _ = _export(segmenter, tmp_path, layer="auto", score="map")
+    made, _ = _export(model, tmp_path, layer="auto")
+    assert (made.manifest.layers[0].name, made.manifest.head.score_tensor) == ("last", "map")
+
+
+def test_the_scores_before_a_rounding_are_named(tmp_path: Path) -> None:
+    model = _segmenter_ending_in(onnx.helper.make_node("Round", ["map"], ["end"]))
+    with pytest.raises(LayerError, match=r"It ends at 'end' \(Round\).* give --score map\."):
+        _export(model, tmp_path, layer="auto")
+    made, _ = _export(model, tmp_path, layer="auto", score="map")
     assert made.manifest.layers[0].name == "last"
 
 
