@@ -61,6 +61,12 @@ def test_a_poisson_schedule_has_exponential_distances() -> None:
         assert np.quantile(gaps, part) == pytest.approx(-np.log(1 - part) / 100, rel=0.05)
 
 
+def test_the_number_of_calls_of_a_poisson_schedule_varies_as_its_mean() -> None:
+    counts = np.array([len(due_times("poisson", 10.0, 10.0, seed)) for seed in range(2000)])
+    assert counts.mean() == pytest.approx(100, rel=0.01)
+    assert counts.var() == pytest.approx(100, rel=0.15)
+
+
 def test_a_seed_repeats_a_schedule() -> None:
     np.testing.assert_array_equal(due_times("poisson", 9, 9, seed=5), due_times("poisson", 9, 9, seed=5))
 

@@ -55,6 +55,20 @@ async def test_who_gives_up_at_the_head_makes_way_for_those_behind():
     assert not budget.is_wanted
 
 
+async def test_who_gives_up_does_not_take_the_turn_of_its_client_with_it():
+    budget = Budget(10)
+    holder, first, second, other = (Borrower(budget, 10, client) for client in ("x", "a", "a", "b"))
+    await asyncio.sleep(0)
+    await first.leave()
+    holder.back.set()
+    await asyncio.wait_for(second.lent.wait(), PATIENCE)
+    assert not other.lent.is_set()
+    for borrower in (holder, second, other):
+        borrower.back.set()
+        await borrower.task
+    assert budget.held == 0
+
+
 async def test_who_gives_up_last_leaves_no_trace():
     budget = Budget(10)
     holder, waiting = await started(budget, 10, 10)
