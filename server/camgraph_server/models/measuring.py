@@ -79,14 +79,13 @@ class Measuring:
                 break
             power = min(2.0, max(1.0, math.log((cost.bytes + _UNSURE) / (largest.bytes + _UNSURE), 4)))
             image, largest = larger, cost
-        most = self._most_targets(image if largest.allows(_FEW) else self._sample)
+        most = self._most_targets(image, largest) if largest.allows(_FEW) else self._most_targets(self._sample, own)
         size = (self._explainer.batch_size or 1) * image.tensor.size
         return RunMemory(own.bytes + _UNSURE, size, largest.bytes + _UNSURE, power, *most)
 
-    def _most_targets(self, image: NetworkInput) -> tuple[int, float]:
+    def _most_targets(self, image: NetworkInput, first: Cost) -> tuple[int, float]:
         """A number of targets that shows in the memory, if there is one, and how many times as much it takes."""
-        first = cost = self.cost(image, 1)
-        targets, limit = 1, self._explainer.limits.max_targets
+        cost, targets, limit = first, 1, self._explainer.limits.max_targets
         while targets < limit and (cost.allows(2) or (targets < _FEW and 2 * cost.bytes <= _MOST_BYTES)):
             more = min(2 * targets, limit)
             tried = self._tried(image, more)
