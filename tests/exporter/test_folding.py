@@ -24,6 +24,8 @@ _ROWS = {case.id: case for case in ALL_CASES}
         ("Conv-phases-with-a-rest", {"ConvTranspose"}),
         ("Conv-tiles", {"ConvTranspose"}),
         ("Conv-strided-odd-many-maps", {"ConvTranspose"}),
+        ("Conv-strided-odd-many-maps-without-pads", {"ConvTranspose"}),
+        ("Conv-strided-1x1-many-weights-odd", {"ConvTranspose"}),
         ("AveragePool-tiles", {"Resize", "Div"}),
         ("Conv-strided-even", {"ConvTranspose"}),
         ("Conv-grouped-strided", {"ConvTranspose"}),

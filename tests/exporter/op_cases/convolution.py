@@ -112,6 +112,8 @@ CASES = [
     _conv("phases-with-a-rest", (2, 32, 5, 7), (8, 8), channels=32, strides=[4, 4], pads=[2, 3, 1, 2]),
     _conv("phases-grouped", (8, 16, 3, 3), (6, 4), channels=32, group=2, strides=[2, 2], pads=[1, 1, 1, 1]),
     _conv("strided-odd-many-maps", (4, 32, 3, 3), (5, 7), channels=32, strides=[2, 2], pads=[1, 1, 1, 1]),
+    _conv("strided-odd-many-maps-without-pads", (4, 32, 3, 3), (5, 7), channels=32, strides=[2, 2]),
+    _conv("strided-1x1-many-weights-odd", (64, 3, 1, 1), (5, 3), channels=3, strides=[2, 2]),
     _conv("strided-1x1-many-weights", (64, 3, 1, 1), (4, 2), channels=3, strides=[2, 2]),
     _conv("strided-1x1-grouped-many-weights", (64, 2, 1, 1), (4, 2), channels=4, group=2, strides=[2, 2]),
     _conv("tiles", (4, 32, 2, 2), (2, 4), channels=32, strides=[2, 2]),
