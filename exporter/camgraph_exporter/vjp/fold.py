@@ -225,11 +225,11 @@ def _transposed(
     sizes, outs = static(dims_of(x)[2:]), static(dims_of(y)[2:])
     if sizes is not None and outs is not None and window.begin is not None and window.end is not None:
         covered = [(o - 1) * s + e for o, s, e in zip(outs, window.strides, window.extent, strict=True)]
-        # Elements after the last window (floor) are added; a last window that hangs over (ceil_mode) is cropped.
+        # Elements after the last window, fewer than a stride, are added; a last window that hangs over (ceil_mode)
+        # is cropped.
         rest = [n + b - c for n, b, c in zip(sizes, window.begin, covered, strict=True)]
         pads, room = [*window.begin, *(max(-r, 0) for r in rest)], [max(r, 0) for r in rest]
-        if all(r < max(s, d) for r, s, d in zip(room, window.strides, window.dilations, strict=True)):
-            return op.ConvTranspose(patches, kernel, pads=pads, output_padding=room, **common)
+        return op.ConvTranspose(patches, kernel, pads=pads, output_padding=room, **common)
     whole = op.ConvTranspose(patches, kernel, **common)
     begin, size = begin_of(op, window, x, y), spatial_shape(op, x)
     stop = op.Add(begin, size)
