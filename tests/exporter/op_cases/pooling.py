@@ -66,6 +66,16 @@ CASES = [
         opset=19,
     ),
     _pool("AveragePool", "tiles", (6, 8), normal, kernel_shape=[2, 4], strides=[2, 4]),
+    _pool(
+        "AveragePool",
+        "tiles-beside-the-input",
+        (6, 8),
+        normal,
+        kernel_shape=[2, 4],
+        strides=[2, 4],
+        pads=[1, 2, 0, 1],
+        count_include_pad=1,
+    ),
     _pool("AveragePool", "tiles-with-a-rest", (7, 8), normal, kernel_shape=[2, 4], strides=[2, 4]),
     _pool(
         "AveragePool",
