@@ -72,6 +72,8 @@ def plain_head(output: ir.Value) -> OutputHead:
             before = shown(source) or source
             value = _unflattened(before, output)
             axis = None if operator == "Sigmoid" else _softmax_axis(node, before, value)
+            if axis is not None and _is_taken_apart(value, axis, output):
+                break
             return OutputHead(value, HEAD_KINDS[operator], axis)
         value = source
     return no_head(output)
@@ -83,6 +85,14 @@ def _softmax_axis(node: ir.Node, source: ir.Value, value: ir.Value) -> int | Non
     if axis is None or source.shape is None or value.shape is None or value is source:
         return axis
     return len(value.shape) - 1 if axis == len(source.shape) - 1 and source.shape[-1] == value.shape[-1] else None
+
+
+def _is_taken_apart(value: ir.Value, axis: int, output: ir.Value) -> bool:
+    """Tell whether the output has an axis of a softmax as several, as that over all places of a map."""
+    if value.shape is None or output.shape is None:
+        return False
+    have, shown_as = dims_of(value), dims_of(output)
+    return len(shown_as) > len(have) and have[axis] not in shown_as
 
 
 def _axis(node: ir.Node, source: ir.Value, default: int) -> int | None:
