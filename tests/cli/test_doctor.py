@@ -94,6 +94,8 @@ def test_each_model_of_a_repository_has_its_state(tmp_path):
     models = {model["name"]: model for model in json.loads(result.output)["models"]}
     assert models["tiny"]["state"] == "ready", models
     assert models["broken"]["state"] == "failed"
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(10)  # a timer that was cancelled ends a moment later
     assert not set(threading.enumerate()) - threads
     table = CliRunner().invoke(cli, ["doctor", "--model-repository", str(tmp_path)]).output
     assert "tiny 1 ready" in table
