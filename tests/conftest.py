@@ -17,10 +17,16 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from hypothesis import HealthCheck, settings
+
 from support import browser as browsers
 from support.on_ray import own_folder
 from support.peers import Peer, installed
 from support.saturating_cpu import SaturatingCpu, saturating_cpu
+
+# How fast examples are drawn and run says how busy the machine is, and nothing of the code.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from camgraph.v1 import manifest_pb2 as pb
@@ -60,7 +60,6 @@ def test_a_shrunk_photo_has_the_means_of_its_areas() -> None:
 
 
 @given(st.integers(2, 40), st.integers(1, 20), st.integers(0, 7), st.integers(0, 7))
-@settings(deadline=None)
 def test_a_shrunk_area_has_its_means(have: int, want: int, before: int, after: int) -> None:
     """Against sums over sixteenths of a pixel, on one axis of the photo."""
     photo = np.random.default_rng(have).integers(0, 256, (have, 1, 3), np.uint8)
@@ -72,7 +71,6 @@ def test_a_shrunk_area_has_its_means(have: int, want: int, before: int, after: i
 
 
 @given(st.integers(2, 60), st.integers(1, 40), st.integers(1, 60), st.integers(-20, 20), st.integers(1, 60))
-@settings(deadline=None)
 def test_a_small_map_is_the_map_at_the_middles_of_its_pixels(
     photo: int, small: int, resized: int, start: int, network: int
 ) -> None:

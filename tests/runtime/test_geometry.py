@@ -49,7 +49,7 @@ def test_sizes(steps: list[pb.GeometryStep], size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     height=st.integers(60, 240),
     width=st.integers(60, 240),

@@ -38,7 +38,7 @@ def frames(draw: st.DrawFn) -> Frame:
 
 
 @given(frames(), st.integers(0, 2**32 - 1), st.sampled_from([1, 7, 64, 1 << 15]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_laid_map_is_that_of_whole_arrays(frame: Frame, seed: int, pixels: int) -> None:
     rng = np.random.default_rng(seed)
     cells = rng.random(frame.network_size, np.float32)
@@ -53,7 +53,7 @@ def test_a_laid_map_is_that_of_whole_arrays(frame: Frame, seed: int, pixels: int
 
 
 @given(frames(), st.integers(0, 2**32 - 1), st.sampled_from([1, 64, 1 << 15]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_guided_picture_is_that_of_whole_arrays(frame: Frame, seed: int, pixels: int) -> None:
     guided = np.random.default_rng(seed).normal(size=(*frame.network_size, 3)).astype(np.float32)
     centred = guided - np.mean(guided)

@@ -63,7 +63,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @given(cases())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_pictures_in_tiles_are_those_of_the_plain_definition(case: Case) -> None:
     with mock.patch.object(tiles, "_PIXELS", case.pixels):
         drawn = overlay(case.photo, case.heatmap, colormap=case.colormap, image_weight=case.image_weight)

@@ -47,7 +47,7 @@ def photo(height: int, width: int, kind: str) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("filter_", FILTERS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(have=st.tuples(SIDE, SIDE), want=st.tuples(SIDE, SIDE), data=st.data(), band=st.integers(1, 400))
 def test_a_part_is_that_of_the_whole(
     kind: str, filter_: int, have: tuple[int, int], want: tuple[int, int], data: st.DataObject, band: int
@@ -64,7 +64,7 @@ def test_a_part_is_that_of_the_whole(
 
 
 @pytest.mark.parametrize("filter_", FILTERS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     have=st.tuples(SIDE, SIDE), want=st.tuples(SIDE, SIDE), eighths=st.lists(st.integers(0, 7), min_size=4, max_size=4)
 )

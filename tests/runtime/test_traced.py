@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from camgraph_core.components import components
@@ -32,7 +32,6 @@ def test_a_traced_region_has_a_white_line_between_dark_ones(longer: int) -> None
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.floats(0, 1), st.integers(0, 1000))
-@settings(deadline=None)
 def test_components_are_those_of_opencv(rows: int, columns: int, share: float, seed: int) -> None:
     cells = np.random.default_rng(seed).random((rows, columns)) < share
     found = components(cells)
