@@ -50,7 +50,10 @@ class Assembled:
         Raises:
             RemoteError: It does not follow the one before, or is of an output that the answer does not have.
         """
-        if message.WhichOneof("piece") == "head":
+        kind = message.WhichOneof("piece")
+        if kind is None:  # of a kind that only later servers know; `finished` sees whether all is there
+            return
+        if kind == "head":
             if self.head is not None:
                 raise RemoteError("The answer began twice.")
             self.head = message.head
