@@ -16,24 +16,22 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
-import numpy as np
-import onnxruntime
+from serving_graph import Graph
 from tritonclient.grpc import service_pb2 as pb  # type: ignore[import-untyped]  # it has no types
 
 _SERVICE = "inference.GRPCInferenceService"
-_TYPES = {"FP32": np.float32, "INT64": np.int64}
-_DATATYPES = {np.dtype(kind): name for name, kind in _TYPES.items()}
 
 
-class Graph:
-    """The graph's own inputs and outputs. Each call runs on a thread of its own."""
+class Bare:
+    """Answers calls, each on a thread.
 
-    def __init__(self, graph: str, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        self._outputs = [each.name for each in self._session.get_outputs()]
-        self._pool = ThreadPoolExecutor(threads)
+    Args:
+        graph: What they run.
+        threads: So many at a time.
+    """
+
+    def __init__(self, graph: Graph, threads: int) -> None:
+        self._graph, self._pool = graph, ThreadPoolExecutor(threads)
 
     async def is_ready(self, _: bytes, __: Any) -> bytes:
         """It is ready when it answers."""
@@ -44,22 +42,13 @@ class Graph:
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, message)
 
     def _run(self, message: bytes) -> bytes:
-        request = pb.ModelInferRequest.FromString(message)
-        feeds = {
-            each.name: np.frombuffer(raw, _TYPES[each.datatype]).reshape(each.shape)
-            for each, raw in zip(request.inputs, request.raw_input_contents, strict=True)
-        }
-        answer = pb.ModelInferResponse(model_name=request.model_name, id=request.id)
-        for name, value in zip(self._outputs, self._session.run(self._outputs, feeds), strict=True):
-            answer.outputs.add(name=name, datatype=_DATATYPES[value.dtype], shape=value.shape)
-            answer.raw_output_contents.append(value.tobytes())
-        return bytes(answer.SerializeToString())
+        return bytes(self._graph.answer(pb.ModelInferRequest.FromString(message)).SerializeToString())
 
 
-async def serve(package: str, graph: Graph) -> None:
+async def serve(package: str, bare: Bare) -> None:
     """Serves until the process is ended."""
     server = importlib.import_module(f"{package}.aio").server()
-    ways = {"ModelReady": graph.is_ready, "ModelInfer": graph.infer}
+    ways = {"ModelReady": bare.is_ready, "ModelInfer": bare.infer}
     handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
         name: grpc.unary_unary_rpc_method_handler(way) for name, way in ways.items()
     }
@@ -72,4 +61,4 @@ async def serve(package: str, graph: Graph) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1], Graph(sys.argv[2], int(sys.argv[3]))))
+    asyncio.run(serve(sys.argv[1], Bare(Graph(sys.argv[2]), int(sys.argv[3]))))

@@ -18,25 +18,18 @@ from ray.serve.config import gRPCOptions
 if os.environ["SERVING_PACKAGES"] not in sys.path:
     sys.path.append(os.environ["SERVING_PACKAGES"])  # after what is installed here
 
-import numpy as np
-import onnxruntime
+from serving_graph import Graph
 from tritonclient.grpc import service_pb2 as pb
 from tritonclient.grpc import service_pb2_grpc
 
 add_servicer = service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server
-_TYPES = {"FP32": np.float32, "INT64": np.int64}
-_DATATYPES = {np.dtype(kind): name for name, kind in _TYPES.items()}
 
 
-class Graph:
-    """The graph's own inputs and outputs, run on one thread. It answers one call at a time."""
+class Replica:
+    """The graph's own inputs and outputs. It answers one call at a time."""
 
     def __init__(self) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        graph = os.environ["SERVING_GRAPH"]
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        self._outputs = [each.name for each in self._session.get_outputs()]
+        self._graph = Graph(os.environ["SERVING_GRAPH"])
 
     async def ModelReady(self, _: pb.ModelReadyRequest) -> pb.ModelReadyResponse:  # noqa: N802 - the protocol's name
         """It is ready when it answers."""
@@ -44,15 +37,7 @@ class Graph:
 
     async def ModelInfer(self, request: pb.ModelInferRequest) -> pb.ModelInferResponse:  # noqa: N802 - as above
         """Runs the graph."""
-        feeds = {
-            each.name: np.frombuffer(raw, _TYPES[each.datatype]).reshape(each.shape)
-            for each, raw in zip(request.inputs, request.raw_input_contents, strict=True)
-        }
-        answer = pb.ModelInferResponse(model_name=request.model_name, id=request.id)
-        for name, value in zip(self._outputs, self._session.run(self._outputs, feeds), strict=True):
-            answer.outputs.add(name=name, datatype=_DATATYPES[value.dtype], shape=value.shape)
-            answer.raw_output_contents.append(value.tobytes())
-        return answer
+        return self._graph.answer(request)
 
 
 def main(threads: int, http_port: int, grpc_port: int) -> None:
@@ -62,7 +47,7 @@ def main(threads: int, http_port: int, grpc_port: int) -> None:
         http_options={"host": "127.0.0.1", "port": http_port},
         grpc_options=gRPCOptions(port=grpc_port, grpc_servicer_functions=["serving_ray.add_servicer"]),
     )
-    deployment = serve.deployment(Graph, num_replicas=threads, ray_actor_options={"num_cpus": 0.1})
+    deployment = serve.deployment(Replica, num_replicas=threads, ray_actor_options={"num_cpus": 0.1})
     serve.run(deployment.options(max_ongoing_requests=64).bind(), name="graph")
     print("serving", flush=True)
     sys.stdin.read()

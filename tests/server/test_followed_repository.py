@@ -15,7 +15,6 @@ from camgraph_core.errors import InvalidGraphError, NotFoundError, NotReadyError
 from camgraph_runtime import Explainer
 from camgraph_server.errors import RepositoryError
 from camgraph_server.models.discovery import discover
-from camgraph_server.models.keeper import Keeper
 from camgraph_server.models.loaded import Loaded
 from camgraph_server.models.model import ModelState
 from camgraph_server.models.repository import ModelRepository
@@ -323,41 +322,6 @@ def test_users_come_and_go_while_it_is_retired():
     assert closed.wait(PATIENCE)
     assert not shared.enter()
     shared.retire()
-
-
-def test_the_keeper_looks_between_and_survives_what_it_does():
-    looked, rested = threading.Semaphore(0), threading.Event()
-
-    def look() -> None:
-        looked.release()
-        raise OSError("a disk that fails")
-
-    keeper = Keeper(look, 0.01, rested.set)
-    with pytest.raises(ZeroDivisionError):
-        keeper.ask(lambda: 1 // 0).result(PATIENCE)
-    assert all(looked.acquire(timeout=PATIENCE) for _ in range(3))
-    assert keeper.ask(lambda: 7).result(PATIENCE) == 7
-    assert rested.wait(PATIENCE)
-    assert keeper.stop(PATIENCE)
-    with pytest.raises(UnavailableError, match="stopping"):
-        keeper.ask(look)
-
-
-def test_what_waits_for_a_keeper_that_is_stopped_is_told_so():
-    begun, go_on = threading.Event(), threading.Event()
-
-    def work() -> None:
-        begun.set()
-        go_on.wait(PATIENCE)
-
-    keeper = Keeper(lambda: None, 0, lambda: None)
-    first, second = keeper.ask(work), keeper.ask(lambda: 1)
-    assert begun.wait(PATIENCE)
-    assert not keeper.stop(0.01)
-    go_on.set()
-    first.result(PATIENCE)
-    with pytest.raises(UnavailableError, match="stopping"):
-        second.result(PATIENCE)
 
 
 def wait_for_closing_threads() -> None:
